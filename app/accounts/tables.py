@@ -1,0 +1,56 @@
+"""Rows of accounts. Read and written only in this room."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.storage.tables import Base, CreatedAt, Id
+
+
+class Team(Base):
+    __tablename__ = "teams"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[CreatedAt]
+
+
+class Developer(Base):
+    """Names are unique over all teams: the routes name a developer without the team."""
+
+    __tablename__ = "developers"
+    __table_args__ = (CheckConstraint("monthly_limit_nanousd >= 0", name="limit_not_negative"),)
+
+    id: Mapped[Id]
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    monthly_limit_nanousd: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[CreatedAt]
+
+
+class Project(Base):
+    __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("team_id", "name"),)
+
+    id: Mapped[Id]
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class ApiKey(Base):
+    """`lookup` is the key's public part, `digest` = HMAC-SHA256(secret key, whole key). The key itself is never stored."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_developer_id", "developer_id"),)
+
+    id: Mapped[Id]
+    developer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("developers.id", ondelete="CASCADE"))
+    lookup: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,93 @@
+"""The one tree of errors. It knows no HTTP: `web/errors.py` is the table that maps it.
+
+CairnError
+├── InvalidInput          a field or option is wrong; `param` names it
+│   └── UnknownFormat     the bytes are no transcript we can read
+├── Unreadable            the request itself could not be read (not JSON, broken encoding)
+├── TooLarge              over a configured limit
+├── NotAuthenticated      no key, or one that is not valid
+├── NotPermitted          a valid key, but not for this
+├── NotFound
+├── Conflict              it exists already, or is in another state
+├── Unavailable           a part is away for the moment; `retry_after` seconds
+│   ├── DatabaseUnavailable
+│   ├── VectorStoreUnavailable
+│   └── NotReady
+└── ConfigurationError    Cairn can't start like this
+    └── SchemaOutdated    the database needs `cairn db upgrade`
+"""
+
+from __future__ import annotations
+
+
+class CairnError(Exception):
+    """Base of all. `message` is written for the person who has to act on it: what is wrong and what to do next."""
+
+    code: str = "internal_error"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class InvalidInput(CairnError):
+    code = "invalid_input"
+
+
+class UnknownFormat(InvalidInput):
+    code = "unknown_format"
+
+
+class Unreadable(CairnError):
+    code = "unreadable"
+
+
+class TooLarge(CairnError):
+    code = "too_large"
+
+
+class NotAuthenticated(CairnError):
+    code = "not_authenticated"
+
+
+class NotPermitted(CairnError):
+    code = "not_permitted"
+
+
+class NotFound(CairnError):
+    code = "not_found"
+
+
+class Conflict(CairnError):
+    code = "conflict"
+
+
+class Unavailable(CairnError):
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after: float = 1.0, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
+
+
+class VectorStoreUnavailable(Unavailable):
+    code = "vector_store_unavailable"
+
+
+class NotReady(Unavailable):
+    code = "not_ready"
+
+
+class ConfigurationError(CairnError):
+    code = "configuration_error"
+
+
+class SchemaOutdated(ConfigurationError):
+    code = "schema_outdated"

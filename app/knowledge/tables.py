@@ -1,0 +1,106 @@
+"""Rows of knowledge: the items, the evidence each rests on, and the outbox that feeds the vector store.
+
+Read and written only in this room. Every index is named in docs/database/ with the query it serves.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, LargeBinary, func, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.storage.tables import Base, CreatedAt, Id
+
+
+class Knowledge(Base):
+    """What was learnt: the elected view of its evidence.
+
+    `embedding`: little-endian float32 × 384 of title and text (model in `embedding_model`); the vector store is rebuilt from it.
+    `created_at`: when it was first learnt (the transcript's time); `last_seen_at`: when it was last learnt again.
+    """
+
+    __tablename__ = "knowledge"
+    __table_args__ = (
+        CheckConstraint("freshness in ('fresh', 'aging', 'stale', 'deprecated')", name="freshness_known"),
+        CheckConstraint("confidence >= 0 and confidence <= 1", name="confidence_in_unit"),
+        CheckConstraint("origin in ('extracted', 'recorded')", name="origin_known"),
+        Index("ix_knowledge_team_type_created", "team_id", "type", text("created_at desc"), postgresql_include=["title"]),
+        Index("ix_knowledge_project_freshness", "project_id", "freshness", postgresql_include=["type", "last_seen_at"]),
+        Index("ix_knowledge_team_intent_confidence", "team_id", "intent", text("confidence desc"), postgresql_include=["title"]),
+        Index(
+            "ix_knowledge_not_stale",
+            "team_id",
+            "project_id",
+            text("last_seen_at desc"),
+            postgresql_where=text("freshness in ('fresh', 'aging')"),
+        ),
+        Index("ix_knowledge_search", "search", postgresql_using="gin"),
+    )
+
+    id: Mapped[Id]
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    origin: Mapped[str] = mapped_column(server_default="extracted")
+    type: Mapped[str]
+    intent: Mapped[str | None]
+    title: Mapped[str]
+    text: Mapped[str]
+    confidence: Mapped[float]
+    freshness: Mapped[str] = mapped_column(server_default="fresh")
+    evidence_count: Mapped[int] = mapped_column(server_default="1")
+    embedding: Mapped[bytes] = mapped_column(LargeBinary)
+    embedding_model: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    search: Mapped[str] = mapped_column(TSVECTOR, Computed("to_tsvector('simple', title || ' ' || text)", persisted=True))
+
+
+class Evidence(Base):
+    """One time that it was learnt: what was said, where. The rows of an item are also the history of its merges."""
+
+    __tablename__ = "knowledge_evidence"
+    __table_args__ = (
+        Index("uq_knowledge_evidence_key", "session_id", "candidate_key", unique=True),
+        Index("ix_knowledge_evidence_knowledge_id", "knowledge_id"),
+    )
+
+    id: Mapped[Id]
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"))
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    candidate_key: Mapped[str]
+    event_id: Mapped[str]
+    locator: Mapped[str]
+    transcript: Mapped[str]
+    excerpt: Mapped[str]
+    type: Mapped[str]
+    intent: Mapped[str | None]
+    title: Mapped[str]
+    text: Mapped[str]
+    confidence: Mapped[float]
+    embedding: Mapped[bytes] = mapped_column(LargeBinary)
+    embedding_model: Mapped[str]
+    at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+
+
+class OutboxRow(Base):
+    """"This item changed": written in the item's own transaction, drained into the vector store in any order, any number of times.
+
+    No foreign key: a deleted item still has to leave the index. Drained rows are kept for a while, for a re-index to catch up from.
+    """
+
+    __tablename__ = "index_outbox"
+    __table_args__ = (
+        Index("ix_index_outbox_pending", "id", postgresql_where=text("drained_at is null")),
+        Index("ix_index_outbox_drained", "drained_at", postgresql_where=text("drained_at is not null")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    knowledge_id: Mapped[uuid.UUID]
+    created_at: Mapped[CreatedAt]
+    drained_at: Mapped[datetime | None]

@@ -1,0 +1,26 @@
+"""Money: an `int` of nano-dollars everywhere, never a float. 1 USD = 1,000,000,000."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+from app.errors import InvalidInput
+
+NANO = 1_000_000_000
+MAX_USD = Decimal(1_000_000_000)
+
+
+def from_usd(amount: Decimal | float | str, *, param: str = "amount_usd") -> int:
+    """Dollars, as a person or a JSON body gives them, to nano-dollars. Negative, NaN and absurd amounts: InvalidInput."""
+    try:
+        value = Decimal(str(amount))
+    except InvalidOperation:
+        raise InvalidInput(f"{param} must be an amount in dollars, such as 8.33.", param=param) from None
+    if not value.is_finite() or value < 0 or value > MAX_USD:
+        raise InvalidInput(f"{param} must lie between 0 and {MAX_USD:,} dollars.", param=param)
+    return int((value * NANO).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def to_usd(nanousd: int) -> float:
+    """Nano-dollars to dollars, for a JSON reply or a page; never to calculate with."""
+    return float(Decimal(nanousd) / NANO)

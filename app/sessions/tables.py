@@ -1,0 +1,91 @@
+"""Rows of sessions: uploads that wait for the worker, and the journal. Read and written only in this room."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.storage.tables import Base, CreatedAt, Id
+
+
+class Upload(Base):
+    """A transcript that waits for the worker: the only unredacted bytes at rest, deleted with the job's last transaction."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        CheckConstraint("state in ('receiving', 'complete')", name="state_known"),
+        Index("ix_uploads_created_at", "created_at"),
+    )
+
+    id: Mapped[Id]
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    project: Mapped[str | None]
+    transcript: Mapped[str]
+    format: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="receiving")
+    bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    created_at: Mapped[CreatedAt]
+
+
+class UploadChunk(Base):
+    """A zstd frame of at most 256 KiB of the file, in order of `seq`."""
+
+    __tablename__ = "upload_chunks"
+
+    upload_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Session(Base):
+    """One conversation of a developer with an agent. Identity: (team, provider, external id)."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        UniqueConstraint("team_id", "provider", "external_id"),
+        Index("ix_sessions_team_started", "team_id", text("started_at desc nulls last"), "id"),
+        Index("ix_sessions_project_id", "project_id"),
+    )
+
+    id: Mapped[Id]
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    provider: Mapped[str]
+    external_id: Mapped[str]
+    title: Mapped[str | None]
+    transcript: Mapped[str]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    event_count: Mapped[int] = mapped_column(server_default="0")
+    redactions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class EventRow(Base):
+    """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("session_id", "event_id"),)
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[str]
+    role: Mapped[str]
+    kind: Mapped[str]
+    speaker: Mapped[str | None]
+    text: Mapped[str]
+    tool_name: Mapped[str | None]
+    tool_input: Mapped[str | None]
+    tool_output: Mapped[str | None]
+    exit_code: Mapped[int | None]
+    outcome: Mapped[str | None]
+    locator: Mapped[str]
+    at: Mapped[datetime | None]
+    sidechain: Mapped[bool] = mapped_column(server_default=text("false"))

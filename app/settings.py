@@ -1,0 +1,172 @@
+"""Typed, frozen settings: environment (`CAIRN_…`, `__` for nesting) over `CAIRN_CONFIG` over `config/cairn.toml`.
+
+Secrets come only from the environment (or, embedded, from files of mode 0600 in the data folder).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from app.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "config" / "cairn.toml"
+SECRET_FIELDS = ("admin_key", "secret_key")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    max_upload_bytes: int = Field(256 * 2**20, gt=0)
+    max_body_bytes: int = Field(2**20, gt=0)
+    shutdown_seconds: float = Field(10, gt=0)
+
+
+class Database(Section):
+    """Without a `url`, Cairn starts its own PostgreSQL in the data folder."""
+
+    url: SecretStr | None = None
+    replica_urls: tuple[SecretStr, ...] = ()
+    pool_size: int = Field(20, ge=1)
+    max_overflow: int = Field(30, ge=0)
+    pre_ping: bool = True
+    recycle_seconds: int = Field(3600, gt=0)
+    acquire_timeout_seconds: float = Field(5, gt=0)
+    connect_timeout_seconds: float = Field(5, gt=0)
+    statement_timeout_seconds: float = Field(15, gt=0)
+    embedded_max_connections: int = Field(120, ge=20)
+
+
+class Qdrant(Section):
+    """Without a `url`, Cairn runs Qdrant's engine in a child process."""
+
+    url: str | None = None
+    api_key: SecretStr | None = None
+    collection: str = "cairn"
+
+
+class Vectors(Section):
+    timeout_seconds: float = Field(5, gt=0)
+    hnsw_m: int = Field(16, ge=4)
+    hnsw_ef_construct: int = Field(200, ge=16)
+    ef: int = Field(128, ge=16)
+    oversampling: float = Field(2.0, ge=1)
+    reindex_after: int = Field(5000, ge=1, description="points without a graph before a re-index starts by itself")
+
+
+class Embeddings(Section):
+    runtime: Literal["auto", "openvino", "onnxruntime"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = Field(0, ge=0, description="0: as many as there are cores, at most 4")
+    batch_padded_tokens: int = Field(2048, ge=256)
+    cache_entries: int = Field(10_000, ge=0)
+    timeout_seconds: float = Field(60, gt=0)
+
+
+class Sessions(Section):
+    max_line_bytes: int = Field(16 * 2**20, ge=1024, description="a longer line is skipped and counted")
+    max_text_chars: int = Field(64_000, ge=1000, description="a longer text is cut, after redaction, and counted")
+    max_live_events: int = Field(1000, ge=1)
+    upload_ttl_hours: float = Field(24, gt=0)
+
+
+class Worker(Section):
+    concurrency: int = Field(2, ge=1)
+    poll_seconds: float = Field(0.2, gt=0)
+    lease_seconds: float = Field(30, ge=1)
+    max_attempts: int = Field(5, ge=1)
+    backoff_seconds: float = Field(2, gt=0)
+    backoff_max_seconds: float = Field(300, gt=0)
+    pool_size: int = Field(5, ge=1)
+
+
+class Knowledge(Section):
+    merge_threshold: float = Field(0.95, gt=0, le=1)
+    min_relevance: float = Field(0.30, ge=0, le=1, description="results below it are not shown")
+    candidates: int = Field(50, ge=10)
+    max_query_chars: int = Field(8000, ge=100)
+    max_limit: int = Field(100, ge=1)
+
+
+class Budget(Section):
+    monthly_limit_usd: float = Field(8.33, ge=0, description="of a new developer")
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="CAIRN_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+    )
+
+    data_dir: Path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cairn"
+    admin_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    server: Server = Server()
+    database: Database = Database()
+    qdrant: Qdrant = Qdrant()
+    vectors: Vectors = Vectors()
+    embeddings: Embeddings = Embeddings()
+    sessions: Sessions = Sessions()
+    worker: Worker = Worker()
+    knowledge: Knowledge = Knowledge()
+    budget: Budget = Budget()
+    log: Log = Log()
+
+    @cached_property
+    def embedded(self) -> bool:
+        """Whether Cairn runs its own PostgreSQL (and so owns this machine's data folder)."""
+        return self.database.url is None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = [SHIPPED]
+        if custom := os.environ.get("CAIRN_CONFIG"):
+            files.append(Path(custom))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=files, deep_merge=True)
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings once. Raises ConfigurationError that names the field (and never shows a secret's value)."""
+    custom = os.environ.get("CAIRN_CONFIG")
+    if custom:
+        _check_file(Path(custom))
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
+        raise ConfigurationError(
+            "Settings can't be used: " + "; ".join(lines) + ". Check the CAIRN_… variables and the configuration file."
+        ) from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"CAIRN_CONFIG={path} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"CAIRN_CONFIG={path} is not valid TOML: {error}.") from error
+    if found := [name for name in SECRET_FIELDS if name in content]:
+        raise ConfigurationError(f"{path} holds {', '.join(found)}: secrets come only from the environment (CAIRN_ADMIN_KEY …).")

@@ -1,0 +1,1 @@
+"""Storage: PostgreSQL, the vector store and the servers embedded in Cairn. Knows no domain."""
