@@ -1,0 +1,48 @@
+# Everything goes through these. `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test serve check format bench load-test clean
+
+help:            ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## make .venv and install what Cairn and its tests need
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Cairn needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install    ## ingest the example sessions, ask them questions, see cited answers
+	@$(BIN)/cairn demo
+
+test: install    ## every test, against a real PostgreSQL, Qdrant's engine and real HTTP that it starts itself
+	$(BIN)/python -m pytest -n auto --dist loadscope
+
+serve: install   ## cairn serve on 127.0.0.1:8080
+	@$(BIN)/cairn serve
+
+check: install   ## ruff, mypy, import-linter, alembic check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.schema_check
+
+format: install  ## let ruff format and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install   ## every component against its target
+	$(BIN)/python tests/performance/benchmarks.py --component=all
+
+load-test: install ## real HTTP against a server that it starts
+	$(BIN)/python tests/performance/load_test.py
+
+clean:           ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,73 @@
+"""An item is the elected view of its evidence: the better text wins, the count grows, nothing is forgotten.
+
+Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); writes the outbox row too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import now
+from app.knowledge.freshness import freshness
+from app.knowledge.tables import Evidence, Knowledge, OutboxRow
+
+CORROBORATION = 0.05
+"""What each further session that learnt the same adds to the confidence; the sum stays below CERTAIN."""
+CERTAIN = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Elected:
+    kept: int
+    removed: int
+
+
+async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
+    """Recompute these items from their evidence, remove those that have none left, and tell the index of all of them."""
+    ids = sorted(set(items))
+    if not ids:
+        return Elected(0, 0)
+    # One order for every transaction: two that touch the same items can't deadlock.
+    await connection.execute(select(Knowledge.id).where(Knowledge.id.in_(ids)).order_by(Knowledge.id).with_for_update())
+    evidence = await connection.execute(select(Evidence.__table__).where(Evidence.knowledge_id.in_(ids)))
+    by_item: dict[UUID, list[Row[tuple[object, ...]]]] = defaultdict(list)
+    for row in evidence:
+        by_item[row.knowledge_id].append(row)
+    if by_item:
+        await connection.execute(
+            update(Knowledge).where(Knowledge.id == bindparam("item")), [_view(item, rows) for item, rows in sorted(by_item.items())]
+        )
+    if orphans := [item for item in ids if item not in by_item]:
+        await connection.execute(delete(Knowledge).where(Knowledge.id.in_(orphans), Knowledge.origin == "extracted"))
+    await connection.execute(insert(OutboxRow), [{"knowledge_id": item} for item in ids])
+    return Elected(kept=len(by_item), removed=len(orphans))
+
+
+def _view(item: UUID, rows: Sequence[Row[tuple[object, ...]]]) -> dict[str, object]:
+    best = max(rows, key=lambda row: (row.confidence, len(row.text), row.candidate_key))
+    moment = now()
+    seen = [row.at or row.created_at for row in rows]
+    last: datetime = min(max(seen), moment)
+    sessions = len({row.session_id for row in rows})
+    return {
+        "item": item,
+        "type": best.type,
+        "intent": best.intent,
+        "title": best.title,
+        "text": best.text,
+        "confidence": min(CERTAIN, best.confidence + CORROBORATION * (sessions - 1)),
+        "freshness": freshness(last, moment),
+        "evidence_count": len(rows),
+        "embedding": best.embedding,
+        "embedding_model": best.embedding_model,
+        "created_at": min(min(seen), moment),
+        "last_seen_at": last,
+        "updated_at": func.now(),
+    }

@@ -1,0 +1,45 @@
+"""How old a piece of knowledge is: from the day it was last learnt. Knows no database row but its own column."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.knowledge.item import Freshness
+from app.knowledge.tables import Knowledge, OutboxRow
+
+FRESH, AGING, STALE = timedelta(days=30), timedelta(days=90), timedelta(days=180)
+
+WEIGHT: dict[Freshness, float] = {"fresh": 1.0, "aging": 0.98, "stale": 0.95, "deprecated": 0.9}
+"""What age does to a rank: it decides between equals, it never hides the only answer."""
+
+
+def freshness(last_seen_at: datetime, now: datetime) -> Freshness:
+    """Fresh (< 30 days), aging (< 90), stale (< 180), deprecated."""
+    age = now - last_seen_at
+    if age < FRESH:
+        return "fresh"
+    if age < AGING:
+        return "aging"
+    return "stale" if age < STALE else "deprecated"
+
+
+async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 1000) -> int:
+    """Move up to `batch` items whose label has aged to the right one, and tell the index. Returns how many moved."""
+    label = case(
+        (Knowledge.last_seen_at > now - FRESH, literal("fresh")),
+        (Knowledge.last_seen_at > now - AGING, literal("aging")),
+        (Knowledge.last_seen_at > now - STALE, literal("stale")),
+        else_=literal("deprecated"),
+    )
+    aged = select(Knowledge.id).where(Knowledge.freshness != label).order_by(Knowledge.id).limit(batch).with_for_update(skip_locked=True)
+    moved = (
+        await connection.scalars(
+            update(Knowledge).where(Knowledge.id.in_(aged)).values(freshness=label, updated_at=func.now()).returning(Knowledge.id)
+        )
+    ).all()
+    if moved:
+        await connection.execute(insert(OutboxRow), [{"knowledge_id": item} for item in moved])
+    return len(moved)

@@ -1,0 +1,174 @@
+"""The index of knowledge in the vector store: fed from the outbox, rebuilt from PostgreSQL. The store is never the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import Unavailable
+from app.knowledge.neighbours import unpack, wording
+from app.knowledge.tables import Knowledge, OutboxRow
+from app.storage.database import Database
+from app.storage.vectors.store import IndexSchema, Point, Staging, VectorStore
+
+log = structlog.get_logger()
+
+SCHEMA = IndexSchema(
+    keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",)
+)
+BATCH = 256
+DRAINED_KEPT = timedelta(hours=1)
+"""Drained rows stay this long, and at least as long as a rebuild may take: it catches up from them."""
+_DRAIN_LOCK = 0xCA1C_0001
+"""Advisory lock: one drain at a time, so that an older state of an item never overwrites a newer one in the index."""
+
+
+class Index:
+    def __init__(self, database: Database, vectors: VectorStore) -> None:
+        self._database = database
+        self._vectors = vectors
+        self._rebuilding = asyncio.Lock()
+
+    async def drain(self) -> int:
+        """Bring one batch of changed items into the index. Safe to repeat, to interrupt, and to run in several processes."""
+        async with self._database.begin() as connection:
+            await _lock_drain(connection)
+            rows = (
+                await connection.execute(
+                    select(OutboxRow.id, OutboxRow.knowledge_id)
+                    .where(OutboxRow.drained_at.is_(None))
+                    .order_by(OutboxRow.id)
+                    .limit(BATCH)
+                )
+            ).all()
+            if not rows:
+                return 0
+            await _apply(connection, self._vectors, [row.knowledge_id for row in rows])
+            await connection.execute(
+                update(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])).values(drained_at=func.clock_timestamp())
+            )
+            return len(rows)
+
+    async def drain_to(self, mark: int) -> None:
+        """Return when everything up to this outbox id can be found. Raises Unavailable while the vector store is away."""
+        while await self.pending(mark):
+            await self.drain()
+
+    async def pending(self, mark: int | None = None) -> int:
+        """How many changes (up to `mark`) the index has yet to hear of."""
+        query = select(func.count()).select_from(OutboxRow).where(OutboxRow.drained_at.is_(None))
+        async with self._database.begin() as connection:
+            return await connection.scalar(query if mark is None else query.where(OutboxRow.id <= mark)) or 0
+
+    async def feed(self, *, poll_seconds: float) -> None:
+        """Drain for ever; while a part is away, wait and go on. The worker process owns the task."""
+        away = False
+        while True:
+            try:
+                drained = await self.drain()
+                if away:
+                    log.info("index.feed.back")
+                away = False
+            except Unavailable as error:
+                if not away:
+                    log.warning("index.feed.away", code=error.code)
+                away, drained = True, 0
+            if drained < BATCH:
+                await asyncio.sleep(poll_seconds)
+
+    async def sweep(self) -> int:
+        """Delete rows drained long ago."""
+        async with self._database.begin() as connection:
+            gone = await connection.execute(delete(OutboxRow).where(OutboxRow.drained_at < func.now() - DRAINED_KEPT))
+            return gone.rowcount
+
+    async def rebuild(self, progress: Callable[[int, int], None] = lambda done, total: None) -> int:
+        """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns how many items it holds.
+
+        Searches and drains go on throughout; drains wait only for the last catch-up and the swap.
+        """
+        async with self._rebuilding, self._vectors.rebuild() as staging:
+            async with self._database.begin() as connection:
+                began: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
+                total = await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
+            done = await self._copy(staging, total, progress)
+            await staging.optimize()
+            async with self._database.begin() as connection:
+                await self._catch_up(connection, staging, began)
+            async with self._database.begin() as connection:
+                await _lock_drain(connection)
+                await self._catch_up(connection, staging, began)
+                await staging.commit()
+            log.info("index.rebuilt", items=done)
+            return done
+
+    async def _copy(self, staging: Staging, total: int, progress: Callable[[int, int], None]) -> int:
+        done, last = 0, None
+        while True:
+            query = select(*_COLUMNS).order_by(Knowledge.id).limit(BATCH)
+            async with self._database.begin() as connection:
+                rows = (await connection.execute(query if last is None else query.where(Knowledge.id > last))).all()
+            if not rows:
+                return done
+            await staging.upsert([_point(row) for row in rows])
+            done, last = done + len(rows), rows[-1].id
+            progress(done, max(done, total))
+
+    async def _catch_up(self, connection: AsyncConnection, staging: Staging, began: datetime) -> None:
+        """What was drained since `began` reached only the live index; what was drained before had been committed and was copied."""
+        changed = await connection.scalars(
+            select(OutboxRow.knowledge_id)
+            .where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= began))
+            .distinct()
+        )
+        items = list(changed)
+        for start in range(0, len(items), BATCH):
+            await _apply(connection, staging, items[start : start + BATCH])
+
+
+async def _lock_drain(connection: AsyncConnection) -> None:
+    await connection.execute(select(func.pg_advisory_xact_lock(_DRAIN_LOCK)))
+
+
+async def _apply(connection: AsyncConnection, target: VectorStore | Staging, items: Sequence[UUID]) -> None:
+    """Write the present state of these items: the outbox says only *that* they changed, so order and repetition don't matter."""
+    rows = (await connection.execute(select(*_COLUMNS).where(Knowledge.id.in_(set(items))))).all()
+    if rows:
+        await target.upsert([_point(row) for row in rows])
+    if gone := set(items) - {row.id for row in rows}:
+        await target.delete(sorted(gone))
+
+
+_COLUMNS = (
+    Knowledge.id,
+    Knowledge.team_id,
+    Knowledge.project_id,
+    Knowledge.type,
+    Knowledge.intent,
+    Knowledge.freshness,
+    Knowledge.confidence,
+    Knowledge.created_at,
+    Knowledge.title,
+    Knowledge.text,
+    Knowledge.embedding,
+)
+
+
+def _point(row: object) -> Point:
+    payload: dict[str, str | float] = {
+        "team": str(row.team_id),  # type: ignore[attr-defined]
+        "project": str(row.project_id),  # type: ignore[attr-defined]
+        "type": row.type,  # type: ignore[attr-defined]
+        "freshness": row.freshness,  # type: ignore[attr-defined]
+        "confidence": row.confidence,  # type: ignore[attr-defined]
+        "created_at": row.created_at.isoformat(),  # type: ignore[attr-defined]
+    }
+    if row.intent is not None:  # type: ignore[attr-defined]
+        payload["intent"] = row.intent  # type: ignore[attr-defined]
+    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, text=wording(row.title, row.text), payload=payload)  # type: ignore[attr-defined]

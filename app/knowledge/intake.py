@@ -1,0 +1,299 @@
+"""A session goes in: transcript → parse → redact → journal → extract → embed → dedup → store. The hallway, top to bottom.
+
+Every step can be repeated: a job that was killed anywhere and runs again ends with the same journal and the same knowledge.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.accounts import Accounts
+from app.embeddings import Embedder
+from app.errors import InvalidInput
+from app.knowledge.extraction import VERSION, extract
+from app.knowledge.index import Index
+from app.knowledge.item import Candidate
+from app.knowledge.neighbours import wording
+from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
+from app.knowledge.stream import through_thread
+from app.queue.jobs import Job, Queue
+from app.queue.worker import Done, Progress
+from app.sessions.event import Event, Format, SessionHeader
+from app.sessions.formats import Tally, parse
+from app.sessions.journal import Journal, Session
+from app.sessions.uploads import Upload, Uploads
+from app.settings import Sessions as Limits
+from app.storage.database import Database
+
+log = structlog.get_logger()
+
+INGEST, LEARN = "ingest", "learn"
+EVENTS_PER_BATCH = 500
+CANDIDATES_PER_BATCH = 64
+MAX_OUTPUT_CHARS = 8_000
+"""Extraction reads this much of a tool's output, from its end: errors and verdicts stand there."""
+READ_SHARE, LEARN_SHARE = 0.5, 0.45
+"""How a job's progress (in bytes of the upload) is shared out: reading, learning; the rest is indexing."""
+UNNAMED_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a live request added."""
+
+    session_id: UUID
+    accepted: int
+    duplicates: int
+    redactions: dict[str, int]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What reading one transcript found so far."""
+
+    tally: Tally = field(default_factory=Tally)
+    sessions: dict[UUID, None] = field(default_factory=dict)
+    new: int = 0
+    known: int = 0
+    redactions: Counter[str] = field(default_factory=Counter)
+
+
+class Intake:
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        database: Database,
+        accounts: Accounts,
+        queue: Queue,
+        uploads: Uploads,
+        journal: Journal,
+        embedder: Embedder,
+        store: KnowledgeStore,
+        index: Index,
+    ) -> None:
+        self._limits = limits
+        self._database = database
+        self._accounts = accounts
+        self._queue = queue
+        self._uploads = uploads
+        self._journal = journal
+        self._embedder = embedder
+        self._store = store
+        self._index = index
+
+    async def submit(
+        self,
+        stream: AsyncIterator[bytes],
+        *,
+        team_id: UUID,
+        developer_id: UUID | None,
+        project: str | None,
+        transcript: str,
+        format: Format | Literal["auto"],  # noqa: A002 - the contract's word
+        limit: int,
+    ) -> UUID:
+        """Take a transcript in. When this returns, the bytes and the job that reads them are committed. Returns the job's id."""
+
+        async def enqueue(connection: AsyncConnection, upload_id: UUID) -> UUID:
+            return await self._queue.enqueue(
+                connection,
+                kind=INGEST,
+                payload={"upload_id": str(upload_id)},
+                team_id=team_id,
+                developer_id=developer_id,
+                lane=f"{team_id}:{project or ''}",
+            )
+
+        return await self._uploads.receive(
+            stream,
+            team_id=team_id,
+            developer_id=developer_id,
+            project=project,
+            transcript=transcript,
+            format=format,
+            limit=limit,
+            complete=enqueue,
+        )
+
+    async def live(
+        self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]
+    ) -> Live:
+        """Append to a session that is still going on, and have it learnt from soon. Idempotent by event id."""
+        if len(events) > self._limits.max_live_events:
+            raise InvalidInput(f"At most {self._limits.max_live_events} events in one request: send them in parts.")
+        known = await self._journal.resolve(team_id, session)
+        async with self._database.begin() as connection:
+            if known is None:
+                project_id = await self._accounts.project_id(connection, team_id, project or UNNAMED_PROJECT)
+                header = SessionHeader(provider="generic", external_id=session)
+                known = await self._journal.open(
+                    connection,
+                    team_id=team_id,
+                    project_id=project_id,
+                    developer_id=developer_id,
+                    header=header,
+                    transcript=f"live:{session}",
+                )
+        appended = await self._journal.append(known, events)
+        async with self._database.begin() as connection:
+            await self._queue.enqueue(
+                connection,
+                kind=LEARN,
+                payload={"session_id": str(known)},
+                team_id=team_id,
+                developer_id=developer_id,
+                lane=f"learn:{known}",
+            )
+        return Live(known, appended.new, appended.known, dict(appended.redactions))
+
+    async def ingest(self, job: Job, progress: Progress) -> Done:
+        """The job behind `submit`: read the upload into the journal, learn from every session that it touched."""
+        upload = await self._uploads.get(UUID(job.payload["upload_id"]))
+        reading = await self._read(upload, progress)
+        learnt = Learnt()
+        for place, session_id in enumerate(reading.sessions, start=1):
+            learnt += await self._learn(upload.team_id, session_id)
+            share = READ_SHARE + LEARN_SHARE * place / len(reading.sessions)
+            await progress(int(upload.bytes * share), upload.bytes)
+        await self._index.drain_to(learnt.mark)
+        await progress(upload.bytes, upload.bytes)
+
+        async def forget_upload(connection: AsyncConnection) -> None:
+            await self._uploads.delete(connection, upload.id)
+
+        return Done(_report(upload, reading, learnt), closing=forget_upload)
+
+    async def learn(self, job: Job, progress: Progress) -> Done:
+        """The job behind `live`."""
+        assert job.team_id is not None
+        learnt = await self._learn(job.team_id, UUID(job.payload["session_id"]))
+        await self._index.drain_to(learnt.mark)
+        await progress(1, 1)
+        return Done({"sessions": [job.payload["session_id"]], "knowledge": _counts(learnt)})
+
+    async def _read(self, upload: Upload, progress: Progress) -> Reading:
+        """Parse the upload and append what is new to the journal, batch by batch."""
+        reading = Reading()
+        read = Counter[str]()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in self._uploads.chunks(upload.id):
+                yield chunk
+                read["bytes"] += len(chunk)
+
+        current: UUID | None = None
+        parsed = through_thread(
+            chunks(),
+            lambda source: parse(source, format=upload.format, limits=self._limits, tally=reading.tally),
+            batch=EVENTS_PER_BATCH,
+        )
+        async for batch in parsed:
+            for header, events in _runs(batch):
+                if header is not None:
+                    current = await self._open(upload, header)
+                    reading.sessions[current] = None
+                if events and current is not None:
+                    appended = await self._journal.append(current, events)
+                    reading.new += appended.new
+                    reading.known += appended.known
+                    reading.redactions.update(appended.redactions)
+            await progress(int(read["bytes"] * READ_SHARE), upload.bytes)
+        return reading
+
+    async def _open(self, upload: Upload, header: SessionHeader) -> UUID:
+        name = upload.project or _folder_name(header.directory) or UNNAMED_PROJECT
+        async with self._database.begin() as connection:
+            project_id = await self._accounts.project_id(connection, upload.team_id, name)
+            return await self._journal.open(
+                connection,
+                team_id=upload.team_id,
+                project_id=project_id,
+                developer_id=upload.developer_id,
+                header=header,
+                transcript=upload.transcript,
+            )
+
+    async def _learn(self, team_id: UUID, session_id: UUID) -> Learnt:
+        """Learn until nothing of the session's journal is unseen: another job may have appended to it meanwhile."""
+        learnt = Learnt()
+        session = await self._journal.get(team_id, session_id)
+        while await self._store.fingerprint(session_id) != (seen := _fingerprint(session)):
+            learnt += await self._reconcile(session, seen)
+            session = await self._journal.get(team_id, session_id)
+        return learnt if learnt.mark else Learnt(known=len(await self._store.known(session_id)))
+
+    async def _reconcile(self, session: Session, fingerprint: str) -> Learnt:
+        """Make what the session taught exactly what extraction finds in its journal now."""
+        events = self._journal.events(session.id, max_output_chars=MAX_OUTPUT_CHARS)
+        candidates = [found async for batch in through_thread(events, extract, batch=CANDIDATES_PER_BATCH) for found in batch]
+        source = Source(
+            session_id=session.id,
+            team_id=session.team_id,
+            project_id=session.project_id,
+            developer_id=session.developer_id,
+            transcript=session.transcript,
+            at=session.ended_at or session.created_at,
+        )
+        embedded = await self._embed(session.id, candidates)
+        return await self._store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint=fingerprint)
+
+    async def _embed(self, session_id: UUID, candidates: Sequence[Candidate]) -> dict[str, Embedded]:
+        """Vectors of the candidates that are new or reworded, by key."""
+        known = await self._store.known(session_id)
+        unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
+        if not unknown:
+            return {}
+        vectors = await self._embedder.embed([wording(each.title, each.text) for each in unknown])
+        return {
+            each.key: Embedded(each, vector, self._embedder.model) for each, vector in zip(unknown, vectors, strict=True)
+        }
+
+
+def _fingerprint(session: Session) -> str:
+    """Changes when the journal of the session or the extractor does."""
+    return f"{VERSION}:{session.event_count}:{session.updated_at.isoformat()}"
+
+
+def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | None, list[Event]]]:
+    """Split a batch at its headers: (the header that opens the run, or None where the run goes on, its events)."""
+    runs: list[tuple[SessionHeader | None, list[Event]]] = [(None, [])]
+    for each in batch:
+        if isinstance(each, SessionHeader):
+            runs.append((each, []))
+        else:
+            runs[-1][1].append(each)
+    return runs
+
+
+def _folder_name(directory: str | None) -> str | None:
+    """The last folder of a POSIX or Windows path."""
+    if not directory:
+        return None
+    return directory.replace("\\", "/").rstrip("/").rpartition("/")[2] or None
+
+
+def _counts(learnt: Learnt) -> dict[str, int]:
+    return {name: getattr(learnt, name) for name in ("new", "merged", "updated", "withdrawn", "known")}
+
+
+def _report(upload: Upload, reading: Reading, learnt: Learnt) -> dict[str, object]:
+    """What was read, skipped and found: the job's result."""
+    return {
+        "transcript": upload.transcript,
+        "format": upload.format,
+        "sessions": [str(session) for session in reading.sessions],
+        "lines": reading.tally.lines,
+        "events": {"new": reading.new, "known": reading.known},
+        "skipped": dict(reading.tally.skipped),
+        "problems": [{"locator": locator, "reason": reason} for locator, reason in reading.tally.problems],
+        "redactions": dict(reading.redactions),
+        "knowledge": _counts(learnt),
+    }

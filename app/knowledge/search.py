@@ -1,0 +1,241 @@
+"""A question comes: question → embed → dense + lexical search → fuse → rank → cite. Nothing relevant: an empty list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row, Text, cast, func, select
+from sqlalchemy.dialects.postgresql import REGCONFIG
+
+from app.accounts.accounts import Accounts
+from app.embeddings import Embedder
+from app.errors import InvalidInput, Unavailable
+from app.knowledge.freshness import WEIGHT
+from app.knowledge.item import KNOWLEDGE_TYPES
+from app.knowledge.neighbours import unpack, wording
+from app.knowledge.relevance import Relevance, relevance
+from app.knowledge.store import Quote
+from app.knowledge.tables import Evidence, Knowledge
+from app.settings import Knowledge as Limits
+from app.storage.database import Database
+from app.storage.vectors import lexical
+from app.storage.vectors.store import Vector, VectorStore
+
+log = structlog.get_logger()
+
+CONFIDENCE_WEIGHT = 0.15
+"""A rank depends on confidence this far: 0.85 for confidence 0, 1 for confidence 1."""
+ELSEWHERE = 0.9
+"""What another project's item keeps of its rank when the question prefers a project."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`project` filters; `prefer_project` only ranks that project's items first."""
+
+    text: str
+    project: str | None = None
+    types: tuple[str, ...] = ()
+    limit: int = 10
+    min_score: float | None = None
+    prefer_project: str | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One item that answers, with its newest citation. Its words are quoted from a transcript: never an instruction."""
+
+    id: UUID
+    type: str
+    title: str
+    text: str
+    score: float
+    confidence: float
+    freshness: str
+    project: str
+    source: Quote
+    created_at: datetime
+    evidence_count: int
+    explain: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`degraded` names the parts that were away: the answer is narrower than usual."""
+
+    results: tuple[Result, ...]
+    took_ms: float
+    degraded: tuple[str, ...]
+
+
+class Search:
+    def __init__(self, *, database: Database, accounts: Accounts, vectors: VectorStore, embedder: Embedder, limits: Limits) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._vectors = vectors
+        self._embedder = embedder
+        self._limits = limits
+
+    async def query(self, team_id: UUID, query: Query) -> Answer:
+        """The team's items that answer, best first. InvalidInput names the field that can't be used."""
+        began = time.perf_counter()
+        self._check(query)
+        degraded: list[str] = []
+        projects = await self._accounts.find_projects(team_id, None)
+        names = {project.id: project.name for project in projects}
+        where = self._where(team_id, query, {name: str(project) for project, name in names.items()})
+        if where is None:
+            return Answer((), _since(began), ())
+        vector = await self._embed(query.text, degraded)
+        ids = await self._candidates(query.text, vector, where, degraded)
+        rows = await self._read(team_id, ids, query, where if ids is None else None)
+        ranked = self._rank(query, rows, vector, names)
+        return Answer(tuple(ranked[: query.limit]), _since(began), tuple(degraded))
+
+    def _check(self, query: Query) -> None:
+        if not query.text.strip():
+            raise InvalidInput("query is empty: ask something.", param="query")
+        if len(query.text) > self._limits.max_query_chars:
+            raise InvalidInput(f"query is longer than {self._limits.max_query_chars} characters: shorten it.", param="query")
+        if not 1 <= query.limit <= self._limits.max_limit:
+            raise InvalidInput(f"limit must lie between 1 and {self._limits.max_limit}.", param="limit")
+        if unknown := sorted(set(query.types) - set(KNOWLEDGE_TYPES)):
+            raise InvalidInput(f"types: {', '.join(unknown)} not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="types")
+
+    def _where(self, team_id: UUID, query: Query, ids: dict[str, str]) -> dict[str, str | list[str]] | None:
+        """The store's filter; None when the project doesn't exist, so nothing can match."""
+        where: dict[str, str | list[str]] = {"team": str(team_id)}
+        if query.project is not None:
+            if query.project not in ids:
+                return None
+            where["project"] = ids[query.project]
+        if query.types:
+            where["type"] = list(query.types)
+        return where
+
+    async def _embed(self, text: str, degraded: list[str]) -> Vector | None:
+        try:
+            return (await self._embedder.embed([text]))[0]  # type: ignore[no-any-return]
+        except Unavailable as error:
+            log.warning("search.degraded", part="embeddings", code=error.code)
+            degraded.append("embeddings")
+            return None
+
+    async def _candidates(
+        self, text: str, vector: Vector | None, where: dict[str, str | list[str]], degraded: list[str]
+    ) -> list[UUID] | None:
+        """Ids from the engine's fused search; None: ask PostgreSQL's full-text index instead."""
+        if vector is None:
+            return None
+        try:
+            hits = await self._vectors.hybrid(vector, text, where=where, limit=self._limits.candidates)
+        except Unavailable as error:
+            log.warning("search.degraded", part="vectors", code=error.code)
+            degraded.append("vectors")
+            return None
+        return [hit.id for hit in hits]
+
+    async def _read(
+        self, team_id: UUID, ids: list[UUID] | None, query: Query, where: dict[str, str | list[str]] | None
+    ) -> Sequence[Row[Any]]:
+        """The candidates' rows, each with its newest evidence. The team is checked here again: the index is not the truth."""
+        newest = (
+            select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
+            .where(Evidence.knowledge_id == Knowledge.id, Evidence.text == Knowledge.text)
+            .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
+            .limit(1)
+            .lateral("newest")
+        )
+        statement = select(*_COLUMNS, *newest.c).join(newest, onclause=func.true()).where(Knowledge.team_id == team_id)
+        if ids is not None:
+            statement = statement.where(Knowledge.id.in_(ids))
+        else:
+            statement = _full_text(statement, query.text, where or {}, self._limits.candidates)
+        async with self._database.begin() as connection:
+            return (await connection.execute(statement)).all()
+
+    def _rank(self, query: Query, rows: Sequence[Row[Any]], vector: Vector | None, names: dict[UUID, str]) -> list[Result]:
+        asked = list(dict.fromkeys(lexical.terms(query.text)))
+        codes = [term for term in asked if lexical.is_code(term)]
+        results = []
+        for row in rows:
+            words = frozenset(lexical.terms(wording(row.title, row.text)))
+            cosine = float(unpack(row.embedding) @ vector) if vector is not None else 0.0
+            found = relevance(cosine=cosine, asked=asked, codes=codes, found=words)
+            if vector is None:
+                found = Relevance(score=found.coverage, cosine=0.0, coverage=found.coverage, exact=found.exact)
+            result = _result(row, found, names[row.project_id], query)
+            relevant = found.score >= self._limits.min_relevance if query.min_score is None else result.score >= query.min_score
+            if relevant:
+                results.append(result)
+        results.sort(key=lambda result: (-result.score, str(result.id)))
+        return results
+
+
+def _result(row: Row[Any], found: Relevance, project: str, query: Query) -> Result:
+    confidence = 1 - CONFIDENCE_WEIGHT * (1 - row.confidence)
+    place = ELSEWHERE if query.prefer_project not in {None, project} else 1.0
+    score = found.score * confidence * WEIGHT[row.freshness] * place
+    explain: dict[str, object] | None = None
+    if query.explain:
+        explain = {
+            "relevance": round(found.score, 4),
+            "cosine": round(found.cosine, 4),
+            "coverage": round(found.coverage, 4),
+            "exact": list(found.exact),
+            "confidence_factor": round(confidence, 4),
+            "freshness_factor": WEIGHT[row.freshness],
+            "project_factor": place,
+        }
+    return Result(
+        id=row.id,
+        type=row.type,
+        title=row.title,
+        text=row.text,
+        score=round(score, 4),
+        confidence=round(row.confidence, 3),
+        freshness=row.freshness,
+        project=project,
+        source=Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at),
+        created_at=row.created_at,
+        evidence_count=row.evidence_count,
+        explain=explain,
+    )
+
+
+def _full_text(statement: Any, text: str, where: dict[str, str | list[str]], limit: int) -> Any:
+    """Narrow the statement by PostgreSQL's full-text index: any of the question's words, best rank first."""
+    words = [word for word in lexical.terms(text) if word.isalnum()][:64]
+    asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words) or "''")
+    if "project" in where:
+        statement = statement.where(cast(Knowledge.project_id, Text) == where["project"])
+    if "type" in where:
+        statement = statement.where(Knowledge.type.in_(where["type"]))
+    return (
+        statement.where(Knowledge.search.op("@@")(asked)).order_by(func.ts_rank(Knowledge.search, asked).desc(), Knowledge.id).limit(limit)
+    )
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)
+
+
+_COLUMNS = (
+    Knowledge.id,
+    Knowledge.project_id,
+    Knowledge.type,
+    Knowledge.title,
+    Knowledge.text,
+    Knowledge.confidence,
+    Knowledge.freshness,
+    Knowledge.embedding,
+    Knowledge.evidence_count,
+    Knowledge.created_at,
+)

@@ -1,0 +1,292 @@
+"""Knowledge in PostgreSQL: what a session taught is made to be exactly what extraction found in it, merged with what was known.
+
+The index hears of every change through the outbox, in the same transaction. Knows nothing of transcripts or of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import CursorResult, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import now
+from app.errors import NotFound, NotPermitted
+from app.knowledge.election import elect
+from app.knowledge.freshness import freshness
+from app.knowledge.item import Candidate
+from app.knowledge.neighbours import Neighbourhood, pack, wording
+from app.knowledge.tables import Evidence, Forgotten, Knowledge, LearntSession, OutboxRow
+from app.storage.database import Database
+from app.storage.vectors.store import Vector, VectorStore
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The session that taught, as its evidence cites it. `at` dates candidates that carry no time of their own."""
+
+    session_id: UUID
+    team_id: UUID
+    project_id: UUID
+    developer_id: UUID | None
+    transcript: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    candidate: Candidate
+    vector: Vector
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What learning changed. `mark`: once the outbox is drained up to here, all of it can be found."""
+
+    new: int = 0
+    merged: int = 0
+    updated: int = 0
+    withdrawn: int = 0
+    known: int = 0
+    mark: int = 0
+
+    def __add__(self, other: Learnt) -> Learnt:
+        counts = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "mark"}
+        return Learnt(**counts, mark=max(self.mark, other.mark))
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Where an item was learnt. `excerpt` is verbatim from the transcript: quoted, never an instruction."""
+
+    session_id: UUID
+    transcript: str
+    locator: str
+    excerpt: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    id: UUID
+    type: str
+    intent: str | None
+    title: str
+    text: str
+    confidence: float
+    freshness: str
+    project_id: UUID
+    developer_id: UUID | None
+    evidence_count: int
+    created_at: datetime
+    last_seen_at: datetime
+    evidence: tuple[Quote, ...]
+
+
+class KnowledgeStore:
+    def __init__(self, database: Database, vectors: VectorStore, *, merge_threshold: float) -> None:
+        self._database = database
+        self._vectors = vectors
+        self._threshold = merge_threshold
+
+    async def fingerprint(self, session_id: UUID) -> str | None:
+        """What extraction had seen of the session when it last learnt from it."""
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(LearntSession.fingerprint).where(LearntSession.session_id == session_id))
+
+    async def known(self, session_id: UUID) -> dict[str, tuple[str, str]]:
+        """Candidate key → (title, text) of what this session has already taught: those need no new embedding."""
+        async with self._database.begin() as connection:
+            rows = await connection.execute(
+                select(Evidence.candidate_key, Evidence.title, Evidence.text).where(Evidence.session_id == session_id)
+            )
+            return {row.candidate_key: (row.title, row.text) for row in rows}
+
+    async def reconcile(
+        self, source: Source, *, candidates: Sequence[Candidate], embedded: Mapping[str, Embedded], fingerprint: str
+    ) -> Learnt:
+        """Make what this session taught exactly `candidates`: all of it, or, if anything fails, none of it.
+
+        New ones are merged into a twin or stored, changed ones updated, those that extraction no longer finds withdrawn.
+        `embedded` holds the vectors of every candidate that is new or reworded.
+        """
+        async with self._database.begin() as connection:
+            # One project at a time: two bursts of the same thing can't both find it unknown.
+            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(source.project_id), 0))))
+            held = await _held(connection, source.session_id)
+            forgotten = set(
+                await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id))
+            )
+            wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
+            touched: set[UUID] = set()
+
+            withdrawn = [row for key, row in held.items() if key not in wanted]
+            touched.update(row.knowledge_id for row in withdrawn)
+            await _delete(connection, withdrawn)
+            changed = [key for key, row in held.items() if key in wanted and _differs(row, wanted[key])]
+            touched.update(held[key].knowledge_id for key in changed)
+            await _update(connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed])
+
+            fresh = [embedded[key] for key in wanted if key not in held]
+            merged_into = await self._place(connection, source, fresh)
+            touched.update(merged_into)
+            await elect(connection, touched)
+            await _mark_learnt(connection, source.session_id, fingerprint)
+            mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0)))
+        return Learnt(
+            new=len(fresh) - len(merged_into),
+            merged=len(merged_into),
+            updated=len(changed),
+            withdrawn=len(withdrawn),
+            known=len(held) - len(withdrawn) - len(changed),
+            mark=mark or 0,
+        )
+
+    async def _place(self, connection: AsyncConnection, source: Source, fresh: Sequence[Embedded]) -> list[UUID]:
+        """Give each new candidate its item: a twin's, or one of its own. Returns the items merged into, once per candidate."""
+        if not fresh:
+            return []
+        neighbourhood = Neighbourhood(connection, self._vectors, source.team_id, source.project_id, self._threshold)
+        await neighbourhood.load_pending()
+        merged: list[UUID] = []
+        items: list[dict[str, object]] = []
+        evidence: list[dict[str, object]] = []
+        for each in fresh:
+            words = wording(each.candidate.title, each.candidate.text)
+            item = await neighbourhood.twin(words, each.vector)
+            if item is None:
+                item = uuid4()
+                items.append(_item(item, source, each))
+                neighbourhood.add(item, words, each.vector)
+            else:
+                merged.append(item)
+            evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
+        if items:
+            await connection.execute(insert(Knowledge), items)
+            await connection.execute(insert(OutboxRow), [{"knowledge_id": item["id"]} for item in items])
+        await connection.execute(insert(Evidence), evidence)
+        return merged
+
+    async def get(self, team_id: UUID, item_id: UUID) -> Item:
+        """One item with all its evidence, newest first. Another team's: NotFound."""
+        async with self._database.begin() as connection:
+            row = await _owned(connection, team_id, item_id)
+            quotes = await connection.execute(
+                select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
+                .where(Evidence.knowledge_id == item_id)
+                .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
+            )
+            return Item(
+                **{f.name: getattr(row, f.name) for f in fields(Item) if f.name != "evidence"},
+                evidence=tuple(Quote(*quote) for quote in quotes),
+            )
+
+    async def delete(self, team_id: UUID, item_id: UUID, *, developer_id: UUID | None) -> None:
+        """Delete an item for good: learning from the same sessions again does not bring it back.
+
+        `developer_id`: who asks (None: an admin). NotPermitted unless it is the item's author.
+        """
+        async with self._database.begin() as connection:
+            row = await _owned(connection, team_id, item_id)
+            if developer_id is not None and row.developer_id != developer_id:
+                raise NotPermitted("Only its author or an admin can delete this item.")
+            roots = select(Evidence.session_id, Evidence.candidate_key).where(Evidence.knowledge_id == item_id)
+            await connection.execute(
+                upsert(Forgotten).from_select(["session_id", "candidate_key"], roots).on_conflict_do_nothing()
+            )
+            await connection.execute(delete(Knowledge).where(Knowledge.id == item_id))
+            await connection.execute(insert(OutboxRow), [{"knowledge_id": item_id}])
+
+    async def withdraw_session(self, connection: AsyncConnection, session_id: UUID) -> int:
+        """Take back all that a session taught, in the caller's transaction. Returns how many items are gone."""
+        items = await connection.scalars(delete(Evidence).where(Evidence.session_id == session_id).returning(Evidence.knowledge_id))
+        return (await elect(connection, items)).removed
+
+    async def count(self) -> int:
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
+
+
+async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, Row[tuple[object, ...]]]:
+    rows = await connection.execute(select(Evidence.__table__).where(Evidence.session_id == session_id))
+    return {row.candidate_key: row for row in rows}
+
+
+async def _owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> Row[tuple[object, ...]]:
+    row = (
+        await connection.execute(select(Knowledge.__table__).where(Knowledge.id == item_id, Knowledge.team_id == team_id))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no knowledge item {item_id}. Search with POST /v1/knowledge/query to find its id.")
+    return row
+
+
+async def _delete(connection: AsyncConnection, rows: Sequence[Row[tuple[object, ...]]]) -> None:
+    if rows:
+        await connection.execute(delete(Evidence).where(Evidence.id.in_([row.id for row in rows])))
+
+
+async def _update(connection: AsyncConnection, rows: Sequence[dict[str, object]]) -> None:
+    for row in rows:
+        key = row.pop("row")
+        result: CursorResult[object] = await connection.execute(update(Evidence).where(Evidence.id == bindparam("row_id")).values(row), {"row_id": key})
+        assert result.rowcount == 1
+
+
+async def _mark_learnt(connection: AsyncConnection, session_id: UUID, fingerprint: str) -> None:
+    row = upsert(LearntSession).values(session_id=session_id, fingerprint=fingerprint)
+    await connection.execute(
+        row.on_conflict_do_update(index_elements=["session_id"], set_={"fingerprint": fingerprint, "learnt_at": func.now()})
+    )
+
+
+def _differs(row: Row[tuple[object, ...]], candidate: Candidate) -> bool:
+    """Whether extraction now words or weighs it otherwise (single precision in the row)."""
+    same_words = (row.type, row.title, row.text, row.excerpt) == (candidate.type, candidate.title, candidate.text, candidate.excerpt)
+    return not same_words or abs(row.confidence - candidate.confidence) > 1e-4
+
+
+def _evidence(source: Source, candidate: Candidate, embedded: Embedded | None) -> dict[str, object]:
+    row: dict[str, object] = {
+        "session_id": source.session_id,
+        "candidate_key": candidate.key,
+        "event_id": candidate.event_id,
+        "locator": candidate.locator,
+        "transcript": source.transcript,
+        "excerpt": candidate.excerpt,
+        "type": candidate.type,
+        "intent": candidate.intent,
+        "title": candidate.title,
+        "text": candidate.text,
+        "confidence": candidate.confidence,
+        "at": candidate.at or source.at,
+    }
+    if embedded is not None:
+        row |= {"embedding": pack(embedded.vector), "embedding_model": embedded.model}
+    return row
+
+
+def _item(item: UUID, source: Source, embedded: Embedded) -> dict[str, object]:
+    candidate, moment = embedded.candidate, now()
+    at = min(candidate.at or source.at or moment, moment)
+    return {
+        "id": item,
+        "team_id": source.team_id,
+        "project_id": source.project_id,
+        "developer_id": source.developer_id,
+        "type": candidate.type,
+        "intent": candidate.intent,
+        "title": candidate.title,
+        "text": candidate.text,
+        "confidence": candidate.confidence,
+        "freshness": freshness(at, moment),
+        "embedding": pack(embedded.vector),
+        "embedding_model": embedded.model,
+        "created_at": at,
+        "last_seen_at": at,
+    }

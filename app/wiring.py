@@ -1,0 +1,249 @@
+"""Settings → live objects. One async context manager owns every lifetime: what is opened last is closed first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from pydantic import SecretStr
+
+from app import clock
+from app.accounts.accounts import Accounts
+from app.accounts.secrets import Secrets, load_secrets
+from app.embeddings import Embedder, open_embedder
+from app.errors import CairnError, ConfigurationError
+from app.knowledge import freshness, intake
+from app.knowledge.index import SCHEMA, Index
+from app.knowledge.intake import Intake
+from app.knowledge.purge import Purge
+from app.knowledge.search import Search
+from app.knowledge.store import KnowledgeStore
+from app.money import from_usd
+from app.queue.jobs import Queue
+from app.queue.worker import Worker
+from app.sessions.journal import Journal
+from app.sessions.uploads import Uploads
+from app.settings import Settings
+from app.storage import migrations
+from app.storage.child import Child, owner_gone, supervised
+from app.storage.database import Database
+from app.storage.folder import DataFolder
+from app.storage.postgres import embedded_postgres
+from app.storage.vectors import open_store
+from app.storage.vectors.store import VectorStore
+
+log = structlog.get_logger()
+
+Role = Literal["serve", "worker"]
+State = Literal["ok", "degraded", "down"]
+REINDEX_POLL_SECONDS = 30
+MAINTENANCE_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The room's doors, by what they do."""
+
+    intake: Intake
+    store: KnowledgeStore
+    index: Index
+    search: Search
+    purge: Purge
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every live object. Routes and commands take from it what they need; rooms never see it."""
+
+    settings: Settings
+    folder: DataFolder
+    secrets: Secrets
+    database: Database
+    accounts: Accounts
+    queue: Queue
+    uploads: Uploads
+    journal: Journal
+    vectors: VectorStore
+    embedder: Embedder
+    knowledge: Knowledge
+    worker: Child | None
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
+    """Open everything that a role needs; close it again, in reverse.
+
+    serve: starts PostgreSQL and the vector engine where they are embedded, brings the schema up to date, starts one worker.
+    worker: connects to what serve (or the team's servers) runs.
+    """
+    async with AsyncExitStack() as stack:
+        folder = DataFolder.open(settings.data_dir)
+        embedded = settings.embedded
+        secrets = load_secrets(settings, folder.path, role=role)
+        embedder = stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
+        url = await _database_url(stack, settings, folder)
+        database = await _open_database(stack, settings, url, role)
+        vectors = await stack.enter_async_context(
+            open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
+        )
+        house = _furnish(settings, folder, secrets, database, vectors, await embedder)
+        if role == "serve":
+            await house.accounts.ensure_defaults()
+            await stack.enter_async_context(_owned(_reindex_when_needed(house), name="reindex"))
+            if embedded:
+                worker = await stack.enter_async_context(_worker_child(settings, url))
+                house = _with_worker(house, worker)
+        yield house
+
+
+async def run_worker(settings: Settings) -> None:
+    """The worker's life: jobs, the index's feed, maintenance; until SIGTERM, Ctrl-C, or its owner's end."""
+    if settings.embedded:
+        raise ConfigurationError(
+            "An embedded Cairn starts its own worker with `cairn serve`. To run workers beside a team's servers, set CAIRN_DATABASE__URL."
+        )
+    async with open_house(settings, role="worker") as house:
+        handlers = {intake.INGEST: house.knowledge.intake.ingest, intake.LEARN: house.knowledge.intake.learn}
+        worker = Worker(house.queue, handlers, settings.worker)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, worker.stop)
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(house.knowledge.index.feed(poll_seconds=settings.worker.poll_seconds), name="feed"),
+                tasks.create_task(_maintain(house), name="maintain"),
+                tasks.create_task(_leave_with_owner(worker), name="owner"),
+            ]
+            await worker.run()
+            for task in background:
+                task.cancel()
+
+
+async def readiness(house: House) -> dict[str, State]:
+    """What each dependency says right now. Only PostgreSQL is essential."""
+    states: dict[str, State] = {"database": "ok", "vectors": "ok"}
+    try:
+        await house.database.ping()
+    except CairnError:
+        states["database"] = "down"
+    try:
+        await house.vectors.status()
+    except CairnError:
+        states["vectors"] = "degraded"
+    if house.worker is not None:
+        states["worker"] = "ok" if house.worker.alive else "degraded"
+    return states
+
+
+async def _database_url(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> str:
+    if settings.database.url is not None:
+        return settings.database.url.get_secret_value()
+    most = settings.database.embedded_max_connections
+    return await stack.enter_async_context(embedded_postgres(folder.postgres, max_connections=most))
+
+
+async def _open_database(stack: AsyncExitStack, settings: Settings, url: str, role: Role) -> Database:
+    """Embedded: bring the schema up to date. A team's server: refuse an old one, and say which command to run."""
+    if settings.embedded:
+        await migrations.upgrade(url)
+    size = {"pool_size": settings.worker.pool_size, "max_overflow": settings.worker.pool_size} if role == "worker" else {}
+    database = await Database.open(settings.database, url, name=f"cairn {role}", **size)
+    stack.push_async_callback(database.close)
+    if not settings.embedded:
+        await migrations.require_current(database)
+    return database
+
+
+def _furnish(
+    settings: Settings, folder: DataFolder, secrets: Secrets, database: Database, vectors: VectorStore, embedder: Embedder
+) -> House:
+    """Make the rooms' objects. No I/O: everything that has a lifetime was opened before."""
+    accounts = Accounts(
+        database,
+        admin_key=secrets.admin_key,
+        secret_key=secrets.secret_key,
+        default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
+    )
+    queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
+    store = KnowledgeStore(database, vectors, merge_threshold=settings.knowledge.merge_threshold)
+    index = Index(database, vectors)
+    knowledge = Knowledge(
+        intake=Intake(
+            limits=settings.sessions,
+            database=database,
+            accounts=accounts,
+            queue=queue,
+            uploads=uploads,
+            journal=journal,
+            embedder=embedder,
+            store=store,
+            index=index,
+        ),
+        store=store,
+        index=index,
+        search=Search(database=database, accounts=accounts, vectors=vectors, embedder=embedder, limits=settings.knowledge),
+        purge=Purge(database, journal, store),
+    )
+    return House(
+        settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, worker=None
+    )
+
+
+def _worker_child(settings: Settings, url: str) -> contextlib.AbstractAsyncContextManager[Child]:
+    """The embedded size's one worker: the same command that a team runs beside its servers, pointed at our PostgreSQL."""
+    env = {"CAIRN_DATABASE__URL": url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
+    return supervised("worker", [sys.executable, "-m", "app.cli", "worker"], env=env)
+
+
+@asynccontextmanager
+async def _owned(work: Coroutine[None, None, None], *, name: str) -> AsyncIterator[None]:
+    """Run a task for the length of the context."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _reindex_when_needed(house: House) -> None:
+    """Give new points their HNSW graph once enough of them are searched by brute force."""
+    while True:
+        await asyncio.sleep(REINDEX_POLL_SECONDS)
+        try:
+            if (await house.vectors.status()).unindexed >= house.settings.vectors.reindex_after:
+                await house.knowledge.index.rebuild()
+        except CairnError as error:
+            log.warning("reindex.failed", code=error.code, reason=error.message)
+
+
+async def _maintain(house: House) -> None:
+    """Ageing, and what has had its time: every ten minutes."""
+    while True:
+        try:
+            async with house.database.begin() as connection:
+                aged = await freshness.refresh(connection, clock.now())
+            swept = await house.knowledge.index.sweep()
+            uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
+            jobs = await house.queue.sweep()
+            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, jobs=jobs)
+        except Unavailable as error:
+            log.warning("maintenance.away", code=error.code)
+            aged = 0
+        await asyncio.sleep(0 if aged else MAINTENANCE_SECONDS)
+
+
+async def _leave_with_owner(worker: Worker) -> None:
+    """An embedded worker has no life beyond the server that started it."""
+    if os.environ.get("CAIRN_OWNED") == "1":
+        await owner_gone()
+        log.info("worker.owner_gone")
+        worker.stop()

@@ -1,0 +1,68 @@
+"""How the performance scripts measure: percentiles, memory, and the verdict against a target. Times nothing by itself."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure. `target` is the most it may be (the least, where `at_least`); None: only reported."""
+
+    component: str
+    name: str
+    unit: str
+    value: float
+    target: float | None = None
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        if self.target is None:
+            return True
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The nearest-rank percentile: the smallest value that at least `share` of all are not above."""
+    ordered = sorted(values)
+    if not ordered:
+        return math.nan
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def latencies(component: str, name: str, milliseconds: list[float], *, p95_target: float | None = None) -> list[Figure]:
+    """p50, p95 and p99 of a list of milliseconds, the p95 against its target."""
+    return [
+        Figure(component, f"{name} p50", "ms", percentile(milliseconds, 0.50)),
+        Figure(component, f"{name} p95", "ms", percentile(milliseconds, 0.95), p95_target),
+        Figure(component, f"{name} p99", "ms", percentile(milliseconds, 0.99)),
+    ]
+
+
+async def timed(call: Callable[[], Awaitable[object]], *, iterations: int, warm_up: int) -> list[float]:
+    """Milliseconds of each call, one after the other; the warm-up isn't counted."""
+    for _ in range(warm_up):
+        await call()
+    spent = []
+    for _ in range(iterations):
+        began = time.perf_counter()
+        await call()
+        spent.append((time.perf_counter() - began) * 1000)
+    return spent
+
+
+def resident_mb(processes: Iterable[psutil.Process]) -> float:
+    """Memory of these processes together, in MB: proportional set size where the system tells it, resident set size elsewhere."""
+    total = 0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            memory = process.memory_full_info()
+            total += getattr(memory, "pss", memory.rss)
+    return total / 1e6
