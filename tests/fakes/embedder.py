@@ -1,0 +1,31 @@
+"""An embedder without a model: a text's vector is the sum of its words' fixed random directions. Same words, same direction."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class WordsEmbedder:
+    """Deterministic; texts that share most words have a cosine near 1, texts that share none near 0."""
+
+    model = "words"
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.embedded.extend(texts)
+        return np.stack([_vector(text) for text in texts])
+
+
+def _vector(text: str) -> NDArray[np.float32]:
+    total = np.zeros(384, dtype=np.float64)
+    for word in re.findall(r"\w+", text.casefold()) or [""]:
+        seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+        total += np.random.default_rng(seed).standard_normal(384)
+    return (total / np.linalg.norm(total)).astype(np.float32)

@@ -1,0 +1,119 @@
+"""A project, a vector store and the rooms of knowledge over a real PostgreSQL and Qdrant's real engine; words for vectors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.accounts.accounts import Accounts
+from app.knowledge.index import SCHEMA, Index
+from app.knowledge.item import Candidate
+from app.knowledge.neighbours import wording
+from app.knowledge.purge import Purge
+from app.knowledge.search import Search
+from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
+from app.sessions.event import SessionHeader
+from app.sessions.journal import Journal
+from app.settings import Settings
+from app.storage.database import Database
+from app.storage.vectors import open_store
+from app.storage.vectors.store import VectorStore
+from tests.fakes.embedder import WordsEmbedder
+
+AT = datetime(2026, 10, 1, tzinfo=UTC)
+
+
+def lesson(key: str, body: str, *, title: str = "Lesson", confidence: float = 0.7, type: str = "gotcha", at: datetime | None = AT) -> Candidate:
+    return Candidate(key, type, title, body, confidence, f"e-{key}", f"L{key}", body[:400], at)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Bench:
+    """The rooms under test, and short ways to teach and to look."""
+
+    database: Database
+    vectors: VectorStore
+    embedder: WordsEmbedder
+    accounts: Accounts
+    journal: Journal
+    store: KnowledgeStore
+    index: Index
+    search: Search
+    purge: Purge
+    team_id: UUID
+    project_id: UUID
+    sessions: dict[str, UUID] = field(default_factory=dict)
+
+    async def session(self, name: str, *, project: str = "shop", developer_id: UUID | None = None) -> UUID:
+        if name not in self.sessions:
+            async with self.database.begin() as connection:
+                project_id = await self.accounts.project_id(connection, self.team_id, project)
+                self.sessions[name] = await self.journal.open(
+                    connection,
+                    team_id=self.team_id,
+                    project_id=project_id,
+                    developer_id=developer_id,
+                    header=SessionHeader("generic", name),
+                    transcript=f"{name}.jsonl",
+                )
+        return self.sessions[name]
+
+    async def teach(
+        self, name: str, candidates: Sequence[Candidate], *, drain: bool = True, project: str = "shop", developer_id: UUID | None = None
+    ) -> Learnt:
+        """What intake does after extraction: embed what is unknown, reconcile, and (unless told otherwise) index."""
+        session_id = await self.session(name, project=project, developer_id=developer_id)
+        known = await self.store.known(session_id)
+        unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
+        vectors = await self.embedder.embed([wording(each.title, each.text) for each in unknown]) if unknown else []
+        embedded = {each.key: Embedded(each, vector, "words") for each, vector in zip(unknown, vectors, strict=True)}
+        async with self.database.begin() as connection:
+            project_id = await self.accounts.project_id(connection, self.team_id, project)
+        source = Source(session_id, self.team_id, project_id, developer_id, f"{name}.jsonl", AT)
+        learnt = await self.store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint=str(uuid4()))
+        if drain:
+            await self.index.drain_to(learnt.mark)
+        return learnt
+
+    async def items(self) -> list[tuple[str, str, int]]:
+        """(title, text, evidence count) of all items, in order of their text."""
+        async with self.database.begin() as connection:
+            rows = await connection.execute(text("select title, text, evidence_count from knowledge order by text"))
+            return [(row.title, row.text, row.evidence_count) for row in rows]
+
+    async def item_id(self, body: str) -> UUID:
+        async with self.database.begin() as connection:
+            found: UUID = (await connection.execute(text("select id from knowledge where text = :body"), {"body": body})).scalar_one()
+            return found
+
+
+@pytest.fixture
+async def vectors(tmp_path: Path) -> AsyncIterator[VectorStore]:
+    async with open_store(Settings(data_dir=tmp_path), SCHEMA, folder=tmp_path / "vectors", owner=True) as store:
+        yield store
+
+
+@pytest.fixture
+async def bench(database: Database, vectors: VectorStore) -> Bench:
+    return await make_bench(database, vectors)
+
+
+async def make_bench(database: Database, vectors: VectorStore) -> Bench:
+    settings = Settings()
+    accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=1)
+    await accounts.ensure_defaults()
+    journal = Journal(database, settings.sessions)
+    store = KnowledgeStore(database, vectors, merge_threshold=settings.knowledge.merge_threshold)
+    embedder = WordsEmbedder()
+    async with database.begin() as connection:
+        team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
+        project_id = await accounts.project_id(connection, team_id, "shop")
+    search = Search(database=database, accounts=accounts, vectors=vectors, embedder=embedder, limits=settings.knowledge)
+    index, purge = Index(database, vectors), Purge(database, journal, store)
+    return Bench(database, vectors, embedder, accounts, journal, store, index, search, purge, team_id, project_id)

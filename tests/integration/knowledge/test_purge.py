@@ -1,0 +1,50 @@
+"""A purge leaves nothing that only the purged session taught, in PostgreSQL or in the index."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.errors import NotFound, NotPermitted
+from app.knowledge.search import Query
+from tests.integration.knowledge.conftest import Bench, lesson
+
+NATS = "We chose NATS over Kafka because one binary is enough for our traffic"
+POOL = "The payment worker timed out because its pool had only five connections"
+
+
+async def test_knowledge_of_one_session_leaves_with_it(bench: Bench) -> None:
+    await bench.teach("a", [lesson("1", NATS), lesson("2", POOL)])
+    purged = await bench.purge.session(bench.team_id, bench.sessions["a"], developer_id=None)
+    await bench.index.drain_to(2**62)
+    assert purged.items_removed == 2
+    assert await bench.items() == []
+    assert not (await bench.search.query(bench.team_id, Query(NATS))).results
+    assert (await bench.vectors.status()).points == 0
+    async with bench.database.begin() as connection:
+        for table in ("sessions", "events", "knowledge_evidence", "knowledge_learnt_sessions"):
+            assert (await connection.execute(text(f"select count(*) from {table}"))).scalar_one() == 0
+
+
+async def test_what_another_session_taught_too_stays_in_its_words(bench: Bench) -> None:
+    await bench.teach("a", [lesson("1", f"{NATS} indeed", confidence=0.9)])
+    await bench.teach("b", [lesson("1", NATS, confidence=0.5)])
+    await bench.purge.session(bench.team_id, bench.sessions["a"], developer_id=None)
+    await bench.index.drain_to(2**62)
+    assert await bench.items() == [("Lesson", NATS, 1)]
+    found = (await bench.search.query(bench.team_id, Query(NATS))).results
+    assert [result.source.transcript for result in found] == ["b.jsonl"]
+
+
+async def test_only_the_author_or_an_admin_purges(bench: Bench) -> None:
+    session = await bench.session("a")
+    with pytest.raises(NotPermitted):
+        await bench.purge.session(bench.team_id, session, developer_id=uuid4())
+
+
+async def test_another_teams_session_is_not_found(bench: Bench) -> None:
+    session = await bench.session("a")
+    with pytest.raises(NotFound):
+        await bench.purge.session(uuid4(), session, developer_id=None)
