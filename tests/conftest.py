@@ -1,0 +1,104 @@
+"""What every test may ask for: a real PostgreSQL of its own process, a fresh migrated database, the public evaluation data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from blockbuster import blockbuster_ctx
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.settings import Settings
+from app.storage import migrations
+from app.storage.database import Database
+from app.storage.postgres import embedded_postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = "cairn_template"
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """A blocking call in `app` on the event loop fails the test (files and sockets; not a lock that is free)."""
+    with blockbuster_ctx("app") as watch:
+        # Importing late reads files once; asyncpg looks for a certificate when it connects over TCP.
+        for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat", "io.BufferedReader.readinto", "os.access"):
+            if name in watch.functions:
+                watch.functions[name].deactivate()
+        for function in watch.functions.values():
+            # Alembic runs in a loop of its own, in a thread of its own.
+            function.can_block_in("app/storage/migrations.py", {"_upgrade"})
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The public evaluation data: read from where it stands, never copied."""
+    folder = Path(os.environ.get("CAIRN_EVAL_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "transcripts").is_dir():
+        pytest.skip(f"the public evaluation data is not at {folder} (CAIRN_EVAL_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A private folder with a path short enough for Unix sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="cairn-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def postgres_url(short_folder: Path) -> AsyncIterator[str]:
+    """One embedded PostgreSQL for this test process, with a migrated template database."""
+    async with embedded_postgres(short_folder / "postgres", max_connections=100) as url:
+        await _statement(url, f"create database {TEMPLATE}")
+        await migrations.upgrade(_in(url, TEMPLATE))
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database without any table."""
+    async for url in _made(postgres_url, "template1"):
+        yield url
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> AsyncIterator[str]:
+    """A fresh, migrated database."""
+    async for url in _made(postgres_url, TEMPLATE):
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(Settings().database, database_url, name="test", pool_size=5, max_overflow=10)
+    yield opened
+    await opened.close()
+
+
+async def _made(url: str, template: str) -> AsyncIterator[str]:
+    name = f"t_{uuid4().hex}"
+    await _statement(url, f"create database {name} template {template}")
+    yield _in(url, name)
+    await _statement(url, f"drop database {name} with (force)")
+
+
+async def _statement(url: str, sql: str) -> None:
+    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(sql))
+    await engine.dispose()
+
+
+def _in(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)

@@ -1,0 +1,102 @@
+"""The pool and its errors, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from app import settings as config
+from app.errors import ConfigurationError, DatabaseUnavailable
+from app.storage.database import Database, async_url
+
+
+async def opened(url: str, **fields: object) -> Database:
+    return await Database.open(config.Database(**fields), url, name="test")  # type: ignore[arg-type]
+
+
+async def test_a_block_that_fails_is_rolled_back(database: Database) -> None:
+    with pytest.raises(ValueError, match="stop"):
+        async with database.begin() as connection:
+            await connection.execute(text("create table kept (n int)"))
+            raise ValueError("stop")
+    async with database.begin() as connection:
+        assert await connection.scalar(text("select to_regclass('kept')")) is None
+
+
+async def test_a_full_pool_refuses_after_its_timeout_and_says_what_to_do(database_url: str) -> None:
+    database = await opened(database_url, pool_size=1, max_overflow=0, acquire_timeout_seconds=0.05)
+    async with database.begin():
+        assert database.pool().checked_out == 1
+        with pytest.raises(DatabaseUnavailable, match="pool_size"):
+            async with database.begin():
+                pass
+    async with database.begin() as connection:
+        assert await connection.scalar(text("select 1")) == 1
+    await database.close()
+
+
+async def test_a_statement_past_its_timeout_is_unavailable(database_url: str) -> None:
+    database = await opened(database_url, statement_timeout_seconds=0.05)
+    with pytest.raises(DatabaseUnavailable, match="statement_timeout"):
+        async with database.begin() as connection:
+            await connection.execute(text("select pg_sleep(5)"))
+    await database.close()
+
+
+async def test_a_connection_that_the_server_ended_is_replaced(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        async with database.begin() as connection:
+            await connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+    await database.ping()
+
+
+async def test_no_server_at_all_is_unavailable_at_once() -> None:
+    with pytest.raises(DatabaseUnavailable, match="CAIRN_DATABASE__URL"):
+        await opened("postgresql://nobody@127.0.0.1:1/none", connect_timeout_seconds=2)
+
+
+async def test_a_broken_constraint_is_not_taken_for_an_outage(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        async with database.begin() as connection:
+            for _ in range(2):
+                await connection.execute(text("insert into teams (id, name) values (gen_random_uuid(), 'twice')"))
+
+
+async def test_a_cancelled_block_gives_its_connection_back(database_url: str) -> None:
+    database = await opened(database_url, pool_size=1, max_overflow=0, acquire_timeout_seconds=5)
+
+    async def sleeps() -> None:
+        async with database.begin() as connection:
+            await connection.execute(text("select pg_sleep(30)"))
+
+    task = asyncio.create_task(sleeps())
+    while database.pool().checked_out == 0:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await database.ping()
+    await database.close()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
+def test_any_spelling_of_a_postgresql_url_will_do(scheme: str) -> None:
+    assert async_url(f"{scheme}://u:p@h/d") == "postgresql+asyncpg://u:p@h/d"
+
+
+def test_an_unreadable_url_says_what_one_looks_like() -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://"):
+        async_url("not a url")
+
+
+def test_another_database_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match="sqlite"):
+        async_url("sqlite:///cairn.db")
+
+
+async def test_times_come_back_in_utc(database: Database) -> None:
+    async with database.begin() as connection:
+        assert (await connection.scalar(text("show timezone"))) == "UTC"
