@@ -1,0 +1,1 @@
+"""Accounts: teams, developers, projects, keys."""

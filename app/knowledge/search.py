@@ -88,7 +88,7 @@ class Search:
         began = time.perf_counter()
         self._check(query)
         degraded: list[str] = []
-        projects = await self._accounts.find_projects(team_id, None)
+        projects = await self._accounts.find_projects(team_id)
         names = {project.id: project.name for project in projects}
         where = self._where(team_id, query, {name: str(project) for project, name in names.items()})
         if where is None:

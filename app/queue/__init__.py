@@ -1,0 +1,1 @@
+"""Queue: durable jobs in PostgreSQL, and the worker that runs them."""

@@ -1,0 +1,1 @@
+"""Sessions: transcript formats, uploads, and the append-only journal of events."""
