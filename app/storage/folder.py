@@ -1,9 +1,14 @@
-"""The data folder of one machine: private (0700), and where in it each embedded part lives. Knows no domain."""
+"""The data folder of one machine: where each embedded part lives, who owns it, and private places for sockets."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from app.errors import ConfigurationError
 
@@ -43,3 +48,42 @@ class DataFolder:
     def announcement(self) -> Path:
         """Where `cairn serve` says how to reach it: {"url", "pid"}."""
         return self.path / "server.json"
+
+
+SOCKET_PATH_MOST = 100
+"""Bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""
+
+
+def own(folder: Path) -> IO[str]:
+    """Become the one owner of a part's folder, until the returned file is closed or the process ends, however it ends.
+
+    ConfigurationError names the process that owns it already.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = (folder.parent / f"{folder.name}.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise ConfigurationError(
+            f"Another Cairn (process {owner}) already uses {folder.parent}. Talk to that one, stop it, or set CAIRN_DATA_DIR to another folder."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def socket_folder(beside: Path, longest_name: str) -> Path:
+    """A folder (0700) for sockets: `beside`, or, where a socket's path would get too long, one of ours among temporary files.
+
+    The same for every process that asks with the same path. ConfigurationError when someone else made it first.
+    """
+    place = beside
+    if len(os.fsencode(place / longest_name)) > SOCKET_PATH_MOST:
+        digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:12]
+        place = Path(tempfile.gettempdir()) / f"cairn-{os.getuid()}-{digest}"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return place

@@ -9,8 +9,6 @@ The server outlives a `kill -9` of its owner; the next start takes it over. A cl
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import hashlib
 import os
 import shutil
 import socket
@@ -22,12 +20,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import psutil
 import structlog
 
 from app.errors import ConfigurationError
+from app.storage.folder import own, socket_folder
 
 log = structlog.get_logger()
 
@@ -35,8 +33,6 @@ VERSION = "18"
 SYSTEM_USER = "pgserver"
 """PostgreSQL refuses to run as root; as root, Cairn runs it as this user."""
 SOCKET_NAME = ".s.PGSQL.5432"
-SOCKET_PATH_MOST = 100
-"""Bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""
 START_SECONDS, STOP_SECONDS = 60, 30
 
 
@@ -75,7 +71,7 @@ async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncItera
 
     ConfigurationError when another Cairn owns the folder or the server can't start.
     """
-    lock = await asyncio.to_thread(_own, folder)
+    lock = await asyncio.to_thread(own, folder)
     try:
         cluster = await asyncio.to_thread(_start, folder, max_connections)
         try:
@@ -84,25 +80,6 @@ async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncItera
             await asyncio.shield(asyncio.to_thread(_stop, cluster))
     finally:
         lock.close()
-
-
-def _own(folder: Path) -> IO[str]:
-    """One owner a folder. The kernel lets go of the lock however the owner ends."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = (folder.parent / f"{folder.name}.lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise ConfigurationError(
-            f"Another Cairn (process {owner}) already uses {folder.parent}. Talk to that one, stop it, or set CAIRN_DATA_DIR to another folder."
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
 
 
 def _start(folder: Path, max_connections: int) -> _Cluster:
@@ -151,19 +128,14 @@ def _let_in(account: str, folder: Path, binaries: Path) -> None:
 
 
 def _socket_folder(folder: Path, account: str | None) -> Path:
-    """A folder for the socket that only we (and PostgreSQL's account) can enter, with a path short enough for a socket."""
-    beside = folder.parent / "run"
-    if len(os.fsencode(beside / SOCKET_NAME)) > SOCKET_PATH_MOST:
-        digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-        beside = Path(tempfile.gettempdir()) / f"cairn-{os.getuid()}-{digest}"
-    beside.mkdir(mode=0o700, exist_ok=True)
-    found = beside.lstat()
-    if beside.is_symlink() or found.st_uid not in {os.geteuid(), _uid(account)}:
-        raise ConfigurationError(f"{beside} belongs to someone else; remove it, or set CAIRN_DATA_DIR to a shorter path.")
-    beside.chmod(0o700)
+    """A folder for the socket that only we (and PostgreSQL's account) can enter: whoever reaches the socket is superuser."""
+    place = socket_folder(folder.parent / "run", SOCKET_NAME)
+    if place.is_symlink() or place.lstat().st_uid not in {os.geteuid(), _uid(account)}:
+        raise ConfigurationError(f"{place} belongs to someone else; remove it, or set CAIRN_DATA_DIR to a shorter path.")
+    place.chmod(0o700)
     if account is not None:
-        shutil.chown(beside, account)
-    return beside
+        shutil.chown(place, account)
+    return place
 
 
 def _uid(account: str | None) -> int:

@@ -1,0 +1,136 @@
+"""Secrets that a name gives away: `password=…`, `"api_key": "…"`, `export FOO_TOKEN=…`, `--password …`, a connection string.
+
+The name says that the value could be one, its shape (`shape.py`) decides. Knows no headers and no addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.redaction import shape
+from app.redaction.finding import Finding
+from app.redaction.gate import Rule
+
+_OWNERS = ("api", "app", "access", "auth", "private", "encryption", "signing", "account", "master", "service", "shared")
+_OWNERS += (
+    "shared_access",
+    "sharedaccess",
+    "storage",
+    "license",
+    "session",
+    "jwt",
+    "admin",
+    "webhook",
+    "service_role",
+    "subscription",
+)
+_ANCHORS = (
+    *("pass", "pwd", "secret", "token", "credential", "_auth", "phpsessid", "jsessionid", "connect.sid"),
+    *(f"{owner}{joint}key" for owner in _OWNERS for joint in ("", "_", "-", " ")),
+)
+_VENDORS = (
+    ("aws", "aws"), ("azure", "azure"), ("cloudflare", "cloudflare"), ("datadog", "datadog"), ("dd_", "datadog"),
+    ("heroku", "heroku"), ("twilio", "twilio"), ("mailgun", "mailgun"), ("discord", "discord"), ("vercel", "vercel"),
+    ("new_relic", "new-relic"), ("sentry", "sentry"), ("telegram", "telegram"), ("supabase", "supabase"), ("openai", "openai"),
+    ("anthropic", "anthropic"), ("github", "github"), ("gitlab", "gitlab"), ("slack", "slack"), ("stripe", "stripe"),
+)  # fmt: skip
+
+_QUOTE = r"\\{0,3}[\"'`]"
+_ASSIGNMENT = re.compile(
+    rf"""
+    (?P<name>(?:(?:api|app|access|auth|private|shared|service|account)[ ])?[A-Za-z0-9_.-]{{3,60}}+)
+    (?:{_QUOTE}|[\])]|\*\*|</\w{{1,20}}>)?(?:[\])]|\*\*)?
+    (?:
+        (?P<space>[ \t]{{0,20}}+)(?P<operator>=>|:=|={{1,3}}|!==?|:(?!:)|\?\?|\|\||[ ]is[ ])
+        (?:\*\*)?[ \t]{{0,20}}+(?:\[None\]:[ ])?
+        (?:(?:Optional\[)?(?:str|string|String|&str|&'static[ ]str|SecretStr)\]?(?:[ ]\|[ ](?:None|null|undefined))?[ ]?=[ ]?)?
+        (?:await[ ]|new[ ]\w{{1,20}}\(|\w{{0,20}}[sS]ecret\w{{0,10}}\()?
+      | [ \t]{{0,4}}[,(][ \t]{{0,4}}(?={_QUOTE})
+      | (?P<xml>(?<![<])>(?:<(?:string|value)>)?)
+      | (?P<flag>[ \t]{{1,4}})
+    )
+    (?:[rbuRBU]{{1,2}}(?=["']))?
+    (?:
+        (?P<open>{_QUOTE})(?P<quoted>(?:(?!(?P=open))[^\n]){{4,300}}+)
+      | (?P<raw>[^\s"'`<>\\]{{4,300}}+)
+    )
+    """,
+    re.VERBOSE,
+)
+_NAME_BEFORE = re.compile(r"[A-Za-z0-9_.-]*\Z")
+# After the word that made us look: `passed`, `tokenizer`, `secretary`, and what is said *about* a secret.
+_OTHER_WORD = re.compile(
+    r"(?:pass(?!w|_?phrase|code|(?:es)?$|[A-Z0-9_.-])|token(?:[a-rt-z]|s[a-z])|secret(?:ar|e|ion|iv|ly)|credential(?!s?(?:$|[A-Z0-9_.-])))"
+)
+_ABOUT = re.compile(
+    r"(?:file|path|dir|url|uri|endpoint|type|kind|field|column|header|length|len|size|count|limit|policy|regex|pattern|expir\w*|ttl|prefix"
+    r"|suffix|label|hint|class|style|strategy|provider|manager|name|ref|arn|_?id|ids|index|usage|budget|cost|price|hash|algorithm|color"
+    r"|version|s_?used|_?at|at|digest|fingerprint|input|output|error|message|description|title|text|placeholder|env|var|schema)s?\Z",
+    re.IGNORECASE,
+)
+_NO_CREDENTIAL = re.compile(
+    r"(?:page|next|sync|continuation|pagination|resume|public|max|min|num|total|stop|pad|eos|bos|mask|unk)[_-]?token", re.I
+)
+_RAW_END = re.compile(r"[,;&(){}\[\]|]")
+_ENV_END = re.compile(r"[;&|]|[,)}\]]+\Z")
+_ENV_BEFORE = re.compile(r"(?:^|\n|\\n|\b(?:export|ENV|ARG|set|setx|-e|env)[ \t]+)[ \t+]*\Z")
+
+
+def _find(text: str, at: int) -> Iterator[Finding]:
+    match = _ASSIGNMENT.match(text, at)
+    if not match or _OTHER_WORD.match(match["name"].lower() if match["name"].isupper() else _cased(match["name"])):
+        return
+    before = _NAME_BEFORE.search(text[max(0, at - 40) : at])
+    start = at - len(before[0]) if before else at
+    name = text[start : match.end("name")]
+    if _ABOUT.search(name) or _NO_CREDENTIAL.search(name):
+        return
+    if match["flag"] is not None and not name.startswith("-"):
+        return
+    if match["quoted"] is not None:
+        begin, value = match.start("quoted"), match["quoted"].rstrip("\\")
+    else:
+        begin, value = match.start("raw"), _cut(text, match, start)
+    if _secret(
+        name, value, quoted=match["quoted"] is not None, called=text[begin + len(value) : begin + len(value) + 1] in {"(", "["}
+    ):
+        yield Finding(_kind(name), begin, begin + len(value))
+
+
+def _cased(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _cut(text: str, match: re.Match[str], start: int) -> str:
+    """Where a value without quotes ends: in an environment file at the line's end, in code at the next comma or bracket."""
+    raw = match["raw"]
+    environment = match["operator"] == "=" and not match["space"] and _ENV_BEFORE.search(text[max(0, start - 20) : start])
+    end = (_ENV_END if environment else _RAW_END).search(raw)
+    value = raw[: end.start()] if end else raw
+    return value.rstrip(".,:;!?*")
+
+
+def _secret(name: str, value: str, *, quoted: bool, called: bool) -> bool:
+    lowered = name.lower()
+    if called and not quoted:
+        return False
+    if any(word in lowered for word in ("pass", "pwd")):
+        return " " not in value and shape.password(value, quoted=quoted)
+    if shape.hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
+        return False  # a UUID under a name that says little
+    return " " not in value and shape.secret(value)
+
+
+def _kind(name: str) -> str:
+    lowered = name.lower().replace("-", "_")
+    word = "password" if any(word in lowered for word in ("pass", "pwd")) else "token" if "token" in lowered else "secret"
+    if word == "secret" and "key" in lowered and "secret" not in lowered:
+        word = "api-key"
+    vendor = next((vendor for mark, vendor in _VENDORS if mark in lowered), None)
+    if vendor is None or word == "password":
+        return word
+    return "aws-secret-access-key" if vendor == "aws" and word == "secret" else f"{vendor}-{word}"
+
+
+RULES = (Rule(tuple(dict.fromkeys(_ANCHORS)), _find),)

@@ -1,0 +1,82 @@
+"""What redaction says it found, and how overlapping findings become one. Knows no pattern."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+GENERIC = frozenset({"password", "secret", "token", "api-key", "authorization", "cookie", "url-password"})
+"""Kinds that only say where a secret stood. A kind that says whose it is wins over them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`text[start:end]` of the original is a secret of this kind. A key wrapped over two rows is two findings."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    text: str
+    findings: tuple[Finding, ...]
+
+
+def placeholder(kind: str) -> str:
+    return f"[REDACTED:{kind}]"
+
+
+def settle(found: Iterable[Finding]) -> list[Finding]:
+    """Sorted and disjoint. Overlaps are joined: the union is hidden, under the most specific kind, else the longest's."""
+    settled: list[Finding] = []
+    for finding in sorted(found, key=lambda item: (item.start, -item.end)):
+        if settled and finding.start < settled[-1].end:
+            settled[-1] = _join(settled[-1], finding)
+        else:
+            settled.append(finding)
+    return settled
+
+
+def _join(first: Finding, second: Finding) -> Finding:
+    winner = max(first, second, key=lambda item: (item.kind not in GENERIC, item.end - item.start))
+    return Finding(winner.kind, first.start, max(first.end, second.end))
+
+
+def splice(text: str, findings: list[Finding]) -> str:
+    """The text with every finding replaced by its placeholder."""
+    parts: list[str] = []
+    done = 0
+    for finding in findings:
+        parts += (text[done : finding.start], placeholder(finding.kind))
+        done = finding.end
+    parts.append(text[done:])
+    return "".join(parts)
+
+
+class Origin:
+    """Where a place in the spliced text came from, so that a second pass can speak of the original."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        self._findings = findings
+        self._starts: list[int] = []  # of each placeholder, in the spliced text
+        self._ends: list[int] = []
+        shift = 0
+        for finding in findings:
+            self._starts.append(finding.start + shift)
+            shift += len(placeholder(finding.kind)) - (finding.end - finding.start)
+            self._ends.append(finding.end + shift)
+
+    def of(self, finding: Finding) -> Finding:
+        return Finding(finding.kind, self._place(finding.start, end=False), self._place(finding.end, end=True))
+
+    def _place(self, place: int, *, end: bool) -> int:
+        index = bisect_right(self._starts, place - 1 if end else place) - 1
+        if index < 0:
+            return place
+        origin = self._findings[index]
+        if place < self._ends[index] or (end and place == self._ends[index]):
+            return origin.end if end else origin.start  # inside a placeholder: all that it stands for
+        return place - self._ends[index] + origin.end

@@ -1,0 +1,102 @@
+"""A key that its form gives away: a vendor's prefix, or a mark in the middle, and so many characters of an alphabet.
+
+Finds it at its prefix, also when a line break or a table's border cut it. The vendors' forms are rows in `vendors.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from app.redaction import shape, wrapped
+from app.redaction.finding import Finding
+
+DONE = r"(?![A-Za-z0-9])"
+HEX = "0-9a-f"
+BASE62 = "A-Za-z0-9"
+URLSAFE = r"A-Za-z0-9_\-"
+_APART = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
+"""The key is no part of a longer word. The `n` of a literal `\\n` before it is no letter. For prefixes that words can end in."""
+
+
+def run(least: int, most: int = 400, alphabet: str = URLSAFE) -> str:
+    return f"[{alphabet}]{{{least},{most}}}+"
+
+
+def hexadecimal(least: int, most: int | None = None) -> str:
+    return f"[{HEX}]{{{least},{most or least}}}{DONE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`body` follows one of the prefixes; `alphabet` is all that the key is made of, for pieces of a key that was cut.
+
+    From a length of `full` on it is complete, and the next row is not looked at. `apart`: words can end in the prefix.
+    `words`: words can follow it, so ask for random characters. `behind`: the prefix is rather a mark; these characters,
+    at least and at most so many, stand before it and belong to the key.
+    """
+
+    kind: str
+    prefixes: tuple[str, ...]
+    body: str
+    alphabet: str = URLSAFE
+    full: int = 400
+    apart: bool = False
+    words: bool = False
+    behind: tuple[str, int, int] | None = None
+    opening: re.Pattern[str] = field(init=False)
+    whole: re.Pattern[str] = field(init=False)
+    piece: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        before = "[%s]{%d,%d}" % self.behind if self.behind else ""
+        opening = (_APART if self.apart else "") + before + "(?:" + "|".join(map(re.escape, self.prefixes)) + ")"
+        object.__setattr__(self, "opening", re.compile(opening))
+        object.__setattr__(self, "whole", re.compile(opening + self.body))
+        object.__setattr__(self, "piece", re.compile(f"[{self.alphabet}]{{1,8000}}+"))
+
+    def find(self, text: str, at: int) -> Iterator[Finding]:
+        start = self._start(text, at)
+        opening = self.opening.match(text, start)
+        if not opening:
+            return
+        match = self.whole.match(text, start)
+        first = match or self.piece.match(text, start)
+        spans = [first.span()] if first and match else []
+        if first and first.end() - start < self.full:
+            rows = wrapped.rows(text, start, first.end(), self.piece, complete=match is not None)
+            if rows:
+                spans = self._joined(text, [first.span(), *rows], opening.end() - start) or spans
+        if spans and self._accepts("".join(text[a:b] for a, b in spans), opening.end() - start):
+            yield from (Finding(self.kind, *span) for span in spans)
+
+    def _start(self, text: str, at: int) -> int:
+        if self.behind is None:
+            return at
+        characters = re.compile(f"[{self.behind[0]}]")
+        start = at
+        while start > max(0, at - self.behind[2]) and characters.match(text, start - 1):
+            start -= 1
+        return start
+
+    def _joined(self, text: str, spans: list[wrapped.Span], prefix: int) -> list[wrapped.Span]:
+        """As many pieces as make the longest whole key. What follows a key that is whole already has to look random too."""
+        joined, taken = "", 0
+        for number, (start, end) in enumerate(spans):
+            piece = text[start:end]
+            if len(joined) >= self.full or (taken and not _random(piece)):
+                break
+            joined += piece
+            if self.whole.fullmatch(joined) and (number == 0 or _random(joined[prefix:])):
+                taken = number + 1
+        return spans[:taken]
+
+    def _accepts(self, key: str, prefix: int) -> bool:
+        if shape.stand_in(key if self.behind else key[prefix:]):
+            return False
+        return not self.words or shape.secret(key[prefix:], minimum=12)
+
+
+def _random(piece: str) -> bool:
+    return any(map(str.isdigit, piece)) and any(map(str.isalpha, piece)) and shape.wordiness(piece) < 0.6
