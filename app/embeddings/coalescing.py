@@ -1,0 +1,61 @@
+"""An embedder around an embedder: what is asked while a run is under way goes together in the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embeddings.embedder import Embedder
+
+MOST_TEXTS = 32
+"""Of single requests in one run: more would make the first wait for the last."""
+LARGE = 16
+"""A request with more texts than this is a batch of its own already."""
+
+
+class CoalescingEmbedder:
+    """No timer: an idle embedder runs at once what it is asked; a busy one gathers what comes meanwhile."""
+
+    def __init__(self, inner: Embedder) -> None:
+        self._inner = inner
+        self.model = inner.model
+        self._waiting: list[tuple[Sequence[str], asyncio.Future[NDArray[np.float32]]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if len(texts) > LARGE:
+            return await self._inner.embed(texts)
+        future: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((texts, future))
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._drain(), name="embed")
+        return await future
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            # One that left while it waited is not embedded.
+            live = [each for each in self._waiting if not each[1].done()]
+            taken, count = [], 0
+            while live and (not taken or count + len(live[0][0]) <= MOST_TEXTS):
+                taken.append(live.pop(0))
+                count += len(taken[-1][0])
+            self._waiting = live
+            if taken:
+                await self._run(taken)
+
+    async def _run(self, taken: list[tuple[Sequence[str], asyncio.Future[NDArray[np.float32]]]]) -> None:
+        try:
+            vectors = await self._inner.embed([text for texts, _ in taken for text in texts])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
+            for _, future in taken:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        start = 0
+        for texts, future in taken:
+            if not future.done():
+                future.set_result(vectors[start : start + len(texts)])
+            start += len(texts)

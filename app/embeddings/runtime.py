@@ -1,0 +1,129 @@
+"""The model on a runtime: OpenVINO or ONNX Runtime, in a precision that doesn't let a text's vector depend on its batch.
+
+Which one, and why: docs/decisions/0002-embedding-runtime.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.embeddings.model import NAME, Model
+from app.embeddings.tokens import Tokenizer, batches, padded
+from app.errors import Unavailable
+from app.settings import Embeddings as Options
+
+log = structlog.get_logger()
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Run = Callable[[Ints, Ints], Floats]
+MOST_THREADS = 4
+
+
+class RuntimeEmbedder:
+    """The innermost embedder: every text is really run. One run at a time; the runtime uses the threads."""
+
+    model = NAME
+
+    def __init__(self, tokenizer: Tokenizer, run: Run, *, padded_tokens: int, timeout_seconds: float) -> None:
+        self._tokenizer = tokenizer
+        self._run = run
+        self._padded_tokens = padded_tokens
+        self._timeout = timeout_seconds
+        self._turn = asyncio.Lock()
+
+    async def embed(self, texts: Sequence[str]) -> Floats:
+        """(n, 384), unit length, in the order of the texts. Unavailable when it takes longer than the timeout."""
+        if not texts:
+            return np.zeros((0, 384), dtype=np.float32)
+        try:
+            async with asyncio.timeout(self._timeout), self._turn:
+                # The tokenizer and both runtimes release the GIL: the loop goes on.
+                return await asyncio.to_thread(self._embed, list(texts))
+        except TimeoutError:
+            raise Unavailable(f"Embedding took longer than {self._timeout:g} s: try again.", code="embeddings_unavailable") from None
+
+    def _embed(self, texts: list[str]) -> Floats:
+        encodings = self._tokenizer.encode(texts)
+        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        for places in batches([len(encoding.ids) for encoding in encodings], padded_tokens=self._padded_tokens):
+            vectors[places] = self._run(*padded([encodings[place] for place in places]))
+        return vectors
+
+
+def load(model: Model, options: Options, cache: Path) -> RuntimeEmbedder:
+    """Load the model. Blocking: a second or less."""
+    runtime, precision = choose(options)
+    threads = options.threads or min(MOST_THREADS, os.cpu_count() or 1)
+    run = _openvino(model, precision, threads, cache) if runtime == "openvino" else _onnxruntime(model, threads)
+    log.info("embeddings.loaded", model=NAME, runtime=runtime, precision=precision, threads=threads)
+    return RuntimeEmbedder(
+        Tokenizer(model.tokenizer), run, padded_tokens=options.batch_padded_tokens, timeout_seconds=options.timeout_seconds
+    )
+
+
+def choose(options: Options) -> tuple[Literal["openvino", "onnxruntime"], Literal["fp32", "bf16"]]:
+    """`auto`: OpenVINO in bf16 where the processor multiplies bf16, else ONNX Runtime in fp32."""
+    fast = _multiplies_bf16()
+    precision: Literal["fp32", "bf16"] = "bf16" if fast else "fp32"
+    if options.precision != "auto":
+        precision = options.precision
+    runtime: Literal["openvino", "onnxruntime"] = "openvino" if precision == "bf16" else "onnxruntime"
+    if options.runtime != "auto":
+        runtime = options.runtime
+    return runtime, precision if runtime == "openvino" else "fp32"
+
+
+def _multiplies_bf16() -> bool:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return False
+    flags = Path("/proc/cpuinfo").read_text()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _openvino(model: Model, precision: str, threads: int, cache: Path) -> Run:
+    import openvino
+
+    core = openvino.Core()
+    core.set_property({"CACHE_DIR": str(cache)})
+    compiled = core.compile_model(
+        str(model.graph),
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": str(threads),
+            "PERFORMANCE_HINT": "LATENCY",
+        },
+    )
+    request = compiled.create_infer_request()
+
+    def run(ids: Ints, mask: Ints) -> Floats:
+        request.infer({"ids": ids, "mask": mask})
+        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+
+    return run
+
+
+def _onnxruntime(model: Model, threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    session = onnxruntime.InferenceSession(str(model.graph), options, providers=["CPUExecutionProvider"])
+
+    def run(ids: Ints, mask: Ints) -> Floats:
+        (vectors,) = session.run(None, {"ids": ids, "mask": mask})
+        return np.asarray(vectors, dtype=np.float32)
+
+    return run

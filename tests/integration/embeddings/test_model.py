@@ -1,0 +1,89 @@
+"""The real model: exported once, checked, the same alone and in company, without torch."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.embeddings import Embedder, open_embedder
+from app.embeddings.model import FOLDER, GRAPH, check_weights, exported, weights_folder
+from app.errors import ConfigurationError
+from app.settings import Embeddings
+from tests.fakes.models import models_folder
+
+TEXTS = [
+    "hello",
+    "",
+    "The payment worker timed out because its pool had only five connections.",
+    "为什么我们选择了这个方案",
+    "def parse(line: str) -> Event:\n    return Event(**json.loads(line))",
+    "word " * 600,
+]
+
+
+@pytest.fixture(scope="module")
+async def embedder() -> Embedder:
+    async with open_embedder(Embeddings(), models_folder()) as opened:
+        return opened
+
+
+async def test_vectors_have_unit_length_also_of_an_empty_text(embedder: Embedder) -> None:
+    vectors = await embedder.embed(TEXTS)
+    assert vectors.shape == (len(TEXTS), 384)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+
+
+async def test_a_text_has_the_same_vector_alone_and_in_any_company() -> None:
+    async with open_embedder(Embeddings(cache_entries=1), models_folder()) as embedder:
+        together = await embedder.embed(TEXTS)
+        for text, vector in zip(TEXTS, together, strict=True):
+            alone = (await embedder.embed([text]))[0]
+            assert float(alone @ vector) > 0.9998
+
+
+async def test_like_is_near_and_unlike_is_far(embedder: Embedder) -> None:
+    near, same, far = await embedder.embed(
+        ["the database connection pool was exhausted", "we ran out of database connections", "a recipe for apple pie"]
+    )
+    assert near @ same > 0.6
+    assert near @ far < 0.2
+
+
+async def test_fp32_and_the_chosen_precision_agree(embedder: Embedder) -> None:
+    async with open_embedder(Embeddings(runtime="onnxruntime", precision="fp32"), models_folder()) as exact:
+        wanted, found = await exact.embed(TEXTS), await embedder.embed(TEXTS)
+    assert float((wanted * found).sum(axis=1).min()) > 0.9995
+
+
+def test_weights_that_are_not_the_authors_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(ConfigurationError, match="sha256"):
+        check_weights(tmp_path)
+    check_weights(weights_folder())
+
+
+async def test_a_damaged_export_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    (folder / GRAPH).write_bytes(b"half")
+    models = await asyncio.gather(exported(tmp_path), exported(tmp_path))
+    assert models[0].graph.stat().st_size > 1_000_000
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f".{FOLDER}")] == []
+
+
+def test_a_start_after_the_export_imports_no_torch() -> None:
+    code = (
+        "import asyncio, sys; from pathlib import Path; from app.embeddings import open_embedder; from app.settings import Embeddings\n"
+        "async def main():\n"
+        "    async with open_embedder(Embeddings(), Path(sys.argv[1])) as embedder: await embedder.embed(['hello'])\n"
+        "asyncio.run(main())\n"
+        "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(models_folder())], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code, str(models_folder())], check=True, capture_output=True, text=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"

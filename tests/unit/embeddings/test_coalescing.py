@@ -1,0 +1,131 @@
+"""Coalescing and caching, around an embedder that can be watched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from app.embeddings.cache import CachedEmbedder
+from app.embeddings.coalescing import LARGE, MOST_TEXTS, CoalescingEmbedder
+from app.embeddings.tokens import batches
+from app.errors import Unavailable
+
+
+class Watched:
+    """Records each run; holds runs back while `gate` is closed."""
+
+    model = "watched"
+
+    def __init__(self) -> None:
+        self.runs: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fails: Exception | None = None
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.runs.append(list(texts))
+        await self.gate.wait()
+        if self.fails:
+            raise self.fails
+        return np.stack([np.full(384, float(len(text)), dtype=np.float32) for text in texts])
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_an_idle_embedder_runs_at_once() -> None:
+    inner = Watched()
+    vectors = await CoalescingEmbedder(inner).embed(["one"])
+    assert inner.runs == [["one"]]
+    assert vectors.shape == (1, 384)
+
+
+async def test_what_comes_while_it_is_busy_goes_together_in_the_next_run() -> None:
+    inner = Watched()
+    inner.gate.clear()
+    embedder = CoalescingEmbedder(inner)
+    asked = [asyncio.create_task(embedder.embed(["x" * n])) for n in range(1, 6)]
+    await settle()
+    inner.gate.set()
+    answers = await asyncio.gather(*asked)
+    assert [len(run) for run in inner.runs] == [5] or [len(run) for run in inner.runs] == [1, 4]
+    assert [float(answer[0, 0]) for answer in answers] == [1, 2, 3, 4, 5]
+
+
+async def test_a_run_is_bounded() -> None:
+    inner = Watched()
+    embedder = CoalescingEmbedder(inner)
+    await asyncio.gather(*(embedder.embed([f"text {n}"]) for n in range(MOST_TEXTS * 2 + 5)))
+    assert max(len(run) for run in inner.runs) <= MOST_TEXTS
+    assert sum(len(run) for run in inner.runs) == MOST_TEXTS * 2 + 5
+
+
+async def test_a_waiter_that_leaves_does_not_disturb_the_others() -> None:
+    inner = Watched()
+    inner.gate.clear()
+    embedder = CoalescingEmbedder(inner)
+    first, second, third = (asyncio.create_task(embedder.embed(["x" * n])) for n in (1, 2, 3))
+    await settle()
+    second.cancel()
+    await settle()
+    inner.gate.set()
+    assert float((await first)[0, 0]) == 1
+    assert float((await third)[0, 0]) == 3
+    with pytest.raises(asyncio.CancelledError):
+        await second
+
+
+async def test_an_error_reaches_every_waiter_and_the_next_run_works() -> None:
+    inner = Watched()
+    inner.fails = Unavailable("away")
+    embedder = CoalescingEmbedder(inner)
+    results = await asyncio.gather(*(embedder.embed([str(n)]) for n in range(3)), return_exceptions=True)
+    assert all(isinstance(result, Unavailable) for result in results)
+    inner.fails = None
+    assert (await embedder.embed(["again"])).shape == (1, 384)
+
+
+async def test_a_batch_is_not_coalesced() -> None:
+    inner = Watched()
+    await CoalescingEmbedder(inner).embed(["x"] * (LARGE + 1))
+    assert [len(run) for run in inner.runs] == [LARGE + 1]
+
+
+async def test_a_text_is_embedded_once_also_within_one_call() -> None:
+    inner = Watched()
+    embedder = CachedEmbedder(inner, entries=10)
+    first = await embedder.embed(["a", "bb", "a"])
+    again = await embedder.embed(["bb", "a"])
+    assert inner.runs == [["a", "bb"]]
+    assert [row[0] for row in first] == [1, 2, 1]
+    assert [row[0] for row in again] == [2, 1]
+
+
+async def test_the_cache_is_bounded() -> None:
+    inner = Watched()
+    embedder = CachedEmbedder(inner, entries=2)
+    for text in ("a", "b", "c", "a"):
+        await embedder.embed([text])
+    assert len(inner.runs) == 4
+
+
+async def test_nothing_asked_is_nothing_embedded() -> None:
+    inner = Watched()
+    assert (await CachedEmbedder(inner, entries=2).embed([])).shape == (0, 384)
+    assert inner.runs == []
+
+
+@given(st.lists(st.integers(1, 256), max_size=80), st.integers(256, 4096))
+def test_batches_hold_every_place_once_and_respect_the_bound(lengths: list[int], most: int) -> None:
+    made = batches(lengths, padded_tokens=most)
+    assert sorted(place for batch in made for place in batch) == list(range(len(lengths)))
+    for batch in made:
+        assert len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= most
