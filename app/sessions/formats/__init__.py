@@ -1,0 +1,43 @@
+"""Transcript formats: bytes in, events out, as a stream. Each format is one module; none knows a database.
+
+Recognition is by content, never by name. A line that can't be read is counted and reported (`Tally`), never fatal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.sessions.event import Event, Format, SessionHeader
+from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
+from app.sessions.formats.detection import HEAD_BYTES, detect
+from app.sessions.formats.lines import decoded_lines
+from app.sessions.formats.tally import Tally
+from app.settings import Sessions as Limits
+
+__all__ = ["HEAD_BYTES", "Tally", "detect", "parse"]
+
+_PARSERS = {
+    "aider": aider.parse,
+    "claude-code": claude_code.parse,
+    "codex": codex.parse,
+    "cursor": cursor.parse,
+    "generic": generic.parse,
+    "specstory": specstory.parse,
+}
+
+
+def parse(
+    chunks: Iterator[bytes],
+    *,
+    format: Format,  # noqa: A002 - the contract's word
+    limits: Limits,
+    tally: Tally,
+) -> Iterator[SessionHeader | Event]:
+    """Read a transcript, pulling one chunk at a time. A header comes before the first event of each session."""
+    if format == "generic":
+        yield from generic.parse_any(chunks, limits=limits, tally=tally)
+        return
+    for made in _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally):
+        if isinstance(made, Event):
+            tally.events += 1
+        yield made

@@ -1,0 +1,210 @@
+"""Generic events: the contract's NDJSON, and, leniently, any JSON in which messages have a role and a text.
+
+So the transcripts of agents that have no parser of their own are read too, as far as their records speak for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import ijson
+import msgspec
+
+from app.sessions.event import Event, Role, SessionHeader, ToolUse
+from app.sessions.formats.lines import Line, decoded_lines, json_lines
+from app.sessions.formats.tally import Tally
+from app.sessions.formats.tools import exit_code_of, outcome_of, tool_input
+from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
+from app.sessions.formats.words import prompt_in, title_of
+from app.settings import Sessions as Limits
+
+PROVIDER = "generic"
+ARRAYS = ("messages", "history", "conversation", "turns", "events", "entries")
+"""Where a whole-JSON transcript keeps its messages."""
+ROLES: dict[str, Role] = {
+    "user": "user", "human": "user", "user_input": "user", "user.message": "user",
+    "assistant": "assistant", "ai": "assistant", "model": "assistant", "gemini": "assistant", "bot": "assistant", "agent": "assistant",
+    "assistant.message": "assistant", "planner_response": "assistant",
+    "tool": "tool", "toolresult": "tool", "tool_result": "tool", "function": "tool",
+    "system": "system", "developer": "system", "info": "system", "system.message": "system",
+}  # fmt: skip
+SESSION_KEYS = ("session_id", "sessionId", "conversation_id", "conversationId", "chat_id", "thread_id")
+Record = dict[str, object]
+
+
+def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[SessionHeader | Event]:
+    """One JSON document, or JSON lines: the first line tells."""
+    first = next(chunks, b"")
+    rest = chain([first], chunks)
+    made = _document(rest, first, tally) if _is_document(first) else parse(decoded_lines(rest, limits=limits, tally=tally), tally)
+    for each in made:
+        if isinstance(each, Event):
+            tally.events += 1
+        yield each
+
+
+def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+    return _read(((line.locator, record) for line, record in json_lines(lines, tally)), {}, tally)
+
+
+def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> Iterator[Event]:
+    """The events of one record: its words, and the tools it used."""
+    message = mapping(record.get("message")) or mapping(record.get("data")) or record
+    role = ROLES.get(str(record.get("role") or message.get("role") or record.get("type") or record.get("sender") or "").casefold())
+    if role is None:
+        tally.skip(f"record: {record.get('type') or record.get('role')}")
+        return
+    at = time_of(next((record[key] for key in ("timestamp", "created_at", "time", "ts", "date") if record.get(key)), None), tally)
+    given = string(record.get("id")) or string(record.get("uuid")) or string(message.get("id"))
+    text = _text(record, message)
+    tool = _tool(record.get("tool"))
+    speaker = string(record.get("speaker"))
+    if tool is not None or role == "tool":
+        tool = tool or ToolUse(string(record.get("name")) or string(message.get("toolName")) or "tool", "", text, exit_code_of(text[:200]))
+        event_id = ids.again(given) if given else ids.id("tool", tool.name, tool.input, tool.output)
+        yield Event(event_id, "tool", "tool", text if tool.output != text else "", _place(given, locator), at, speaker, tool, _outcome(tool))
+    elif text.strip():
+        yield _said(role, text, given, locator, ids, at, speaker)
+    for place, call in enumerate(_calls(record, message)):
+        name = string(call.get("name")) or string(mapping(call.get("function")).get("name")) or "tool"
+        words = tool_input(name, call.get("args", call.get("input", call.get("arguments", mapping(call.get("function")).get("arguments")))))
+        output = text_of(call.get("result") or call.get("output") or call.get("resultDisplay") or "")
+        event_id = string(call.get("id")) or (f"{given}#tool{place}" if given else ids.id("tool", name, words))
+        used = ToolUse(name, words, output, exit_code_of(output[:200]))
+        yield Event(event_id, "tool", "tool", "", _place(given, locator), at, tool=used, outcome=_outcome(used))
+
+
+def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally) -> Iterator[SessionHeader | Event]:
+    """Records → a header and events. The session's id stands in the document, in a record, or is the hash of how it begins."""
+    opening = [each for _, each in zip(range(2), records, strict=False)]
+    if not opening:
+        return
+    session = _session(document) or next((found for _, record in opening if (found := _session(record))), None)
+    session = session or content_id(*(msgspec.json.encode(record).decode() for _, record in opening))
+    directory = next((found for _, record in opening if (found := string(record.get("cwd")))), None)
+    header = SessionHeader(PROVIDER, session, string(document.get("title")), None, directory)
+    ids, opened = Occurrences(), False
+    for locator, record in chain(opening, records):
+        for event in event_of(record, locator, ids, tally):
+            if not opened:
+                opened = True
+                yield header
+            if header.title is None and event.kind == "prompt":
+                header = SessionHeader(PROVIDER, session, title_of(event.text), event.at, directory)
+                yield header
+            yield event
+
+
+def _is_document(head: bytes) -> bool:
+    """Whether the first line is not a whole JSON object that is a record itself."""
+    line = head.lstrip().split(b"\n", 1)[0]
+    try:
+        record = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return True
+    return isinstance(record, list) or (isinstance(record, dict) and any(isinstance(record.get(key), list) for key in ARRAYS))
+
+
+def _document(chunks: Iterator[bytes], head: bytes, tally: Tally) -> Iterator[SessionHeader | Event]:
+    """A whole-JSON transcript, never held whole: its head for the session's facts, then its messages one by one."""
+    source = _Reader(chunks)
+    facts: Record = {}
+    for key in SESSION_KEYS + ("title",):
+        marker = f'"{key}"'.encode()
+        if (start := head.find(marker)) >= 0:
+            value = head[start + len(marker) :].lstrip(b" \t\r\n:")
+            if value.startswith(b'"'):
+                facts[key] = value[1:].split(b'"', 1)[0].decode("utf-8", "replace")
+    prefix = "item" if head.lstrip()[:1] == b"[" else next((f"{key}.item" for key in ARRAYS if f'"{key}"'.encode() in head), "messages.item")
+    yield from _read(_items(source, prefix, tally), facts, tally)
+
+
+def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Record]]:
+    number = 0
+    try:
+        for number, item in enumerate(ijson.items(source, prefix, use_float=True), start=1):
+            tally.lines = number
+            if isinstance(item, dict):
+                yield f"{prefix.removesuffix('.item')}[{number - 1}]", item
+            else:
+                tally.skip("not a JSON object", f"[{number - 1}]")
+    except (ijson.JSONError, UnicodeDecodeError, ValueError):
+        tally.skip("the JSON ends or breaks here", f"[{number}]")
+
+
+class _Reader:
+    """Chunks as a file that ijson can read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._held = b""
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._held) < size and (chunk := next(self._chunks, None)) is not None:
+            self._held += chunk.removeprefix(b"\xef\xbb\xbf")
+        given, self._held = self._held[:size], self._held[size:]
+        return given
+
+
+def _said(role: Role, text: str, given: str | None, locator: str, ids: Occurrences, at: object, speaker: str | None) -> Event:
+    typed = prompt_in(text) if role == "user" else None
+    if role == "user" and typed is not None:
+        event_id = ids.again(given) if given else ids.id("prompt", typed)
+        return Event(event_id, "user", "prompt", typed, _place(given, locator), at, speaker)  # type: ignore[arg-type]
+    event_id = ids.again(given) if given else ids.id(role, text.strip())
+    if role == "assistant":
+        return Event(event_id, "assistant", "reply", text, _place(given, locator), at, speaker)  # type: ignore[arg-type]
+    return Event(event_id, "system", "notice", text, _place(given, locator), at, speaker)  # type: ignore[arg-type]
+
+
+def _place(given: str | None, locator: str) -> str:
+    """A generic event's locator is its id, where it has one."""
+    return given or locator
+
+
+def _session(record: Record) -> str | None:
+    return next((found for key in SESSION_KEYS if (found := string(record.get(key)))), None)
+
+
+def _text(record: Record, message: Record) -> str:
+    for holder in (message, record):
+        for key in ("text", "content", "parts", "body"):
+            if (text := text_of(_texts_only(holder.get(key)))).strip():
+                return text
+    return ""
+
+
+def _texts_only(content: object) -> object:
+    """Blocks that are words, of a list that may hold tool calls and thoughts too."""
+    if isinstance(content, list):
+        return [
+            block
+            for block in content
+            if not isinstance(block, dict) or (block.get("type") in {None, "text", "input_text", "output_text", "image"} and not block.get("thought"))
+        ]
+    return content
+
+
+def _tool(given: object) -> ToolUse | None:
+    """The contract's `tool` field."""
+    if not isinstance(given, dict) or not string(given.get("name")):
+        return None
+    name, code = str(given["name"]), given.get("exit_code")
+    output = text_of(given.get("output")) or ("" if given.get("output") in (None, "") else str(given.get("output")))
+    return ToolUse(name, tool_input(name, given.get("input")), output, code if isinstance(code, int) and not isinstance(code, bool) else None)
+
+
+def _outcome(tool: ToolUse) -> object:
+    known = bool(tool.output) or tool.exit_code is not None
+    return outcome_of(tool.output, exit_code=tool.exit_code) if known else None
+
+
+def _calls(record: Record, message: Record) -> Iterator[Record]:
+    for holder in (record,) if message is record else (record, message):
+        for key in ("toolCalls", "tool_calls"):
+            if isinstance(calls := holder.get(key), list):
+                yield from (mapping(call) for call in calls if isinstance(call, dict))
+        for block in content if isinstance(content := holder.get("content"), list) else []:
+            if isinstance(block, dict) and block.get("type") in {"tool_use", "toolCall", "tool_call"}:
+                yield block

@@ -1,0 +1,158 @@
+"""Tool calls: their input as a person would write it, their outcome, and the pairing of a call with its result."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from app.sessions.event import Event, Outcome, ToolUse
+from app.sessions.formats.values import mapping, string, text_of
+
+MOST_PENDING = 1000
+"""Calls that wait for their result; the oldest is let go without one."""
+_EXIT = re.compile(r"(?:exit(?:ed with)?(?: code| status)?|exit_code|returned)[\"':= ]{1,4}(-?\d{1,3})\b", re.IGNORECASE)
+_REJECTED = re.compile(r"The user doesn't want to (?:proceed with|take)|tool use was rejected|^\[Request interrupted by user for tool use")
+_SAID = re.compile(r"the user said:\s*\n(.*)", re.DOTALL)
+_FAILED = re.compile(r"^(?:<tool_use_error>|Error:|error:|Traceback \(most recent call last\)|bash: .*: command not found)")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call whose result has not been seen yet."""
+
+    id: str
+    name: str
+    input: str
+    locator: str
+    at: datetime | None
+    sidechain: bool = False
+
+    def event(self, output: str = "", *, failed: bool | None = None, exit_code: int | None = None) -> Event:
+        """The call with its result; without one, the outcome stays open."""
+        known = bool(output) or failed is not None or exit_code is not None
+        outcome = outcome_of(output, failed=failed, exit_code=exit_code) if known else None
+        return Event(
+            id=self.id,
+            role="tool",
+            kind="tool",
+            text="",
+            locator=self.locator,
+            at=self.at,
+            tool=ToolUse(self.name, self.input, output, exit_code),
+            outcome=outcome,
+            sidechain=self.sidechain,
+        )
+
+
+class Pending:
+    """Calls by id, in order; bounded."""
+
+    def __init__(self) -> None:
+        self._calls: OrderedDict[str, Call] = OrderedDict()
+
+    def add(self, key: str, call: Call) -> list[Event]:
+        """Remember a call. Returns calls that are let go: an earlier one of the same key, or the oldest of too many."""
+        gone = []
+        if key in self._calls:
+            gone.append(self._calls.pop(key).event())
+        self._calls[key] = call
+        if len(self._calls) > MOST_PENDING:
+            gone.append(self._calls.popitem(last=False)[1].event())
+        return gone
+
+    def take(self, key: str | None) -> Call | None:
+        """The call of this key; without a key, the oldest."""
+        if key is not None and key in self._calls:
+            return self._calls.pop(key)
+        return None
+
+    def oldest(self) -> Call | None:
+        return self._calls.popitem(last=False)[1] if self._calls else None
+
+    def rest(self) -> list[Event]:
+        """At the end: the calls whose result never came."""
+        left = [call.event() for call in self._calls.values()]
+        self._calls.clear()
+        return left
+
+
+def tool_input(name: str, given: object) -> str:
+    """A command as such, an edit as its path and lines, anything else as short JSON."""
+    if isinstance(given, str):
+        return _from_json(name, given)
+    if not isinstance(given, dict):
+        return "" if given is None else json.dumps(given, ensure_ascii=False)
+    for key in ("command", "cmd", "commandLine", "script"):
+        if key in given:
+            return _command(given[key])
+    path = next((found for key in ("file_path", "path", "filePath", "target_file", "notebook_path") if (found := string(given.get(key)))), None)
+    if path is not None:
+        return "\n".join([path, *_change(given)])
+    values = [value for value in given.values() if value not in (None, "", [], {})]
+    if len(values) == 1 and isinstance(values[0], str):
+        return values[0]
+    return json.dumps(given, ensure_ascii=False)
+
+
+def outcome_of(output: str, *, failed: bool | None = None, exit_code: int | None = None) -> Outcome:
+    if _REJECTED.search(output[:400]):
+        return "rejected"
+    if exit_code is not None:
+        return "ok" if exit_code == 0 else "failed"
+    if failed is not None:
+        return "failed" if failed else "ok"
+    return "failed" if _FAILED.search(output[:400]) else "ok"
+
+
+def exit_code_of(output: str) -> int | None:
+    """`Exit code 1` and its relatives, at the beginning or the end of an output."""
+    for part in (output[:200], output[-200:]):
+        if found := _EXIT.search(part):
+            return int(found[1])
+    return None
+
+
+def said_in_rejection(output: str) -> str | None:
+    """What a person typed when rejecting a tool call: it stands inside the tool's result."""
+    found = _SAID.search(output) if _REJECTED.search(output[:400]) else None
+    return found[1].strip() or None if found else None
+
+
+def with_result(event: Event, output: str) -> Event:
+    assert event.tool is not None
+    return replace(event, tool=replace(event.tool, output=output), outcome=outcome_of(output))
+
+
+def _from_json(name: str, given: str) -> str:
+    """Arguments that come as a JSON string."""
+    if given[:1] in {"{", "["}:
+        try:
+            loaded = json.loads(given)
+        except (ValueError, RecursionError):
+            return given
+        if isinstance(loaded, dict):
+            return tool_input(name, loaded)
+    return given
+
+
+def _command(value: object) -> str:
+    if isinstance(value, list):
+        words = [str(word) for word in value]
+        # ["bash", "-lc", "the command"]
+        return words[2] if len(words) == 3 and words[1] in {"-lc", "-c"} else " ".join(words)
+    if isinstance(value, dict):
+        return text_of(value.get("original") or value.get("toolEdited") or "")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _change(given: dict[str, object]) -> list[str]:
+    """An edit's old and new lines, a written file's content."""
+    old, new = string(given.get("old_string")), string(given.get("new_string"))
+    lines = [f"- {line}" for line in (old or "").splitlines()] + [f"+ {line}" for line in (new or "").splitlines()]
+    for edit in given["edits"] if isinstance(given.get("edits"), list) else []:  # type: ignore[attr-defined]
+        lines += _change(mapping(edit))
+    content = string(given.get("content")) or string(given.get("contents"))
+    return lines + ([f"+ {line}" for line in content.splitlines()] if content else [])

@@ -1,0 +1,100 @@
+"""Values that every format has: times, ids, texts out of content blocks. Damage in, something sensible out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from app import clock
+from app.sessions.formats.tally import Tally
+
+EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
+TOLERANCE = timedelta(days=1)
+"""A clock may run ahead by this much; a later time is not believed."""
+_MILLISECONDS_FROM = 10_000_000_000
+
+
+class Occurrences:
+    """Ids for events that have none: the hash of what they say, and the how-manieth of the same it is.
+
+    So the same turn has the same id in another export, under another name, and after the file has grown.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def id(self, *parts: str) -> str:
+        digest = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
+        self._seen[digest] += 1
+        return digest if self._seen[digest] == 1 else f"{digest}-{self._seen[digest]}"
+
+    def again(self, name: str) -> str:
+        """A given id, told apart from earlier ones of the same name."""
+        self._seen[name] += 1
+        return name if self._seen[name] == 1 else f"{name}-{self._seen[name]}"
+
+
+def content_id(*parts: str) -> str:
+    """The id of a session whose transcript names none: the hash of how it begins."""
+    return "content-" + hashlib.blake2b("\x1f".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+def time_of(value: object, tally: Tally) -> datetime | None:
+    """ISO 8601, with or without a zone (then UTC), or seconds or milliseconds since 1970. None where it can't be believed."""
+    if value is None or value == "":
+        return None
+    at = _parsed(value)
+    if at is None:
+        tally.skip("time unreadable")
+    elif at < EARLIEST or at > clock.now() + TOLERANCE:
+        tally.skip("time not believed")
+        at = None
+    return at
+
+
+def text_of(content: object) -> str:
+    """The words in a content value: a string, a block, a list of blocks. An image is noted as such."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        return _block_text(content)
+    if isinstance(content, list):
+        return "\n".join(text for block in content if (text := text_of(block)))
+    return ""
+
+
+def string(value: object) -> str | None:
+    """A non-empty string, or None."""
+    return value if isinstance(value, str) and value else None
+
+
+def mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _block_text(block: dict[str, object]) -> str:
+    if block.get("type") in {"image", "input_image", "image_url"}:
+        return "[image]"
+    for key in ("text", "content", "output"):
+        if key in block:
+            return text_of(block[key])
+    return ""
+
+
+def _parsed(value: object) -> datetime | None:
+    try:
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, int | float):
+            seconds = value / 1000 if abs(value) > _MILLISECONDS_FROM else value
+            return datetime.fromtimestamp(seconds, UTC)
+        if isinstance(value, str):
+            text = value.strip()
+            if text.replace(".", "", 1).isdigit():
+                return _parsed(float(text))
+            found = datetime.fromisoformat(text)
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None

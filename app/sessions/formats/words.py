@@ -1,0 +1,39 @@
+"""Whose words are they? What agents and editors put into the user's turn is a notice, not a prompt."""
+
+from __future__ import annotations
+
+import re
+
+_WRAPPED = re.compile(
+    r"<(system-reminder|ide_opened_file|ide_selection|ide_diagnostics|environment_context|user_instructions|attached_files|additional_data|"
+    r"user_info|open_and_recently_viewed_files|current_file|context|INSTRUCTIONS|permissions instructions|skill|rules|project_layout|git_status)"
+    r"(?:\s[^>]{0,200})?>.*?</\1>",
+    re.DOTALL,
+)
+_NOTICE = re.compile(
+    r"\s*(?:<(?:command-name|command-message|command-args|local-command|bash-input|bash-stdout|bash-stderr|task-notification|system-reminder|"
+    r"user-prompt-submit-hook|session-start-hook|post-tool-use-hook|environment_context|user_instructions|turn_aborted|subagent_notification|ide_|skill>)"
+    r"|Caveat: The messages below|\[Request interrupted by user|This session is being continued from a previous conversation"
+    r"|\[Image: (?:source|original)|Base directory for this skill:|# AGENTS\.md instructions|Stop hook feedback|PostToolUse:|Your task is to create a detailed summary"
+    r"|API Error)"
+)
+_QUERY = re.compile(r"<(user_query|USER_REQUEST|user_message|task|feedback)>\s*(.*?)\s*</\1>", re.DOTALL)
+_SLASH = re.compile(r"\s*/[a-z][\w:-]{1,40}(?:\s|$)")
+_ECHO = re.compile(r"^\s*⎿", re.MULTILINE)
+
+
+def prompt_in(text: str) -> str | None:
+    """What a person typed in a user's turn; None when nobody typed anything there."""
+    if found := _QUERY.search(text):
+        return found[2].strip() or None
+    if _NOTICE.match(text):
+        return None
+    rest = _WRAPPED.sub("", text).strip()
+    if not rest or _NOTICE.match(rest) or (_SLASH.match(rest) and (_ECHO.search(rest) or len(rest.split()) == 1)):
+        return None
+    return rest
+
+
+def title_of(prompt: str) -> str:
+    """A session's title where it has none: the first line of what was asked."""
+    return next((line.strip() for line in prompt.splitlines() if line.strip()), "")[:120]
