@@ -1,0 +1,78 @@
+"""Commands that worked: how to test, build, run and deploy here; above all those that worked after others had failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.knowledge.extraction.candidate import Found
+from app.knowledge.extraction.exchanges import Exchange
+from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.prose import Statement
+from app.knowledge.item import KnowledgeType
+from app.sessions.event import Event
+
+MOST = 2
+MOST_COMMAND_CHARS = 240
+_SHELL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
+_PREFIX = re.compile(r"^\s*(?:cd\s+\S+\s*(?:&&|;)\s*)+")
+_TAIL = re.compile(r"\s*(?:2>&1|2>/dev/null|>/dev/null|\|\s*(?:head|tail|grep|less|cat|wc|tee)\b[^|]*|\|\|\s*(?:true|echo\b.*)|;\s*echo\b.*|&&\s*echo\b.*)\s*$")
+_KINDS: tuple[tuple[str, KnowledgeType, re.Pattern[str]], ...] = (
+    ("Tests", "testing_strategy", re.compile(r"^(?:\w+=\S+ )*(?:(?:uv run |poetry run |npx |pnpm (?:exec |dlx )?|bundle exec |python3? -m )?(?:pytest|vitest|jest|mocha|rspec|phpunit|tox|playwright test)\b|go test\b|cargo (?:test|nextest)\b|(?:npm|pnpm|yarn|bun) (?:run )?test\b|make (?:test|check)\b|mise run \S*test\S*|just test\b|gradle\w* test\b|mvn \S*test\b)")),
+    ("Deployment", "deployment_approach", re.compile(r"^(?:\w+=\S+ )*(?:docker(?:-compose| compose)? (?:build|up|push)\b|kubectl (?:apply|rollout)\b|helm (?:install|upgrade)\b|terraform (?:apply|plan)\b|fly deploy\b|vercel\b|gh release\b|goreleaser\b|npm publish\b|cargo publish\b|alembic upgrade\b|ansible-playbook\b)")),
+    ("Build and checks", "tool_usage", re.compile(r"^(?:\w+=\S+ )*(?:go (?:build|vet|run|generate|mod tidy)\b|golangci-lint run\b|cargo (?:build|clippy|fmt|run)\b|(?:npm|pnpm|yarn|bun) (?:run )?(?:build|lint|dev|start|typecheck|install|ci)\b|(?:npx |pnpm exec )?(?:tsc|eslint|prettier|biome|vite)\b|make \w+|mise run \S+|just \w+|(?:uv run |poetry run )?(?:ruff|mypy|black|flake8|isort|pyright|alembic|pre-commit)\b|uv (?:sync|pip|add)\b|poetry install\b|pip install\b|gradle\w* \w+|mvn \w+|cmake\b|bazel \w+|pip-compile\b)")),
+)  # fmt: skip
+_ERROR = re.compile(r"^.*?((?:error|fatal|panic|FAIL|failed|cannot|not found|undefined|unknown|no such|missing)\b.{5,160})$", re.IGNORECASE | re.MULTILINE)
+_PLACEHOLDER = re.compile(r"[<>]{1}\w+|\$\(|EOF|\n")
+
+
+def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:
+    """Commands of this exchange that went well, worth knowing, said once a session."""
+    made = 0
+    for event in exchange.tools:
+        assert event.tool is not None
+        command = normal(event.tool.input)
+        kind = _kind(command)
+        if kind is None or not _SHELL.search(event.tool.name):
+            continue
+        label, type_, program = kind
+        if event.outcome == "failed":
+            memory.fail(program, command, _error(event.tool.output))
+        elif event.outcome == "ok" and made < MOST and memory.is_new(command):
+            failure = memory.failures.pop(program, None)
+            if failure is not None and failure[0] == command:
+                continue  # the same command, after a repair: the fix is the lesson, not the command
+            made += 1
+            yield _found(label, type_, command, event, failure)
+
+
+def normal(given: str) -> str:
+    """The command without the folder it was run in and without what only shortened its output."""
+    command = _PREFIX.sub("", given.strip())
+    while (shorter := _TAIL.sub("", command)) != command:
+        command = shorter
+    return command.strip()
+
+
+def _kind(command: str) -> tuple[str, KnowledgeType, str] | None:
+    if not 6 <= len(command) <= MOST_COMMAND_CHARS or _PLACEHOLDER.search(command) or command.count("&&") > 2:
+        return None
+    for label, type_, pattern in _KINDS:
+        if found := pattern.match(command):
+            return label, type_, found[0]
+    return None
+
+
+def _found(label: str, type_: KnowledgeType, command: str, event: Event, failure: tuple[str, str] | None) -> Found:
+    text = f"{label}: the command `{command}` worked."
+    if failure is not None:
+        text += f" Before, `{failure[0]}` had failed" + (f": {failure[1]}." if failure[1] else ".")
+    assert event.tool is not None
+    raw = event.tool.input if len(event.tool.input) <= 400 else command
+    core = Statement(event, command, raw)
+    return Found("command", type_, core, text, 0.7 if failure is not None else 0.55, title=f"{label}: {command}")
+
+
+def _error(output: str) -> str:
+    found = _ERROR.search(output[-4000:])
+    return found[1].strip().rstrip(".") if found else ""

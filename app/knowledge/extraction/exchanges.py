@@ -1,0 +1,104 @@
+"""A session as a sequence of exchanges: what was asked, what was done, how it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.prose import Statement, statements
+from app.sessions.event import Event
+
+Ending = Literal["accepted", "corrected", "open"]
+
+MOST_EVENTS = 2_000
+"""Of one exchange: an agent that works for hours without a word from a person is read in parts."""
+_SERVED_TOOL = re.compile(r"cairn", re.IGNORECASE)
+_SERVED_INPUT = re.compile(r"/v1/knowledge/query|\bcairn (?:query|mcp)\b")
+_EDIT = re.compile(r"edit|write|patch|create_?file|replace|insert|notebook", re.IGNORECASE)
+_ACCEPTED = re.compile(
+    r"\s*(?:thanks|thank you|thx|great|perfect|awesome|nice|excellent|lgtm|looks good|look good|good (?:job|work|stuff)|works|it works|that works|worked|ship it|"
+    r"commit|push|merge|cool|love it|well done|beautiful|yes[,.!]? (?:that|this|it|perfect|great)|完美|很好|谢谢|可以了|不错|好的)",
+    re.IGNORECASE,
+)
+_CORRECTED = re.compile(
+    r"\s*(?:no[,. !]|nope|wrong|that's (?:wrong|not|incorrect)|that is (?:wrong|not|incorrect)|this is (?:wrong|not|incorrect)|not (?:what|quite|right|correct|working)|still (?:fails|failing|broken|not|getting|the same|doesn)|"
+    r"it (?:still|doesn't|does not|didn't)|doesn't work|does not work|didn't work|revert|undo|roll ?back|you (?:didn't|did not|missed|forgot|broke|removed|misunderstood|got it wrong)|why did you|"
+    r"stop|incorrect|i (?:didn't|did not) (?:ask|want|mean)|不对|不是|错了|还是不|没有(?:效果|用|解决)|为什么你)",
+    re.IGNORECASE,
+)
+_TEST_COMMAND = re.compile(r"\b(?:pytest|go test|cargo (?:test|nextest)|npm (?:run )?test|pnpm (?:run )?test|yarn test|vitest|jest|mocha|rspec|phpunit|mvn test|gradle\w* test|ctest|tox|mise run test|make (?:test|check))\b")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One prompt and all that followed it until the next. `prompt` is None for what stands before the first."""
+
+    prompt: Event | None
+    events: list[Event] = field(default_factory=list)
+    ending: Ending = "open"
+
+    @property
+    def replies(self) -> list[Event]:
+        return [event for event in self.events if event.kind == "reply" and not event.sidechain]
+
+    @property
+    def tools(self) -> list[Event]:
+        return [event for event in self.events if event.kind == "tool" and event.tool is not None]
+
+    @property
+    def changed_files(self) -> bool:
+        return any(event.tool is not None and _EDIT.search(event.tool.name) and event.outcome == "ok" for event in self.tools)
+
+    @property
+    def tests_passed(self) -> bool:
+        """Whether the last run of tests in it went well."""
+        runs = [event.outcome for event in self.tools if event.tool is not None and _TEST_COMMAND.search(event.tool.input)]
+        return bool(runs) and runs[-1] == "ok"
+
+    @property
+    def asked(self) -> str:
+        return self.prompt.text if self.prompt is not None else ""
+
+    def statements(self) -> Iterator[Statement]:
+        """Of all replies, in order."""
+        for reply in self.replies:
+            yield from statements(reply)
+
+    def final(self) -> list[Statement]:
+        """Of the last reply: where an agent says what it did and why."""
+        return statements(self.replies[-1]) if self.replies else []
+
+
+def exchanges(events: Iterable[Event], memory: Memory) -> Iterator[Exchange]:
+    """Group events; an exchange is yielded once the next prompt (or the end) has told how it ended."""
+    current = Exchange(None)
+    for event in events:
+        if event.kind == "tool" and event.tool is not None and _is_served(event):
+            memory.serve(event.tool.output)
+            continue
+        if event.kind == "prompt" and not event.sidechain:
+            current.ending = ending(event.text)
+            yield current
+            current = Exchange(event)
+        elif event.kind != "thinking":
+            current.events.append(event)
+            if len(current.events) >= MOST_EVENTS:
+                yield current
+                current = Exchange(current.prompt)
+    yield current
+
+
+def ending(next_prompt: str) -> Ending:
+    """What the next thing a person says tells about what was done before."""
+    head = next_prompt[:200]
+    if _CORRECTED.match(head):
+        return "corrected"
+    return "accepted" if _ACCEPTED.match(head) else "open"
+
+
+def _is_served(event: Event) -> bool:
+    assert event.tool is not None
+    return bool(_SERVED_TOOL.search(event.tool.name) or _SERVED_INPUT.search(event.tool.input[:2000]))

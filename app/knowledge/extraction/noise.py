@@ -1,0 +1,61 @@
+"""What never becomes knowledge: chit-chat, plans, questions, progress, and sentences that can't stand by themselves."""
+
+from __future__ import annotations
+
+import re
+
+LEAST_CHARS, MOST_CHARS = 28, 420
+_TALK = re.compile(
+    r"(?:i'll|i’ll|i will|i'm (?:going|now|about)|i am going|let me|let's|let’s|lets|now[, ]|next[,:]? |first[, ]|great|perfect|excellent|sure|okay|ok[,.! ]|"
+    r"good[,.! ]|hmm|wait|sorry|apolog|you're (?:right|absolutely)|you’re right|you are (?:absolutely )?right|would you|should i|do you|shall|could you|can you|please|"
+    r"thanks|thank you|happy to|feel free|i need to|i should|i want to|i can see|i see|i've (?:read|reviewed|looked|checked)|looking at|all (?:tests|done|set|good)|"
+    r"done|here(?:'s| is| are)|i have (?:read|reviewed)|i found|interesting|yes[,. ]|no[,. ]|if you|want me|ready|awesome|nice|absolutely|certainly|of course|"
+    r"we (?:should|could|need to|can) (?:also |now )?(?:check|look|see|test|try|run|verify)|before i|once (?:you|i|we)|when you're|to summarize|in summary|as (?:you|we) (?:can|saw)|"
+    r"todo|note to self|phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
+    re.IGNORECASE,
+)
+_TRANSIENT = re.compile(
+    r"\b(?:right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
+    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|pull request|worktree|(?:this|the) (?:session|conversation)|todo list|as requested|as you (?:asked|requested)|"
+    r"\d+ (?:tests?|files?) (?:passed|passing|changed)|line \d+\b)\b",
+    re.IGNORECASE,
+)
+_DANGLING = re.compile(
+    r"(?:this|that|it|its|it's|these|those|they|them|he|she|here|there|both|same|which|so|but|and|or|then|also|however|otherwise|instead|because|since|while|which|"
+    r"the (?:above|former|latter|same|other|first|second|third|last)|in (?:this|that) case|for (?:this|that)|as a result|likewise|similarly|meanwhile)\b",
+    re.IGNORECASE,
+)
+_INJECTION = re.compile(
+    r"\b(?:ignore (?:all |any )?(?:previous|prior|above|earlier) (?:instructions|prompts|messages)|disregard (?:all|the|your) (?:previous|prior|instructions)|"
+    r"you are now (?:a|an|in)|system prompt|reveal your (?:instructions|prompt)|jailbreak)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_CJK = re.compile(r"[\u3400-\u9fff]")
+CODE = re.compile(r"`[^`]+`|\b\w+(?:[._/:-]\w+)+\b|\b[a-z]+[A-Z]\w+|\b[A-Z]{2,}[A-Z0-9_]*\b|--?[a-z][\w-]+|\b\w+\(\)|\b\d+(?:\.\d+)+\b")
+
+
+def is_noise(text: str) -> bool:
+    """Whether a statement says nothing that will still be worth reading in a month."""
+    length = len(text) * (2 if _CJK.search(text) else 1)
+    if not LEAST_CHARS <= length <= MOST_CHARS * 2 or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
+        return True
+    return bool(_TALK.match(text) or _TRANSIENT.search(text) or _INJECTION.search(text)) or not _is_prose(text)
+
+
+def is_dangling(text: str) -> bool:
+    """Whether it points at something that stands elsewhere."""
+    return bool(_DANGLING.match(text))
+
+
+def names_something(text: str) -> bool:
+    """Whether it names a piece of code, a command, a setting or a version: something to search for."""
+    return bool(CODE.search(text))
+
+
+def _is_prose(text: str) -> bool:
+    """Mostly words: no listing, no stack frame, no code."""
+    if _CJK.search(text):
+        return True
+    words = _WORD.findall(text)
+    return len(words) >= 5 and sum(map(len, words)) >= 0.5 * len(text.replace(" ", ""))
