@@ -15,7 +15,7 @@ MOST_TITLE, MOST_TEXT, MOST_EXCERPT = 90, 600, 400
 WORKED = 0.15
 """What a person's yes, or tests that passed, add to the confidence."""
 _LEAD = re.compile(
-    r"(?:(?:the )?(?:root cause|actual problem|real (?:problem|issue)|problem|issue|bug|error|reason|culprit|fix|solution|cause)(?: here)?(?: is| was)?(?: that| because)?[:,]? |"
+    r"^(?:(?:the )?(?:root cause|(?:actual |real |underlying )?(?:problem|issue|bug|reason|culprit|cause)|fix|solution)(?: here)?(?:[:,]| (?:is|was)(?: that|:)) |"
     r"(?:important|note|warning|caveat|gotcha|key (?:insight|point|finding)|decision|rationale|why|fix|cause|result|summary|conclusion|correction)[:：] ?|note that |"
     r"i(?:'ve| have)? (?:chose|chosen|decided|opted) (?:to |for )?|问题(?:是|在于)[:：]?|原因(?:是|在于)?[:：]?)",
     re.IGNORECASE,
@@ -55,7 +55,9 @@ def candidate_of(found: Found, exchange: Exchange) -> Candidate:
 
 def title_of(text: str) -> str:
     """The statement's own words, without a lead-in, cut at a clause if it must be."""
-    words = _LEAD.sub("", text, count=1).strip().rstrip(".。:：;；,")
+    words = _LEAD.sub("", text, count=1).strip()
+    if not words.endswith("..."):
+        words = words.rstrip(".。:：;；,")
     words = words[:1].upper() + words[1:]
     if len(words) <= MOST_TITLE:
         return words

@@ -12,11 +12,16 @@ from app.knowledge.extraction.prose import Statement
 from app.knowledge.item import KnowledgeType
 from app.sessions.event import Event
 
-MOST = 2
+MOST = 1
 MOST_COMMAND_CHARS = 240
 _SHELL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
 _PREFIX = re.compile(r"^\s*(?:cd\s+\S+\s*(?:&&|;)\s*)+")
-_TAIL = re.compile(r"\s*(?:2>&1|2>/dev/null|>/dev/null|\|\s*(?:head|tail|grep|less|cat|wc|tee)\b[^|]*|\|\|\s*(?:true|echo\b.*)|;\s*echo\b.*|&&\s*echo\b.*)\s*$")
+_OUTPUT = re.compile(r"\s*(?:2>&1|&>|2?>\s*/dev/null|\s\|\s|\|\||;\s*echo\b|&&\s*echo\b).*$", re.DOTALL)
+"""From here on the command only shortened or swallowed its output."""
+_NARROW = re.compile(r"\s-run[ =]|\s-k[ =]|::|\s-t[ =]|--grep|--testNamePattern|/tmp/|\.(?:test|spec)\.\w+\b|test_\w+\.py\b|_test\.go\b|/Users/|/home/")
+"""One test, one file, one machine: of use that day only."""
+_OBVIOUS = re.compile(r"^(?:go (?:mod tidy|vet|build|run)(?: \./?(?:\.\.\.)?)?|go test \./\.\.\.|npm (?:install|test|ci|run build|run dev|start)|pip install\b.*|cargo (?:build|test|run|fmt)|(?:uv run )?pytest|make \w{1,5}|tsc|npx tsc)$")
+_USAGE = re.compile(r"not found|no such|unknown|unrecogni[sz]ed|cannot find|no module|permission denied|usage:|missing script|requires|invalid (?:option|argument|flag)|undefined (?:task|target)|no rule to make|not installed|is not (?:a|in)|build constraints|no tests? (?:files|ran|found)", re.IGNORECASE)
 _KINDS: tuple[tuple[str, KnowledgeType, re.Pattern[str]], ...] = (
     ("Tests", "testing_strategy", re.compile(r"^(?:\w+=\S+ )*(?:(?:uv run |poetry run |npx |pnpm (?:exec |dlx )?|bundle exec |python3? -m )?(?:pytest|vitest|jest|mocha|rspec|phpunit|tox|playwright test)\b|go test\b|cargo (?:test|nextest)\b|(?:npm|pnpm|yarn|bun) (?:run )?test\b|make (?:test|check)\b|mise run \S*test\S*|just test\b|gradle\w* test\b|mvn \S*test\b)")),
     ("Deployment", "deployment_approach", re.compile(r"^(?:\w+=\S+ )*(?:docker(?:-compose| compose)? (?:build|up|push)\b|kubectl (?:apply|rollout)\b|helm (?:install|upgrade)\b|terraform (?:apply|plan)\b|fly deploy\b|vercel\b|gh release\b|goreleaser\b|npm publish\b|cargo publish\b|alembic upgrade\b|ansible-playbook\b)")),
@@ -40,18 +45,17 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:
             memory.fail(program, command, _error(event.tool.output))
         elif event.outcome == "ok" and made < MOST and memory.is_new(command):
             failure = memory.failures.pop(program, None)
-            if failure is not None and failure[0] == command:
-                continue  # the same command, after a repair: the fix is the lesson, not the command
+            if failure is not None and (failure[0] == command or not _USAGE.search(failure[1])):
+                failure = None  # not the command was wrong, but the code: the fix is the lesson
+            if failure is None and (_NARROW.search(command) or _OBVIOUS.match(command)):
+                continue
             made += 1
             yield _found(label, type_, command, event, failure)
 
 
 def normal(given: str) -> str:
     """The command without the folder it was run in and without what only shortened its output."""
-    command = _PREFIX.sub("", given.strip())
-    while (shorter := _TAIL.sub("", command)) != command:
-        command = shorter
-    return command.strip()
+    return _OUTPUT.sub("", _PREFIX.sub("", given.strip())).strip()
 
 
 def _kind(command: str) -> tuple[str, KnowledgeType, str] | None:

@@ -12,8 +12,9 @@ from app.knowledge.extraction.noise import is_dangling, is_noise, names_somethin
 from app.knowledge.extraction.prose import Statement
 
 MOST = 2
+LEAST_CHARS = 50
 _CAUSE = re.compile(
-    r"\b(?:root cause|(?:the|actual|real|underlying) (?:problem|issue|bug|culprit|reason|failure|error) (?:is|was|here is|lies|occurs|happens|comes|stems)|caused by|"
+    r"\b(?:root cause(?: (?:is|was|here)|:)|(?:the|actual|real|underlying) (?:problem|issue|bug|culprit|reason|failure|error) (?:is|was|here is|lies|occurs|happens|comes|stems)|caused by|"
     r"(?:fails?|failed|failing|breaks?|broke|crash(?:es|ed)?|hangs?|error(?:s|ed)?|panics?|happens|occurs|missing|empty|wrong|ignored|skipped) (?:because|since|due to|when)|is because|was because|due to (?:the|a|an)|"
     r"(?:wasn't|weren't|isn't|aren't|didn't|doesn't|was not|were not|is not|did not|does not) \w+(?:\s\w+){0,6} because)\b"
     r"|问题(?:是|在于|出在)|原因(?:是|在于)|根本原因|是因为|由于",
@@ -26,7 +27,7 @@ _FIX = re.compile(
     re.IGNORECASE,
 )
 _HEADED = re.compile(r"\b(?:root cause|cause|problem|issue|bug|why it (?:fails|failed|broke))\b|原因|问题", re.IGNORECASE)
-_HYPOTHESIS = re.compile(r"\b(?:might|may be|maybe|could be|probably|possibly|perhaps|likely|i think|i suspect|seems|appears|if the|let me|let's|not sure|unclear)\b|可能|也许", re.IGNORECASE)
+_HYPOTHESIS = re.compile(r"\b(?:suggests?|indicates?|understood|documented|might|may be|maybe|could be|probably|possibly|perhaps|likely|i think|i suspect|seems|appears|if the|let me|let's|not sure|unclear)\b|可能|也许", re.IGNORECASE)
 _ERROR = re.compile(
     r"^.{0,40}?((?:\w+(?:Error|Exception)|error(?:\[\w+\])?|panic|fatal|FAIL(?:ED)?|ERR_\w+|E\d{4})\b[:\s(].{8,160})", re.MULTILINE
 )
@@ -42,7 +43,7 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001
         if made == MOST or not _is_cause(cause):
             continue
         fix = _fix_after(said, place)
-        if fix is None and not exchange.changed_files and "root cause" not in cause.text.casefold():
+        if fix is None and not exchange.changed_files and not cause.text.casefold().startswith(("root cause", "the root cause")):
             continue
         text = _standing(cause)
         if text is None:
@@ -68,7 +69,7 @@ def _is_cause(statement: Statement) -> bool:
     headed = _HEADED.search(statement.heading) is not None and statement.place > 0
     if not (_CAUSE.search(statement.text) or (headed and " because " in statement.text)):
         return False
-    return not _HYPOTHESIS.search(statement.text) and not is_noise(statement.text) and names_something(statement.text)
+    return len(statement.text) >= LEAST_CHARS and not _HYPOTHESIS.search(statement.text) and not is_noise(statement.text) and names_something(statement.text)
 
 
 def _standing(statement: Statement) -> str | None:

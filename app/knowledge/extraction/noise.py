@@ -15,9 +15,9 @@ _TALK = re.compile(
     re.IGNORECASE,
 )
 _TRANSIENT = re.compile(
-    r"\b(?:right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
+    r"\b(?:i(?:'m|’m| am) \w+ing|right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
     r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|pull request|worktree|(?:this|the) (?:session|conversation)|todo list|as requested|as you (?:asked|requested)|"
-    r"\d+ (?:tests?|files?) (?:passed|passing|changed)|line \d+\b)\b",
+    r"\d+ (?:tests?|files?) (?:passed|passing|changed)|line \d+|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
     re.IGNORECASE,
 )
 _DANGLING = re.compile(

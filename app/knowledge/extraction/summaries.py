@@ -24,6 +24,8 @@ _DID = re.compile(
     re.IGNORECASE,
 )
 _FAILED = re.compile(r"\b(?:couldn't|could not|unable to|wasn't able|failed to|not yet|remaining|next steps?|still needs?)\b", re.IGNORECASE)
+_REVIEW = re.compile(r"(?:question|issue|suggestion|conflict|nit|lines?|\(?\d+\)?|risk|concern|minor|recommendation)\b.{0,12}(?:[-:–—(]|\d)", re.IGNORECASE)
+"""A point of a review says what someone else might do."""
 LEAST_POINTS = 2
 
 
@@ -44,4 +46,4 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001
 
 def _is_point(statement: Statement) -> bool:
     text = statement.text
-    return bool(_DID.search(text)) and names_something(text) and not is_noise(text) and not is_dangling(text) and not _FAILED.search(text)
+    return bool(_DID.search(text)) and names_something(text) and not is_noise(text) and not is_dangling(text) and not _FAILED.search(text) and not _REVIEW.match(text)
