@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-from app.errors import InvalidInput
-
 NANO = 1_000_000_000
 MAX_USD = Decimal(1_000_000_000)
 
 
-def from_usd(amount: Decimal | float | str, *, param: str = "amount_usd") -> int:
-    """Dollars, as a person or a JSON body gives them, to nano-dollars. Negative, NaN and absurd amounts: InvalidInput."""
+def from_usd(amount: Decimal | float | str) -> int:
+    """Dollars, as a person or a JSON body gives them, to nano-dollars. ValueError when negative, not a number or absurd."""
     try:
         value = Decimal(str(amount))
     except InvalidOperation:
-        raise InvalidInput(f"{param} must be an amount in dollars, such as 8.33.", param=param) from None
+        raise ValueError("must be an amount in dollars, such as 8.33") from None
     if not value.is_finite() or value < 0 or value > MAX_USD:
-        raise InvalidInput(f"{param} must lie between 0 and {MAX_USD:,} dollars.", param=param)
+        raise ValueError(f"must lie between 0 and {MAX_USD:,} dollars")
     return int((value * NANO).to_integral_value(rounding=ROUND_HALF_UP))
 
 

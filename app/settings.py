@@ -18,7 +18,7 @@ from app.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
-SECRET_FIELDS = ("admin_key", "secret_key")
+SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key")
 
 
 class Section(BaseModel):
@@ -88,6 +88,7 @@ class Worker(Section):
     max_attempts: int = Field(5, ge=1)
     backoff_seconds: float = Field(2, gt=0)
     backoff_max_seconds: float = Field(300, gt=0)
+    stop_seconds: float = Field(5, ge=0)
     pool_size: int = Field(5, ge=1)
 
 
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cairn"
     admin_key: SecretStr | None = None
     secret_key: SecretStr | None = None
+    scrape_key: SecretStr | None = Field(None, description="reads /metrics and nothing else; the admin key does too")
     server: Server = Server()
     database: Database = Database()
     qdrant: Qdrant = Qdrant()

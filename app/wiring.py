@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
-from pydantic import SecretStr
 
 from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.embeddings import Embedder, open_embedder
-from app.errors import CairnError, ConfigurationError
+from app.errors import CairnError, ConfigurationError, Unavailable
 from app.knowledge import freshness, intake
 from app.knowledge.index import SCHEMA, Index
 from app.knowledge.intake import Intake
@@ -84,7 +83,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
     worker: connects to what serve (or the team's servers) runs.
     """
     async with AsyncExitStack() as stack:
-        folder = DataFolder.open(settings.data_dir)
+        folder = await asyncio.to_thread(DataFolder.open, settings.data_dir)
         embedded = settings.embedded
         secrets = load_secrets(settings, folder.path, role=role)
         embedder = stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
@@ -99,7 +98,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             await stack.enter_async_context(_owned(_reindex_when_needed(house), name="reindex"))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
-                house = _with_worker(house, worker)
+                house = replace(house, worker=worker)
         yield house
 
 
@@ -191,12 +190,10 @@ def _furnish(
         search=Search(database=database, accounts=accounts, vectors=vectors, embedder=embedder, limits=settings.knowledge),
         purge=Purge(database, journal, store),
     )
-    return House(
-        settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, worker=None
-    )
+    return House(settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, worker=None)
 
 
-def _worker_child(settings: Settings, url: str) -> contextlib.AbstractAsyncContextManager[Child]:
+def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:
     """The embedded size's one worker: the same command that a team runs beside its servers, pointed at our PostgreSQL."""
     env = {"CAIRN_DATABASE__URL": url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
     return supervised("worker", [sys.executable, "-m", "app.cli", "worker"], env=env)

@@ -34,7 +34,9 @@ def run(connection: Connection) -> None:
 async def run_from_environment() -> None:
     url = os.environ.get("CAIRN_DATABASE__URL")
     if not url:
-        sys.exit("Set CAIRN_DATABASE__URL, for example postgresql://cairn@localhost:5432/cairn. An embedded Cairn migrates itself at start.")
+        sys.exit(
+            "Set CAIRN_DATABASE__URL, for example postgresql://cairn@localhost:5432/cairn. An embedded Cairn migrates itself at start."
+        )
     engine = create_async_engine(async_url(url), poolclass=NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(run)

@@ -30,7 +30,16 @@ def no_blocking_calls() -> Iterator[None]:
     """A blocking call in `app` on the event loop fails the test (files and sockets; not a lock that is free)."""
     with blockbuster_ctx("app") as watch:
         # Importing late reads files once; asyncpg looks for a certificate when it connects over TCP.
-        for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat", "io.BufferedReader.readinto", "os.access", "os.path.abspath", "os.getcwd", "os.listdir"):
+        for name in (
+            "io.BufferedReader.read",
+            "io.TextIOWrapper.read",
+            "os.stat",
+            "io.BufferedReader.readinto",
+            "os.access",
+            "os.path.abspath",
+            "os.getcwd",
+            "os.listdir",
+        ):
             if name in watch.functions:
                 watch.functions[name].deactivate()
         for function in watch.functions.values():

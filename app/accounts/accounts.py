@@ -1,11 +1,12 @@
-"""Teams, developers, projects and keys; who is behind a key. Knows nothing of HTTP, and of money only the limit's column."""
+"""Teams, developers, projects and keys; who is behind a key. Knows nothing of HTTP, and of money only the limit's column.
+
+Lookups of keys are cached for `CACHED_SECONDS`: a key revoked in this process is refused at once, one revoked in another
+process within that time.
+"""
 
 from __future__ import annotations
 
 import hmac
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,19 +14,18 @@ from uuid import UUID
 import cachebox
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.keys import digest, lookup_of, make_key
+from app.accounts.names import check_account_name, check_project_name
 from app.accounts.tables import ApiKey, Developer, Project, Team
 from app.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.storage.database import Database
 
 DEFAULT_TEAM = "default"
 CACHED_SECONDS = 30
-"""A key revoked by another process is refused within this time; one revoked here, at once."""
 CACHED_KEYS = 10_000
-_NAME = re.compile(r"[\w.@+-]([\w.@+ -]{0,98}[\w.@+-])?")
+MOST_NANOUSD = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class TeamView:
 
 @dataclass(frozen=True, slots=True)
 class DeveloperView:
+    """`keys` counts the live ones."""
+
     id: UUID
     name: str
     team: str
@@ -72,7 +74,9 @@ class Accounts:
         self._admin = digest(secret_key, admin_key)
         self._secret_key = secret_key
         self._default_limit = default_limit_nanousd
-        self._known: cachebox.TTLCache[bytes, Principal] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
+        self._known: cachebox.TTLCache[bytes, Principal | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
+        self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
+        self._revocations = 0
 
     async def ensure_defaults(self) -> None:
         """The team `default` exists. Safe to run from several processes at once."""
@@ -82,28 +86,35 @@ class Accounts:
     async def authenticate(self, key: str, *, team: str | None = None) -> Principal:
         """The principal behind a key. NotAuthenticated for an unknown or revoked one.
 
-        An admin acts for `team` (default: the team `default`); a developer for their own team only.
+        An admin acts for `team` (default: the team `default`; NotFound for an unknown one), a developer for their own team
+        only (else NotPermitted).
         """
         hashed = digest(self._secret_key, key)
         if hmac.compare_digest(hashed, self._admin):
             return await self._admin_of(team or DEFAULT_TEAM)
         principal = self._known.get(hashed)
         if principal is None:
+            revocations = self._revocations
             principal = await self._look_up(key, hashed)
-            self._known[hashed] = principal
+            if revocations == self._revocations:  # else what was just read may have been revoked since
+                self._known[hashed] = principal
         if team is not None and team != principal.team:
-            raise NotPermitted("Only an admin key can act for another team: leave x-cairn-team out.")
+            raise NotPermitted("Only an admin key can act for another team: ask for your own, or name none.")
         return principal
 
     async def create_team(self, name: str) -> TeamView:
-        _check_name(name, "name")
-        async with self._conflict(f"A team {name!r} exists already.") as connection:
-            row = (await connection.execute(insert(Team).values(name=name).returning(Team.id, Team.created_at))).one()
-        return TeamView(row.id, name, row.created_at, 0)
+        """InvalidInput for a name that can't be used, Conflict for one that is taken."""
+        check_account_name(name)
+        row = upsert(Team).values(name=name).on_conflict_do_nothing().returning(Team.id, Team.created_at)
+        async with self._database.begin() as connection:
+            made = (await connection.execute(row)).one_or_none()
+        if made is None:
+            raise Conflict(f"A team {name!r} exists already. Choose another name.", param="name")
+        return TeamView(made.id, name, made.created_at, developers=0)
 
     async def list_teams(self) -> list[TeamView]:
         query = (
-            select(Team.id, Team.name, Team.created_at, func.count(Developer.id).label("developers"))
+            select(Team.id, Team.name, Team.created_at, func.count(Developer.id))
             .outerjoin(Developer, Developer.team_id == Team.id)
             .group_by(Team.id)
             .order_by(Team.name)
@@ -111,18 +122,19 @@ class Accounts:
         async with self._database.begin() as connection:
             return [TeamView(*row) for row in await connection.execute(query)]
 
-    async def create_developer(
-        self, name: str, *, team: str = DEFAULT_TEAM, monthly_limit_nanousd: int | None = None
-    ) -> DeveloperView:
-        _check_name(name, "name")
+    async def create_developer(self, name: str, *, team: str = DEFAULT_TEAM, monthly_limit_nanousd: int | None = None) -> DeveloperView:
+        """InvalidInput for a name or limit that can't be used, NotFound for an unknown team, Conflict for a taken name."""
+        check_account_name(name)
         limit = self._default_limit if monthly_limit_nanousd is None else monthly_limit_nanousd
-        async with self._conflict(f"A developer {name!r} exists already.") as connection:
-            team_id = await _team_id(connection, team)
-            values = {"name": name, "team_id": team_id, "monthly_limit_nanousd": limit}
-            row = (
-                await connection.execute(insert(Developer).values(values).returning(Developer.id, Developer.created_at))
-            ).one()
-        return DeveloperView(row.id, name, team, limit, 0, row.created_at)
+        if not 0 <= limit <= MOST_NANOUSD:
+            raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
+        async with self._database.begin() as connection:
+            row = upsert(Developer).values(name=name, team_id=await _team_id(connection, team), monthly_limit_nanousd=limit)
+            returned = row.on_conflict_do_nothing().returning(Developer.id, Developer.created_at)
+            made = (await connection.execute(returned)).one_or_none()
+        if made is None:
+            raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
+        return DeveloperView(made.id, name, team, limit, keys=0, created_at=made.created_at)
 
     async def list_developers(self) -> list[DeveloperView]:
         live = func.count(ApiKey.id).filter(ApiKey.revoked_at.is_(None))
@@ -137,10 +149,10 @@ class Accounts:
             return [DeveloperView(*row) for row in await connection.execute(query)]
 
     async def create_key(self, developer: str) -> tuple[UUID, str]:
-        """(id, key): the only time that the key can be seen."""
+        """(id, key): the only time that the key can be seen. NotFound for an unknown developer."""
         made = make_key(self._secret_key)
         async with self._database.begin() as connection:
-            developer_id = await connection.scalar(select(Developer.id).where(Developer.name == developer))
+            developer_id = await connection.scalar(select(Developer.id).where(Developer.name == _askable(developer)))
             if developer_id is None:
                 raise NotFound(f"There is no developer {developer!r}. List them: GET /v1/developers or `cairn developers list`.")
             values = {"developer_id": developer_id, "lookup": made.lookup, "digest": made.digest}
@@ -148,17 +160,18 @@ class Accounts:
         return key_id, made.key
 
     async def revoke_key(self, key_id: UUID) -> None:
+        """NotFound for an unknown key, or one that was revoked before."""
+        live = (ApiKey.id == key_id) & ApiKey.revoked_at.is_(None)
         async with self._database.begin() as connection:
-            revoked = await connection.execute(
-                update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
-            )
-            if revoked.rowcount == 0:
-                raise NotFound(f"There is no live key {key_id}: it may have been revoked before.")
+            revoked = await connection.execute(update(ApiKey).where(live).values(revoked_at=func.now()))
+        if revoked.rowcount == 0:
+            raise NotFound(f"There is no live key {key_id}: it may have been revoked before.")
+        self._revocations += 1
         self._known.clear()
 
     async def project_id(self, connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
-        """The project's id; it is made when it is new. In the caller's transaction."""
-        _check_name(name, "project")
+        """The project's id; made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
+        check_project_name(name)
         wanted = select(Project.id).where(Project.team_id == team_id, Project.name == name)
         if (found := await connection.scalar(wanted)) is not None:
             return found
@@ -166,52 +179,50 @@ class Accounts:
         await connection.execute(row)
         return (await connection.execute(wanted)).scalar_one()
 
-    async def find_projects(self, team_id: UUID) -> list[ProjectView]:
+    async def find_projects(self, team_id: UUID, name: str | None = None) -> list[ProjectView]:
+        """The team's projects, by name; or the one of that name, if there is one."""
+        query = select(Project.id, Project.name).where(Project.team_id == team_id).order_by(Project.name)
+        if name is not None:
+            query = query.where(Project.name == _askable(name))
         async with self._database.begin() as connection:
-            rows = await connection.execute(select(Project.id, Project.name).where(Project.team_id == team_id).order_by(Project.name))
-            return [ProjectView(*row) for row in rows]
+            return [ProjectView(*row) for row in await connection.execute(query)]
 
     async def _admin_of(self, team: str) -> Principal:
-        async with self._database.begin() as connection:
-            return Principal(await _team_id(connection, team), team)
+        team_id = self._teams.get(team)
+        if team_id is None:
+            async with self._database.begin() as connection:
+                team_id = await _team_id(connection, team)
+            self._teams[team] = team_id
+        return Principal(team_id, team)
 
     async def _look_up(self, key: str, hashed: bytes) -> Principal:
         """From the table. An unknown key takes the same comparison as a known one."""
-        lookup = lookup_of(key)
-        query = (
-            select(ApiKey.digest, Team.id, Team.name, Developer.id, Developer.name)
-            .join(Developer, Developer.id == ApiKey.developer_id)
-            .join(Team, Team.id == Developer.team_id)
-            .where(ApiKey.lookup == lookup, ApiKey.revoked_at.is_(None))
-        )
-        row = None
+        lookup, row = lookup_of(key), None
         if lookup is not None:
+            query = (
+                select(ApiKey.digest, Team.id, Team.name, Developer.id, Developer.name)
+                .join(Developer, Developer.id == ApiKey.developer_id)
+                .join(Team, Team.id == Developer.team_id)
+                .where(ApiKey.lookup == lookup, ApiKey.revoked_at.is_(None))
+            )
             async with self._database.begin() as connection:
                 row = (await connection.execute(query)).one_or_none()
         stored = bytes(len(hashed)) if row is None else row[0]
         if not hmac.compare_digest(stored, hashed) or row is None:
-            raise NotAuthenticated("This key is not valid: it may be mistyped or revoked. An admin makes a new one with `cairn keys create`.")
-        return Principal(*row[1:])
-
-    @asynccontextmanager
-    async def _conflict(self, message: str) -> AsyncIterator[AsyncConnection]:
-        """A transaction whose broken unique constraint means: it exists already."""
-        try:
-            async with self._database.begin() as connection:
-                yield connection
-        except IntegrityError as error:
-            raise Conflict(message) from error
-
-
-def _check_name(name: str, param: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InvalidInput(
-            f"{param} must be 1 to 100 letters, digits, spaces or . _ - @ +, and neither begin nor end with a space.", param=param
-        )
+            raise NotAuthenticated(
+                "This key is not valid: it may be mistyped or revoked. An admin makes a new one with `cairn keys create`."
+            )
+        _, team_id, team, developer_id, developer = row
+        return Principal(team_id, team, developer_id, developer)
 
 
 async def _team_id(connection: AsyncConnection, name: str) -> UUID:
-    found = await connection.scalar(select(Team.id).where(Team.name == name))
+    found = await connection.scalar(select(Team.id).where(Team.name == _askable(name)))
     if found is None:
         raise NotFound(f"There is no team {name!r}. List them: GET /v1/teams or `cairn teams list`.")
     return found
+
+
+def _askable(name: str) -> str:
+    """A name to look for: PostgreSQL refuses to be asked for NUL or a lone surrogate, which no name holds."""
+    return name if name.isprintable() else ""

@@ -36,4 +36,4 @@ def lookup_of(key: str) -> str | None:
 
 def digest(secret_key: str, key: str) -> bytes:
     """HMAC-SHA256: without the secret key, a stolen table tells nothing. The keys have 256 random bits: no slow hash needed."""
-    return hmac.digest(secret_key.encode(), key.encode(), hashlib.sha256)
+    return hmac.digest(secret_key.encode(), key.encode("utf-8", "surrogatepass"), hashlib.sha256)

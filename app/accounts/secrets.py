@@ -6,6 +6,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -14,54 +15,78 @@ from app.settings import Settings
 
 LEAST_CHARS = 24
 ADMIN_FILE, SECRET_FILE = "admin.key", "secret.key"
+_RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """`fresh`: the admin key was made just now, and is to be shown once."""
+    """`fresh`: the admin key was made just now, by this process, and is to be shown once."""
 
     admin_key: str
     secret_key: str
     fresh: bool = False
 
 
-def load_secrets(settings: Settings, folder: Path) -> Secrets:
-    """Read or make both. ConfigurationError when server mode lacks one, or one is too short to be safe."""
-    fresh = settings.admin_key is None and settings.embedded and not (folder / ADMIN_FILE).exists()
-    return Secrets(
-        admin_key=_load(settings, settings.admin_key, folder / ADMIN_FILE, "CAIRN_ADMIN_KEY"),
-        secret_key=_load(settings, settings.secret_key, folder / SECRET_FILE, "CAIRN_SECRET_KEY"),
-        fresh=fresh,
-    )
+def load_secrets(settings: Settings, folder: Path, *, role: Literal["serve", "worker"] = "serve") -> Secrets:
+    """Read or make both. ConfigurationError when server mode lacks one, or one is too short or can't be sent in a header.
+
+    A worker asks nobody for a key: where none is given it gets random ones that open nothing.
+    """
+    if role == "worker":
+        admin_key, secret_key = (_given(each) or secrets.token_urlsafe(32) for each in (settings.admin_key, settings.secret_key))
+        return Secrets(admin_key, secret_key)
+    admin, fresh = _load(settings, settings.admin_key, folder / ADMIN_FILE, "CAIRN_ADMIN_KEY")
+    secret, _ = _load(settings, settings.secret_key, folder / SECRET_FILE, "CAIRN_SECRET_KEY")
+    return Secrets(admin, secret, fresh)
 
 
-def _load(settings: Settings, given: SecretStr | None, file: Path, variable: str) -> str:
-    if given is not None:
-        key = given.get_secret_value()
-    elif settings.embedded:
-        key = _kept(file)
-    else:
-        raise ConfigurationError(f"{variable} must be set beside CAIRN_DATABASE__URL, the same on every server.")
-    if len(key) < LEAST_CHARS:
-        raise ConfigurationError(f"{variable} is shorter than {LEAST_CHARS} characters. Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'")
-    return key
+def _load(settings: Settings, given: SecretStr | None, file: Path, variable: str) -> tuple[str, bool]:
+    """(key, whether it was made just now)."""
+    fresh, source = False, variable
+    key = _given(given)
+    if key is None and settings.embedded:
+        key, fresh = _kept(file)
+        source = f"The key in {file}"
+    if key is None:
+        raise ConfigurationError(
+            f"{variable} must be set beside CAIRN_DATABASE__URL, to the same value on every server. Make one: {_RECIPE}"
+        )
+    if len(key) < LEAST_CHARS or not (key.isascii() and key.isprintable()) or " " in key:
+        raise ConfigurationError(f"{source} must be at least {LEAST_CHARS} ASCII characters without a space. Make one: {_RECIPE}")
+    return key, fresh
 
 
-def _kept(file: Path) -> str:
-    """The file's key; made now if absent. Written whole beside its place and linked there: of two at once, one wins."""
-    if not file.exists():
-        made = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as out:
+def _given(key: SecretStr | None) -> str | None:
+    """Without the line end that a key read from a file brings along."""
+    return key.get_secret_value().strip() if key is not None else None
+
+
+def _kept(file: Path) -> tuple[str, bool]:
+    """The file's key and whether this call made it."""
+    try:
+        made = not file.exists() and _make(file)
+        if file.stat().st_mode & 0o077:
+            file.chmod(0o600)
+        return file.read_text(encoding="utf-8", errors="replace").strip(), made
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} can't be read or written: {error.strerror}. It must belong to the user who runs Cairn."
+        ) from error
+
+
+def _make(file: Path) -> bool:
+    """Written whole beside its place, then linked there: nobody reads half a key, and of two processes at once one wins."""
+    beside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
             out.write(secrets.token_urlsafe(32) + "\n")
             out.flush()
             os.fsync(out.fileno())
-        try:
-            os.link(made, file)
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    if file.stat().st_mode & 0o077:
-        file.chmod(0o600)
-    return file.read_text().strip()
+        os.link(beside, file)
+    except FileExistsError:
+        return False
+    else:
+        return True
+    finally:
+        beside.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,16 @@ LARGE = 16
 """A request with more texts than this is a batch of its own already."""
 
 
+_Waiting: TypeAlias = tuple[Sequence[str], asyncio.Future[NDArray[np.float32]]]
+
+
 class CoalescingEmbedder:
     """No timer: an idle embedder runs at once what it is asked; a busy one gathers what comes meanwhile."""
 
     def __init__(self, inner: Embedder) -> None:
         self._inner = inner
         self.model = inner.model
-        self._waiting: list[tuple[Sequence[str], asyncio.Future[NDArray[np.float32]]]] = []
+        self._waiting: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -38,7 +42,8 @@ class CoalescingEmbedder:
         while self._waiting:
             # One that left while it waited is not embedded.
             live = [each for each in self._waiting if not each[1].done()]
-            taken, count = [], 0
+            taken: list[_Waiting] = []
+            count = 0
             while live and (not taken or count + len(live[0][0]) <= MOST_TEXTS):
                 taken.append(live.pop(0))
                 count += len(taken[-1][0])
@@ -46,7 +51,7 @@ class CoalescingEmbedder:
             if taken:
                 await self._run(taken)
 
-    async def _run(self, taken: list[tuple[Sequence[str], asyncio.Future[NDArray[np.float32]]]]) -> None:
+    async def _run(self, taken: list[_Waiting]) -> None:
         try:
             vectors = await self._inner.embed([text for texts, _ in taken for text in texts])
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait

@@ -11,6 +11,7 @@ import shutil
 import sys
 import warnings
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -18,7 +19,13 @@ from app.embeddings.model import GRAPH, TOKENIZER, check_weights, weights_folder
 from app.embeddings.tokens import Tokenizer
 
 LEAST_COSINE = 0.9999
-SAMPLES = ["hello", "The payment worker timed out: its pool had only 5 connections.", "def f(x):\n    return x + 1", "为什么选择这个方案", "word " * 300]
+SAMPLES = [
+    "hello",
+    "The payment worker timed out: its pool had only 5 connections.",
+    "def f(x):\n    return x + 1",
+    "为什么选择这个方案",
+    "word " * 300,
+]
 
 
 def main(folder: Path) -> None:
@@ -37,9 +44,9 @@ def _write_graph(source: Path, graph: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(source), device="cpu", model_kwargs={"attn_implementation": "eager"})
-    transformer = model[0].auto_model.eval()
+    transformer = cast("torch.nn.Module", model[0].auto_model).eval()
 
-    class Encoder(torch.nn.Module):  # type: ignore[misc]
+    class Encoder(torch.nn.Module):
         """ids, mask (batch × tokens, int64) → unit vectors (batch × 384, float32)."""
 
         def __init__(self) -> None:

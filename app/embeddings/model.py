@@ -110,7 +110,12 @@ def _replace(half: Path, folder: Path) -> None:
 async def _run(half: Path) -> None:
     """torch stays in the other process: a server that only embeds never loads it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.embeddings.export", str(half), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "app.embeddings.export",
+        str(half),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(EXPORT_SECONDS):

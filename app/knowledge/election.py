@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.knowledge.freshness import freshness
 from app.knowledge.tables import Evidence, Knowledge, OutboxRow
+from app.storage.tables import AnyRow
 
 CORROBORATION = 0.05
 """What each further session that learnt the same adds to the confidence; the sum stays below CERTAIN."""
@@ -37,12 +38,13 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
     # One order for every transaction: two that touch the same items can't deadlock.
     await connection.execute(select(Knowledge.id).where(Knowledge.id.in_(ids)).order_by(Knowledge.id).with_for_update())
     evidence = await connection.execute(select(Evidence.__table__).where(Evidence.knowledge_id.in_(ids)))
-    by_item: dict[UUID, list[Row[tuple[object, ...]]]] = defaultdict(list)
+    by_item: dict[UUID, list[AnyRow]] = defaultdict(list)
     for row in evidence:
         by_item[row.knowledge_id].append(row)
     if by_item:
         await connection.execute(
-            update(Knowledge).where(Knowledge.id == bindparam("item")), [_view(item, rows) for item, rows in sorted(by_item.items())]
+            update(Knowledge).where(Knowledge.id == bindparam("item")),
+            [_view(item, rows) for item, rows in sorted(by_item.items())],
         )
     if orphans := [item for item in ids if item not in by_item]:
         await connection.execute(delete(Knowledge).where(Knowledge.id.in_(orphans), Knowledge.origin == "extracted"))
@@ -50,7 +52,7 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
     return Elected(kept=len(by_item), removed=len(orphans))
 
 
-def _view(item: UUID, rows: Sequence[Row[tuple[object, ...]]]) -> dict[str, object]:
+def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
     best = max(rows, key=lambda row: (row.confidence, len(row.text), row.candidate_key))
     moment = now()
     seen = [row.at or row.created_at for row in rows]

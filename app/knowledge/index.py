@@ -15,13 +15,12 @@ from app.errors import Unavailable
 from app.knowledge.neighbours import unpack, wording
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.storage.database import Database
+from app.storage.tables import AnyRow
 from app.storage.vectors.store import IndexSchema, Point, Staging, VectorStore
 
 log = structlog.get_logger()
 
-SCHEMA = IndexSchema(
-    keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",)
-)
+SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
 BATCH = 256
 DRAINED_KEPT = timedelta(hours=1)
 """Drained rows stay this long, and at least as long as a rebuild may take: it catches up from them."""
@@ -41,10 +40,7 @@ class Index:
             await _lock_drain(connection)
             rows = (
                 await connection.execute(
-                    select(OutboxRow.id, OutboxRow.knowledge_id)
-                    .where(OutboxRow.drained_at.is_(None))
-                    .order_by(OutboxRow.id)
-                    .limit(BATCH)
+                    select(OutboxRow.id, OutboxRow.knowledge_id).where(OutboxRow.drained_at.is_(None)).order_by(OutboxRow.id).limit(BATCH)
                 )
             ).all()
             if not rows:
@@ -123,9 +119,7 @@ class Index:
     async def _catch_up(self, connection: AsyncConnection, staging: Staging, began: datetime) -> None:
         """What was drained since `began` reached only the live index; what was drained before had been committed and was copied."""
         changed = await connection.scalars(
-            select(OutboxRow.knowledge_id)
-            .where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= began))
-            .distinct()
+            select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= began)).distinct()
         )
         items = list(changed)
         for start in range(0, len(items), BATCH):
@@ -160,15 +154,15 @@ _COLUMNS = (
 )
 
 
-def _point(row: object) -> Point:
+def _point(row: AnyRow) -> Point:
     payload: dict[str, str | float] = {
-        "team": str(row.team_id),  # type: ignore[attr-defined]
-        "project": str(row.project_id),  # type: ignore[attr-defined]
-        "type": row.type,  # type: ignore[attr-defined]
-        "freshness": row.freshness,  # type: ignore[attr-defined]
-        "confidence": row.confidence,  # type: ignore[attr-defined]
-        "created_at": row.created_at.isoformat(),  # type: ignore[attr-defined]
+        "team": str(row.team_id),
+        "project": str(row.project_id),
+        "type": row.type,
+        "freshness": row.freshness,
+        "confidence": row.confidence,
+        "created_at": row.created_at.isoformat(),
     }
-    if row.intent is not None:  # type: ignore[attr-defined]
-        payload["intent"] = row.intent  # type: ignore[attr-defined]
-    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, text=wording(row.title, row.text), payload=payload)  # type: ignore[attr-defined]
+    if row.intent is not None:
+        payload["intent"] = row.intent
+    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, text=wording(row.title, row.text), payload=payload)

@@ -123,9 +123,7 @@ class Intake:
             complete=enqueue,
         )
 
-    async def live(
-        self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]
-    ) -> Live:
+    async def live(self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]) -> Live:
         """Append to a session that is still going on, and have it learnt from soon. Idempotent by event id."""
         if len(events) > self._limits.max_live_events:
             raise InvalidInput(f"At most {self._limits.max_live_events} events in one request: send them in parts.")
@@ -252,9 +250,7 @@ class Intake:
         if not unknown:
             return {}
         vectors = await self._embedder.embed([wording(each.title, each.text) for each in unknown])
-        return {
-            each.key: Embedded(each, vector, self._embedder.model) for each, vector in zip(unknown, vectors, strict=True)
-        }
+        return {each.key: Embedded(each, vector, self._embedder.model) for each, vector in zip(unknown, vectors, strict=True)}
 
 
 def _fingerprint(session: Session) -> str:

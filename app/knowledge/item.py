@@ -22,9 +22,7 @@ KnowledgeType = Literal[
 ]
 KNOWLEDGE_TYPES: tuple[KnowledgeType, ...] = get_args(KnowledgeType)
 
-Intent = Literal[
-    "learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"
-]
+Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 
 Freshness = Literal["fresh", "aging", "stale", "deprecated"]
 

@@ -70,7 +70,7 @@ class Neighbourhood:
         if not held:
             return None
         cosines = np.stack([neighbour.vector for neighbour in held]) @ vector
-        for place in np.argsort(-cosines, kind="stable"):
+        for place in map(int, np.argsort(-cosines, kind="stable")):
             if cosines[place] < self.threshold:
                 return None
             if not differing(held[place].wording, wording):

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, Text, cast, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import REGCONFIG
 
 from app.accounts.accounts import Accounts
@@ -24,6 +24,7 @@ from app.knowledge.store import Quote
 from app.knowledge.tables import Evidence, Knowledge
 from app.settings import Knowledge as Limits
 from app.storage.database import Database
+from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector, VectorStore
 
@@ -144,7 +145,7 @@ class Search:
 
     async def _read(
         self, team_id: UUID, ids: list[UUID] | None, query: Query, where: dict[str, str | list[str]] | None
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[AnyRow]:
         """The candidates' rows, each with its newest evidence. The team is checked here again: the index is not the truth."""
         newest = (
             select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
@@ -161,7 +162,7 @@ class Search:
         async with self._database.begin() as connection:
             return (await connection.execute(statement)).all()
 
-    def _rank(self, query: Query, rows: Sequence[Row[Any]], vector: Vector | None, names: dict[UUID, str]) -> list[Result]:
+    def _rank(self, query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str]) -> list[Result]:
         asked = list(dict.fromkeys(lexical.terms(query.text)))
         codes = [term for term in asked if lexical.is_code(term)]
         results = []
@@ -179,7 +180,7 @@ class Search:
         return results
 
 
-def _result(row: Row[Any], found: Relevance, project: str, query: Query) -> Result:
+def _result(row: AnyRow, found: Relevance, project: str, query: Query) -> Result:
     confidence = 1 - CONFIDENCE_WEIGHT * (1 - row.confidence)
     place = ELSEWHERE if query.prefer_project not in {None, project} else 1.0
     score = found.score * confidence * WEIGHT[row.freshness] * place

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import CursorResult, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import CursorResult, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +22,7 @@ from app.knowledge.item import Candidate
 from app.knowledge.neighbours import Neighbourhood, pack, wording
 from app.knowledge.tables import Evidence, Forgotten, Knowledge, LearntSession, OutboxRow
 from app.storage.database import Database
+from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
 
 
@@ -119,9 +120,7 @@ class KnowledgeStore:
             # One project at a time: two bursts of the same thing can't both find it unknown.
             await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(source.project_id), 0))))
             held = await _held(connection, source.session_id)
-            forgotten = set(
-                await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id))
-            )
+            forgotten = set(await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id)))
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
             touched: set[UUID] = set()
 
@@ -196,9 +195,7 @@ class KnowledgeStore:
             if developer_id is not None and row.developer_id != developer_id:
                 raise NotPermitted("Only its author or an admin can delete this item.")
             roots = select(Evidence.session_id, Evidence.candidate_key).where(Evidence.knowledge_id == item_id)
-            await connection.execute(
-                upsert(Forgotten).from_select(["session_id", "candidate_key"], roots).on_conflict_do_nothing()
-            )
+            await connection.execute(upsert(Forgotten).from_select(["session_id", "candidate_key"], roots).on_conflict_do_nothing())
             await connection.execute(delete(Knowledge).where(Knowledge.id == item_id))
             await connection.execute(insert(OutboxRow), [{"knowledge_id": item_id}])
 
@@ -212,21 +209,19 @@ class KnowledgeStore:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
 
 
-async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, Row[tuple[object, ...]]]:
+async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:
     rows = await connection.execute(select(Evidence.__table__).where(Evidence.session_id == session_id))
     return {row.candidate_key: row for row in rows}
 
 
-async def _owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> Row[tuple[object, ...]]:
-    row = (
-        await connection.execute(select(Knowledge.__table__).where(Knowledge.id == item_id, Knowledge.team_id == team_id))
-    ).one_or_none()
+async def _owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
+    row = (await connection.execute(select(Knowledge.__table__).where(Knowledge.id == item_id, Knowledge.team_id == team_id))).one_or_none()
     if row is None:
         raise NotFound(f"There is no knowledge item {item_id}. Search with POST /v1/knowledge/query to find its id.")
     return row
 
 
-async def _delete(connection: AsyncConnection, rows: Sequence[Row[tuple[object, ...]]]) -> None:
+async def _delete(connection: AsyncConnection, rows: Sequence[AnyRow]) -> None:
     if rows:
         await connection.execute(delete(Evidence).where(Evidence.id.in_([row.id for row in rows])))
 
@@ -234,7 +229,9 @@ async def _delete(connection: AsyncConnection, rows: Sequence[Row[tuple[object, 
 async def _update(connection: AsyncConnection, rows: Sequence[dict[str, object]]) -> None:
     for row in rows:
         key = row.pop("row")
-        result: CursorResult[object] = await connection.execute(update(Evidence).where(Evidence.id == bindparam("row_id")).values(row), {"row_id": key})
+        result: CursorResult[object] = await connection.execute(
+            update(Evidence).where(Evidence.id == bindparam("row_id")).values(row), {"row_id": key}
+        )
         assert result.rowcount == 1
 
 
@@ -245,9 +242,14 @@ async def _mark_learnt(connection: AsyncConnection, session_id: UUID, fingerprin
     )
 
 
-def _differs(row: Row[tuple[object, ...]], candidate: Candidate) -> bool:
+def _differs(row: AnyRow, candidate: Candidate) -> bool:
     """Whether extraction now words or weighs it otherwise (single precision in the row)."""
-    same_words = (row.type, row.title, row.text, row.excerpt) == (candidate.type, candidate.title, candidate.text, candidate.excerpt)
+    same_words = (row.type, row.title, row.text, row.excerpt) == (
+        candidate.type,
+        candidate.title,
+        candidate.text,
+        candidate.excerpt,
+    )
     return not same_words or abs(row.confidence - candidate.confidence) > 1e-4
 
 

@@ -109,7 +109,7 @@ class Forgotten(Base):
 
 
 class OutboxRow(Base):
-    """"This item changed": written in the item's own transaction, drained into the vector store in any order, any number of times.
+    """ "This item changed": written in the item's own transaction, drained into the vector store in any order, any number of times.
 
     No foreign key: a deleted item still has to leave the index. Drained rows are kept for a while, for a re-index to catch up from.
     """

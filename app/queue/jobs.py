@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, text, update
+import structlog
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
 from app.errors import NotFound
+from app.queue.failure import Failure, backoff_seconds
 from app.queue.tables import Job as JobRow
+from app.queue.turn import QUEUED, RUNNING, bury, next_job
 from app.settings import Worker as WorkerSettings
 from app.storage.database import Database
 
+log = structlog.get_logger()
+
 State = Literal["queued", "running", "done", "failed"]
+Json: TypeAlias = dict[str, Any]
 KEPT = timedelta(days=7)
 _CLAIM_LOCK = 0xCA1C_0002
+_MOST_PROGRESS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`error`: {"code", "message"} of the last attempt. `attempts` counts those begun."""
+    """`error`: {"code", "message", "attempts"} of the last failed attempt. `attempts` counts those begun."""
 
     id: UUID
     kind: str
     team_id: UUID | None
     developer_id: UUID | None
-    payload: dict[str, Any]
+    payload: Json
     state: State
     attempts: int
     max_attempts: int
     progress_done: int
     progress_total: int
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
+    result: Json | None
+    error: Json | None
+    worker: str | None
+    run_at: datetime
     created_at: datetime
     finished_at: datetime | None
 
@@ -52,35 +61,45 @@ class Queue:
         self._database = database
         self._settings = settings
 
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction for `enqueue` and `finish`."""
+        return self._database.begin()
+
     async def enqueue(
         self,
         connection: AsyncConnection,
         *,
         kind: str,
-        payload: dict[str, Any],
+        payload: Json,
         team_id: UUID | None = None,
         developer_id: UUID | None = None,
         lane: str | None = None,
         idempotency_key: str | None = None,
         run_at: datetime | None = None,
     ) -> UUID:
-        """Add a job in the caller's transaction. With the idempotency key of an unfinished job: that job's id."""
-        if idempotency_key is not None:
-            await connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 1))"), {"key": idempotency_key})
-            if (found := await connection.scalar(select(JobRow.id).where(JobRow.idempotency_key == idempotency_key))) is not None:
-                return found
-        values = {
+        """Add a job in the caller's transaction. An idempotency key that an unfinished job of team and kind has: that job's id.
+
+        Jobs with the same lane run one at a time, oldest first.
+        """
+        values: Json = {
             "kind": kind,
-            "payload": payload,
+            "payload": _storable(payload),
             "team_id": team_id,
             "developer_id": developer_id,
             "lane": lane,
-            "idempotency_key": idempotency_key,
             "max_attempts": self._settings.max_attempts,
+            "idempotency_key": None if idempotency_key is None else f"{kind}:{team_id}:{idempotency_key}",
         }
         if run_at is not None:
             values["run_at"] = run_at
-        return (await connection.execute(insert(JobRow).values(values).returning(JobRow.id))).scalar_one()
+        row = upsert(JobRow).values(values).on_conflict_do_nothing(index_elements=["idempotency_key"]).returning(JobRow.id)
+        same = select(JobRow.id).where(JobRow.idempotency_key == values["idempotency_key"])
+        while True:
+            if (made := await connection.scalar(row)) is not None:
+                return made
+            if (found := await connection.scalar(same)) is not None:
+                return found
+            # The other job finished between the two statements and released its key: so this one is new after all.
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
         """One job. NotFound for an unknown one or another team's. `team_id` None: any team's."""
@@ -94,125 +113,101 @@ class Queue:
         return Job(*row)
 
     async def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
-        """Take the oldest job that may run: due, its lane free, or its worker's lease passed. None: nothing to do.
+        """Take the oldest job that may run. None: nothing to do.
 
-        One claim at a time (a lock of microseconds): so two workers can't take two jobs of one lane.
+        One claim at a time over all processes, for a millisecond: so no two workers take two jobs of one lane.
         """
-        lease = func.clock_timestamp() + timedelta(seconds=self._settings.lease_seconds)
+        values = {"state": "running", "worker": worker, "lease_until": self._lease(), "attempts": JobRow.attempts + 1}
         async with self._database.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
-            await self._bury(connection)
-            row = (await connection.execute(_next(kinds))).one_or_none()
-            if row is None:
-                return None
-            taken = await connection.execute(
-                update(JobRow)
-                .where(JobRow.id == row.id)
-                .values(state="running", worker=worker, lease_until=lease, attempts=JobRow.attempts + 1)
-                .returning(*_COLUMNS)
-            )
-            return Job(*taken.one())
+            buried = (await connection.scalars(bury())).all()
+            chosen = await connection.scalar(next_job(kinds))
+            taken = update(JobRow).where(JobRow.id == chosen).values(values).returning(*_COLUMNS)
+            row = None if chosen is None else (await connection.execute(taken)).one()
+        for job_id in buried:
+            log.error("job.buried", job=str(job_id))
+        return None if row is None else Job(*row)
 
-    async def extend(self, job: Job, worker: str) -> None:
+    async def extend(self, job: Job) -> None:
         """Keep the job for another lease. LeaseLost when it is no longer this worker's."""
-        lease = func.clock_timestamp() + timedelta(seconds=self._settings.lease_seconds)
         async with self._database.begin() as connection:
-            held = await connection.execute(update(JobRow).where(*_held(job, worker)).values(lease_until=lease))
-            if held.rowcount == 0:
-                raise LeaseLost
+            await _change(connection, job, {"lease_until": self._lease()})
 
-    async def progress(self, job: Job, worker: str, done: int, total: int) -> None:
+    async def progress(self, job: Job, done: int, total: int) -> None:
+        """`done` of `total`, in whatever unit. LeaseLost when it is no longer this worker's."""
+        shift = max(0, total.bit_length() - _MOST_PROGRESS.bit_length())  # bytes of a huge file: keep the share
+        values = {"progress_done": min(max(done, 0), max(total, 0)) >> shift, "progress_total": max(total, 0) >> shift}
         async with self._database.begin() as connection:
-            await connection.execute(update(JobRow).where(*_held(job, worker)).values(progress_done=done, progress_total=total))
+            await _change(connection, job, values)
 
-    async def finish(self, connection: AsyncConnection, job: Job, worker: str, result: dict[str, Any]) -> None:
+    async def finish(self, connection: AsyncConnection, job: Job, result: Json) -> None:
         """Done, in the caller's transaction. LeaseLost rolls all of it back."""
-        values = {"state": "done", "result": result, "error": None, "finished_at": func.now(), "idempotency_key": None, "lease_until": None}
-        held = await connection.execute(update(JobRow).where(*_held(job, worker)).values(values))
-        if held.rowcount == 0:
-            raise LeaseLost
+        await _change(connection, job, {"state": "done", "result": _storable(result), "error": None} | _ended())
 
-    async def fail(self, job: Job, worker: str, error: dict[str, Any], *, retryable: bool) -> State:
-        """After a failed attempt: queued again later, or failed for good."""
-        values: dict[str, Any] = {"error": error, "worker": None, "lease_until": None}
-        again = retryable and job.attempts < job.max_attempts
+    async def fail(self, job: Job, failure: Failure) -> State:
+        """After a failed attempt: queued again for later, or failed for good. LeaseLost when it is no longer this worker's."""
+        values: Json = {"error": _storable({"code": failure.code, "message": failure.message, "attempts": job.attempts})}
+        again = failure.retryable and job.attempts < job.max_attempts
         if again:
-            values |= {"state": "queued", "run_at": func.now() + timedelta(seconds=self._backoff(job.attempts))}
+            pause = timedelta(seconds=backoff_seconds(job.attempts, self._settings))
+            values |= {"state": "queued", "run_at": func.now() + pause, "worker": None, "lease_until": None}
         else:
-            values |= {"state": "failed", "finished_at": func.now(), "idempotency_key": None}
+            values |= {"state": "failed"} | _ended()
         async with self._database.begin() as connection:
-            await connection.execute(update(JobRow).where(*_held(job, worker)).values(values))
+            await _change(connection, job, values)
         return "queued" if again else "failed"
 
-    async def hand_back(self, job: Job, worker: str) -> None:
-        """A worker that stops gives its job to the next one at once; the attempt doesn't count."""
+    async def hand_back(self, job: Job) -> None:
+        """A worker that stops gives its job to the next one at once; the attempt doesn't count. LeaseLost as above."""
         values = {"state": "queued", "worker": None, "lease_until": None, "attempts": JobRow.attempts - 1, "run_at": func.now()}
         async with self._database.begin() as connection:
-            await connection.execute(update(JobRow).where(*_held(job, worker)).values(values))
+            await _change(connection, job, values)
 
     async def counts(self) -> dict[str, int]:
-        """Jobs by state."""
+        """Jobs by state; 0 where there is none."""
         async with self._database.begin() as connection:
-            rows = await connection.execute(select(JobRow.state, func.count()).group_by(JobRow.state))
-            return {state: count for state, count in rows}
+            found = (await connection.execute(select(JobRow.state, func.count()).group_by(JobRow.state))).tuples().all()
+        return dict.fromkeys(get_args(State), 0) | dict(found)
 
     async def sweep(self, older_than: timedelta = KEPT) -> int:
         """Delete jobs that finished long ago."""
         async with self._database.begin() as connection:
             return (await connection.execute(delete(JobRow).where(JobRow.finished_at < func.now() - older_than))).rowcount
 
-    async def _bury(self, connection: AsyncConnection) -> None:
-        """Jobs that took every worker down with them: failed, with the reason."""
-        error = {"code": "worker_died", "message": "The worker died at each attempt. The transcript may need more memory than there is."}
-        await connection.execute(
-            update(JobRow)
-            .where(JobRow.state == "running", JobRow.lease_until < func.now(), JobRow.attempts >= JobRow.max_attempts)
-            .values(state="failed", error=error, finished_at=func.now(), idempotency_key=None, lease_until=None)
-        )
-
-    def _backoff(self, attempts: int) -> float:
-        """Exponential, with jitter: a crowd that failed together doesn't come back together."""
-        most = min(self._settings.backoff_seconds * 2.0 ** (attempts - 1), self._settings.backoff_max_seconds)
-        return most * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    def _lease(self) -> Any:
+        return func.clock_timestamp() + timedelta(seconds=self._settings.lease_seconds)
 
 
-def _next(kinds: Collection[str]) -> Any:
-    """The oldest job that may run: due or lapsed, with nothing of its lane running and nothing of its lane due before it."""
-    other, due = aliased(JobRow), and_(JobRow.state == "queued", JobRow.run_at <= func.now())
-    lapsed = and_(JobRow.state == "running", JobRow.lease_until < func.now())
-    older = or_(other.created_at < JobRow.created_at, and_(other.created_at == JobRow.created_at, other.id < JobRow.id))
-    ahead = exists().where(
-        other.lane == JobRow.lane,
-        other.id != JobRow.id,
-        or_(other.state == "running", and_(other.state == "queued", other.run_at <= func.now(), older)),
-    )
-    return (
-        select(JobRow.id)
-        .where(JobRow.kind.in_(list(kinds)), or_(due, lapsed), or_(JobRow.lane.is_(None), ~ahead))
-        .order_by(JobRow.run_at, JobRow.created_at, JobRow.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+async def needed(connection: AsyncConnection, field: str) -> set[str]:
+    """What unfinished jobs name under `field` in their payloads: it must not be swept away."""
+    value = JobRow.payload[field].astext
+    unfinished = or_(JobRow.state == QUEUED, JobRow.state == RUNNING)
+    return set(await connection.scalars(select(value).where(unfinished, value.is_not(None))))
 
 
-def _held(job: Job, worker: str) -> tuple[Any, ...]:
-    """The job is still this worker's, in this attempt."""
-    return (JobRow.id == job.id, JobRow.worker == worker, JobRow.state == "running", JobRow.attempts == job.attempts)
+async def _change(connection: AsyncConnection, job: Job, values: Json) -> None:
+    """Change a job if it is still this worker's, in this attempt; else LeaseLost."""
+    ours = (JobRow.id == job.id, JobRow.worker == job.worker, JobRow.state == RUNNING, JobRow.attempts == job.attempts)
+    if (await connection.execute(update(JobRow).where(*ours).values(values))).rowcount == 0:
+        raise LeaseLost
 
 
-_COLUMNS = (
-    JobRow.id,
-    JobRow.kind,
-    JobRow.team_id,
-    JobRow.developer_id,
-    JobRow.payload,
-    JobRow.state,
-    JobRow.attempts,
-    JobRow.max_attempts,
-    JobRow.progress_done,
-    JobRow.progress_total,
-    JobRow.result,
-    JobRow.error,
-    JobRow.created_at,
-    JobRow.finished_at,
-)
+def _ended() -> Json:
+    """The key is released: the same work may be asked for again."""
+    return {"finished_at": func.now(), "idempotency_key": None, "worker": None, "lease_until": None}
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL's JSON takes neither NUL nor lone surrogates, and what a job reports may quote a transcript."""
+    match value:
+        case str():
+            return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {_storable(key): _storable(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_storable(each) for each in value]
+        case _:
+            return value
+
+
+_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job)]

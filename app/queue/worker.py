@@ -1,29 +1,36 @@
-"""Runs jobs: some at once, each with a heartbeat; hands back what it can't finish when it is told to stop. Knows no kind of job."""
+"""Runs jobs, some at once, each as long as its lease is sure; finishes or hands back when told to stop. Knows no kind of job."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.contextvars import bound_contextvars
 
-from app.errors import CairnError, InvalidInput, NotFound, TooLarge, Unavailable
+from app.errors import CairnError, Unavailable
+from app.queue.failure import cause_of, failure_of
 from app.queue.jobs import Job, LeaseLost, Queue
 from app.settings import Worker as WorkerSettings
-from app.storage.database import Database
 
 log = structlog.get_logger()
 
 Progress = Callable[[int, int], Awaitable[None]]
-FINAL = (InvalidInput, NotFound, TooLarge)
-"""What another attempt can't mend."""
+AWAY_SECONDS = 1.0
+"""Between two tries to reach a PostgreSQL that is away."""
+END_SECONDS = 5.0
+"""A cancelled handler has this long to end."""
+SURE = 0.8
+"""A lease that couldn't be extended is trusted for this part of its length: the work ends before another worker may take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,86 +45,141 @@ Handler = Callable[[Job, Progress], Awaitable[Done]]
 
 
 class Worker:
-    def __init__(self, database: Database, queue: Queue, handlers: Mapping[str, Handler], settings: WorkerSettings) -> None:
-        self._database = database
+    """A handler must be idempotent: after a crash its job runs again."""
+
+    def __init__(self, queue: Queue, handlers: Mapping[str, Handler], settings: WorkerSettings) -> None:
         self._queue = queue
         self._handlers = handlers
         self._settings = settings
         self._stopping = asyncio.Event()
+        self._away = False
+        self._endless: set[asyncio.Task[None]] = set()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
     def stop(self) -> None:
-        """Take no more jobs; those under way are handed back at their next pause."""
+        """Take no more jobs. Those under way have `stop_seconds` to finish, then they are handed back."""
         self._stopping.set()
 
     async def run(self) -> None:
         """Run until `stop()` or cancellation. PostgreSQL's absence is waited out."""
-        async with asyncio.TaskGroup() as lanes:
-            for _ in range(self._settings.concurrency):
-                lanes.create_task(self._lane())
+        async with asyncio.TaskGroup() as slots:
+            for number in range(self._settings.concurrency):
+                slots.create_task(self._slot(), name=f"worker slot {number}")
 
-    async def _lane(self) -> None:
+    async def _slot(self) -> None:
         while not self._stopping.is_set():
-            try:
-                job = await self._queue.claim(self.name, self._handlers.keys())
-            except Unavailable as error:
-                log.warning("worker.waits", code=error.code)
-                job = None
-            if job is not None:
+            if (job := await self._claim()) is not None:
                 await self._attempt(job)
-            else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.poll_seconds):
-                        await self._stopping.wait()
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AWAY_SECONDS if self._away else self._settings.poll_seconds):
+                    await self._stopping.wait()
+
+    async def _claim(self) -> Job | None:
+        """The next job. None also while PostgreSQL is away, which is said once."""
+        try:
+            job = await self._queue.claim(self.name, self._handlers.keys())
+        except Unavailable as error:
+            if not self._away:
+                log.warning("worker.waits", code=error.code)
+            self._away = True
+            return None
+        if self._away:
+            log.info("worker.goes_on")
+        self._away = False
+        return job
 
     async def _attempt(self, job: Job) -> None:
-        """One attempt at one job, beside its heartbeat and the wish to stop; whichever ends first decides."""
+        """One attempt at one job: until its work ends, its lease is no longer sure, or the time to stop has come."""
         work = asyncio.create_task(self._work(job), name=f"job {job.id}")
-        beside = [asyncio.create_task(self._heartbeat(job)), asyncio.create_task(self._stopping.wait())]
+        lease, stop = asyncio.create_task(self._keep(job)), asyncio.create_task(self._time_to_stop())
         try:
-            await asyncio.wait([work, *beside], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work, lease, stop], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (work, *beside):
+            cut = not work.done()
+            for task in (work, lease, stop):
                 task.cancel()
-            await asyncio.gather(work, *beside, return_exceptions=True)
-            if work.cancelled():
-                with suppress(Unavailable):
-                    await asyncio.shield(self._queue.hand_back(job, self.name))
+            await asyncio.wait([work, lease, stop], timeout=END_SECONDS)
+            if cut:
+                await self._cut(job, work)
+        for task in (work, lease):
+            if task.done() and not task.cancelled():
+                task.result()  # a fault of the worker's own comes to light here
+
+    async def _cut(self, job: Job, work: asyncio.Task[None]) -> None:
+        """After work was cancelled: give the job back, unless it still goes on, or came to its end meanwhile."""
+        if not work.done():
+            self._endless.add(work)
+            work.add_done_callback(self._endless.discard)
+            log.error("job.will_not_end", job=str(job.id), kind=job.kind)
+        elif work.cancelled():
+            with suppress(LeaseLost, Unavailable, TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await self._queue.hand_back(job)
                 log.info("job.handed_back", job=str(job.id), kind=job.kind)
 
-    async def _work(self, job: Job) -> None:
-        log.info("job.started", job=str(job.id), kind=job.kind, attempt=job.attempts)
-        try:
-            done = await self._handlers[job.kind](job, lambda done, total: self._queue.progress(job, self.name, done, total))
-            async with self._database.begin() as connection:
-                await self._queue.finish(connection, job, self.name, done.result)
-                if done.closing is not None:
-                    await done.closing(connection)
-            log.info("job.done", job=str(job.id), kind=job.kind)
-        except LeaseLost:
-            log.warning("job.lost", job=str(job.id), kind=job.kind)
-        except CairnError as error:
-            await self._record(job, error.code, error.message, retryable=not isinstance(error, FINAL))
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is the job's failure, not the worker's
-            log.exception("job.crashed", job=str(job.id), kind=job.kind)
-            await self._record(job, "internal_error", f"{type(error).__name__} in attempt {job.attempts}.", retryable=True)
+    async def _time_to_stop(self) -> None:
+        await self._stopping.wait()
+        await asyncio.sleep(self._settings.stop_seconds)
 
-    async def _record(self, job: Job, code: str, message: str, *, retryable: bool) -> None:
-        error = {"code": code, "message": message, "attempts": job.attempts}
-        try:
-            state = await self._queue.fail(job, self.name, error, retryable=retryable)
-        except Unavailable:
-            state = "running"  # nothing can be recorded now: the lease will pass, and the job be taken up again
-        log.warning("job.failed", job=str(job.id), kind=job.kind, code=code, attempt=job.attempts, now=state)
-
-    async def _heartbeat(self, job: Job) -> None:
-        """Return when the job is no longer ours; a passing outage of PostgreSQL is no reason yet."""
+    async def _keep(self, job: Job) -> None:
+        """The heartbeat. Returns when the job is no longer surely ours: taken over, or PostgreSQL silent for too long."""
+        clock, length = asyncio.get_running_loop().time, self._settings.lease_seconds
+        sure_until, pause = clock() + SURE * length, length / 3
         while True:
-            await asyncio.sleep(self._settings.lease_seconds / 3)
+            await asyncio.sleep(min(pause, max(0.0, sure_until - clock())))
+            asked = clock()
             try:
-                await self._queue.extend(job, self.name)
-            except LeaseLost:
-                log.warning("job.lease_lost", job=str(job.id))
-                return
+                async with asyncio.timeout_at(sure_until):
+                    await self._queue.extend(job)
+                sure_until, pause = asked + SURE * length, length / 3
             except Unavailable as error:
                 log.warning("job.heartbeat_missed", job=str(job.id), code=error.code)
+                pause = length / 10
+            except (LeaseLost, TimeoutError):
+                log.warning("job.lease_lost", job=str(job.id))
+                return
+
+    async def _work(self, job: Job) -> None:
+        with bound_contextvars(job=str(job.id), kind=job.kind, attempt=job.attempts):
+            log.info("job.started")
+            try:
+                done = await self._handlers[job.kind](job, partial(self._report, job))
+                async with self._queue.begin() as connection:
+                    await self._queue.finish(connection, job, done.result)
+                    if done.closing is not None:
+                        await done.closing(connection)
+                log.info("job.done")
+            except asyncio.CancelledError as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                await self._failed(job, error)  # nobody cancelled us: it is the handler's own, and a failure like any other
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises is the job's failure, not the worker's
+                await self._failed(job, cause_of(error))
+
+    async def _failed(self, job: Job, error: BaseException) -> None:
+        """Record a failed attempt, if the job is still ours."""
+        failure = failure_of(error)
+        try:
+            state = None if isinstance(error, LeaseLost) else await self._queue.fail(job, failure)
+        except LeaseLost:
+            state = None
+        except Unavailable as away:
+            # Nothing can be recorded now: the lease will pass, and the job be taken up again.
+            log.warning("job.failed", code=failure.code, unrecorded=away.code)
+            return
+        if state is None:
+            log.warning("job.lost")
+            return
+        # Places, not the error's text: that may quote what the job worked on.
+        where = [] if isinstance(error, CairnError) else _places(error)
+        log.warning("job.failed", code=failure.code, reason=type(error).__name__, where=where, now=state)
+
+    async def _report(self, job: Job, done: int, total: int) -> None:
+        """Progress that can't be told is no reason to fail; a lost lease is."""
+        with suppress(Unavailable):
+            await self._queue.progress(job, done, total)
+
+
+def _places(error: BaseException) -> list[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-5:]]

@@ -54,9 +54,7 @@ def _behind(commands: tuple[str, ...], find: Find, reach: int = 300) -> Find:
         if at and text[at - 1] not in " \t":
             return
         line = text[
-            text.rfind("\n", max(0, at - reach), at) + 1
-            if "\\\n" not in text[max(0, at - reach) : at]
-            else max(0, at - reach) : at
+            text.rfind("\n", max(0, at - reach), at) + 1 if "\\\n" not in text[max(0, at - reach) : at] else max(0, at - reach) : at
         ]
         if any(command in line for command in commands):
             yield from find(text, at)
@@ -86,12 +84,7 @@ def _typed(value: str) -> bool:
 
 
 def _typed_with_digit(value: str) -> bool:
-    return (
-        _typed(value)
-        and any(map(str.isalpha, value))
-        and any(not character.isalpha() for character in value)
-        and "/" not in value
-    )
+    return _typed(value) and any(map(str.isalpha, value)) and any(not character.isalpha() for character in value) and "/" not in value
 
 
 def _long_random(value: str) -> bool:

@@ -66,9 +66,10 @@ class Key:
         spans = [first.span()] if first and match else []
         if first and first.end() - start < self.full:
             rows = wrapped.rows(text, start, first.end(), self.piece, complete=match is not None)
-            if rows:
-                spans = self._joined(text, [first.span(), *rows], opening.end() - start) or spans
-        if spans and self._accepts("".join(text[a:b] for a, b in spans), opening.end() - start):
+            if rows.spans:
+                spans = self._joined(text, [first.span(), *rows.spans], opening.end() - start, sure=rows.sure) or spans
+        spans = [(begin, end - (text[end - 1] == ".")) for begin, end in spans]  # a sentence's
+        if spans and self._accepts("".join(text[begin:end] for begin, end in spans), opening.end() - start):
             yield from (Finding(self.kind, *span) for span in spans)
 
     def _start(self, text: str, at: int) -> int:
@@ -80,12 +81,12 @@ class Key:
             start -= 1
         return start
 
-    def _joined(self, text: str, spans: list[wrapped.Span], prefix: int) -> list[wrapped.Span]:
-        """As many pieces as make the longest whole key. What follows a key that is whole already has to look random too."""
+    def _joined(self, text: str, spans: list[wrapped.Span], prefix: int, *, sure: bool) -> list[wrapped.Span]:
+        """As many pieces as make the longest whole key. Where only the line ended, what follows has to look random too."""
         joined, taken = "", 0
         for number, (start, end) in enumerate(spans):
             piece = text[start:end]
-            if len(joined) >= self.full or (taken and not _random(piece)):
+            if len(joined) >= self.full or (taken and not (sure or _random(piece) or len(joined + piece) == self.full)):
                 break
             joined += piece
             if self.whole.fullmatch(joined) and (number == 0 or _random(joined[prefix:])):

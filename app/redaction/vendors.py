@@ -83,9 +83,7 @@ KEYS: tuple[Key, ...] = (
     Key("postman-api-token", ("PMAK-",), rf"[{HEX}]{{24}}-[{HEX}]{{34}}", full=64),
     # Models
     Key("anthropic-api-key", ("sk-ant-",), run(20, 200), full=108),
-    Key(
-        "openai-api-key", ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-", "sk-service-"), run(20, 250), full=164, apart=True
-    ),
+    Key("openai-api-key", ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-", "sk-service-"), run(20, 250), full=164, apart=True),
     Key("openrouter-api-key", ("sk-or-",), run(24, 100), full=73, apart=True),
     Key("langfuse-secret-key", ("sk-lf-",), run(24, 60), full=42, apart=True),
     Key("openai-api-key", ("sk-",), run(20, 200, BASE62), alphabet=BASE62, full=51, apart=True),

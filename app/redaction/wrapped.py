@@ -6,6 +6,7 @@ Finds the pieces that follow. Whether together they are a key, the rule of that 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _LINE_END = re.compile(r"[ \t]*\\?(?:\r?\n|\\n)")
 _CELL_END = re.compile(r"[ \t]{0,4}([│┃║|])")
@@ -19,7 +20,15 @@ _NARROWEST = 60
 Span = tuple[int, int]
 
 
-def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: bool) -> list[Span]:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The pieces, in order. `sure`: the table's layout says that they continue a cell."""
+
+    spans: list[Span]
+    sure: bool = False
+
+
+def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: bool) -> Rows:
     """Where the key whose first piece is `text[start:end]` could go on, row by row; empty if it doesn't end its cell or line.
 
     `run` matches a stretch of the characters that the key is made of. Is the first piece `complete`, then a line without
@@ -29,8 +38,8 @@ def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: boo
         return _cells(text, start, end, run)
     line_end = _LINE_END.match(text, end)
     if line_end and (not complete or end - _line_start(text, start) >= _NARROWEST):
-        return _lines(text, line_end.end(), run)
-    return []
+        return Rows(_lines(text, line_end.end(), run))
+    return Rows([])
 
 
 def _lines(text: str, place: int, run: re.Pattern[str]) -> list[Span]:
@@ -50,10 +59,11 @@ def _lines(text: str, place: int, run: re.Pattern[str]) -> list[Span]:
     return spans
 
 
-def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> list[Span]:
+def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> Rows:
     """With borders: the same cell of the rows below, as long as each holds one run and the row starts no new entry."""
     column = len(_BORDER.findall(text, _line_start(text, start), start))
     spans: list[Span] = []
+    sure = False
     place = end
     while len(spans) < _MAX_ROWS:
         line = _next_line(text, place)
@@ -67,8 +77,9 @@ def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> list[Span]:
         leading = 1 if not text[slice(*cells[0])].strip() else 0
         if piece is None or (column > leading and text[slice(*cells[leading])].strip()):
             break
+        sure = column > leading
         spans.append(piece)
-    return spans
+    return Rows(spans, sure)
 
 
 def _line_start(text: str, place: int) -> int:

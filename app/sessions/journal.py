@@ -5,32 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
-from app.redaction import redact
 from app.sessions.event import Event, SessionHeader, ToolUse
+from app.sessions.redacted import Storable, identity, short, size, storable
 from app.sessions.tables import EventRow
 from app.sessions.tables import Session as SessionRow
 from app.settings import Sessions as Limits
 from app.storage.database import Database
+from app.storage.tables import AnyRow
 
-PAGE = 500
+WRITTEN_PAGE, READ_PAGE = 500, 200
+"""Events in one statement. asyncpg sends rows one by one, so parameters are no limit; memory is."""
 INLINE_CHARS = 64_000
 """A batch with more text than this is redacted in a thread: below, the hop costs more than the work."""
-SHORT_CHARS = 1000
-"""Titles, names and locators longer than this are cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """`developer_id`: who ingested it first, and so may delete it. `redactions`: secrets taken out, by kind."""
+
     id: UUID
     team_id: UUID
     project_id: UUID
@@ -49,7 +51,7 @@ class Session:
 
 @dataclass(slots=True)
 class Appended:
-    """`updated`: tool calls whose result came later. `redactions`: secrets taken out of the new rows, by kind."""
+    """`updated`: tool calls whose result came later. `redactions`: secrets taken out of what was written, by kind."""
 
     new: int = 0
     updated: int = 0
@@ -77,10 +79,10 @@ class Journal:
             team_id=team_id,
             project_id=project_id,
             developer_id=developer_id,
-            provider=_clean(header.provider),
-            external_id=_clean(header.external_id),
-            title=_clean(header.title) if header.title else None,
-            transcript=_clean(transcript),
+            provider=short(header.provider)[:100],
+            external_id=identity(header.external_id),
+            title=short(header.title) if header.title else None,
+            transcript=short(transcript),
             started_at=header.started_at,
         )
         filled = row.on_conflict_do_update(
@@ -93,30 +95,38 @@ class Journal:
         return (await connection.execute(filled.returning(SessionRow.id))).scalar_one()
 
     async def append(self, session_id: UUID, events: Sequence[Event]) -> Appended:
-        """Redact and append what is new, in order. An event id that is known changes nothing, except that a tool call gets its result."""
-        if not events:
-            return Appended()
-        unique = {event.id: event for event in reversed(events)}
-        rows = await self._redacted([event for event in events if unique[event.id] is event])
+        """Redact, then append what is new, in order, in pages that are committed one by one.
+
+        An event id that is known changes nothing, except that a tool call without a result gets it. Two appends to one
+        session at once come one after the other. NotFound when the session is gone.
+        """
+        most = self._limits.max_text_chars
+        if size(events) <= INLINE_CHARS:
+            rows = storable(events, most_chars=most)
+        else:
+            rows = await asyncio.to_thread(storable, events, most_chars=most)
         appended = Appended(known=len(events) - len(rows))
-        for start in range(0, len(rows), PAGE):
+        for start in range(0, len(rows), WRITTEN_PAGE):
             async with self._database.begin() as connection:
-                await _append(connection, session_id, rows[start : start + PAGE], appended)
+                written = await _append(connection, session_id, rows[start : start + WRITTEN_PAGE])
+            appended.new += written.new
+            appended.updated += written.updated
+            appended.known += written.known
+            appended.redactions.update(written.redactions)
         return appended
 
     async def events(self, session_id: UUID, *, max_output_chars: int | None = None) -> AsyncIterator[Event]:
-        """All events of a session in order, read page by page. `max_output_chars`: only so much of each tool output, from its end."""
-        last = 0
+        """All events of a session in order, read page by page. `max_output_chars`: so much of a tool's output, from its end."""
         output = EventRow.tool_output if max_output_chars is None else func.right(EventRow.tool_output, max_output_chars)
-        while True:
-            query = select(EventRow.__table__, output.label("output")).where(EventRow.session_id == session_id, EventRow.seq > last)
+        columns = [column for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output"}]
+        query = select(*columns, output.label("output")).where(EventRow.session_id == session_id).order_by(EventRow.seq)
+        last, rows = 0, None
+        while rows is None or len(rows) == READ_PAGE:
             async with self._database.begin() as connection:
-                rows = (await connection.execute(query.order_by(EventRow.seq).limit(PAGE))).all()
+                rows = (await connection.execute(query.where(EventRow.seq > last).limit(READ_PAGE))).all()
             for row in rows:
                 yield _event(row)
-            if len(rows) < PAGE:
-                return
-            last = rows[-1].seq
+                last = row.seq
 
     async def get(self, team_id: UUID, session_id: UUID) -> Session:
         """One session. NotFound for an unknown one or another team's."""
@@ -128,113 +138,93 @@ class Journal:
         return Session(*row)
 
     async def resolve(self, team_id: UUID, name: str) -> UUID | None:
-        """A session named by our id or by its external id among live ones; None: there is none yet. NotFound for another team's id."""
-        try:
-            ours = UUID(name)
-        except ValueError:
-            ours = None
-        live = (SessionRow.provider == "generic") & (SessionRow.external_id == name)
-        query = select(SessionRow.id, SessionRow.team_id).where(
-            or_(SessionRow.id == ours, live & (SessionRow.team_id == team_id)) if ours else live & (SessionRow.team_id == team_id)
-        )
+        """A session by our id, or a live one by its external id; None: there is none yet. NotFound for another team's id."""
+        ours = _uuid(name)
+        live = and_(SessionRow.team_id == team_id, SessionRow.provider == "generic", SessionRow.external_id == identity(name))
+        query = select(SessionRow.id, SessionRow.team_id).where(or_(SessionRow.id == ours, live) if ours else live)
         async with self._database.begin() as connection:
-            rows = (await connection.execute(query)).all()
-        if any(row.team_id != team_id for row in rows):
+            found = {row.id: row.team_id for row in await connection.execute(query)}
+        if ours in found and found[ours] != team_id:
             raise NotFound(f"There is no session {name}. List them: GET /v1/sessions.")
-        return rows[0].id if rows else None
+        return ours if ours in found else next(iter(found), None)
 
     async def list(
         self, team_id: UUID, *, project_id: UUID | None = None, before: UUID | None = None, limit: int = 50
-    ) -> list[Session]:
-        """The team's sessions, latest ingested first. `before`: the last id of the page before."""
+    ) -> Sequence[Session]:
+        """The team's sessions, latest started first, those without a time last. `before`: the last id of the page before."""
         query = select(*_COLUMNS).where(SessionRow.team_id == team_id)
         if project_id is not None:
             query = query.where(SessionRow.project_id == project_id)
-        if before is not None:
-            cursor = select(SessionRow.created_at, SessionRow.id).where(SessionRow.id == before, SessionRow.team_id == team_id)
-            async with self._database.begin() as connection:
-                place = (await connection.execute(cursor)).one_or_none()
-            if place is None:
-                raise NotFound(f"There is no session {before} to go on from: start again without `before`.")
-            query = query.where(
-                or_(
-                    SessionRow.created_at < place.created_at,
-                    (SessionRow.created_at == place.created_at) & (SessionRow.id < place.id),
-                )
-            )
         async with self._database.begin() as connection:
-            rows = await connection.execute(query.order_by(SessionRow.created_at.desc(), SessionRow.id.desc()).limit(limit))
+            if before is not None:
+                query = query.where(await _after(connection, team_id, before))
+            rows = await connection.execute(query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id).limit(limit))
             return [Session(*row) for row in rows]
 
     async def delete(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> None:
         """Delete a session and its events, in the caller's transaction."""
         await connection.execute(delete(SessionRow).where(SessionRow.id == session_id, SessionRow.team_id == team_id))
 
-    async def _redacted(self, events: Sequence[Event]) -> list[tuple[dict[str, Any], Counter[str]]]:
-        def work() -> list[tuple[dict[str, Any], Counter[str]]]:
-            return [_row(event, self._limits.max_text_chars) for event in events]
 
-        return work() if sum(map(_size, events)) <= INLINE_CHARS else await asyncio.to_thread(work)
-
-
-async def _append(
-    connection: AsyncConnection, session_id: UUID, rows: Sequence[tuple[dict[str, Any], Counter[str]]], appended: Appended
-) -> None:
-    """One page. The session's row is locked: appends to one session come one after the other, and `seq` has no gap."""
-    session = await connection.execute(
-        select(SessionRow.event_count, SessionRow.redactions).where(SessionRow.id == session_id).with_for_update()
-    )
-    found = session.one_or_none()
-    if found is None:
+async def _append(connection: AsyncConnection, session_id: UUID, rows: Sequence[Storable]) -> Appended:
+    """One page. The session's row stays locked, so that `seq` has neither gap nor double."""
+    query = select(SessionRow.event_count, SessionRow.redactions).where(SessionRow.id == session_id).with_for_update()
+    session = (await connection.execute(query)).one_or_none()
+    if session is None:
         raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
-    last = await connection.scalar(select(func.coalesce(func.max(EventRow.seq), 0)).where(EventRow.session_id == session_id)) or 0
-    ids = [row["event_id"] for row, _ in rows]
-    query = select(EventRow.event_id, EventRow.tool_output, EventRow.outcome).where(
-        EventRow.session_id == session_id, EventRow.event_id.in_(ids)
-    )
-    known = {row.event_id: row for row in await connection.execute(query)}
-    new = [(row, found) for row, found in rows if row["event_id"] not in known]
-    results = [row for row, _ in rows if row["event_id"] in known and _brings_result(known[row["event_id"]], row)]
+    known = await _known(connection, session_id, [each.row["event_id"] for each in rows])
+    new = [each for each in rows if each.row["event_id"] not in known]
+    results = [each for each in rows if each.row["event_id"] in known and _brings_result(known[each.row["event_id"]], each.row)]
     if new:
-        values = [row | {"session_id": session_id, "seq": last + place} for place, (row, _) in enumerate(new, start=1)]
-        await connection.execute(upsert(EventRow), values)
+        last = await connection.scalar(select(func.max(EventRow.seq)).where(EventRow.session_id == session_id)) or 0
+        values = [each.row | {"session_id": session_id, "seq": last + place} for place, each in enumerate(new, start=1)]
+        await connection.execute(insert(EventRow), values)
     if results:
-        await _update_results(connection, session_id, results)
+        await connection.execute(_RESULT, [_result(session_id, each.row) for each in results])
+    redactions = sum((each.secrets for each in new), Counter[str]())
+    redactions += sum((each.result_secrets for each in results), Counter[str]())
     if new or results:
-        redactions = Counter[str](found.redactions)
-        for _, kinds in new:
-            redactions.update(kinds)
-            appended.redactions.update(kinds)
-        await _touch(connection, session_id, [row["at"] for row, _ in new], found.event_count + len(new), redactions)
-    appended.new += len(new)
-    appended.updated += len(results)
-    appended.known += len(rows) - len(new) - len(results)
+        await _touch(connection, session_id, new, Counter(session.redactions) + redactions, session.event_count + len(new))
+    return Appended(len(new), len(results), len(rows) - len(new) - len(results), redactions)
 
 
-def _brings_result(known: Row[Any], row: dict[str, Any]) -> bool:
+async def _known(connection: AsyncConnection, session_id: UUID, ids: Sequence[str]) -> dict[str, AnyRow]:
+    no_output = (func.coalesce(EventRow.tool_output, "") == "").label("no_output")
+    query = select(EventRow.event_id, EventRow.tool_name, EventRow.outcome, no_output)
+    rows = await connection.execute(query.where(EventRow.session_id == session_id, EventRow.event_id.in_(ids)))
+    return {row.event_id: row for row in rows}
+
+
+def _brings_result(known: AnyRow, row: dict[str, Any]) -> bool:
     """A tool call was journalled before its result was known, and here is the result."""
-    return known.outcome is None and not known.tool_output and bool(row["tool_output"] or row["outcome"])
+    if known.tool_name is None or not known.no_output:
+        return False
+    return bool(row["tool_output"]) or (known.outcome is None and row["outcome"] is not None)
 
 
-async def _update_results(connection: AsyncConnection, session_id: UUID, rows: Sequence[dict[str, Any]]) -> None:
-    statement = (
-        update(EventRow.__table__)
-        .where(EventRow.__table__.c.session_id == session_id, EventRow.__table__.c.event_id == bindparam("known_id"))
-        .values(tool_output=bindparam("new_output"), exit_code=bindparam("new_exit"), outcome=bindparam("new_outcome"))
+_RESULT = (
+    update(EventRow)
+    .where(EventRow.session_id == bindparam("in_session"), EventRow.event_id == bindparam("of_event"))
+    .values(
+        tool_output=bindparam("new_output"),
+        exit_code=func.coalesce(bindparam("new_exit", type_=Integer), EventRow.exit_code),
+        outcome=func.coalesce(bindparam("new_outcome", type_=Text), EventRow.outcome),
     )
-    await connection.execute(
-        statement,
-        [
-            {"known_id": row["event_id"], "new_output": row["tool_output"], "new_exit": row["exit_code"], "new_outcome": row["outcome"]}
-            for row in rows
-        ],
-    )
+)
 
 
-async def _touch(
-    connection: AsyncConnection, session_id: UUID, times: Sequence[datetime | None], count: int, redactions: Counter[str]
-) -> None:
-    dated = [at for at in times if at is not None]
+def _result(session_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "in_session": session_id,
+        "of_event": row["event_id"],
+        "new_output": row["tool_output"],
+        "new_exit": row["exit_code"],
+        "new_outcome": row["outcome"],
+    }
+
+
+async def _touch(connection: AsyncConnection, session_id: UUID, new: Sequence[Storable], redactions: Counter[str], count: int) -> None:
+    dated = [each.row["at"] for each in new if each.row["at"] is not None]
     values: dict[str, Any] = {"event_count": count, "redactions": dict(redactions), "updated_at": func.clock_timestamp()}
     if dated:
         values["started_at"] = func.least(SessionRow.started_at, min(dated))
@@ -242,68 +232,31 @@ async def _touch(
     await connection.execute(update(SessionRow).where(SessionRow.id == session_id).values(values))
 
 
-def _size(event: Event) -> int:
-    return len(event.text) + (len(event.tool.input) + len(event.tool.output) if event.tool else 0)
+async def _after(connection: AsyncConnection, team_id: UUID, session_id: UUID) -> ColumnElement[bool]:
+    """What comes after a session in the list's order."""
+    query = select(SessionRow.started_at).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
+    place = (await connection.execute(query)).one_or_none()
+    if place is None:
+        raise NotFound(f"There is no session {session_id} to go on from: start again without `before`.")
+    started, later_id = place.started_at, SessionRow.id > session_id
+    if started is None:
+        return and_(SessionRow.started_at.is_(None), later_id)
+    same = and_(SessionRow.started_at == started, later_id)
+    return or_(SessionRow.started_at < started, same, SessionRow.started_at.is_(None))
 
 
-def _row(event: Event, most: int) -> tuple[dict[str, Any], Counter[str]]:
-    """An event as it may be stored: redacted first, cut after, so that no half of a secret is left at the cut."""
-    kinds: Counter[str] = Counter()
-
-    def stored(text: str) -> str:
-        done = redact(_storable(text))
-        kinds.update(finding.kind for finding in done.findings)
-        return done.text if len(done.text) <= most else f"{done.text[:most]}… [cut: {len(done.text) - most} characters]"
-
-    tool = event.tool
-    row = {
-        "event_id": _clean(event.id),
-        "role": event.role,
-        "kind": event.kind,
-        "speaker": _clean(event.speaker) if event.speaker else None,
-        "text": stored(event.text),
-        "tool_name": _clean(tool.name) if tool else None,
-        "tool_input": stored(tool.input) if tool else None,
-        "tool_output": stored(tool.output) if tool else None,
-        "exit_code": tool.exit_code if tool and tool.exit_code is not None and abs(tool.exit_code) < 2**31 else None,
-        "outcome": event.outcome,
-        "locator": _clean(event.locator),
-        "at": event.at,
-        "sidechain": event.sidechain,
-    }
-    return row, kinds
+def _uuid(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
-def _storable(text: str) -> str:
-    """PostgreSQL's text takes neither NUL nor lone surrogates."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _clean(text: str) -> str:
-    """A short field: redacted and cut too."""
-    return redact(_storable(text)).text[:SHORT_CHARS]
-
-
-def _event(row: Row[Any]) -> Event:
+def _event(row: AnyRow) -> Event:
     tool = None
     if row.tool_name is not None:
         tool = ToolUse(row.tool_name, row.tool_input or "", row.output or "", row.exit_code)
     return Event(row.event_id, row.role, row.kind, row.text, row.locator, row.at, row.speaker, tool, row.outcome, row.sidechain)
 
 
-_COLUMNS = (
-    SessionRow.id,
-    SessionRow.team_id,
-    SessionRow.project_id,
-    SessionRow.developer_id,
-    SessionRow.provider,
-    SessionRow.external_id,
-    SessionRow.title,
-    SessionRow.transcript,
-    SessionRow.started_at,
-    SessionRow.ended_at,
-    SessionRow.event_count,
-    SessionRow.redactions,
-    SessionRow.created_at,
-    SessionRow.updated_at,
-)
+_COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]

@@ -6,7 +6,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt, Id
@@ -48,7 +49,7 @@ class Session(Base):
     __tablename__ = "sessions"
     __table_args__ = (
         UniqueConstraint("team_id", "provider", "external_id"),
-        Index("ix_sessions_team_started", "team_id", text("started_at desc nulls last"), "id"),
+        Index("ix_sessions_team_started", "team_id", sql("started_at desc nulls last"), "id"),
         Index("ix_sessions_project_id", "project_id"),
     )
 
@@ -63,7 +64,7 @@ class Session(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     event_count: Mapped[int] = mapped_column(server_default="0")
-    redactions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    redactions: Mapped[dict[str, Any]] = mapped_column(server_default=sql("'{}'::jsonb"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -88,4 +89,4 @@ class EventRow(Base):
     outcome: Mapped[str | None]
     locator: Mapped[str]
     at: Mapped[datetime | None]
-    sidechain: Mapped[bool] = mapped_column(server_default=text("false"))
+    sidechain: Mapped[bool] = mapped_column(server_default=sql("false"))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import zstandard
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import CursorResult, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import InvalidInput, NotFound, TooLarge
+from app.accounts.names import check_project_name
+from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
+from app.queue.jobs import needed
+from app.redaction import redact
 from app.sessions.event import Format
-from app.sessions.formats import HEAD_BYTES, detect
+from app.sessions.formats import detect
 from app.sessions.tables import Upload as UploadRow
 from app.sessions.tables import UploadChunk
 from app.storage.database import Database
@@ -24,10 +28,14 @@ from app.storage.database import Database
 T = TypeVar("T")
 
 CHUNK_BYTES = 256 * 1024
+HEAD_BYTES = 64 * 1024
 NAME_CHARS = 255
+SILENT_SECONDS = 60
+"""A client that sends nothing for so long is given up."""
 RECEIVING_KEPT = timedelta(hours=1)
-"""An upload that never became complete (its server died) goes after this."""
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+"""An upload that is still incomplete this long after its last chunk (its server died) is swept away."""
+JOB_FIELD = "upload_id"
+"""Where the payload of a job names the upload that it reads: so the sweep leaves it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Upload:
 class Uploads:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._discarding: set[asyncio.Task[None]] = set()
 
     async def receive(
         self,
@@ -60,34 +69,25 @@ class Uploads:
         """Store a stream chunk by chunk, each in its own short transaction: a slow client holds no connection.
 
         `complete` runs in the last one. InvalidInput or UnknownFormat when it is empty or no transcript; TooLarge as soon
-        as `limit` bytes are passed. Whatever goes wrong, nothing of it stays.
+        as `limit` bytes are passed; Unreadable when the client falls silent. Whatever goes wrong, nothing of it stays.
         """
-        upload_id = uuid4()
-        size, seq = 0, 0
+        if project is not None:
+            check_project_name(project)
+        row: dict[str, Any] = {"id": uuid4(), "team_id": team_id, "developer_id": developer_id, "project": project}
+        row["transcript"] = redact(base_name(transcript)).text  # the job's result tells it
         try:
-            async for chunk in _rechunked(stream):
-                size += len(chunk)
-                if size > limit:
-                    raise TooLarge(f"The transcript is larger than {limit:,} bytes. Split it, or raise server.max_upload_bytes.")
-                if seq == 0:
-                    found: Format = detect(chunk[:HEAD_BYTES]) if format == "auto" else format
-                    await self._begin(upload_id, team_id, developer_id, project, base_name(transcript), found)
-                await self._store(upload_id, seq, chunk)
-                seq += 1
-            if size == 0:
-                raise InvalidInput("The transcript is empty: send the file's content as the body, or as the multipart field `file`.", param="file")
+            await self._take(stream, row, format, limit)
             async with self._database.begin() as connection:
-                await connection.execute(update(UploadRow).where(UploadRow.id == upload_id).values(state="complete", bytes=size))
-                return await complete(connection, upload_id)
+                await _still_receiving(connection, row["id"], {"state": "complete"})
+                return await complete(connection, row["id"])
         except BaseException:
-            if seq:
-                await asyncio.shield(self._discard(upload_id))
+            await self._discard(row["id"])
             raise
 
     async def get(self, upload_id: UUID) -> Upload:
-        query = select(
-            UploadRow.id, UploadRow.team_id, UploadRow.developer_id, UploadRow.project, UploadRow.transcript, UploadRow.format, UploadRow.bytes
-        ).where(UploadRow.id == upload_id)
+        """A complete upload. NotFound when its time has passed."""
+        columns = [getattr(UploadRow, each.name) for each in fields(Upload)]
+        query = select(*columns).where(UploadRow.id == upload_id, UploadRow.state == "complete")
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -95,70 +95,103 @@ class Uploads:
         return Upload(*row)
 
     async def chunks(self, upload_id: UUID) -> AsyncIterator[bytes]:
-        """The file's bytes in order, one chunk in memory at a time."""
-        seq = 0
-        while True:
+        """The file's bytes in order, one chunk in memory at a time. NotFound when the upload is deleted meanwhile."""
+        left, seq = (await self.get(upload_id)).bytes, 0
+        while left > 0:
             query = select(UploadChunk.data).where(UploadChunk.upload_id == upload_id, UploadChunk.seq == seq)
             async with self._database.begin() as connection:
                 data = await connection.scalar(query)
             if data is None:
-                return
-            yield await asyncio.to_thread(_unpack, data)
-            seq += 1
+                raise NotFound("The upload was deleted while it was read: send the transcript again.")
+            chunk = await asyncio.to_thread(_unpack, data)
+            yield chunk
+            left, seq = left - len(chunk), seq + 1
 
     async def delete(self, connection: AsyncConnection, upload_id: UUID) -> None:
         """In the caller's transaction: the one that records the job as done."""
         await connection.execute(delete(UploadRow).where(UploadRow.id == upload_id))
 
     async def sweep(self, ttl_hours: float) -> int:
-        """Delete what was never completed, and what a dead job left behind past its time."""
-        old = or_(
-            (UploadRow.state == "receiving") & (UploadRow.created_at < func.now() - RECEIVING_KEPT),
-            UploadRow.created_at < func.now() - timedelta(hours=ttl_hours),
-        )
+        """Delete what was never completed, and what a dead job left behind past its time. What a job still waits for stays."""
+        abandoned = and_(UploadRow.state == "receiving", UploadRow.created_at < func.now() - RECEIVING_KEPT)
+        past = UploadRow.created_at < func.now() - timedelta(hours=ttl_hours)
         async with self._database.begin() as connection:
+            waiting = [UUID(name) for name in await needed(connection, JOB_FIELD)]
+            old = and_(or_(abandoned, past), UploadRow.id.not_in(waiting))
             return (await connection.execute(delete(UploadRow).where(old))).rowcount
 
-    async def _begin(
-        self, upload_id: UUID, team_id: UUID, developer_id: UUID | None, project: str | None, transcript: str, found: Format
-    ) -> None:
-        row = {
-            "id": upload_id,
-            "team_id": team_id,
-            "developer_id": developer_id,
-            "project": project,
-            "transcript": transcript,
-            "format": found,
-        }
-        async with self._database.begin() as connection:
-            await connection.execute(insert(UploadRow).values(row))
+    async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: Format | Literal["auto"], limit: int) -> None:
+        """The whole stream, chunk by chunk."""
+        size = seq = 0
+        async with aclosing(_chunked(stream)) as chunks:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise TooLarge(f"The transcript is larger than {limit:,} bytes. Split it, or raise server.max_upload_bytes.")
+                if seq == 0:
+                    found = await asyncio.to_thread(detect, chunk[:HEAD_BYTES]) if given == "auto" else given
+                    async with self._database.begin() as connection:
+                        await connection.execute(insert(UploadRow).values(row | {"format": found}))
+                await self._store(row["id"], seq, chunk, size)
+                seq += 1
+        if size == 0:
+            raise InvalidInput("The transcript is empty: send the file's content.", param="file")
 
-    async def _store(self, upload_id: UUID, seq: int, chunk: bytes) -> None:
+    async def _store(self, upload_id: UUID, seq: int, chunk: bytes, size: int) -> None:
         data = await asyncio.to_thread(_pack, chunk)
         async with self._database.begin() as connection:
+            await _still_receiving(connection, upload_id, {"bytes": size, "created_at": func.now()})
             await connection.execute(insert(UploadChunk).values(upload_id=upload_id, seq=seq, data=data))
 
     async def _discard(self, upload_id: UUID) -> None:
-        async with self._database.begin() as connection:
-            await self.delete(connection, upload_id)
+        """Also when the request is cancelled, twice even: the task is ours. What can't be deleted now, the sweep takes."""
+
+        async def work() -> None:
+            with suppress(Unavailable):
+                async with self._database.begin() as connection:
+                    # A commit that was cut off may have happened after all: then the job exists, and is to run.
+                    incomplete = and_(UploadRow.id == upload_id, UploadRow.state == "receiving")
+                    await connection.execute(delete(UploadRow).where(incomplete))
+
+        task = asyncio.create_task(work(), name=f"discard upload {upload_id}")
+        self._discarding.add(task)
+        task.add_done_callback(self._discarding.discard)
+        await asyncio.shield(task)
 
 
 def base_name(name: str) -> str:
-    """Only a file's own name: no folder, no control character. Nothing is ever opened by it; it is shown in citations."""
+    """Only a file's own name: no folder, nothing invisible. Nothing is ever opened by it; it is shown in citations."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return _UNPRINTABLE.sub("", last).strip(". ")[:NAME_CHARS] or "transcript"
+    # Controls, formats (such as the marks that turn the writing direction), surrogates, line separators.
+    seen = "".join(char for char in last if not unicodedata.category(char).startswith("C") and char not in "\u2028\u2029")
+    return seen.strip()[:NAME_CHARS] if seen.strip(". ") else "transcript"
 
 
-async def _rechunked(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values: dict[str, Any]) -> None:
+    ours = and_(UploadRow.id == upload_id, UploadRow.state == "receiving")
+    changed: CursorResult[Any] = await connection.execute(update(UploadRow).where(ours).values(values))
+    if changed.rowcount == 0:
+        raise NotFound("The upload was given up because it took too long: send it again.")
+
+
+async def _chunked(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Pieces of any size as pieces of CHUNK_BYTES; the last is shorter."""
     held = bytearray()
-    async for piece in stream:
+    while (piece := await _next(stream)) is not None:
         held += piece
         while len(held) >= CHUNK_BYTES:
             yield bytes(held[:CHUNK_BYTES])
             del held[:CHUNK_BYTES]
     if held:
         yield bytes(held)
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        async with asyncio.timeout(SILENT_SECONDS):
+            return await anext(stream, None)
+    except TimeoutError:
+        raise Unreadable(f"Nothing of the transcript came for {SILENT_SECONDS} seconds: send it again.") from None
 
 
 def _pack(chunk: bytes) -> bytes:

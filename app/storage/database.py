@@ -120,7 +120,9 @@ def async_url(url: str) -> str:
     except ArgumentError:
         raise ConfigurationError("The database URL can't be read. It looks like postgresql://user@host:5432/cairn.") from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ConfigurationError(f"Cairn works on PostgreSQL, not on {parsed.get_backend_name()}. Set CAIRN_DATABASE__URL to a PostgreSQL URL.")
+        raise ConfigurationError(
+            f"Cairn works on PostgreSQL, not on {parsed.get_backend_name()}. Set CAIRN_DATABASE__URL to a PostgreSQL URL."
+        )
     return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
 
 

@@ -6,29 +6,54 @@ right. What only a real server can prove: that it takes them exactly so.
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
-from app.storage.vectors.shard import SPARSE, Shard
+from app.storage.vectors.recipe import SPARSE, candidates
+from app.storage.vectors.shard import Shard
+
+T = TypeVar("T")
 
 
 class QdrantServer:
+    """What the tests may look at: `requests` (method and path of each, in order), `keys` (API keys that came).
+
+    What they may do to it: `others` (names of collections that are not ours), `refuse` (answer everything with this status), `lose_answer_to` (do this request, answer 500, once).
+    """
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._shards: dict[str, Shard] = {}
         self._aliases: dict[str, str] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self.requests: list[str] = []
+        self.keys: set[str] = set()
+        self.others: list[str] = []
+        self.refuse: int | None = None
+        self.lose_answer_to: str | None = None
+
+    @property
+    def collections(self) -> list[str]:
+        return [*self._shards, *self.others]
+
+    @asynccontextmanager
+    async def standing_still(self) -> AsyncIterator[None]:
+        """Requests for points wait for the end of this context."""
+        async with self._one_at_a_time:
+            yield
 
     def application(self) -> web.Application:
-        made = web.Application(client_max_size=64 * 2**20)
+        made = web.Application(client_max_size=64 * 2**20, middlewares=[self._note])
         made.add_routes(
             [
-                web.get("/collections/{name}/exists", self.exists),
+                web.get("/collections", self.all),
                 web.put("/collections/{name}", self.create),
                 web.get("/collections/{name}", self.info),
                 web.delete("/collections/{name}", self.drop),
@@ -42,9 +67,8 @@ class QdrantServer:
         )
         return made
 
-    async def exists(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        return _ok({"exists": name in self._shards or name in self._aliases})
+    async def all(self, request: web.Request) -> web.Response:
+        return _ok({"collections": [{"name": name} for name in self.collections]})
 
     async def create(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -54,74 +78,78 @@ class QdrantServer:
         name, hnsw = request.match_info["name"], body["hnsw_config"]
         options = ShardOptions(
             dims={key: each["size"] for key, each in body["vectors"].items()},
-            keywords=["team", "type"], floats=[], datetimes=[], m=hnsw["m"], ef_construct=hnsw["ef_construct"], ef=128, oversampling=2.0,
-        )  # fmt: skip
-        self._shards[name] = Shard(self._folder / name, options)
+            keywords=[],
+            floats=[],
+            datetimes=[],
+            m=hnsw["m"],
+            ef_construct=hnsw["ef_construct"],
+            ef=128,
+            oversampling=2.0,
+        )
+        self._shards[name] = await asyncio.to_thread(Shard, self._folder / name, options)
         return _ok(True)
 
     async def info(self, request: web.Request) -> web.Response:
         shard = self._shard(request)
-        return _ok(
-            {
-                "status": "green", "optimizer_status": "ok", "points_count": shard.points(), "segments_count": shard.segments(),
-                "payload_schema": {},
-                "config": {
-                    "params": {}, "hnsw_config": {"m": 16, "ef_construct": 200, "full_scan_threshold": 1000},
-                    "optimizer_config": {"deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0, "flush_interval_sec": 5},
-                },
-            }
-        )  # fmt: skip
+        points = await self._within(shard.points)
+        hnsw = {"m": 16, "ef_construct": 200, "full_scan_threshold": 1000}
+        optimizer = {
+            "deleted_threshold": 0.2,
+            "vacuum_min_vector_number": 1000,
+            "default_segment_number": 0,
+            "flush_interval_sec": 5,
+        }
+        config = {"params": {}, "hnsw_config": hnsw, "optimizer_config": optimizer}
+        found = {"status": "green", "optimizer_status": "ok", "points_count": points, "segments_count": 1, "payload_schema": {}}
+        return _ok({**found, "indexed_vectors_count": points, "config": config})
 
     async def drop(self, request: web.Request) -> web.Response:
-        self._shards.pop(request.match_info["name"]).close()
+        gone = self._shards.pop(request.match_info["name"])
+        await self._within(gone.close)
         return _ok(True)
 
     async def index(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        assert body["field_schema"] in {"keyword", "float", "datetime"}
-        self._shard(request)
+        body, shard = await request.json(), self._shard(request)
+        await self._within(lambda: shard.index(body["field_name"], body["field_schema"]))
         return _ok(_done())
 
     async def upsert(self, request: web.Request) -> web.Response:
+        assert request.query["wait"] == "true"
         points = []
         for point in (await request.json())["points"]:
             sparse = point["vector"].pop(SPARSE)
             vectors = {name: _packed(values) for name, values in point["vector"].items()}
             points.append(WirePoint(point["id"], vectors, SparseParts(sparse["indices"], sparse["values"]), point["payload"]))
-        self._shard(request).upsert(points)
+        shard = self._shard(request)
+        await self._within(lambda: shard.upsert(points))
         return _ok(_done())
 
     async def delete(self, request: web.Request) -> web.Response:
-        self._shard(request).delete((await request.json())["points"])
+        assert request.query["wait"] == "true"
+        ids, shard = (await request.json())["points"], self._shard(request)
+        await self._within(lambda: shard.delete(ids))
         return _ok(_done())
 
     async def query(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        first = body["prefetch"][0] if body.get("prefetch") else body
-        if body.get("prefetch"):
-            assert body["query"] == {"rrf": {"k": 60}}
-        sparse = _nearest(body["prefetch"][1]["query"]) if len(body.get("prefetch") or []) > 1 else None
-        ask = Ask(
-            vector=_packed(_nearest(first["query"])),
-            using=first["using"],
-            sparse=SparseParts(sparse["indices"], sparse["values"]) if sparse else (SparseParts([], []) if body.get("prefetch") else None),
-            where={each["key"]: each["match"]["any"] for each in first["filter"]["must"]},
-            limit=body["limit"],
-            min_score=body.get("score_threshold"),
-            with_vectors=bool(body.get("with_vector")),
-        )
-        hits = self._shard(request).search(ask)
-        points = [
-            {"id": hit.id, "version": 0, "score": hit.score} | ({"vector": {ask.using: _unpacked(hit.vector)}} if hit.vector else {})
-            for hit in hits
-        ]
+        ask, shard = _ask(await request.json()), self._shard(request)
+        points = []
+        for hit in await self._within(lambda: shard.search(ask)):
+            found: dict[str, Any] = {"id": hit.id, "version": 0, "score": hit.score}
+            points.append(found | ({"vector": {ask.using: _unpacked(hit.vector)}} if hit.vector else {}))
         return _ok({"points": points})
 
     async def alias(self, request: web.Request) -> web.Response:
+        after = dict(self._aliases)
         for action in (await request.json())["actions"]:
-            made = action["create_alias"]
-            assert made["collection_name"] in self._shards
-            self._aliases[made["alias_name"]] = made["collection_name"]
+            match action:
+                case {"create_alias": {"collection_name": name, "alias_name": alias}}:
+                    assert name in self._shards
+                    after[alias] = name
+                case {"delete_alias": {"alias_name": alias}}:
+                    del after[alias]
+                case _:
+                    raise web.HTTPBadRequest
+        self._aliases = after
         return _ok(True)
 
     async def aliases(self, request: web.Request) -> web.Response:
@@ -130,6 +158,24 @@ class QdrantServer:
     def close(self) -> None:
         for shard in self._shards.values():
             shard.close()
+
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+        asked = f"{request.method} {request.path}"
+        self.requests.append(asked)
+        self.keys.add(request.headers.get("api-key", ""))
+        if self.refuse is not None:
+            return web.json_response({"status": {"error": "refused"}}, status=self.refuse)
+        response: web.StreamResponse = await handler(request)
+        if asked == self.lose_answer_to:
+            self.lose_answer_to = None
+            return web.json_response({"status": {"error": "lost"}}, status=500)
+        return response
+
+    async def _within(self, work: Callable[[], T]) -> T:
+        """The engine is synchronous: in a thread, and one call at a time."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(work)
 
     def _shard(self, request: web.Request) -> Shard:
         name = request.match_info["name"]
@@ -140,19 +186,39 @@ class QdrantServer:
 
 
 @asynccontextmanager
-async def qdrant_server(folder: Path) -> AsyncIterator[str]:
-    """The shim on a free port of the loopback; yields its URL."""
+async def qdrant_server(folder: Path) -> AsyncIterator[tuple[str, QdrantServer]]:
+    """The shim on a free port of the loopback, and its URL."""
     server = QdrantServer(folder)
     runner = web.AppRunner(server.application())
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", server
     finally:
         await runner.cleanup()
-        server.close()
+        await asyncio.to_thread(server.close)
+
+
+def _ask(body: dict[str, Any]) -> Ask:
+    """A query as the server reads it: the dense side first, the sparse one second, fused by RRF; or the dense one alone."""
+    prefetch = body.get("prefetch") or []
+    dense = prefetch[0] if prefetch else body
+    sparse = None
+    if prefetch:
+        assert body["query"] == {"rrf": {"k": 60}}
+        assert all(each["filter"] == dense["filter"] for each in prefetch)
+        assert all(each["limit"] == candidates(body["limit"]) for each in prefetch)
+        words = _nearest(prefetch[1]["query"]) if len(prefetch) > 1 else {"indices": [], "values": []}
+        sparse = SparseParts(words["indices"], words["values"])
+    return Ask(
+        vector=_packed(_nearest(dense["query"])),
+        using=dense["using"],
+        sparse=sparse,
+        where={each["key"]: each["match"]["any"] for each in dense["filter"].get("must") or []},
+        limit=body["limit"],
+        min_score=body.get("score_threshold"),
+        with_vectors=bool(body.get("with_vector")),
+    )
 
 
 def _nearest(query: Any) -> Any:

@@ -58,7 +58,9 @@ async def embedding(iterations: int, scratch: Path) -> list[Figure]:
     async with open_house(settings_module.load(data_dir=scratch / "embedding"), role="serve") as house:
         asked = iter(questions(iterations + 20))
         figures = latencies(
-            "embedding", "one question", await timed(lambda: house.embedder.embed([next(asked)]), iterations=iterations, warm_up=20)
+            "embedding",
+            "one question",
+            await timed(lambda: house.embedder.embed([next(asked)]), iterations=iterations, warm_up=20),
         )
         texts = [wording(title, body) for title, body in lessons(500, seed=3)]
         began = time.perf_counter()
@@ -89,7 +91,7 @@ async def search(iterations: int, scratch: Path) -> list[Figure]:
         return [*figures, Figure("search", "memory, server and children", "MB", resident_mb(server.family()))]
 
 
-async def pipeline(iterations: int, scratch: Path) -> list[Figure]:  # noqa: ARG001 - one pass over all real transcripts
+async def pipeline(iterations: int, scratch: Path) -> list[Figure]:
     """All real transcripts through HTTP into knowledge; then a second start. Skipped where the data is absent."""
     data = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "transcripts"
     if not data.is_dir():
@@ -104,7 +106,7 @@ async def pipeline(iterations: int, scratch: Path) -> list[Figure]:  # noqa: ARG
         for file in files:
             try:
                 jobs.append(await asyncio.to_thread(server.upload, file))
-            except Exception as error:  # noqa: BLE001 - a file that is no transcript is part of the folder, and is reported
+            except Exception as error:
                 print(f"pipeline: {file.name}: {error}", file=sys.stderr)
         for job in jobs:
             while (await asyncio.to_thread(server.get, f"/v1/jobs/{job}"))["state"] not in {"done", "failed"}:

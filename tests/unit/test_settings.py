@@ -20,9 +20,7 @@ def test_the_shipped_file_says_what_the_code_defaults_to() -> None:
             assert getattr(defaults, name) == value, f"[{section}] {name}"
 
 
-def test_the_environment_wins_over_a_custom_file_and_that_over_the_shipped_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_wins_over_a_custom_file_and_that_over_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     custom = tmp_path / "cairn.toml"
     custom.write_text("[server]\nport = 9000\nhost = '127.0.0.2'\n")
     monkeypatch.setenv("CAIRN_CONFIG", str(custom))

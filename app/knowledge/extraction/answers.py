@@ -14,8 +14,14 @@ from app.knowledge.item import KnowledgeType
 
 MOST_SENTENCES = 4
 LEAST_ANSWER_CHARS = 80
-_QUESTION = re.compile(r"^(?:so |and |but |ok,? |hmm,? )?(?:what|why|how|where|which|when|is there|are there|does|do we|is it|什么|为什么|如何|怎么)\b.{12,}|.{6,}(?:是什么|为什么|怎么).*", re.IGNORECASE)
-_REQUEST = re.compile(r"\b(?:can|could|would|will) you\b|\bshould (?:i|we)\b|\bwhat (?:do you think|about|'s next|is next|should)\b|\bhow (?:about|are you|did)\b|\bdid you\b|\byou\b", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"^(?:so |and |but |ok,? |hmm,? )?(?:what|why|how|where|which|when|is there|are there|does|do we|is it|什么|为什么|如何|怎么)\b.{12,}|.{6,}(?:是什么|为什么|怎么).*",
+    re.IGNORECASE,
+)
+_REQUEST = re.compile(
+    r"\b(?:can|could|would|will) you\b|\bshould (?:i|we)\b|\bwhat (?:do you think|about|'s next|is next|should)\b|\bhow (?:about|are you|did)\b|\bdid you\b|\byou\b",
+    re.IGNORECASE,
+)
 
 
 def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001 - the rules' one signature
@@ -34,7 +40,9 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001
             taken.append(each)
     text = " ".join(each.text for each in taken)
     if len(text) >= LEAST_ANSWER_CHARS and names_something(text):
-        type_: KnowledgeType = "architectural_decision" if re.match(r"why (?:did|do|are|is|was|not)", question, re.IGNORECASE) else "abstract_concept"
+        type_: KnowledgeType = (
+            "architectural_decision" if re.match(r"why (?:did|do|are|is|was|not)", question, re.IGNORECASE) else "abstract_concept"
+        )
         yield Found("answer", type_, answer[0], text, 0.45, title=question)
 
 

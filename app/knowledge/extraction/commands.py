@@ -18,16 +18,26 @@ _SHELL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
 _PREFIX = re.compile(r"^\s*(?:cd\s+\S+\s*(?:&&|;)\s*)+")
 _OUTPUT = re.compile(r"\s*(?:2>&1|&>|2?>\s*/dev/null|\s\|\s|\|\||;\s*echo\b|&&\s*echo\b).*$", re.DOTALL)
 """From here on the command only shortened or swallowed its output."""
-_NARROW = re.compile(r"\s-run[ =]|\s-k[ =]|::|\s-t[ =]|--grep|--testNamePattern|/tmp/|\.(?:test|spec)\.\w+\b|test_\w+\.py\b|_test\.go\b|/Users/|/home/")
+_NARROW = re.compile(
+    r"\s-run[ =]|\s-k[ =]|::|\s-t[ =]|--grep|--testNamePattern|/tmp/|\.(?:test|spec)\.\w+\b|test_\w+\.py\b|_test\.go\b|/Users/|/home/"
+)
 """One test, one file, one machine: of use that day only."""
-_OBVIOUS = re.compile(r"^(?:go (?:mod tidy|vet|build|run)(?: \./?(?:\.\.\.)?)?|go test \./\.\.\.|npm (?:install|test|ci|run build|run dev|start)|pip install\b.*|cargo (?:build|test|run|fmt)|(?:uv run )?pytest|make \w{1,5}|tsc|npx tsc)$")
-_USAGE = re.compile(r"not found|no such|unknown|unrecogni[sz]ed|cannot find|no module|permission denied|usage:|missing script|requires|invalid (?:option|argument|flag)|undefined (?:task|target)|no rule to make|not installed|is not (?:a|in)|build constraints|no tests? (?:files|ran|found)", re.IGNORECASE)
+_OBVIOUS = re.compile(
+    r"^(?:go (?:mod tidy|vet|build|run)(?: \./?(?:\.\.\.)?)?|go test \./\.\.\.|npm (?:install|test|ci|run build|run dev|start)|pip install\b.*|cargo (?:build|test|run|fmt)|(?:uv run )?pytest|make \w{1,5}|tsc|npx tsc)$"
+)
+_USAGE = re.compile(
+    r"not found|no such|unknown|unrecogni[sz]ed|cannot find|no module|permission denied|usage:|missing script|requires|invalid (?:option|argument|flag)|undefined (?:task|target)|no rule to make|not installed|is not (?:a|in)|build constraints|no tests? (?:files|ran|found)",
+    re.IGNORECASE,
+)
 _KINDS: tuple[tuple[str, KnowledgeType, re.Pattern[str]], ...] = (
     ("Tests", "testing_strategy", re.compile(r"^(?:\w+=\S+ )*(?:(?:uv run |poetry run |npx |pnpm (?:exec |dlx )?|bundle exec |python3? -m )?(?:pytest|vitest|jest|mocha|rspec|phpunit|tox|playwright test)\b|go test\b|cargo (?:test|nextest)\b|(?:npm|pnpm|yarn|bun) (?:run )?test\b|make (?:test|check)\b|mise run \S*test\S*|just test\b|gradle\w* test\b|mvn \S*test\b)")),
     ("Deployment", "deployment_approach", re.compile(r"^(?:\w+=\S+ )*(?:docker(?:-compose| compose)? (?:build|up|push)\b|kubectl (?:apply|rollout)\b|helm (?:install|upgrade)\b|terraform (?:apply|plan)\b|fly deploy\b|vercel\b|gh release\b|goreleaser\b|npm publish\b|cargo publish\b|alembic upgrade\b|ansible-playbook\b)")),
     ("Build and checks", "tool_usage", re.compile(r"^(?:\w+=\S+ )*(?:go (?:build|vet|run|generate|mod tidy)\b|golangci-lint run\b|cargo (?:build|clippy|fmt|run)\b|(?:npm|pnpm|yarn|bun) (?:run )?(?:build|lint|dev|start|typecheck|install|ci)\b|(?:npx |pnpm exec )?(?:tsc|eslint|prettier|biome|vite)\b|make \w+|mise run \S+|just \w+|(?:uv run |poetry run )?(?:ruff|mypy|black|flake8|isort|pyright|alembic|pre-commit)\b|uv (?:sync|pip|add)\b|poetry install\b|pip install\b|gradle\w* \w+|mvn \w+|cmake\b|bazel \w+|pip-compile\b)")),
 )  # fmt: skip
-_ERROR = re.compile(r"^.*?((?:error|fatal|panic|FAIL|failed|cannot|not found|undefined|unknown|no such|missing)\b.{5,160})$", re.IGNORECASE | re.MULTILINE)
+_ERROR = re.compile(
+    r"^.*?((?:error|fatal|panic|FAIL|failed|cannot|not found|undefined|unknown|no such|missing)\b.{5,160})$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _PLACEHOLDER = re.compile(r"[<>]{1}\w+|\$\(|EOF|\n")
 
 

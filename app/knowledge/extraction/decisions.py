@@ -18,12 +18,29 @@ _CHOICE = re.compile(
     r"|选择了|决定|采用了",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"\b(?:because|since|so that|so we|in order to|to avoid|to keep|to prevent|to ensure|which (?:avoids|keeps|prevents|allows|means|lets)|rather than|instead of|over|therefore)\b|因为|由于|以便|避免|而不是", re.IGNORECASE)
-_CONTRAST = re.compile(r"\b(?:instead of|rather than)\b.{3,160}\b(?:because|since|so that|to avoid|to keep|to prevent|to ensure|which)\b", re.IGNORECASE)
-_REASONED = re.compile(r"\b(?:uses?|using|keeps?|kept|skips?|avoids?|stores?|runs?|needs?|wraps?|returns?|validat\w+|allow\w*|calls?|ignores?|removed|added|moved|made|is|are|was|were)\b.{8,220}\b(?:because|since the|so that)\b.{12,}", re.IGNORECASE)
-_HEADED = re.compile(r"\b(?:decisions?|rationale|why (?:this|we|not)|design|trade-?offs?|alternatives?|reasoning)\b|决策|设计理由", re.IGNORECASE)
-_FAULT = re.compile(r"\b(?:errors?|fail\w*|bugs?|wrong|problem|issue|occurr\w+|crash\w*|missing|broken|panic\w*|suspect)\b|错误|失败|报错", re.IGNORECASE)
-_FUTURE = re.compile(r"\b(?:i would|we could|you could|could also|might want|would you|option|should we|i'd (?:suggest|recommend)|i(?:'d| would) propose)\b", re.IGNORECASE)
+_REASON = re.compile(
+    r"\b(?:because|since|so that|so we|in order to|to avoid|to keep|to prevent|to ensure|which (?:avoids|keeps|prevents|allows|means|lets)|rather than|instead of|over|therefore)\b|因为|由于|以便|避免|而不是",
+    re.IGNORECASE,
+)
+_CONTRAST = re.compile(
+    r"\b(?:instead of|rather than)\b.{3,160}\b(?:because|since|so that|to avoid|to keep|to prevent|to ensure|which)\b",
+    re.IGNORECASE,
+)
+_REASONED = re.compile(
+    r"\b(?:uses?|using|keeps?|kept|skips?|avoids?|stores?|runs?|needs?|wraps?|returns?|validat\w+|allow\w*|calls?|ignores?|removed|added|moved|made|is|are|was|were)\b.{8,220}\b(?:because|since the|so that)\b.{12,}",
+    re.IGNORECASE,
+)
+_HEADED = re.compile(
+    r"\b(?:decisions?|rationale|why (?:this|we|not)|design|trade-?offs?|alternatives?|reasoning)\b|决策|设计理由", re.IGNORECASE
+)
+_FAULT = re.compile(
+    r"\b(?:errors?|fail\w*|bugs?|wrong|problem|issue|occurr\w+|crash\w*|missing|broken|panic\w*|suspect)\b|错误|失败|报错",
+    re.IGNORECASE,
+)
+_FUTURE = re.compile(
+    r"\b(?:i would|we could|you could|could also|might want|would you|option|should we|i'd (?:suggest|recommend)|i(?:'d| would) propose)\b",
+    re.IGNORECASE,
+)
 
 
 def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001 - the rules' one signature

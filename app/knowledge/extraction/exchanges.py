@@ -29,7 +29,9 @@ _CORRECTED = re.compile(
     r"stop|incorrect|i (?:didn't|did not) (?:ask|want|mean)|不对|不是|错了|还是不|没有(?:效果|用|解决)|为什么你)",
     re.IGNORECASE,
 )
-_TEST_COMMAND = re.compile(r"\b(?:pytest|go test|cargo (?:test|nextest)|npm (?:run )?test|pnpm (?:run )?test|yarn test|vitest|jest|mocha|rspec|phpunit|mvn test|gradle\w* test|ctest|tox|mise run test|make (?:test|check))\b")
+_TEST_COMMAND = re.compile(
+    r"\b(?:pytest|go test|cargo (?:test|nextest)|npm (?:run )?test|pnpm (?:run )?test|yarn test|vitest|jest|mocha|rspec|phpunit|mvn test|gradle\w* test|ctest|tox|mise run test|make (?:test|check))\b"
+)
 
 
 @dataclass(slots=True)

@@ -27,9 +27,13 @@ _FIX = re.compile(
     re.IGNORECASE,
 )
 _HEADED = re.compile(r"\b(?:root cause|cause|problem|issue|bug|why it (?:fails|failed|broke))\b|原因|问题", re.IGNORECASE)
-_HYPOTHESIS = re.compile(r"\b(?:suggests?|indicates?|understood|documented|might|may be|maybe|could be|probably|possibly|perhaps|likely|i think|i suspect|seems|appears|if the|let me|let's|not sure|unclear)\b|可能|也许", re.IGNORECASE)
+_HYPOTHESIS = re.compile(
+    r"\b(?:suggests?|indicates?|understood|documented|might|may be|maybe|could be|probably|possibly|perhaps|likely|i think|i suspect|seems|appears|if the|let me|let's|not sure|unclear)\b|可能|也许",
+    re.IGNORECASE,
+)
 _ERROR = re.compile(
-    r"^.{0,40}?((?:\w+(?:Error|Exception)|error(?:\[\w+\])?|panic|fatal|FAIL(?:ED)?|ERR_\w+|E\d{4})\b[:\s(].{8,160})", re.MULTILINE
+    r"^.{0,40}?((?:\w+(?:Error|Exception)|error(?:\[\w+\])?|panic|fatal|FAIL(?:ED)?|ERR_\w+|E\d{4})\b[:\s(].{8,160})",
+    re.MULTILINE,
 )
 
 
@@ -69,7 +73,12 @@ def _is_cause(statement: Statement) -> bool:
     headed = _HEADED.search(statement.heading) is not None and statement.place > 0
     if not (_CAUSE.search(statement.text) or (headed and " because " in statement.text)):
         return False
-    return len(statement.text) >= LEAST_CHARS and not _HYPOTHESIS.search(statement.text) and not is_noise(statement.text) and names_something(statement.text)
+    return (
+        len(statement.text) >= LEAST_CHARS
+        and not _HYPOTHESIS.search(statement.text)
+        and not is_noise(statement.text)
+        and names_something(statement.text)
+    )
 
 
 def _standing(statement: Statement) -> str | None:
@@ -83,6 +92,11 @@ def _standing(statement: Statement) -> str | None:
 
 def _fix_after(said: list[Statement], place: int) -> Statement | None:
     for statement in said[place + 1 : place + 14]:
-        if _FIX.search(statement.text) and not is_noise(statement.text) and not is_dangling(statement.text) and not _HYPOTHESIS.search(statement.text):
+        if (
+            _FIX.search(statement.text)
+            and not is_noise(statement.text)
+            and not is_dangling(statement.text)
+            and not _HYPOTHESIS.search(statement.text)
+        ):
             return statement
     return None

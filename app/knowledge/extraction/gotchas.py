@@ -21,8 +21,14 @@ _SURPRISE = re.compile(
 _SETTING = re.compile(
     r"\b(?:environment variable|env var|config(?:uration)? (?:file|key|lives|is)|setting|listens? on|defaults? to|(?:lives?|stored|configured|defined) in)\b.{0,120}(?:`[^`]*[=:/_.-][^`]*`|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\bport \d{2,5}\b)"
 )
-_JUDGEMENT = re.compile(r"\b(?:i(?:'d| would| think| believe)|we should|should probably|you (?:may|might|could|can)|consider|recommend|suggest|nit|optional(?:ly)?|could be|would be|might be|looks? (?:good|like)|feedback|reviewer|note that you'll need)\b|建议|先查看", re.IGNORECASE)
-_DID = re.compile(r"(?:i(?:'ve| have| will|'d)|we(?:'ve| have| create| add| use| can| could| now)|you (?:want|may|can|need)|adds?\b|sets?\b|makes?\b|made|update\b|create\b|commit:|diff |\(\d+\)|the (?:new|updated|following|main|remaining)|current limitations|如需|如果你|我将|我会|我们|added|updated|created|removed|changed|fixed|implemented|renamed|moved|replaced|refactored|verified|all |the (?:changes|tests|code) )", re.IGNORECASE)
+_JUDGEMENT = re.compile(
+    r"\b(?:i(?:'d| would| think| believe)|we should|should probably|you (?:may|might|could|can)|consider|recommend|suggest|nit|optional(?:ly)?|could be|would be|might be|looks? (?:good|like)|feedback|reviewer|note that you'll need)\b|建议|先查看",
+    re.IGNORECASE,
+)
+_DID = re.compile(
+    r"(?:i(?:'ve| have| will|'d)|we(?:'ve| have| create| add| use| can| could| now)|you (?:want|may|can|need)|adds?\b|sets?\b|makes?\b|made|update\b|create\b|commit:|diff |\(\d+\)|the (?:new|updated|following|main|remaining)|current limitations|如需|如果你|我将|我会|我们|added|updated|created|removed|changed|fixed|implemented|renamed|moved|replaced|refactored|verified|all |the (?:changes|tests|code) )",
+    re.IGNORECASE,
+)
 
 
 def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001 - the rules' one signature

@@ -22,7 +22,10 @@ _POLICY = re.compile(
     re.IGNORECASE,
 )
 _FACT = re.compile(r"\b(?:is|are|was|lives?|should|must|needs?|has to|have to|comes?|expects?|means|uses?)\b|应该|必须|是", re.IGNORECASE)
-_ASKING = re.compile(r"\?|^still\b|\b(?:can|could|would|will|did|do|does|should) (?:you|we|i)\b|^(?:what|why|how|where|which|when|who)\b|\blet's\b|\bplease\b", re.IGNORECASE)
+_ASKING = re.compile(
+    r"\?|^still\b|\b(?:can|could|would|will|did|do|does|should) (?:you|we|i)\b|^(?:what|why|how|where|which|when|who)\b|\blet's\b|\bplease\b",
+    re.IGNORECASE,
+)
 
 
 def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001 - the rules' one signature

@@ -23,8 +23,13 @@ _DID = re.compile(
     r"|新增|添加|实现|修改|更新|创建",
     re.IGNORECASE,
 )
-_FAILED = re.compile(r"\b(?:couldn't|could not|unable to|wasn't able|failed to|not yet|remaining|next steps?|still needs?)\b", re.IGNORECASE)
-_REVIEW = re.compile(r"(?:question|issue|suggestion|conflict|nit|lines?|\(?\d+\)?|risk|concern|minor|recommendation)\b.{0,12}(?:[-:–—(]|\d)", re.IGNORECASE)
+_FAILED = re.compile(
+    r"\b(?:couldn't|could not|unable to|wasn't able|failed to|not yet|remaining|next steps?|still needs?)\b", re.IGNORECASE
+)
+_REVIEW = re.compile(
+    r"(?:question|issue|suggestion|conflict|nit|lines?|\(?\d+\)?|risk|concern|minor|recommendation)\b.{0,12}(?:[-:–—(]|\d)",
+    re.IGNORECASE,
+)
 """A point of a review says what someone else might do."""
 LEAST_POINTS = 2
 
@@ -46,4 +51,11 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001
 
 def _is_point(statement: Statement) -> bool:
     text = statement.text
-    return bool(_DID.search(text)) and names_something(text) and not is_noise(text) and not is_dangling(text) and not _FAILED.search(text) and not _REVIEW.match(text)
+    return (
+        bool(_DID.search(text))
+        and names_something(text)
+        and not is_noise(text)
+        and not is_dangling(text)
+        and not _FAILED.search(text)
+        and not _REVIEW.match(text)
+    )

@@ -47,9 +47,8 @@ def _events(record: Record, line: Line, at: datetime | None, pending: Pending, t
         tally.skip("record without content", line.locator)
         return
     identity = string(record.get("uuid")) or content_id(line.text)
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    for place, block in enumerate(blocks):
-        given = mapping(block) if not isinstance(block, str) else {"type": "text", "text": block}
+    for place, block in enumerate([content] if isinstance(content, str) else content):
+        given: Record = {"type": "text", "text": block} if isinstance(block, str) else mapping(block)
         event_id = identity if place == 0 else f"{identity}#{place}"
         yield from _block(given, record, event_id, line, at, pending, tally)
 

@@ -109,7 +109,7 @@ def _item(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
         role = item.get("role")
         words = text_of(item.get("content") or item.get("message"))
         if role in {"user", "assistant"}:
-            yield from _words(reader, "item", role, words, line, at)  # type: ignore[arg-type]
+            yield from _words(reader, "item", role, words, line, at)
         elif words.strip():
             yield Event(reader.ids.id("system", words), "system", "notice", words, line.locator, at)
     else:

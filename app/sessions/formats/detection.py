@@ -82,7 +82,9 @@ def _record(record: dict[str, object]) -> Format | None:
     if "type" not in record and record.get("role") in {"user", "assistant"} and isinstance(message.get("content"), list):
         return "cursor"
     role = str(record.get("role") or message.get("role") or kind or "").casefold()
-    has_words = any(key in holder for holder in (record, message, mapping(record.get("data"))) for key in ("text", "content", "parts", "tool"))
+    has_words = any(
+        key in holder for holder in (record, message, mapping(record.get("data"))) for key in ("text", "content", "parts", "tool")
+    )
     return "generic" if role in ROLES and has_words else None
 
 

@@ -6,12 +6,13 @@ So the transcripts of agents that have no parser of their own are read too, as f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 
 import ijson
 import msgspec
 
-from app.sessions.event import Event, Role, SessionHeader, ToolUse
+from app.sessions.event import Event, Outcome, Role, SessionHeader, ToolUse
 from app.sessions.formats.lines import Line, decoded_lines, json_lines
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import exit_code_of, outcome_of, tool_input
@@ -63,7 +64,17 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
     if tool is not None or role == "tool":
         tool = tool or ToolUse(string(record.get("name")) or string(message.get("toolName")) or "tool", "", text, exit_code_of(text[:200]))
         event_id = ids.again(given) if given else ids.id("tool", tool.name, tool.input, tool.output)
-        yield Event(event_id, "tool", "tool", text if tool.output != text else "", _place(given, locator), at, speaker, tool, _outcome(tool))
+        yield Event(
+            event_id,
+            "tool",
+            "tool",
+            text if tool.output != text else "",
+            _place(given, locator),
+            at,
+            speaker,
+            tool,
+            _outcome(tool),
+        )
     elif text.strip():
         yield _said(role, text, given, locator, ids, at, speaker)
     for place, call in enumerate(_calls(record, message)):
@@ -116,7 +127,9 @@ def _document(chunks: Iterator[bytes], head: bytes, tally: Tally) -> Iterator[Se
             value = head[start + len(marker) :].lstrip(b" \t\r\n:")
             if value.startswith(b'"'):
                 facts[key] = value[1:].split(b'"', 1)[0].decode("utf-8", "replace")
-    prefix = "item" if head.lstrip()[:1] == b"[" else next((f"{key}.item" for key in ARRAYS if f'"{key}"'.encode() in head), "messages.item")
+    prefix = (
+        "item" if head.lstrip()[:1] == b"[" else next((f"{key}.item" for key in ARRAYS if f'"{key}"'.encode() in head), "messages.item")
+    )
     yield from _read(_items(source, prefix, tally), facts, tally)
 
 
@@ -147,15 +160,15 @@ class _Reader:
         return given
 
 
-def _said(role: Role, text: str, given: str | None, locator: str, ids: Occurrences, at: object, speaker: str | None) -> Event:
+def _said(role: Role, text: str, given: str | None, locator: str, ids: Occurrences, at: datetime | None, speaker: str | None) -> Event:
     typed = prompt_in(text) if role == "user" else None
     if role == "user" and typed is not None:
         event_id = ids.again(given) if given else ids.id("prompt", typed)
-        return Event(event_id, "user", "prompt", typed, _place(given, locator), at, speaker)  # type: ignore[arg-type]
+        return Event(event_id, "user", "prompt", typed, _place(given, locator), at, speaker)
     event_id = ids.again(given) if given else ids.id(role, text.strip())
     if role == "assistant":
-        return Event(event_id, "assistant", "reply", text, _place(given, locator), at, speaker)  # type: ignore[arg-type]
-    return Event(event_id, "system", "notice", text, _place(given, locator), at, speaker)  # type: ignore[arg-type]
+        return Event(event_id, "assistant", "reply", text, _place(given, locator), at, speaker)
+    return Event(event_id, "system", "notice", text, _place(given, locator), at, speaker)
 
 
 def _place(given: str | None, locator: str) -> str:
@@ -181,7 +194,8 @@ def _texts_only(content: object) -> object:
         return [
             block
             for block in content
-            if not isinstance(block, dict) or (block.get("type") in {None, "text", "input_text", "output_text", "image"} and not block.get("thought"))
+            if not isinstance(block, dict)
+            or (block.get("type") in {None, "text", "input_text", "output_text", "image"} and not block.get("thought"))
         ]
     return content
 
@@ -192,10 +206,12 @@ def _tool(given: object) -> ToolUse | None:
         return None
     name, code = str(given["name"]), given.get("exit_code")
     output = text_of(given.get("output")) or ("" if given.get("output") in (None, "") else str(given.get("output")))
-    return ToolUse(name, tool_input(name, given.get("input")), output, code if isinstance(code, int) and not isinstance(code, bool) else None)
+    return ToolUse(
+        name, tool_input(name, given.get("input")), output, code if isinstance(code, int) and not isinstance(code, bool) else None
+    )
 
 
-def _outcome(tool: ToolUse) -> object:
+def _outcome(tool: ToolUse) -> Outcome | None:
     known = bool(tool.output) or tool.exit_code is not None
     return outcome_of(tool.output, exit_code=tool.exit_code) if known else None
 

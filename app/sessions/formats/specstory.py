@@ -180,7 +180,9 @@ def _end_block(state: _State) -> Iterator[Event]:
 
 def _tool_parts(block: _Block) -> tuple[str, str]:
     """(input, output) of a tool block: an inline command or the first shell fence, then the other fences."""
-    given, outputs, fence, held, info, section = "", [], "", [], "", ""
+    given, fence, info, section = "", "", "", ""
+    outputs: list[str] = []
+    held: list[str] = []
     for line in block.lines:
         found = _FENCE.match(line)
         before, fence = fence, _after(fence, line)

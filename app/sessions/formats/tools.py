@@ -88,7 +88,10 @@ def tool_input(name: str, given: object) -> str:
     for key in ("command", "cmd", "commandLine", "script"):
         if key in given:
             return _command(given[key])
-    path = next((found for key in ("file_path", "path", "filePath", "target_file", "notebook_path") if (found := string(given.get(key)))), None)
+    path = next(
+        (found for key in ("file_path", "path", "filePath", "target_file", "notebook_path") if (found := string(given.get(key)))),
+        None,
+    )
     if path is not None:
         return "\n".join([path, *_change(given)])
     values = [value for value in given.values() if value not in (None, "", [], {})]

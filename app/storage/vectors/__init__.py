@@ -1,14 +1,21 @@
-"""The vector store: an index of PostgreSQL that can be rebuilt. `store.py` is its Protocol; knows no domain."""
+"""The vector store: an index of PostgreSQL that can be rebuilt. `store.py` is its Protocol; knows no domain.
+
+Imports nothing heavy: the engine's process comes through here too, and a server's client is loaded only where a server is used.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.settings import Settings
-from app.storage.vectors.store import IndexSchema, VectorStore
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.settings import Settings
+    from app.storage.vectors.server import ServerStore
+    from app.storage.vectors.store import IndexSchema, VectorStore
 
 
 @asynccontextmanager
@@ -16,20 +23,31 @@ async def open_store(settings: Settings, schema: IndexSchema, *, folder: Path, o
     """The store that the settings name: a Qdrant server, or the embedded engine.
 
     `owner`: start and watch the engine's process (`cairn serve`); otherwise connect to the one that runs.
+    ConfigurationError when another process owns the folder already, or the engine can't open it.
     """
     async with AsyncExitStack() as stack:
         store: VectorStore
         if settings.qdrant.url is not None:
-            from app.storage.vectors.server import ServerStore
-
-            store = await ServerStore.open(settings, schema)
+            server = await asyncio.to_thread(_server_store)
+            store = await asyncio.to_thread(server, settings, schema)
         else:
-            from app.storage.vectors.edge import EdgeStore, EngineHost, live_socket
-
-            host = None
-            if owner:
-                made = await asyncio.to_thread(EngineHost, folder, settings.vectors, schema)
-                host = await stack.enter_async_context(made.running())
-            store = EdgeStore(await asyncio.to_thread(live_socket, folder), settings.vectors, host)
+            store = await _embedded(stack, settings, schema, folder=folder, owner=owner)
         stack.push_async_callback(store.close)
         yield store
+
+
+async def _embedded(stack: AsyncExitStack, settings: Settings, schema: IndexSchema, *, folder: Path, owner: bool) -> VectorStore:
+    from app.storage.vectors.edge import EdgeStore
+    from app.storage.vectors.host import EngineHost
+    from app.storage.vectors.place import Place
+
+    place = await asyncio.to_thread(Place.at, folder)
+    host = await stack.enter_async_context(EngineHost(place, settings.vectors, schema).running()) if owner else None
+    return EdgeStore(place.live, settings.vectors, host)
+
+
+def _server_store() -> type[ServerStore]:
+    """In a thread: importing qdrant-client takes a second."""
+    from app.storage.vectors.server import ServerStore
+
+    return ServerStore

@@ -13,7 +13,8 @@ from app.errors import VectorStoreUnavailable
 from app.storage.vectors import frames
 from app.storage.vectors.frames import Broken, Reply, Request
 
-RETRY_SECONDS = 0.05
+RETRY_FIRST, RETRY_MOST = 0.02, 0.5
+"""Seconds between attempts to reach an engine that is being restarted or replaced; doubled each time."""
 
 
 class EngineConnection:
@@ -22,44 +23,57 @@ class EngineConnection:
     def __init__(self, socket: Path, *, timeout_seconds: float) -> None:
         self._socket = socket
         self._timeout = timeout_seconds
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(frames.UNREADABLE + 1)
         self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
 
-    async def call(self, method: str, body: object, *, timeout_seconds: float | None = None) -> msgspec.Raw:
+    async def call(self, method: str, body: object = None, *, timeout_seconds: float | None = None) -> msgspec.Raw:
         """The method's result, still encoded. VectorStoreUnavailable when it doesn't come in time or the engine refuses."""
         seconds = self._timeout if timeout_seconds is None else timeout_seconds
+        encoded = frames.raw(body)
         try:
             async with asyncio.timeout(seconds):
-                while True:
-                    try:
-                        return await self._once(method, body)
-                    except (ConnectionError, FileNotFoundError):
-                        await asyncio.sleep(RETRY_SECONDS)
+                return await self._until_answered(method, encoded)
         except TimeoutError:
             raise VectorStoreUnavailable(
-                f"The vector engine did not answer within {seconds:g} s. It is restarted by itself; try again."
+                f"The vector engine did not answer within {seconds:g} s. `cairn serve` restarts it by itself; try again."
             ) from None
 
     async def close(self) -> None:
+        self._closed = True
         if self._reading is not None:
             self._reading.cancel()
             with suppress(asyncio.CancelledError):
                 await self._reading
 
-    async def _once(self, method: str, body: object) -> msgspec.Raw:
-        writer = await self._connected()
+    async def _until_answered(self, method: str, body: msgspec.Raw) -> msgspec.Raw:
+        pause = RETRY_FIRST
+        while True:
+            if self._closed:
+                raise VectorStoreUnavailable("The connection to the vector engine is closed: Cairn is stopping.")
+            try:
+                return await self._once(method, body)
+            except OSError:  # refused, reset, or no socket yet: the engine is between two lives
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_MOST)
+
+    async def _once(self, method: str, body: msgspec.Raw) -> msgspec.Raw:
         number = next(self._numbers)
+        frame = frames.pack(Request(number, method, body))
+        writer = await self._connected()
         waiter: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiter
         try:
-            writer.write(frames.pack(Request(number, method, frames.raw(body))))
+            writer.write(frame)
             await writer.drain()
             return await waiter
         finally:
             self._waiting.pop(number, None)
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # looked at, even where `drain` failed first
 
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._connecting:
@@ -71,10 +85,10 @@ class EngineConnection:
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hand each reply to its waiter; at the end of the connection, tell all who still wait."""
         try:
-            while (reply := await frames.read(reader, Reply)) is not None:
-                self._deliver(reply)
-        except (Broken, ConnectionError):
-            pass
+            while (data := await frames.read(reader)) is not None:
+                self._deliver(msgspec.msgpack.decode(data, type=Reply))
+        except (Broken, msgspec.DecodeError, OSError):
+            pass  # what waits is asked again, over a new connection
         finally:
             writer.close()
             waiting, self._waiting = self._waiting, {}

@@ -1,94 +1,145 @@
-"""The engine's process: `python -m app.storage.vectors.engine`. Serves one shard on a Unix socket until its owner is gone.
+"""The engine's process: `python -m app.storage.vectors.engine`. Serves one generation on a Unix socket until its owner is gone.
 
-One request at a time: the engine holds the GIL anyway. `takeover` is how a rebuilt index replaces the live one: the socket is
-renamed over the live one's, so new connections come here, and the old process is told to leave.
+One request at a time: the engine holds the GIL anyway. Imports nothing heavy, so that a restart takes a fraction of a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from app.storage.child import owner_gone
 from app.storage.vectors import frames
-from app.storage.vectors.frames import Ask, Broken, Reply, Request, ShardOptions, WirePoint
+from app.storage.vectors.frames import Ask, Broken, Reply, Request, ShardOptions, WirePoint, WireStatus
+from app.storage.vectors.place import Place
 from app.storage.vectors.shard import Shard
+
+WRITES = {"upsert", "delete"}
+LOCKED = "WouldBlock"
+HANG_UP_SECONDS = 2
+LOCK_SECONDS = 10
+"""A killed owner's engine may still be flushing the folder when the next owner starts."""
 
 
 class Engine:
-    def __init__(self, shard: Shard) -> None:
+    def __init__(self, shard: Shard, generation: int) -> None:
         self._shard = shard
-        self._socket: Path | None = None
+        self._generation = generation
+        self._frozen = False
+        self._talks: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     async def serve(self, socket: Path) -> None:
         """Listen until SIGTERM or the owner's end; then flush and close."""
-        self._socket = socket
-        socket.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._connected, str(socket))
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        # Ctrl-C reaches the whole group of processes, but the owner decides when we leave: it still needs us while it stops.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        server = await asyncio.start_unix_server(self._connected, str(socket), backlog=256)
         tasks = [asyncio.create_task(owner_gone()), asyncio.create_task(stop.wait())]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         server.close()
         for task in tasks:
             task.cancel()
+        await self._hang_up()
         self._shard.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (request := await frames.read(reader, Request)) is not None:
-                writer.write(frames.pack(self._answer(request)))
+        talk = asyncio.current_task()
+        assert talk is not None
+        self._talks[writer] = talk
+        with suppress(ConnectionError):  # the other side's end costs nothing but its connection
+            try:
+                await self._converse(reader, writer)
+            except Broken as error:
+                writer.write(frames.pack(Reply(frames.UNREADABLE, str(error), frames.raw(None))))
                 await writer.drain()
-        except (Broken, ConnectionError):
-            pass  # the other side's fault; its connection is all that it costs
-        finally:
-            writer.close()
+            finally:
+                del self._talks[writer]
+                writer.close()
 
-    def _answer(self, request: Request) -> Reply:
+    async def _hang_up(self) -> None:
+        """Each conversation ends behind the reply that it is sending; what was not read yet, its asker asks again."""
+        talks = dict(self._talks)
+        for writer in talks:
+            writer.close()
+        if talks:
+            await asyncio.wait(talks.values(), timeout=HANG_UP_SECONDS)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (data := await frames.read(reader)) is not None:
+            reply = self._reply(data)
+            if reply is None:
+                return
+            writer.write(frames.pack(reply))
+            await writer.drain()
+            await asyncio.sleep(0)  # one who pipelines writes leaves room for the others' searches
+
+    def _reply(self, data: bytes) -> Reply | None:
+        """None: leave this one unanswered and hang up, so that it is asked again of the engine that takes our place."""
+        number = frames.UNREADABLE
         try:
-            return Reply(request.number, "", frames.raw(self._do(request.method, request.body)))
+            request = msgspec.msgpack.decode(data, type=Request)
+            number = request.number
+            if self._frozen and request.method in WRITES:
+                return None
+            return Reply(number, "", frames.raw(self._do(request.method, request.body)))
         except Exception as error:  # noqa: BLE001 - the engine's errors are of no one class; the asker gets the words
-            return Reply(request.number, f"{type(error).__name__}: {error}", frames.raw(None))
+            return Reply(number, f"{type(error).__name__}: {error}", frames.raw(None))
 
     def _do(self, method: str, body: msgspec.Raw) -> object:
-        decode = msgspec.msgpack.decode
+        decode, shard = msgspec.msgpack.decode, self._shard
         match method:
-            case "upsert":
-                return self._shard.upsert(decode(body, type=list[WirePoint]))
-            case "delete":
-                return self._shard.delete(decode(body, type=list[str]))
             case "search":
-                return self._shard.search(decode(body, type=Ask))
+                return shard.search(decode(body, type=Ask))
             case "status":
-                return [self._shard.points(), self._shard.unindexed(), self._shard.segments()]
+                return WireStatus(shard.points(), shard.unindexed(), shard.segments(), self._generation, os.getpid())
+            case "upsert":
+                shard.upsert(decode(body, type=list[WirePoint]))
+            case "delete":
+                shard.delete(decode(body, type=list[str]))
             case "optimize":
-                return self._shard.optimize()
-            case "takeover":
-                return self._take_over(Path(decode(body, type=str)))
+                shard.optimize()
+            case "flush":
+                shard.flush()
+            case "freeze":
+                self._frozen = decode(body, type=bool)
             case _:
                 raise ValueError(f"unknown method {method!r}")
-
-    def _take_over(self, live: Path) -> None:
-        """Rename is atomic: a connection is made either to the old process or to this one."""
-        assert self._socket is not None
-        self._socket.rename(live)
-        self._socket = live
+        return None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cairn's vector engine: one shard on a Unix socket. Started by `cairn serve`.")
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--generation", type=int, required=True)
     parser.add_argument("--options", required=True, help="ShardOptions as JSON")
     arguments = parser.parse_args()
-    shard = Shard(arguments.folder, msgspec.json.decode(arguments.options, type=ShardOptions))
-    asyncio.run(Engine(shard).serve(arguments.socket))
+    place = Place.at(arguments.folder)
+    try:
+        shard = _opened(place.generation(arguments.generation), msgspec.json.decode(arguments.options, type=ShardOptions))
+    except Exception as error:  # noqa: BLE001 - the engine's errors are of no one class
+        sys.exit(f"The vector index in {place.folder} can't be opened: {error}")
+    asyncio.run(Engine(shard, arguments.generation).serve(place.socket(arguments.generation)))
+
+
+def _opened(folder: Path, options: ShardOptions) -> Shard:
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return Shard(folder, options)
+        except Exception as error:
+            if LOCKED not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Any
 
 import msgspec
 
+from app.errors import InvalidInput
+
 MOST_BYTES = 64 * 2**20
 """A frame larger than this is a mistake, not a message."""
+UNREADABLE = 0
+"""The number of a reply to what could not be read, number and all. Requests count from 1."""
 _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -46,6 +49,14 @@ class WireHit(msgspec.Struct, array_like=True, frozen=True):
     vector: bytes | None
 
 
+class WireStatus(msgspec.Struct, array_like=True, frozen=True):
+    points: int
+    unindexed: int
+    segments: int
+    generation: int
+    pid: int
+
+
 class Request(msgspec.Struct, array_like=True, frozen=True):
     """`number` pairs the reply with it; replies may come in any order."""
 
@@ -63,7 +74,7 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ShardOptions(msgspec.Struct, frozen=True):
-    """What the folder's configuration is made from; handed to the process as JSON."""
+    """What a generation is made from; handed to the process as JSON."""
 
     dims: dict[str, int]
     keywords: list[str]
@@ -76,7 +87,7 @@ class ShardOptions(msgspec.Struct, frozen=True):
 
 
 class Broken(Exception):  # noqa: N818 - a state of the connection
-    """The other side doesn't speak this protocol, or sent too much."""
+    """The other side doesn't speak this protocol, or sent too much: nothing after it can be read."""
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -84,18 +95,19 @@ def raw(value: object) -> msgspec.Raw:
 
 
 def pack(message: Request | Reply) -> bytes:
+    """The frame of a message. InvalidInput when it would be larger than a frame may be."""
     data = _encode(message)
+    if len(data) > MOST_BYTES:
+        raise InvalidInput(f"A message of {len(data)} bytes is too large for the vector engine. Send fewer or shorter texts at once.")
     return _LENGTH.pack(len(data)) + data
 
 
-async def read(reader: asyncio.StreamReader, kind: Any) -> Any:
-    """The next message; None at the end of the stream. Broken when it can't be one."""
+async def read(reader: asyncio.StreamReader) -> bytes | None:
+    """The next frame's content; None at the end of the stream. Broken when it is announced too large."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         if length > MOST_BYTES:
-            raise Broken(f"a frame of {length} bytes")
-        return msgspec.msgpack.decode(await reader.readexactly(length), type=kind)
+            raise Broken(f"a frame of {length} bytes; at most {MOST_BYTES} are taken")
+        return await reader.readexactly(length)
     except asyncio.IncompleteReadError:
         return None
-    except msgspec.DecodeError as error:
-        raise Broken(str(error)) from error

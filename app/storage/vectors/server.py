@@ -1,4 +1,4 @@
-"""The vector store of a team's Qdrant server or cluster, through `qdrant-client`.
+"""The vector store of a team's Qdrant server or cluster, through `qdrant-client`. The server must know RRF's parameter k.
 
 Not yet proved against a real server: its contract suite runs against a REST shim of ours over the same engine
 (tests/fakes/qdrant_server.py), because no server can be installed where the tests run.
@@ -10,54 +10,55 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-from app.errors import VectorStoreUnavailable
 from app.settings import Settings
-from app.settings import Vectors as Options
 from app.storage.vectors import lexical
-from app.storage.vectors.store import DIMS, Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where
+from app.storage.vectors.bounds import check_points, check_search
+from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
+from app.storage.vectors.recipe import RRF_K, SPARSE, candidates
+from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where
 
 T = TypeVar("T")
-SPARSE = "bm25"
-RRF_K = 60
-PREFETCH = 4
-POINTS_A_REQUEST = 256
+POINTS_A_REQUEST = 64
+"""Some 10 ms of work for our event loop, encoded as JSON."""
+MANAGE_SECONDS = 60
+"""Making, switching and deleting collections: a cluster agrees on them first."""
 
 
 class ServerStore:
-    """The Protocol's `VectorStore` over an alias: the collection behind it is versioned, so that a rebuild can replace it."""
+    """The Protocol's `VectorStore` over an alias. Opens without the server: what it needs there is made before the first use."""
 
-    def __init__(self, client: AsyncQdrantClient, alias: str, options: Options, schema: IndexSchema) -> None:
-        self._client = client
-        self._alias = alias
-        self._options = options
-        self._schema = schema
-
-    @classmethod
-    async def open(cls, settings: Settings, schema: IndexSchema) -> ServerStore:
+    def __init__(self, settings: Settings, schema: IndexSchema) -> None:
+        """Reads certificates from the disk: make it in a thread."""
         key = settings.qdrant.api_key
-        client = await asyncio.to_thread(  # it reads certificates from the disk
-            AsyncQdrantClient,
+        self._seconds = settings.vectors.timeout_seconds
+        self._client = AsyncQdrantClient(
             url=settings.qdrant.url,
             api_key=key.get_secret_value() if key else None,
-            timeout=int(max(1, settings.vectors.timeout_seconds)),
+            timeout=MANAGE_SECONDS,  # the bound for each call is `asked`'s
             prefer_grpc=False,
             check_compatibility=False,
         )
-        store = cls(client, settings.qdrant.collection, settings.vectors, schema)
-        await asked(store._ensure)
-        return store
+        self._alias = settings.qdrant.collection
+        self._collections = Collections(self._client, self._alias, settings.vectors, schema)
+        self._params = models.SearchParams(
+            hnsw_ef=settings.vectors.ef,
+            quantization=models.QuantizationSearchParams(rescore=True, oversampling=settings.vectors.oversampling),
+        )
+        self._ready = False
+        self._preparing = asyncio.Lock()
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        await asked(lambda: self._upsert(self._alias, points))
+        await self._prepare()
+        await self.upsert_into(self._alias, points)
 
     async def delete(self, ids: Sequence[UUID]) -> None:
-        await asked(lambda: self._delete(self._alias, ids))
+        await self._prepare()
+        await self.delete_from(self._alias, ids)
 
     async def nearest(
         self,
@@ -69,13 +70,15 @@ class ServerStore:
         min_score: float | None = None,
         with_vectors: bool = False,
     ) -> list[Hit]:
-        found = await asked(
+        check_search(vector, name, limit)
+        await self._prepare()
+        found = await self._asked(
             lambda: self._client.query_points(
                 self._alias,
                 query=vector.tolist(),
                 using=name,
                 query_filter=_filter(where),
-                search_params=self._params(),
+                search_params=self._params,
                 limit=limit,
                 score_threshold=min_score,
                 with_payload=False,
@@ -94,12 +97,14 @@ class ServerStore:
         name: VectorName = "dense_384",
         with_vectors: bool = False,
     ) -> list[Hit]:
-        words, wanted = lexical.query(text), _filter(where)
-        prefetch = [models.Prefetch(query=vector.tolist(), using=name, filter=wanted, params=self._params(), limit=limit * PREFETCH)]
+        check_search(vector, name, limit)
+        await self._prepare()
+        words, wanted, most = lexical.query(text), _filter(where), candidates(limit)
+        prefetch = [models.Prefetch(query=vector.tolist(), using=name, filter=wanted, params=self._params, limit=most)]
         if words.indices:
             sparse = models.SparseVector(indices=words.indices, values=words.values)
-            prefetch.append(models.Prefetch(query=sparse, using=SPARSE, filter=wanted, limit=limit * PREFETCH))
-        found = await asked(
+            prefetch.append(models.Prefetch(query=sparse, using=SPARSE, filter=wanted, limit=most))
+        found = await self._asked(
             lambda: self._client.query_points(
                 self._alias,
                 prefetch=prefetch,
@@ -113,104 +118,73 @@ class ServerStore:
 
     async def status(self) -> StoreStatus:
         """The server builds its graphs by itself: nothing is ever reported as unindexed."""
-        info = await asked(lambda: self._client.get_collection(self._alias))
-        return StoreStatus(info.points_count or 0, 0, {"engine": "server", "status": str(info.status)})
+        await self._prepare()
+        info = await self._asked(lambda: self._client.get_collection(self._alias))
+        detail = {"engine": "server", "status": str(info.status.value), "indexed_vectors": str(info.indexed_vectors_count or 0)}
+        return StoreStatus(info.points_count or 0, 0, detail)
 
     @asynccontextmanager
     async def rebuild(self) -> AsyncIterator[ServerStaging]:
-        name = f"{self._alias}-{uuid4().hex[:8]}"
-        await asked(lambda: self._create(name))
-        staging = ServerStaging(self, name)
+        await self.manage(self._collections.sweep)
+        name = await self.manage(self._collections.create)
+        staging = ServerStaging(self, self._collections, name)
         try:
             yield staging
         finally:
             if not staging.committed:
-                await asked(lambda: self._client.delete_collection(name))
+                await self.manage(lambda: self._collections.discard(name))
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _ensure(self) -> None:
-        """The alias and its first collection exist. Of two servers that start at once, one's alias wins and both use it."""
-        if not await self._client.collection_exists(self._alias):
-            name = f"{self._alias}-{uuid4().hex[:8]}"
-            await self._create(name)
-            await self._point_to(name)
-
-    async def _create(self, name: str) -> None:
-        await self._client.create_collection(
-            name,
-            vectors_config={key: models.VectorParams(size=size, distance=models.Distance.COSINE) for key, size in DIMS.items()},
-            sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-            hnsw_config=models.HnswConfigDiff(m=self._options.hnsw_m, ef_construct=self._options.hnsw_ef_construct),
-            quantization_config=models.ScalarQuantization(
-                scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
-            ),
-        )
-        kinds = (
-            (self._schema.keywords, models.PayloadSchemaType.KEYWORD),
-            (self._schema.floats, models.PayloadSchemaType.FLOAT),
-            (self._schema.datetimes, models.PayloadSchemaType.DATETIME),
-        )
-        for fields, kind in kinds:
-            for field in fields:
-                await self._client.create_payload_index(name, field, kind)
-
-    async def _point_to(self, name: str) -> None:
-        """Switch the alias, atomically."""
-        create = models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=name, alias_name=self._alias))
-        await self._client.update_collection_aliases([create])
-
-    async def _target(self) -> str | None:
-        aliases = (await self._client.get_aliases()).aliases
-        return next((each.collection_name for each in aliases if each.alias_name == self._alias), None)
-
-    async def _upsert(self, collection: str, points: Sequence[Point]) -> None:
+    async def upsert_into(self, collection: str, points: Sequence[Point]) -> None:
+        check_points(points)
         for start in range(0, len(points), POINTS_A_REQUEST):
             structs = [_struct(point) for point in points[start : start + POINTS_A_REQUEST]]
-            await self._client.upsert(collection, structs, wait=True)
+            await self._asked(lambda structs=structs: self._client.upsert(collection, structs, wait=True))  # type: ignore[misc]
 
-    async def _delete(self, collection: str, ids: Sequence[UUID]) -> None:
-        await self._client.delete(collection, models.PointIdsList(points=[str(each) for each in ids]), wait=True)
+    async def delete_from(self, collection: str, ids: Sequence[UUID]) -> None:
+        selector = models.PointIdsList(points=[str(each) for each in ids])
+        await self._asked(lambda: self._client.delete(collection, selector, wait=True))
 
-    def _params(self) -> models.SearchParams:
-        quantization = models.QuantizationSearchParams(rescore=True, oversampling=self._options.oversampling)
-        return models.SearchParams(hnsw_ef=self._options.ef, quantization=quantization)
+    async def manage(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await asked(call, seconds=MANAGE_SECONDS)
+
+    async def _asked(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await asked(call, seconds=self._seconds)
+
+    async def _prepare(self) -> None:
+        async with self._preparing:
+            if not self._ready:
+                await asked(self._collections.ensure, seconds=MANAGE_SECONDS)
+                self._ready = True
 
 
 class ServerStaging:
     """A new collection that no alias names yet."""
 
-    def __init__(self, store: ServerStore, name: str) -> None:
+    def __init__(self, store: ServerStore, collections: Collections, name: str) -> None:
         self._store = store
+        self._collections = collections
         self._name = name
         self.committed = False
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        await asked(lambda: self._store._upsert(self._name, points))  # noqa: SLF001 - two halves of one store
+        await self._store.upsert_into(self._name, points)
 
     async def delete(self, ids: Sequence[UUID]) -> None:
-        await asked(lambda: self._store._delete(self._name, ids))  # noqa: SLF001
+        await self._store.delete_from(self._name, ids)
 
     async def optimize(self) -> None:
-        """The server does so by itself."""
+        """The server builds the graphs by itself; wait for it."""
+        await asked(lambda: self._collections.settle(self._name), seconds=GREEN_SECONDS + MANAGE_SECONDS)
 
     async def commit(self) -> None:
-        old = await asked(self._store._target)  # noqa: SLF001
-        await asked(lambda: self._store._point_to(self._name))  # noqa: SLF001
+        old = await self._store.manage(self._collections.target)
+        await self._store.manage(lambda: self._collections.switch(self._name, old=old))
         self.committed = True
         if old is not None:
-            await asked(lambda: self._store._client.delete_collection(old))  # noqa: SLF001
-
-
-async def asked(call: Callable[[], Awaitable[T]]) -> T:
-    """The server's answer. VectorStoreUnavailable when it is away, slow or refuses."""
-    try:
-        return await call()
-    except UnexpectedResponse as error:
-        raise VectorStoreUnavailable(f"The Qdrant server refused ({error.status_code}): {error.reason_phrase}.") from error
-    except (ApiException, OSError, TimeoutError) as error:
-        raise VectorStoreUnavailable("The Qdrant server does not answer. Check CAIRN_QDRANT__URL and that it runs.") from error
+            await self._store.manage(lambda: self._collections.discard(old))
 
 
 def _filter(where: Where) -> models.Filter:

@@ -1,52 +1,51 @@
-"""Qdrant's engine itself: one shard in one folder. Synchronous; holds the GIL in every call, so only the engine's process imports it."""
+"""Qdrant's engine itself: one shard in one folder. Knows no process or socket.
+
+Synchronous, and holds the GIL in every call: only the engine's process imports it.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
+from uuid import UUID
 
 import qdrant_edge as edge
 
 from app.storage.vectors.frames import Ask, ShardOptions, WireHit, WirePoint
+from app.storage.vectors.recipe import FULL_SCAN_THRESHOLD_KB, INDEXING_THRESHOLD_KB, QUANTILE, RRF_K, SPARSE, candidates
+from app.storage.vectors.ungraphed import Ungraphed
 
-INDEXING_THRESHOLD_KB = 1000
-FULL_SCAN_THRESHOLD_KB = 1000
-"""Below about 650 vectors of 384 floats, brute force is as fast as a graph. In kilobytes of vectors, not in points."""
-PREFETCH = 4
-"""Candidates each side of a fusion brings, in multiples of the limit."""
-RRF_K = 60
-SPARSE = "bm25"
+FieldKind = Literal["keyword", "float", "datetime"]
+_KINDS = {
+    "keyword": edge.PayloadSchemaType.Keyword,
+    "float": edge.PayloadSchemaType.Float,
+    "datetime": edge.PayloadSchemaType.Datetime,
+}
 
 
 class Shard:
-    """Opens the folder's shard, or makes it. A second process that opens the same folder is refused by the engine's WAL."""
+    """Opens the generation's shard, or makes it. A second process that opens the same folder is refused by the engine's WAL."""
 
     def __init__(self, folder: Path, options: ShardOptions) -> None:
-        self._folder = folder
         self._options = options
-        self._graphed_file = folder.with_suffix(".graphed")
-        existing = (folder / "edge_config.json").exists()
-        if not existing:
-            folder.mkdir(parents=True, exist_ok=True)
-        self._shard = edge.EdgeShard.load(str(folder)) if existing else edge.EdgeShard.create(str(folder), _config(options))
-        if not existing:
-            self._index_payload()
+        self._shard = _opened(folder, options)
+        self._ungraphed = Ungraphed(folder / "ungraphed", self._existing)
         self._params = edge.SearchParams(
             hnsw_ef=options.ef, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
         )
+        self._index_payload()
 
     def upsert(self, points: Sequence[WirePoint]) -> None:
-        made = []
-        for point in points:
-            vectors: dict[str, Any] = {name: _floats(data) for name, data in point.vectors.items()}
-            vectors[SPARSE] = edge.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
-            made.append(edge.Point(point.id, vectors, dict(point.payload)))
-        self._shard.update(edge.UpdateOperation.upsert_points(made))
+        self._ungraphed.add(UUID(point.id) for point in points)
+        self._shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
 
     def delete(self, ids: Sequence[str]) -> None:
         self._shard.update(edge.UpdateOperation.delete_points(list(ids)))
+        self._ungraphed.discard(UUID(each) for each in ids)
 
     def search(self, ask: Ask) -> list[WireHit]:
         found = self._shard.query(self._request(ask))
@@ -56,21 +55,28 @@ class Shard:
         return self._shard.count(edge.CountRequest(exact=True))
 
     def unindexed(self) -> int:
-        """Points stored since the last graph was built: the engine's own count takes plain segments for indexed ones."""
-        graphed = int(self._graphed_file.read_text()) if self._graphed_file.exists() else 0
-        return max(0, self.points() - graphed)
-
-    def optimize(self) -> None:
-        self._shard.optimize()
-        self._shard.flush()
-        self._graphed_file.write_text(str(self.points()))
+        """Points written since the last `optimize`: searched by brute force."""
+        return len(self._ungraphed)
 
     def segments(self) -> int:
         return int(self._shard.info().segments_count)
 
+    def optimize(self) -> None:
+        """Build the graphs. The process stands still meanwhile."""
+        self._shard.optimize()
+        self._shard.flush()
+        self._ungraphed.clear()
+
+    def index(self, field: str, kind: FieldKind) -> None:
+        self._shard.update(edge.UpdateOperation.create_field_index(field, _KINDS[kind]))
+
+    def flush(self) -> None:
+        self._shard.flush()
+
     def close(self) -> None:
         self._shard.flush()
         self._shard.close()
+        self._ungraphed.close()
 
     def _request(self, ask: Ask) -> edge.QueryRequest:
         where = edge.Filter(must=[edge.FieldCondition(key, match=edge.MatchAny(any=values)) for key, values in ask.where.items()])
@@ -78,35 +84,72 @@ class Shard:
         vectors = [ask.using] if ask.with_vectors else False
         if ask.sparse is None:
             return edge.QueryRequest(
-                limit=ask.limit, query=dense, filter=where, params=self._params, score_threshold=ask.min_score, with_vector=vectors
+                limit=ask.limit,
+                query=dense,
+                filter=where,
+                params=self._params,
+                score_threshold=ask.min_score,
+                with_vector=vectors,
             )
-        limit = ask.limit * PREFETCH
+        limit = candidates(ask.limit)
         prefetches = [edge.Prefetch(limit=limit, query=dense, filter=where, params=self._params)]
         if ask.sparse.indices:
             words = edge.SparseVector(indices=ask.sparse.indices, values=ask.sparse.values)
             prefetches.append(edge.Prefetch(limit=limit, query=edge.Query.Nearest(words, using=SPARSE), filter=where))
-        return edge.QueryRequest(limit=ask.limit, prefetches=prefetches, query=edge.Fusion.Rrf(k=RRF_K), with_vector=vectors)
+        fused: edge.Fusion = edge.Fusion.Rrf(k=RRF_K)  # type: ignore[assignment]  # the stub forgets that it is one
+        return edge.QueryRequest(limit=ask.limit, prefetches=prefetches, query=fused, with_vector=vectors)
 
     def _index_payload(self) -> None:
-        kinds = [
-            (self._options.keywords, edge.PayloadSchemaType.Keyword),
-            (self._options.floats, edge.PayloadSchemaType.Float),
-            (self._options.datetimes, edge.PayloadSchemaType.Datetime),
-        ]
-        for fields, kind in kinds:
-            for name in fields:
-                self._shard.update(edge.UpdateOperation.create_field_index(name, kind))
+        """Also where the shard exists: a newer Cairn may filter by more fields than the one that made it."""
+        indexed = self._shard.info().payload_schema
+        kinds: tuple[tuple[FieldKind, list[str]], ...] = (
+            ("keyword", self._options.keywords),
+            ("float", self._options.floats),
+            ("datetime", self._options.datetimes),
+        )
+        for kind, fields in kinds:
+            for field in fields:
+                if field not in indexed:
+                    self.index(field, kind)
+
+    def _existing(self, ids: list[UUID]) -> Iterable[UUID]:
+        found = self._shard.retrieve([str(each) for each in ids], with_payload=False, with_vector=False)
+        return (UUID(str(record.id)) for record in found)
+
+
+def _opened(folder: Path, options: ShardOptions) -> edge.EdgeShard:
+    """`made` is written last: without it a start was cut off before anything was stored, and the shard is made anew."""
+    shard, made = folder / "shard", folder / "made"
+    if made.exists():
+        return edge.EdgeShard.load(str(shard))
+    shutil.rmtree(shard, ignore_errors=True)
+    shard.mkdir(parents=True)
+    created = edge.EdgeShard.create(str(shard), _config(options))
+    made.touch()
+    return created
 
 
 def _config(options: ShardOptions) -> edge.EdgeConfig:
     return edge.EdgeConfig(
         vectors={name: edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine) for name, size in options.dims.items()},
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        hnsw_config=edge.HnswIndexConfig(m=options.m, ef_construct=options.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD_KB),
-        quantization_config=edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, always_ram=True),
+        hnsw_config=edge.HnswIndexConfig(
+            m=options.m,
+            ef_construct=options.ef_construct,
+            full_scan_threshold=FULL_SCAN_THRESHOLD_KB,
+            # Half of the cores: the live engine and the server go on beside a rebuild.
+            max_indexing_threads=max(1, (os.cpu_count() or 1) // 2),
+        ),
+        quantization_config=edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=edge.Memory.Pinned),
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD_KB),
         wal_enabled=True,
     )
+
+
+def _point(point: WirePoint) -> edge.Point:
+    vectors: dict[str, list[float] | edge.SparseVector | list[list[float]]] = {name: _floats(data) for name, data in point.vectors.items()}
+    vectors[SPARSE] = edge.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
+    return edge.Point(point.id, vectors, dict(point.payload))
 
 
 def _floats(data: bytes) -> list[float]:

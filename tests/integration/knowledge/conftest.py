@@ -29,7 +29,9 @@ from tests.fakes.embedder import WordsEmbedder
 AT = datetime(2026, 10, 1, tzinfo=UTC)
 
 
-def lesson(key: str, body: str, *, title: str = "Lesson", confidence: float = 0.7, type: str = "gotcha", at: datetime | None = AT) -> Candidate:
+def lesson(
+    key: str, body: str, *, title: str = "Lesson", confidence: float = 0.7, type: str = "gotcha", at: datetime | None = AT
+) -> Candidate:
     return Candidate(key, type, title, body, confidence, f"e-{key}", f"L{key}", body[:400], at)  # type: ignore[arg-type]
 
 
@@ -65,7 +67,13 @@ class Bench:
         return self.sessions[name]
 
     async def teach(
-        self, name: str, candidates: Sequence[Candidate], *, drain: bool = True, project: str = "shop", developer_id: UUID | None = None
+        self,
+        name: str,
+        candidates: Sequence[Candidate],
+        *,
+        drain: bool = True,
+        project: str = "shop",
+        developer_id: UUID | None = None,
     ) -> Learnt:
         """What intake does after extraction: embed what is unknown, reconcile, and (unless told otherwise) index."""
         session_id = await self.session(name, project=project, developer_id=developer_id)

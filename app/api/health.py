@@ -1,0 +1,90 @@
+"""Alive, ready, measured."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from app.api.schema import Reply
+from app.errors import Unavailable
+from app.telemetry import metrics
+from app.web.errors import responses
+from app.web.principal import Scraper, TheHouse
+from app.wiring import House, readiness
+
+router = APIRouter(tags=["operations"])
+
+State = Literal["ok", "degraded", "down"]
+
+
+class Health(Reply):
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Reply):
+    """`status` is the worst that matters: only the database is essential."""
+
+    status: State
+    database: State
+    vectors: State
+    embeddings: State | None = Field(None, description="Absent where the server can't say.")
+    worker: State | None = Field(None, description="The embedded worker; absent beside a team's own workers.")
+
+
+@router.get("/healthz", summary="Alive?")
+async def healthz() -> Health:
+    return Health()
+
+
+@router.get(
+    "/readyz",
+    summary="Each dependency: ok, degraded or down",
+    responses={503: {"model": Readiness, "description": "The database is down"}},
+    response_model_exclude_none=True,
+)
+async def readyz(house: TheHouse, response: Response) -> Readiness:
+    states = await readiness(house)
+    status: State = "ok"
+    if states["database"] == "down":
+        status = "down"
+        response.status_code = 503
+        response.headers["retry-after"] = "1"
+    elif set(states.values()) != {"ok"}:
+        status = "degraded"
+    return Readiness.model_validate({"status": status, **states})
+
+
+@router.get(
+    "/metrics",
+    summary="Prometheus's page",
+    description="Takes the admin key or the scrape key (`CAIRN_SCRAPE_KEY`).",
+    dependencies=[Scraper],
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"example": 'cairn_jobs{state="done"} 12.0\n'}}, "description": "Prometheus text"},
+        **responses(401, 403, 503),
+    },
+)
+async def measurements(house: TheHouse) -> Response:
+    pool = house.database.pool()
+    metrics.set_pool(size=pool.size, checked_out=pool.checked_out, overflow=pool.overflow)
+    # A part that is away leaves its gauges as they were; `cairn_up` says so.
+    await asyncio.gather(_rows(house), _points(house))
+    metrics.set_dependencies(await readiness(house))
+    return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)
+
+
+async def _rows(house: House) -> None:
+    with suppress(Unavailable):
+        metrics.set_jobs(await house.queue.counts())
+        metrics.set_knowledge(items=await house.knowledge.store.count(), pending=await house.knowledge.index.pending())
+
+
+async def _points(house: House) -> None:
+    with suppress(Unavailable):
+        status = await house.vectors.status()
+        metrics.set_points(points=status.points, unindexed=status.unindexed)

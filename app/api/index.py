@@ -1,0 +1,85 @@
+"""The vector index: rebuilt from PostgreSQL while queries go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
+
+from app.errors import CairnError
+from app.web import request_ids
+from app.web.errors import responses
+from app.web.principal import Admin, TheHouse
+from app.wiring import House
+
+log = structlog.get_logger()
+
+router = APIRouter(prefix="/v1/index", tags=["operations"])
+
+HEARTBEAT_SECONDS = 5.0
+"""Building the graphs takes minutes without news: the line before is said again, so that no proxy hangs up."""
+NDJSON = "application/x-ndjson"
+
+
+@router.post(
+    "/rebuild",
+    summary="Rebuild the vector index from PostgreSQL",
+    description="Answers with one JSON object a line: `{done, total}` while it goes on, then `{items}` or `{error}`. "
+    "Queries go on against the old index until the new one takes its place. Hanging up stops the rebuild; the old index stays.",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {NDJSON: {"example": '{"done":256,"total":10000}\n{"items":10000}\n'}}, "description": "Progress"},
+        **responses(401, 403, 404, 422, 503),
+    },
+)
+async def rebuild(house: TheHouse, admin: Admin) -> StreamingResponse:  # noqa: ARG001 - the key is what counts
+    return StreamingResponse(_progress(house), media_type=NDJSON)
+
+
+async def _progress(house: House) -> AsyncIterator[bytes]:
+    """This stream owns the rebuild: it ends with it, also when the client leaves."""
+    now = {"done": 0, "total": 0}
+    news = asyncio.Event()
+
+    def progress(done: int, total: int) -> None:
+        now.update(done=done, total=total)
+        news.set()
+
+    task = asyncio.create_task(house.knowledge.index.rebuild(progress), name="rebuild")
+    task.add_done_callback(lambda _: news.set())
+    try:
+        while not task.done():
+            yield _line(now)
+            news.clear()
+            await _wait(news)
+        yield _last(task)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _last(task: asyncio.Task[int]) -> bytes:
+    try:
+        return _line({"items": task.result()})
+    except CairnError as error:
+        return _line({"error": {"message": error.message, "code": error.code, "request_id": request_ids.current()}})
+    except Exception:
+        log.exception("index.rebuild_failed")
+        message = "The rebuild failed; the old index stays. The request id finds why in the server's log."
+        return _line({"error": {"message": message, "code": "internal_error", "request_id": request_ids.current()}})
+
+
+async def _wait(news: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(HEARTBEAT_SECONDS):
+            await news.wait()
+    except TimeoutError:
+        return
+
+
+def _line(value: Mapping[str, object]) -> bytes:
+    return to_json(value) + b"\n"

@@ -1,0 +1,74 @@
+"""A job: how far it is, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from app.api.schema import Reply
+from app.web.errors import responses
+from app.web.principal import Caller, TheHouse
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+class ProgressReply(Reply):
+    """In bytes of the upload."""
+
+    done: int
+    total: int
+
+
+class JobError(Reply):
+    """Of the last attempt. A job that is `queued` again will be tried again."""
+
+    code: str
+    message: str
+
+
+class JobReply(Reply):
+    id: UUID
+    kind: str = Field(examples=["ingest"])
+    state: Literal["queued", "running", "done", "failed"]
+    progress: ProgressReply
+    attempts: int
+    result: dict[str, Any] | None = Field(
+        None,
+        description="Once done: what was read, skipped and found.",
+        examples=[
+            {
+                "transcript": "session.jsonl",
+                "format": "claude-code",
+                "sessions": ["6b0c6a52-…"],
+                "lines": 412,
+                "events": {"new": 118, "known": 0},
+                "skipped": {"progress": 260},
+                "problems": [{"locator": "L17", "reason": "not JSON"}],
+                "redactions": {"aws-access-key": 1},
+                "knowledge": {"new": 9, "merged": 1, "updated": 0, "withdrawn": 0, "known": 0},
+            }
+        ],
+    )
+    error: JobError | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+@router.get("/{job_id}", summary="Show a job", responses=responses(401, 403, 404, 422, 503), response_model_exclude_none=True)
+async def show(house: TheHouse, caller: Caller, job_id: UUID) -> JobReply:
+    job = await house.queue.get(job_id, team_id=None if caller.is_admin else caller.team_id)
+    return JobReply(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        progress=ProgressReply(done=job.progress_done, total=job.progress_total),
+        attempts=job.attempts,
+        result=job.result,
+        error=JobError.model_validate(job.error, from_attributes=False) if job.error else None,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )

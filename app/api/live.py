@@ -1,0 +1,112 @@
+"""Generic events as a live session sends them: one JSON object a line, checked field by field; all of them, or none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import Field, JsonValue, ValidationError
+from pydantic_core import to_json
+
+from app.api.schema import Body, Plain
+from app.clock import now
+from app.errors import InvalidInput, Unreadable
+from app.sessions.event import Event, Kind, Outcome, Role, ToolUse
+from app.settings import Sessions
+from app.web.errors import field
+
+KINDS: dict[Role, Kind] = {"user": "prompt", "assistant": "reply", "tool": "tool", "system": "notice"}
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+SKEW = timedelta(days=1)
+"""A clock may go wrong by this much; what lies further ahead is no time."""
+
+
+class ToolCall(Body):
+    name: Plain = Field(min_length=1, max_length=200, examples=["bash"])
+    input: JsonValue = Field("", description="A string, or any JSON.", examples=["pytest -q"])
+    output: str = Field("", examples=["1 passed"])
+    exit_code: int | None = Field(None, strict=True, ge=-(2**31), lt=2**31, examples=[0])
+
+
+class GenericEvent(Body):
+    """`id` is the event's own, stable: sent again, it changes nothing. Citations name it."""
+
+    id: Plain = Field(min_length=1, max_length=500, examples=["e-17"])
+    role: Role
+    text: str = Field("", examples=["The tests fail with ECONNREFUSED: the broker isn't up when they start."])
+    speaker: Plain | None = Field(None, max_length=200)
+    timestamp: datetime | None = None
+    tool: ToolCall | None = None
+
+
+def _schema() -> dict[str, Any]:
+    schema = GenericEvent.model_json_schema()
+    schema["properties"]["tool"] = {"anyOf": [schema.pop("$defs")["ToolCall"], {"type": "null"}]}
+    return schema
+
+
+EXAMPLE = (
+    '{"id":"e1","role":"user","text":"Why do the payment tests fail?","timestamp":"2026-10-01T09:30:00Z"}\n'
+    '{"id":"e2","role":"tool","tool":{"name":"bash","input":"pytest tests/payments","output":"ECONNREFUSED","exit_code":1}}\n'
+)
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "NDJSON: one event a line.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": EXAMPLE, "x-line-schema": _schema()}},
+    }
+}
+
+
+def read(body: bytes, *, limits: Sessions) -> list[Event]:
+    """The events of an NDJSON body. Unreadable or InvalidInput name the line."""
+    lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
+    if not lines:
+        raise InvalidInput("The body is empty: send one JSON event a line.", param="events")
+    if len(lines) > limits.max_live_events:
+        raise InvalidInput(f"At most {limits.max_live_events} events in one request: send them in parts.", param="events")
+    return [_event(number, line) for number, line in lines]
+
+
+def _event(number: int, line: bytes) -> Event:
+    try:
+        given = GenericEvent.model_validate_json(line)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        if problem["type"] == "json_invalid":
+            raise Unreadable(f"Line {number} is not valid JSON in UTF-8. Nothing was taken.") from None
+        param = field(problem["loc"]) or "event"
+        raise InvalidInput(f"Line {number}: {param}: {problem['msg']}. Nothing was taken.", param=param) from None
+    return Event(
+        id=given.id,
+        role=given.role,
+        kind="tool" if given.tool else KINDS[given.role],
+        text=given.text,
+        locator=given.id,
+        at=_believable(given.timestamp),
+        speaker=given.speaker,
+        tool=_tool(given.tool) if given.tool else None,
+        outcome=_outcome(given.tool) if given.tool else None,
+    )
+
+
+def _tool(given: ToolCall) -> ToolUse:
+    text = given.input if isinstance(given.input, str) else to_json(given.input).decode()
+    return ToolUse(given.name, text, given.output, given.exit_code)
+
+
+def _outcome(given: ToolCall) -> Outcome | None:
+    if given.exit_code is None:
+        return None
+    return "ok" if given.exit_code == 0 else "failed"
+
+
+def _believable(at: datetime | None) -> datetime | None:
+    """In UTC (a time without a zone is taken as UTC); None for the future and for the days before there were such tools."""
+    if at is None:
+        return None
+    try:
+        aware = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        return None
+    return aware if EARLIEST <= aware <= now() + SKEW else None

@@ -1,0 +1,43 @@
+"""Secrets out of a text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field
+
+from app.api.schema import Body, Reply
+from app.redaction import redact
+from app.telemetry import metrics
+from app.web.errors import responses
+from app.web.principal import Caller
+
+router = APIRouter(prefix="/v1/redact", tags=["redaction"])
+
+
+class RedactBody(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "psql postgres://shop:hunter2-but-longer@db/shop"}]})
+
+    text: str
+
+
+class FindingReply(Reply):
+    """`start` and `end` count characters (Unicode code points) of the text that was sent."""
+
+    kind: str = Field(examples=["url-password"])
+    start: int
+    end: int
+
+
+class RedactReply(Reply):
+    text: str = Field(examples=["psql postgres://shop:[REDACTED:url-password]@db/shop"])
+    findings: list[FindingReply]
+
+
+@router.post("", summary="Take the secrets out of a text", responses=responses(400, 401, 403, 413, 422, 503))
+async def redaction(caller: Caller, body: RedactBody) -> RedactReply:  # noqa: ARG001 - a key is needed; whose doesn't matter
+    done = await asyncio.to_thread(redact, body.text)
+    metrics.redacted(Counter(finding.kind for finding in done.findings))
+    return RedactReply.model_validate(done)

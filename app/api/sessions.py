@@ -1,0 +1,193 @@
+"""Sessions: a transcript in, live events in, list, show, purge."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import unquote
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from pydantic import Field
+
+from app.accounts.accounts import Principal
+from app.api import live, multipart
+from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
+from app.sessions.event import Format
+from app.sessions.journal import Session
+from app.telemetry import metrics
+from app.web.errors import responses
+from app.web.principal import Caller, TheHouse
+from app.wiring import House
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+
+SessionName = Annotated[Plain, Path(max_length=200, description="A session's id, or a live session's own name.", examples=["ide-4711"])]
+Transcript = {"schema": {"type": "string", "format": "binary"}, "example": '{"id":"1","role":"user","text":"Why NATS?"}\n'}
+UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "description": "The transcript: the raw body, or the multipart field `file`.",
+        "content": {
+            "application/octet-stream": Transcript,
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
+            },
+        },
+    }
+}
+
+
+class Accepted(Reply):
+    """The bytes are committed; `GET /v1/jobs/{job_id}` says how far they have been read."""
+
+    job_id: UUID
+
+
+class LiveReply(Reply):
+    session_id: UUID
+    accepted: int = Field(description="Events that were new.")
+    duplicates: int = Field(description="Events whose id was known.")
+    redactions: dict[str, int] = Field(description="Secrets taken out, by kind.", examples=[{"aws-access-key": 1}])
+
+
+class SessionReply(Reply):
+    id: UUID
+    project: str
+    provider: str = Field(examples=["claude-code"])
+    external_id: str = Field(description="The session's id where it was recorded.")
+    title: str | None
+    transcript: str = Field(description="The file it was read from, as citations name it.")
+    started_at: datetime | None
+    ended_at: datetime | None
+    events: int
+    redactions: dict[str, int]
+    mine: bool = Field(description="Whether this key may delete it.")
+    created_at: datetime
+
+
+class SessionList(Reply):
+    sessions: list[SessionReply]
+    next: UUID | None = Field(description="Pass as `before` for the next page; null on the last one.")
+
+
+class PurgeReply(Reply):
+    """What is gone: the session's events, and the knowledge that no other session taught."""
+
+    events: int
+    knowledge_removed: int
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Ingest a transcript",
+    description="Any length up to `server.max_upload_bytes`; it is streamed. The format is recognised by content.",
+    openapi_extra=UPLOAD,
+    responses=responses(400, 401, 403, 413, 422, 503),
+)
+async def ingest(  # noqa: PLR0917 - FastAPI passes by name
+    request: Request,
+    house: TheHouse,
+    caller: Caller,
+    project: Annotated[ProjectName | None, Query(description="Default: the folder the session worked in.")] = None,
+    format: Annotated[Format | Literal["auto"], Query()] = "auto",  # noqa: A002 - the contract's word
+    name: Annotated[Plain | None, Query(max_length=1000, description="The file's name, for citations.")] = None,
+    x_filename: Annotated[str | None, Header(max_length=3000, description="The same, percent-encoded, as a header.")] = None,
+) -> Accepted:
+    given = name or (unquote(x_filename) if x_filename else None)
+    transcript, stream = await _transcript(request)
+    job = await house.knowledge.intake.submit(
+        stream,
+        team_id=caller.team_id,
+        developer_id=caller.developer_id,
+        project=project,
+        transcript=given or transcript or "transcript",
+        format=format,
+        limit=house.settings.server.max_upload_bytes,
+    )
+    return Accepted(job_id=job)
+
+
+@router.post(
+    "/{session}/events",
+    status_code=202,
+    summary="Append to a session that is still going on",
+    description="One JSON object a line. Idempotent: an event whose id is known changes nothing. All lines are taken, or none.",
+    openapi_extra=live.BODY,
+    responses=responses(400, 401, 403, 404, 413, 422, 503),
+)
+async def append(request: Request, house: TheHouse, caller: Caller, session: SessionName, project: ProjectFilter = None) -> LiveReply:
+    events = live.read(await request.body(), limits=house.settings.sessions)
+    done = await house.knowledge.intake.live(
+        team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
+    )
+    metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
+    metrics.redacted(done.redactions)
+    return LiveReply.model_validate(done)
+
+
+@router.get("", summary="List sessions, latest first", responses=responses(401, 403, 404, 422, 503))
+async def list_sessions(
+    house: TheHouse,
+    caller: Caller,
+    project: ProjectFilter = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[UUID | None, Query(description="The `next` of the page before.")] = None,
+) -> SessionList:
+    names = await _projects(house, caller)
+    wanted = next((key for key, value in names.items() if value == project), None)
+    if project is not None and wanted is None:
+        return SessionList(sessions=[], next=None)
+    found = await house.journal.list(caller.team_id, project_id=wanted, before=before, limit=limit + 1)
+    page = found[:limit]
+    return SessionList(sessions=[_view(session, names, caller) for session in page], next=page[-1].id if len(found) > limit else None)
+
+
+@router.get("/{session_id}", summary="Show a session", responses=responses(401, 403, 404, 422, 503))
+async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionReply:
+    session = await house.journal.get(caller.team_id, session_id)
+    return _view(session, await _projects(house, caller), caller)
+
+
+@router.delete(
+    "/{session_id}",
+    summary="Purge a session, and all that was learnt only from it",
+    description="Its author or an admin. Cascades from the events to knowledge, index and caches, in one transaction.",
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def purge(house: TheHouse, caller: Caller, session_id: UUID) -> PurgeReply:
+    gone = await house.knowledge.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
+    return PurgeReply(events=gone.events, knowledge_removed=gone.items_removed)
+
+
+async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes]]:
+    """(the file's name where the client gave one, its bytes): raw, or out of a form."""
+    found = multipart.boundary(request.headers.get("content-type", ""))
+    stream = aiter(request.stream())
+    if found is None:
+        return None, stream
+    part = multipart.FilePart(stream, found)
+    return await part.name(), part.chunks()
+
+
+async def _projects(house: House, caller: Principal) -> dict[UUID, str]:
+    return {project.id: project.name for project in await house.accounts.find_projects(caller.team_id)}
+
+
+def _view(session: Session, names: dict[UUID, str], caller: Principal) -> SessionReply:
+    return SessionReply(
+        id=session.id,
+        project=names[session.project_id],
+        provider=session.provider,
+        external_id=session.external_id,
+        title=session.title,
+        transcript=session.transcript,
+        started_at=session.started_at,
+        ended_at=session.ended_at,
+        events=session.event_count,
+        redactions=session.redactions,
+        mine=caller.is_admin or session.developer_id == caller.developer_id,
+        created_at=session.created_at,
+    )

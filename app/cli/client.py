@@ -1,0 +1,84 @@
+"""A small HTTP client of a Cairn server: JSON in and out, the server's errors as ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from app.cli.exits import Refused, Unreachable
+
+Json = dict[str, Any]
+CONNECT_SECONDS, SILENCE_SECONDS = 5, 120
+
+
+class Client:
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self.url = url
+
+    async def get(self, path: str, **params: str | int | None) -> Json:
+        return await self._ask("GET", path, params=_given(params))
+
+    async def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
+        return await self._ask("POST", path, json=body)
+
+    async def delete(self, path: str) -> Json:
+        return await self._ask("DELETE", path)
+
+    async def upload(self, chunks: AsyncIterator[bytes], *, name: str, project: str | None, format: str) -> str:  # noqa: A002
+        """Stream a transcript; returns the id of the job that reads it."""
+        headers = {"content-type": "application/octet-stream", "x-filename": quote(name)}
+        params = _given({"project": project, "format": format})
+        return str((await self._ask("POST", "/v1/sessions", data=chunks, headers=headers, params=params))["job_id"])
+
+    async def lines(self, path: str) -> AsyncIterator[Json]:
+        """A POST that answers with one JSON object a line."""
+        async with self._answer("POST", path) as reply:
+            async for line in reply.content:
+                if line.strip():
+                    yield json.loads(line)
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Json:
+        async with self._answer(method, path, **options) as reply:
+            body = await reply.read()
+        loaded: Json = json.loads(body) if body else {}
+        return loaded
+
+    @asynccontextmanager
+    async def _answer(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            async with self._session.request(method, self.url + path, **options) as reply:
+                if reply.status >= 400:
+                    raise _refused(reply.status, await reply.read())
+                yield reply
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(
+                f"The server at {self.url} doesn't answer ({type(error).__name__}): does `cairn serve` run, is CAIRN_URL right?"
+            ) from error
+
+
+@asynccontextmanager
+async def connect(url: str, key: str | None, *, team: str | None = None) -> AsyncIterator[Client]:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    if team is not None:
+        headers["x-cairn-team"] = team
+    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        yield Client(session, url.rstrip("/"))
+
+
+def _refused(status: int, body: bytes) -> Refused:
+    try:
+        error = json.loads(body)["error"]
+        return Refused(str(error["message"]), status=status, code=str(error["code"]))
+    except (ValueError, KeyError, TypeError):
+        return Refused(f"The server answered {status}, and not as Cairn does. Is CAIRN_URL right?", status=status, code="unknown")
+
+
+def _given(params: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in params.items() if value is not None}

@@ -1,0 +1,55 @@
+"""The tree of commands, and how their errors become one line and an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from app.cli import accounts, db, demo, doctor, index, ingest, query, serve, worker
+from app.cli.exits import INTERRUPTED, exit_code
+from app.errors import CairnError
+
+
+class Commands(TyperGroup):
+    """Every error of the tree: one line on standard error that says what to do, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # the type is typer's own
+        try:
+            return super().invoke(ctx)
+        except CairnError as error:
+            typer.echo(f"cairn: {error.message}", err=True)
+            raise typer.Exit(exit_code(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+cli = typer.Typer(
+    cls=Commands,
+    help="Cairn remembers what a team of engineers learnt. Sessions go in; cited answers come out.",
+    epilog="Start with `cairn demo`, or `cairn ingest` and `cairn query`. Exit codes: 0 done, 1 failed, 2 wrong usage, "
+    "3 no server could be reached, 4 the key was refused, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.command("serve")(serve.serve)
+cli.command("worker")(worker.worker)
+cli.command("demo")(demo.demo)
+cli.command("ingest")(ingest.ingest)
+cli.command("query")(query.query)
+cli.add_typer(accounts.teams, name="teams")
+cli.add_typer(accounts.developers, name="developers")
+cli.add_typer(accounts.keys, name="keys")
+cli.add_typer(index.index, name="index")
+cli.add_typer(db.db, name="db")
+cli.command("doctor")(doctor.doctor)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    from app import __version__
+
+    typer.echo(__version__)

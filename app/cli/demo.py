@@ -1,0 +1,124 @@
+"""`cairn demo`: an imaginary team's sessions in, cited answers out, in a scratch folder that is gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.cli.client import Client
+    from app.storage.folder import DataFolder
+
+PROJECT = "tidewater"
+DEVELOPER = "mara"
+QUESTIONS = (
+    "Why were customers charged twice?",
+    "Why NATS and not Kafka?",
+    "ECONNREFUSED 127.0.0.1:4222 in the tests",
+    "CREATE INDEX CONCURRENTLY cannot run inside a transaction block",
+    "When must we not deploy?",
+)
+ANSWERS_SHOWN = 2
+
+
+def demo() -> None:
+    """Show what Cairn does, on the example sessions. Needs no key, changes nothing of yours, takes about a minute."""
+    import asyncio
+
+    from app.cli.output import out, plain
+    from app.settings import ROOT
+
+    examples = ROOT / "examples" / "sessions"
+    if not examples.is_dir():
+        typer.echo(f"cairn: the example sessions are not at {examples}: run the demo from a clone of the repository.", err=True)
+        raise typer.Exit(1)
+    out.print("[bold]Cairn[/] remembers what a team learnt. This demo runs in a scratch folder and needs no key.\n")
+    out.print(plain(f"An imaginary team builds {PROJECT}, a booking system for ferries. Six of their sessions go in:", "dim"))
+    with _scratch() as folder:
+        asyncio.run(_show(folder, examples))
+    _how_to_go_on()
+
+
+@contextmanager
+def _scratch() -> Iterator[DataFolder]:
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    from app.storage.folder import DataFolder
+
+    path = Path(tempfile.mkdtemp(prefix="cairn-demo-"))
+    try:
+        yield DataFolder.open(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+async def _show(folder: DataFolder, examples: Path) -> None:
+    import os
+
+    from app.accounts.secrets import ADMIN_FILE
+    from app.cli.client import connect
+    from app.cli.reach import started
+
+    # A team's settings in the environment must not lead the demo into the team's own database.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
+    async with started(folder, env=env) as url:
+        key = (folder.path / ADMIN_FILE).read_text().strip()
+        async with connect(url, key) as client:
+            await _ingest(client, examples)
+            await _ask(client)
+            await _budget(client)
+
+
+async def _ingest(client: Client, examples: Path) -> None:
+    from app.cli.discover import in_paths
+    from app.cli.ingest import failed, show
+    from app.cli.output import out
+    from app.cli.sending import send
+    from app.errors import CairnError
+
+    sent = await send(client, list(in_paths([examples], PROJECT)), format="auto")
+    show(sent)
+    out.print()
+    if failed(sent) or any(each.error for each in sent):
+        raise CairnError("An example session could not be read: see the lines above.")
+
+
+async def _ask(client: Client) -> None:
+    from app.cli.output import out, plain
+    from app.cli.query import asked, show
+
+    for question in QUESTIONS:
+        out.print(plain(f"$ cairn query {question!r}", "bold green"))
+        answer = await client.post("/v1/knowledge/query", asked(question, PROJECT, ANSWERS_SHOWN))
+        if answer["results"]:
+            show(answer)
+        else:
+            out.print("Nothing relevant was learnt about that.")
+        out.print()
+
+
+async def _budget(client: Client) -> None:
+    from app.cli.output import out
+
+    made = await client.post("/v1/developers", {"name": DEVELOPER})
+    out.print(f"[bold]Budget:[/] ${made['monthly_limit_usd']:.2f} a month for each developer; $0.00 spent: no model was called.\n")
+
+
+def _how_to_go_on() -> None:
+    from app.cli.output import out
+
+    out.print("[bold]With your own sessions:[/]")
+    for command, what in (
+        ("make serve", "a server on 127.0.0.1:8080; all routes at /docs"),
+        ("cairn ingest", "finds the sessions of your agents, asks, and reads them"),
+        ('cairn query "…"', "asks what they taught"),
+        ("cairn keys create NAME", "a key for an IDE plugin, after `cairn developers add NAME`"),
+    ):
+        out.print(f"  [cyan]{command:<24}[/] {what}")

@@ -1,0 +1,79 @@
+"""Where transcripts lie: in the folders given, or where the known agents keep them. Judges names; content is the server's."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.accounts.names import project_name_of
+
+SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".md", ".txt"})
+SKIPPED_FOLDERS = frozenset({".git", "node_modules", ".venv", "__pycache__"})
+NO_TRANSCRIPT = re.compile(r"(readme|license|licence|changelog|contributing|copying)\b", re.IGNORECASE)
+SPECSTORY = (".specstory", "history")
+AIDER = ".aider.chat.history.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to send. `named`: the person named it, so it must be a transcript; otherwise it only lay there."""
+
+    path: Path
+    project: str | None
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder where an agent keeps its sessions."""
+
+    agent: str
+    folder: Path
+    files: tuple[Path, ...]
+
+
+def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[Found]:
+    """Every file named, and every likely one below the folders named; none twice."""
+    seen: set[Path] = set()
+    for path in paths:
+        files = [path] if path.is_file() else transcripts_below(path)
+        for file in files:
+            if (real := file.resolve()) not in seen:
+                seen.add(real)
+                yield Found(file, project or project_of(real), named=file is path)
+
+
+def known_places() -> list[Place]:
+    """What the agents left on this machine, where there is anything."""
+    places = [
+        ("SpecStory", Path.cwd().joinpath(*SPECSTORY)),
+        ("Claude Code", Path.home() / ".claude" / "projects"),
+        ("Codex", Path.home() / ".codex" / "sessions"),
+    ]
+    found = [Place(agent, folder, tuple(transcripts_below(folder))) for agent, folder in places]
+    return [place for place in found if place.files]
+
+
+def transcripts_below(folder: Path) -> list[Path]:
+    """Files that may be transcripts, in order. Links to folders are not followed: they may lead round in a circle."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS)
+        found.extend(Path(place, name) for name in sorted(files) if _likely(name))
+    return found
+
+
+def project_of(path: Path) -> str | None:
+    """The project's name where the place says it (SpecStory, aider); None: the server reads it from the transcript."""
+    parts = path.parts
+    for place in range(1, len(parts) - 2):
+        if parts[place : place + 2] == SPECSTORY:
+            return project_name_of(parts[place - 1])
+    return project_name_of(path.parent.name) if path.name == AIDER else None
+
+
+def _likely(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not NO_TRANSCRIPT.match(name)

@@ -1,0 +1,121 @@
+"""`cairn doctor`: is everything there that Cairn needs, and does it answer?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from app.cli.exits import FAILED
+from app.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from app.cli.client import Client
+    from app.settings import Settings
+    from app.storage.folder import DataFolder
+
+Verdict = Literal["ok", "note", "failed"]
+LEAST_FREE_BYTES = 500 * 2**20
+"""PostgreSQL, the index and the model of a small team take about this much."""
+MARKS: dict[Verdict, str] = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/]  ", "failed": "[red]FAILED[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    verdict: Verdict
+    detail: str
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, data folder, disk, database, schema, vector engine, model and worker. Exit 1 when something fails."""
+    import asyncio
+
+    from app.cli.output import out, plain, print_json
+
+    checks = asyncio.run(_all())
+    if as_json:
+        print_json({"checks": [{"name": each.name, "verdict": each.verdict, "detail": each.detail} for each in checks]})
+    else:
+        for each in checks:
+            out.print(MARKS[each.verdict], plain(f"{each.name}: {each.detail}"))
+    if any(each.verdict == "failed" for each in checks):
+        raise typer.Exit(FAILED)
+
+
+async def _all() -> list[Check]:
+    return [check async for check in _checks()]
+
+
+async def _checks() -> AsyncIterator[Check]:
+    """Each needs those before it: the first failure that ends it all is the one to mend."""
+    from app import settings as config
+    from app.cli.reach import reached
+    from app.errors import CairnError, ConfigurationError
+    from app.storage.folder import DataFolder
+
+    try:
+        settings = config.load()
+    except ConfigurationError as error:
+        yield Check("settings", "failed", error.message)
+        return
+    yield Check("settings", "ok", "embedded" if settings.embedded else "server mode")
+    try:
+        folder = DataFolder.open(settings.data_dir)
+    except ConfigurationError as error:
+        yield Check("data folder", "failed", error.message)
+        return
+    yield Check("data folder", "ok", str(folder.path))
+    yield _disk(folder)
+    try:
+        async with reached(settings) as client:
+            async for check in _served(client, settings):
+                yield check
+    except CairnError as error:
+        yield Check("server", "failed", error.message)
+
+
+def _disk(folder: DataFolder) -> Check:
+    import shutil
+
+    free = shutil.disk_usage(folder.path).free
+    words = f"{free / 2**30:.1f} GB free"
+    if free < LEAST_FREE_BYTES:
+        return Check("disk", "failed", f"only {words}: PostgreSQL stops when the disk is full. Make room, or move CAIRN_DATA_DIR.")
+    return Check("disk", "ok", words)
+
+
+async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
+    """What the server says of its parts; and one question through all of them."""
+    yield Check("server", "ok", client.url)
+    ready = await client.get("/readyz")
+    for name in ("database", "vectors", "worker"):
+        if name in ready:
+            yield Check(name, "ok" if ready[name] == "ok" else "failed", _words(name, ready[name]))
+    yield Check("schema", "ok", "the newest: a server refuses to run on another")
+    answer = await client.post("/v1/knowledge/query", {"query": "is anybody there?", "limit": 1})
+    away = "embeddings" in answer["degraded"]
+    yield Check(
+        "model",
+        "failed" if away else "ok",
+        "does not answer: see the server's log" if away else f"{answer['took_ms']:.0f} ms a question",
+    )
+    yield _keys(settings)
+
+
+def _words(name: str, state: str) -> str:
+    if state == "ok":
+        return "answers"
+    return {
+        "database": "does not answer",
+        "vectors": "does not answer: searches fall back to PostgreSQL",
+        "worker": "is not running",
+    }[name]
+
+
+def _keys(settings: Settings) -> Check:
+    if settings.embedded and settings.admin_key is None:
+        return Check("keys", "ok", "the admin key is in the data folder; no provider's key is needed")
+    return Check("keys", "ok", "the admin key is set; no provider's key is needed")

@@ -1,0 +1,29 @@
+"""Exit codes that mean something, and the two errors only a client of the server can meet."""
+
+from __future__ import annotations
+
+from app.errors import CairnError, NotAuthenticated, NotPermitted
+
+FAILED, USAGE, UNREACHABLE, REFUSED_KEY, INTERRUPTED = 1, 2, 3, 4, 130
+
+
+class Unreachable(CairnError):  # noqa: N818 - as its siblings in app/errors.py
+    """No server answers, and none could be started."""
+
+    code = "unreachable"
+
+
+class Refused(CairnError):  # noqa: N818
+    """The server answered with an error; `message` is its own."""
+
+    def __init__(self, message: str, *, status: int, code: str) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+
+
+def exit_code(error: CairnError) -> int:
+    if isinstance(error, Unreachable):
+        return UNREACHABLE
+    if isinstance(error, NotAuthenticated | NotPermitted) or (isinstance(error, Refused) and error.status in {401, 403}):
+        return REFUSED_KEY
+    return FAILED

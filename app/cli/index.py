@@ -1,0 +1,49 @@
+"""`cairn index rebuild`: the vector index anew, from PostgreSQL."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli.output import AsJson
+
+index = typer.Typer(help="The vector index: it can always be rebuilt from PostgreSQL.", no_args_is_help=True)
+
+
+@index.callback()
+def _group() -> None:
+    """Keeps `rebuild` a command of its own, also while it is the only one."""
+
+
+@index.command()
+def rebuild(as_json: AsJson = False) -> None:
+    """Rebuild the index. Queries go on meanwhile."""
+    import asyncio
+
+    from app.cli.output import out, print_json
+
+    items = asyncio.run(_rebuild())
+    if as_json:
+        print_json({"items": items})
+    else:
+        out.print(f"The index holds {items:,} items.")
+
+
+async def _rebuild() -> int:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from app import settings as config
+    from app.cli.exits import Refused
+    from app.cli.output import err
+    from app.cli.reach import reached
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    async with reached(config.load()) as client:
+        with Progress(*columns, console=err, transient=True) as bars:
+            bar = bars.add_task("Rebuilding", total=None)
+            async for line in client.lines("/v1/index/rebuild"):
+                if "error" in line:
+                    raise Refused(str(line["error"]["message"]), status=500, code=str(line["error"]["code"]))
+                if "items" in line:
+                    return int(line["items"])
+                bars.update(bar, completed=line["done"], total=line["total"] or None)
+    raise Refused("The rebuild was cut off; the old index stays. Try again.", status=500, code="cut_off")

@@ -1,0 +1,158 @@
+"""`cairn ingest`: transcripts to the server, with a bar for each step, and a report of what was read, skipped and found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from app.cli.exits import FAILED, USAGE
+from app.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.cli.discover import Found, Place
+    from app.cli.sending import Sent
+
+Format = Literal["auto", "specstory", "claude-code", "codex", "cursor", "aider", "generic"]
+REASONS_SHOWN = 10
+
+
+def ingest(  # noqa: PLR0917 - typer passes by name
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH…", help="Files or folders. None: look where the agents keep them.", exists=True),
+    ] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Default: the folder the session worked in.")] = None,
+    format: Annotated[Format, typer.Option(help="Default: recognised by content.")] = "auto",  # noqa: A002
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before reading what was found.")] = False,
+    team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest coding sessions. The same file again adds nothing; a grown one adds what is new."""
+    import asyncio
+
+    from app.cli.discover import in_paths
+    from app.cli.output import print_json
+
+    found = list(in_paths(paths, project)) if paths else _agreed(project, yes)
+    if not found:
+        typer.echo("cairn: no transcripts there (.jsonl, .ndjson, .json, .md, .txt). Name files or folders: cairn ingest PATH…", err=True)
+        raise typer.Exit(FAILED)
+    sent = asyncio.run(_send(found, format, team))
+    if as_json:
+        print_json(report(sent))
+    else:
+        show(sent)
+    if failed(sent):
+        raise typer.Exit(FAILED)
+
+
+def failed(sent: Sequence[Sent]) -> bool:
+    """What was named must be a transcript; what only lay in a folder need not."""
+    return any(each.error is not None and (each.found.named or not each.not_a_transcript) for each in sent)
+
+
+def report(sent: Sequence[Sent]) -> dict[str, object]:
+    files = [
+        {
+            "file": str(each.found.path),
+            "job": each.job,
+            "result": each.result,
+            "error": each.error and {"code": each.code, "message": each.error},
+        }
+        for each in sent
+    ]
+    return {"files": files, "totals": dict(_totals(sent))}
+
+
+def show(sent: Sequence[Sent]) -> None:
+    """The report, in a screenful."""
+    from app.cli.output import out, plain
+
+    totals = _totals(sent)
+    out.print(
+        f"[bold]{totals['files']}[/] transcripts read: [bold]{totals['sessions']}[/] sessions, "
+        f"[bold]{totals['events_new']}[/] new events ({totals['events_known']} known before), "
+        f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} merged into known ones."
+    )
+    if totals["redactions"]:
+        out.print(f"{totals['redactions']} secrets were taken out before anything was stored.")
+    if totals["skipped"]:
+        kinds = Counter[str]()
+        for each in sent:
+            kinds.update((each.result or {}).get("skipped", {}))
+        out.print(plain("Skipped: " + ", ".join(f"{count} {reason}" for reason, count in kinds.most_common(REASONS_SHOWN)), "dim"))
+    refused = [each for each in sent if each.error is not None]
+    for each in refused[:REASONS_SHOWN]:
+        out.print(plain(f"{each.found.path}: {each.error}", "dim" if each.not_a_transcript and not each.found.named else "red"))
+    if len(refused) > REASONS_SHOWN:
+        out.print(plain(f"… and {len(refused) - REASONS_SHOWN} more (--json lists all)", "dim"))
+
+
+def _totals(sent: Sequence[Sent]) -> Counter[str]:
+    totals = Counter[str](files=0, refused=0, sessions=0, events_new=0, events_known=0, skipped=0, redactions=0)
+    for each in sent:
+        if each.result is None:
+            totals["refused"] += 1
+            continue
+        knowledge, events = each.result["knowledge"], each.result["events"]
+        totals.update(
+            files=1,
+            sessions=len(each.result["sessions"]),
+            events_new=events["new"],
+            events_known=events["known"],
+            skipped=sum(each.result["skipped"].values()),
+            redactions=sum(each.result["redactions"].values()),
+            **{f"knowledge_{name}": count for name, count in knowledge.items()},
+        )
+    return totals
+
+
+def _agreed(project: str | None, yes: bool) -> list[Found]:
+    """What lies in the known places, if the person wants it read."""
+    import sys
+
+    from app.cli.discover import in_paths, known_places
+
+    places = known_places()
+    if not places:
+        typer.echo(
+            "cairn: no sessions in .specstory/history, ~/.claude/projects or ~/.codex/sessions. Name files: cairn ingest PATH…",
+            err=True,
+        )
+        raise typer.Exit(FAILED)
+    _list(places)
+    if not yes:
+        if not sys.stdin.isatty():
+            typer.echo("cairn: nobody to ask here: add --yes to read all of it, or name files: cairn ingest PATH…", err=True)
+            raise typer.Exit(USAGE)
+        typer.confirm("Read all of it into Cairn? (secrets are taken out before anything is stored)", abort=True, err=True)
+    files = [file for place in places for file in place.files]
+    return [each for each in in_paths(files, project) if each] if project else list(_unnamed(files))
+
+
+def _unnamed(files: Sequence[Path]) -> list[Found]:
+    from app.cli.discover import Found, project_of
+
+    return [Found(file, project_of(file.resolve()), named=False) for file in files]
+
+
+def _list(places: Sequence[Place]) -> None:
+    from app.cli.output import err, plain
+
+    for place in places:
+        size = sum(file.stat().st_size for file in place.files)
+        err.print(plain(f"{place.agent}: {len(place.files)} files, {size / 2**20:.1f} MB in {place.folder}"))
+
+
+async def _send(found: Sequence[Found], format: str, team: str | None) -> list[Sent]:  # noqa: A002
+    from app import settings as config
+    from app.cli.reach import reached
+    from app.cli.sending import send
+
+    async with reached(config.load(), team=team) as client:
+        return await send(client, found, format=format)

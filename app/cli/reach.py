@@ -1,0 +1,145 @@
+"""The server to talk to: the one CAIRN_URL names, the one that runs on this data folder, or one for this command only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from app.accounts.secrets import ADMIN_FILE
+from app.cli.client import Client, connect
+from app.cli.exits import Unreachable
+from app.cli.output import err
+from app.settings import Settings
+from app.storage.folder import DataFolder
+
+START_SECONDS, STOP_SECONDS, PROBE_SECONDS = 180, 60, 2
+LOG_NAME = "serve.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What `cairn serve` writes into its data folder."""
+
+    url: str
+    pid: int
+
+
+def announce(folder: DataFolder, announcement: Announcement) -> None:
+    """Written whole beside its place and moved there: a reader never sees half of it."""
+    made = folder.announcement.with_suffix(f".{announcement.pid}")
+    made.write_text(json.dumps({"url": announcement.url, "pid": announcement.pid}))
+    made.replace(folder.announcement)
+
+
+def withdraw(folder: DataFolder, pid: int) -> None:
+    found = announced(folder)
+    if found is not None and found.pid == pid:
+        folder.announcement.unlink(missing_ok=True)
+
+
+def announced(folder: DataFolder) -> Announcement | None:
+    try:
+        found = json.loads(folder.announcement.read_text())
+        return Announcement(str(found["url"]), int(found["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def answers(url: str, path: str = "/healthz") -> bool:
+    """Whether a server is there now: a file may be left from one that was killed."""
+    timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url + path) as reply:
+            return reply.status == 200
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
+
+
+@asynccontextmanager
+async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterator[Client]:
+    """A client of the server to talk to. Unreachable when there is none and none can be started."""
+    if url := os.environ.get("CAIRN_URL"):
+        async with connect(url, os.environ.get("CAIRN_KEY") or _set_key(settings), team=team) as client:
+            yield client
+        return
+    folder = DataFolder.open(settings.data_dir)
+    found = announced(folder)
+    if found is not None and await answers(found.url):
+        async with connect(found.url, _key(settings, folder), team=team) as client:
+            yield client
+        return
+    async with started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
+        yield client
+
+
+@asynccontextmanager
+async def started(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+    """`cairn serve` as a child for the length of the context; yields its URL once it is ready."""
+    log = folder.path / LOG_NAME
+    with log.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0",
+            # Our end of its standard input closes when we end, however we end: then it leaves too. A session of its own:
+            # Ctrl-C is for us, and we tell it in order.
+            stdin=PIPE, stdout=DEVNULL, stderr=sink, start_new_session=True,
+            env={**(os.environ if env is None else env), "CAIRN_DATA_DIR": str(folder.path), "CAIRN_OWNED": "1"},
+        )  # fmt: skip
+    try:
+        with err.status("Starting Cairn (the first start prepares the embedding model: up to half a minute) …"):
+            url = await _ready(folder, process, log)
+        yield url
+    finally:
+        await asyncio.shield(_stopped(process))
+
+
+async def _ready(folder: DataFolder, process: Process, log: Path) -> str:
+    """The URL, once `/readyz` says so. Unreachable, with the server's own words, when it ends or takes too long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_SECONDS):
+            while process.returncode is None:
+                found = announced(folder)
+                if found is not None and found.pid == process.pid and await answers(found.url, "/readyz"):
+                    return found.url
+                await asyncio.sleep(0.05)
+    raise Unreachable(f"The server could not start: {_last_words(log)} (all of its log: {log})")
+
+
+async def _stopped(process: Process) -> None:
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = [line.removeprefix("cairn: ") for line in lines if line.startswith("cairn: ")]
+    return (said or lines or ["it did not say why"])[-1][:600]
+
+
+def _key(settings: Settings, folder: DataFolder) -> str | None:
+    """CAIRN_KEY; else, on the server's own machine, the admin key."""
+    if key := os.environ.get("CAIRN_KEY") or _set_key(settings):
+        return key
+    with suppress(OSError):
+        return (folder.path / ADMIN_FILE).read_text().strip()
+    return None
+
+
+def _set_key(settings: Settings) -> str | None:
+    return settings.admin_key.get_secret_value() if settings.admin_key else None

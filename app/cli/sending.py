@@ -1,0 +1,97 @@
+"""Files to the server, a few at a time, and their jobs watched to the end; one bar for all, one for each under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from app.cli.client import Client, Json
+from app.cli.discover import Found
+from app.cli.exits import Refused
+from app.cli.output import err
+
+AT_ONCE = 4
+CHUNK_BYTES = 2**18
+POLL_FIRST, POLL_MOST = 0.05, 1.0
+NOT_A_TRANSCRIPT = frozenset({"unknown_format", "invalid_input"})
+WHOLE = 1000
+"""A file's bar: the first half is sending, the second is the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a file: the job's result, or an error and its code."""
+
+    found: Found
+    job: str | None = None
+    result: Json | None = None
+    error: str | None = None
+    code: str | None = None
+
+    @property
+    def not_a_transcript(self) -> bool:
+        return self.code in NOT_A_TRANSCRIPT
+
+
+async def send(client: Client, found: Sequence[Found], *, format: str) -> list[Sent]:  # noqa: A002
+    """All files, in order of the list. A file that is refused stops none of the others; a server that is gone stops all."""
+    places = asyncio.Semaphore(AT_ONCE)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
+        whole = bars.add_task("Transcripts", total=len(found))
+
+        async def one(each: Found) -> Sent:
+            async with places:
+                bar = bars.add_task(f"  {each.path.name[:40]}", total=WHOLE)
+                done = await _send_one(client, each, format, lambda share: bars.update(bar, completed=int(share * WHOLE)))
+                _finish(bars, bar, whole)
+                return done
+
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(one(each)) for each in found]
+    return [task.result() for task in running]
+
+
+async def _send_one(client: Client, found: Found, format: str, share: Callable[[float], None]) -> Sent:  # noqa: A002
+    job: str | None = None
+    try:
+        job = await client.upload(_chunks(found.path, share), name=found.path.name, project=found.project, format=format)
+        done = await _watched(client, job, share)
+    except Refused as error:
+        return Sent(found, job, error=error.message, code=error.code)
+    except OSError as error:
+        return Sent(found, job, error=f"can't be read: {error.strerror}", code="unreadable_file")
+    if done["state"] == "failed":
+        return Sent(found, job, error=done["error"]["message"], code=done["error"]["code"])
+    return Sent(found, job, result=done["result"])
+
+
+async def _watched(client: Client, job: str, share: Callable[[float], None]) -> Json:
+    pause = POLL_FIRST
+    while True:
+        found = await client.get(f"/v1/jobs/{job}")
+        if found["state"] in {"done", "failed"}:
+            return found
+        progress = found["progress"]
+        share(0.5 + 0.5 * progress["done"] / max(progress["total"], 1))
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, POLL_MOST)
+
+
+async def _chunks(path: Path, share: Callable[[float], None]) -> AsyncIterator[bytes]:
+    size = max((await asyncio.to_thread(path.stat)).st_size, 1)
+    with await asyncio.to_thread(path.open, "rb") as file:
+        sent = 0
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk
+            sent += len(chunk)
+            share(min(0.5, 0.5 * sent / size))
+
+
+def _finish(bars: Progress, bar: TaskID, whole: TaskID) -> None:
+    bars.remove_task(bar)
+    bars.advance(whole)

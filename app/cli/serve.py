@@ -1,0 +1,21 @@
+"""`cairn serve`: the HTTP server, and in the embedded size everything it needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Default: server.host of the settings, 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free one. Default: server.port, 8080.")] = None,
+) -> None:
+    """Run the server. Embedded, it starts PostgreSQL, the vector engine and a worker beside itself."""
+    from app import settings as config
+    from app.cli.serving import run
+    from app.telemetry import logs
+
+    settings = config.load()
+    logs.configure(settings.log)
+    run(settings, host=settings.server.host if host is None else host, port=settings.server.port if port is None else port)

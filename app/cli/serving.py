@@ -1,0 +1,130 @@
+"""uvicorn around the application: the socket first, so that a taken port is said at once; signals ours: a stop is clean."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import typer
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from app.accounts.secrets import ADMIN_FILE
+from app.cli.reach import Announcement, announce, withdraw
+from app.errors import ConfigurationError
+from app.main import create_app
+from app.settings import Settings
+from app.storage.child import owner_gone
+from app.storage.folder import DataFolder
+from app.wiring import House
+
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, with two changes: signals are left to us, and it says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, *, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listening()
+
+
+def run(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGTERM or Ctrl-C. ConfigurationError when the port is taken."""
+    listener = _bind(host, port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, listener:
+        runner.run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    """Open the house, then the door; close the door, then the house."""
+    app, folder = create_app(settings), DataFolder.open(settings.data_dir)
+    server = Server(_config(app, settings), listening=lambda: _announce(app.state.house, _url(listener)))
+    opening = asyncio.current_task()
+    assert opening is not None
+
+    def stop() -> None:
+        if not server.started and not server.should_exit:
+            opening.cancel()  # the house is still opening: what is open is closed again
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)
+    leash = asyncio.create_task(_leave_with_owner(stop), name="leash") if os.environ.pop("CAIRN_OWNED", None) else None
+    try:
+        # Not uvicorn's lifespan: it would turn an error that says what to do into a traceback.
+        async with app.router.lifespan_context(app):
+            await server.serve(sockets=[listener])
+    except asyncio.CancelledError:
+        if not server.should_exit:
+            raise
+    finally:
+        withdraw(folder, os.getpid())
+        if leash is not None:
+            leash.cancel()
+
+
+def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=int(settings.server.shutdown_seconds),
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Bound, not yet listening: who comes before the house is open is refused, and may come again."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"Port {port} on {host} is taken: stop what uses it, or choose another with --port (0: any free one)."
+            ) from error
+        raise ConfigurationError(f"Can't listen on {host}:{port}: {error.strerror}. Check --host and --port.") from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - to call it
+    return f"http://{reachable}:{port}"
+
+
+def _announce(house: House, url: str) -> None:
+    """To commands, through a file; to the person who started it, on standard output: the admin key the one time it is new."""
+    announce(house.folder, Announcement(url, os.getpid()))
+    typer.echo(f"Cairn is ready at {url}  (all routes: {url}/docs)")
+    if house.secrets.fresh:
+        typer.echo(f"Admin key, shown this once (kept in {house.folder.path / ADMIN_FILE}): {house.secrets.admin_key}")
+
+
+async def _leave_with_owner(stop: Callable[[], None]) -> None:
+    with suppress(OSError):
+        await owner_gone()
+    stop()

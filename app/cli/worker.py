@@ -1,0 +1,19 @@
+"""`cairn worker`: jobs, beside a team's servers. The embedded server starts its own."""
+
+from __future__ import annotations
+
+
+def worker() -> None:
+    """Run a worker: it ingests what was uploaded and feeds the index, until it is told to stop."""
+    import asyncio
+
+    import uvloop
+
+    from app import settings as config
+    from app.telemetry import logs
+    from app.wiring import run_worker
+
+    settings = config.load()
+    logs.configure(settings.log)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_worker(settings))

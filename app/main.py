@@ -1,0 +1,41 @@
+"""The application: rooms behind routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import __version__
+from app.api import accounts, health, index, jobs, knowledge, redaction, sessions
+from app.settings import Settings
+from app.web import errors
+from app.web.edge import Edge
+from app.wiring import open_house
+
+DESCRIPTION = """\
+Coding sessions go in; what the team learnt in them comes out, each with a citation.
+
+Send `Authorization: Bearer KEY`. A developer's key reads its team's knowledge and sessions and deletes what it authored; the
+admin key does all, for the team that `x-cairn-team` names. Every answer carries `x-request-id`; every error has one shape:
+`{"error": {"message", "type", "code", "param", "request_id"}}`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole application. Its lifespan opens the house and closes it again."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_house(settings, role="serve") as house:
+            app.state.house = house
+            yield
+
+    app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    limits = {("POST", "/v1/sessions"): settings.server.max_upload_bytes + settings.server.max_body_bytes}
+    app.add_middleware(Edge, limit=settings.server.max_body_bytes, limits=limits)
+    errors.install(app)
+    for room in (health, sessions, jobs, knowledge, redaction, accounts, index):
+        app.include_router(room.router)
+    return app

@@ -1,0 +1,39 @@
+"""What a handler's exception means for its job: the code and message to keep, and whether another attempt may mend it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from app.errors import CairnError, InvalidInput, NotFound, TooLarge, Unreadable
+from app.settings import Worker as WorkerSettings
+
+FINAL = (InvalidInput, NotFound, TooLarge, Unreadable)
+"""What another attempt can't mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    code: str
+    message: str
+    retryable: bool = True
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Our own errors speak for themselves. Of any other only the type is kept: its text may quote what the job worked on."""
+    if isinstance(error, CairnError):
+        return Failure(error.code, error.message, retryable=not isinstance(error, FINAL))
+    return Failure("internal_error", f"The job failed with {type(error).__name__}. See the worker's log.")
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What a group of one, of a handler's TaskGroup, was raised for."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def backoff_seconds(attempts: int, settings: WorkerSettings) -> float:
+    """Doubles with each attempt, up to a bound; with jitter, so that a crowd that failed together doesn't come back together."""
+    most = min(settings.backoff_seconds * 2.0 ** min(attempts - 1, 60), settings.backoff_max_seconds)
+    return most * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

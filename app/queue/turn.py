@@ -1,0 +1,64 @@
+"""Whose turn it is: the statements that choose the next job, and that bury one which killed its worker each time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Text, and_, exists, func, literal, literal_column, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from app.queue.tables import Job
+
+QUEUED, RUNNING = literal_column("'queued'", Text), literal_column("'running'", Text)
+"""Written out, not bound: only so can PostgreSQL see, also in a generic plan, that the partial indexes fit."""
+DIED = {
+    "code": "worker_died",
+    "message": "The worker died at each attempt: the job may need more memory than there is. See the worker's log.",
+}
+
+
+def next_job(kinds: Collection[str]) -> Select[UUID]:
+    """The oldest job that may run: due with its lane free and nothing of its lane due before it, or left by a dead worker.
+
+    A job that waits for its next attempt isn't due: the younger ones of its lane pass it.
+    """
+    due = and_(Job.state == QUEUED, Job.run_at <= func.now())
+    lapsed = and_(_lapsed(), Job.attempts < Job.max_attempts)
+    return (
+        select(Job.id)
+        .where(Job.kind.in_(list(kinds)), or_(lapsed, and_(due, or_(Job.lane.is_(None), and_(~_lane_is_busy(), ~_older_is_due())))))
+        .order_by(Job.run_at, Job.created_at, Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Job)
+    )
+
+
+def bury() -> ReturningUpdate[UUID]:
+    """Fail what no worker survived."""
+    dead = select(Job.id).where(_lapsed(), Job.attempts >= Job.max_attempts).with_for_update(skip_locked=True)
+    error = literal(DIED, JSONB).op("||")(func.jsonb_build_object("attempts", Job.attempts))
+    return (
+        update(Job)
+        .where(Job.id.in_(dead))
+        .values(state="failed", error=error, finished_at=func.now(), idempotency_key=None, worker=None, lease_until=None)
+        .returning(Job.id)
+    )
+
+
+def _lapsed() -> ColumnElement[bool]:
+    return and_(Job.state == RUNNING, Job.lease_until < func.now())
+
+
+def _lane_is_busy() -> ColumnElement[bool]:
+    """Not correlated, so asked once for all candidates: thousands may wait behind one that runs."""
+    other = aliased(Job)
+    return Job.lane.in_(select(other.lane).where(other.state == RUNNING, other.lane.is_not(None)))
+
+
+def _older_is_due() -> ColumnElement[bool]:
+    other = aliased(Job)
+    older = tuple_(other.created_at, other.id) < tuple_(Job.created_at, Job.id)
+    return exists().where(other.lane == Job.lane, other.state == QUEUED, other.run_at <= func.now(), older)

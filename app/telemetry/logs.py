@@ -1,0 +1,93 @@
+"""Structured logs: dotted events with keys and values, on standard error. Never a prompt, a text or a key.
+
+A traceback is written as its frames and the error's class, without the error's own words: those of a database or a parser
+quote what they choked on.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from app.errors import CairnError
+from app.settings import Log
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+FRAMES = 12
+"""Of a traceback, the innermost: the rest is the framework's."""
+
+
+def configure(settings: Log) -> None:
+    """Set up structlog and route the standard library's loggers through it. Safe to call again."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        frames_only,
+    ]
+    level = LEVELS[settings.level]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if settings.format == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), event_key="event", sort_keys=False)
+    _standard_library(shared, renderer, level)
+
+
+def bind_request(request_id: str) -> None:
+    """Every line from here on, in this request's tasks, carries its id."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def frames_only(
+    logger: object,  # noqa: ARG001 - structlog's protocol
+    name: str,  # noqa: ARG001
+    event: MutableMapping[str, Any],
+) -> Mapping[str, Any]:
+    """`exc_info` as `error` (the class; our own errors' code and message too) and `frames`."""
+    error = _error(event.pop("exc_info", None))
+    if error is None:
+        return event
+    event["error"] = type(error).__name__
+    if isinstance(error, CairnError):
+        event.update(code=error.code, reason=error.message)
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+    event["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
+def _error(exc_info: object) -> BaseException | None:
+    """`exc_info` in any of logging's spellings: True, the error, or its triple."""
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case _:
+            return sys.exc_info()[1] if exc_info else None
+
+
+def _standard_library(shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor, level: int) -> None:
+    """uvicorn, asyncio, SQLAlchemy and the rest: warnings and worse, in the same shape."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "asyncio", "sqlalchemy", "aiohttp", "qdrant_client", "httpx", "alembic"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -1,0 +1,97 @@
+"""What is measured, under which name. Counters are raised where the thing happens; gauges are set when somebody looks.
+
+Each process has its own: what workers did is read from PostgreSQL (jobs, knowledge, index), not from their memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Seconds. 15 ms is the promise for a query, so it has an edge of its own."""
+
+
+def _counter(name: str, what: str, *labels: str) -> Counter:
+    return Counter(f"cairn_{name}", what, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, what: str, *labels: str) -> Gauge:
+    return Gauge(f"cairn_{name}", what, labels, registry=REGISTRY)
+
+
+_requests = _counter("http_requests", "Answered requests.", "method", "route", "status")
+_seconds = Histogram(
+    "cairn_http_request_seconds",
+    "From the first byte in to the last out.",
+    ("method", "route"),
+    buckets=BUCKETS,
+    registry=REGISTRY,
+)
+_live = _counter("live_events", "Events that came in live: accepted or duplicate.", "outcome")
+_redactions = _counter("redactions", "Secrets taken out in this process, by kind.", "kind")
+_queries = _counter("queries", "Knowledge queries: answered, empty or degraded.", "outcome")
+_results = _counter("query_results", "Results given to knowledge queries.")
+_jobs = _gauge("jobs", "Jobs by state.", "state")
+_pool = _gauge("database_pool", "Database connections: size, checked_out, overflow.", "kind")
+_items = _gauge("knowledge_items", "Items of knowledge.")
+_pending = _gauge("index_pending", "Changes that the vector index has yet to hear of.")
+_points = _gauge("vector_points", "Points in the vector index: all, or unindexed (in no graph yet).", "kind")
+_up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
+
+JOB_STATES = ("queued", "running", "done", "failed")
+_UP = {"ok": 1.0, "degraded": 0.5, "down": 0.0}
+
+
+def request_answered(*, method: str, route: str, status: int, seconds: float) -> None:
+    _requests.labels(method, route, str(status)).inc()
+    _seconds.labels(method, route).observe(seconds)
+
+
+def live_events(*, accepted: int, duplicates: int) -> None:
+    _live.labels("accepted").inc(accepted)
+    _live.labels("duplicate").inc(duplicates)
+
+
+def redacted(kinds: Mapping[str, int]) -> None:
+    for kind, count in kinds.items():
+        _redactions.labels(kind).inc(count)
+
+
+def query_answered(*, results: int, degraded: bool) -> None:
+    _queries.labels("degraded" if degraded else "answered" if results else "empty").inc()
+    _results.inc(results)
+
+
+def set_jobs(counts: Mapping[str, int]) -> None:
+    for state in JOB_STATES:
+        _jobs.labels(state).set(counts.get(state, 0))
+
+
+def set_pool(*, size: int, checked_out: int, overflow: int) -> None:
+    _pool.labels("size").set(size)
+    _pool.labels("checked_out").set(checked_out)
+    _pool.labels("overflow").set(overflow)
+
+
+def set_knowledge(*, items: int, pending: int) -> None:
+    _items.set(items)
+    _pending.set(pending)
+
+
+def set_points(*, points: int, unindexed: int) -> None:
+    _points.labels("all").set(points)
+    _points.labels("unindexed").set(unindexed)
+
+
+def set_dependencies(states: Mapping[str, str]) -> None:
+    for name, state in states.items():
+        _up.labels(name).set(_UP[state])
+
+
+def page() -> bytes:
+    """Everything, as Prometheus reads it."""
+    return generate_latest(REGISTRY)

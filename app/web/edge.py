@@ -1,0 +1,148 @@
+"""The outermost layer, as pure ASGI: request id, limits on what comes in, what went wrong unforeseen, one log line, metrics.
+
+Pure ASGI because Starlette's `BaseHTTPMiddleware` buffers streams and breaks cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import TooLarge
+from app.telemetry import logs, metrics
+from app.web import errors, request_ids
+
+log = structlog.get_logger()
+
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: logged only at debug."""
+DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 5.0
+"""Of a refused request this much is still read past its limit, and no longer than this."""
+UNKNOWN_ROUTE = "unknown"
+
+
+class Edge:
+    """`limits`: (method, path) → the most bytes of a body; every other request: `limit`."""
+
+    def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[tuple[str, str], int]) -> None:
+        self._app = app
+        self._limit = limit
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = request_ids.choose(Headers(scope=scope).get(request_ids.HEADER))
+        logs.bind_request(request_id)
+        body = Body(scope, receive, self._limits.get((scope["method"], scope["path"]), self._limit))
+        answer = Answer(send, request_id, body)
+        try:
+            await self._answer(scope, body, answer)
+            await answer.flush()
+        except ClientDisconnect:
+            log.info("http.client_left", route=_route(scope))
+        finally:
+            _record(scope, answer.status, time.perf_counter() - began)
+
+    async def _answer(self, scope: Scope, body: Body, answer: Answer) -> None:
+        try:
+            body.check_announced()
+            await self._app(scope, body.receive, answer.send)
+        except TooLarge as error:
+            await errors.reply_to(error)(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            log.exception("http.failed", method=scope["method"], route=_route(scope))
+            if answer.status is not None:
+                raise  # a stream broke in its middle: the connection is cut, so that nobody takes it for whole
+            await errors.unexpected()(scope, body.receive, answer.send)
+
+
+class Body:
+    """What comes in: counted while it streams, whatever its header announced."""
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        self._announced = Headers(scope=scope).get("content-length", "")
+        self._receive = receive
+        self._limit = limit
+        self._read = 0
+        self.ended = False
+
+    def check_announced(self) -> None:
+        if self._announced.isdigit() and int(self._announced[:20]) > self._limit:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        message = await self._next()
+        if self._read > self._limit:
+            raise self._too_large()
+        return message
+
+    async def drain(self) -> None:
+        """Read on and forget, for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self.ended and self._read < self._limit + DRAIN_BYTES:
+                    await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        self.ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body is larger than {self._limit:,} bytes. Send less, or raise the limit in the server's settings.")
+
+
+class Answer:
+    """What goes out: stamped with the request id. A refusal waits until the body is read: who is busy sending doesn't listen."""
+
+    def __init__(self, send: Send, request_id: str, body: Body) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._body = body
+        self._held: list[Message] | None = None
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[request_ids.HEADER] = self._request_id
+            if message["status"] >= 400 and not self._body.ended:
+                self._held = []
+        if self._held is None:
+            await self._send(message)
+        else:
+            self._held.append(message)
+
+    async def flush(self) -> None:
+        if self._held is None:
+            return
+        await self._body.drain()
+        if not self._body.ended:
+            MutableHeaders(scope=self._held[0])["connection"] = "close"
+        for message in self._held:
+            await self._send(message)
+
+
+def _record(scope: Scope, status: int | None, seconds: float) -> None:
+    route = _route(scope)
+    metrics.request_answered(method=scope["method"], route=route, status=status or 499, seconds=seconds)
+    say = log.debug if scope["path"] in QUIET else log.info
+    say("http.answered", method=scope["method"], route=route, status=status or 499, ms=round(seconds * 1000, 1))
+
+
+def _route(scope: Scope) -> str:
+    """The route's template: a path may hold a name, and would make a metric without end."""
+    return str(getattr(scope.get("route"), "path", UNKNOWN_ROUTE))

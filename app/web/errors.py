@@ -1,0 +1,147 @@
+"""The one table that maps errors to HTTP. Whatever goes wrong leaves in the same shape, and without a stack trace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from app.errors import (
+    CairnError,
+    Conflict,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    TooLarge,
+    Unavailable,
+    Unreadable,
+)
+from app.web import request_ids
+
+STATUS: Mapping[type[CairnError], int] = {
+    Unreadable: 400,
+    NotAuthenticated: 401,
+    NotPermitted: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    InvalidInput: 422,
+    Unavailable: 503,
+}
+TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    503: "unavailable_error",
+}
+"""OpenAI's words where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
+
+
+class ErrorBody(BaseModel):
+    """`param` names the field at fault; `request_id` finds the request in the logs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "message": "limit must lie between 1 and 100.",
+                "type": "invalid_request_error",
+                "code": "invalid_input",
+                "param": "limit",
+                "request_id": "4f0c9a…",
+            }
+        }
+    )
+
+    message: str
+    type: str
+    code: str
+    param: str | None
+    request_id: str | None
+
+
+class ErrorReply(BaseModel):
+    error: ErrorBody
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """A route's error replies, for the OpenAPI page."""
+    return {status: {"model": ErrorReply, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(CairnError, _cairn)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def reply(status: int, message: str, code: str, *, param: str | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
+    body = {"message": message, "type": kind, "code": code, "param": param, "request_id": request_ids.current()}
+    return JSONResponse({"error": body}, status_code=status, headers=dict(headers or {}))
+
+
+def reply_to(error: CairnError) -> JSONResponse:
+    """An error of the tree as its nearest ancestor in the table says."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    if status == 500:
+        return unexpected()
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, NotAuthenticated):
+        headers["www-authenticate"] = 'Bearer realm="cairn"'
+    return reply(status, error.message, error.code, param=error.param, headers=headers)
+
+
+def unexpected() -> JSONResponse:
+    message = "Something went wrong on our side. The request id finds it in the server's log."
+    return reply(500, message, "internal_error")
+
+
+async def _cairn(_: Request, error: Exception) -> Response:
+    assert isinstance(error, CairnError)
+    return reply_to(error)
+
+
+async def _validation(_: Request, error: Exception) -> Response:
+    """FastAPI's own checks: what is no JSON is 400, a field that is wrong is 422 and named."""
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return reply(400, "The body is not valid JSON. Send Content-Type: application/json and a JSON object.", "unreadable")
+    first = problems[0]
+    param = field(first["loc"])
+    if param is None:
+        return reply(422, "The body must be a JSON object, sent with Content-Type: application/json.", "invalid_input")
+    more = f" ({len(problems) - 1} more.)" if len(problems) > 1 else ""
+    return reply(422, f"{param}: {first['msg']}.{more}", "invalid_input", param=param)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    """The router's 404 and 405, and a body that could not be read: its cause says why."""
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, CairnError):
+        return reply_to(error.__cause__)
+    match error.status_code:
+        case 404:
+            return reply(404, "There is no such route. All of them are at /docs.", "not_found")
+        case 405:
+            return reply(405, "This route does not take this method. See /docs.", "method_not_allowed", headers=error.headers)
+        case 400:
+            return reply(400, "The request's body could not be read. Send it again as JSON in UTF-8.", "unreadable")
+        case status:
+            return reply(status, HTTPStatus(status).phrase, "http_error", headers=error.headers)
+
+
+def field(place: Sequence[str | int]) -> str | None:
+    """("body", "tool", "name") → "tool.name". None: the body as a whole."""
+    inner = place[1:] if place and place[0] in {"body", "query", "path", "header", "cookie"} else place
+    return ".".join(str(part) for part in inner) or None

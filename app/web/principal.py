@@ -1,0 +1,68 @@
+"""Who asks: the principal behind the request's key; and the house that answers. What routes depend on."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from app.accounts.accounts import Principal
+from app.errors import NotAuthenticated, NotPermitted
+from app.wiring import House
+
+bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="key",
+    description="A developer's key (`cairn keys create NAME`) or the admin key.",
+)
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+TeamHeader = Annotated[
+    str | None,
+    Header(alias="x-cairn-team", description="Admin only: the team to act for. Without it: `default`.", max_length=100),
+]
+
+
+def _house(request: Request) -> House:
+    house = request.app.state.house
+    assert isinstance(house, House)
+    return house
+
+
+TheHouse = Annotated[House, Depends(_house)]
+
+
+async def _principal(house: TheHouse, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
+    return await house.accounts.authenticate(_key(credentials), team=x_cairn_team)
+
+
+Caller = Annotated[Principal, Depends(_principal)]
+
+
+async def _admin(caller: Caller) -> Principal:
+    if not caller.is_admin:
+        raise NotPermitted("This needs the admin key: a developer's key is not enough.")
+    return caller
+
+
+Admin = Annotated[Principal, Depends(_admin)]
+
+
+async def _scraper(house: TheHouse, credentials: Credentials) -> None:
+    """The scrape key, where one is set, or the admin key."""
+    key = _key(credentials)
+    scrape = house.settings.scrape_key
+    if scrape is not None and hmac.compare_digest(key.encode(), scrape.get_secret_value().encode()):
+        return
+    await _admin(await house.accounts.authenticate(key))
+
+
+Scraper = Depends(_scraper)
+
+
+def _key(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None or not credentials.credentials:
+        raise NotAuthenticated("Send a key: Authorization: Bearer KEY. `cairn keys create NAME` makes one.")
+    return credentials.credentials

@@ -1,0 +1,22 @@
+"""The request's id: taken from `x-request-id` where it can be trusted to be one, made otherwise. It stands in logs and errors."""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from uuid import uuid4
+
+HEADER = "x-request-id"
+_SHAPE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_current: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def choose(offered: str | None) -> str:
+    """The caller's id if it is one (short, no control characters: it goes into logs), else a new one."""
+    chosen = offered if offered is not None and _SHAPE.fullmatch(offered) else uuid4().hex
+    _current.set(chosen)
+    return chosen
+
+
+def current() -> str | None:
+    return _current.get()

@@ -1,0 +1,62 @@
+"""What an exception means for its job."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import (
+    CairnError,
+    Conflict,
+    DatabaseUnavailable,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    UnknownFormat,
+    Unreadable,
+    VectorStoreUnavailable,
+)
+from app.queue.failure import backoff_seconds, cause_of, failure_of
+from app.settings import Worker
+
+
+@pytest.mark.parametrize("kind", [InvalidInput, UnknownFormat, TooLarge, NotFound, Unreadable])
+def test_what_another_attempt_cannot_mend_is_final(kind: type[CairnError]) -> None:
+    failure = failure_of(kind("Send another file."))
+    assert (failure.code, failure.message, failure.retryable) == (kind.code, "Send another file.", False)
+
+
+@pytest.mark.parametrize("kind", [DatabaseUnavailable, VectorStoreUnavailable, Conflict, CairnError])
+def test_what_may_pass_is_tried_again(kind: type[CairnError]) -> None:
+    assert failure_of(kind("Away.")).retryable
+
+
+def test_of_a_foreign_error_only_the_type_is_kept_because_its_text_may_quote_a_transcript() -> None:
+    failure = failure_of(ValueError("password=hunter2"))
+    assert failure.code == "internal_error"
+    assert failure.retryable
+    assert "ValueError" in failure.message
+    assert "hunter2" not in failure.message
+
+
+def test_a_group_of_one_is_what_it_was_raised_for() -> None:
+    inner = TooLarge("Split it.")
+    assert cause_of(ExceptionGroup("", [ExceptionGroup("", [inner])])) is inner
+
+
+def test_a_group_of_several_stays_a_group() -> None:
+    group = ExceptionGroup("", [TooLarge("Split it."), ValueError()])
+    assert cause_of(group) is group
+
+
+@given(attempts=st.integers(1, 10_000), base=st.floats(0.01, 100), most=st.floats(0.01, 1000))
+def test_the_pause_before_the_next_attempt_is_bounded_and_never_nothing(attempts: int, base: float, most: float) -> None:
+    pause = backoff_seconds(attempts, Worker(backoff_seconds=base, backoff_max_seconds=most))
+    assert 0 < pause <= most
+
+
+@given(attempts=st.integers(1, 20))
+def test_the_pause_doubles_with_each_attempt_give_or_take_the_jitter(attempts: int) -> None:
+    settings = Worker(backoff_seconds=1, backoff_max_seconds=1e9)
+    assert 2 ** (attempts - 1) / 2 <= backoff_seconds(attempts, settings) <= 2 ** (attempts - 1)
