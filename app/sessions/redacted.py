@@ -15,7 +15,7 @@ SHORT_CHARS = 1000
 """Titles, names and locators longer than this are cut."""
 ID_BYTES = 1000
 """Ids longer than this are hashed: PostgreSQL's indexes hold up to 2,700 bytes."""
-_EXIT_CODES = range(-(2**31), 2**31)
+MOST_EXIT_CODE = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,18 @@ def _storable(event: Event, most: int) -> Storable:
         "tool_name": short(tool.name) if tool else None,
         "tool_input": _long(tool.input, most, secrets) if tool else None,
         "tool_output": output,
-        "exit_code": tool.exit_code if tool and tool.exit_code in _EXIT_CODES else None,
+        "exit_code": _exit_code(tool.exit_code) if tool else None,
         "outcome": event.outcome,
         "locator": short(event.locator),
         "at": event.at,
         "sidechain": event.sidechain,
     }
     return Storable(row, secrets + result_secrets, result_secrets)
+
+
+def _exit_code(code: int | None) -> int | None:
+    """None also for a number that no process ever returned."""
+    return code if code is not None and -MOST_EXIT_CODE <= code < MOST_EXIT_CODE else None
 
 
 def _long(text: str, most: int, secrets: Counter[str]) -> str:
