@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, select, true
 from sqlalchemy.dialects.postgresql import REGCONFIG
 
 from app.accounts.accounts import Accounts
@@ -154,7 +154,7 @@ class Search:
             .limit(1)
             .lateral("newest")
         )
-        statement = select(*_COLUMNS, *newest.c).join(newest, onclause=func.true()).where(Knowledge.team_id == team_id)
+        statement = select(*_COLUMNS, *newest.c).join(newest, onclause=true()).where(Knowledge.team_id == team_id)
         if ids is not None:
             statement = statement.where(Knowledge.id.in_(ids))
         else:
