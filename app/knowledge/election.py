@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
@@ -71,5 +71,5 @@ def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "embedding_model": best.embedding_model,
         "created_at": min(min(seen), moment),
         "last_seen_at": last,
-        "updated_at": func.now(),
+        "updated_at": moment,
     }

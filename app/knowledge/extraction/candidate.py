@@ -16,7 +16,7 @@ WORKED = 0.15
 """What a person's yes, or tests that passed, add to the confidence."""
 _LEAD = re.compile(
     r"^(?:(?:the )?(?:root cause|(?:actual |real |underlying )?(?:problem|issue|bug|reason|culprit|cause)|fix|solution)(?: here)?(?:[:,]| (?:is|was)(?: that|:)) |"
-    r"(?:important|note|warning|caveat|gotcha|key (?:insight|point|finding)|decision|rationale|why|fix|cause|result|summary|conclusion|correction)[:：] ?|note that |"
+    r"(?:important|note|warning|caveat|gotcha|key (?:insight|point|finding)|decision|rationale|why|fix|cause|result|summary|conclusion|correction)[:：] ?|note that |(?:also|one more thing|remember|and|btw|by the way|oh)[:,] |"
     r"i(?:'ve| have)? (?:chose|chosen|decided|opted) (?:to |for )?|问题(?:是|在于)[:：]?|原因(?:是|在于)?[:：]?)",
     re.IGNORECASE,
 )

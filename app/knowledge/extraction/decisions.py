@@ -53,10 +53,13 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001
             yield Found("decision", "architectural_decision", statement, statement.text, 0.6)
 
 
+_TASK = re.compile(r"(?:make sure|update|change|rename|use the|skip|ensure|apply|final |\(\d+\)|\d+[.)])", re.IGNORECASE)
+
+
 def is_decision(statement: Statement) -> bool:
     """Chosen and with a reason; or a contrast with a reason; or a reasoned point under a heading of decisions."""
     text = statement.text
-    if is_noise(text) or is_dangling(text) or _FUTURE.search(text) or _FAULT.search(text):
+    if is_noise(text) or is_dangling(text) or _FUTURE.search(text) or _FAULT.search(text) or _TASK.match(text):
         return False
     if _CHOICE.search(text) and _REASON.search(text):
         return True

@@ -14,21 +14,22 @@ from app.knowledge.extraction.prose import Statement
 MOST = 2
 LEAST_CHARS = 50
 _CAUSE = re.compile(
-    r"\b(?:root cause(?: (?:is|was|here)|:)|(?:the|actual|real|underlying) (?:problem|issue|bug|culprit|reason|failure|error) (?:is|was|here is|lies|occurs|happens|comes|stems)|caused by|"
+    r"^(?:root )?cause: |\b(?:root cause (?:is|was|here)|(?:the|actual|real|underlying) (?:problem|issue|bug|culprit|reason|failure|error) (?:is|was|here is|lies|occurs|happens|comes|stems)|caused by|"
     r"(?:fails?|failed|failing|breaks?|broke|crash(?:es|ed)?|hangs?|error(?:s|ed)?|panics?|happens|occurs|missing|empty|wrong|ignored|skipped) (?:because|since|due to|when)|is because|was because|due to (?:the|a|an)|"
     r"(?:wasn't|weren't|isn't|aren't|didn't|doesn't|was not|were not|is not|did not|does not) \w+(?:\s\w+){0,6} because)\b"
     r"|问题(?:是|在于|出在)|原因(?:是|在于)|根本原因|是因为|由于",
     re.IGNORECASE,
 )
 _FIX = re.compile(
-    r"\b(?:fix(?:ed|es)?(?: (?:is|was|this|it|that))?(?: by| to|:)|the (?:fix|solution) (?:is|was)|solution:|resolved by|solved by|to (?:fix|resolve|solve) (?:this|it|the)|"
+    r"^(?:the )?(?:fix|solution): |\b(?:fix(?:ed|es)?(?: (?:is|was|this|it|that))?(?: by| to)|the (?:fix|solution) (?:is|was)|solution:|resolved by|solved by|to (?:fix|resolve|solve) (?:this|it|the)|"
     r"(?:i(?:'ve| have)?|we(?:'ve| have)?) (?:fixed|changed|updated|replaced|added|removed|switched|moved|renamed|modified|made)|(?:changed|replaced|switched|updated|moved|renamed) .{3,80} (?:to|with|from|into)|"
     r"(?:should|must|need(?:s)? to) (?:be|use|add|call|set|pass|include))\b|解决(?:方法|方案|办法)?|修复|改为|改成",
     re.IGNORECASE,
 )
+_LABEL = re.compile(r"^(?:(?:the )?(?:fix|solution)|(?:root )?cause)(?::| is| was) (?:to )?", re.IGNORECASE)
 _HEADED = re.compile(r"\b(?:root cause|cause|problem|issue|bug|why it (?:fails|failed|broke))\b|原因|问题", re.IGNORECASE)
 _HYPOTHESIS = re.compile(
-    r"\b(?:suggests?|indicates?|understood|documented|might|may be|maybe|could be|probably|possibly|perhaps|likely|i think|i suspect|seems|appears|if the|let me|let's|not sure|unclear)\b|可能|也许",
+    r"\b(?:suggests?|indicates?|all \d+|i need to|inverted|the \S+ one is|understood|documented|might|may be|maybe|could be|probably|possibly|perhaps|likely|i think|i suspect|seems|appears|if the|let me|let's|not sure|unclear)\b|可能|也许",
     re.IGNORECASE,
 )
 _ERROR = re.compile(
@@ -47,16 +48,16 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001
         if made == MOST or not _is_cause(cause):
             continue
         fix = _fix_after(said, place)
-        if fix is None and not exchange.changed_files and not cause.text.casefold().startswith(("root cause", "the root cause")):
+        if fix is None and not exchange.changed_files and not cause.text.casefold().startswith(("root cause", "the root cause", "cause:")):
             continue
         text = _standing(cause)
         if text is None:
             continue
         made += 1
         if fix is not None:
-            text += f" Fix: {fix.text}"
+            text += f" Fix: {_LABEL.sub('', fix.text)}"
         if (error := error_line(exchange)) and error.casefold() not in text.casefold():
-            text = f"{error} Cause: {text}"
+            text = f"{error} Cause: {_LABEL.sub('', text)}"
         yield Found("fix", "bug_solution", cause, text, 0.65 if fix is not None else 0.55)
 
 

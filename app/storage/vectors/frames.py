@@ -86,7 +86,7 @@ class ShardOptions(msgspec.Struct, frozen=True):
     oversampling: float
 
 
-class Broken(Exception):  # noqa: N818 - a state of the connection
+class Broken(Exception):
     """The other side doesn't speak this protocol, or sent too much: nothing after it can be read."""
 
 
