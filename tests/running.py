@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.fakes.models import models_folder
+
 START_SECONDS = 90
 """A first start exports the model: 10-20 s on two cores."""
 
@@ -101,25 +103,34 @@ class Running:
 
 
 def start(folder: Path, env: Mapping[str, str] | None = None) -> Running:
-    """Start `cairn serve` on a free port with its data in `folder`, and wait until it is ready."""
+    """Start `cairn serve` on a free port with its data in `folder`, and wait until it is ready.
+
+    A `models` folder that is absent is linked to the tests' shared one: give an empty one to measure the export too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "models").exists():
+        models_folder().mkdir(exist_ok=True)
+        (folder / "models").symlink_to(models_folder())
+    (folder / "server.json").unlink(missing_ok=True)
     began = time.monotonic()
-    log = (folder.parent / f"{folder.name}.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "serve", "--port", "0"],
-        env={**os.environ, "CAIRN_DATA_DIR": str(folder), **(env or {})},
-        stdout=log,
-        stderr=log,
-        stdin=subprocess.DEVNULL,
-    )
+    log = folder.parent / f"{folder.name}.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve", "--port", "0"],
+            env={**os.environ, "CAIRN_DATA_DIR": str(folder), **(env or {})},
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+        )
     while time.monotonic() - began < START_SECONDS:
         if process.poll() is not None:
-            raise Failed(f"cairn serve ended with {process.returncode}:\n{Path(log.name).read_text()[-3000:]}")
+            raise Failed(f"cairn serve ended with {process.returncode}:\n{log.read_text()[-3000:]}")
         if url := _ready_url(folder, process.pid):
             key = (folder / "admin.key").read_text().strip()
             return Running(url, key, folder, process, time.monotonic() - began)
         time.sleep(0.02)
     process.kill()
-    raise Failed(f"cairn serve was not ready within {START_SECONDS} s:\n{Path(log.name).read_text()[-3000:]}")
+    raise Failed(f"cairn serve was not ready within {START_SECONDS} s:\n{log.read_text()[-3000:]}")
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def current(as_json: AsJson = False) -> None:
     found, wanted = _run(_current), migrations.head()
     newest = found == wanted
     words = "the newest" if newest else f"this Cairn needs {wanted}: run `cairn db upgrade`"
-    _say({"current": found, "head": wanted, "up_to_date": newest}, as_json, f"The schema is at {found or 'nothing'}; {words}.")
+    _say({"current": found, "head": wanted, "up_to_date": newest}, as_json, f"The schema is at {found or 'nothing'}: {words}.")
     if not newest:
         raise typer.Exit(FAILED)
 

@@ -7,13 +7,13 @@ from app.errors import CairnError, NotAuthenticated, NotPermitted
 FAILED, USAGE, UNREACHABLE, REFUSED_KEY, INTERRUPTED = 1, 2, 3, 4, 130
 
 
-class Unreachable(CairnError):  # noqa: N818 - as its siblings in app/errors.py
+class Unreachable(CairnError):
     """No server answers, and none could be started."""
 
     code = "unreachable"
 
 
-class Refused(CairnError):  # noqa: N818
+class Refused(CairnError):
     """The server answered with an error; `message` is its own."""
 
     def __init__(self, message: str, *, status: int, code: str) -> None:

@@ -80,7 +80,7 @@ def show(sent: Sequence[Sent]) -> None:
         f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} merged into known ones."
     )
     if totals["redactions"]:
-        out.print(f"{totals['redactions']} secrets were taken out before anything was stored.")
+        out.print(f"Secrets taken out before anything was stored: {totals['redactions']}.")
     if totals["skipped"]:
         kinds = Counter[str]()
         for each in sent:

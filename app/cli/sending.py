@@ -51,8 +51,11 @@ async def send(client: Client, found: Sequence[Found], *, format: str) -> list[S
                 _finish(bars, bar, whole)
                 return done
 
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(one(each)) for each in found]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(one(each)) for each in found]
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group  # one reason is enough: the server is gone for all of them
     return [task.result() for task in running]
 
 

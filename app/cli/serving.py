@@ -69,12 +69,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     try:
         # Not uvicorn's lifespan: it would turn an error that says what to do into a traceback.
         async with app.router.lifespan_context(app):
-            await server.serve(sockets=[listener])
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                withdraw(folder, os.getpid())  # before the house closes: nobody is to come now
     except asyncio.CancelledError:
         if not server.should_exit:
             raise
     finally:
-        withdraw(folder, os.getpid())
         if leash is not None:
             leash.cancel()
 

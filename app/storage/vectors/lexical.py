@@ -128,7 +128,7 @@ def _composed(name: str) -> bool:
 def _stem(word: str) -> str:
     """The plural's ending, only: `timeouts` finds `timeout`, and no two symbols become one.
 
-    MRR on CoSQA's 500 test queries .334 (.324 unstemmed), nDCG@10 on Cranfield .531 (.521). Taking off -ing and -ed as well
+    MRR on CoSQA's 500 test queries .333 (.324 unstemmed), nDCG@10 on Cranfield .531 (.521). Taking off -ing and -ed as well
     gives .344 and .534, but leaves no words (`cach`) that PostgreSQL's full-text index could be asked for.
     """
     if len(word) <= 3 or not word.isalpha() or not word.endswith("s") or word.endswith(("ss", "us", "is", "series")):

@@ -60,7 +60,10 @@ class StoreStatus:
 
 
 class VectorStore(Protocol):
-    """Every method raises `VectorStoreUnavailable` when the store doesn't answer within its timeout."""
+    """Every method raises `VectorStoreUnavailable` when the store doesn't answer within its timeout.
+
+    `InvalidInput` for what no store takes: a vector of another length or not finite, a limit outside 1 to 10,000.
+    """
 
     async def upsert(self, points: Sequence[Point]) -> None:
         """Store or replace, by id. Durable against a crash of the process when it returns."""

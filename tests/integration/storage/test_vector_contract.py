@@ -242,7 +242,7 @@ async def test_a_rebuild_replaces_everything_while_searches_go_on(store: VectorS
 
 
 async def test_a_write_acknowledged_after_the_swap_is_in_the_new_index(store: VectorStore) -> None:
-    """Also one made over a connection to the old one: in the order of acknowledgement, none behind the first kept is missing."""
+    """In the order of their acknowledgement, none behind the first that was kept is missing."""
     stop = asyncio.Event()
 
     async def writes() -> list[UUID]:

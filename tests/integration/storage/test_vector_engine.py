@@ -310,6 +310,29 @@ async def test_a_commit_that_is_cancelled_leaves_one_whole_index(
     assert await everything(store) == found
 
 
+async def test_an_engine_about_to_be_replaced_answers_searches_but_acknowledges_no_write(
+    store: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write it acknowledged would be lost with it. It waits instead, and reaches the new one."""
+    old, new, late = points(2), points(3), points(1)
+    await store.upsert(old)
+    loop, promoting, writes = asyncio.get_running_loop(), Place.promote, []
+
+    def promote(place: Place, number: int) -> None:
+        writes.append(asyncio.run_coroutine_threadsafe(store.upsert(late), loop))
+        found = asyncio.run_coroutine_threadsafe(everything(store), loop).result(10)  # sent behind the write, over one connection
+        assert found == {each.id for each in old}
+        assert not writes[0].done()
+        promoting(place, number)
+
+    monkeypatch.setattr(Place, "promote", promote)
+    async with store.rebuild() as staging:
+        await staging.upsert(new)
+        await staging.commit()
+    await asyncio.wrap_future(writes[0])
+    assert await everything(store) == {each.id for each in new + late}
+
+
 async def test_points_written_since_the_last_graph_are_counted_across_restarts(store: VectorStore) -> None:
     first, later = points(30), points(5)
     async with store.rebuild() as staging:
