@@ -87,7 +87,7 @@ class PurgeReply(Reply):
     openapi_extra=UPLOAD,
     responses=responses(400, 401, 403, 413, 422, 503),
 )
-async def ingest(  # noqa: PLR0917 - FastAPI passes by name
+async def ingest(
     request: Request,
     house: TheHouse,
     caller: Caller,

@@ -21,7 +21,7 @@ Format = Literal["auto", "specstory", "claude-code", "codex", "cursor", "aider",
 REASONS_SHOWN = 10
 
 
-def ingest(  # noqa: PLR0917 - typer passes by name
+def ingest(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(metavar="PATH…", help="Files or folders. None: look where the agents keep them.", exists=True),

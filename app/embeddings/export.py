@@ -19,7 +19,7 @@ from app.embeddings.model import GRAPH, TOKENIZER, check_weights, weights_folder
 from app.embeddings.tokens import Tokenizer
 
 LEAST_COSINE = 0.9999
-SAMPLES = [
+SAMPLES = [  # short, long, code, Chinese
     "hello",
     "The payment worker timed out: its pool had only 5 connections.",
     "def f(x):\n    return x + 1",
@@ -62,9 +62,15 @@ def _write_graph(source: Path, graph: Path) -> None:
     sample = torch.ones((2, 8), dtype=torch.int64)
     axes = {0: "batch", 1: "tokens"}
     torch.onnx.export(
-        Encoder().requires_grad_(False).eval(), (sample, sample), str(graph), input_names=["ids", "mask"], output_names=["vectors"], opset_version=17,
-        dynamic_axes={"ids": axes, "mask": axes, "vectors": {0: "batch"}}, dynamo=False,
-    )  # fmt: skip
+        Encoder().requires_grad_(False).eval(),
+        (sample, sample),
+        str(graph),
+        input_names=["ids", "mask"],
+        output_names=["vectors"],
+        opset_version=17,
+        dynamic_axes={"ids": axes, "mask": axes, "vectors": {0: "batch"}},
+        dynamo=False,
+    )
     _compare(graph, graph.with_name(TOKENIZER), model.encode(SAMPLES, normalize_embeddings=True))
 
 

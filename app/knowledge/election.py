@@ -69,7 +69,7 @@ def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "evidence_count": len(rows),
         "embedding": best.embedding,
         "embedding_model": best.embedding_model,
-        "created_at": min(min(seen), moment),
+        "created_at": min(*seen, moment),
         "last_seen_at": last,
         "updated_at": moment,
     }

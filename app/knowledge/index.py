@@ -84,7 +84,7 @@ class Index:
             gone = await connection.execute(delete(OutboxRow).where(OutboxRow.drained_at < func.now() - DRAINED_KEPT))
             return gone.rowcount
 
-    async def rebuild(self, progress: Callable[[int, int], None] = lambda done, total: None) -> int:
+    async def rebuild(self, progress: Callable[[int, int], None] = _unheard) -> int:
         """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns how many items it holds.
 
         Searches and drains go on throughout; drains wait only for the last catch-up and the swap.
@@ -124,6 +124,11 @@ class Index:
         items = list(changed)
         for start in range(0, len(items), BATCH):
             await _apply(connection, staging, items[start : start + BATCH])
+
+
+def _unheard(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+    del done, total
 
 
 async def _lock_drain(connection: AsyncConnection) -> None:

@@ -52,7 +52,7 @@ class Job:
     finished_at: datetime | None
 
 
-class LeaseLost(Exception):  # noqa: N818 - a state, not a fault
+class LeaseLost(Exception):
     """The job has been taken over by another worker: what this one still does must not be recorded."""
 
 

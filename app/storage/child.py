@@ -40,7 +40,9 @@ class Child:
         return self._process.pid if self._process is not None and self.alive else None
 
     async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE, env=self._env, start_new_session=True)
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, env=self._env, start_new_session=True
+        )
         log.info("child.started", child=self._name, pid=self._process.pid)
 
     async def watch(self) -> None:

@@ -68,7 +68,8 @@ def own(folder: Path) -> IO[str]:
         owner = lock.read().strip() or "unknown"
         lock.close()
         raise ConfigurationError(
-            f"Another Cairn (process {owner}) already uses {folder.parent}. Talk to that one, stop it, or set CAIRN_DATA_DIR to another folder."
+            f"Another Cairn (process {owner}) already uses {folder.parent}. "
+            "Talk to that one, stop it, or set CAIRN_DATA_DIR to another folder."
         ) from None
     lock.truncate(0)
     lock.write(str(os.getpid()))

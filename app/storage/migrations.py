@@ -79,7 +79,8 @@ async def require_current(database: Database) -> None:
     found, wanted = await current(database), await asyncio.to_thread(head)
     if found != wanted:
         raise SchemaOutdated(
-            f"The database schema is at {found or 'nothing'}, this Cairn needs {wanted}. Run `cairn db upgrade` (or `alembic upgrade head`) first."
+            f"The database schema is at {found or 'nothing'}, this Cairn needs {wanted}. "
+            "Run `cairn db upgrade` (or `alembic upgrade head`) first."
         )
 
 

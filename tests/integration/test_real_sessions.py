@@ -57,7 +57,9 @@ async def snapshot(folder: Path) -> dict[str, object]:
             )
             evidence = await connection.execute(text("select candidate_key, locator, excerpt from knowledge_evidence order by 1, 2"))
             events = await connection.execute(
-                text("select s.external_id, count(*), min(seq), max(seq) from events e join sessions s on s.id = e.session_id group by 1 order by 1")
+                text(
+                    "select s.external_id, count(*), min(seq), max(seq) from events e join sessions s on s.id = e.session_id group by 1 order by 1"
+                )
             )
             uploads = await connection.scalar(text("select count(*) from uploads"))
             waiting = await connection.scalar(text("select count(*) from index_outbox where drained_at is null"))
@@ -99,7 +101,7 @@ def test_a_question_is_answered_in_the_first_three_with_a_citation(
     assert answering, [result["title"] for result in found]
     source = answering[0]["source"]
     assert isinstance(source, dict)
-    assert source["transcript"] and source["locator"] and source["excerpt"]
+    assert all(source[name] for name in ("transcript", "locator", "excerpt"))
 
 
 @pytest.mark.parametrize("question", UNRELATED)
@@ -107,9 +109,7 @@ def test_nothing_relevant_is_an_empty_list(served: tuple[Running, list[dict[str,
     assert served[0].knowledge(question) == []
 
 
-def test_reading_everything_again_changes_nothing(
-    served: tuple[Running, list[dict[str, object]]], shared_data: Path
-) -> None:
+def test_reading_everything_again_changes_nothing(served: tuple[Running, list[dict[str, object]]], shared_data: Path) -> None:
     server, _ = served
     before = server.get("/v1/sessions?limit=1")
     for job in ingest(server, transcripts(shared_data)):

@@ -57,26 +57,9 @@ def _block(
     block: Record, record: Record, event_id: str, line: Line, at: datetime | None, pending: Pending, tally: Tally
 ) -> Iterator[Event]:
     sidechain = record.get("isSidechain") is True
-    user = record.get("type") == "user"
-
-    def said(role: Role, kind: Kind, text: str, *, suffix: str = "") -> Event:
-        return Event(event_id + suffix, role, kind, text, line.locator, at, sidechain=sidechain)
-
     match block.get("type"):
-        case "text":
-            text = text_of(block)
-            if not text.strip():
-                return
-            typed = prompt_in(text) if user and not _is_meta(record) else None
-            if not user:
-                yield said("assistant", "reply", text)
-            elif typed is None or sidechain:
-                yield said("system" if typed is None else "user", "notice", text)
-            else:
-                yield said("user", "prompt", typed)
-        case "thinking":
-            if words := string(block.get("thinking")):
-                yield said("assistant", "thinking", words)
+        case "text" | "thinking" | "image":
+            yield from _words(block, record, event_id, line, at)
         case "tool_use":
             name, key = string(block.get("name")) or "tool", string(block.get("id")) or event_id
             yield from pending.add(key, Call(key, name, tool_input(name, block.get("input")), line.locator, at, sidechain))
@@ -89,11 +72,32 @@ def _block(
             failed = block.get("is_error") is True
             yield call.event(output, failed=failed, exit_code=exit_code_of(output[:200]) if failed else None)
             if (words := said_in_rejection(output)) and not sidechain:
-                yield said("user", "prompt", words, suffix="#said")
-        case "image":
-            yield said("user" if user else "assistant", "notice", "[image]")
+                yield Event(f"{event_id}#said", "user", "prompt", words, line.locator, at)
         case other:
             tally.skip(f"block: {other}")
+
+
+def _words(block: Record, record: Record, event_id: str, line: Line, at: datetime | None) -> Iterator[Event]:
+    """What was said, thought or shown in one block."""
+    user, sidechain = record.get("type") == "user", record.get("isSidechain") is True
+
+    def said(role: Role, kind: Kind, text: str) -> Event:
+        return Event(event_id, role, kind, text, line.locator, at, sidechain=sidechain)
+
+    text = string(block.get("thinking")) or text_of(block)
+    if not text.strip():
+        return
+    if block.get("type") == "thinking":
+        yield said("assistant", "thinking", text)
+    elif block.get("type") == "image":
+        yield said("user" if user else "assistant", "notice", text)
+    elif not user:
+        yield said("assistant", "reply", text)
+    elif (typed := None if _is_meta(record) else prompt_in(text)) is None:
+        yield said("system", "notice", text)
+    else:
+        # What a sub-agent is asked was written by an agent.
+        yield said("user", "notice" if sidechain else "prompt", text if sidechain else typed)
 
 
 def _is_meta(record: Record) -> bool:

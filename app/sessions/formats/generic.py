@@ -121,7 +121,7 @@ def _document(chunks: Iterator[bytes], head: bytes, tally: Tally) -> Iterator[Se
     """A whole-JSON transcript, never held whole: its head for the session's facts, then its messages one by one."""
     source = _Reader(chunks)
     facts: Record = {}
-    for key in SESSION_KEYS + ("title",):
+    for key in (*SESSION_KEYS, "title"):
         marker = f'"{key}"'.encode()
         if (start := head.find(marker)) >= 0:
             value = head[start + len(marker) :].lstrip(b" \t\r\n:")

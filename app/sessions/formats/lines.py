@@ -49,9 +49,7 @@ def encoding_of(head: bytes) -> str:
 
 def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[Line]:
     """The file's lines, without their ends. Bytes that can't be decoded become U+FFFD; NUL is dropped."""
-    number = 0
-    for text in _split(_decoded(chunks), limits.max_line_bytes):
-        number += 1
+    for number, text in enumerate(_split(_decoded(chunks), limits.max_line_bytes), start=1):
         tally.lines = number
         if text is None:
             tally.skip("line too long", f"L{number}")

@@ -144,7 +144,7 @@ def _from_json(name: str, given: str) -> str:
 def _command(value: object) -> str:
     if isinstance(value, list):
         words = [str(word) for word in value]
-        # ["bash", "-lc", "the command"]
+        # A shell and its flag before the command itself.
         return words[2] if len(words) == 3 and words[1] in {"-lc", "-c"} else " ".join(words)
     if isinstance(value, dict):
         return text_of(value.get("original") or value.get("toolEdited") or "")
