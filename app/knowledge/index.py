@@ -28,6 +28,11 @@ _DRAIN_LOCK = 0xCA1C_0001
 """Advisory lock: one drain at a time, so that an older state of an item never overwrites a newer one in the index."""
 
 
+def _unheard(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+    del done, total
+
+
 class Index:
     def __init__(self, database: Database, vectors: VectorStore) -> None:
         self._database = database
@@ -124,11 +129,6 @@ class Index:
         items = list(changed)
         for start in range(0, len(items), BATCH):
             await _apply(connection, staging, items[start : start + BATCH])
-
-
-def _unheard(done: int, total: int) -> None:
-    """Progress that nobody asked for."""
-    del done, total
 
 
 async def _lock_drain(connection: AsyncConnection) -> None:

@@ -116,7 +116,7 @@ _PASSWORD_PROGRAMS = (
 )
 RULES = (
     Rule(("authorization",), _one("authorization", _AUTHORIZATION, _credential)),
-    Rule(("bearer ",), _one("authorization", _BEARER, lambda value: shape.secret(value))),
+    Rule(("bearer ",), _one("authorization", _BEARER, shape.secret)),
     Rule(("basic ",), _one("authorization", _BASIC, _user_and_password)),
     Rule(('"auth',), _one("docker-auth", _DOCKER_AUTH, _user_and_password)),
     Rule(("://",), _one("url-password", _ADDRESS, _typed)),

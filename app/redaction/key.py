@@ -50,7 +50,7 @@ class Key:
     piece: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        before = "[%s]{%d,%d}" % self.behind if self.behind else ""
+        before = "[{}]{{{},{}}}".format(*self.behind) if self.behind else ""
         opening = (_APART if self.apart else "") + before + "(?:" + "|".join(map(re.escape, self.prefixes)) + ")"
         object.__setattr__(self, "opening", re.compile(opening))
         object.__setattr__(self, "whole", re.compile(opening + self.body))

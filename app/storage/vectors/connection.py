@@ -100,7 +100,9 @@ class EngineConnection:
         waiter = self._waiting.get(reply.number)
         if waiter is None or waiter.done():
             return
-        if reply.error:
+        if reply.again:
+            waiter.set_exception(ConnectionResetError())
+        elif reply.error:
             waiter.set_exception(VectorStoreUnavailable(f"The vector engine refused: {reply.error}"))
         else:
             waiter.set_result(reply.body)

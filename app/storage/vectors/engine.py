@@ -76,21 +76,18 @@ class Engine:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (data := await frames.read(reader)) is not None:
-            reply = self._reply(data)
-            if reply is None:
-                return
-            writer.write(frames.pack(reply))
+            writer.write(frames.pack(self._reply(data)))
             await writer.drain()
             await asyncio.sleep(0)  # one who pipelines writes leaves room for the others' searches
 
-    def _reply(self, data: bytes) -> Reply | None:
-        """None: leave this one unanswered and hang up, so that it is asked again of the engine that takes our place."""
+    def _reply(self, data: bytes) -> Reply:
         number = frames.UNREADABLE
         try:
             request = msgspec.msgpack.decode(data, type=Request)
             number = request.number
             if self._frozen and request.method in WRITES:
-                return None
+                # Asked again until we have left, it reaches the engine that takes our place.
+                return Reply(number, "", frames.raw(None), again=True)
             return Reply(number, "", frames.raw(self._do(request.method, request.body)))
         except Exception as error:  # noqa: BLE001 - the engine's errors are of no one class; the asker gets the words
             return Reply(number, f"{type(error).__name__}: {error}", frames.raw(None))

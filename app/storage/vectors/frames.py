@@ -66,11 +66,12 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
-    """`error` empty: `body` is the method's result."""
+    """`error` empty: `body` is the method's result. `again`: nothing was done; ask again, in a moment."""
 
     number: int
     error: str
     body: msgspec.Raw
+    again: bool = False
 
 
 class ShardOptions(msgspec.Struct, frozen=True):
