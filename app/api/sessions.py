@@ -128,7 +128,7 @@ async def append(request: Request, house: TheHouse, caller: Caller, session: Ses
     return LiveReply.model_validate(done)
 
 
-@router.get("", summary="List sessions, latest first", responses=responses(401, 403, 404, 422, 503))
+@router.get("", summary="List sessions, latest started first", responses=responses(401, 403, 404, 422, 503))
 async def list_sessions(
     house: TheHouse,
     caller: Caller,

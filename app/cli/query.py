@@ -9,6 +9,8 @@ import typer
 from app.cli.output import AsJson
 
 if TYPE_CHECKING:
+    from rich.padding import Padding
+
     from app.cli.client import Client, Json
 
 EXCERPT_LINES, EXCERPT_CHARS = 4, 400
@@ -58,7 +60,7 @@ def show(answer: Json) -> None:
         source = result["source"]
         when = f", {source['at'][:10]}" if source["at"] else ""
         out.print(plain(f"   ─ {source['transcript']} {source['locator']}{when}", "cyan"))
-        out.print(_indented(_short(source["excerpt"]), quote="│ ", style="dim italic"))
+        out.print(_indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()
     out.print(plain(_closing(answer), "dim"))
 
@@ -69,12 +71,12 @@ def _closing(answer: Json) -> str:
     return f"{words}{away}."
 
 
-def _indented(text: str, *, quote: str = "", style: str = "") -> object:
+def _indented(text: str, style: str = "") -> Padding:
     from rich.padding import Padding
 
     from app.cli.output import plain
 
-    return Padding(plain("\n".join(f"{quote}{line}" for line in text.strip().splitlines()), style), (0, 0, 0, 3))
+    return Padding(plain(text.strip(), style), (0, 0, 0, 3), expand=False)
 
 
 def _short(text: str) -> str:

@@ -41,7 +41,7 @@ async def send(client: Client, found: Sequence[Found], *, format: str) -> list[S
     """All files, in order of the list. A file that is refused stops none of the others; a server that is gone stops all."""
     places = asyncio.Semaphore(AT_ONCE)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
+    with Progress(*columns, console=err) as bars:
         whole = bars.add_task("Transcripts", total=len(found))
 
         async def one(each: Found) -> Sent:

@@ -53,7 +53,7 @@ def run(settings: Settings, *, host: str, port: int) -> None:
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     """Open the house, then the door; close the door, then the house."""
     app, folder = create_app(settings), DataFolder.open(settings.data_dir)
-    server = Server(_config(app, settings), listening=lambda: _announce(app.state.house, _url(listener)))
+    server = Server(configuration(app, settings), listening=lambda: _announce(app.state.house, _url(listener)))
     opening = asyncio.current_task()
     assert opening is not None
 
@@ -81,7 +81,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             leash.cancel()
 
 
-def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",

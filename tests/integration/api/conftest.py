@@ -1,0 +1,124 @@
+"""The whole application over a real socket, with real engines and a real worker; one for all tests of this folder."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from app import settings as config
+from app.cli.serving import Server, configuration
+from app.main import create_app
+from app.wiring import House
+from tests.fakes.models import models_folder
+
+MAX_UPLOAD_BYTES = 4 * 2**20
+MAX_BODY_BYTES = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    json: Any
+
+    @property
+    def error(self) -> Any:
+        """The error, in the one shape that all have."""
+        assert set(self.json) == {"error"}, self.text
+        assert set(self.json["error"]) == {"message", "type", "code", "param", "request_id"}
+        assert self.json["error"]["request_id"] == self.headers["x-request-id"]
+        assert "Traceback" not in self.text
+        return self.json["error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A client of the application; `key`: the admin's unless said otherwise. `house`: to look behind the curtain."""
+
+    url: str
+    key: str
+    house: House
+    http: aiohttp.ClientSession
+
+    async def ask(self, method: str, path: str, *, key: str | None = "admin", headers: Mapping[str, str] | None = None, **options: Any) -> Reply:
+        sent = dict(headers or {})
+        if key is not None:
+            sent["authorization"] = f"Bearer {self.key if key == 'admin' else key}"
+        async with self.http.request(method, self.url + path, headers=sent, **options) as reply:
+            text = await reply.text()
+            is_json = reply.headers.get("content-type", "").startswith("application/json")
+            return Reply(reply.status, reply.headers, text, await reply.json() if is_json else None)
+
+    async def finished(self, job: str) -> dict[str, Any]:
+        """The job, once it has ended."""
+        async with asyncio.timeout(60):
+            while (found := (await self.ask("GET", f"/v1/jobs/{job}")).json)["state"] not in {"done", "failed"}:
+                await asyncio.sleep(0.05)
+        return found  # type: ignore[no-any-return]
+
+    async def ingest(self, data: bytes | str, *, key: str = "admin", team: str | None = None, **params: str) -> dict[str, Any]:
+        headers = {"x-cairn-team": team} if team else {}
+        sent = await self.ask("POST", "/v1/sessions", key=key, data=data, params=params, headers=headers)
+        assert sent.status == 202, sent.text
+        return await self.finished(sent.json["job_id"])
+
+    async def developer(self, team: str = "default") -> str:
+        """A new developer's key; the team is made if need be."""
+        if team != "default":
+            assert (await self.ask("POST", "/v1/teams", json={"name": team})).status in {201, 409}
+        name = f"dev-{uuid4().hex[:12]}"
+        assert (await self.ask("POST", "/v1/developers", json={"name": name, "team": team})).status == 201
+        made = await self.ask("POST", f"/v1/developers/{name}/keys")
+        assert made.status == 201
+        return str(made.json["key"])
+
+
+@pytest.fixture(scope="session")
+async def api(short_folder: Path) -> AsyncIterator[Api]:
+    folder = short_folder / "api"
+    folder.mkdir()
+    models_folder().mkdir(exist_ok=True)
+    (folder / "models").symlink_to(models_folder())
+    settings = config.load(data_dir=folder, server={"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES})
+    app, listening = create_app(settings), asyncio.Event()
+    server = Server(configuration(app, settings), listening=listening.set)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with app.router.lifespan_context(app):
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            await listening.wait()
+            house = app.state.house
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            async with aiohttp.ClientSession() as http:
+                yield Api(url, house.secrets.admin_key, house, http)
+            server.should_exit = True
+            await serving
+
+
+def generic(*events: tuple[str, str, str]) -> str:
+    """(id, role, text) as the contract's NDJSON."""
+    import json
+
+    return "".join(json.dumps({"id": each[0], "role": each[1], "text": each[2]}) + "\n" for each in events)
+
+
+def lesson(name: str) -> str:
+    """A session that teaches one thing about `name`, which no other session does."""
+    return generic(
+        (f"{name}-1", "user", f"Why does the {name} service drop its connections at night?"),
+        (
+            f"{name}-2",
+            "assistant",
+            f"Root cause: the {name} service closed idle connections after 60 seconds because keepalive_{name} was unset.\n\n"
+            f"Fix: I set keepalive_{name} = 30 in {name}/config.toml and the connections stay open.",
+        ),
+        (f"{name}-3", "user", "Great, that works. Thanks!"),
+    )

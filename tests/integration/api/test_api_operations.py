@@ -1,0 +1,101 @@
+"""Health, metrics, request ids, the router's errors, the index's rebuild, and the OpenAPI page."""
+
+from __future__ import annotations
+
+import json
+import re
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.api.conftest import Api, lesson
+
+OPEN = {"/healthz", "/readyz"}
+
+
+async def test_alive_and_ready_need_no_key(api: Api) -> None:
+    assert (await api.ask("GET", "/healthz", key=None)).json == {"status": "ok"}
+    ready = await api.ask("GET", "/readyz", key=None)
+    assert ready.status == 200
+    assert ready.json == {"status": "ok", "database": "ok", "vectors": "ok", "worker": "ok"}
+
+
+async def test_the_metrics_count_what_happened(api: Api) -> None:
+    await api.ask("POST", "/v1/knowledge/query", json={"query": "anything at all"})
+    page = await api.ask("GET", "/metrics")
+    assert page.headers["content-type"].startswith("text/plain")
+    for measured in (
+        'cairn_http_requests_total{method="POST",route="/v1/knowledge/query",status="200"}',
+        'cairn_http_request_seconds_bucket{le="0.015",method="POST",route="/v1/knowledge/query"}',
+        'cairn_jobs{state="done"}',
+        'cairn_database_pool{kind="size"} 20.0',
+        "cairn_knowledge_items ",
+        'cairn_vector_points{kind="all"}',
+        'cairn_up{dependency="database"} 1.0',
+    ):
+        assert measured in page.text, measured
+
+
+async def test_a_path_of_many_names_is_one_metric(api: Api) -> None:
+    for _ in range(3):
+        await api.ask("GET", f"/v1/sessions/{uuid4()}")
+        await api.ask("GET", f"/{uuid4()}")
+    routes = set(re.findall(r'route="([^"]*)"', (await api.ask("GET", "/metrics")).text))
+    assert "/v1/sessions/{session_id}" in routes
+    assert not [route for route in routes if re.search("[0-9a-f]{8}-", route)]
+
+
+async def test_a_request_id_is_taken_or_made(api: Api) -> None:
+    given = await api.ask("GET", "/healthz", headers={"x-request-id": "ide-4711.a:b_c"})
+    assert given.headers["x-request-id"] == "ide-4711.a:b_c"
+    for offered in ("has space", "x" * 129, 'a"b', "ä"):
+        made = await api.ask("GET", "/healthz", headers={"x-request-id": offered})
+        assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"])
+
+
+async def test_the_router_answers_in_the_same_shape(api: Api) -> None:
+    assert (await api.ask("GET", "/v2/anything")).error["code"] == "not_found"
+    refused = await api.ask("PUT", "/v1/teams")
+    assert (refused.status, refused.error["code"]) == (405, "method_not_allowed")
+    assert {"GET", "POST"} >= set(refused.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/chat/completions", "/v1/budget", "/mcp", "/dashboard"])
+async def test_a_route_of_later_does_not_exist_yet(api: Api, path: str) -> None:
+    assert (await api.ask("POST", path, json={})).status == 404
+
+
+async def test_a_rebuild_tells_its_progress_and_loses_nothing(api: Api) -> None:
+    topic = f"svc{uuid4().hex[:8]}"
+    await api.ingest(lesson(topic))
+    rebuilt = await api.ask("POST", "/v1/index/rebuild")
+    lines = [json.loads(line) for line in rebuilt.text.splitlines()]
+    assert set(lines[0]) == {"done", "total"}
+    assert lines[-1]["items"] == await api.house.knowledge.store.count()
+    found = await api.ask("POST", "/v1/knowledge/query", json={"query": f"keepalive_{topic}"})
+    assert topic in found.json["results"][0]["text"]
+
+
+async def test_every_route_is_documented_with_examples_and_errors(api: Api) -> None:
+    page = (await api.ask("GET", "/openapi.json", key=None)).json
+    assert page["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for path, methods in page["paths"].items():
+        for method, route in methods.items():
+            assert route["summary"], path
+            assert route["tags"], path
+            if path in OPEN:
+                continue
+            assert route["security"] == [{"key": []}], path
+            assert {"401", "403"} <= set(route["responses"]), path
+            if "422" in route["responses"]:
+                schema = route["responses"]["422"]["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ErrorReply"}, path
+            if "requestBody" in route:
+                assert "example" in json.dumps(_body(page, route)), (method, path)
+
+
+def _body(page: dict[str, object], route: dict[str, dict[str, object]]) -> object:
+    """A request's body with the schema that it refers to."""
+    text = json.dumps(route["requestBody"])
+    named = re.search(r"#/components/schemas/(\w+)", text)
+    return [text, page["components"]["schemas"][named[1]]] if named else text  # type: ignore[index]
