@@ -7,6 +7,7 @@ process within that time.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -76,6 +77,7 @@ class Accounts:
         self._default_limit = default_limit_nanousd
         self._known: cachebox.TTLCache[bytes, Principal | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
+        self._projects: cachebox.LRUCache[UUID, str] = cachebox.LRUCache(CACHED_KEYS)
         self._revocations = 0
 
     async def ensure_defaults(self) -> None:
@@ -186,6 +188,13 @@ class Accounts:
             query = query.where(Project.name == _askable(name))
         async with self._database.begin() as connection:
             return [ProjectView(*row) for row in await connection.execute(query)]
+
+    async def project_names(self, team_id: UUID, projects: Collection[UUID]) -> dict[UUID, str]:
+        """The names of these projects. A project is never renamed, so a name that was read once is never read again."""
+        if any(project not in self._projects for project in projects):
+            for project in await self.find_projects(team_id):
+                self._projects[project.id] = project.name
+        return {project: self._projects[project] for project in projects}
 
     async def _admin_of(self, team: str) -> Principal:
         team_id = self._teams.get(team)

@@ -33,7 +33,7 @@ NDJSON = "application/x-ndjson"
     response_class=StreamingResponse,
     responses={
         200: {"content": {NDJSON: {"example": '{"done":256,"total":10000}\n{"items":10000}\n'}}, "description": "Progress"},
-        **responses(401, 403, 404, 422, 503),
+        **responses(),
     },
 )
 async def rebuild(house: TheHouse, admin: Admin) -> StreamingResponse:  # noqa: ARG001 - the key is what counts

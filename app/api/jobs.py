@@ -58,7 +58,7 @@ class JobReply(Reply):
     finished_at: datetime | None = None
 
 
-@router.get("/{job_id}", summary="Show a job", responses=responses(401, 403, 404, 422, 503), response_model_exclude_none=True)
+@router.get("/{job_id}", summary="Show a job", responses=responses(), response_model_exclude_none=True)
 async def show(house: TheHouse, caller: Caller, job_id: UUID) -> JobReply:
     job = await house.queue.get(job_id, team_id=None if caller.is_admin else caller.team_id)
     return JobReply(

@@ -28,6 +28,7 @@ class QueryBody(Body):
 
     query: Plain = Field(min_length=1, description="A question, an error message, a symbol; at most `knowledge.max_query_chars`.")
     project: ProjectName | None = Field(None, description="Only this project.")
+    prefer_project: ProjectName | None = Field(None, description="This project's items first, without hiding the others.")
     types: list[KnowledgeType] = Field(default_factory=list, max_length=12, description="Only these types; empty: all.")
     limit: int = Field(10, strict=True, ge=1, le=1000, description="At most `knowledge.max_limit`.")
     mode: Literal["search"] = "search"
@@ -76,11 +77,12 @@ class ItemReply(Reply):
     evidence: list[Citation]
 
 
-@router.post("/query", summary="Ask", responses=responses(400, 401, 403, 413, 422, 503), response_model_exclude_none=True)
+@router.post("/query", summary="Ask", responses=responses(400, 413), response_model_exclude_none=True)
 async def query(house: TheHouse, caller: Caller, body: QueryBody) -> AnswerReply:
     asked = Query(
         text=body.query,
         project=body.project,
+        prefer_project=body.prefer_project,
         types=tuple(body.types),
         limit=body.limit,
         min_score=body.min_score,
@@ -91,7 +93,7 @@ async def query(house: TheHouse, caller: Caller, body: QueryBody) -> AnswerReply
     return AnswerReply(results=[_result(result) for result in answer.results], took_ms=answer.took_ms, degraded=list(answer.degraded))
 
 
-@router.get("/{item_id}", summary="Read an item, with all its evidence", responses=responses(401, 403, 404, 422, 503))
+@router.get("/{item_id}", summary="Read an item, with all its evidence", responses=responses())
 async def read(house: TheHouse, caller: Caller, item_id: UUID) -> ItemReply:
     item = await house.knowledge.store.get(caller.team_id, item_id)
     names = {project.id: project.name for project in await house.accounts.find_projects(caller.team_id)}
@@ -119,7 +121,7 @@ async def read(house: TheHouse, caller: Caller, item_id: UUID) -> ItemReply:
     status_code=204,
     summary="Delete an item for good",
     description="Its author or an admin. Learning from the same sessions again does not bring it back.",
-    responses=responses(401, 403, 404, 422, 503),
+    responses=responses(),
     response_class=Response,
 )
 async def delete(house: TheHouse, caller: Caller, item_id: UUID) -> None:

@@ -85,14 +85,14 @@ class PurgeReply(Reply):
     summary="Ingest a transcript",
     description="Any length up to `server.max_upload_bytes`; it is streamed. The format is recognised by content.",
     openapi_extra=UPLOAD,
-    responses=responses(400, 401, 403, 413, 422, 503),
+    responses=responses(400, 413),
 )
 async def ingest(
     request: Request,
     house: TheHouse,
     caller: Caller,
     project: Annotated[ProjectName | None, Query(description="Default: the folder the session worked in.")] = None,
-    format: Annotated[Format | Literal["auto"], Query()] = "auto",  # noqa: A002 - the contract's word
+    format: Annotated[Literal["auto", Format], Query()] = "auto",  # noqa: A002 - the contract's word
     name: Annotated[Plain | None, Query(max_length=1000, description="The file's name, for citations.")] = None,
     x_filename: Annotated[str | None, Header(max_length=3000, description="The same, percent-encoded, as a header.")] = None,
 ) -> Accepted:
@@ -116,7 +116,7 @@ async def ingest(
     summary="Append to a session that is still going on",
     description="One JSON object a line. Idempotent: an event whose id is known changes nothing. All lines are taken, or none.",
     openapi_extra=live.BODY,
-    responses=responses(400, 401, 403, 404, 413, 422, 503),
+    responses=responses(400, 413),
 )
 async def append(request: Request, house: TheHouse, caller: Caller, session: SessionName, project: ProjectFilter = None) -> LiveReply:
     events = live.read(await request.body(), limits=house.settings.sessions)
@@ -128,7 +128,7 @@ async def append(request: Request, house: TheHouse, caller: Caller, session: Ses
     return LiveReply.model_validate(done)
 
 
-@router.get("", summary="List sessions, latest started first", responses=responses(401, 403, 404, 422, 503))
+@router.get("", summary="List sessions, latest started first", responses=responses())
 async def list_sessions(
     house: TheHouse,
     caller: Caller,
@@ -145,7 +145,7 @@ async def list_sessions(
     return SessionList(sessions=[_view(session, names, caller) for session in page], next=page[-1].id if len(found) > limit else None)
 
 
-@router.get("/{session_id}", summary="Show a session", responses=responses(401, 403, 404, 422, 503))
+@router.get("/{session_id}", summary="Show a session", responses=responses())
 async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionReply:
     session = await house.journal.get(caller.team_id, session_id)
     return _view(session, await _projects(house, caller), caller)
@@ -155,7 +155,7 @@ async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionRepl
     "/{session_id}",
     summary="Purge a session, and all that was learnt only from it",
     description="Its author or an admin. Cascades from the events to knowledge, index and caches, in one transaction.",
-    responses=responses(401, 403, 404, 422, 503),
+    responses=responses(),
 )
 async def purge(house: TheHouse, caller: Caller, session_id: UUID) -> PurgeReply:
     gone = await house.knowledge.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)

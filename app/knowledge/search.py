@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Text, cast, func, select, true
+from sqlalchemy import Select, Text, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import REGCONFIG
 
 from app.accounts.accounts import Accounts
@@ -89,14 +89,13 @@ class Search:
         began = time.perf_counter()
         self._check(query)
         degraded: list[str] = []
-        projects = await self._accounts.find_projects(team_id)
-        names = {project.id: project.name for project in projects}
-        where = self._where(team_id, query, {name: str(project) for project, name in names.items()})
+        where = await self._where(team_id, query)
         if where is None:
             return Answer((), _since(began), ())
         vector = await self._embed(query.text, degraded)
         ids = await self._candidates(query.text, vector, where, degraded)
-        rows = await self._read(team_id, ids, query, where if ids is None else None)
+        rows = await self._read(team_id, ids, query, where)
+        names = await self._accounts.project_names(team_id, {row.project_id for row in rows})
         ranked = self._rank(query, rows, vector, names)
         return Answer(tuple(ranked[: query.limit]), _since(began), tuple(degraded))
 
@@ -110,13 +109,14 @@ class Search:
         if unknown := sorted(set(query.types) - set(KNOWLEDGE_TYPES)):
             raise InvalidInput(f"types: {', '.join(unknown)} not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="types")
 
-    def _where(self, team_id: UUID, query: Query, ids: dict[str, str]) -> dict[str, str | list[str]] | None:
+    async def _where(self, team_id: UUID, query: Query) -> dict[str, str | list[str]] | None:
         """The store's filter; None when the project doesn't exist, so nothing can match."""
         where: dict[str, str | list[str]] = {"team": str(team_id)}
         if query.project is not None:
-            if query.project not in ids:
+            projects = await self._accounts.find_projects(team_id, query.project)
+            if not projects:
                 return None
-            where["project"] = ids[query.project]
+            where["project"] = str(projects[0].id)
         if query.types:
             where["type"] = list(query.types)
         return where
@@ -143,28 +143,20 @@ class Search:
             return None
         return [hit.id for hit in hits]
 
-    async def _read(
-        self, team_id: UUID, ids: list[UUID] | None, query: Query, where: dict[str, str | list[str]] | None
-    ) -> Sequence[AnyRow]:
+    async def _read(self, team_id: UUID, ids: list[UUID] | None, query: Query, where: dict[str, str | list[str]]) -> Sequence[AnyRow]:
         """The candidates' rows, each with its newest evidence. The team is checked here again: the index is not the truth."""
-        newest = (
-            select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
-            .where(Evidence.knowledge_id == Knowledge.id, Evidence.text == Knowledge.text)
-            .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
-            .limit(1)
-            .lateral("newest")
-        )
-        statement = select(*_COLUMNS, *newest.c).join(newest, onclause=true()).where(Knowledge.team_id == team_id)
         if ids is not None:
-            statement = statement.where(Knowledge.id.in_(ids))
+            found, values = _BY_ID, {"team": team_id, "ids": ids}
         else:
-            statement = _full_text(statement, query.text, where or {}, self._limits.candidates)
+            found, values = _full_text(query.text, where, self._limits.candidates), {"team": team_id}
         async with self._database.begin() as connection:
-            return (await connection.execute(statement)).all()
+            return (await connection.execute(found, values)).all()
 
     def _rank(self, query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str]) -> list[Result]:
+        """Those that are relevant, best first. Without a vector, shared terms alone decide."""
         asked = list(dict.fromkeys(lexical.terms(query.text)))
         codes = [term for term in asked if lexical.is_code(term)]
+        least = self._limits.min_relevance if query.min_score is None else 0.0
         results = []
         for row in rows:
             words = frozenset(lexical.terms(wording(row.title, row.text)))
@@ -172,10 +164,10 @@ class Search:
             found = relevance(cosine=cosine, asked=asked, codes=codes, found=words)
             if vector is None:
                 found = Relevance(score=found.coverage, cosine=0.0, coverage=found.coverage, exact=found.exact)
-            result = _result(row, found, names[row.project_id], query)
-            relevant = found.score >= self._limits.min_relevance if query.min_score is None else result.score >= query.min_score
-            if relevant:
-                results.append(result)
+            if found.score >= least:
+                results.append(_result(row, found, names[row.project_id], query))
+        if query.min_score is not None:
+            results = [result for result in results if result.score >= query.min_score]
         results.sort(key=lambda result: (-result.score, str(result.id)))
         return results
 
@@ -211,32 +203,36 @@ def _result(row: AnyRow, found: Relevance, project: str, query: Query) -> Result
     )
 
 
-def _full_text(statement: Any, text: str, where: dict[str, str | list[str]], limit: int) -> Any:
-    """Narrow the statement by PostgreSQL's full-text index: any of the question's words, best rank first."""
-    words = [word for word in lexical.terms(text) if word.isalnum()][:64]
-    asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words) or "''")
-    if "project" in where:
-        statement = statement.where(cast(Knowledge.project_id, Text) == where["project"])
-    if "type" in where:
-        statement = statement.where(Knowledge.type.in_(where["type"]))
-    return (
-        statement.where(Knowledge.search.op("@@")(asked)).order_by(func.ts_rank(Knowledge.search, asked).desc(), Knowledge.id).limit(limit)
-    )
-
-
 def _since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
 
 
-_COLUMNS = (
-    Knowledge.id,
-    Knowledge.project_id,
-    Knowledge.type,
-    Knowledge.title,
-    Knowledge.text,
-    Knowledge.confidence,
-    Knowledge.freshness,
-    Knowledge.embedding,
-    Knowledge.evidence_count,
-    Knowledge.created_at,
-)
+def _with_newest_evidence() -> Select[*tuple[Any, ...]]:
+    """Items of the bound `team`, each with the newest evidence that says what the item says."""
+    newest = (
+        select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
+        .where(Evidence.knowledge_id == Knowledge.id, Evidence.text == Knowledge.text)
+        .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
+        .limit(1)
+        .lateral("newest")
+    )
+    columns = [column for column in Knowledge.__table__.c if column.name in _COLUMNS]
+    return select(*columns, *newest.c).join(newest, onclause=true()).where(Knowledge.team_id == bindparam("team"))
+
+
+def _full_text(text: str, where: dict[str, str | list[str]], limit: int) -> Select[*tuple[Any, ...]]:
+    """By PostgreSQL's full-text index: any of the question's words, best rank first."""
+    words = [word for word in lexical.terms(text) if word.isalnum()][:64]
+    asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words))
+    statement = _ITEMS
+    if "project" in where:
+        statement = statement.where(cast(Knowledge.project_id, Text) == where["project"])
+    if "type" in where:
+        statement = statement.where(Knowledge.type.in_(where["type"]))
+    best = func.ts_rank(Knowledge.search, asked).desc()
+    return statement.where(Knowledge.search.op("@@")(asked)).order_by(best, Knowledge.id).limit(limit)
+
+
+_COLUMNS = frozenset(["id", "project_id", "type", "title", "text", "confidence", "freshness", "embedding", "evidence_count", "created_at"])
+_ITEMS = _with_newest_evidence()
+_BY_ID = _ITEMS.where(Knowledge.id.in_(bindparam("ids", expanding=True)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -49,7 +51,9 @@ class Api:
     house: House
     http: aiohttp.ClientSession
 
-    async def ask(self, method: str, path: str, *, key: str | None = "admin", headers: Mapping[str, str] | None = None, **options: Any) -> Reply:
+    async def ask(
+        self, method: str, path: str, *, key: str | None = "admin", headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Reply:
         sent = dict(headers or {})
         if key is not None:
             sent["authorization"] = f"Bearer {self.key if key == 'admin' else key}"
@@ -67,7 +71,8 @@ class Api:
 
     async def ingest(self, data: bytes | str, *, key: str = "admin", team: str | None = None, **params: str) -> dict[str, Any]:
         headers = {"x-cairn-team": team} if team else {}
-        sent = await self.ask("POST", "/v1/sessions", key=key, data=data, params=params, headers=headers)
+        body = io.BytesIO(data.encode() if isinstance(data, str) else data)
+        sent = await self.ask("POST", "/v1/sessions", key=key, data=body, params=params, headers=headers)
         assert sent.status == 202, sent.text
         return await self.finished(sent.json["job_id"])
 
@@ -105,20 +110,17 @@ async def api(short_folder: Path) -> AsyncIterator[Api]:
 
 def generic(*events: tuple[str, str, str]) -> str:
     """(id, role, text) as the contract's NDJSON."""
-    import json
-
     return "".join(json.dumps({"id": each[0], "role": each[1], "text": each[2]}) + "\n" for each in events)
 
 
 def lesson(name: str) -> str:
     """A session that teaches one thing about `name`, which no other session does."""
+    answer = (
+        f"Root cause: the {name} service closed idle connections after 60 seconds because keepalive_{name} was unset.\n\n"
+        f"Fix: I set keepalive_{name} = 30 in {name}/config.toml and the connections stay open."
+    )
     return generic(
         (f"{name}-1", "user", f"Why does the {name} service drop its connections at night?"),
-        (
-            f"{name}-2",
-            "assistant",
-            f"Root cause: the {name} service closed idle connections after 60 seconds because keepalive_{name} was unset.\n\n"
-            f"Fix: I set keepalive_{name} = 30 in {name}/config.toml and the connections stay open.",
-        ),
+        (f"{name}-2", "assistant", answer),
         (f"{name}-3", "user", "Great, that works. Thanks!"),
     )

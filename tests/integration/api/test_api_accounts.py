@@ -18,7 +18,13 @@ async def test_a_key_works_until_it_is_revoked(api: Api) -> None:
     developer = name()
     made = await api.ask("POST", "/v1/developers", json={"name": developer})
     assert made.status == 201
-    assert {**made.json, "created_at": None} == {"name": developer, "team": "default", "monthly_limit_usd": 8.33, "keys": 0, "created_at": None}
+    assert {**made.json, "created_at": None} == {
+        "name": developer,
+        "team": "default",
+        "monthly_limit_usd": 8.33,
+        "keys": 0,
+        "created_at": None,
+    }
     key = (await api.ask("POST", f"/v1/developers/{developer}/keys")).json
     assert (await api.ask("GET", "/v1/sessions", key=key["key"])).status == 200
     assert (await api.ask("DELETE", f"/v1/keys/{key['id']}")).status == 204
