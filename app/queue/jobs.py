@@ -166,7 +166,7 @@ class Queue:
     async def counts(self) -> dict[str, int]:
         """Jobs by state; 0 where there is none."""
         async with self._database.begin() as connection:
-            found = (await connection.execute(select(JobRow.state, func.count()).group_by(JobRow.state))).tuples().all()
+            found = (await connection.execute(select(JobRow.state, func.count()).group_by(JobRow.state))).all()
         return dict.fromkeys(get_args(State), 0) | dict(found)
 
     async def sweep(self, older_than: timedelta = KEPT) -> int:

@@ -26,27 +26,31 @@ class Rule:
 
 class Gate:
     def __init__(self, rules: Iterable[Rule]) -> None:
-        finders: dict[str, list[Find]] = {}
+        finders: dict[str, dict[Find, None]] = {}
         for rule in rules:
             for anchor in rule.anchors:
-                finders.setdefault(anchor, []).append(rule.find)
+                finders.setdefault(anchor, {})[rule.find] = None
         self._automaton = ahocorasick.Automaton()
         for anchor, found in finders.items():
             self._automaton.add_word(anchor, (len(anchor) - 1, tuple(found)))
         self._automaton.make_automaton()
 
     def findings(self, text: str) -> Iterator[Finding]:
-        """All that the rules find, unsorted, overlaps included."""
+        """All that the rules find, unsorted; what two rules find may overlap. A rule is not asked within what it has found."""
+        found_until: dict[Find, int] = {}
         block_end = 0
         for last, (offset, finders) in self._automaton.iter(_lowered(text)):
             start = last - offset
             if start < block_end:
                 continue
             for find in finders:
+                if found_until and start < found_until.get(find, 0):
+                    continue
                 for finding in find(text, start):
                     yield finding
+                    found_until[find] = finding.end
                     if finding.kind == "private-key":  # nothing inside a key block is of interest by itself
-                        block_end = max(block_end, finding.end)
+                        block_end = finding.end
 
 
 def _lowered(text: str) -> str:

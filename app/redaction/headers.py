@@ -30,9 +30,13 @@ _SEPARATE_P = re.compile(r"-[pa][ ]?[\"']?(?P<secret>[^\s\"'\\-][^\s\"'\\]{2,100
 _SIGNATURE = re.compile(r"sig=(?P<secret>[A-Za-z0-9%/+_-]{40,200}+={0,2})")
 _ACCOUNT_KEY = re.compile(r"(?:accountkey|sharedaccesskey)=(?P<secret>[A-Za-z0-9+/]{40,100}+={0,2})", re.IGNORECASE)
 _AFTER_KEY_ID = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{16}[\s,:;|\"'│]{1,12}(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
-_AZURE_SAMPLE = "sig="
-_COOKIES = re.compile(r"cookie[\"'`\\]{0,4}[ \t]*[:=][ \t]*[\"'`\\]{0,4}(?P<pairs>[^\n\"'`\\]{3,4000}+)", re.IGNORECASE)
-_PAIR = re.compile(r"(?P<name>[^\s=;,]{1,80})=(?P<secret>[^\s;,]{6,3000}+)")
+_EXPRESSION = re.compile(r"[(){}\[\]$<>]")
+# A header ends where the next begins: that one is read at its own anchor.
+_COOKIES = re.compile(
+    r"(?<![A-Za-z0-9_])cookie[\"'`\\]{0,4}[ \t]*[:=][ \t]*[\"'`\\]{0,4}(?P<pairs>(?:(?!cookie[ :=\"'`\\])[^\n\"'`\\]){3,4000}+)",
+    re.IGNORECASE,
+)
+_PAIR = re.compile(r"(?:(?P<name>[^\s=;,]{1,80}+)=)?(?P<secret>[^\s;,]{6,3000}+)")
 _SESSION_NAME = re.compile(r"sess|sid\b|auth|token|jwt|login|remember|csrf|xsrf|identity", re.IGNORECASE)
 _NO_ADDRESS_PASSWORDS = frozenset({"password", "passwd", "pass", "pwd", "pw"})
 
@@ -51,20 +55,17 @@ def _behind(commands: tuple[str, ...], find: Find, reach: int = 300) -> Find:
     """Only on a command line of one of these programs; `-u` and `-p` mean something else to others."""
 
     def gated(text: str, at: int) -> Iterator[Finding]:
-        if at and text[at - 1] not in " \t":
-            return
-        line = text[
-            text.rfind("\n", max(0, at - reach), at) + 1 if "\\\n" not in text[max(0, at - reach) : at] else max(0, at - reach) : at
-        ]
-        if any(command in line for command in commands):
-            yield from find(text, at)
+        if at and text[at - 1] in " \t" and (found := list(find(text, at))):
+            line = text[max(0, at - reach) : at].replace("\\\n", " ").rpartition("\n")[2]
+            if any(command in line for command in commands):
+                yield from found
 
     return gated
 
 
 def _credential(value: str) -> bool:
     """In an authorization header little is asked: no placeholder, no expression, no word."""
-    if shape.placeholder(value) or any(mark in value for mark in "(){}[]$<>"):
+    if shape.placeholder(value) or _EXPRESSION.search(value):
         return False
     return shape.secret(value, minimum=8) or (len(value) >= 8 and any(map(str.isdigit, value)) and shape.wordiness(value) < 0.8)
 
@@ -80,7 +81,9 @@ def _user_and_password(encoded: str) -> bool:
 
 def _typed(value: str) -> bool:
     """A password where only a password can stand."""
-    return not shape.placeholder(value + "    ") and not value.startswith("$") and value.lower() not in _NO_ADDRESS_PASSWORDS
+    if value.lower() in _NO_ADDRESS_PASSWORDS or (value.isalpha() and value.isupper()):
+        return False
+    return not value.startswith("$") and not (len(value) > 3 and shape.placeholder(value))
 
 
 def _typed_with_digit(value: str) -> bool:
@@ -96,24 +99,15 @@ def _cookies(text: str, at: int) -> Iterator[Finding]:
         return
     for pair in _PAIR.finditer(text, *header.span("pairs")):
         value = pair["secret"]
-        if shape.placeholder(value) or any(mark in value for mark in "(){}$<>"):
+        if shape.placeholder(value) or _EXPRESSION.search(value):
             continue
-        named = _SESSION_NAME.search(pair["name"]) is not None
+        named = _SESSION_NAME.search(pair["name"] or "") is not None
         if shape.secret(value, minimum=12) or (named and len(value) >= 8 and any(map(str.isdigit, value))):
             yield Finding("cookie", *pair.span("secret"))
 
 
 _MYSQL = ("mysql", "mariadb", "mycli")
-_PASSWORD_PROGRAMS = (
-    "sshpass",
-    "redis-cli",
-    "mongo ",
-    "mongosh",
-    "mongodump",
-    "docker login",
-    "podman login",
-    "helm registry login",
-)
+_PASSWORD_PROGRAMS = ("sshpass", "redis-cli", "mongo ", "mongosh", "mongodump", "docker login", "podman login", "registry login")
 RULES = (
     Rule(("authorization",), _one("authorization", _AUTHORIZATION, _credential)),
     Rule(("bearer ",), _one("authorization", _BEARER, shape.secret)),

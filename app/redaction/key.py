@@ -16,8 +16,11 @@ DONE = r"(?![A-Za-z0-9])"
 HEX = "0-9a-f"
 BASE62 = "A-Za-z0-9"
 URLSAFE = r"A-Za-z0-9_\-"
-_APART = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
-"""The key is no part of a longer word. The `n` of a literal `\\n` before it is no letter. For prefixes that words can end in."""
+_APART = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\[[0-9]m)|(?<=[\[;][0-9]{2}m))"
+"""The key is no part of a longer word. The letters of a literal `\\n`, of `%20` or of a terminal's colour before it are none.
+For prefixes that words can end in."""
+_WIDEST = 400
+"""No terminal is wider, so no piece of a cut key is longer."""
 
 
 def run(least: int, most: int = 400, alphabet: str = URLSAFE) -> str:
@@ -54,21 +57,20 @@ class Key:
         opening = (_APART if self.apart else "") + before + "(?:" + "|".join(map(re.escape, self.prefixes)) + ")"
         object.__setattr__(self, "opening", re.compile(opening))
         object.__setattr__(self, "whole", re.compile(opening + self.body))
-        object.__setattr__(self, "piece", re.compile(f"[{self.alphabet}]{{1,8000}}+"))
+        object.__setattr__(self, "piece", re.compile(f"[{self.alphabet}]{{1,{_WIDEST}}}+"))
 
     def find(self, text: str, at: int) -> Iterator[Finding]:
         start = self._start(text, at)
         opening = self.opening.match(text, start)
         if not opening:
             return
-        match = self.whole.match(text, start)
-        first = match or self.piece.match(text, start)
-        spans = [first.span()] if first and match else []
+        whole = self.whole.match(text, start)
+        first = whole or self.piece.match(text, start)
+        spans = [whole.span()] if whole else []
         if first and first.end() - start < self.full:
-            rows = wrapped.rows(text, start, first.end(), self.piece, complete=match is not None)
-            if rows.spans:
-                spans = self._joined(text, [first.span(), *rows.spans], opening.end() - start, sure=rows.sure) or spans
-        spans = [(begin, end - (text[end - 1] == ".")) for begin, end in spans]  # a sentence's
+            rows = wrapped.rows(text, start, first.end(), self.piece, complete=whole is not None)
+            spans = self._joined(text, first.span(), rows, opening.end() - start) or spans
+        spans = [(begin, end - (text[end - 1] == ".")) for begin, end in spans]  # the full stop is the sentence's
         if spans and self._accepts("".join(text[begin:end] for begin, end in spans), opening.end() - start):
             yield from (Finding(self.kind, *span) for span in spans)
 
@@ -81,16 +83,20 @@ class Key:
             start -= 1
         return start
 
-    def _joined(self, text: str, spans: list[wrapped.Span], prefix: int, *, sure: bool) -> list[wrapped.Span]:
+    def _joined(self, text: str, first: wrapped.Span, rows: Iterator[wrapped.Piece], prefix: int) -> list[wrapped.Span]:
         """As many pieces as make the longest whole key. Where only the line ended, what follows has to look random too."""
-        joined, taken = "", 0
-        for number, (start, end) in enumerate(spans):
-            piece = text[start:end]
-            if len(joined) >= self.full or (taken and not (sure or _random(piece) or len(joined + piece) == self.full)):
+        joined = text[slice(*first)]
+        spans, taken = [first], int(self.whole.fullmatch(joined) is not None)
+        for row in rows:
+            piece = text[slice(*row.span)]
+            if len(joined) >= self.full or self.opening.match(piece):
+                break
+            if taken and not (row.sure or _random(piece) or len(joined + piece) == self.full):
                 break
             joined += piece
-            if self.whole.fullmatch(joined) and (number == 0 or _random(joined[prefix:])):
-                taken = number + 1
+            spans.append(row.span)
+            if self.whole.fullmatch(joined) and _random(joined[prefix:]):
+                taken = len(spans)
         return spans[:taken]
 
     def _accepts(self, key: str, prefix: int) -> bool:

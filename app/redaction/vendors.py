@@ -114,6 +114,7 @@ KEYS: tuple[Key, ...] = (
         run(10, 250, r"A-Za-z0-9.%\-"),
         alphabet=r"A-Za-z0-9.%\-",
         full=80,
+        apart=True,
     ),
     Key("slack-app-token", ("xapp-",), r"\d-[A-Z0-9]{6,}-\d{6,}-[A-Za-z0-9]{20,100}", full=120),
     Key(
@@ -174,6 +175,7 @@ KEYS: tuple[Key, ...] = (
         r"[A-Za-z0-9_-]{8,2000}+\.[A-Za-z0-9_-]{8,8000}+(?:\.[A-Za-z0-9_-]{0,2000}+){1,3}",
         alphabet=r"A-Za-z0-9_.=\-",
         full=8000,
+        apart=True,
     ),
 )
 

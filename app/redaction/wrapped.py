@@ -6,80 +6,70 @@ Finds the pieces that follow. Whether together they are a key, the rule of that 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, pairwise
 
 _LINE_END = re.compile(r"[ \t]*\\?(?:\r?\n|\\n)")
 _CELL_END = re.compile(r"[ \t]{0,4}([│┃║|])")
 _BREAK = re.compile(r"\r?\n|\\n")
 _BORDER = re.compile(r"[│┃║|]")
 _RULER = re.compile(r"[\s─━═├┤┼╞╡╪╟╢╫+|│┃║=-]*$")
-_MAX_LINE = 2000
-_MAX_ROWS = 12
+_BLANKS = re.compile(r"[ \t]{0,400}+")
+_MAX_LINE = 500
+_MAX_ROWS = 24
+_MAX_COLUMNS = 24
 _NARROWEST = 60
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """The pieces, in order. `sure`: the table's layout says that they continue a cell."""
+class Piece:
+    """`sure`: the table's layout says that it continues the cell above."""
 
-    spans: list[Span]
+    span: Span
     sure: bool = False
 
 
-def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: bool) -> Rows:
-    """Where the key whose first piece is `text[start:end]` could go on, row by row; empty if it doesn't end its cell or line.
+def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: bool) -> Iterator[Piece]:
+    """Where the key whose first piece is `text[start:end]` could go on, row by row; nothing if it doesn't end its cell or line.
 
     `run` matches a stretch of the characters that the key is made of. Is the first piece `complete`, then a line without
     borders has to be as long as a terminal is wide: what else would have cut it there?
     """
     if _CELL_END.match(text, end):
-        return _cells(text, start, end, run)
+        yield from islice(_cells(text, start, end, run), _MAX_ROWS)
+        return
     line_end = _LINE_END.match(text, end)
     if line_end and (not complete or end - _line_start(text, start) >= _NARROWEST):
-        return Rows(_lines(text, line_end.end(), run))
-    return Rows([])
+        yield from islice(_lines(text, line_end.end(), run), _MAX_ROWS)
 
 
-def _lines(text: str, place: int, run: re.Pattern[str]) -> list[Span]:
+def _lines(text: str, place: int, run: re.Pattern[str]) -> Iterator[Piece]:
     """Without borders: lines that hold one run and nothing else."""
-    spans: list[Span] = []
-    while len(spans) < _MAX_ROWS:
-        first = _skip_blanks(text, place)
-        piece = run.match(text, first)
-        if not piece:
-            break
+    while piece := run.match(text, _skip_blanks(text, place)):
         ends = _LINE_END.match(text, piece.end())
         if ends or text[piece.end() : piece.end() + 1] in {"", '"', "'", "`", " "}:
-            spans.append(piece.span())
+            yield Piece(piece.span())
         if not ends:
             break
         place = ends.end()
-    return spans
 
 
-def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> Rows:
+def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> Iterator[Piece]:
     """With borders: the same cell of the rows below, as long as each holds one run and the row starts no new entry."""
     column = len(_BORDER.findall(text, _line_start(text, start), start))
-    spans: list[Span] = []
-    sure = False
-    place = end
-    while len(spans) < _MAX_ROWS:
-        line = _next_line(text, place)
-        if line is None:
+    line = _next_line(text, end)
+    while line and column <= _MAX_COLUMNS and not _RULER.fullmatch(text, *line):
+        cells = _split(text, *line, column)
+        if column >= len(cells) or not (piece := _whole_cell(text, cells[column], run)):
             break
-        cells = _split(text, *line)
-        place = line[1]
-        if _RULER.match(text, *line) or column >= len(cells):
+        leading = 0 if text[slice(*cells[0])].strip() else 1  # a table with outer borders has nothing before the first
+        if column > leading and text[slice(*cells[leading])].strip():
             break
-        piece = _whole_cell(text, cells[column], run)
-        leading = 1 if not text[slice(*cells[0])].strip() else 0
-        if piece is None or (column > leading and text[slice(*cells[leading])].strip()):
-            break
-        sure = column > leading
-        spans.append(piece)
-    return Rows(spans, sure)
+        yield Piece(piece, sure=column > leading)
+        line = _next_line(text, line[1])
 
 
 def _line_start(text: str, place: int) -> int:
@@ -96,19 +86,18 @@ def _next_line(text: str, place: int) -> Span | None:
     return found.end(), ends.start() if ends else min(len(text), found.end() + _MAX_LINE)
 
 
-def _split(text: str, start: int, end: int) -> list[Span]:
-    borders = [border.start() for border in _BORDER.finditer(text, start, end)]
-    return list(zip([start, *(border + 1 for border in borders)], [*borders, end], strict=True))
+def _split(text: str, start: int, end: int, column: int) -> list[Span]:
+    """The line's cells, up to that column."""
+    borders = [border.start() for border in islice(_BORDER.finditer(text, start, end), column + 1)]
+    edges = [start - 1, *borders, *([end] if len(borders) <= column else [])]
+    return [(before + 1, after) for before, after in pairwise(edges)]
 
 
 def _whole_cell(text: str, cell: Span, run: re.Pattern[str]) -> Span | None:
-    first = _skip_blanks(text, cell[0])
-    piece = run.match(text, first, cell[1])
+    piece = run.match(text, _skip_blanks(text, cell[0]), cell[1])
     return piece.span() if piece and not text[piece.end() : cell[1]].strip() else None
 
 
 def _skip_blanks(text: str, place: int) -> int:
-    bound = min(len(text), place + _MAX_LINE)
-    while place < bound and text[place] in " \t":
-        place += 1
-    return place
+    blanks = _BLANKS.match(text, place)
+    return blanks.end() if blanks else place

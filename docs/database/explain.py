@@ -1,7 +1,7 @@
 """The evidence for docs/database/README.md: every index with its query, on 30,000 synthetic rows, as EXPLAIN shows it.
 
-python docs/database/explain.py            prints the section that stands in README.md
-python docs/database/explain.py --write    puts it there
+.venv/bin/python docs/database/explain.py            prints the section that stands in README.md
+.venv/bin/python docs/database/explain.py --write    puts it there
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import sys
 import tempfile
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -151,7 +147,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "uq_developers_name": ("A developer by name: names are unique over all teams.", "select id from developers where name = 'developer7'"),
     "ix_developers_team_id": ("A team's developers.", f"select name from developers where team_id = {TEAM}"),
     "uq_teams_name": ("A team by name.", "select id from teams where name = 'team3'"),
-    "uq_projects_team_id_name": ("A project by name, at each ingest and query.", f"select id from projects where team_id = {TEAM} and name = 'project10'"),
+    "uq_projects_team_id_name": (
+        "A project by name, at each ingest and query.",
+        f"select id from projects where team_id = {TEAM} and name = 'project10'",
+    ),
 }
 
 

@@ -5,6 +5,7 @@ So the transcripts of agents that have no parser of their own are read too, as f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
@@ -13,7 +14,7 @@ import ijson
 import msgspec
 
 from app.sessions.event import Event, Outcome, Role, SessionHeader, ToolUse
-from app.sessions.formats.lines import Line, decoded_lines, json_lines
+from app.sessions.formats.lines import SNIFF_BYTES, Line, decoded, decoded_lines, encoding_of, json_lines
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import exit_code_of, outcome_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
@@ -36,9 +37,10 @@ Record = dict[str, object]
 
 def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[SessionHeader | Event]:
     """One JSON document, or JSON lines: the first line tells."""
-    first = next(chunks, b"")
+    first = _beginning(chunks)
     rest = chain([first], chunks)
-    made = _document(rest, first, tally) if _is_document(first) else parse(decoded_lines(rest, limits=limits, tally=tally), tally)
+    head = first.decode(encoding_of(first), "replace").lstrip("\ufeff \t\r\n")
+    made = _document(rest, head, tally) if _is_document(head) else parse(decoded_lines(rest, limits=limits, tally=tally), tally)
     for each in made:
         if isinstance(each, Event):
             tally.events += 1
@@ -107,30 +109,35 @@ def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally)
             yield event
 
 
-def _is_document(head: bytes) -> bool:
+def _beginning(chunks: Iterator[bytes]) -> bytes:
+    """The first bytes, enough to tell a document from lines however the chunks are cut."""
+    held = b""
+    for chunk in chunks:
+        held += chunk
+        if len(held) >= SNIFF_BYTES:
+            break
+    return held
+
+
+def _is_document(head: str) -> bool:
     """Whether the first line is not a whole JSON object that is a record itself."""
-    line = head.lstrip().split(b"\n", 1)[0]
+    line = head.split("\n", 1)[0]
     try:
-        record = msgspec.json.decode(line)
+        record = msgspec.json.decode(line.encode("utf-8", "replace"))
     except msgspec.DecodeError:
         return True
     return isinstance(record, list) or (isinstance(record, dict) and any(isinstance(record.get(key), list) for key in ARRAYS))
 
 
-def _document(chunks: Iterator[bytes], head: bytes, tally: Tally) -> Iterator[SessionHeader | Event]:
+def _document(chunks: Iterator[bytes], head: str, tally: Tally) -> Iterator[SessionHeader | Event]:
     """A whole-JSON transcript, never held whole: its head for the session's facts, then its messages one by one."""
-    source = _Reader(chunks)
     facts: Record = {}
     for key in (*SESSION_KEYS, "title"):
-        marker = f'"{key}"'.encode()
-        if (start := head.find(marker)) >= 0:
-            value = head[start + len(marker) :].lstrip(b" \t\r\n:")
-            if value.startswith(b'"'):
-                facts[key] = value[1:].split(b'"', 1)[0].decode("utf-8", "replace")
-    prefix = (
-        "item" if head.lstrip()[:1] == b"[" else next((f"{key}.item" for key in ARRAYS if f'"{key}"'.encode() in head), "messages.item")
-    )
-    yield from _read(_items(source, prefix, tally), facts, tally)
+        if found := re.search(rf'"{key}"\s*:\s*"([^"]*)"', head):
+            facts[key] = found[1]
+    named = next((key for key in ARRAYS if f'"{key}"' in head), ARRAYS[0])
+    prefix = "item" if head.startswith("[") else f"{named}.item"
+    yield from _read(_items(_Reader(decoded(chunks)), prefix, tally), facts, tally)
 
 
 def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Record]]:
@@ -147,15 +154,15 @@ def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Re
 
 
 class _Reader:
-    """Chunks as a file that ijson can read."""
+    """Texts as a file that ijson can read."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
+    def __init__(self, texts: Iterator[str]) -> None:
+        self._texts = texts
         self._held = b""
 
     def read(self, size: int = -1) -> bytes:
-        while len(self._held) < size and (chunk := next(self._chunks, None)) is not None:
-            self._held += chunk.removeprefix(b"\xef\xbb\xbf")
+        while len(self._held) < size and (text := next(self._texts, None)) is not None:
+            self._held += text.encode("utf-8", "replace")
         given, self._held = self._held[:size], self._held[size:]
         return given
 

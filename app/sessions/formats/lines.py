@@ -49,7 +49,7 @@ def encoding_of(head: bytes) -> str:
 
 def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[Line]:
     """The file's lines, without their ends. Bytes that can't be decoded become U+FFFD; NUL is dropped."""
-    for number, text in enumerate(_split(_decoded(chunks), limits.max_line_bytes), start=1):
+    for number, text in enumerate(_split(decoded(chunks), limits.max_line_bytes), start=1):
         tally.lines = number
         if text is None:
             tally.skip("line too long", f"L{number}")
@@ -74,7 +74,8 @@ def json_lines(lines: Iterator[Line], tally: Tally) -> Iterator[tuple[Line, dict
             tally.skip("not a JSON object", line.locator)
 
 
-def _decoded(chunks: Iterator[bytes]) -> Iterator[str]:
+def decoded(chunks: Iterator[bytes]) -> Iterator[str]:
+    """The file as text, in whatever encoding its beginning suggests."""
     first = next(chunks, b"")
     decoder = codecs.getincrementaldecoder(encoding_of(first[:SNIFF_BYTES]))("replace")
     yield decoder.decode(first).replace("\x00", "")

@@ -26,8 +26,6 @@ def prompt_in(text: str) -> str | None:
     """What a person typed in a user's turn; None when nobody typed anything there."""
     if found := _QUERY.search(text):
         return found[2].strip() or None
-    if _NOTICE.match(text):
-        return None
     rest = _WRAPPED.sub("", text).strip()
     if not rest or _NOTICE.match(rest) or (_SLASH.match(rest) and (_ECHO.search(rest) or len(rest.split()) == 1)):
         return None

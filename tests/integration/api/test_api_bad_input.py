@@ -15,6 +15,7 @@ import pytest
 from tests.integration.api.conftest import MAX_BODY_BYTES, MAX_UPLOAD_BYTES, Api, generic, lesson
 
 QUERY = "/v1/knowledge/query"
+NOWHERE = "5f0c0000-0000-4000-8000-000000000000"
 
 
 @pytest.mark.parametrize(
@@ -174,17 +175,17 @@ async def test_a_query_sent_as_text_is_told_the_content_type(api: Api) -> None:
     ("method", "path", "status", "param"),
     [
         ("GET", "/v1/sessions/not-a-uuid", 422, "session_id"),
-        ("GET", f"/v1/sessions/{uuid4()}", 404, None),
+        ("GET", f"/v1/sessions/{NOWHERE}", 404, None),
         ("GET", "/v1/sessions?limit=0", 422, "limit"),
         ("GET", "/v1/sessions?limit=1000000000", 422, "limit"),
         ("GET", "/v1/sessions?before=x", 422, "before"),
-        ("GET", f"/v1/sessions?before={uuid4()}", 404, None),
+        ("GET", f"/v1/sessions?before={NOWHERE}", 404, None),
         ("GET", "/v1/sessions?project=a%00b", 422, "project"),
         ("POST", "/v1/sessions/a%00b/events", 422, "session"),
-        ("GET", f"/v1/jobs/{uuid4()}", 404, None),
-        ("GET", f"/v1/knowledge/{uuid4()}", 404, None),
-        ("DELETE", f"/v1/knowledge/{uuid4()}", 404, None),
-        ("DELETE", f"/v1/keys/{uuid4()}", 404, None),
+        ("GET", f"/v1/jobs/{NOWHERE}", 404, None),
+        ("GET", f"/v1/knowledge/{NOWHERE}", 404, None),
+        ("DELETE", f"/v1/knowledge/{NOWHERE}", 404, None),
+        ("DELETE", f"/v1/keys/{NOWHERE}", 404, None),
         ("POST", "/v1/developers/nobody/keys", 404, None),
         ("POST", "/v1/developers/a%00b/keys", 422, "name"),
     ],

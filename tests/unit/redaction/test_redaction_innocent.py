@@ -118,6 +118,12 @@ test_password_is_hashed_with_argon2id PASSED
 --- PASS: TestClassifyToken/#00 (0.00s)
 PASS: TestExtractSlugFromBlobs/User_message_with_more_than_4_words
 nextPageToken = "CAUQAAoWMTIzNDU2Nzg5MGFiY2RlZg"
+password = password.encode("latin1")
+MovedAttribute("HTTPPasswordMgr", "urllib2", "urllib.request")
+model = PassForCausalLM.from_pretrained("ada/c4ai-command-r-v01")
+uint64_t __security_cookie = 0x00002B992DDFA232ULL;
+<assemblyIdentity publicKeyToken="1fc8b3b9a1e18e3b" />
+fsspec.open("gist://user:TOKEN@id/file.txt")
 mkdir -p src/components2
 docker run -p 8080:80 -u 1000:1000 nginx
 chown -R app:app2024 /srv

@@ -77,7 +77,7 @@ def rebuilt(text: str, result: Redacted) -> str:
     return "".join([*parts, text[done:]])
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(mixed)
 @example("password=[REDACTED:jwt]hunter2")
 @example("://u:[REDACTED:jwt]x7@host")
@@ -86,13 +86,14 @@ def test_the_findings_are_sorted_disjoint_and_explain_the_result(text: str) -> N
     assert rebuilt(text, result) == result.text
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(mixed)
 def test_redacting_again_finds_nothing(text: str) -> None:
     result = redact(redact(text).text)
     assert result.findings == ()
 
 
+@settings(deadline=None)
 @given(noise, st.sampled_from(KEYS), noise)
 def test_no_surrounding_hides_a_key(before: str, key: tuple[str, str], after: str) -> None:
     text = f"{before} {key[1]} {after}"
@@ -101,12 +102,14 @@ def test_no_surrounding_hides_a_key(before: str, key: tuple[str, str], after: st
     assert key[0] in {finding.kind for finding in result.findings}
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(KEYS), min_size=1, max_size=6), st.sampled_from(["\n", " ", ", ", " | ", "\\n", "é "]))
 def test_every_one_of_many_keys_is_found(keys: list[tuple[str, str]], between: str) -> None:
     result = redact(between.join(key for _, key in keys))
     assert not any(key in result.text for _, key in keys)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec=None)))
 def test_any_text_is_accepted(text: str) -> None:
     result = redact(text)

@@ -1,0 +1,56 @@
+"""The error table."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+
+from app import errors as tree
+from app.web import errors
+
+ALL = [each for _, each in inspect.getmembers(tree, inspect.isclass) if issubclass(each, tree.CairnError)]
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+def test_every_error_of_the_tree_has_a_status_and_the_one_shape(kind: type[tree.CairnError]) -> None:
+    reply = errors.reply_to(kind("What to do."))
+    body = json.loads(reply.body)
+    assert set(body["error"]) == {"message", "type", "code", "param", "request_id"}
+    assert 400 <= reply.status_code <= 503
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (tree.Unreadable("x"), 400, "invalid_request_error"),
+        (tree.NotAuthenticated("x"), 401, "authentication_error"),
+        (tree.NotPermitted("x"), 403, "permission_error"),
+        (tree.NotFound("x"), 404, "not_found_error"),
+        (tree.Conflict("x"), 409, "conflict_error"),
+        (tree.TooLarge("x"), 413, "invalid_request_error"),
+        (tree.InvalidInput("x", param="limit"), 422, "invalid_request_error"),
+        (tree.UnknownFormat("x"), 422, "invalid_request_error"),
+        (tree.VectorStoreUnavailable("x"), 503, "unavailable_error"),
+    ],
+)
+def test_an_error_is_answered_as_the_contract_says(error: tree.CairnError, status: int, kind: str) -> None:
+    reply = errors.reply_to(error)
+    body = json.loads(reply.body)["error"]
+    assert (reply.status_code, body["type"], body["param"]) == (status, kind, error.param)
+    assert body["message"] == "x"
+
+
+def test_a_configuration_error_at_run_time_tells_the_outside_nothing() -> None:
+    reply = errors.reply_to(tree.ConfigurationError("/etc/secret/path is wrong"))
+    assert reply.status_code == 500
+    assert b"/etc" not in reply.body
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [(("body", "tool", "name"), "tool.name"), (("query", "limit"), "limit"), (("body",), None), (("body", "types", 0), "types.0")],
+)
+def test_a_field_is_named_as_its_sender_knows_it(place: tuple[str | int, ...], name: str | None) -> None:
+    assert errors.field(place) == name
