@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
 from app.embeddings import Embedder
-from app.errors import InvalidInput
+from app.errors import InvalidInput, UnknownFormat
 from app.knowledge.extraction import VERSION, extract
 from app.knowledge.index import Index
 from app.knowledge.item import Candidate
@@ -156,6 +156,8 @@ class Intake:
         """The job behind `submit`: read the upload into the journal, learn from every session that it touched."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
         reading = await self._read(upload, progress)
+        if not reading.sessions:
+            raise UnknownFormat(_nothing(upload, reading))
         learnt = Learnt()
         for place, session_id in enumerate(reading.sessions, start=1):
             learnt += await self._learn(upload.team_id, session_id)
@@ -278,6 +280,12 @@ def _folder_name(directory: str | None) -> str | None:
 
 def _counts(learnt: Learnt) -> dict[str, int]:
     return {name: getattr(learnt, name) for name in ("new", "merged", "updated", "withdrawn", "known")}
+
+
+def _nothing(upload: Upload, reading: Reading) -> str:
+    """Why a transcript of which no session could be read was refused."""
+    why = f" The first problem, at {(first := reading.tally.problems[0])[0]}: {first[1]}" if reading.tally.problems else ""
+    return f"No session could be read from {upload.transcript} as {upload.format} ({reading.tally.lines} lines).{why}"
 
 
 def _report(upload: Upload, reading: Reading, learnt: Learnt) -> dict[str, object]:

@@ -98,6 +98,7 @@ async def pipeline(iterations: int, scratch: Path) -> list[Figure]:
         print(f"pipeline: skipped, {data} is absent", file=sys.stderr)
         return []
     folder = scratch / "pipeline"
+    (folder / "models").mkdir(parents=True)  # empty: the first start exports the model
     files = sorted(path for path in data.rglob("*") if path.suffix in {".jsonl", ".md"} and not path.name.startswith(("README", "LICENSE")))
     with running(folder) as server:
         first_start = server.seconds_to_ready

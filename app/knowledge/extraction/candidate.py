@@ -54,18 +54,18 @@ def candidate_of(found: Found, exchange: Exchange) -> Candidate:
 
 
 def title_of(text: str) -> str:
-    """The statement's own words, without a lead-in, cut at a clause if it must be."""
+    """The statement's own words, without a lead-in; cut at a clause where it is long, else at a word, with an ellipsis."""
     words = _LEAD.sub("", text, count=1).strip()
     if not words.endswith("..."):
         words = words.rstrip(".。:：;；,")
     words = words[:1].upper() + words[1:]
     if len(words) <= MOST_TITLE:
         return words
-    for mark in ("; ", " — ", " – ", ". ", "。", ", so ", ", which ", " because ", " so that ", ", but ", "，", ", "):
+    for mark in ("; ", " — ", " – ", ". ", "。", ", so ", ", which ", " so that ", ", but ", "，", ", "):
         place = words.rfind(mark, 30, MOST_TITLE)
         if place > 0:
             return words[:place].rstrip(" ,;—–")
-    return words[: words.rfind(" ", 0, MOST_TITLE) if " " in words[:MOST_TITLE] else MOST_TITLE].rstrip(" ,;—–")
+    return words[: words.rfind(" ", 0, MOST_TITLE) if " " in words[:MOST_TITLE] else MOST_TITLE].rstrip(" ,;—–") + "…"
 
 
 def cut(text: str, most: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import OrderedDict
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 MOST_STATEMENTS = 5_000
@@ -34,13 +35,10 @@ class Memory:
     def serve(self, text: str) -> None:
         """Cairn gave this text into the session."""
         if len(self._served) < MOST_SHINGLES:
-            self._served.update(_shingles(text))
+            self._served.update(shingles(text))
 
     def was_served(self, text: str) -> bool:
-        if not self._served:
-            return False
-        found = _shingles(text)
-        return bool(found) and sum(each in self._served for each in found) >= SERVED_SHARE * len(found)
+        return bool(self._served) and share_in(text, self._served) >= SERVED_SHARE
 
     def fail(self, program: str, command: str, error: str) -> None:
         self.failures[program] = (command, error)
@@ -53,6 +51,13 @@ def _normal(text: str) -> str:
     return " ".join(_WORD.findall(text.casefold()))
 
 
-def _shingles(text: str) -> list[int]:
+def share_in(text: str, known: Set[int]) -> float:
+    """How much of a text's word sequences is among those known, 0-1; 0 for a text too short to have one."""
+    found = shingles(text)
+    return sum(each in known for each in found) / len(found) if found else 0.0
+
+
+def shingles(text: str) -> list[int]:
+    """Every sequence of SHINGLE words, hashed."""
     words = _WORD.findall(text.casefold())
     return [zlib.crc32(" ".join(words[start : start + SHINGLE]).encode()) for start in range(max(0, len(words) - SHINGLE + 1))]

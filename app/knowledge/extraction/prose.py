@@ -11,7 +11,8 @@ from app.sessions.event import Event
 MOST_CHARS = 40_000
 """Of one message: what is longer is pasted, not said."""
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)|\s*\*\*([^*]{3,80}?):?\*\*:?\s*$")
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)|\s*(?:\*\*[^*]{3,80}\*\*:?\s*)+$")
+"""Also one or more bold lines without anything else: of a section, or of what an agent was thinking about."""
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?")
 _SKIPPED = re.compile(r"\s*(?:\||>|<[a-zA-Z/!]|!\[|(?:\+|-|@@|diff |index )\s*\S*\s*$|\s*[-=_*─━]{3,}\s*$|\s{4,}\S|\t)")
 _END = re.compile(r"(?<=[.!?])[\"')\]*_`]*\s+(?=[\"'(\[*_`]*[A-Z0-9`/])|(?<=[。！？；])")

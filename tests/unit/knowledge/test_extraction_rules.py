@@ -1,0 +1,144 @@
+"""What each rule takes out of a session: its type, its words, its source."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.knowledge.sessions import learnt, texts
+
+CAUSE = (
+    "The root cause was that `pool_recycle` exceeded the load balancer's idle timeout, so asyncpg wrote to dead sockets. "
+    "I fixed this by setting `pool_recycle` to 300 seconds in `app/db.py`."
+)
+
+
+def test_a_bug_with_its_cause_its_fix_and_the_error_that_was_pasted() -> None:
+    (found,) = learnt(
+        ("ask", "The nightly job dies:\nConnectionDoesNotExistError: connection was closed in the middle of operation\nFix it"),
+        ("edit", "app/db.py"),
+        ("say", CAUSE),
+    )
+    assert found.type == "bug_solution"
+    assert "ConnectionDoesNotExistError" in found.text
+    assert "idle timeout" in found.text
+    assert "300 seconds" in found.text
+    assert (found.locator, found.intent) == ("L3", "debugging")
+    assert found.excerpt == "The root cause was that `pool_recycle` exceeded the load balancer's idle timeout, so asyncpg wrote to dead sockets."
+
+
+def test_a_cause_that_was_only_supposed_is_not_known() -> None:
+    assert not learnt(
+        ("ask", "The job dies, why"),
+        ("edit", "app/db.py"),
+        ("say", "The root cause is probably that `pool_recycle` exceeds the idle timeout of the load balancer in front of it."),
+    )
+
+
+def test_a_decision_needs_its_reason() -> None:
+    chosen = "We chose NATS over Kafka because one binary without ZooKeeper is all that the on-call team can run."
+    assert [(each.type, each.text) for each in learnt(("ask", "Write the ADR"), ("say", chosen))] == [("architectural_decision", chosen)]
+    assert not learnt(("ask", "Write the ADR"), ("say", "We chose NATS for the messages between the services in the end."))
+
+
+def test_what_a_person_lays_down_is_kept_in_their_words() -> None:
+    (found,) = learnt(("ask", "We never mock the database in tests, the fixtures start a real PostgreSQL. Add a test for `Store.save`"))
+    assert found.type == "testing_strategy"
+    assert found.text == "We never mock the database in tests, the fixtures start a real PostgreSQL."
+    assert found.confidence >= 0.75
+
+
+def test_what_a_person_puts_right_is_a_gotcha_and_what_was_said_before_is_dropped() -> None:
+    found = learnt(
+        ("ask", "Where does the retry limit live"),
+        ("say", "The retry limit `MAX_RETRIES` is configured in `settings/base.py`, which is read once when the process starts."),
+        ("ask", "No, that's wrong. The retry limit must come from `config/retry.toml` since the workers reload that file."),
+    )
+    assert [each.type for each in found] == ["gotcha"]
+    assert "config/retry.toml" in found[0].text
+
+
+def test_a_command_that_worked_after_another_had_failed_tells_both() -> None:
+    (found,) = learnt(
+        ("ask", "Run the tests of the worker"),
+        ("run", "pytest workers/ --cov=app --cov-report=xml", "ERROR: unrecognized arguments: --cov=app --cov-report=xml", "failed"),
+        ("run", "pytest workers/ -n 4 --dist loadfile", "12 passed"),
+    )
+    assert found.type == "testing_strategy"
+    assert "`pytest workers/ -n 4 --dist loadfile` worked" in found.text
+    assert "`pytest workers/ --cov=app --cov-report=xml` had failed" in found.text
+    assert found.locator == "L3"
+
+
+def test_a_command_that_fails_until_the_code_is_mended_teaches_nothing_of_the_command() -> None:
+    found = learnt(
+        ("ask", "Run the tests of the worker"),
+        ("run", "pytest workers/ -n 4 --dist loadfile", "1 failed", "failed"),
+        ("run", "pytest workers/ -n 4 --dist loadfile", "12 passed"),
+    )
+    assert not any("had failed" in text for text in texts(found))
+
+
+@pytest.mark.parametrize("command", ["npm test", "pytest", "go test ./...", "pip install requests", "ls -la app", "git status"])
+def test_an_obvious_command_is_not_worth_keeping(command: str) -> None:
+    assert not learnt(("ask", "Run it"), ("run", command, "ok"))
+
+
+@pytest.mark.parametrize(
+    ("said", "type_"),
+    [
+        ("`SELECT … FOR UPDATE SKIP LOCKED` does not work inside a read-only transaction on the replica.", "gotcha"),
+        ("The payments service listens on port 8443 and its certificate is configured in `deploy/tls.yaml`.", "tool_usage"),
+    ],
+)
+def test_gotchas_and_facts_of_configuration(said: str, type_: str) -> None:
+    (found,) = learnt(("ask", "Explore the repository"), ("say", said))
+    assert (found.type, found.text) == (type_, said)
+
+
+def test_a_question_that_was_answered() -> None:
+    (found,) = learnt(
+        ("ask", "How does the ledger avoid double settlement?"),
+        ("say", "Each hold has one row per attempt with a unique key on `(request_id, attempt)`. A settle updates that row only while its state is `held`."),
+    )
+    assert found.title == "How does the ledger avoid double settlement?"
+    assert "unique key on `(request_id, attempt)`" in found.text
+
+
+def test_what_was_done_point_by_point() -> None:
+    (found,) = learnt(
+        ("ask", "Add rate limiting to the API"),
+        ("edit", "app/limits.py"),
+        ("say", "## Summary\n- Added a token bucket per API key in `app/limits.py`\n- Replaced the global semaphore in `app/main.py` with it\n"),
+    )
+    assert found.type == "implementation_strategy"
+    assert "token bucket per API key" in found.text
+    assert "global semaphore" in found.text
+
+
+def test_a_person_saying_yes_raises_the_confidence() -> None:
+    session = (("ask", "The nightly job dies, fix it"), ("edit", "app/db.py"), ("say", CAUSE))
+    (alone,) = learnt(*session)
+    (accepted,) = learnt(*session, ("ask", "Great, that works. Thanks!"))
+    assert accepted.confidence > alone.confidence
+
+
+def test_tests_that_passed_raise_the_confidence() -> None:
+    session = (("ask", "The nightly job dies, fix it"), ("edit", "app/db.py"))
+    (alone,) = learnt(*session, ("say", CAUSE))
+    (proved,) = learnt(*session, ("run", "pytest", "3 passed"), ("say", CAUSE))
+    assert proved.confidence > alone.confidence
+
+
+@pytest.mark.parametrize("no", ["No, still failing", "That's wrong", "It still crashes", "revert that", "不对"])
+def test_what_a_person_rejected_is_not_known(no: str) -> None:
+    assert not learnt(("ask", "The nightly job dies, fix it"), ("edit", "app/db.py"), ("say", CAUSE), ("ask", no))
+
+
+def test_a_session_in_chinese() -> None:
+    (found,) = learnt(
+        ("ask", "登录接口报错"),
+        ("edit", "app/auth.py"),
+        ("say", "根本原因是 `token_ttl` 的单位是毫秒，而 `verify()` 按秒比较，所以所有令牌立即过期。修复：在 `app/auth.py` 中改为秒。"),
+    )
+    assert found.type == "bug_solution"
+    assert "token_ttl" in found.text
