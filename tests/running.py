@@ -19,6 +19,7 @@ import psutil
 
 from tests.fakes.models import models_folder
 
+ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 90
 """A first start exports the model: 10-20 s on two cores."""
 

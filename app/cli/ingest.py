@@ -52,8 +52,7 @@ def ingest(
 
 
 def failed(sent: Sequence[Sent]) -> bool:
-    """What was named must be a transcript; what only lay in a folder need not."""
-    return any(each.error is not None and (each.found.named or not each.not_a_transcript) for each in sent)
+    return any(each.error is not None and _matters(each) for each in sent)
 
 
 def report(sent: Sequence[Sent]) -> dict[str, object]:
@@ -75,7 +74,7 @@ def show(sent: Sequence[Sent]) -> None:
 
     totals = _totals(sent)
     out.print(
-        f"[bold]{totals['files']}[/] transcripts read: [bold]{totals['sessions']}[/] sessions, "
+        f"[bold]{totals['files']}[/] transcript{'' if totals['files'] == 1 else 's'} read: [bold]{totals['sessions']}[/] sessions, "
         f"[bold]{totals['events_new']}[/] new events ({totals['events_known']} known before), "
         f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} merged into known ones."
     )
@@ -86,11 +85,18 @@ def show(sent: Sequence[Sent]) -> None:
         for each in sent:
             kinds.update((each.result or {}).get("skipped", {}))
         out.print(plain("Skipped: " + ", ".join(f"{count} {reason}" for reason, count in kinds.most_common(REASONS_SHOWN)), "dim"))
-    refused = [each for each in sent if each.error is not None]
+    refused = [each for each in sent if each.error is not None and _matters(each)]
     for each in refused[:REASONS_SHOWN]:
-        out.print(plain(f"{each.found.path}: {each.error}", "dim" if each.not_a_transcript and not each.found.named else "red"))
+        out.print(plain(f"{each.found.path}: {each.error}", "red"))
     if len(refused) > REASONS_SHOWN:
-        out.print(plain(f"… and {len(refused) - REASONS_SHOWN} more (--json lists all)", "dim"))
+        out.print(plain(f"… and {len(refused) - REASONS_SHOWN} more (--json lists all)", "red"))
+    if others := totals["refused"] - len(refused):
+        out.print(plain(f"{others} other {'file is' if others == 1 else 'files are'} no transcript (--json lists them and says why).", "dim"))
+
+
+def _matters(refused: Sent) -> bool:
+    """What was named must be a transcript; what only lay in a folder need not."""
+    return refused.found.named or not refused.not_a_transcript
 
 
 def _totals(sent: Sequence[Sent]) -> Counter[str]:

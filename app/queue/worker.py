@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ END_SECONDS = 5.0
 """A cancelled handler has this long to end."""
 SURE = 0.8
 """A lease that couldn't be extended is trusted for this part of its length: the work ends before another worker may take it."""
+_OURS = str(Path(__file__).resolve().parents[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +184,8 @@ class Worker:
 
 
 def _places(error: BaseException) -> list[str]:
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-5:]]
+    """Our own innermost frames, then the one that raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(_OURS)][-5:]
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in [*ours, *frames[-1:]]]
+    return list(dict.fromkeys(places))

@@ -1,0 +1,145 @@
+"""Teams, developers, keys, projects on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.accounts.accounts import Accounts
+from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from app.storage.database import Database
+
+ADMIN = "a" * 40
+
+
+def open_accounts(database: Database, secret_key: str = "s" * 40) -> Accounts:
+    return Accounts(database, admin_key=ADMIN, secret_key=secret_key, default_limit_nanousd=8_330_000_000)
+
+
+@pytest.fixture
+async def accounts(database: Database) -> Accounts:
+    made = open_accounts(database)
+    await made.ensure_defaults()
+    return made
+
+
+async def test_the_admin_acts_for_the_default_team_or_the_one_it_names(accounts: Accounts) -> None:
+    team = await accounts.create_team("core")
+    assert (await accounts.authenticate(ADMIN)).team == "default"
+    named = await accounts.authenticate(ADMIN, team="core")
+    assert (named.team_id, named.is_admin) == (team.id, True)
+    with pytest.raises(NotFound, match="teams list"):
+        await accounts.authenticate(ADMIN, team="nobody")
+
+
+async def test_a_developers_key_opens_its_own_team_only(accounts: Accounts) -> None:
+    await accounts.create_team("core")
+    await accounts.create_developer("ada", team="core")
+    _, key = await accounts.create_key("ada")
+    principal = await accounts.authenticate(key)
+    assert (principal.team, principal.developer, principal.is_admin) == ("core", "ada", False)
+    assert await accounts.authenticate(key, team="core") == principal
+    with pytest.raises(NotPermitted):
+        await accounts.authenticate(key, team="default")
+
+
+async def test_a_revoked_key_is_refused_at_once(accounts: Accounts) -> None:
+    await accounts.create_developer("ada")
+    id, key = await accounts.create_key("ada")
+    await accounts.authenticate(key)
+    await accounts.revoke_key(id)
+    with pytest.raises(NotAuthenticated, match="keys create"):
+        await accounts.authenticate(key)
+    with pytest.raises(NotFound):
+        await accounts.revoke_key(id)
+
+
+@pytest.mark.parametrize("key", ["", "x", ADMIN[:-1], ADMIN + "a", "cairn_abcdefghijkl_" + "x" * 43, "clé", "\ud800", "k" * 100_000])
+async def test_a_key_that_is_not_one_is_refused(accounts: Accounts, key: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        await accounts.authenticate(key)
+
+
+async def test_one_letter_of_a_key_changed_is_another_key(accounts: Accounts) -> None:
+    await accounts.create_developer("ada")
+    _, key = await accounts.create_key("ada")
+    with pytest.raises(NotAuthenticated):
+        await accounts.authenticate(key[:-1] + ("a" if key[-1] != "a" else "b"))
+
+
+async def test_neither_a_key_nor_its_plain_hash_is_stored(accounts: Accounts, database: Database) -> None:
+    await accounts.create_developer("ada")
+    _, key = await accounts.create_key("ada")
+    async with database.begin() as connection:
+        row = (await connection.execute(text("select * from api_keys"))).one()
+    assert not any(key in str(value) or key.encode() in bytes(value if isinstance(value, bytes) else b"") for value in row)
+    with pytest.raises(NotAuthenticated):  # the table alone, under another secret, opens nothing
+        await open_accounts(database, secret_key="t" * 40).authenticate(key)
+
+
+async def test_a_key_is_looked_up_once(accounts: Accounts, database: Database) -> None:
+    await accounts.create_developer("ada")
+    _, key = await accounts.create_key("ada")
+    await accounts.authenticate(key)
+    async with database.begin() as connection:
+        await connection.execute(text("alter table api_keys rename to away"))
+    assert (await accounts.authenticate(key)).developer == "ada"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a\x00b", "x" * 200, "\ud800", "../etc"])
+async def test_a_name_that_cannot_be_used_is_refused_and_the_field_named(accounts: Accounts, name: str) -> None:
+    for made in (accounts.create_team(name), accounts.create_developer(name)):
+        with pytest.raises(InvalidInput) as refused:
+            await made
+        assert refused.value.param == "name"
+
+
+@pytest.mark.parametrize("limit", [-1, 2**63])
+async def test_a_limit_that_cannot_be_is_refused(accounts: Accounts, limit: int) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await accounts.create_developer("ada", monthly_limit_nanousd=limit)
+    assert refused.value.param == "monthly_limit_usd"
+
+
+async def test_names_are_taken_once_also_by_two_at_once(accounts: Accounts) -> None:
+    made = await asyncio.gather(*(accounts.create_developer("ada") for _ in range(8)), return_exceptions=True)
+    assert sum(not isinstance(each, BaseException) for each in made) == 1
+    assert all(isinstance(each, Conflict) for each in made if isinstance(each, BaseException))
+
+
+async def test_developers_are_listed_with_their_live_keys(accounts: Accounts) -> None:
+    await accounts.create_developer("ada")
+    await accounts.create_developer("bob", monthly_limit_nanousd=0)
+    first, _ = await accounts.create_key("ada")
+    await accounts.create_key("ada")
+    await accounts.revoke_key(first)
+    listed = [(each.name, each.keys, each.monthly_limit_nanousd) for each in await accounts.list_developers()]
+    assert listed == [("ada", 1, 8_330_000_000), ("bob", 0, 0)]
+    assert [(team.name, team.developers) for team in await accounts.list_teams()] == [("default", 2)]
+
+
+@pytest.mark.parametrize("unknown", ["nobody", "a\x00b", "\ud800"])
+async def test_a_key_for_nobody_says_how_to_list(accounts: Accounts, unknown: str) -> None:
+    with pytest.raises(NotFound, match="developers list"):
+        await accounts.create_key(unknown)
+    with pytest.raises(CairnError):
+        await accounts.create_developer("ada", team=unknown)
+
+
+async def test_a_project_is_one_row_a_team_however_many_ask_for_it(accounts: Accounts, database: Database) -> None:
+    team, other = await accounts.authenticate(ADMIN), await accounts.create_team("other")
+
+    async def ask(team_id: object) -> object:
+        async with database.begin() as connection:
+            return await accounts.project_id(connection, team_id, "shop")  # type: ignore[arg-type]
+
+    mine = await asyncio.gather(*(ask(team.team_id) for _ in range(8)))
+    theirs = await ask(other.id)
+    assert len(set(mine)) == 1
+    assert theirs not in mine
+    assert [each.name for each in await accounts.find_projects(team.team_id)] == ["shop"]
+    assert await accounts.find_projects(uuid4(), "shop") == []
+    assert await accounts.project_names(team.team_id, [mine[0]]) == {mine[0]: "shop"}  # type: ignore[list-item,comparison-overlap]

@@ -1,0 +1,175 @@
+"""The command line as a person uses it: real processes against a real server; each error says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.running import ROOT, Running, running
+
+EXAMPLES = ROOT / "examples" / "sessions"
+COMMANDS = [
+    [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["teams"], ["teams", "add"], ["teams", "list"], ["developers"],
+    ["developers", "add"], ["developers", "list"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["index"], ["index", "rebuild"],
+    ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"], ["doctor"], ["version"],
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(short_folder: Path) -> Iterator[Running]:
+    with running(short_folder / "cli") as started:
+        yield started
+
+
+def cairn(folder: Path, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *words],
+        env={**clean, "CAIRN_DATA_DIR": str(folder), "COLUMNS": "200", **(env or {})},
+        cwd=cwd or ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: list[str], tmp_path: Path) -> None:
+    done = cairn(tmp_path, *command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: cairn" in done.stdout
+
+
+def test_sessions_go_in_and_a_cited_answer_comes_out(server: Running) -> None:
+    done = cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
+    assert done.returncode == 0, done.stderr
+    assert "6 transcripts read" in done.stdout
+    again = cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
+    assert "0 new events" in again.stdout
+    asked = cairn(server.folder, "query", "why was the card charged twice?", "--project", "examples")
+    assert asked.returncode == 0
+    assert "2026-11-03-double-charge.claude-code.jsonl L" in asked.stdout
+    data = json.loads(cairn(server.folder, "query", "why was the card charged twice?", "--json", "--limit", "2").stdout)
+    assert 1 <= len(data["results"]) <= 2
+    assert data["results"][0]["source"]["excerpt"]
+
+
+def test_nothing_relevant_says_how_to_go_on(server: Running) -> None:
+    cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
+    done = cairn(server.folder, "query", "how do I bake an apple pie?")
+    assert (done.returncode, "Nothing relevant" in done.stdout) == (0, True)
+    empty = cairn(server.folder, "query", "anything", "--project", "nowhere")
+    assert "There are no sessions in a project 'nowhere' yet" in empty.stdout
+
+
+def test_what_lies_in_a_folder_may_be_no_transcript_what_is_named_may_not(server: Running, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("Dear diary,\nnothing happened today.\n")
+    (tmp_path / "session.jsonl").write_text('{"id": "1", "role": "user", "text": "hello"}\n')
+    folder = cairn(server.folder, "ingest", str(tmp_path))
+    assert folder.returncode == 0
+    assert "1 transcript read" in folder.stdout
+    assert "1 other file is no transcript" in folder.stdout
+    named = cairn(server.folder, "ingest", str(tmp_path / "notes.md"))
+    assert named.returncode == 1
+    assert "not a transcript that Cairn knows" in named.stdout
+    listed = json.loads(cairn(server.folder, "ingest", str(tmp_path), "--json").stdout)
+    assert [each["error"] and each["error"]["code"] for each in listed["files"]] == ["unknown_format", None]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["ingest", "/nowhere/at/all"], 2, "does not exist"),
+        (["query", "x", "--limit", "0"], 2, "--limit"),
+        (["query", ""], 1, "query"),
+        (["query", "x", "--project", "a\x01b"], 1, "project"),
+        (["developers", "add", "a/b"], 1, "name"),
+        (["developers", "add", "ada", "--team", "nobody"], 1, "cairn teams list"),
+        (["keys", "create", "nobody"], 1, "cairn developers list"),
+        (["keys", "revoke", "not-an-id"], 1, "key_id"),
+        (["worker"], 1, "CAIRN_DATABASE__URL"),
+        (["ingest", "--format", "word", "x"], 2, "word"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_each_error_names_its_cause(server: Running, words: list[str], status: int, says: str) -> None:
+    done = cairn(server.folder, *words)
+    assert done.returncode == status, done.stderr
+    assert says in done.stderr
+
+
+def test_a_developers_key_asks_but_does_not_administer_until_it_is_revoked(server: Running) -> None:
+    made = json.loads(cairn(server.folder, "developers", "add", "grace", "--json").stdout)
+    assert made["monthly_limit_usd"] == 8.33
+    key = json.loads(cairn(server.folder, "keys", "create", "grace", "--json").stdout)
+    own = {"CAIRN_KEY": key["key"]}
+    assert cairn(server.folder, "query", "anything", env=own).returncode == 0
+    assert cairn(server.folder, "developers", "list", env=own).returncode == 4
+    assert "grace" in cairn(server.folder, "developers", "list").stdout
+    assert cairn(server.folder, "keys", "revoke", key["id"]).returncode == 0
+    refused = cairn(server.folder, "query", "anything", env=own)
+    assert (refused.returncode, "cairn keys create" in refused.stderr) == (4, True)
+
+
+def test_a_server_that_is_not_there_is_named(server: Running) -> None:
+    done = cairn(server.folder, "query", "x", env={"CAIRN_URL": "http://127.0.0.1:9", "CAIRN_KEY": "k" * 30})
+    assert done.returncode == 3
+    assert "http://127.0.0.1:9" in done.stderr
+
+
+def test_a_second_server_on_the_same_folder_is_refused(server: Running) -> None:
+    done = cairn(server.folder, "serve", "--port", "0")
+    assert done.returncode == 1
+    assert str(server.folder) in done.stderr
+    assert server.get("/healthz")
+
+
+def test_wrong_settings_are_named_and_no_secret_is_shown(server: Running) -> None:
+    done = cairn(server.folder, "query", "x", env={"CAIRN_SERVER__PORT": "eighty", "CAIRN_ADMIN_KEY": "tell-nobody-" * 4})
+    assert done.returncode == 1
+    assert "server.port" in done.stderr
+    assert "tell-nobody" not in done.stderr
+
+
+def test_the_index_is_rebuilt_and_the_doctor_is_content(server: Running) -> None:
+    assert json.loads(cairn(server.folder, "index", "rebuild", "--json").stdout)["items"] >= 0
+    checks = json.loads(cairn(server.folder, "doctor", "--json").stdout)["checks"]
+    assert [each for each in checks if each["verdict"] == "failed"] == []
+    assert {"settings", "data folder", "disk", "server", "database", "vectors", "worker", "model"} <= {each["name"] for each in checks}
+
+
+def test_nothing_found_where_the_agents_keep_their_sessions(server: Running, tmp_path: Path) -> None:
+    done = cairn(server.folder, "ingest", env={"HOME": str(tmp_path)}, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cairn ingest PATH" in done.stderr
+
+
+def test_what_the_agents_kept_is_read_only_when_somebody_agrees(server: Running, tmp_path: Path) -> None:
+    place = tmp_path / ".claude" / "projects" / "-home-ada-shop"
+    place.mkdir(parents=True)
+    session = EXAMPLES / "2026-11-03-double-charge.claude-code.jsonl"
+    (place / "a.jsonl").write_bytes(session.read_bytes())
+    asked = cairn(server.folder, "ingest", env={"HOME": str(tmp_path)}, cwd=tmp_path)
+    assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
+    agreed = cairn(server.folder, "ingest", "--yes", env={"HOME": str(tmp_path)}, cwd=tmp_path)
+    assert (agreed.returncode, "1 transcript read" in agreed.stdout) == (0, True)
+
+
+def test_without_a_server_one_is_started_for_the_length_of_the_command(server: Running, short_folder: Path) -> None:
+    folder = short_folder / "lonely"
+    folder.mkdir()
+    (folder / "models").symlink_to((server.folder / "models").resolve())
+    done = cairn(folder, "query", "anything")
+    assert done.returncode == 0, done.stderr
+    assert "There are no sessions yet" in done.stdout
+    assert not (folder / "server.json").exists()

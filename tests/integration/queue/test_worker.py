@@ -1,0 +1,147 @@
+"""The worker: it ends what it began, or gives it back; a handler's fault is the job's, not the worker's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from app.errors import InvalidInput
+from app.queue.jobs import Job, Queue
+from app.queue.worker import Done, Handler, Progress, Worker
+from app.settings import Worker as WorkerSettings
+from app.storage.database import Database
+
+SETTINGS = WorkerSettings(
+    concurrency=2, poll_seconds=0.01, lease_seconds=1, max_attempts=2, backoff_seconds=0.01, backoff_max_seconds=0.01, stop_seconds=0.05
+)
+
+
+@pytest.fixture
+def queue(database: Database) -> Queue:
+    return Queue(database, SETTINGS)
+
+
+@asynccontextmanager
+async def working(queue: Queue, handler: Handler) -> AsyncIterator[Worker]:
+    worker = Worker(queue, {"work": handler}, SETTINGS)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await asyncio.wait_for(running, 10)
+
+
+async def put(queue: Queue) -> UUID:
+    async with queue.begin() as connection:
+        return await queue.enqueue(connection, kind="work", payload={})
+
+
+async def until(queue: Queue, job: UUID, test: Callable[[Job], bool]) -> Job:
+    async with asyncio.timeout(10):
+        while not test(found := await queue.get(job, team_id=None)):
+            await asyncio.sleep(0.01)
+    return found
+
+
+def ended(job: Job) -> bool:
+    return job.state in {"done", "failed"}
+
+
+async def test_the_result_and_the_closing_are_one(queue: Queue, database: Database) -> None:
+    async def handler(job: Job, progress: Progress) -> Done:
+        await progress(3, 4)
+
+        async def closing(connection: object) -> None:
+            await connection.execute(text("insert into teams (id, name) values (gen_random_uuid(), 'closed')"))  # type: ignore[attr-defined]
+
+        return Done({"made": 1}, closing)
+
+    job = await put(queue)
+    async with working(queue, handler):
+        found = await until(queue, job, ended)
+    assert (found.state, found.result, found.progress_done, found.progress_total) == ("done", {"made": 1}, 3, 4)
+    async with database.begin() as connection:
+        assert await connection.scalar(text("select count(*) from teams where name = 'closed'")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "attempts"),
+    [
+        (InvalidInput("Wrong.", param="file"), "invalid_input", 1),
+        (RuntimeError("the password is hunter2"), "internal_error", 2),
+        (asyncio.CancelledError(), "internal_error", 2),
+        (ExceptionGroup("one", [InvalidInput("Wrong.")]), "invalid_input", 1),
+    ],
+)
+async def test_a_fault_is_the_jobs_and_is_told_without_its_words(queue: Queue, fault: BaseException, code: str, attempts: int) -> None:
+    async def handler(job: Job, progress: Progress) -> Done:
+        raise fault
+
+    job = await put(queue)
+    async with working(queue, handler):
+        found = await until(queue, job, ended)
+    assert found.error is not None
+    assert (found.state, found.error["code"], found.attempts) == ("failed", code, attempts)
+    assert "hunter2" not in found.error["message"]
+
+
+async def test_a_stop_gives_back_what_would_not_end_in_time(queue: Queue) -> None:
+    begun = asyncio.Event()
+
+    async def endless(job: Job, progress: Progress) -> Done:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    job = await put(queue)
+    async with working(queue, endless):
+        await begun.wait()
+    found = await queue.get(job, team_id=None)
+    assert (found.state, found.attempts, found.worker) == ("queued", 0, None)
+
+
+async def test_long_work_keeps_its_lease(queue: Queue) -> None:
+    release = asyncio.Event()
+
+    async def long(job: Job, progress: Progress) -> Done:
+        await release.wait()
+        return Done({})
+
+    job = await put(queue)
+    async with working(queue, long), working(queue, long):
+        first = await until(queue, job, lambda found: found.state == "running")
+        for _ in range(3):  # three times the lease, and nobody takes it over
+            await asyncio.sleep(SETTINGS.lease_seconds)
+        still = await queue.get(job, team_id=None)
+        assert (still.worker, still.attempts) == (first.worker, 1)
+        release.set()
+        assert (await until(queue, job, ended)).state == "done"
+
+
+async def test_two_at_once_and_no_more(queue: Queue) -> None:
+    running, most, release = 0, 0, asyncio.Event()
+
+    async def handler(job: Job, progress: Progress) -> Done:
+        nonlocal running, most
+        running, most = running + 1, max(most, running + 1)
+        await release.wait()
+        running -= 1
+        return Done({})
+
+    jobs = [await put(queue) for _ in range(5)]
+    async with working(queue, handler):
+        async with asyncio.timeout(10):
+            while running < 2:
+                await asyncio.sleep(0.01)
+        release.set()
+        for job in jobs:
+            await until(queue, job, ended)
+    assert most == 2
+
+
