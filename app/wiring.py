@@ -86,13 +86,13 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         folder = await asyncio.to_thread(DataFolder.open, settings.data_dir)
         embedded = settings.embedded
         secrets = load_secrets(settings, folder.path, role=role)
-        embedder = stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
         url = await _database_url(stack, settings, folder)
         database = await _open_database(stack, settings, url, role)
         vectors = await stack.enter_async_context(
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
-        house = _furnish(settings, folder, secrets, database, vectors, await embedder)
+        embedder = await stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
+        house = _furnish(settings, folder, secrets, database, vectors, embedder)
         if role == "serve":
             await house.accounts.ensure_defaults()
             await stack.enter_async_context(_owned(_reindex_when_needed(house), name="reindex"))

@@ -91,7 +91,7 @@ def show(sent: Sequence[Sent]) -> None:
     if len(refused) > REASONS_SHOWN:
         out.print(plain(f"… and {len(refused) - REASONS_SHOWN} more (--json lists all)", "red"))
     if others := totals["refused"] - len(refused):
-        out.print(plain(f"{others} other {'file is' if others == 1 else 'files are'} no transcript (--json lists them and says why).", "dim"))
+        out.print(plain(f"{others} other {'file is' if others == 1 else 'files are'} no transcript (--json says why).", "dim"))
 
 
 def _matters(refused: Sent) -> bool:

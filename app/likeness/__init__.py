@@ -5,11 +5,14 @@ It only ever objects, after a cosine has said "the same". Knows no vectors, no k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from app.likeness.tokens import Quantity, Reading, read, stem
 
 __all__ = ["differing"]
+
+_WORD = re.compile(r"\w+")
 
 
 def differing(a: str, b: str) -> tuple[str, ...]:
@@ -138,5 +141,5 @@ def _swapped(left: dict[str, frozenset[str]], right: dict[str, frozenset[str]]) 
 def _order(one: Reading, other: Reading) -> Iterator[str]:
     """`A instead of B` and `B instead of A`; or the very same words in another order where the order has a meaning."""
     turned = {(right, link, left) for left, link, right in one.swaps if left != right} & other.swaps
-    if turned or (one.directed and other.directed and one.words == other.words and one.text != other.text):
+    if turned or (one.directed and other.directed and one.words == other.words and _WORD.findall(one.text) != _WORD.findall(other.text)):
         yield "order"

@@ -15,7 +15,9 @@ from app.sessions.event import Event
 from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
 from app.settings import Sessions
 
-OWN_WORDS = frozenset("fix cause before the command worked had failed tests deployment build and checks".split())
+OWN_WORDS = frozenset(
+    ["fix", "cause", "before", "the", "command", "worked", "had", "failed", "tests", "deployment", "build", "and", "checks"]
+)
 """What the rules themselves write between the quoted parts."""
 _WORD = re.compile(r"\w+")
 
@@ -64,7 +66,9 @@ def test_enough_is_found_and_not_too_much(found: list[Found]) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix in {".jsonl", ".md"} and not path.name.startswith(("README", "LICENSE")))
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix in {".jsonl", ".md"} and not path.name.startswith(("README", "LICENSE"))
+    )
 
 
 def _sessions(file: Path) -> Iterator[list[Event]]:

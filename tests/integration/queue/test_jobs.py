@@ -74,7 +74,8 @@ async def test_a_kind_nobody_handles_waits(queue: Queue) -> None:
 async def test_one_lane_runs_one_at_a_time_in_order(queue: Queue) -> None:
     first, second = await put(queue, lane="shop"), await put(queue, lane="shop")
     other = await put(queue, lane="till")
-    assert (one := await take(queue)).id == first
+    one = await take(queue)
+    assert one.id == first
     assert (await take(queue)).id == other
     assert await queue.claim("w", KINDS) is None
     await finish(queue, one)
@@ -111,7 +112,11 @@ async def test_a_failure_that_may_pass_is_tried_again_then_given_up(queue: Queue
         await due(database)
         states.append(await queue.fail(await take(queue), Failure("database_unavailable", "PostgreSQL is away.")))
     assert states == ["queued", "queued", "failed"]
-    assert (await queue.get(job_id, team_id=None)).error == {"code": "database_unavailable", "message": "PostgreSQL is away.", "attempts": 3}
+    assert (await queue.get(job_id, team_id=None)).error == {
+        "code": "database_unavailable",
+        "message": "PostgreSQL is away.",
+        "attempts": 3,
+    }
 
 
 async def test_a_failure_for_good_is_not_tried_again(queue: Queue) -> None:
@@ -122,7 +127,8 @@ async def test_a_failure_for_good_is_not_tried_again(queue: Queue) -> None:
 
 async def test_a_job_that_waits_for_its_next_attempt_lets_the_lane_pass(queue: Queue, database: Database) -> None:
     first, second = await put(queue, lane="shop"), await put(queue, lane="shop")
-    assert (job := await take(queue)).id == first
+    job = await take(queue)
+    assert job.id == first
     await queue.fail(job, Failure("x", "x"))
     async with database.begin() as connection:
         await connection.execute(text("update jobs set run_at = now() + interval '1 hour' where id = :id"), {"id": first})

@@ -143,5 +143,3 @@ async def test_two_at_once_and_no_more(queue: Queue) -> None:
         for job in jobs:
             await until(queue, job, ended)
     assert most == 2
-
-

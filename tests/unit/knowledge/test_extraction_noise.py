@@ -18,7 +18,9 @@ LESSON = "We chose NATS over Kafka because one binary without ZooKeeper is all t
 @pytest.mark.parametrize(
     "said",
     [
-        pytest.param("You're absolutely right! Great catch, I really like how you think about `app/db.py` because it matters.", id="chit-chat"),
+        pytest.param(
+            "You're absolutely right! Great catch, I really like how you think about `app/db.py` because it matters.", id="chit-chat"
+        ),
         pytest.param("I'll now update `app/db.py` so that the pool is closed, because the tests leak connections otherwise.", id="a plan"),
         pytest.param("Let me check whether `app/db.py` uses the pool because the tests leak connections.", id="a step"),
         pytest.param("The build of `app/db.py` is still running because the cache was cold, so we keep waiting.", id="transient status"),

@@ -23,7 +23,10 @@ def test_a_bug_with_its_cause_its_fix_and_the_error_that_was_pasted() -> None:
     assert "idle timeout" in found.text
     assert "300 seconds" in found.text
     assert (found.locator, found.intent) == ("L3", "debugging")
-    assert found.excerpt == "The root cause was that `pool_recycle` exceeded the load balancer's idle timeout, so asyncpg wrote to dead sockets."
+    assert (
+        found.excerpt
+        == "The root cause was that `pool_recycle` exceeded the load balancer's idle timeout, so asyncpg wrote to dead sockets."
+    )
 
 
 def test_a_cause_that_was_only_supposed_is_not_known() -> None:
@@ -98,7 +101,10 @@ def test_gotchas_and_facts_of_configuration(said: str, type_: str) -> None:
 def test_a_question_that_was_answered() -> None:
     (found,) = learnt(
         ("ask", "How does the ledger avoid double settlement?"),
-        ("say", "Each hold has one row per attempt with a unique key on `(request_id, attempt)`. A settle updates that row only while its state is `held`."),
+        (
+            "say",
+            "Each hold has one row per attempt with a unique key on `(request_id, attempt)`. A settle updates that row only while its state is `held`.",
+        ),
     )
     assert found.title == "How does the ledger avoid double settlement?"
     assert "unique key on `(request_id, attempt)`" in found.text
@@ -108,7 +114,10 @@ def test_what_was_done_point_by_point() -> None:
     (found,) = learnt(
         ("ask", "Add rate limiting to the API"),
         ("edit", "app/limits.py"),
-        ("say", "## Summary\n- Added a token bucket per API key in `app/limits.py`\n- Replaced the global semaphore in `app/main.py` with it\n"),
+        (
+            "say",
+            "## Summary\n- Added a token bucket per API key in `app/limits.py`\n- Replaced the global semaphore in `app/main.py` with it\n",
+        ),
     )
     assert found.type == "implementation_strategy"
     assert "token bucket per API key" in found.text

@@ -1,0 +1,72 @@
+"""A supervised child: started with us, restarted when it dies, gone when we go, however hard."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+
+from app.storage.child import Child, supervised
+
+FOREVER = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+async def until_alive(child: Child, *, not_pid: int) -> int:
+    async with asyncio.timeout(20):
+        while child.pid in {None, not_pid}:
+            await asyncio.sleep(0.02)
+    assert child.pid is not None
+    return child.pid
+
+
+async def test_a_child_that_dies_is_started_again_and_ends_with_the_context() -> None:
+    async with supervised("test", FOREVER) as child:
+        first = child.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        second = await until_alive(child, not_pid=first)
+        assert child.restarts == 1
+    assert not psutil.pid_exists(second)
+    assert not child.alive
+
+
+async def test_a_child_that_will_not_go_is_made_to() -> None:
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+    async with supervised("test", [sys.executable, "-c", stubborn], grace_seconds=0.5) as child:
+        await asyncio.sleep(0.3)  # time for it to set its handler
+        pid = child.pid
+    assert pid is not None
+    assert not psutil.pid_exists(pid)
+
+
+async def test_a_child_leaves_when_its_owner_was_killed(tmp_path: Path) -> None:
+    """The owner of the child is a process of its own here, killed with SIGKILL."""
+    leaver = "import asyncio; from app.storage.child import owner_gone; asyncio.run(owner_gone())"
+    owner = textwrap.dedent(
+        f"""
+        import asyncio, sys
+        from app.storage.child import supervised
+        async def main():
+            async with supervised("leaver", [sys.executable, "-c", {leaver!r}]) as child:
+                print(child.pid, flush=True)
+                await asyncio.Event().wait()
+        asyncio.run(main())
+        """
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", owner, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    pid = None
+    async with asyncio.timeout(20):
+        while pid is None:  # its log lines come first
+            line = (await process.stdout.readline()).strip()
+            pid = int(line) if line.isdigit() else None
+    process.kill()
+    await process.wait()
+    async with asyncio.timeout(20):
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.05)
