@@ -11,8 +11,7 @@ CairnError
 ├── Conflict              it exists already, or is in another state
 ├── Unavailable           a part is away for the moment; `retry_after` seconds
 │   ├── DatabaseUnavailable
-│   ├── VectorStoreUnavailable
-│   └── NotReady
+│   └── VectorStoreUnavailable
 └── ConfigurationError    Cairn can't start like this
     └── SchemaOutdated    the database needs `cairn db upgrade`
 """
@@ -79,10 +78,6 @@ class DatabaseUnavailable(Unavailable):
 
 class VectorStoreUnavailable(Unavailable):
     code = "vector_store_unavailable"
-
-
-class NotReady(Unavailable):
-    code = "not_ready"
 
 
 class ConfigurationError(CairnError):

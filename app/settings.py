@@ -18,7 +18,7 @@ from app.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
-SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key")
+SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url")
 
 
 class Section(BaseModel):
@@ -37,7 +37,6 @@ class Database(Section):
     """Without a `url`, Cairn starts its own PostgreSQL in the data folder."""
 
     url: SecretStr | None = None
-    replica_urls: tuple[SecretStr, ...] = ()
     pool_size: int = Field(20, ge=1)
     max_overflow: int = Field(30, ge=0)
     pre_ping: bool = True
@@ -88,6 +87,7 @@ class Worker(Section):
     max_attempts: int = Field(5, ge=1)
     backoff_seconds: float = Field(2, gt=0)
     backoff_max_seconds: float = Field(300, gt=0)
+    give_up_hours: float = Field(24, gt=0, description="a job waits so long for a part that is away")
     stop_seconds: float = Field(5, ge=0)
     pool_size: int = Field(5, ge=1)
 
@@ -170,5 +170,13 @@ def _check_file(path: Path) -> None:
         raise ConfigurationError(f"CAIRN_CONFIG={path} can't be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"CAIRN_CONFIG={path} is not valid TOML: {error}.") from error
-    if found := [name for name in SECRET_FIELDS if name in content]:
+    if found := [name for name in SECRET_FIELDS if _holds_secret(content, name)]:
         raise ConfigurationError(f"{path} holds {', '.join(found)}: secrets come only from the environment (CAIRN_ADMIN_KEY …).")
+
+
+def _holds_secret(content: dict[str, Any], name: str) -> bool:
+    """A URL is a secret only with a password in it."""
+    section, _, field = name.rpartition(".")
+    holder = content.get(section, {}) if section else content
+    found = holder.get(field) if isinstance(holder, dict) else None
+    return found is not None and (field != "url" or ("@" in str(found) and ":" in str(found).partition("@")[0].partition("://")[2]))

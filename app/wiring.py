@@ -42,8 +42,10 @@ log = structlog.get_logger()
 
 Role = Literal["serve", "worker"]
 State = Literal["ok", "degraded", "down"]
-REINDEX_POLL_SECONDS = 30
+TEND_SECONDS = 30
 MAINTENANCE_SECONDS = 600
+GRACE_SECONDS = 15
+"""Beyond `worker.stop_seconds`: to hand jobs back and to close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         folder = await asyncio.to_thread(DataFolder.open, settings.data_dir)
         embedded = settings.embedded
+        _check_sizes(settings, role)
         secrets = load_secrets(settings, folder.path, role=role)
         url = await _database_url(stack, settings, folder)
         database = await _open_database(stack, settings, url, role)
@@ -95,7 +98,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         house = _furnish(settings, folder, secrets, database, vectors, embedder)
         if role == "serve":
             await house.accounts.ensure_defaults()
-            await stack.enter_async_context(_owned(_reindex_when_needed(house), name="reindex"))
+            await stack.enter_async_context(_owned(_tend_index(house), name="tend index"))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
                 house = replace(house, worker=worker)
@@ -134,11 +137,22 @@ async def readiness(house: House) -> dict[str, State]:
         states["database"] = "down"
     try:
         await house.vectors.status()
+        if not house.knowledge.index.complete:
+            states["vectors"] = "degraded"
     except CairnError:
         states["vectors"] = "degraded"
     if house.worker is not None:
         states["worker"] = "ok" if house.worker.alive else "degraded"
     return states
+
+
+def _check_sizes(settings: Settings, role: Role) -> None:
+    """One size or the other: with the truth on a server and the index in one machine's folder, each machine would index a part."""
+    ours = role == "worker" and os.environ.get("CAIRN_OWNED") == "1"
+    if not settings.embedded and settings.qdrant.url is None and not ours:
+        raise ConfigurationError(
+            "CAIRN_DATABASE__URL is set, so CAIRN_QDRANT__URL must be too: the servers share one index. Set both, or neither."
+        )
 
 
 async def _database_url(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> str:
@@ -171,7 +185,7 @@ def _furnish(
         default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
     )
     queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
-    store = KnowledgeStore(database, vectors, merge_threshold=settings.knowledge.merge_threshold)
+    store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
     index = Index(database, vectors)
     knowledge = Knowledge(
         intake=Intake(
@@ -187,7 +201,7 @@ def _furnish(
         ),
         store=store,
         index=index,
-        search=Search(database=database, accounts=accounts, vectors=vectors, embedder=embedder, limits=settings.knowledge),
+        search=Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge),
         purge=Purge(database, journal, store),
     )
     return House(settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, worker=None)
@@ -196,7 +210,8 @@ def _furnish(
 def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:
     """The embedded size's one worker: the same command that a team runs beside its servers, pointed at our PostgreSQL."""
     env = {"CAIRN_DATABASE__URL": url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
-    return supervised("worker", [sys.executable, "-m", "app.cli", "worker"], env=env)
+    grace = settings.worker.stop_seconds + GRACE_SECONDS
+    return supervised("worker", [sys.executable, "-m", "app.cli", "worker"], env=env, grace_seconds=grace)
 
 
 @asynccontextmanager
@@ -211,15 +226,18 @@ async def _owned(work: Coroutine[None, None, None], *, name: str) -> AsyncIterat
             await task
 
 
-async def _reindex_when_needed(house: House) -> None:
-    """Give new points their HNSW graph once enough of them are searched by brute force."""
+async def _tend_index(house: House) -> None:
+    """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
+    index, most = house.knowledge.index, house.settings.vectors.reindex_after
     while True:
-        await asyncio.sleep(REINDEX_POLL_SECONDS)
         try:
-            if (await house.vectors.status()).unindexed >= house.settings.vectors.reindex_after:
-                await house.knowledge.index.rebuild()
+            if not await index.check() or (await house.vectors.status()).unindexed >= most:
+                await index.rebuild()
         except CairnError as error:
             log.warning("reindex.failed", code=error.code, reason=error.message)
+        except Exception:
+            log.exception("reindex.failed")
+        await asyncio.sleep(TEND_SECONDS)
 
 
 async def _maintain(house: House) -> None:
@@ -230,10 +248,14 @@ async def _maintain(house: House) -> None:
                 aged = await freshness.refresh(connection, clock.now())
             swept = await house.knowledge.index.sweep()
             uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
+            purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
             jobs = await house.queue.sweep()
-            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, jobs=jobs)
+            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, purges=purges, jobs=jobs)
         except Unavailable as error:
             log.warning("maintenance.away", code=error.code)
+            aged = 0
+        except Exception:
+            log.exception("maintenance.failed")
             aged = 0
         await asyncio.sleep(0 if aged else MAINTENANCE_SECONDS)
 

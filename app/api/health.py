@@ -31,7 +31,6 @@ class Readiness(Reply):
     status: State
     database: State
     vectors: State
-    embeddings: State | None = Field(None, description="Absent where the server can't say.")
     worker: State | None = Field(None, description="The embedded worker; absent beside a team's own workers.")
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field, JsonValue, ValidationError
 from pydantic_core import to_json
 
 from app.api.schema import Body, Plain
-from app.clock import now
 from app.errors import InvalidInput, Unreadable
-from app.sessions.event import Event, Kind, Outcome, Role, ToolUse
+from app.sessions.event import Event, Kind, Role, ToolUse
+from app.sessions.formats.generic import ended
+from app.sessions.formats.values import believed
+from app.sessions.formats.words import prompt_in
 from app.settings import Sessions
 from app.web.errors import field
 
 KINDS: dict[Role, Kind] = {"user": "prompt", "assistant": "reply", "tool": "tool", "system": "notice"}
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-SKEW = timedelta(days=1)
-"""A clock may go wrong by this much; what lies further ahead is no time."""
 
 
 class ToolCall(Body):
@@ -77,36 +76,31 @@ def _event(number: int, line: bytes) -> Event:
             raise Unreadable(f"Line {number} is not valid JSON in UTF-8. Nothing was taken.") from None
         param = field(problem["loc"]) or "event"
         raise InvalidInput(f"Line {number}: {param}: {problem['msg']}. Nothing was taken.", param=param) from None
+    return _journalled(given)
+
+
+def _journalled(given: GenericEvent) -> Event:
+    """By the rules that a transcript of the same events is read by (`sessions.formats.generic`)."""
+    role, kind, text = given.role, KINDS[given.role], given.text
+    tool = _tool(given.tool) if given.tool else None
+    if tool is not None:
+        kind = "tool"
+    elif role == "user" and text.strip():
+        typed = prompt_in(text)
+        role, kind, text = ("user", "prompt", typed) if typed else ("system", "notice", text)
     return Event(
         id=given.id,
-        role=given.role,
-        kind="tool" if given.tool else KINDS[given.role],
-        text=given.text,
+        role=role,
+        kind=kind,
+        text=text,
         locator=given.id,
-        at=_believable(given.timestamp),
+        at=believed(given.timestamp),
         speaker=given.speaker,
-        tool=_tool(given.tool) if given.tool else None,
-        outcome=_outcome(given.tool) if given.tool else None,
+        tool=tool,
+        outcome=ended(tool) if tool else None,
     )
 
 
 def _tool(given: ToolCall) -> ToolUse:
     text = given.input if isinstance(given.input, str) else to_json(given.input).decode()
     return ToolUse(given.name, text, given.output, given.exit_code)
-
-
-def _outcome(given: ToolCall) -> Outcome | None:
-    if given.exit_code is None:
-        return None
-    return "ok" if given.exit_code == 0 else "failed"
-
-
-def _believable(at: datetime | None) -> datetime | None:
-    """In UTC (a time without a zone is taken as UTC); None for the future and for the days before there were such tools."""
-    if at is None:
-        return None
-    try:
-        aware = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:
-        return None
-    return aware if EARLIEST <= aware <= now() + SKEW else None

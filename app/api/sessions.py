@@ -154,7 +154,7 @@ async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionRepl
 @router.delete(
     "/{session_id}",
     summary="Purge a session, and all that was learnt only from it",
-    description="Its author or an admin. Cascades from the events to knowledge, index and caches, in one transaction.",
+    description="Its author or an admin. Events and knowledge go in one transaction; the index follows within moments.",
     responses=responses(),
 )
 async def purge(house: TheHouse, caller: Caller, session_id: UUID) -> PurgeReply:

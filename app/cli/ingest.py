@@ -122,7 +122,7 @@ def _agreed(project: str | None, yes: bool) -> list[Found]:
     """What lies in the known places, if the person wants it read."""
     import sys
 
-    from app.cli.discover import in_paths, known_places
+    from app.cli.discover import Found, known_places, project_of
 
     places = known_places()
     if not places:
@@ -138,13 +138,7 @@ def _agreed(project: str | None, yes: bool) -> list[Found]:
             raise typer.Exit(USAGE)
         typer.confirm("Read all of it into Cairn? (secrets are taken out before anything is stored)", abort=True, err=True)
     files = [file for place in places for file in place.files]
-    return [each for each in in_paths(files, project) if each] if project else list(_unnamed(files))
-
-
-def _unnamed(files: Sequence[Path]) -> list[Found]:
-    from app.cli.discover import Found, project_of
-
-    return [Found(file, project_of(file.resolve()), named=False) for file in files]
+    return [Found(file, project or project_of(file.resolve()), named=False) for file in files]
 
 
 def _list(places: Sequence[Place]) -> None:

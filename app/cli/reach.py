@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from app.accounts.secrets import ADMIN_FILE
 from app.cli.client import Client, connect
 from app.cli.exits import Unreachable
-from app.cli.output import err
+from app.cli.output import err, plain
 from app.settings import Settings
 from app.storage.folder import DataFolder
 
@@ -54,6 +55,19 @@ def announced(folder: DataFolder) -> Announcement | None:
         return None
 
 
+def listens(found: Announcement) -> bool:
+    """Whether the process that announced itself is ours and holds that port: a file may be left, and the port be another's by now."""
+    import psutil
+
+    try:
+        process = psutil.Process(found.pid)
+        mine = process.uids().real == os.getuid()
+        port = urlsplit(found.url).port
+        return mine and any(each.laddr.port == port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
+    except (psutil.Error, ValueError):
+        return False
+
+
 async def answers(url: str, path: str = "/healthz") -> bool:
     """Whether a server is there now: a file may be left from one that was killed."""
     timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
@@ -73,11 +87,14 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
         return
     folder = DataFolder.open(settings.data_dir)
     found = announced(folder)
-    if found is not None and await answers(found.url):
+    if found is not None and listens(found) and await answers(found.url):
         async with connect(found.url, _key(settings, folder), team=team) as client:
             yield client
         return
+    first = not (folder.path / ADMIN_FILE).exists()
     async with started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
+        if first and (folder.path / ADMIN_FILE).exists():
+            err.print(plain(f"An admin key was made; only you can read it: {folder.path / ADMIN_FILE}", "dim"))
         yield client
 
 

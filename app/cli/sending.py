@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import IO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -62,12 +63,15 @@ async def send(client: Client, found: Sequence[Found], *, format: str) -> list[S
 async def _send_one(client: Client, found: Found, format: str, share: Callable[[float], None]) -> Sent:  # noqa: A002
     job: str | None = None
     try:
-        job = await client.upload(_chunks(found.path, share), name=found.path.name, project=found.project, format=format)
+        file = await asyncio.to_thread(found.path.open, "rb")
+    except OSError as error:
+        return Sent(found, error=f"can't be read: {error.strerror}", code="unreadable_file")
+    try:
+        with file:
+            job = await client.upload(_chunks(file, share), name=found.path.name, project=found.project, format=format)
         done = await _watched(client, job, share)
     except Refused as error:
         return Sent(found, job, error=error.message, code=error.code)
-    except OSError as error:
-        return Sent(found, job, error=f"can't be read: {error.strerror}", code="unreadable_file")
     if done["state"] == "failed":
         return Sent(found, job, error=done["error"]["message"], code=done["error"]["code"])
     return Sent(found, job, result=done["result"])
@@ -85,14 +89,12 @@ async def _watched(client: Client, job: str, share: Callable[[float], None]) -> 
         pause = min(pause * 1.5, POLL_MOST)
 
 
-async def _chunks(path: Path, share: Callable[[float], None]) -> AsyncIterator[bytes]:
-    size = max((await asyncio.to_thread(path.stat)).st_size, 1)
-    with await asyncio.to_thread(path.open, "rb") as file:
-        sent = 0
-        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            yield chunk
-            sent += len(chunk)
-            share(min(0.5, 0.5 * sent / size))
+async def _chunks(file: IO[bytes], share: Callable[[float], None]) -> AsyncIterator[bytes]:
+    size, sent = max(os.fstat(file.fileno()).st_size, 1), 0
+    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+        yield chunk
+        sent += len(chunk)
+        share(min(0.5, 0.5 * sent / size))
 
 
 def _finish(bars: Progress, bar: TaskID, whole: TaskID) -> None:

@@ -27,6 +27,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Run = Callable[[Ints, Ints], Floats]
 MOST_THREADS = 4
+SLICE = 256
+"""Texts of one run: a question that comes meanwhile waits for no more."""
 
 
 class RuntimeEmbedder:
@@ -42,15 +44,30 @@ class RuntimeEmbedder:
         self._turn = asyncio.Lock()
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384), unit length, in the order of the texts. Unavailable when it takes longer than the timeout."""
-        if not texts:
-            return np.zeros((0, 384), dtype=np.float32)
+        """(n, 384), unit length, in the order of the texts. Unavailable when SLICE of them take longer than the timeout."""
+        parts = [await self._slice(list(texts[start : start + SLICE])) for start in range(0, len(texts), SLICE)]
+        return np.concatenate(parts) if parts else np.zeros((0, 384), dtype=np.float32)
+
+    async def _slice(self, texts: list[str]) -> Floats:
+        run = asyncio.create_task(self._in_turn(texts), name="embed")
         try:
-            async with asyncio.timeout(self._timeout), self._turn:
-                # The tokenizer and both runtimes release the GIL: the loop goes on.
-                return await asyncio.to_thread(self._embed, list(texts))
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.shield(run)
         except TimeoutError:
             raise Unavailable(f"Embedding took longer than {self._timeout:g} s: try again.", code="embeddings_unavailable") from None
+        finally:
+            run.cancel()
+
+    async def _in_turn(self, texts: list[str]) -> Floats:
+        """The turn ends with the thread, not with whoever waited for it: the runtime takes one run at a time."""
+        async with self._turn:
+            # The tokenizer and both runtimes release the GIL: the loop goes on.
+            thread = asyncio.ensure_future(asyncio.to_thread(self._embed, texts))
+            try:
+                return await asyncio.shield(thread)
+            except asyncio.CancelledError:
+                await asyncio.wait([thread])
+                raise
 
     def _embed(self, texts: list[str]) -> Floats:
         encodings = self._tokenizer.encode(texts)

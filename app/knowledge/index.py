@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +14,7 @@ import structlog
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import Unavailable
+from app.errors import Conflict, Unavailable, VectorStoreUnavailable
 from app.knowledge.neighbours import unpack, wording
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.storage.database import Database
@@ -24,8 +27,11 @@ SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness")
 BATCH = 256
 DRAINED_KEPT = timedelta(hours=1)
 """Drained rows stay this long, and at least as long as a rebuild may take: it catches up from them."""
-_DRAIN_LOCK = 0xCA1C_0001
-"""Advisory lock: one drain at a time, so that an older state of an item never overwrites a newer one in the index."""
+_DRAIN_LOCK, _REBUILD_LOCK = 0xCA1C_0001, 0xCA1C_0003
+"""Advisory locks: one drain at a time, so that an older state of an item never overwrites a newer one in the index; one rebuild."""
+SLACK_ITEMS, SLACK_SHARE = 10, 0.01
+"""Items that may be missing without a word: deletions race with the count."""
+CHECKED_SECONDS, FAILED_SECONDS = 30.0, 5.0
 
 
 def _unheard(done: int, total: int) -> None:
@@ -34,10 +40,33 @@ def _unheard(done: int, total: int) -> None:
 
 
 class Index:
+    """`complete`: False once a check has found that items are missing: the store was made anew, or an old copy put in its place."""
+
     def __init__(self, database: Database, vectors: VectorStore) -> None:
         self._database = database
         self._vectors = vectors
-        self._rebuilding = asyncio.Lock()
+        self._checked = -math.inf
+        self.complete = True
+
+    async def check(self) -> bool:
+        """Whether the index holds what PostgreSQL holds, but for what the outbox will still tell it."""
+        waiting = select(OutboxRow.knowledge_id).where(OutboxRow.drained_at.is_(None))
+        query = select(func.count()).select_from(Knowledge).where(Knowledge.id.not_in(waiting))
+        async with self._database.begin() as connection:
+            items = await connection.scalar(query) or 0
+        missing = items - (await self._vectors.status()).points
+        self.complete = missing <= max(SLACK_ITEMS, SLACK_SHARE * items)
+        self._checked = time.monotonic()
+        if not self.complete:
+            log.warning("index.incomplete", items=items, missing=missing)
+        return self.complete
+
+    async def require(self) -> None:
+        """VectorStoreUnavailable while items are missing: what is known already wouldn't be recognised."""
+        if not self.complete or time.monotonic() - self._checked > CHECKED_SECONDS:
+            await self.check()
+        if not self.complete:
+            raise VectorStoreUnavailable("The vector index lacks items that PostgreSQL holds: it is rebuilt by `cairn index rebuild`.")
 
     async def drain(self) -> int:
         """Bring one batch of changed items into the index. Safe to repeat, to interrupt, and to run in several processes."""
@@ -80,6 +109,10 @@ class Index:
                 if not away:
                     log.warning("index.feed.away", code=error.code)
                 away, drained = True, 0
+            except Exception:
+                log.exception("index.feed.failed")
+                drained = 0
+                await asyncio.sleep(FAILED_SECONDS)
             if drained < BATCH:
                 await asyncio.sleep(poll_seconds)
 
@@ -92,9 +125,10 @@ class Index:
     async def rebuild(self, progress: Callable[[int, int], None] = _unheard) -> int:
         """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns how many items it holds.
 
-        Searches and drains go on throughout; drains wait only for the last catch-up and the swap.
+        Searches and drains go on throughout; drains wait only for the last catch-up and the swap. Conflict while another
+        rebuild, of whatever process, is under way.
         """
-        async with self._rebuilding, self._vectors.rebuild() as staging:
+        async with self._alone(), self._vectors.rebuild() as staging:
             async with self._database.begin() as connection:
                 began: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
                 total = await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
@@ -107,7 +141,16 @@ class Index:
                 await self._catch_up(connection, staging, began)
                 await staging.commit()
             log.info("index.rebuilt", items=done)
+            self.complete = True
             return done
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        async with self._database.begin() as guard:
+            await _without_idle_limit(guard)
+            if not await guard.scalar(select(func.pg_try_advisory_xact_lock(_REBUILD_LOCK))):
+                raise Conflict("The index is being rebuilt already: wait for its end.")
+            yield
 
     async def _copy(self, staging: Staging, total: int, progress: Callable[[int, int], None]) -> int:
         done, last = 0, None
@@ -131,7 +174,13 @@ class Index:
             await _apply(connection, staging, items[start : start + BATCH])
 
 
+async def _without_idle_limit(connection: AsyncConnection) -> None:
+    """This transaction waits for the vector store, and says nothing to PostgreSQL meanwhile."""
+    await connection.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
+
+
 async def _lock_drain(connection: AsyncConnection) -> None:
+    await _without_idle_limit(connection)
     await connection.execute(select(func.pg_advisory_xact_lock(_DRAIN_LOCK)))
 
 

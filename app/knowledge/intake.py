@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.accounts.accounts import Accounts
+from app.accounts.names import project_name_of
 from app.embeddings import Embedder
-from app.errors import InvalidInput, UnknownFormat
+from app.errors import InvalidInput, NotPermitted, UnknownFormat
 from app.knowledge.extraction import VERSION, extract
 from app.knowledge.index import Index
 from app.knowledge.item import Candidate
@@ -28,6 +31,7 @@ from app.queue.worker import Done, Progress
 from app.sessions.event import Event, Format, SessionHeader
 from app.sessions.formats import Tally, parse
 from app.sessions.journal import Journal, Session
+from app.sessions.redacted import size
 from app.sessions.uploads import Upload, Uploads
 from app.settings import Sessions as Limits
 from app.storage.database import Database
@@ -35,13 +39,20 @@ from app.storage.database import Database
 log = structlog.get_logger()
 
 INGEST, LEARN = "ingest", "learn"
-EVENTS_PER_BATCH = 500
+EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
 CANDIDATES_PER_BATCH = 64
 MAX_OUTPUT_CHARS = 8_000
 """Extraction reads this much of a tool's output, from its end: errors and verdicts stand there."""
 READ_SHARE, LEARN_SHARE = 0.5, 0.45
 """How a job's progress (in bytes of the upload) is shared out: reading, learning; the rest is indexing."""
+LEARN_AFTER = timedelta(seconds=1)
+"""A live session is learnt from this long after it said something: what it says meanwhile is learnt in one go."""
 UNNAMED_PROJECT = "default"
+PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
+
+
+class _NotAdmitted(Exception):
+    """Why a session of a transcript is left alone. Rolls back what `open` made or filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class Reading:
     new: int = 0
     known: int = 0
     redactions: Counter[str] = field(default_factory=Counter)
+    refused: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Intake:
@@ -109,7 +121,7 @@ class Intake:
                 payload={"upload_id": str(upload_id)},
                 team_id=team_id,
                 developer_id=developer_id,
-                lane=f"{team_id}:{project or ''}",
+                lane=None if project is None else f"{team_id}:{project}",
             )
 
         return await self._uploads.receive(
@@ -140,6 +152,8 @@ class Intake:
                     header=header,
                     transcript=f"live:{session}",
                 )
+            if not await self._journal.may_add(connection, known, developer_id):
+                raise NotPermitted("Only the developer who began this session or an admin can add to it: choose another session id.")
         appended = await self._journal.append(known, events)
         async with self._database.begin() as connection:
             await self._queue.enqueue(
@@ -149,6 +163,8 @@ class Intake:
                 team_id=team_id,
                 developer_id=developer_id,
                 lane=f"learn:{known}",
+                idempotency_key=str(known),
+                run_at=clock.now() + LEARN_AFTER,
             )
         return Live(known, appended.new, appended.known, dict(appended.redactions))
 
@@ -156,7 +172,7 @@ class Intake:
         """The job behind `submit`: read the upload into the journal, learn from every session that it touched."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
         reading = await self._read(upload, progress)
-        if not reading.sessions:
+        if not reading.sessions and not reading.refused:
             raise UnknownFormat(_nothing(upload, reading))
         learnt = Learnt()
         for place, session_id in enumerate(reading.sessions, start=1):
@@ -190,17 +206,22 @@ class Intake:
                 read["bytes"] += len(chunk)
 
         current: UUID | None = None
+        header: SessionHeader | None = None
         parsed = through_thread(
             chunks(),
             lambda source: parse(source, format=upload.format, limits=self._limits, tally=reading.tally),
             batch=EVENTS_PER_BATCH,
+            size=lambda each: size([each]) if isinstance(each, Event) else 0,
+            most=CHARS_PER_BATCH,
         )
         async for batch in parsed:
-            for header, events in _runs(batch):
+            for found, events in _runs(batch):
+                header = found if header is None else _merged(header, found)
+                if not events:
+                    continue
                 if header is not None:
-                    current = await self._open(upload, header)
-                    reading.sessions[current] = None
-                if events and current is not None:
+                    current, header = await self._admit(upload, header, reading), None
+                if current is not None:
                     appended = await self._journal.append(current, events)
                     reading.new += appended.new
                     reading.known += appended.known
@@ -208,11 +229,25 @@ class Intake:
             await progress(int(read["bytes"] * READ_SHARE), upload.bytes)
         return reading
 
+    async def _admit(self, upload: Upload, header: SessionHeader, reading: Reading) -> UUID | None:
+        """The session that the next events belong to; None where they must not be added, which is counted once a session."""
+        try:
+            session_id = await self._open(upload, header)
+        except _NotAdmitted as why:
+            refused = (str(why), header.external_id)
+            if refused not in reading.refused:
+                reading.tally.skip(str(why))
+            reading.refused.add(refused)
+            return None
+        reading.sessions[session_id] = None
+        return session_id
+
     async def _open(self, upload: Upload, header: SessionHeader) -> UUID:
-        name = upload.project or _folder_name(header.directory) or UNNAMED_PROJECT
-        async with self._database.begin() as connection:
+        """The session's id. _NotAdmitted when it was purged while the upload waited, or is another developer's."""
+        name = upload.project or project_name_of(_last_folder(header.directory)) or UNNAMED_PROJECT
+        async with self._database.begin() as connection:  # rolled back where it isn't admitted
             project_id = await self._accounts.project_id(connection, upload.team_id, name)
-            return await self._journal.open(
+            session_id = await self._journal.open(
                 connection,
                 team_id=upload.team_id,
                 project_id=project_id,
@@ -220,6 +255,11 @@ class Intake:
                 header=header,
                 transcript=upload.transcript,
             )
+            if await self._journal.purged_since(connection, upload.team_id, header, upload.created_at):
+                raise _NotAdmitted(PURGED)
+            if not await self._journal.may_add(connection, session_id, upload.developer_id):
+                raise _NotAdmitted(ANOTHERS)
+            return session_id
 
     async def _learn(self, team_id: UUID, session_id: UUID) -> Learnt:
         """Learn until nothing of the session's journal is unseen: another job may have appended to it meanwhile."""
@@ -243,6 +283,8 @@ class Intake:
             at=session.ended_at or session.created_at,
         )
         embedded = await self._embed(session.id, candidates)
+        if embedded:
+            await self._index.require()
         return await self._store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint=fingerprint)
 
     async def _embed(self, session_id: UUID, candidates: Sequence[Candidate]) -> dict[str, Embedded]:
@@ -260,6 +302,14 @@ def _fingerprint(session: Session) -> str:
     return f"{VERSION}:{session.event_count}:{session.updated_at.isoformat()}"
 
 
+def _merged(header: SessionHeader, later: SessionHeader | None) -> SessionHeader:
+    """A header that came before any event of its session, and a later one: facts of the first, filled up from the second."""
+    if later is None or (later.provider, later.external_id) != (header.provider, header.external_id):
+        return later or header
+    filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", "directory")}
+    return replace(later, **filled)
+
+
 def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | None, list[Event]]]:
     """Split a batch at its headers: (the header that opens the run, or None where the run goes on, its events)."""
     runs: list[tuple[SessionHeader | None, list[Event]]] = [(None, [])]
@@ -271,11 +321,9 @@ def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | 
     return runs
 
 
-def _folder_name(directory: str | None) -> str | None:
-    """The last folder of a POSIX or Windows path."""
-    if not directory:
-        return None
-    return directory.replace("\\", "/").rstrip("/").rpartition("/")[2] or None
+def _last_folder(directory: str | None) -> str:
+    """Of a POSIX or Windows path."""
+    return (directory or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _counts(learnt: Learnt) -> dict[str, int]:

@@ -1,88 +1,104 @@
 """Is it known already? A new candidate against the project's neighbours: the index, what the index has yet to hear of, this batch.
 
 Merging takes a cosine of at least the threshold *and* no differing number, version, path, identifier or negation (`app.likeness`).
+The index is asked before the transaction that stores, so that no lock waits for a network; what changed since is read in it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.likeness import differing
+from app.storage.database import Database
 from app.storage.vectors.store import Vector, VectorStore
 
 NEAREST = 16
 """How many of the index are looked at: more look-alikes than this within the threshold would have been merged with each other."""
 MARGIN = 0.03
 """The engine's scores are taken this much below the threshold; the exact cosine is computed from PostgreSQL's vectors."""
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    id: UUID
-    wording: str
-    vector: Vector
+class Nearby:
+    """What the index held near some vectors, at or after `since` (PostgreSQL's clock)."""
+
+    since: datetime
+    items: frozenset[UUID]
+
+
+async def look_up(
+    database: Database, vectors: VectorStore, wanted: Sequence[Vector], *, team_id: UUID, project_id: UUID, threshold: float
+) -> Nearby:
+    """Ask the index for the neighbours of each vector, some at once. VectorStoreUnavailable when it is away."""
+    async with database.begin() as connection:
+        since: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
+    places = asyncio.Semaphore(AT_ONCE)
+    where = {"team": str(team_id), "project": str(project_id)}
+
+    async def one(vector: Vector) -> list[UUID]:
+        async with places:
+            hits = await vectors.nearest(vector, where=where, limit=NEAREST, min_score=threshold - MARGIN)
+            return [hit.id for hit in hits]
+
+    found = await asyncio.gather(*(one(vector) for vector in wanted))
+    return Nearby(since, frozenset(item for items in found for item in items))
 
 
 @dataclass(slots=True)
 class Neighbourhood:
-    """The items of one project that a candidate may be merged into. Valid inside one transaction that holds the project's lock."""
+    """The items that a candidate may be merged into. Valid inside one transaction that holds the project's lock."""
 
-    connection: AsyncConnection
-    vectors: VectorStore
-    team_id: UUID
-    project_id: UUID
     threshold: float
-    _held: dict[UUID, Neighbour] = field(default_factory=dict)
-    _gone: set[UUID] = field(default_factory=set)
+    _items: list[UUID] = field(default_factory=list)
+    _wordings: list[str] = field(default_factory=list)
+    _vectors: Vector = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    """One a row, the last ones still empty: an item added costs its own row, not a copy of all."""
 
-    async def load_pending(self) -> None:
-        """Read what the index hasn't heard of yet."""
-        pending = select(OutboxRow.knowledge_id).where(OutboxRow.drained_at.is_(None))
-        await self._read(select(*_COLUMNS).where(Knowledge.project_id == self.project_id, Knowledge.id.in_(pending)))
-
-    async def twin(self, wording: str, vector: Vector) -> UUID | None:
-        """The nearest item that says the same, or None."""
-        hits = await self.vectors.nearest(
-            vector,
-            where={"team": str(self.team_id), "project": str(self.project_id)},
-            limit=NEAREST,
-            min_score=self.threshold - MARGIN,
-        )
-        unread = [hit.id for hit in hits if hit.id not in self._held and hit.id not in self._gone]
-        if unread:
-            await self._read(select(*_COLUMNS).where(Knowledge.project_id == self.project_id, Knowledge.id.in_(unread)))
-            self._gone.update(item for item in unread if item not in self._held)
-        return self._nearest_twin(wording, vector)
+    @classmethod
+    async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby, threshold: float) -> Neighbourhood:
+        """What the index found, and what it had not heard of when it was asked."""
+        unheard = select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
+        near = or_(Knowledge.id.in_(list(nearby.items)), Knowledge.id.in_(unheard))
+        made = cls(threshold)
+        for row in await connection.execute(_ITEMS.where(Knowledge.project_id == project_id, near)):
+            made.add(row.id, wording(row.title, row.text), unpack(row.embedding))
+        return made
 
     def add(self, item: UUID, wording: str, vector: Vector) -> None:
-        """An item stored in this transaction: the batch's own later candidates must see it."""
-        self._held[item] = Neighbour(item, wording, vector)
+        """Also what is stored in this transaction: the batch's own later candidates must see it."""
+        count = len(self._items)
+        if count == len(self._vectors):
+            grown = np.empty((2 * count + 64, vector.size), dtype=np.float32)
+            grown[:count] = self._vectors if count else 0
+            self._vectors = grown
+        self._vectors[count] = vector
+        self._items.append(item)
+        self._wordings.append(wording)
 
-    def _nearest_twin(self, wording: str, vector: Vector) -> UUID | None:
-        held = list(self._held.values())
-        if not held:
+    def twin(self, wording: str, vector: Vector) -> UUID | None:
+        """The nearest item that says the same, or None."""
+        if not self._items:
             return None
-        cosines = np.stack([neighbour.vector for neighbour in held]) @ vector
+        cosines = self._vectors[: len(self._items)] @ vector
         for place in map(int, np.argsort(-cosines, kind="stable")):
             if cosines[place] < self.threshold:
                 return None
-            if not differing(held[place].wording, wording):
-                return held[place].id
+            if not differing(self._wordings[place], wording):
+                return self._items[place]
         return None
 
-    async def _read(self, query: object) -> None:
-        for row in await self.connection.execute(query):  # type: ignore[call-overload]
-            self._held[row.id] = Neighbour(row.id, wording(row.title, row.text), unpack(row.embedding))
 
-
-_COLUMNS = (Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding)
+_ITEMS: Select[UUID, str, str, bytes] = select(Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding)
 
 
 def wording(title: str, text: str) -> str:
@@ -97,8 +113,3 @@ def pack(vector: Vector) -> bytes:
 
 def unpack(data: bytes) -> Vector:
     return np.frombuffer(data, dtype="<f4")
-
-
-def cosines(vectors: Sequence[Vector], query: Vector) -> list[float]:
-    """Cosines of unit vectors with a unit query."""
-    return [] if not vectors else [float(value) for value in np.stack(vectors) @ query]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from app.accounts.accounts import Accounts
 from app.embeddings import Embedder
 from app.errors import InvalidInput, Unavailable
 from app.knowledge.freshness import WEIGHT
+from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.neighbours import unpack, wording
 from app.knowledge.relevance import Relevance, relevance
@@ -77,9 +79,12 @@ class Answer:
 
 
 class Search:
-    def __init__(self, *, database: Database, accounts: Accounts, vectors: VectorStore, embedder: Embedder, limits: Limits) -> None:
+    def __init__(
+        self, *, database: Database, accounts: Accounts, index: Index, vectors: VectorStore, embedder: Embedder, limits: Limits
+    ) -> None:
         self._database = database
         self._accounts = accounts
+        self._index = index
         self._vectors = vectors
         self._embedder = embedder
         self._limits = limits
@@ -93,7 +98,7 @@ class Search:
         if where is None:
             return Answer((), _since(began), ())
         vector = await self._embed(query.text, degraded)
-        ids = await self._candidates(query.text, vector, where, degraded)
+        ids = await self._candidates(query, vector, where, degraded)
         rows = await self._read(team_id, ids, query, where)
         names = await self._accounts.project_names(team_id, {row.project_id for row in rows})
         ranked = self._rank(query, rows, vector, names)
@@ -130,13 +135,16 @@ class Search:
             return None
 
     async def _candidates(
-        self, text: str, vector: Vector | None, where: dict[str, str | list[str]], degraded: list[str]
+        self, query: Query, vector: Vector | None, where: dict[str, str | list[str]], degraded: list[str]
     ) -> list[UUID] | None:
         """Ids from the engine's fused search; None: ask PostgreSQL's full-text index instead."""
         if vector is None:
             return None
+        if not self._index.complete:
+            degraded.append("vectors")
+            return None
         try:
-            hits = await self._vectors.hybrid(vector, text, where=where, limit=self._limits.candidates)
+            hits = await self._vectors.hybrid(vector, query.text, where=where, limit=self._most(query))
         except Unavailable as error:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")
@@ -148,9 +156,13 @@ class Search:
         if ids is not None:
             found, values = _BY_ID, {"team": team_id, "ids": ids}
         else:
-            found, values = _full_text(query.text, where, self._limits.candidates), {"team": team_id}
+            found, values = _full_text(query.text, where, self._most(query)), {"team": team_id}
         async with self._database.begin() as connection:
             return (await connection.execute(found, values)).all()
+
+    def _most(self, query: Query) -> int:
+        """How many candidates to rank: some of them will be too weak to show."""
+        return max(self._limits.candidates, query.limit)
 
     def _rank(self, query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str]) -> list[Result]:
         """Those that are relevant, best first. Without a vector, shared terms alone decide."""
@@ -222,7 +234,8 @@ def _with_newest_evidence() -> Select[*tuple[Any, ...]]:
 
 def _full_text(text: str, where: dict[str, str | list[str]], limit: int) -> Select[*tuple[Any, ...]]:
     """By PostgreSQL's full-text index: any of the question's words, best rank first."""
-    words = [word for word in lexical.terms(text) if word.isalnum()][:64]
+    said = re.findall(r"[^\W_]+", text.casefold())  # the index is not stemmed: ask for the words as said, and for their stems
+    words = [word for word in dict.fromkeys([*said, *lexical.terms(text)]) if word.isalnum()][:64]
     asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words))
     statement = _ITEMS
     if "project" in where:

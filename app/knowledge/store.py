@@ -19,8 +19,9 @@ from app.errors import NotFound, NotPermitted
 from app.knowledge.election import elect
 from app.knowledge.freshness import freshness
 from app.knowledge.item import Candidate
-from app.knowledge.neighbours import Neighbourhood, pack, wording
+from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
 from app.knowledge.tables import Evidence, Forgotten, Knowledge, LearntSession, OutboxRow
+from app.sessions.journal import Journal
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
@@ -90,9 +91,10 @@ class Item:
 
 
 class KnowledgeStore:
-    def __init__(self, database: Database, vectors: VectorStore, *, merge_threshold: float) -> None:
+    def __init__(self, database: Database, vectors: VectorStore, journal: Journal, *, merge_threshold: float) -> None:
         self._database = database
         self._vectors = vectors
+        self._journal = journal
         self._threshold = merge_threshold
 
     async def fingerprint(self, session_id: UUID) -> str | None:
@@ -114,11 +116,20 @@ class KnowledgeStore:
         """Make what this session taught exactly `candidates`: all of it, or, if anything fails, none of it.
 
         New ones are merged into a twin or stored, changed ones updated, those that extraction no longer finds withdrawn.
-        `embedded` holds the vectors of every candidate that is new or reworded.
+        `embedded` holds the vectors of every candidate that is new or reworded. NotFound when the session was purged meanwhile.
         """
+        nearby = await look_up(
+            self._database,
+            self._vectors,
+            [each.vector for each in embedded.values()],
+            team_id=source.team_id,
+            project_id=source.project_id,
+            threshold=self._threshold,
+        )
         async with self._database.begin() as connection:
             # One project at a time: two bursts of the same thing can't both find it unknown.
             await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(source.project_id), 0))))
+            await self._journal.hold(connection, source.session_id)
             held = await _held(connection, source.session_id)
             forgotten = set(await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id)))
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
@@ -132,7 +143,7 @@ class KnowledgeStore:
             await _update(connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed])
 
             fresh = [embedded[key] for key in wanted if key not in held]
-            merged_into = await self._place(connection, source, fresh)
+            merged_into = await _place(connection, source, fresh, nearby, self._threshold)
             touched.update(merged_into)
             await elect(connection, touched)
             await _mark_learnt(connection, source.session_id, fingerprint)
@@ -145,31 +156,6 @@ class KnowledgeStore:
             known=len(held) - len(withdrawn) - len(changed),
             mark=mark or 0,
         )
-
-    async def _place(self, connection: AsyncConnection, source: Source, fresh: Sequence[Embedded]) -> list[UUID]:
-        """Give each new candidate its item: a twin's, or one of its own. Returns the items merged into, once per candidate."""
-        if not fresh:
-            return []
-        neighbourhood = Neighbourhood(connection, self._vectors, source.team_id, source.project_id, self._threshold)
-        await neighbourhood.load_pending()
-        merged: list[UUID] = []
-        items: list[dict[str, object]] = []
-        evidence: list[dict[str, object]] = []
-        for each in fresh:
-            words = wording(each.candidate.title, each.candidate.text)
-            item = await neighbourhood.twin(words, each.vector)
-            if item is None:
-                item = uuid4()
-                items.append(_item(item, source, each))
-                neighbourhood.add(item, words, each.vector)
-            else:
-                merged.append(item)
-            evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
-        if items:
-            await connection.execute(insert(Knowledge), items)
-            await connection.execute(insert(OutboxRow), [{"knowledge_id": item["id"]} for item in items])
-        await connection.execute(insert(Evidence), evidence)
-        return merged
 
     async def get(self, team_id: UUID, item_id: UUID) -> Item:
         """One item with all its evidence, newest first. Another team's: NotFound."""
@@ -207,6 +193,31 @@ class KnowledgeStore:
     async def count(self) -> int:
         async with self._database.begin() as connection:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
+
+
+async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float) -> list[UUID]:
+    """Give each new candidate its item: a twin's, or one of its own. Returns the items merged into, once per candidate."""
+    if not fresh:
+        return []
+    neighbourhood = await Neighbourhood.read(connection, source.project_id, nearby, threshold)
+    merged: list[UUID] = []
+    items: list[dict[str, object]] = []
+    evidence: list[dict[str, object]] = []
+    for each in fresh:
+        words = wording(each.candidate.title, each.candidate.text)
+        item = neighbourhood.twin(words, each.vector)
+        if item is None:
+            item = uuid4()
+            items.append(_item(item, source, each))
+            neighbourhood.add(item, words, each.vector)
+        else:
+            merged.append(item)
+        evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
+    if items:
+        await connection.execute(insert(Knowledge), items)
+        await connection.execute(insert(OutboxRow), [{"knowledge_id": item["id"]} for item in items])
+    await connection.execute(insert(Evidence), evidence)
+    return merged
 
 
 async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:

@@ -1,14 +1,14 @@
 """Between the loop and a worker's thread: synchronous parsers and rules read asynchronous sources, batch by batch.
 
-Parsing and extraction are plain generators that pull; PostgreSQL is asynchronous. The generator runs in a thread, one batch
-at a time, and its source waits there for the loop; so neither a whole transcript nor a whole session is ever in memory.
+Parsing and extraction are plain generators that pull; PostgreSQL is asynchronous. The generator runs in a thread of its own, one
+batch at a time, and its source waits there for the loop; so neither a whole transcript nor a whole session is ever in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 In = TypeVar("In")
@@ -18,13 +18,37 @@ _END = object()
 
 
 async def through_thread(
-    source: AsyncIterator[In], transform: Callable[[Iterator[In]], Iterator[Out]], *, batch: int
+    source: AsyncIterator[In],
+    transform: Callable[[Iterator[In]], Iterator[Out]],
+    *,
+    batch: int,
+    size: Callable[[Out], int] = lambda _: 0,
+    most: int = 0,
 ) -> AsyncIterator[list[Out]]:
-    """Run a generator over `source` in threads, and yield what it makes in lists of at most `batch`."""
+    """Run a generator over `source` in a thread, and yield what it makes in lists of at most `batch`.
+
+    A list ends early once its parts have `most` in `size` together: a batch is bounded by its weight too.
+    """
     loop = asyncio.get_running_loop()
     output = transform(_pulled(source, loop))
-    while made := await asyncio.to_thread(lambda: list(islice(output, batch))):
-        yield made
+    # A thread of its own: those of the default pool are what the source itself waits for.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
+    try:
+        while made := await loop.run_in_executor(thread, _batch, output, batch, size, most):
+            yield made
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _batch(output: Iterator[Out], count: int, size: Callable[[Out], int], most: int) -> list[Out]:
+    made: list[Out] = []
+    weight = 0
+    for each in output:
+        made.append(each)
+        weight += size(each)
+        if len(made) == count or (most and weight >= most):
+            break
+    return made
 
 
 def _pulled(source: AsyncIterator[In], loop: asyncio.AbstractEventLoop) -> Iterator[In]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from app.errors import CairnError, InvalidInput, NotFound, TooLarge, Unreadable
+from app.errors import CairnError, InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
 from app.settings import Worker as WorkerSettings
 
 FINAL = (InvalidInput, NotFound, TooLarge, Unreadable)
@@ -14,15 +14,18 @@ FINAL = (InvalidInput, NotFound, TooLarge, Unreadable)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """`retryable`: another attempt may mend it. `away`: a part it needs is away, which says nothing about the job itself."""
+
     code: str
     message: str
     retryable: bool = True
+    away: bool = False
 
 
 def failure_of(error: BaseException) -> Failure:
     """Our own errors speak for themselves. Of any other only the type is kept: its text may quote what the job worked on."""
     if isinstance(error, CairnError):
-        return Failure(error.code, error.message, retryable=not isinstance(error, FINAL))
+        return Failure(error.code, error.message, retryable=not isinstance(error, FINAL), away=isinstance(error, Unavailable))
     return Failure("internal_error", f"The job failed with {type(error).__name__}. See the worker's log.")
 
 
@@ -35,5 +38,13 @@ def cause_of(error: BaseException) -> BaseException:
 
 def backoff_seconds(attempts: int, settings: WorkerSettings) -> float:
     """Doubles with each attempt, up to a bound; with jitter, so that a crowd that failed together doesn't come back together."""
-    most = min(settings.backoff_seconds * 2.0 ** min(attempts - 1, 60), settings.backoff_max_seconds)
-    return most * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return _jittered(settings.backoff_seconds * 2.0 ** min(attempts - 1, 60), settings)
+
+
+def away_seconds(waited: float, settings: WorkerSettings) -> float:
+    """While a part is away: a quarter of the time that the job has waited already, so an outage of any length ends the wait soon."""
+    return _jittered(max(settings.backoff_seconds, waited / 4), settings)
+
+
+def _jittered(most: float, settings: WorkerSettings) -> float:
+    return min(most, settings.backoff_max_seconds) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -14,8 +14,9 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.clock import now
 from app.errors import NotFound
-from app.queue.failure import Failure, backoff_seconds
+from app.queue.failure import Failure, away_seconds, backoff_seconds
 from app.queue.tables import Job as JobRow
 from app.queue.turn import QUEUED, RUNNING, bury, next_job
 from app.settings import Worker as WorkerSettings
@@ -77,9 +78,10 @@ class Queue:
         idempotency_key: str | None = None,
         run_at: datetime | None = None,
     ) -> UUID:
-        """Add a job in the caller's transaction. An idempotency key that an unfinished job of team and kind has: that job's id.
+        """Add a job in the caller's transaction. An idempotency key that a job of team and kind has which still waits: that job's id.
 
-        Jobs with the same lane run one at a time, oldest first.
+        A job that runs already may have read too early: it has given up its key. Jobs with the same lane run one at a time,
+        oldest first.
         """
         values: Json = {
             "kind": kind,
@@ -99,7 +101,7 @@ class Queue:
                 return made
             if (found := await connection.scalar(same)) is not None:
                 return found
-            # The other job finished between the two statements and released its key: so this one is new after all.
+            # The other job was taken between the two statements and released its key: so this one is new after all.
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
         """One job. NotFound for an unknown one or another team's. `team_id` None: any team's."""
@@ -117,7 +119,13 @@ class Queue:
 
         One claim at a time over all processes, for a millisecond: so no two workers take two jobs of one lane.
         """
-        values = {"state": "running", "worker": worker, "lease_until": self._lease(), "attempts": JobRow.attempts + 1}
+        values = {
+            "state": "running",
+            "worker": worker,
+            "lease_until": self._lease(),
+            "attempts": JobRow.attempts + 1,
+            "idempotency_key": None,
+        }
         async with self._database.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
             buried = (await connection.scalars(bury())).all()
@@ -145,12 +153,18 @@ class Queue:
         await _change(connection, job, {"state": "done", "result": _storable(result), "error": None} | _ended())
 
     async def fail(self, job: Job, failure: Failure) -> State:
-        """After a failed attempt: queued again for later, or failed for good. LeaseLost when it is no longer this worker's."""
+        """After a failed attempt: queued again for later, or failed for good. LeaseLost when it is no longer this worker's.
+
+        An attempt that failed because a part was away doesn't count, until the job is older than `give_up_hours`.
+        """
         values: Json = {"error": _storable({"code": failure.code, "message": failure.message, "attempts": job.attempts})}
-        again = failure.retryable and job.attempts < job.max_attempts
+        waited = (now() - job.created_at).total_seconds()
+        away = failure.away and waited < self._settings.give_up_hours * 3600
+        again = away or (failure.retryable and job.attempts < job.max_attempts)
         if again:
-            pause = timedelta(seconds=backoff_seconds(job.attempts, self._settings))
-            values |= {"state": "queued", "run_at": func.now() + pause, "worker": None, "lease_until": None}
+            seconds = away_seconds(waited, self._settings) if away else backoff_seconds(job.attempts, self._settings)
+            values |= {"state": "queued", "run_at": func.now() + timedelta(seconds=seconds), "worker": None, "lease_until": None}
+            values["attempts"] = job.attempts - away
         else:
             values |= {"state": "failed"} | _ended()
         async with self._database.begin() as connection:
@@ -193,8 +207,7 @@ async def _change(connection: AsyncConnection, job: Job, values: Json) -> None:
 
 
 def _ended() -> Json:
-    """The key is released: the same work may be asked for again."""
-    return {"finished_at": func.now(), "idempotency_key": None, "worker": None, "lease_until": None}
+    return {"finished_at": func.now(), "worker": None, "lease_until": None}
 
 
 def _storable(value: Any) -> Any:

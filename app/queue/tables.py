@@ -16,7 +16,7 @@ class Job(Base):
     """One unit of durable work.
 
     `lane`: jobs with the same lane run one at a time, oldest first (null: no such limit).
-    `idempotency_key`: a second enqueue with the same key while the first is unfinished returns the first.
+    `idempotency_key`: a second enqueue with the same key while the first still waits returns the first.
     `lease_until`: a running job whose lease has passed belongs to nobody and is taken over.
     """
 
@@ -26,7 +26,7 @@ class Job(Base):
         UniqueConstraint("idempotency_key"),
         Index("ix_jobs_ready", "run_at", postgresql_where=text("state in ('queued', 'running')")),
         Index("ix_jobs_lane", "lane", "created_at", postgresql_where=text("state in ('queued', 'running')")),
-        Index("ix_jobs_team_created", "team_id", text("created_at desc")),
+        Index("ix_jobs_finished_at", "finished_at", postgresql_where=text("finished_at is not null")),
     )
 
     id: Mapped[Id]

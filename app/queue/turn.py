@@ -43,7 +43,7 @@ def bury() -> ReturningUpdate[UUID]:
     return (
         update(Job)
         .where(Job.id.in_(dead))
-        .values(state="failed", error=error, finished_at=func.now(), idempotency_key=None, worker=None, lease_until=None)
+        .values(state="failed", error=error, finished_at=func.now(), worker=None, lease_until=None)
         .returning(Job.id)
     )
 

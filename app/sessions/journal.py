@@ -6,18 +6,18 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
 from app.sessions.event import Event, SessionHeader, ToolUse
 from app.sessions.redacted import Storable, identity, short, size, storable
-from app.sessions.tables import EventRow
+from app.sessions.tables import EventRow, PurgedSession
 from app.sessions.tables import Session as SessionRow
 from app.settings import Sessions as Limits
 from app.storage.database import Database
@@ -75,12 +75,13 @@ class Journal:
         transcript: str,
     ) -> UUID:
         """The session of (team, provider, external id): made when it is new. Later headers fill gaps; the first project stays."""
+        provider, external_id = _identity(header)
         row = upsert(SessionRow).values(
             team_id=team_id,
             project_id=project_id,
             developer_id=developer_id,
-            provider=short(header.provider)[:100],
-            external_id=identity(header.external_id),
+            provider=provider,
+            external_id=external_id,
             title=short(header.title) if header.title else None,
             transcript=short(transcript),
             started_at=header.started_at,
@@ -93,6 +94,12 @@ class Journal:
             },
         )
         return (await connection.execute(filled.returning(SessionRow.id))).scalar_one()
+
+    async def may_add(self, connection: AsyncConnection, session_id: UUID, developer_id: UUID | None) -> bool:
+        """Whether this developer may add to the session: it is theirs, or nobody's. None: an admin, who always may."""
+        theirs = or_(SessionRow.developer_id.is_(None), SessionRow.developer_id == developer_id)
+        query = select(SessionRow.id).where(SessionRow.id == session_id, theirs)
+        return developer_id is None or await connection.scalar(query) is not None
 
     async def append(self, session_id: UUID, events: Sequence[Event]) -> Appended:
         """Redact, then append what is new, in order, in pages that are committed one by one.
@@ -161,9 +168,38 @@ class Journal:
             rows = await connection.execute(query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id).limit(limit))
             return [Session(*row) for row in rows]
 
+    async def hold(self, connection: AsyncConnection, session_id: UUID) -> None:
+        """Keep a session from being deleted until the caller's transaction ends. NotFound when it is gone already."""
+        if await connection.scalar(select(SessionRow.id).where(SessionRow.id == session_id).with_for_update(read=True)) is None:
+            raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
+
     async def delete(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> None:
-        """Delete a session and its events, in the caller's transaction."""
-        await connection.execute(delete(SessionRow).where(SessionRow.id == session_id, SessionRow.team_id == team_id))
+        """Delete a session and its events, in the caller's transaction; a transcript that still waits can't bring it back."""
+        columns = (SessionRow.team_id, SessionRow.provider, SessionRow.external_id)
+        ours = and_(SessionRow.id == session_id, SessionRow.team_id == team_id)
+        gone = (await connection.execute(delete(SessionRow).where(ours).returning(*columns))).one_or_none()
+        if gone is not None:
+            row = upsert(PurgedSession).values(
+                team_id=gone.team_id, provider=gone.provider, external_id=gone.external_id, purged_at=func.clock_timestamp()
+            )
+            again = {"purged_at": row.excluded.purged_at}
+            await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "provider", "external_id"], set_=again))
+
+    async def purged_since(self, connection: AsyncConnection, team_id: UUID, header: SessionHeader, moment: datetime) -> bool:
+        """Whether this session was purged after `moment`. Ask after `open`, which waits for a purge under way, and roll back."""
+        same = tuple_(PurgedSession.team_id, PurgedSession.provider, PurgedSession.external_id) == (team_id, *_identity(header))
+        return await connection.scalar(select(PurgedSession.purged_at).where(same, PurgedSession.purged_at > moment)) is not None
+
+    async def sweep(self, hours: float) -> int:
+        """Forget purges that no waiting transcript can be older than."""
+        old = PurgedSession.purged_at < func.now() - timedelta(hours=hours)
+        async with self._database.begin() as connection:
+            return (await connection.execute(delete(PurgedSession).where(old))).rowcount
+
+
+def _identity(header: SessionHeader) -> tuple[str, str]:
+    """(provider, external id) as they are stored."""
+    return short(header.provider)[:100], identity(header.external_id)
 
 
 async def _append(connection: AsyncConnection, session_id: UUID, rows: Sequence[Storable]) -> Appended:

@@ -69,6 +69,17 @@ class Session(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class PurgedSession(Base):
+    """A session that was purged: a transcript sent before `purged_at` and still waiting must not bring it back."""
+
+    __tablename__ = "sessions_purged"
+
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    purged_at: Mapped[CreatedAt]
+
+
 class EventRow(Base):
     """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1."""
 

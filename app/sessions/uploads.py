@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
@@ -20,7 +20,7 @@ from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
 from app.queue.jobs import needed
 from app.redaction import redact
 from app.sessions.event import Format
-from app.sessions.formats import detect
+from app.sessions.formats import HEAD_BYTES, detect
 from app.sessions.tables import Upload as UploadRow
 from app.sessions.tables import UploadChunk
 from app.storage.database import Database
@@ -28,7 +28,6 @@ from app.storage.database import Database
 T = TypeVar("T")
 
 CHUNK_BYTES = 256 * 1024
-HEAD_BYTES = 64 * 1024
 NAME_CHARS = 255
 SILENT_SECONDS = 60
 """A client that sends nothing for so long is given up."""
@@ -40,6 +39,8 @@ JOB_FIELD = "upload_id"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
+    """`created_at`: when its last chunk came."""
+
     id: UUID
     team_id: UUID
     developer_id: UUID | None
@@ -47,6 +48,7 @@ class Upload:
     transcript: str
     format: Format
     bytes: int
+    created_at: datetime
 
 
 class Uploads:

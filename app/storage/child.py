@@ -29,7 +29,6 @@ class Child:
         self._env = {**os.environ, **env}
         self._grace = grace_seconds
         self._process: asyncio.subprocess.Process | None = None
-        self.restarts = 0
 
     @property
     def alive(self) -> bool:
@@ -49,14 +48,16 @@ class Child:
         """Restart it whenever it ends. The owner cancels this before it stops the child."""
         loop, pause = asyncio.get_running_loop(), BACKOFF_FIRST
         while True:
-            assert self._process is not None
+            assert self._process is not None  # a dead one's status is known at once
             began = loop.time()
             status = await self._process.wait()
             log.warning("child.died", child=self._name, status=status, restart_in=pause)
             await asyncio.sleep(pause)
             pause = BACKOFF_FIRST if loop.time() - began > BACKOFF_MOST else min(pause * 2, BACKOFF_MOST)
-            self.restarts += 1
-            await self.start()
+            try:
+                await self.start()
+            except OSError as error:  # no memory, no process: that may pass
+                log.warning("child.not_started", child=self._name, reason=error.strerror)
 
     async def stop(self) -> None:
         """Ask it to go; past the grace period, make it."""

@@ -93,7 +93,7 @@ class Database:
         try:
             async with connection.begin():
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, TimeoutError, ConnectionError) as error:  # the last two: the driver's own, when the server hangs
             _raise_away(error)
         finally:
             # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.

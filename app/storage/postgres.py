@@ -73,13 +73,24 @@ async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncItera
     """
     lock = await asyncio.to_thread(own, folder)
     try:
-        cluster = await asyncio.to_thread(_start, folder, max_connections)
+        cluster = await _started(folder, max_connections)
         try:
             yield cluster.url
         finally:
             await asyncio.shield(asyncio.to_thread(_stop, cluster))
     finally:
         lock.close()
+
+
+async def _started(folder: Path, max_connections: int) -> _Cluster:
+    """Not left half-way: where the caller is cancelled, the server that comes up nevertheless is stopped again."""
+    starting = asyncio.ensure_future(asyncio.to_thread(_start, folder, max_connections))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await asyncio.to_thread(_stop, await starting)
+        raise
 
 
 def _start(folder: Path, max_connections: int) -> _Cluster:
@@ -102,11 +113,13 @@ def _start(folder: Path, max_connections: int) -> _Cluster:
 
 
 def _stop(cluster: _Cluster) -> None:
-    with suppress(ConfigurationError, subprocess.TimeoutExpired):
+    try:
         cluster.run("pg_ctl", "stop", "-w", "-m", "fast", "-t", str(STOP_SECONDS), "-D", str(cluster.folder), timeout=STOP_SECONDS + 5)
+        log.info("postgres.stopped", folder=str(cluster.folder))
+    except (ConfigurationError, subprocess.TimeoutExpired):
+        log.warning("postgres.not_stopped", folder=str(cluster.folder))
     if cluster.sockets.parent == Path(tempfile.gettempdir()):
         shutil.rmtree(cluster.sockets, ignore_errors=True)
-    log.info("postgres.stopped", folder=str(cluster.folder))
 
 
 def _binaries() -> Path:

@@ -103,9 +103,9 @@ QUERIES: dict[str, tuple[str, str]] = {
         "Whether something of a lane is under way or due before (partial).",
         "select 1 from jobs where lane = 'lane7' and state in ('queued', 'running') and created_at < now()",
     ),
-    "ix_jobs_team_created": (
-        "A team's jobs, newest first.",
-        f"select id from jobs where team_id = {TEAM} order by created_at desc limit 20",
+    "ix_jobs_finished_at": (
+        "Finished jobs whose time has passed (partial): the sweep, every ten minutes.",
+        "delete from jobs where finished_at < now() - interval '7 days'",
     ),
     "uq_jobs_idempotency_key": ("A job enqueued again under its key.", "select id from jobs where idempotency_key = 'k'"),
     "ix_sessions_team_started": (
@@ -119,6 +119,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "uq_sessions_team_id_provider_external_id": (
         "A session's identity, at each ingest.",
         f"select id from sessions where team_id = {TEAM} and provider = 'claude-code' and external_id = 's5'",
+    ),
+    "pk_sessions_purged": (
+        "Whether a session was purged while its transcript waited, at each ingest.",
+        f"select purged_at from sessions_purged where team_id = {TEAM} and provider = 'claude-code' and external_id = 's5'",
     ),
     "pk_events": (
         "A session's journal in order, page by page.",

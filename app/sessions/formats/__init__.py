@@ -37,7 +37,4 @@ def parse(
     if format == "generic":
         yield from generic.parse_any(chunks, limits=limits, tally=tally)
         return
-    for made in _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally):
-        if isinstance(made, Event):
-            tally.events += 1
-        yield made
+    yield from _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)

@@ -25,7 +25,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
         if kind == "summary":
             title = title or string(record.get("summary"))
         if kind not in {"user", "assistant"}:
-            tally.skip(f"record: {kind}")
+            tally.skip_kind("record", kind)
             continue
         found = string(record.get("sessionId")) or session or content_id(line.text[:2000])
         at = time_of(record.get("timestamp"), tally)
@@ -74,7 +74,7 @@ def _block(
             if (words := said_in_rejection(output)) and not sidechain:
                 yield Event(f"{event_id}#said", "user", "prompt", words, line.locator, at)
         case other:
-            tally.skip(f"block: {other}")
+            tally.skip_kind("block", other)
 
 
 def _words(block: Record, record: Record, event_id: str, line: Line, at: datetime | None) -> Iterator[Event]:

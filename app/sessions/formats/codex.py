@@ -35,7 +35,7 @@ class _Reader:
 
     def once(self, source: str, key: str) -> bool:
         """Whether these words are new: both sources tell the same in their own order, so the how-manieth decides."""
-        other = "item" if source == "event" else "event"
+        other, key = "item" if source == "event" else "event", content_id(key)
         self.told[source][key] += 1
         return self.told[source][key] > self.told[other][key]
 
@@ -80,7 +80,7 @@ def _events(reader: _Reader, record: Record, line: Line, at: datetime | None) ->
     elif kind == "response_item":
         yield from _item(reader, payload, line, at)
     elif kind in {"session_meta", "turn_context", "world_state", "compacted"} or "payload" in record:
-        reader.tally.skip(f"record: {kind}")
+        reader.tally.skip_kind("record", kind)
     else:
         yield from _item(reader, record, line, at)
 
@@ -94,7 +94,7 @@ def _message_event(reader: _Reader, payload: Record, line: Line, at: datetime | 
         case "agent_reasoning":
             yield from _words(reader, "event", "assistant", text_of(payload.get("text")), line, at, thinking=True)
         case other:
-            reader.tally.skip(f"event: {other}")
+            reader.tally.skip_kind("event", other)
 
 
 def _item(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Iterator[Event]:
@@ -113,7 +113,7 @@ def _item(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
         elif words.strip():
             yield Event(reader.ids.id("system", words), "system", "notice", words, line.locator, at)
     else:
-        reader.tally.skip(f"item: {kind}")
+        reader.tally.skip_kind("item", kind)
 
 
 def _words(

@@ -25,7 +25,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
     pending, ids, titled = Pending(), Occurrences(), False
     for line, record in chain(opening, records):
         if record.get("role") not in {"user", "assistant"}:
-            tally.skip(f"record: {record.get('type')}")
+            tally.skip_kind("record", record.get("type"))
             continue
         for event in _events(record, line, pending, ids, tally):
             if not titled and event.kind == "prompt":
@@ -67,4 +67,4 @@ def _events(record: dict[str, object], line: Line, pending: Pending, ids: Occurr
                     continue
                 yield call.event(text_of(given.get("content")), failed=given.get("is_error") is True)
             case other:
-                tally.skip(f"block: {other}")
+                tally.skip_kind("block", other)

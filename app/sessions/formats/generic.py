@@ -40,11 +40,9 @@ def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Itera
     first = _beginning(chunks)
     rest = chain([first], chunks)
     head = first.decode(encoding_of(first), "replace").lstrip("\ufeff \t\r\n")
-    made = _document(rest, head, tally) if _is_document(head) else parse(decoded_lines(rest, limits=limits, tally=tally), tally)
-    for each in made:
-        if isinstance(each, Event):
-            tally.events += 1
-        yield each
+    if _is_document(head):
+        return _document(rest, head, limits.max_line_bytes, tally)
+    return parse(decoded_lines(rest, limits=limits, tally=tally), tally)
 
 
 def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
@@ -56,7 +54,7 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
     message = mapping(record.get("message")) or mapping(record.get("data")) or record
     role = ROLES.get(str(record.get("role") or message.get("role") or record.get("type") or record.get("sender") or "").casefold())
     if role is None:
-        tally.skip(f"record: {record.get('type') or record.get('role')}")
+        tally.skip_kind("record", record.get("type") or record.get("role"))
         return
     at = time_of(next((record[key] for key in ("timestamp", "created_at", "time", "ts", "date") if record.get(key)), None), tally)
     given = string(record.get("id")) or string(record.get("uuid")) or string(message.get("id"))
@@ -75,7 +73,7 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
             at,
             speaker,
             tool,
-            _outcome(tool),
+            ended(tool),
         )
     elif text.strip():
         yield _said(role, text, given, locator, ids, at, speaker)
@@ -85,7 +83,7 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
         output = text_of(call.get("result") or call.get("output") or call.get("resultDisplay") or "")
         event_id = string(call.get("id")) or (f"{given}#tool{place}" if given else ids.id("tool", name, words))
         used = ToolUse(name, words, output, exit_code_of(output[:200]))
-        yield Event(event_id, "tool", "tool", "", _place(given, locator), at, tool=used, outcome=_outcome(used))
+        yield Event(event_id, "tool", "tool", "", _place(given, locator), at, tool=used, outcome=ended(used))
 
 
 def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally) -> Iterator[SessionHeader | Event]:
@@ -129,7 +127,7 @@ def _is_document(head: str) -> bool:
     return isinstance(record, list) or (isinstance(record, dict) and any(isinstance(record.get(key), list) for key in ARRAYS))
 
 
-def _document(chunks: Iterator[bytes], head: str, tally: Tally) -> Iterator[SessionHeader | Event]:
+def _document(chunks: Iterator[bytes], head: str, most: int, tally: Tally) -> Iterator[SessionHeader | Event]:
     """A whole-JSON transcript, never held whole: its head for the session's facts, then its messages one by one."""
     facts: Record = {}
     for key in (*SESSION_KEYS, "title"):
@@ -137,7 +135,7 @@ def _document(chunks: Iterator[bytes], head: str, tally: Tally) -> Iterator[Sess
             facts[key] = found[1]
     named = next((key for key in ARRAYS if f'"{key}"' in head), ARRAYS[0])
     prefix = "item" if head.startswith("[") else f"{named}.item"
-    yield from _read(_items(_Reader(decoded(chunks)), prefix, tally), facts, tally)
+    yield from _read(_items(_Reader(decoded(chunks), most), prefix, tally), facts, tally)
 
 
 def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Record]]:
@@ -145,25 +143,37 @@ def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Re
     try:
         for number, item in enumerate(ijson.items(source, prefix, use_float=True), start=1):
             tally.lines = number
+            source.unread = 0
             if isinstance(item, dict):
                 yield f"{prefix.removesuffix('.item')}[{number - 1}]", item
             else:
                 tally.skip("not a JSON object", f"[{number - 1}]")
+    except _TooLong:
+        tally.skip("a message is too long: the rest is not read", f"[{number}]")
     except (ijson.JSONError, UnicodeDecodeError, ValueError):
         tally.skip("the JSON ends or breaks here", f"[{number}]")
 
 
-class _Reader:
-    """Texts as a file that ijson can read."""
+class _TooLong(Exception):
+    """One message is longer than a line may be."""
 
-    def __init__(self, texts: Iterator[str]) -> None:
+
+class _Reader:
+    """Texts as a file that ijson can read. `unread`: bytes since the last whole message, which ijson holds in memory."""
+
+    def __init__(self, texts: Iterator[str], most: int) -> None:
         self._texts = texts
+        self._most = most
         self._held = b""
+        self.unread = 0
 
     def read(self, size: int = -1) -> bytes:
         while len(self._held) < size and (text := next(self._texts, None)) is not None:
             self._held += text.encode("utf-8", "replace")
         given, self._held = self._held[:size], self._held[size:]
+        self.unread += len(given)
+        if self.unread > self._most:
+            raise _TooLong
         return given
 
 
@@ -218,7 +228,8 @@ def _tool(given: object) -> ToolUse | None:
     )
 
 
-def _outcome(tool: ToolUse) -> Outcome | None:
+def ended(tool: ToolUse) -> Outcome | None:
+    """How a tool call ended; None while nothing is known of its result."""
     known = bool(tool.output) or tool.exit_code is not None
     return outcome_of(tool.output, exit_code=tool.exit_code) if known else None
 

@@ -27,7 +27,7 @@ _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})(.*)$")
 _TOOL = re.compile(r'<tool-use\b[^>]*?data-tool-name="(?P<name>[^"]*)"')
 _OLD_TOOL = re.compile(r"<details>\s*<summary>Tool use: \*\*(?P<name>[^*]+)\*\*(?: • (?P<what>.*?))?(?:</summary>.*)?$")
 _INLINE = re.compile(r"`([^`]+)`\s*$")
-_TAGS = re.compile(r"</?(?:details|summary|think|tool-use)[^>]*>|<summary>.*?</summary>")
+_TAGS = re.compile(r"</?(?:details|summary|think|tool-use)[^<>]{0,2000}>|<summary>[^<>\n]{0,2000}</summary>")
 
 
 @dataclass(slots=True)

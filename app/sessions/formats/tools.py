@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.sessions.event import Event, Outcome, ToolUse
@@ -64,7 +64,7 @@ class Pending:
         return gone
 
     def take(self, key: str | None) -> Call | None:
-        """The call of this key; without a key, the oldest."""
+        """The call of this key; None when there is none."""
         if key is not None and key in self._calls:
             return self._calls.pop(key)
         return None
@@ -122,11 +122,6 @@ def said_in_rejection(output: str) -> str | None:
     """What a person typed when rejecting a tool call: it stands inside the tool's result."""
     found = _SAID.search(output) if _REJECTED.search(output[:400]) else None
     return found[1].strip() or None if found else None
-
-
-def with_result(event: Event, output: str) -> Event:
-    assert event.tool is not None
-    return replace(event, tool=replace(event.tool, output=output), outcome=outcome_of(output))
 
 
 def _from_json(name: str, given: str) -> str:

@@ -47,10 +47,19 @@ def time_of(value: object, tally: Tally) -> datetime | None:
     at = _parsed(value)
     if at is None:
         tally.skip("time unreadable")
-    elif at < EARLIEST or at > clock.now() + TOLERANCE:
+    elif believed(at) is None:
         tally.skip("time not believed")
         at = None
     return at
+
+
+def believed(at: datetime | None) -> datetime | None:
+    """In UTC (a time without a zone is taken as UTC); None for the future and for the days before there were such tools."""
+    try:
+        aware = at and (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
+    except OverflowError:
+        return None
+    return aware if aware and EARLIEST <= aware <= clock.now() + TOLERANCE else None
 
 
 def text_of(content: object) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-_WRAPPED = re.compile(
+_WRAPPER = re.compile(
     r"<(system-reminder|ide_opened_file|ide_selection|ide_diagnostics|environment_context|user_instructions|attached_files|additional_data|"
     r"user_info|open_and_recently_viewed_files|current_file|context|INSTRUCTIONS|permissions instructions|skill|rules|project_layout|git_status)"
-    r"(?:\s[^>]{0,200})?>.*?</\1>",
-    re.DOTALL,
+    r"(?:\s[^>]{0,200})?>"
 )
 _NOTICE = re.compile(
     r"\s*(?:<(?:command-name|command-message|command-args|local-command|bash-input|bash-stdout|bash-stderr|task-notification|system-reminder|"
@@ -17,19 +17,46 @@ _NOTICE = re.compile(
     r"|\[Image: (?:source|original)|Base directory for this skill:|# AGENTS\.md instructions|Stop hook feedback|PostToolUse:|Your task is to create a detailed summary"
     r"|API Error)"
 )
-_QUERY = re.compile(r"<(user_query|USER_REQUEST|user_message|task|feedback)>\s*(.*?)\s*</\1>", re.DOTALL)
+_QUERY = re.compile(r"<(user_query|USER_REQUEST|user_message|task|feedback)>")
 _SLASH = re.compile(r"\s*/[a-z][\w:-]{1,40}(?:\s|$)")
 _ECHO = re.compile(r"^\s*⎿", re.MULTILINE)
 
 
 def prompt_in(text: str) -> str | None:
     """What a person typed in a user's turn; None when nobody typed anything there."""
-    if found := _QUERY.search(text):
-        return found[2].strip() or None
-    rest = _WRAPPED.sub("", text).strip()
+    if found := next(_tagged(text, _QUERY), None):
+        return text[found[1] : found[2]].strip() or None
+    rest = _unwrapped(text).strip()
     if not rest or _NOTICE.match(rest) or (_SLASH.match(rest) and (_ECHO.search(rest) or len(rest.split()) == 1)):
         return None
     return rest
+
+
+def _unwrapped(text: str) -> str:
+    """Without what stands in wrappers."""
+    kept, place = [], 0
+    for begins, _, inner_ends, tag in _tagged(text, _WRAPPER):
+        kept.append(text[place:begins])
+        place = inner_ends + len(tag) + 3
+    return "".join([*kept, text[place:]])
+
+
+def _tagged(text: str, opening: re.Pattern[str]) -> Iterator[tuple[int, int, int, str]]:
+    """(begin, inner begin, inner end, tag) of what stands between an opening tag and its closing one, in order, none within another.
+
+    In linear time, however many tags are never closed: a tag that has no closing one behind a place has none behind a later one.
+    """
+    place, unclosed = 0, set[str]()
+    while found := opening.search(text, place):
+        tag, place = found[1], found.end()
+        if tag in unclosed:
+            continue
+        ends = text.find(f"</{tag}>", place)
+        if ends < 0:
+            unclosed.add(tag)
+            continue
+        yield found.start(), place, ends, tag
+        place = ends + len(tag) + 3
 
 
 def title_of(prompt: str) -> str:

@@ -108,8 +108,7 @@ class EngineHost:
             await staging.engine.call("flush")
             await asyncio.to_thread(self._place.promote, staging.generation)
         except BaseException:
-            with suppress(Unavailable):
-                await live.call("freeze", False, timeout_seconds=PROBE_SECONDS)
+            await self._thaw(live)
             self._resume_watch()
             raise
         finally:
@@ -121,6 +120,15 @@ class EngineHost:
             await old.stop()
         await asyncio.to_thread(self._place.remove, staging.generation - 1)
         log.info("vectors.promoted", generation=staging.generation)
+
+    async def _thaw(self, live: EngineConnection) -> None:
+        """Let the live engine take writes again. One that doesn't hear of it is ended: its watch starts it anew, unfrozen."""
+        try:
+            await live.call("freeze", False)
+        except Unavailable:
+            log.warning("vectors.not_thawed")
+            if self._child is not None:
+                await self._child.stop()
 
     async def _start(self, generation: int) -> Child:
         """Start an engine and wait until it answers."""

@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
+from app.errors import VectorStoreUnavailable
 from app.settings import Settings
 from app.storage.vectors import lexical
 from app.storage.vectors.bounds import check_points, check_search
@@ -50,7 +51,7 @@ class ServerStore:
             quantization=models.QuantizationSearchParams(rescore=True, oversampling=settings.vectors.oversampling),
         )
         self._ready = False
-        self._preparing = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
 
     async def upsert(self, points: Sequence[Point]) -> None:
         await self._prepare()
@@ -135,6 +136,8 @@ class ServerStore:
                 await self.manage(lambda: self._collections.discard(name))
 
     async def close(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
         await self._client.close()
 
     async def upsert_into(self, collection: str, points: Sequence[Point]) -> None:
@@ -154,10 +157,21 @@ class ServerStore:
         return await asked(call, seconds=self._seconds)
 
     async def _prepare(self) -> None:
-        async with self._preparing:
-            if not self._ready:
-                await asked(self._collections.ensure, seconds=MANAGE_SECONDS)
-                self._ready = True
+        """Make the collection before its first use, once for all who wait; each waits no longer than for any other answer."""
+        if self._ready:
+            return
+        if self._preparing is None or self._preparing.done():
+            self._preparing = asyncio.create_task(self._ensure(), name="ensure collection")
+            self._preparing.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be waiting any more
+        try:
+            async with asyncio.timeout(self._seconds):
+                await asyncio.shield(self._preparing)
+        except TimeoutError:
+            raise VectorStoreUnavailable("The Qdrant server is still making Cairn's collection, or hangs: try again.") from None
+
+    async def _ensure(self) -> None:
+        await asked(self._collections.ensure, seconds=MANAGE_SECONDS)
+        self._ready = True
 
 
 class ServerStaging:

@@ -117,11 +117,11 @@ async def make_bench(database: Database, vectors: VectorStore) -> Bench:
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=1)
     await accounts.ensure_defaults()
     journal = Journal(database, settings.sessions)
-    store = KnowledgeStore(database, vectors, merge_threshold=settings.knowledge.merge_threshold)
+    store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
     embedder = WordsEmbedder()
     async with database.begin() as connection:
         team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
         project_id = await accounts.project_id(connection, team_id, "shop")
-    search = Search(database=database, accounts=accounts, vectors=vectors, embedder=embedder, limits=settings.knowledge)
     index, purge = Index(database, vectors), Purge(database, journal, store)
+    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
     return Bench(database, vectors, embedder, accounts, journal, store, index, search, purge, team_id, project_id)

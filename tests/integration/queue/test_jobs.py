@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.errors import NotFound
-from app.queue.failure import Failure
+from app.errors import NotFound, VectorStoreUnavailable
+from app.queue.failure import Failure, away_seconds, failure_of
 from app.queue.jobs import Job, LeaseLost, Queue
 from app.settings import Worker
 from app.storage.database import Database
@@ -119,6 +119,26 @@ async def test_a_failure_that_may_pass_is_tried_again_then_given_up(queue: Queue
     }
 
 
+async def test_while_a_part_is_away_no_attempt_counts_until_the_job_is_a_day_old(queue: Queue, database: Database) -> None:
+    job_id = await put(queue)
+    away = failure_of(VectorStoreUnavailable("Qdrant doesn't answer."))
+    for _ in range(5):
+        await due(database)
+        assert await queue.fail(await take(queue), away) == "queued"
+    waiting = await queue.get(job_id, team_id=None)
+    assert (waiting.attempts, waiting.error and waiting.error["code"]) == (0, "vector_store_unavailable")
+    async with database.begin() as connection:
+        await connection.execute(text("update jobs set attempts = 2, run_at = now(), created_at = now() - interval '25 hours'"))
+    assert await queue.fail(await take(queue), away) == "failed"
+
+
+def test_the_longer_a_part_is_away_the_rarer_it_is_tried() -> None:
+    settings = Worker()
+    assert 1 <= away_seconds(0, settings) <= 2
+    assert 50 <= away_seconds(400, settings) <= 100
+    assert away_seconds(80_000, settings) <= settings.backoff_max_seconds
+
+
 async def test_a_failure_for_good_is_not_tried_again(queue: Queue) -> None:
     await put(queue)
     assert await queue.fail(await take(queue), Failure("unknown_format", "No transcript.", retryable=False)) == "failed"
@@ -141,11 +161,15 @@ async def test_a_job_handed_back_is_free_at_once_and_the_attempt_does_not_count(
     assert (await take(queue, "next")).attempts == 1
 
 
-async def test_a_key_names_one_unfinished_job(queue: Queue) -> None:
+async def test_a_key_names_one_waiting_job_and_no_running_one(queue: Queue) -> None:
+    """A job that runs may have read before what it is asked for now was written."""
     ids = await asyncio.gather(*(put(queue, key="same") for _ in range(8)))
     assert len(set(ids)) == 1
-    await finish(queue, await take(queue))
-    assert await put(queue, key="same") not in ids
+    running = await take(queue)
+    second = await put(queue, key="same")
+    assert second not in ids
+    await queue.hand_back(running)
+    assert await put(queue, key="same") == second
 
 
 async def test_a_rollback_of_closing_undoes_the_finish(queue: Queue) -> None:
