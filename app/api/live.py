@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +70,7 @@ def read(body: bytes, *, limits: Sessions) -> list[Event]:
 
 def _event(number: int, line: bytes) -> Event:
     try:
-        given = GenericEvent.model_validate_json(line)
+        given = GenericEvent.model_validate_json(_paired(line))
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         if problem["type"] == "json_invalid":
@@ -77,6 +78,17 @@ def _event(number: int, line: bytes) -> Event:
         param = field(problem["loc"]) or "event"
         raise InvalidInput(f"Line {number}: {param}: {problem['msg']}. Nothing was taken.", param=param) from None
     return _journalled(given)
+
+
+def _paired(line: bytes) -> bytes:
+    """Half a character, as JavaScript writes it where a text was cut (`\\ud83d`), as U+FFFD. Other lines stay as they are."""
+    if b"\\ud" not in line.lower():
+        return line
+    try:
+        text = json.dumps(json.loads(line), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return line
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _journalled(given: GenericEvent) -> Event:

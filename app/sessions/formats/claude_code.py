@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, Role, SessionHeader
-from app.sessions.formats.lines import Line, json_lines
+from app.sessions.formats.lines import Line, each_of, json_lines
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import Call, Pending, exit_code_of, said_in_rejection, tool_input
 from app.sessions.formats.values import content_id, mapping, string, text_of, time_of
@@ -21,7 +21,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
     session: str | None = None
     title: str | None = None
     for line, record in json_lines(lines, tally):
-        kind = record.get("type")
+        kind = string(record.get("type"))
         if kind == "summary":
             title = title or string(record.get("summary"))
         if kind not in {"user", "assistant"}:
@@ -32,7 +32,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
         if found != session:
             session = found
             yield SessionHeader(PROVIDER, session, title, at, string(record.get("cwd")))
-        for event in _events(record, line, at, pending, tally):
+        for event in each_of(_events(record, line, at, pending, tally), line.locator, tally):
             if title is None and event.kind == "prompt" and not event.sidechain:
                 title = title_of(event.text)
                 yield SessionHeader(PROVIDER, session, title, at, string(record.get("cwd")))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, Role, SessionHeader
-from app.sessions.formats.lines import Line, json_lines
+from app.sessions.formats.lines import Line, each_of, json_lines
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import Call, Pending, exit_code_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
@@ -51,7 +51,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
             session = header.external_id
             yield header
             continue
-        for event in _events(reader, record, line, at):
+        for event in each_of(_events(reader, record, line, at), line.locator, tally):
             if session is None:
                 session = content_id(line.text[:2000])
                 yield SessionHeader(PROVIDER, session, None, at)
@@ -73,7 +73,7 @@ def _header(record: Record, at: datetime | None) -> SessionHeader | None:
 
 
 def _events(reader: _Reader, record: Record, line: Line, at: datetime | None) -> Iterator[Event]:
-    kind = record.get("type")
+    kind = string(record.get("type"))
     payload = mapping(record.get("payload"))
     if kind == "event_msg":
         yield from _message_event(reader, payload, line, at)
@@ -98,7 +98,7 @@ def _message_event(reader: _Reader, payload: Record, line: Line, at: datetime | 
 
 
 def _item(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Iterator[Event]:
-    kind = item.get("type")
+    kind = string(item.get("type"))
     if kind in CALLS:
         yield from _call(reader, item, line, at)
     elif kind in RESULTS:
@@ -106,9 +106,9 @@ def _item(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
     elif kind == "reasoning":
         yield from _words(reader, "item", "assistant", text_of(item.get("summary")), line, at, thinking=True)
     elif kind in {"message", "agent_message", None} and "role" in item:
-        role = item.get("role")
+        role = item["role"]
         words = text_of(item.get("content") or item.get("message"))
-        if role in {"user", "assistant"}:
+        if role == "user" or role == "assistant":  # noqa: PLR1714 - it may be anything, also unhashable
             yield from _words(reader, "item", role, words, line, at)
         elif words.strip():
             yield Event(reader.ids.id("system", words), "system", "notice", words, line.locator, at)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from app.sessions.event import Event, SessionHeader
-from app.sessions.formats.lines import Line, json_lines
+from app.sessions.formats.lines import Line, each_of, json_lines
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import Call, Pending, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
@@ -24,10 +24,10 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
     yield SessionHeader(PROVIDER, session, None, time_of(opening[0][1].get("timestamp"), tally))
     pending, ids, titled = Pending(), Occurrences(), False
     for line, record in chain(opening, records):
-        if record.get("role") not in {"user", "assistant"}:
+        if string(record.get("role")) not in {"user", "assistant"}:
             tally.skip_kind("record", record.get("type"))
             continue
-        for event in _events(record, line, pending, ids, tally):
+        for event in each_of(_events(record, line, pending, ids, tally), line.locator, tally):
             if not titled and event.kind == "prompt":
                 titled = True
                 yield SessionHeader(PROVIDER, session, title_of(event.text))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from app.errors import UnknownFormat
 from app.sessions.event import Format
 from app.sessions.formats.aider import OPENS
 from app.sessions.formats.generic import ARRAYS, ROLES
-from app.sessions.formats.lines import encoding_of
+from app.sessions.formats.lines import encoding_of, loads
 from app.sessions.formats.specstory import HEADER, TURN
-from app.sessions.formats.values import mapping
+from app.sessions.formats.values import mapping, string
 
 HEAD_BYTES = 64 * 1024
 LOOKED_AT = 60
@@ -23,6 +21,8 @@ _EXPECTED = (
     "Cairn reads transcripts of SpecStory, Claude Code, Codex, Cursor and aider, and generic events as JSON lines: "
     '{"id": "1", "role": "user", "text": "…"}. Name the format with ?format= if it is one of these.'
 )
+_PAIR = re.compile(r'"(\w{1,40})"\s*:\s*"([^"\\]{0,200})')
+_MESSAGE, _PAYLOAD, _BLOCKS = re.compile(r'"message"\s*:\s*\{'), re.compile(r'"payload"\s*:\s*\{'), re.compile(r'"content"\s*:\s*\[')
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -52,14 +52,10 @@ def _markdown(text: str) -> Format | None:
 
 
 def _json(text: str) -> Format | None:
-    records = []
-    for line in text.splitlines()[:LOOKED_AT]:
-        try:
-            record = msgspec.json.decode(line.encode("utf-8", "replace"))
-        except (msgspec.DecodeError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            records.append(record)
+    lines = text.splitlines()
+    records = [record for line in lines[:LOOKED_AT] if (record := _whole(line))]
+    if not records and len(lines) == 1:
+        records = [_begun(text)]  # one record larger than what is looked at: an image in the first prompt
     votes = [found for record in records if (found := _record(record))]
     if votes:
         # The specific formats' records look generic too: one specific record decides.
@@ -67,8 +63,30 @@ def _json(text: str) -> Format | None:
     return "generic" if _is_document(text) else None
 
 
+def _whole(line: str) -> dict[str, object]:
+    """The JSON object of a line; empty where it is none."""
+    try:
+        return mapping(loads(line))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _begun(text: str) -> dict[str, object]:
+    """As much of a record as its beginning tells: its short strings, and whether it holds a message with a list of blocks."""
+    record: dict[str, object] = {}
+    for key, value in _PAIR.findall(text[:HEAD_BYTES]):
+        record.setdefault(key, value)
+    if _MESSAGE.search(text):
+        record["message"] = {"role": record.get("role"), "content": [] if _BLOCKS.search(text) else ""}
+        if record.get("type") in {"text", "image"}:  # a block's
+            del record["type"]
+    if _PAYLOAD.search(text):
+        record["payload"] = {}
+    return record
+
+
 def _record(record: dict[str, object]) -> Format | None:
-    kind, message = record.get("type"), mapping(record.get("message"))
+    kind, message = string(record.get("type")), mapping(record.get("message"))
     if kind in _CODEX and "payload" in record:
         return "codex"
     if kind in {"function_call", "function_call_output"} or (kind == "message" and isinstance(record.get("content"), list)):
@@ -79,7 +97,7 @@ def _record(record: dict[str, object]) -> Format | None:
         return "claude-code"
     if kind == "file-history-snapshot":
         return "claude-code"
-    if "type" not in record and record.get("role") in {"user", "assistant"} and isinstance(message.get("content"), list):
+    if "type" not in record and string(record.get("role")) in {"user", "assistant"} and isinstance(message.get("content"), list):
         return "cursor"
     role = str(record.get("role") or message.get("role") or kind or "").casefold()
     has_words = any(

@@ -5,16 +5,16 @@ So the transcripts of agents that have no parser of their own are read too, as f
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
 
 import ijson
-import msgspec
 
 from app.sessions.event import Event, Outcome, Role, SessionHeader, ToolUse
-from app.sessions.formats.lines import SNIFF_BYTES, Line, decoded, decoded_lines, encoding_of, json_lines
+from app.sessions.formats.lines import SNIFF_BYTES, Line, decoded, decoded_lines, each_of, encoding_of, json_lines, loads
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import exit_code_of, outcome_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
@@ -32,6 +32,9 @@ ROLES: dict[str, Role] = {
     "system": "system", "developer": "system", "info": "system", "system.message": "system",
 }  # fmt: skip
 SESSION_KEYS = ("session_id", "sessionId", "conversation_id", "conversationId", "chat_id", "thread_id")
+TIME_KEYS = ("timestamp", "created_at", "time", "ts", "date")
+DISTINCT_CHARS = 8
+"""An id of fewer characters is likely to be counted up from 1."""
 Record = dict[str, object]
 
 
@@ -56,7 +59,7 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
     if role is None:
         tally.skip_kind("record", record.get("type") or record.get("role"))
         return
-    at = time_of(next((record[key] for key in ("timestamp", "created_at", "time", "ts", "date") if record.get(key)), None), tally)
+    at = time_of(next((record[key] for key in TIME_KEYS if record.get(key)), None), tally)
     given = string(record.get("id")) or string(record.get("uuid")) or string(message.get("id"))
     text = _text(record, message)
     tool = _tool(record.get("tool"))
@@ -92,12 +95,12 @@ def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally)
     if not opening:
         return
     session = _session(document) or next((found for _, record in opening if (found := _session(record))), None)
-    session = session or content_id(*(msgspec.json.encode(record).decode() for _, record in opening))
+    session = session or content_id(*(json.dumps(record) for _, record in opening[: 1 if _is_distinct(opening[0][1]) else 2]))
     directory = next((found for _, record in opening if (found := string(record.get("cwd")))), None)
     header = SessionHeader(PROVIDER, session, string(document.get("title")), None, directory)
     ids, opened = Occurrences(), False
     for locator, record in chain(opening, records):
-        for event in event_of(record, locator, ids, tally):
+        for event in each_of(event_of(record, locator, ids, tally), locator, tally):
             if not opened:
                 opened = True
                 yield header
@@ -121,8 +124,8 @@ def _is_document(head: str) -> bool:
     """Whether the first line is not a whole JSON object that is a record itself."""
     line = head.split("\n", 1)[0]
     try:
-        record = msgspec.json.decode(line.encode("utf-8", "replace"))
-    except msgspec.DecodeError:
+        record = loads(line)
+    except (ValueError, RecursionError):
         return True
     return isinstance(record, list) or (isinstance(record, dict) and any(isinstance(record.get(key), list) for key in ARRAYS))
 
@@ -191,6 +194,12 @@ def _said(role: Role, text: str, given: str | None, locator: str, ids: Occurrenc
 def _place(given: str | None, locator: str) -> str:
     """A generic event's locator is its id, where it has one."""
     return given or locator
+
+
+def _is_distinct(record: Record) -> bool:
+    """Whether no other session begins with this very record. Then one is enough to know the session by, while it is still short."""
+    name = string(record.get("id")) or string(record.get("uuid")) or ""
+    return len(name) >= DISTINCT_CHARS or any(record.get(key) for key in TIME_KEYS)
 
 
 def _session(record: Record) -> str | None:

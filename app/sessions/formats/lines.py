@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 from charset_normalizer import from_bytes
 
 from app.sessions.formats.tally import Tally
 from app.settings import Sessions as Limits
+
+Made = TypeVar("Made")
 
 SNIFF_BYTES = 64 * 1024
 _BOMS = (
@@ -57,21 +61,41 @@ def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> I
             yield Line(number, text)
 
 
+def each_of(events: Iterator[Made], locator: str, tally: Tally) -> Iterator[Made]:
+    """What one record makes. A record whose values are of unexpected kinds is counted, and makes nothing more."""
+    try:
+        yield from events
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, OverflowError):
+        tally.skip("record not understood", locator)
+
+
 def json_lines(lines: Iterator[Line], tally: Tally) -> Iterator[tuple[Line, dict[str, object]]]:
     """Lines that are JSON objects; the others are counted."""
-    decoder = msgspec.json.Decoder()
     for line in lines:
         if not line.text or line.text.isspace():
             continue
         try:
-            record = decoder.decode(line.text.encode("utf-8", "replace"))
-        except (msgspec.DecodeError, RecursionError):
+            record = loads(line.text)
+        except (ValueError, RecursionError):
             tally.skip("not JSON", line.locator)
             continue
         if isinstance(record, dict):
             yield line, record
         else:
             tally.skip("not a JSON object", line.locator)
+
+
+def loads(text: str) -> object:
+    """The JSON value of a text. ValueError or RecursionError where it is none.
+
+    JavaScript writes half a character as a lone surrogate, which msgspec refuses and Python's own decoder takes.
+    """
+    try:
+        return msgspec.json.decode(text.encode("utf-8", "replace"))
+    except msgspec.DecodeError:
+        if "\\ud" not in text.casefold():
+            raise
+        return json.loads(text)
 
 
 def decoded(chunks: Iterator[bytes]) -> Iterator[str]:

@@ -83,7 +83,7 @@ def mapping(value: object) -> dict[str, object]:
 
 
 def _block_text(block: dict[str, object]) -> str:
-    if block.get("type") in {"image", "input_image", "image_url"}:
+    if string(block.get("type")) in {"image", "input_image", "image_url"}:
         return "[image]"
     for key in ("text", "content", "output"):
         if key in block:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import UnknownFormat
 from app.sessions.event import Event, Format, SessionHeader
-from app.sessions.formats import Tally, detect, parse
+from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
 from app.settings import Sessions
 
 LIMITS = Sessions()
@@ -403,3 +403,110 @@ def test_a_document_that_breaks_off_keeps_what_was_whole() -> None:
     _, events, tally = read(document, "generic")
     assert [event.id for event in events] == ["m1"]
     assert tally.skipped["the JSON ends or breaks here"] == 1
+
+
+ODD = [
+    ("claude-code", {"type": ["x"]}),
+    ("claude-code", {"type": "user", "sessionId": "s1", "message": {"content": [{"type": {}}]}}),
+    ("codex", {"timestamp": "2026-01-01T00:00:00Z", "type": "response_item", "payload": {"type": ["x"]}}),
+    ("cursor", {"role": ["user"], "message": {"content": [{"type": "text", "text": "x"}]}}),
+    ("generic", {"session_id": "odd", "id": "3", "role": "user", "content": [{"type": []}]}),
+    ("generic", {"id": "4", "role": ["user"], "text": "x"}),
+]
+
+
+@pytest.mark.parametrize(("format", "record"), ODD)
+def test_a_record_of_unexpected_kinds_is_counted_and_the_rest_is_read(format: Format, record: object) -> None:
+    whole = ALL[format]
+    _, events, tally = read(whole + lines(record), format)
+    _, calm, before = read(whole, format)
+    assert [event.id for event in events][: len(calm)] == [event.id for event in calm]
+    assert tally.skipped.total() == before.skipped.total() + 1
+    assert detect(lines(record) + whole) == format
+
+
+def test_half_a_character_is_no_reason_to_drop_a_record() -> None:
+    body = b'{"id": "1", "role": "user", "text": "cut \\ud83d"}\n{"id": "2", "role": "assistant", "text": "fine \\ud83d\\ude00"}\n'
+    _, events, tally = read(body, "generic")
+    assert [event.text for event in events] == ["cut \ud83d", "fine \U0001f600"]
+    assert not tally.skipped
+
+
+@pytest.mark.parametrize(
+    ("format", "record"),
+    [
+        (
+            "claude-code",
+            {"sessionId": "s", "type": "user", "message": {"role": "user", "content": [{"type": "image", "data": "x" * 400_000}]}},
+        ),
+        ("generic", {"id": "1", "role": "user", "text": "x" * 400_000}),
+        ("cursor", {"role": "user", "message": {"content": [{"type": "text", "text": "x" * 400_000}]}}),
+    ],
+)
+def test_a_first_record_larger_than_what_is_looked_at_is_recognised(format: Format, record: object) -> None:
+    assert detect(lines(record)[:HEAD_BYTES]) == format
+
+
+def test_tags_that_are_never_closed_are_read_in_linear_time() -> None:
+    from app.sessions.formats.words import prompt_in
+
+    hostile = "<rules>" * 200_000 + "<user_query>" * 100_000
+    assert prompt_in(hostile + "do it") is not None  # quadratic, this would take hours
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("<system-reminder>x</system-reminder> fix it", "fix it"),
+        ("a <rules>x</rules> b <rules>y</rules> c", "a  b  c"),
+        ("<rules>open fix it", "<rules>open fix it"),
+        ("<context a='b'>x</context><user_query>\n fix it \n</user_query>", "fix it"),
+        ("<system-reminder>x</system-reminder>", None),
+    ],
+)
+def test_what_stands_in_wrappers_was_not_typed(text: str, typed: str | None) -> None:
+    from app.sessions.formats.words import prompt_in
+
+    assert prompt_in(text) == typed
+
+
+@pytest.mark.parametrize("name", ["id-of-eight", None])
+def test_a_session_without_a_name_keeps_its_identity_while_it_grows(name: str | None) -> None:
+    first = (
+        {"id": name, "role": "user", "text": "hello"} if name else {"role": "user", "text": "hello", "timestamp": "2026-01-01T00:00:00Z"}
+    )
+    second = {"role": "assistant", "text": "hi"}
+    ids = []
+    for body in (lines(first), lines(first) + b'{"role": "assis', lines(first, second)):
+        headers = [each for each in parse(iter([body]), format="generic", limits=LIMITS, tally=Tally()) if isinstance(each, SessionHeader)]
+        ids.append(headers[0].external_id)
+    assert len(set(ids)) == 1
+
+
+@pytest.mark.parametrize("kind", ["ghp_aB3dE5gH7jK9mN1pQ3sT5vX7zA9cE1gI3kM5", "x" * 100, 5, ["a"], "a b"])
+def test_a_files_own_words_do_not_reach_the_report(kind: object) -> None:
+    *_, tally = read(lines({"type": kind, "sessionId": "s"}), "claude-code")
+    assert tally.skipped == {"record: other": 1}
+
+
+def test_reasons_are_bounded() -> None:
+    tally = Tally()
+    for number in range(200):
+        tally.skip_kind("record", f"kind{'abcdefghij'[number % 10]}{'klmnopqrst'[number // 10 % 10]}{'uv'[number // 100]}")
+    assert len(tally.skipped) <= 51
+    assert sum(tally.skipped.values()) == 200
+
+
+def test_a_message_longer_than_a_line_may_be_ends_the_reading_of_a_document() -> None:
+    body = json.dumps({"messages": [{"role": "user", "text": "hello"}, {"role": "user", "text": "x" * 1_000_000}]}).encode()
+    tally = Tally()
+    made = list(
+        parse(
+            iter([body[n : n + 1000] for n in range(0, len(body), 1000)]),
+            format="generic",
+            limits=Sessions(max_line_bytes=200_000),
+            tally=tally,
+        )
+    )
+    assert [each.text for each in made if isinstance(each, Event)] == ["hello"]
+    assert tally.skipped == {"a message is too long: the rest is not read": 1}
