@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from app.errors import ConfigurationError
 
@@ -50,7 +50,7 @@ class Database(Section):
 class Qdrant(Section):
     """Without a `url`, Cairn runs Qdrant's engine in a child process."""
 
-    url: str | None = None
+    url: str | None = Field(None, pattern=r"^https?://\S+$")
     api_key: SecretStr | None = None
     collection: str = "cairn"
 
@@ -111,7 +111,12 @@ class Log(Section):
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="CAIRN_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix="CAIRN_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     data_dir: Path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cairn"
@@ -156,11 +161,21 @@ def load(**overrides: Any) -> Settings:
         _check_file(Path(custom))
     try:
         return Settings(**overrides)
+    except SettingsError as error:
+        raise ConfigurationError(f"Settings can't be read: {error}. Sections are set field by field: CAIRN_SERVER__PORT=8080.") from None
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
         raise ConfigurationError(
             "Settings can't be used: " + "; ".join(lines) + ". Check the CAIRN_… variables and the configuration file."
         ) from None
+
+
+def unknown_variables() -> list[str]:
+    """`CAIRN_…` variables that set nothing: a slip of the pen, or of another version."""
+    own = {"CONFIG", "KEY", "URL", "OWNED", "EVAL_DATA"}
+    known = own | {name.upper() for name in Settings.model_fields}
+    given = (name for name in os.environ if name.startswith("CAIRN_"))
+    return sorted(name for name in given if name.removeprefix("CAIRN_").split("__")[0].upper() not in known)
 
 
 def _check_file(path: Path) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import aiohttp
 
 from app.cli.exits import Refused, Unreachable
+from app.errors import ConfigurationError
 
 Json = dict[str, Any]
 CONNECT_SECONDS, SILENCE_SECONDS = 5, 120
@@ -32,7 +33,7 @@ class Client:
 
     async def upload(self, chunks: AsyncIterator[bytes], *, name: str, project: str | None, format: str) -> str:  # noqa: A002
         """Stream a transcript; returns the id of the job that reads it."""
-        headers = {"content-type": "application/octet-stream", "x-filename": quote(name)}
+        headers = {"content-type": "application/octet-stream", "x-filename": quote(name.encode("utf-8", "replace"))}
         params = _given({"project": project, "format": format})
         return str((await self._ask("POST", "/v1/sessions", data=chunks, headers=headers, params=params))["job_id"])
 
@@ -64,6 +65,8 @@ class Client:
 
 @asynccontextmanager
 async def connect(url: str, key: str | None, *, team: str | None = None) -> AsyncIterator[Client]:
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("The key can't be sent: it holds a line break or a letter that no key has. Check CAIRN_KEY.")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     if team is not None:
         headers["x-cairn-team"] = team

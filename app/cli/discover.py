@@ -62,7 +62,8 @@ def transcripts_below(folder: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS)
-        found.extend(Path(place, name) for name in sorted(files) if _likely(name))
+        likely = (Path(place, name) for name in sorted(files) if _likely(name))
+        found.extend(file for file in likely if file.is_file())  # no pipe, no link to nowhere
     return found
 
 

@@ -62,6 +62,8 @@ async def _checks() -> AsyncIterator[Check]:
         yield Check("settings", "failed", error.message)
         return
     yield Check("settings", "ok", "embedded" if settings.embedded else "server mode")
+    for name in config.unknown_variables():
+        yield Check("settings", "note", f"{name} is no setting of this version: it does nothing")
     try:
         folder = DataFolder.open(settings.data_dir)
     except ConfigurationError as error:

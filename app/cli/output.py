@@ -26,7 +26,7 @@ def print_json(data: object) -> None:
 
 def plain(text: str, style: str = "") -> Text:
     """Text from a transcript or a server: no markup, no control characters; it must not steer the terminal."""
-    return Text(_CONTROL.sub("", text), style=style)
+    return Text(_CONTROL.sub("", text.encode("utf-8", "replace").decode()), style=style)
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:

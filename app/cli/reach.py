@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -23,7 +25,7 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 
 START_SECONDS, STOP_SECONDS, PROBE_SECONDS = 180, 60, 2
-LOG_NAME = "serve.log"
+LOG_NAME, TURN_NAME = "serve.log", "command.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,29 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
             yield client
         return
     first = not (folder.path / ADMIN_FILE).exists()
-    async with started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
+    async with _turn(folder), started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
         if first and (folder.path / ADMIN_FILE).exists():
             err.print(plain(f"An admin key was made; only you can read it: {folder.path / ADMIN_FILE}", "dim"))
         yield client
+
+
+@asynccontextmanager
+async def _turn(folder: DataFolder) -> AsyncIterator[None]:
+    """One command with a server of its own at a time: the next waits until that one is done."""
+    with (folder.path / TURN_NAME).open("w") as lock:
+        if not _locked(lock):
+            with err.status("Another command runs its own server; waiting for its end …"):
+                while not _locked(lock):  # noqa: ASYNC110 - another process holds it
+                    await asyncio.sleep(0.1)
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @asynccontextmanager

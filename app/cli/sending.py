@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -63,12 +64,12 @@ async def send(client: Client, found: Sequence[Found], *, format: str) -> list[S
 async def _send_one(client: Client, found: Found, format: str, share: Callable[[float], None]) -> Sent:  # noqa: A002
     job: str | None = None
     try:
-        file = await asyncio.to_thread(found.path.open, "rb")
+        file, first = await asyncio.to_thread(_opened, found.path)
     except OSError as error:
         return Sent(found, error=f"can't be read: {error.strerror}", code="unreadable_file")
     try:
         with file:
-            job = await client.upload(_chunks(file, share), name=found.path.name, project=found.project, format=format)
+            job = await client.upload(_chunks(first, file, share), name=found.path.name, project=found.project, format=format)
         done = await _watched(client, job, share)
     except Refused as error:
         return Sent(found, job, error=error.message, code=error.code)
@@ -89,12 +90,23 @@ async def _watched(client: Client, job: str, share: Callable[[float], None]) -> 
         pause = min(pause * 1.5, POLL_MOST)
 
 
-async def _chunks(file: IO[bytes], share: Callable[[float], None]) -> AsyncIterator[bytes]:
-    size, sent = max(os.fstat(file.fileno()).st_size, 1), 0
-    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+def _opened(path: Path) -> tuple[IO[bytes], bytes]:
+    """The file and its first chunk: what can't be read is told before anything is sent."""
+    file = path.open("rb")
+    try:
+        return file, file.read(CHUNK_BYTES)
+    except OSError:
+        file.close()
+        raise
+
+
+async def _chunks(first: bytes, file: IO[bytes], share: Callable[[float], None]) -> AsyncIterator[bytes]:
+    size, sent, chunk = max(os.fstat(file.fileno()).st_size, 1), 0, first
+    while chunk:
         yield chunk
         sent += len(chunk)
         share(min(0.5, 0.5 * sent / size))
+        chunk = await asyncio.to_thread(file.read, CHUNK_BYTES)
 
 
 def _finish(bars: Progress, bar: TaskID, whole: TaskID) -> None:

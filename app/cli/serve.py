@@ -18,4 +18,6 @@ def serve(
 
     settings = config.load()
     logs.configure(settings.log)
+    for name in config.unknown_variables():
+        typer.echo(f"cairn: {name} is no setting of this version: it does nothing.", err=True)
     run(settings, host=settings.server.host if host is None else host, port=settings.server.port if port is None else port)

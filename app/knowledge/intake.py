@@ -5,6 +5,7 @@ Every step can be repeated: a job that was killed anywhere and runs again ends w
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,10 @@ LEARN_AFTER = timedelta(seconds=1)
 """A live session is learnt from this long after it said something: what it says meanwhile is learnt in one go."""
 UNNAMED_PROJECT = "default"
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
+
+
+_WORKTREE = re.compile(r"(?:/\.claude)?/\.?worktrees?/.*$")
+"""`cli/.worktrees/2`, `cli/.claude/worktrees/fix-login`: one repository, whatever the branch."""
 
 
 class _NotAdmitted(Exception):
@@ -322,8 +327,9 @@ def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | 
 
 
 def _last_folder(directory: str | None) -> str:
-    """Of a POSIX or Windows path."""
-    return (directory or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+    """Of a POSIX or Windows path; of the repository where it is one of its worktrees."""
+    path = (directory or "").replace("\\", "/").rstrip("/")
+    return _WORKTREE.sub("", path).rpartition("/")[2]
 
 
 def _counts(learnt: Learnt) -> dict[str, int]:

@@ -167,7 +167,7 @@ class Search:
     def _rank(self, query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str]) -> list[Result]:
         """Those that are relevant, best first. Without a vector, shared terms alone decide."""
         asked = list(dict.fromkeys(lexical.terms(query.text)))
-        codes = [term for term in asked if lexical.is_code(term)]
+        codes = lexical.codes(query.text)
         least = self._limits.min_relevance if query.min_score is None else 0.0
         results = []
         for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,7 +51,10 @@ class Session:
 
 @dataclass(slots=True)
 class Appended:
-    """`updated`: tool calls whose result came later. `redactions`: secrets taken out of what was written, by kind."""
+    """`updated`: tool calls whose result came later, and a last turn that a growing file had cut off.
+
+    `redactions`: secrets taken out of what was written, by kind.
+    """
 
     new: int = 0
     updated: int = 0
@@ -210,6 +213,8 @@ async def _append(connection: AsyncConnection, session_id: UUID, rows: Sequence[
         raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
     known = await _known(connection, session_id, [each.row["event_id"] for each in rows])
     new = [each for each in rows if each.row["event_id"] not in known]
+    grown = new[:1] if new and await _grew(connection, session_id, new[0].row, known) else []
+    new = new[len(grown) :]
     results = [each for each in rows if each.row["event_id"] in known and _brings_result(known[each.row["event_id"]], each.row)]
     if new:
         last = await connection.scalar(select(func.max(EventRow.seq)).where(EventRow.session_id == session_id)) or 0
@@ -217,11 +222,33 @@ async def _append(connection: AsyncConnection, session_id: UUID, rows: Sequence[
         await connection.execute(insert(EventRow), values)
     if results:
         await connection.execute(_RESULT, [_result(session_id, each.row) for each in results])
-    redactions = sum((each.secrets for each in new), Counter[str]())
+    redactions = sum((each.secrets for each in (*grown, *new)), Counter[str]())
     redactions += sum((each.result_secrets for each in results), Counter[str]())
-    if new or results:
+    updated = len(grown) + len(results)
+    if new or updated:
         await _touch(connection, session_id, new, Counter(session.redactions) + redactions, session.event_count + len(new))
-    return Appended(len(new), len(results), len(rows) - len(new) - len(results), redactions)
+    return Appended(len(new), updated, len(rows) - len(new) - updated, redactions)
+
+
+async def _grew(connection: AsyncConnection, session_id: UUID, row: dict[str, Any], known: Container[str]) -> bool:
+    """Whether the session's last event was the beginning of this one, then cut off by the end of a file that is still written.
+
+    It takes the whole one's words and id. Only where the id is made from the words: a given id would be the same. `known`: the
+    ids that this file still has.
+    """
+    events = EventRow.__table__
+    latest = select(events).where(events.c.session_id == session_id).order_by(events.c.seq.desc()).limit(1)
+    last = (await connection.execute(latest)).first()
+    if last is None or last.event_id in known:
+        return False
+    parts = ("text", "tool_input", "tool_output")
+    same_place = all(getattr(last, name) == row[name] for name in ("kind", "role", "locator", "tool_name"))
+    if not same_place or not all((row[part] or "").startswith(getattr(last, part) or "") for part in parts):
+        return False
+    whole = {name: row[name] for name in ("event_id", "exit_code", "outcome", *parts)}
+    ours = and_(EventRow.session_id == session_id, EventRow.seq == last.seq)
+    await connection.execute(update(EventRow).where(ours).values(whole))
+    return True
 
 
 async def _known(connection: AsyncConnection, session_id: UUID, ids: Sequence[str]) -> dict[str, AnyRow]:

@@ -20,7 +20,7 @@ from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
 from app.queue.jobs import needed
 from app.redaction import redact
 from app.sessions.event import Format
-from app.sessions.formats import HEAD_BYTES, detect
+from app.sessions.formats import HEAD_BYTES, check_text, detect
 from app.sessions.tables import Upload as UploadRow
 from app.sessions.tables import UploadChunk
 from app.storage.database import Database
@@ -131,7 +131,7 @@ class Uploads:
                 if size > limit:
                     raise TooLarge(f"The transcript is larger than {limit:,} bytes. Split it, or raise server.max_upload_bytes.")
                 if seq == 0:
-                    found = await asyncio.to_thread(detect, chunk[:HEAD_BYTES]) if given == "auto" else given
+                    found = await asyncio.to_thread(_format, chunk[:HEAD_BYTES], given)
                     async with self._database.begin() as connection:
                         await connection.execute(insert(UploadRow).values(row | {"format": found}))
                 await self._store(row["id"], seq, chunk, size)
@@ -159,6 +159,13 @@ class Uploads:
         self._discarding.add(task)
         task.add_done_callback(self._discarding.discard)
         await asyncio.shield(task)
+
+
+def _format(head: bytes, given: Format | Literal["auto"]) -> Format:
+    if given == "auto":
+        return detect(head)
+    check_text(head)
+    return given
 
 
 def base_name(name: str) -> str:

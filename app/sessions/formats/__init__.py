@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from app.sessions.event import Event, Format, SessionHeader
 from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
-from app.sessions.formats.detection import HEAD_BYTES, detect
+from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
 from app.sessions.formats.lines import decoded_lines
 from app.sessions.formats.tally import Tally
 from app.settings import Sessions as Limits
 
-__all__ = ["HEAD_BYTES", "Tally", "detect", "parse"]
+__all__ = ["HEAD_BYTES", "Tally", "check_text", "detect", "parse"]
 
 _PARSERS = {
     "aider": aider.parse,

@@ -26,13 +26,19 @@ _MESSAGE, _PAYLOAD, _BLOCKS = re.compile(r'"message"\s*:\s*\{'), re.compile(r'"p
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
-def detect(head: bytes) -> Format:
-    """The format of a transcript that begins with these bytes. UnknownFormat says what is wrong with them."""
+def check_text(head: bytes) -> str:
+    """The text that a file begins with. UnknownFormat for one that is empty or binary, whatever format it is said to have."""
     if not head.strip():
         raise UnknownFormat("The transcript is empty. " + _EXPECTED, param="file")
     text = head.decode(encoding_of(head), "replace")
     if len(_CONTROL.findall(text[:8192])) > len(text[:8192]) / 100 or text[:8192].count("\ufffd") > 200:
         raise UnknownFormat("This is a binary file, not a transcript. " + _EXPECTED, param="file")
+    return text
+
+
+def detect(head: bytes) -> Format:
+    """The format of a transcript that begins with these bytes. UnknownFormat says what is wrong with them."""
+    text = check_text(head)
     begins = text.lstrip("\ufeff \t\r\n")[:1]
     found = _json(text) if begins in {"{", "["} else _markdown(text)
     if found is None and begins not in {"{", "["}:

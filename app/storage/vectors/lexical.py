@@ -31,6 +31,8 @@ _PART = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
 _VERSION = re.compile(r"v(\d+(?:\.\d+)+.*)", re.IGNORECASE)
 _HISSED = re.compile(r"(?:ss|x|sh|[^aeiou]ch)es$")
 """`classes`, `boxes`, `hashes`, `branches`; but `caches`."""
+_CAMEL = re.compile(r"\b(?:[a-z]+[A-Z]\w*|[A-Z]+[a-z]+\w*[A-Z]\w*|[A-Z]{2,}\w*[a-z]\w+)\b")
+"""`loadPage`, `SysProcAttr`, `HTTPError`; not `Setpgid` (a word like any at a sentence's beginning), not `API`."""
 _CODE = re.compile(r"\d|[_./:@#\\]|^-")
 
 _STOP_WORDS = """
@@ -59,6 +61,12 @@ def terms(text: str) -> list[str]:
 def is_code(term: str) -> bool:
     """Whether a term names something exactly: it has a digit or a code's punctuation, or is a flag."""
     return len(term) > 1 and bool(_CODE.search(term)) and not term.isdigit()
+
+
+def codes(text: str) -> list[str]:
+    """The terms of a text that name something exactly, in order, each once; symbols told by their capitals (`loadPage`) too."""
+    inner = {term for token in _CAMEL.findall(text) for term in _of_token(token)[:1]}
+    return [term for term in dict.fromkeys(terms(text)) if is_code(term) or term in inner]
 
 
 def document(text: str) -> SparseVector:

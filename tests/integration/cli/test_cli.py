@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,44 @@ def test_what_the_agents_kept_is_read_only_when_somebody_agrees(server: Running,
     assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
     agreed = cairn(server.folder, "ingest", "--yes", env={"HOME": str(tmp_path)}, cwd=tmp_path)
     assert (agreed.returncode, "1 transcript read" in agreed.stdout) == (0, True)
+
+
+def test_two_commands_at_once_without_a_server_take_turns(server: Running, short_folder: Path) -> None:
+    folder = short_folder / "turns"
+    folder.mkdir()
+    (folder / "models").symlink_to((server.folder / "models").resolve())
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda question: cairn(folder, "query", question), ["one", "two"]))
+    assert [done.returncode for done in both] == [0, 0], [done.stderr for done in both]
+
+
+def test_a_file_name_that_is_no_text_and_one_that_cannot_be_read(server: Running, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"bad\xff.jsonl")
+    odd.write_text('{"id": "1", "role": "user", "text": "hello"}\n')
+    (tmp_path / "fine.jsonl").write_text('{"id": "1", "role": "user", "text": "hello"}\n')
+    done = cairn(server.folder, "ingest", str(tmp_path))
+    assert (done.returncode, "2 transcripts read" in done.stdout) == (0, True), done.stderr
+    unreadable = cairn(server.folder, "ingest", "/proc/self/mem", str(tmp_path))
+    assert unreadable.returncode == 1
+    assert "2 transcripts read" in unreadable.stdout
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"CAIRN_SERVER": "x"}, "CAIRN_SERVER__PORT"),
+        ({"CAIRN_KEY": "a\nb"}, "CAIRN_KEY"),
+        ({"CAIRN_QDRANT__URL": "nonsense"}, "qdrant.url"),
+    ],
+)
+def test_a_variable_that_cannot_be_is_named(server: Running, env: dict[str, str], says: str) -> None:
+    done = cairn(server.folder, "query", "x", env=env)
+    assert (done.returncode, says in done.stderr) == (1, True), done.stderr
+
+
+def test_the_doctor_names_a_variable_that_does_nothing(server: Running) -> None:
+    checks = json.loads(cairn(server.folder, "doctor", "--json", env={"CAIRN_NOPE": "1"}).stdout)["checks"]
+    assert [each["detail"] for each in checks if each["verdict"] == "note"] == ["CAIRN_NOPE is no setting of this version: it does nothing"]
 
 
 def test_without_a_server_one_is_started_for_the_length_of_the_command(server: Running, short_folder: Path) -> None:

@@ -119,6 +119,9 @@ async def test_a_job_that_runs_again_after_it_was_cut_off_ends_the_same(bench: B
         ("/home/ada/shop ", "shop"),
         ("/x/" + "y" * 300, "y" * 100),
         ("/x/a\u200bb", "a b"),
+        ("/home/ada/shop/.worktrees/2", "shop"),
+        ("/home/ada/shop/.claude/worktrees/fix-login/web", "shop"),
+        ("/home/ada/shop-ghp_aB3dE5gH7jK9mN1pQ3sT5vX7zA9cE1gI3kM5", "shop-[REDACTED:github-pat]"),
         ("/", "default"),
         ("", "default"),
     ],
@@ -187,8 +190,8 @@ async def test_only_who_began_a_live_session_or_an_admin_adds_to_it(bench: Bench
     ids: dict[str, Any] = {"team_id": bench.team_id, "session": "live-1", "project": None}
     await intake.live(developer_id=ada, events=[event], **ids)
     with pytest.raises(NotPermitted, match="choose another session id"):
-        await intake.live(developer_id=bob, events=[replace(event, id="2")], **ids)
-    assert (await intake.live(developer_id=None, events=[replace(event, id="3")], **ids)).accepted == 1
+        await intake.live(developer_id=bob, events=[replace(event, id="2", locator="2")], **ids)
+    assert (await intake.live(developer_id=None, events=[replace(event, id="3", locator="3")], **ids)).accepted == 1
 
 
 async def test_a_developers_transcript_adds_nothing_to_anothers_session(bench: Bench, queue: Queue, intake: Intake) -> None:

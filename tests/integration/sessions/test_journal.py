@@ -63,6 +63,25 @@ async def test_a_result_that_comes_later_completes_its_call_once(desk: Desk) -> 
     assert (event.outcome, SECRET in event.tool.output) == ("failed", False)
 
 
+async def test_a_turn_that_a_growing_file_had_cut_off_becomes_whole(desk: Desk) -> None:
+    session = await desk.session()
+    half = replace(said(2), id="hash-of-half", text="We decided to use NA", kind="reply", role="assistant")
+    whole = replace(half, id="hash-of-whole", text="We decided to use NATS, since it is one binary.")
+    await desk.journal.append(session, [said(1), half])
+    appended = await desk.journal.append(session, [said(1), whole, said(3)])
+    assert (appended.new, appended.updated, appended.known) == (1, 1, 1)
+    assert [event.id for event in await read(desk, session)] == ["e1", "hash-of-whole", "e3"]
+    assert (await desk.journal.get(desk.team_id, session)).event_count == 3
+
+
+@pytest.mark.parametrize("change", [{"locator": "L9"}, {"kind": "notice"}, {"text": "Something else"}])
+async def test_only_the_beginning_of_the_same_turn_is_replaced(desk: Desk, change: dict[str, str]) -> None:
+    session = await desk.session()
+    half = replace(said(2), text="We decided")
+    await desk.journal.append(session, [half])
+    assert (await desk.journal.append(session, [replace(half, **({"id": "other", "text": "We decided to go"} | change))])).new == 1  # type: ignore[arg-type]
+
+
 async def test_concurrent_appends_to_one_session_leave_neither_gap_nor_double(desk: Desk) -> None:
     session = await desk.session()
     parts = [[said(number) for number in range(start, start + 30)] for start in (0, 10, 20, 30, 0)]

@@ -24,12 +24,21 @@ async def sent(*pieces: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def receive(desk: Desk, stream: AsyncIterator[bytes], *, limit: int = 10**7, transcript: str = "t.jsonl") -> UUID:
+async def receive(
+    desk: Desk, stream: AsyncIterator[bytes], *, limit: int = 10**7, transcript: str = "t.jsonl", format: str = "auto"
+) -> UUID:
     async def complete(connection: AsyncConnection, upload_id: UUID) -> UUID:
         return upload_id
 
     return await desk.uploads.receive(
-        stream, team_id=desk.team_id, developer_id=None, project=None, transcript=transcript, format="auto", limit=limit, complete=complete
+        stream,
+        team_id=desk.team_id,
+        developer_id=None,
+        project=None,
+        transcript=transcript,
+        format=format,
+        limit=limit,
+        complete=complete,  # type: ignore[arg-type]
     )
 
 
@@ -58,6 +67,12 @@ async def test_over_the_limit_nothing_stays(desk: Desk) -> None:
 async def test_what_is_no_transcript_is_refused_and_nothing_stays(desk: Desk, body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         await receive(desk, sent(body))
+    assert await count(desk) == 0
+
+
+async def test_a_format_that_is_named_does_not_make_a_binary_file_a_transcript(desk: Desk) -> None:
+    with pytest.raises(UnknownFormat, match="binary"):
+        await receive(desk, sent(os.urandom(50_000)), format="aider")
     assert await count(desk) == 0
 
 

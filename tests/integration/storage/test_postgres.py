@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from app import settings as config
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, DatabaseUnavailable
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
 
@@ -68,6 +68,19 @@ async def test_a_server_killed_hard_is_started_again_with_its_data(folder: Path)
         await asyncio.to_thread(server.wait, 10)
     async with embedded_postgres(folder, max_connections=20) as url:
         assert await ask(url, "select n from kept") == 42
+
+
+async def test_a_server_that_dies_under_its_owner_is_started_again_by_itself(folder: Path) -> None:
+    async with embedded_postgres(folder, max_connections=20) as url:
+        await ask(url, "create table kept as select 42 as n")
+        postmaster(folder).kill()
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    assert await ask(url, "select n from kept") == 42
+                    break
+                except DatabaseUnavailable:
+                    await asyncio.sleep(0.1)
 
 
 async def test_a_server_whose_owner_was_killed_is_taken_over(folder: Path) -> None:
