@@ -22,6 +22,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
+from app.web.protocol import Protocol
 from app.wiring import House
 
 BACKLOG = 2048
@@ -85,7 +86,7 @@ def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

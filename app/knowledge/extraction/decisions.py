@@ -33,8 +33,8 @@ _REASONED = re.compile(
 _HEADED = re.compile(
     r"\b(?:decisions?|rationale|why (?:this|we|not)|design|trade-?offs?|alternatives?|reasoning)\b|决策|设计理由", re.IGNORECASE
 )
-_FAULT = re.compile(
-    r"\b(?:errors?|fail\w*|bugs?|wrong|problem|issue|occurr\w+|crash\w*|missing|broken|panic\w*|suspect)\b|错误|失败|报错",
+_FAULT_OR_GUESS = re.compile(
+    r"\b(?:errors?|fail\w*|bugs?|wrong|problem|issue|occurr\w+|crash\w*|missing|broken|panic\w*|suspect|likely|probably|maybe|perhaps|might|seems?|appears?)\b|错误|失败|报错",
     re.IGNORECASE,
 )
 _FUTURE = re.compile(
@@ -53,13 +53,15 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:  # noqa: ARG001
             yield Found("decision", "architectural_decision", statement, statement.text, 0.6)
 
 
-_TASK = re.compile(r"(?:make sure|update|change|rename|use the|skip|ensure|apply|final |\(\d+\)|\d+[.)])", re.IGNORECASE)
+_TASK = re.compile(
+    r"(?:make sure|update|change|rename|use the|skip|ensure|apply|final |added|adds|updated|removed|created|\(\d+\)|\d+[.)])", re.IGNORECASE
+)
 
 
 def is_decision(statement: Statement) -> bool:
     """Chosen and with a reason; or a contrast with a reason; or a reasoned point under a heading of decisions."""
     text = statement.text
-    if is_noise(text) or is_dangling(text) or _FUTURE.search(text) or _FAULT.search(text) or _TASK.match(text):
+    if is_noise(text) or is_dangling(text) or _FUTURE.search(text) or _FAULT_OR_GUESS.search(text) or _TASK.match(text):
         return False
     if _CHOICE.search(text) and _REASON.search(text):
         return True

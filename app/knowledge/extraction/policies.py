@@ -18,7 +18,7 @@ MOST_PROMPT_CHARS = 3_000
 _POLICY = re.compile(
     r"\b(?:we (?:always|never|only|use|prefer|don't use|do not use|decided|agreed|chose|run|deploy|keep|store)|always (?:use|run|add|put|keep|prefer|write|check|call|set)|must (?:never|not) \w+|never (?:use|run|add|put|commit|call|push|edit|modify|log|store|deploy|merge|change|delete|touch|mock|skip|ship|release|rely|trust|restart|write|send|return|expose|import|hard-?code)|"
     r"from now on|our (?:convention|policy|standard|rule)|by convention|(?:in|for) this (?:repo|project|codebase|team) (?:we|all|every|the|use)|don't (?:use|ever|mock|commit|add) .{3,80} (?:because|since|instead|as )|"
-    r"use .{2,60} (?:instead of|rather than|not) |i (?:always|never|prefer) |remember(?: that| to|:) )|我们(?:总是|从不|使用|采用|不用)|以后(?:都|请)|必须使用|不要使用",
+    r"use .{2,60} (?:instead of|rather than|not) .{2,80}\b(?:because|since|so that|everywhere|always|for all|in all)\b|i (?:always|never|prefer) |remember(?: that| to|:) )|我们(?:总是|从不|使用|采用|不用)|以后(?:都|请)|必须使用|不要使用",
     re.IGNORECASE,
 )
 _FACT = re.compile(r"\b(?:is|are|was|lives?|should|must|needs?|has to|have to|comes?|expects?|means|uses?)\b|应该|必须|是", re.IGNORECASE)

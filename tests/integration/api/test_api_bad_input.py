@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -201,3 +202,33 @@ def chunked(body: bytes) -> AsyncIterator[bytes]:
             yield body[start : start + 50_000]
 
     return pieces()
+
+
+async def test_a_head_without_end_is_refused_before_it_is_held(api: Api) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: ")
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        for _ in range(1000):
+            writer.write(b"a" * 65_536)
+            await writer.drain()
+            sent += 65_536
+            if reader.at_eof():
+                break
+    reply = b""
+    with contextlib.suppress(ConnectionError):
+        reply = await reader.read()
+    writer.close()
+    assert sent < 20_000_000
+    assert not reply or reply.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_what_is_no_http_is_refused_in_the_one_shape(api: Api) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"NONSENSE\r\n\r\n")
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert set(json.loads(body)["error"]) == {"message", "type", "code", "param", "request_id"}
