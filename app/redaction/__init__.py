@@ -1,18 +1,22 @@
 """Secrets out of text. The journal asks before it writes, so what is found here is never stored.
 
-Cloud and vendor keys, tokens, private keys, JWTs, passwords in addresses, headers, assignments and command lines. It errs on the
-side of hiding; placeholders, SHAs, UUIDs, hashes and code are left alone. Knows nothing of sessions, and keeps nothing of a text.
+Cloud and vendor keys, tokens, private keys, JWTs; passwords in addresses, headers, assignments, command lines, tables and
+sentences; also in base64 or with invisible characters inside. It errs on the side of hiding; placeholders, SHAs, UUIDs, hashes
+and code are left alone. Knows nothing of sessions, and keeps nothing of a text.
 """
 
 from __future__ import annotations
 
-from app.redaction import assignments, blocks, headers, vendors
-from app.redaction.finding import Finding, Origin, Redacted, settle, splice
+from collections.abc import Iterator
+
+from app.redaction import announced, assignments, blocks, commands, encoded, files, headers, invisible, layout, owners, vendors
+from app.redaction.finding import Finding, Origin, Redacted, outside_placeholders, settle, splice
 from app.redaction.gate import Gate
 
 __all__ = ["Finding", "Redacted", "redact"]
 
-_GATE = Gate((*blocks.RULES, *vendors.RULES, *headers.RULES, *assignments.RULES))
+_TABLES = (blocks, vendors, encoded, headers, commands, files, owners, assignments, announced, layout)
+_GATE = Gate(rule for table in _TABLES for rule in table.RULES)
 _PASSES = 5
 """Hiding one secret can uncover the shape of another, so a text is read until nothing is found. Two passes are the rule."""
 
@@ -25,10 +29,18 @@ def redact(text: str) -> Redacted:
     findings: list[Finding] = []
     current = text
     for _ in range(_PASSES):
-        found = settle(_GATE.findings(current))
+        found = settle(outside_placeholders(current, _findings(current)))
         if not found:
             break
         origin = Origin(findings)
         findings = settle([*findings, *map(origin.of, found)])
         current = splice(text, findings)
     return Redacted(current, tuple(findings))
+
+
+def _findings(text: str) -> Iterator[Finding]:
+    """What the rules find in the text as it is, and as it looks."""
+    yield from _GATE.findings(text)
+    if invisible.in_it(text):
+        bare = invisible.Bare(text)
+        yield from map(bare.original, _GATE.findings(bare.text))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app.redaction import shape
+from app.redaction import names, shape
 from app.redaction.finding import Finding
 from app.redaction.gate import Rule
 
@@ -19,18 +19,9 @@ _OWNERS = (
 _ANCHORS = (
     *("pass", "pwd", "secret", "token", "credential", "_auth", "phpsessid", "jsessionid", "connect.sid"),
     *(f"{owner}{joint}key" for owner in _OWNERS for joint in ("", "_", "-", " ")),
+    *(f"{owner}_pat" for owner in ("github", "gitlab", "gh", "gl", "ghcr", "azure", "ado", "devops", "bitbucket", "jira")),
 )
-_VENDORS = {
-    mark: vendor
-    for vendor, marks in {
-        **{name: (name,) for name in ("azure", "cloudflare", "heroku", "twilio", "mailgun", "discord", "vercel", "sentry", "telegram")},
-        **{name: (name,) for name in ("supabase", "openai", "anthropic", "github", "gitlab", "slack", "stripe")},
-        "aws": ("aws", "secret_access_key", "secretaccesskey"),
-        "datadog": ("datadog", "dd_"),
-        "new-relic": ("new_relic", "newrelic"),
-    }.items()
-    for mark in marks
-}
+_PASSWORDS = ("PASS", "PASSWORD", "PASSWD", "PASSPHRASE", "PWD")
 
 _QUOTE = r"\\{0,3}[\"'`]"
 _RAW = r"[^\s\"'`<>\\=,;&(){}\[\]|]"
@@ -39,39 +30,34 @@ _ASSIGNMENT = re.compile(
     (?P<name>(?i:secret[ ]access[ ]key|(?:api|app|access|auth|private|shared|service|account)[ ]key)|[A-Za-z0-9_.-]{{3,60}}+)
     (?:{_QUOTE}|[\])]|\*\*|</\w{{1,20}}>)?(?:[\])]|\*\*)?(?:[ ]\[[^\]\n]{{0,24}}\])?
     (?:
-        (?P<space>[ \t]{{0,20}}+)(?P<operator>=>|:=|={{1,3}}|!==?|:(?!:)|\?\?|\|\||(?<=[ ])is[ ])
+        (?P<space>[ \t]{{0,20}}+)(?P<operator>=>|:=|={{1,3}}|!==?|:(?!:)|\?\?|\|\||(?<=[ ])is[ ]|%3[dD]|[\uff1a\uff1d])
         (?:\*\*)?[ \t]{{0,20}}+
         (?:(?:Optional\[)?(?:str|string|String|&str|&'static[ ]str|SecretStr)\]?(?:[ ]\|[ ](?:None|null|undefined))?[ ]?=[ ]?)?
         (?:await[ ]|new[ ]\w{{1,20}}\(|\w{{0,20}}[sS]ecret\w{{0,10}}\()?
       | (?P<call>[ \t]{{0,4}}[,(][ \t]{{0,4}})(?={_QUOTE})
+      | (?P<attribute>[ \t\n]{{1,20}}value=)(?={_QUOTE})
       | (?P<xml>(?<![<])>(?:<(?:string|value)>)?)
       | (?P<flag>[ \t]{{1,4}})
     )
     (?:[rbuRBU]{{1,2}}(?=["']))?
     (?:
         (?P<open>{_QUOTE})(?P<quoted>(?:(?!(?P=open))[^\n]){{4,300}}+)
-      | (?={_RAW}{{0,63}}?(?:[0-9]|[a-z][A-Z]))(?P<raw>{_RAW}{{1,300}}+=*)
+      | (?={_RAW}{{0,63}}?(?:[0-9]|[a-z][A-Z]))(?P<percent>%2[27])?(?P<raw>{_RAW}{{1,300}}+=*)
     )
     """,
     re.VERBOSE,
 )
 _NAME_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}")
 _ANOTHER = re.compile(r"[\w.-]{0,20}?(?:pass|pwd|token|secret|credential)[\w.-]{0,20}[:=]", re.IGNORECASE)
-# After the word that made us look: `passed`, `tokenizer`, `secretary`, and what is said *about* a secret.
+# After the word that made us look: `passed`, `tokenizer`, `secretary`.
 _OTHER_WORD = re.compile(
     r"(?:pass(?!w|_?phrase|code|(?:es)?$|[A-Z0-9_.-])|token(?:[a-rt-z]|s[a-z])|secret(?:ar|e|ion|iv|ly)|credential(?!s?(?:$|[A-Z0-9_.-])))"
 )
-_ABOUT = re.compile(
-    r"(?:file|path|dir|url|uri|endpoint|type|kind|field|column|header|length|len|size|count|limit|policy|regex|pattern|expir\w*|ttl|prefix"
-    r"|suffix|label|hint|class|style|strategy|provider|manager|name|ref|arn|_?id|ids|index|usage|budget|cost|price|hash|algorithm|color"
-    r"|version|s_?used|_?at|at|digest|fingerprint|input|output|error|message|description|title|text|placeholder|env|var|schema)s?\Z",
-    re.IGNORECASE,
-)
-_NO_CREDENTIAL = re.compile(
-    r"(?:page|next|sync|continuation|pagination|resume|public|publickey|max|min|num|total|stop|pad|eos|bos|mask|unk)[_-]?token",
-    re.IGNORECASE,
-)
 _ENV_VALUE = re.compile(r"(?:[^\s\"'`<>\\;|&]|&(?!&)){4,300}+")
+_PERCENT_END = re.compile(r"%2[267]")
+_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*\Z")
+_LONE_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}\Z")
+_ENV_END = re.compile(r"[\"'][ \t]*(?:;|[ \t]#|&&|\r?\n|\\n|\Z)")
 _ENV_BEFORE = re.compile(r"(?:^|\n|\\n|\b(?:export|ENV|ARG|set|setx|-e|env)[ \t]+)[ \t+]*\Z")
 
 
@@ -88,8 +74,11 @@ def _find(text: str, at: int) -> Iterator[Finding]:
     begin = match.start("quoted" if quoted else "raw")
     value = match["quoted"].rstrip("\\") if quoted else _unquoted(text, match, start)
     called = not quoted and text[begin + len(value) : begin + len(value) + 1] in {"(", "["}
-    if not called and " " not in value and _secret(name.lower(), value, quoted=quoted):
-        yield Finding(_kind(name), begin, begin + len(value))
+    if called or " " in value:
+        return
+    attribute = match["attribute"] is not None and shape.unlike_words(value)
+    if attribute or _fits(name, value, quoted=quoted) or (quoted and _set_in_a_shell(text, match, start, name)):
+        yield Finding(names.kind(name), begin, begin + len(value))
 
 
 def _cased(name: str) -> str:
@@ -97,43 +86,37 @@ def _cased(name: str) -> str:
 
 
 def _names_a_secret(name: str, match: re.Match[str]) -> bool:
-    if match["flag"] is not None and not name.startswith("-"):
-        return False
+    if match["flag"] is not None and not name.startswith("-"):  # `GITHUB_TOKEN x…` said in a chat, but not `token x…`
+        return match["raw"] is not None and _CONSTANT.match(name) is not None and _LONE_TOKEN.match(match["raw"]) is not None
     if name == "PASS" and match["operator"] == ":":  # a test runner's verdict
         return False
     if match["call"] is not None and "." in match["name"]:  # `password.encode("latin1")`
         return False
-    return not _ABOUT.search(name) and not _NO_CREDENTIAL.search(name)
+    return names.announces(name)
+
+
+def _fits(name: str, value: str, *, quoted: bool) -> bool:
+    return (quoted or not _ANOTHER.match(value)) and names.fits(name, value, quoted=quoted)
+
+
+def _set_in_a_shell(text: str, match: re.Match[str], start: int, name: str) -> bool:
+    """`PASSWORD='dragon'`: a quoted line of an environment file. Any word will do that doesn't stand for another."""
+    if match["operator"] != "=" or match["space"] or not name.isupper() or not name.endswith(_PASSWORDS):
+        return False
+    if not _ENV_BEFORE.search(text[max(0, start - 20) : start]) or not _ENV_END.match(text, match.end("quoted")):
+        return False
+    return shape.word_as_password(match["quoted"])
 
 
 def _unquoted(text: str, match: re.Match[str], start: int) -> str:
-    """In code a value ends at a comma or a bracket, in an environment file at the line's end."""
+    """In code a value ends at a comma or a bracket, in an environment file at the line's end, in an address at a `%22` or `%26`."""
     value = match["raw"]
+    if match["percent"] or match["operator"] in {"%3D", "%3d"}:
+        return _PERCENT_END.split(value, maxsplit=1)[0]
     if match["operator"] == "=" and not match["space"] and _ENV_BEFORE.search(text[max(0, start - 20) : start]):
         line = _ENV_VALUE.match(text, match.start("raw"))
         value = line[0].rstrip(")}]") if line else value
     return value.rstrip(".,:;!?*")
-
-
-def _secret(name: str, value: str, *, quoted: bool) -> bool:
-    if not quoted and _ANOTHER.match(value):
-        return False
-    if "pass" in name or "pwd" in name:
-        return shape.password(value, quoted=quoted)
-    if shape.hexadecimal(value) and name in {"token", "secret", "credential"} and "-" in value:
-        return False  # a UUID under a name that says little
-    return shape.secret(value)
-
-
-def _kind(name: str) -> str:
-    lowered = name.lower().replace("-", "_").replace(" ", "_")
-    word = "password" if any(word in lowered for word in ("pass", "pwd")) else "token" if "token" in lowered else "secret"
-    if word == "secret" and "key" in lowered and "secret" not in lowered:
-        word = "api-key"
-    vendor = next((vendor for mark, vendor in _VENDORS.items() if mark in lowered), None)
-    if vendor is None or word == "password":
-        return word
-    return "aws-secret-access-key" if vendor == "aws" and word == "secret" else f"{vendor}-{word}"
 
 
 RULES = (Rule(tuple(dict.fromkeys(_ANCHORS)), _find),)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 GENERIC = frozenset({"password", "secret", "token", "api-key", "authorization", "cookie", "url-password"})
 """Kinds that only say where a secret stood. A kind that says whose it is wins over them."""
+
+
+_PLACEHOLDER = re.compile(r"\[REDACTED:[a-z0-9-]{1,40}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,19 @@ class Redacted:
 
 def placeholder(kind: str) -> str:
     return f"[REDACTED:{kind}]"
+
+
+def outside_placeholders(text: str, found: Iterable[Finding]) -> list[Finding]:
+    """Without those that only found a word of a placeholder: `curl-auth-user]` after `-u [REDACTED:` looks like a password."""
+    findings = list(found)
+    if not findings or not (hidden := [match.span() for match in _PLACEHOLDER.finditer(text)]):
+        return findings
+    starts = [start for start, _ in hidden]
+    return [finding for finding in findings if not _inside(finding, hidden[bisect_right(starts, finding.start) - 1])]
+
+
+def _inside(finding: Finding, span: tuple[int, int]) -> bool:
+    return span[0] <= finding.start and finding.end <= span[1]
 
 
 def settle(found: Iterable[Finding]) -> list[Finding]:

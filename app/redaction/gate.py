@@ -5,8 +5,11 @@ Knows neither what the rules look for nor what becomes of what they find.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from operator import itemgetter
 
 import ahocorasick
 
@@ -16,9 +19,15 @@ Find = Callable[[str, int], Iterable[Finding]]
 """Asked at one anchor (its first character) of the text. Reads a bounded piece around it, so that a pass stays linear."""
 
 
+Finders = tuple[Find, ...]
+_LATIN = 0xFF
+_FREQUENT = "etaonisrhdlucmpfgwybvkxjqz_"  # in English; the last stands for all others
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`anchors` are lower-case ASCII, of which a match always contains one."""
+    """`anchors` are in lower case, ASCII but for words of another script; a match always contains one of them. In ASCII
+    a `?` also stands for a character beyond Latin-1."""
 
     anchors: tuple[str, ...]
     find: Find
@@ -31,16 +40,19 @@ class Gate:
             for anchor in rule.anchors:
                 finders.setdefault(anchor, {})[rule.find] = None
         self._automaton = ahocorasick.Automaton()
-        for anchor, found in finders.items():
-            self._automaton.add_word(anchor, (len(anchor) - 1, tuple(found)))
+        self._foreign: dict[str, Finders] = {}
+        for anchor, found in sorted(finders.items(), key=_by_frequency):
+            if ord(max(anchor)) > _LATIN:
+                self._foreign[anchor] = tuple(found)
+            else:
+                self._automaton.add_word(anchor, (len(anchor) - 1, tuple(found)))
         self._automaton.make_automaton()
 
     def findings(self, text: str) -> Iterator[Finding]:
         """All that the rules find, unsorted; what two rules find may overlap. A rule is not asked within what it has found."""
         found_until: dict[Find, int] = {}
         block_end = 0
-        for last, (offset, finders) in self._automaton.iter(_lowered(text)):
-            start = last - offset
+        for start, finders in self._anchors(text):
             if start < block_end:
                 continue
             for find in finders:
@@ -52,7 +64,24 @@ class Gate:
                     if finding.kind == "private-key":  # nothing inside a key block is of interest by itself
                         block_end = finding.end
 
+    def _anchors(self, text: str) -> Iterable[tuple[int, Finders]]:
+        found = ((last - offset, finders) for last, (offset, finders) in self._automaton.iter(_narrowed(text)))
+        if text.isascii() or not (words := [word for word in self._foreign if _holds(text, word)]):
+            return found
+        written = re.finditer("|".join(words), text, re.IGNORECASE)
+        return merge(found, ((word.start(), self._foreign[word[0].lower()]) for word in written), key=itemgetter(0))
 
-def _lowered(text: str) -> str:
-    """ASCII letters lower, anything beyond Latin-1 a question mark: every character keeps its place, unlike with `str.lower`."""
-    return text.encode("latin-1", "replace").lower().decode("latin-1")
+
+def _by_frequency(entry: tuple[str, object]) -> list[int]:
+    """The automaton tries a state's letters in the order in which it was told of them: the frequent first saves a fifth."""
+    return [_FREQUENT.find(character) % len(_FREQUENT) for character in entry[0]]
+
+
+def _holds(text: str, word: str) -> bool:
+    """A single character is found ten times as fast as a word, and in most texts it already isn't there."""
+    return any(form[0] in text and form in text for form in (word, word.capitalize(), word.upper()))
+
+
+def _narrowed(text: str) -> str:
+    """ASCII letters lower, and one byte for each character: it is read fast, and unlike with `str.lower` nothing moves."""
+    return text.lower() if text.isascii() else text.encode("latin-1", "replace").lower().decode("latin-1")

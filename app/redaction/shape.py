@@ -21,6 +21,7 @@ _CAMEL = re.compile(r"[A-Za-z][a-z]*(?:[A-Z][a-z]+)*[0-9]{0,4}\Z")
 _TURN = re.compile(r"(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
 _HUMPS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
+_RARE = re.compile(r"[jqxzkvw]")
 _CONSONANTS = re.compile(r"[^aeiouyAEIOUY]{5}")
 _PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w.@+-]|[\w.-]+://|[\w.-]+(?:/[\w.-]+)*\.[a-z]{2,4}$")
 _HASH = re.compile(r"(?:sha\d{1,3}|md5|blake2[bs]?|sha3-\d+)[:$-]", re.IGNORECASE)
@@ -30,6 +31,7 @@ _HEX = re.compile(r"[0-9a-fA-F]{32,}$")
 _WORD_AND_NUMBER = re.compile(r"([A-Za-z]+)[0-9]{1,4}$")
 _LEET = re.compile(r"[A-Za-z][0-9]+[A-Za-z]")
 _SPECIAL = re.compile(r"[!@#$%^&*+=?~]")
+_INNER_SPECIAL = re.compile(r"[A-Za-z0-9][!@#$%^&*+?~]+[A-Za-z0-9]")
 _NO_PASSWORDS = {
     "password", "passwd", "pass", "pwd", "secret", "token", "key", "test", "testing", "user", "username", "admin",
     "root", "foo", "bar", "baz", "example", "demo", "default", "value", "string", "str", "text", "int", "integer",
@@ -108,7 +110,7 @@ def password(value: str, *, quoted: bool) -> bool:
         return False
     special = _SPECIAL.search(value) is not None
     if not any(map(str.isdigit, value)) and not (quoted and special and len(value) >= 8):
-        return False
+        return gibberish(value)
     if _something_else(value):
         return False
     if word := _WORD_AND_NUMBER.match(value):
@@ -116,6 +118,36 @@ def password(value: str, *, quoted: bool) -> bool:
     if value.isalnum() or _LEET.search(value):  # `hunter2x`, `S3cure_x`, but not `oauth2Token`
         return not any(len(hump) > 3 and hump.lower() in _NO_PASSWORDS for hump in _HUMPS.findall(value))
     return special or wordiness(value) < 0.7
+
+
+def word_as_password(value: str) -> bool:
+    """Where nothing but a password can stand, a plain word is one too: unless it says `password`, `none`, `test`, or is a variable."""
+    if not 4 <= len(value) <= 200 or not value.isascii() or placeholder(value) or _something_else(value):
+        return False
+    humps = [hump.lower() for hump in _HUMPS.findall(value)]
+    return any(map(str.isalpha, value)) and not any(hump in _NO_PASSWORDS for hump in humps)
+
+
+def gibberish(value: str) -> bool:
+    """Letters alone that no language makes a word of: next to no vowels, or capitals in the midst of nothing."""
+    if not value.isalpha() or not value.isascii() or value.isupper() or not 8 <= len(value) <= 64:
+        return False
+    if value.islower():
+        return len(_VOWEL.findall(value)) <= len(value) * 0.15 or len(_RARE.findall(value)) >= len(value) * 0.4
+    humps = _HUMPS.findall(value)
+    return len(humps) >= 4 and len(value) >= 10 and sum(len(hump) for hump in humps if _wordlike(hump, least=3)) < len(value) * 0.4
+
+
+def random(value: str, *, least: int = 8) -> bool:
+    """Letters and digits that make no words."""
+    return len(value) >= least and any(map(str.isdigit, value)) and any(map(str.isalpha, value)) and wordiness(value) < 0.5
+
+
+def unlike_words(value: str) -> bool:
+    """A password that could be nothing else: random, or eight characters with a digit, a letter and a special one in between."""
+    if random(value) or gibberish(value):
+        return True
+    return len(value) >= 8 and _INNER_SPECIAL.search(value) is not None and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
 def _something_else(value: str) -> bool:

@@ -5,10 +5,15 @@ The kinds are named as gitleaks names them; the patterns are our own, from what 
 
 from __future__ import annotations
 
+import base64
+
 from app.redaction.gate import Rule
 from app.redaction.key import BASE62, DONE, HEX, URLSAFE, Key, hexadecimal, run
 
 _TWILIO = tuple(f"SK{first}{second}" for first in "0123456789abcdef" for second in "0123456789abcdef")
+
+# The account's number in base64, with which a bot's token begins: two digits or more, the first no nought.
+_DISCORD = tuple(dict.fromkeys(base64.b64encode(str(number).encode())[:4].decode() for number in range(100, 1000)))
 
 KEYS: tuple[Key, ...] = (
     # Clouds
@@ -117,6 +122,15 @@ KEYS: tuple[Key, ...] = (
         apart=True,
     ),
     Key("slack-app-token", ("xapp-",), r"\d-[A-Z0-9]{6,}-\d{6,}-[A-Za-z0-9]{20,100}", full=120),
+    Key("slack-app-token", ("xapp-",), r"\d-[A-Za-z0-9-]{20,200}+", full=120, words=True),
+    Key(
+        "discord-bot-token",
+        _DISCORD,
+        rf"[A-Za-z0-9]{{18,32}}\.[{URLSAFE}]{{5,7}}\.[{URLSAFE}]{{24,50}}(?![{URLSAFE}])",
+        alphabet=r"A-Za-z0-9_.\-",
+        full=59,
+        apart=True,
+    ),
     Key(
         "slack-webhook-url",
         ("hooks.slack.com/",),

@@ -39,6 +39,30 @@ PIECES = (
         "[REDACTED:jwt]",
     ),
     *(
+        "пароль: ",
+        "密码是",
+        "mot de passe : ",
+        "Password → ",
+        "\nPassword\n====\n",
+        "| password | ",
+        "|---|---|",
+        "echo x7Kq92LmZp40",
+        " | sudo -S",
+        "otpauth://totp/a?secret=",
+        "STRIPE=",
+        "https://4518a705d19c432d0fc70242ecd800ea@o1.ingest.sentry.io/1",
+        "twilio ",
+        "GITHUB_TOKEN ",
+        "host:5432:db:ada:",
+        "ada:$2y$05$",
+        "PASSWORD='dragon'",
+        "%22",
+        "Z2hwX0ExYjJBMWIyQTFiMkExYjJBMWIyQTFiMkExYjJBMWIy",
+        "\u200b",
+        "\u00ad",
+        "\\u200b",
+    ),
+    *(
         "│",
         "|",
         "\n",
@@ -88,6 +112,8 @@ def test_the_findings_are_sorted_disjoint_and_explain_the_result(text: str) -> N
 
 @settings(max_examples=400, deadline=None)
 @given(mixed)
+@example(f"https://{'4518a705d19c432d' * 2}@o123.ingest.sentry.io/1")
+@example("Cookie: curl --user admin:xK9mQ2vL8pR4tZ7w http://h")
 def test_redacting_again_finds_nothing(text: str) -> None:
     result = redact(redact(text).text)
     assert result.findings == ()
@@ -100,6 +126,18 @@ def test_no_surrounding_hides_a_key(before: str, key: tuple[str, str], after: st
     result = redact(text)
     assert key[1] not in result.text
     assert key[0] in {finding.kind for finding in result.findings}
+
+
+@settings(deadline=None)
+@given(noise, st.sampled_from(KEYS), st.data(), noise)
+def test_no_invisible_character_hides_a_key(before: str, key: tuple[str, str], data: st.DataObject, after: str) -> None:
+    place = data.draw(st.integers(1, len(key[1]) - 1))
+    mark = data.draw(st.sampled_from(["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\\u200b", "\u200b\u200c"]))
+    text = f"{before} {key[1][:place]}{mark}{key[1][place:]} {after}"
+    result = redact(text)
+    start = len(before) + 1
+    assert rebuilt(text, result) == result.text
+    assert any(finding.start <= start and start + len(key[1]) + len(mark) <= finding.end for finding in result.findings)
 
 
 @settings(deadline=None)

@@ -1,0 +1,67 @@
+"""Passwords on command lines: `mysql -p…`, `curl -u ada:…`, `echo … | sudo -S`, `openssl -k …`, a Kubernetes literal.
+
+An option means a password only to the programs named here. Options that say so by themselves are assignments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.redaction import names, shape
+from app.redaction.finding import Finding
+from app.redaction.gate import Find, Rule
+from app.redaction.typed import one, typed, typed_with_digit
+
+_USER_OPTION = re.compile(r"(?:-u|--user)[ =]?[\"']?[^\s:\"'\\]{1,100}:(?P<secret>[^\s\"'\\]{3,200})")
+_ATTACHED_P = re.compile(r"-p[\"']?(?P<secret>[^\s\"'\\=-][^\s\"'\\]{2,100})")
+_SEPARATE_P = re.compile(r"-[pa][ ]?[\"']?(?P<secret>[^\s\"'\\-][^\s\"'\\]{2,100})")
+_SEPARATE_K = re.compile(r"-(?:k|pass)[ ](?:pass:)?[\"']?(?P<secret>[^\s\"'\\-][^\s\"'\\]{2,200})")
+_LITERAL = re.compile(r"--from-literal[ =][\"']?(?P<name>[\w.-]{1,60})=[\"']?(?P<secret>[^\s\"'\\]{4,200})")
+_NO_SECRETS = re.compile(r"user|name|host|url|port|mail|region|mode|\bdb|version", re.IGNORECASE)
+_ECHO = re.compile(
+    r"\b(?:echo|printf)[ ](?:-[neE]{1,3}[ ]|[\"']?%s(?:\\n)?[\"']?[ ])?(?P<open>[\"']?)(?P<secret>[^\s\"'|`]{4,200}?)(?:\\n)?(?P=open)"
+    r"[ ]{0,4}\|[ ]{0,4}(?P<reader>[^|\n]{0,120})\Z"
+)
+_HERE_STRING = re.compile(r"[^\n|;]{0,120}?<<<[ ]?[\"']?(?P<secret>[^\s\"'|`]{4,200})")
+
+
+def _behind(commands: tuple[str, ...], find: Find, reach: int = 300) -> Find:
+    """Only on a command line of one of these programs; `-u` and `-p` mean something else to others."""
+
+    def gated(text: str, at: int) -> Iterator[Finding]:
+        if at and text[at - 1] in " \t" and (found := list(find(text, at))):
+            line = text[max(0, at - reach) : at].replace("\\\n", " ").rpartition("\n")[2]
+            if any(command in line for command in commands):
+                yield from found
+
+    return gated
+
+
+def _piped(text: str, at: int) -> Iterator[Finding]:
+    """What `echo` gives to a program that reads its password."""
+    start = max(0, at - 300)
+    command = _ECHO.search(text[start:at])
+    if command and typed(command["secret"]):
+        yield Finding("password", start + command.start("secret"), start + command.end("secret"))
+
+
+def _literal(text: str, at: int) -> Iterator[Finding]:
+    if not (match := _LITERAL.match(text, at)) or not typed_with_digit(match["secret"]):
+        return
+    name = match["name"]
+    if not _NO_SECRETS.search(name) and names.announces(name) and shape.password(match["secret"], quoted=True):
+        yield Finding("password" if names.kind(name) == "secret" else names.kind(name), *match.span("secret"))
+
+
+_MYSQL = ("mysql", "mariadb", "mycli")
+_PASSWORD_PROGRAMS = ("sshpass", "redis-cli", "mongo ", "mongosh", "mongodump", "docker login", "podman login", "registry login")
+RULES = (
+    Rule(("-u", "--user"), _behind(("curl", "wget", "http "), one("curl-auth-user", _USER_OPTION, typed_with_digit))),
+    Rule(("-p",), _behind(_MYSQL, one("password", _ATTACHED_P, typed_with_digit))),
+    Rule(("-p", "-a"), _behind(_PASSWORD_PROGRAMS, one("password", _SEPARATE_P, typed_with_digit))),
+    Rule(("-k ", "-pass "), _behind(("openssl ",), one("password", _SEPARATE_K, typed_with_digit))),
+    Rule(("--from-literal",), _literal),
+    Rule(("sudo -s", "--password-stdin", "sudo --stdin", "cryptsetup ", "chpasswd"), _piped),
+    Rule(("sudo -s", "--password-stdin"), one("password", _HERE_STRING, typed)),
+)

@@ -1,0 +1,89 @@
+"""Secrets that the text's layout ties to a name: the next cell of a table's row, the column under it, the line under a heading.
+
+The name must be all that its cell or its line says. What the value has to look like, `names.py` knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.redaction import names, shape
+from app.redaction.finding import Finding
+from app.redaction.gate import Rule
+
+_BREAK = r"(?:[ \t]{0,80}(?:\r?\n|\\n))"
+_VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]{5,300}"
+_BORDER = re.compile(r"[|│┃║]")
+_NEXT_BORDER = re.compile(r"[*_`]{0,3}[ \t]{0,80}[|│┃║]")
+_NAME = re.compile(
+    r"(?P<name>[A-Za-z_-]{3,24}+(?:[ ](?:key|token|secret|password))?)(?=[*_`:\uff1a]{0,4}[ \t]{0,80}(?:[|│┃║\r\n]|\\n))", re.IGNORECASE
+)
+_QUALIFIED = re.compile(
+    r"(?:\A|[\n|│┃║]|\\n)[ \t]{0,40}(?P<marks>(?:#{1,6}[ ]|[-*+>][ ]|\d{1,2}\.[ ])?)[*_`]{0,3}(?P<words>(?:[\w-]{1,20}[ _-]){0,2})\Z"
+)
+_END = r"[*_`]{0,3}"
+_NEXT_CELL = re.compile(rf"{_END}[ \t]{{0,80}}[|│┃║][ \t]{{0,80}}{_END}(?P<secret>{_VALUE}?){_END}[ \t]{{0,200}}(?=[|│┃║\n]|\Z)")
+_BELOW = re.compile(
+    rf"{_END}(?P<colon>[:\uff1a]?){_END}{_BREAK}(?P<ruler>[=-]{{3,80}}{_BREAK})?{_BREAK}{{0,2}}(?:```\w{{0,10}}{_BREAK})?"
+    rf"(?P<indent>[ \t]{{0,40}})(?:[-*+>][ ])?[*_`\"']{{0,3}}(?P<secret>{_VALUE}?)[*_`\"']{{0,3}}[ \t]{{0,80}}(?=\r?\n|\\n|\Z)"
+)
+_RULED = " \t\r|│┃║:=─━═┼╪╋├┤╞╡+-"
+_RULER = re.compile(rf"[{re.escape(_RULED)}]{{3,400}}+\n")
+_MOST_LINE = 400
+_MOST_ROWS = 20
+_MOST_CHARACTERS = 3000
+
+
+def _find(text: str, at: int) -> Iterator[Finding]:
+    if not (name := _NAME.match(text, at)) or not (before := _QUALIFIED.search(text, max(0, at - 70), at)):
+        return
+    whole = text[before.start("words") : name.end()].strip()
+    if not names.announces(whole):
+        return
+    if _BORDER.match(text, before.start()) or _NEXT_BORDER.match(text, name.end()):
+        yield from _beside(text, name.end("name"), whole)
+        yield from _under(text, at, name.end("name"), whole)
+    else:
+        yield from _next_line(text, name.end("name"), whole, heading="#" in before["marks"])
+
+
+def _beside(text: str, end: int, name: str) -> Iterator[Finding]:
+    if (cell := _NEXT_CELL.match(text, end)) and names.fits(name, cell["secret"], quoted=True):
+        yield Finding(names.kind(name), *cell.span("secret"))
+
+
+def _next_line(text: str, end: int, name: str, *, heading: bool) -> Iterator[Finding]:
+    if not (line := _BELOW.match(text, end)) or not names.fits(name, line["secret"], quoted=False):
+        return
+    if heading or line["ruler"] or line["colon"] or shape.unlike_words(line["secret"]):
+        yield Finding(names.kind(name), *line.span("secret"))
+
+
+def _under(text: str, at: int, end: int, name: str) -> Iterator[Finding]:
+    """The cells of its column, where a ruler makes it a heading."""
+    start = text.rfind("\n", max(0, at - _MOST_LINE), at) + 1
+    place = text.find("\n", end, end + _MOST_LINE) + 1
+    if not place or at - start > _MOST_LINE or not (ruler := _RULER.match(text, place)):
+        return
+    column = len(_BORDER.findall(text, start, at))
+    place = ruler.end()
+    for line in text[place : place + _MOST_CHARACTERS].split("\n", _MOST_ROWS):
+        edges = [border.start() for border in _BORDER.finditer(line)]
+        if not edges or len(edges) < column or not line.strip(_RULED):
+            return
+        yield from _in_cell(line, ([-1, *edges][column] + 1, [*edges, len(line)][column]), place, name)
+        place += len(line) + 1
+
+
+def _in_cell(line: str, cell: tuple[int, int], place: int, name: str) -> Iterator[Finding]:
+    inside = line[slice(*cell)]
+    value = inside.strip(" \t*_`\r")
+    if value and " " not in value and names.fits(name, value, quoted=True):
+        begin = place + cell[0] + inside.index(value)
+        yield Finding(names.kind(name), begin, begin + len(value))
+
+
+_NAMES = ("password", "passphrase", "passcode", "passwd", "passwort", "secret", "token", "api key", "api_key", "apikey", "access key")
+_ENDS = ("|", " |", "  ", " ?", "?", ":", "*", "_*", "`", "\n", " \n", "\r", "\\n")
+RULES = (Rule(tuple(f"{name}{end}" for name in _NAMES for end in _ENDS), _find),)

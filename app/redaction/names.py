@@ -1,0 +1,67 @@
+"""What a name says of the value beside it: whether it announces a secret at all, which kind, and how its value has to look.
+
+Knows names in English identifiers. Where a name and its value stand to each other is not its business.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.redaction import shape
+
+_VENDORS = {
+    mark: vendor
+    for vendor, marks in {
+        **{name: (name,) for name in ("azure", "cloudflare", "heroku", "twilio", "mailgun", "discord", "vercel", "sentry", "telegram")},
+        **{name: (name,) for name in ("supabase", "openai", "anthropic", "github", "gitlab", "slack", "stripe")},
+        "aws": ("aws", "secret_access_key", "secretaccesskey"),
+        "datadog": ("datadog", "dd_"),
+        "new-relic": ("new_relic", "newrelic"),
+    }.items()
+    for mark in marks
+}
+# What is said *about* a secret.
+_ABOUT = re.compile(
+    r"(?:file|path|dir|url|uri|endpoint|type|kind|field|column|header|length|len|size|count|limit|policy|regex|pattern|expir\w*|ttl|prefix"
+    r"|suffix|label|hint|class|style|strategy|provider|manager|name|ref|arn|_?id|ids|index|usage|budget|cost|price|hash|algorithm|color"
+    r"|version|s_?used|_?at|at|digest|fingerprint|input|output|error|message|description|title|text|placeholder|env|var|schema)s?\Z",
+    re.IGNORECASE,
+)
+_ACCESS = re.compile(r"_pat\Z", re.IGNORECASE)
+_NO_CREDENTIAL = re.compile(
+    r"(?:page|next|sync|continuation|pagination|resume|public|publickey|max|min|num|total|stop|pad|eos|bos|mask|unk)[_-]?token",
+    re.IGNORECASE,
+)
+
+
+def announces(name: str) -> bool:
+    """`DB_PASSWORD` does, `password_file` and `next_token` don't."""
+    return not (_ABOUT.search(name) and not _ACCESS.search(name)) and not _NO_CREDENTIAL.search(name)
+
+
+def fits(name: str, value: str, *, quoted: bool) -> bool:
+    """Could the value be what the name announces?"""
+    lowered = name.lower()
+    if "pass" in lowered or "pwd" in lowered:
+        return shape.password(value, quoted=quoted)
+    if shape.hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
+        return False  # a UUID under a name that says little
+    return shape.secret(value)
+
+
+def kind(name: str) -> str:
+    """`api-key`, `github-token` …; of whom, where the name says it."""
+    lowered = name.lower().replace("-", "_").replace(" ", "_")
+    word = _word(lowered)
+    vendor = next((vendor for mark, vendor in _VENDORS.items() if mark in lowered), None)
+    if vendor is None or word == "password":
+        return word
+    return "aws-secret-access-key" if vendor == "aws" and word == "secret" else f"{vendor}-{word}"
+
+
+def _word(name: str) -> str:
+    if any(word in name for word in ("pass", "pwd")):
+        return "password"
+    if "token" in name or _ACCESS.search(name):
+        return "token"
+    return "api-key" if "key" in name and "secret" not in name else "secret"
