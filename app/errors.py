@@ -9,6 +9,7 @@ CairnError
 ├── NotPermitted          a valid key, but not for this
 ├── NotFound
 ├── Conflict              it exists already, or is in another state
+├── BudgetExceeded        a hold was not granted; what is left, what was asked, when the period resets
 ├── Unavailable           a part is away for the moment; `retry_after` seconds
 │   ├── DatabaseUnavailable
 │   └── VectorStoreUnavailable
@@ -17,6 +18,9 @@ CairnError
 """
 
 from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
 
 
 class CairnError(Exception):
@@ -62,6 +66,19 @@ class NotFound(CairnError):
 
 class Conflict(CairnError):
     code = "conflict"
+
+
+class BudgetExceeded(CairnError):
+    """`left` and `asked` in `unit`, `nanousd` or `tokens`; the limit's period ends at `resets_at`."""
+
+    code = "budget_exceeded"
+
+    def __init__(self, message: str, *, unit: Literal["nanousd", "tokens"], left: int, asked: int, resets_at: datetime) -> None:
+        super().__init__(message)
+        self.unit = unit
+        self.left = left
+        self.asked = asked
+        self.resets_at = resets_at
 
 
 class Unavailable(CairnError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 NANO = 1_000_000_000
-MAX_USD = Decimal(1_000_000_000)
+MAX_USD = Decimal(1_000_000)
 
 
 def from_usd(amount: Decimal | float | str) -> int:

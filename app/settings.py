@@ -102,6 +102,14 @@ class Knowledge(Section):
 
 class Budget(Section):
     monthly_limit_usd: float = Field(8.33, ge=0, description="of a new developer")
+    team_tokens_a_day: int | None = Field(2_700_000, ge=0, description="averaged over the month: a monthly wall; a day above it alerts")
+    time_zone: str = "UTC"
+    timeout_seconds: float = Field(2, gt=0, le=5, description="a hold that isn't durable by then is refused")
+    default_max_tokens: int = Field(1024, ge=1, description="sent where the caller names none, so that a hold is an upper bound")
+    shrink: bool = Field(False, description="near the limit, lower max_tokens to what is affordable")
+    shrink_least_tokens: int = Field(256, ge=1)
+    process_silent_seconds: float = Field(30, ge=1, description="after this, a process is dead and its open holds are unreconciled")
+    webhook_url: str | None = Field(None, pattern=r"^https?://\S+$", description="alerts are posted here")
 
 
 class Log(Section):

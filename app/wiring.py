@@ -6,16 +6,28 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
+from uuid import uuid4
 
 import structlog
 
 from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets, load_secrets
+from app.budget.alerts import Alerts
+from app.budget.books import Books
+from app.budget.budgets import Budgets
+from app.budget.keeper import Keeper
+from app.budget.ledger import Ledger
+from app.budget.limits import Limits
+from app.budget.periods import Calendar
+from app.budget.prices import Prices
+from app.budget.prices import load as load_prices
+from app.budget.requests import RequestLog
+from app.budget.webhook import Webhook
 from app.embeddings import Embedder, open_embedder
 from app.errors import CairnError, ConfigurationError, Unavailable
 from app.knowledge import freshness, intake
@@ -33,6 +45,7 @@ from app.settings import Settings
 from app.storage import migrations
 from app.storage.child import Child, owner_gone, supervised
 from app.storage.database import Database
+from app.storage.direct import Direct
 from app.storage.folder import DataFolder
 from app.storage.postgres import embedded_postgres
 from app.storage.vectors import open_store
@@ -60,6 +73,16 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Money:
+    """The ledger's doors: who takes holds, who looks at budgets, what a call may cost, what was asked."""
+
+    ledger: Ledger
+    budgets: Budgets
+    prices: Prices
+    requests: RequestLog
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """Every live object. Routes and commands take from it what they need; rooms never see it."""
 
@@ -74,6 +97,7 @@ class House:
     vectors: VectorStore
     embedder: Embedder
     knowledge: Knowledge
+    budget: Money
     worker: Child | None
 
 
@@ -95,7 +119,23 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
         embedder = await stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
-        house = _furnish(settings, folder, secrets, database, vectors, embedder)
+        accounts = Accounts(
+            database,
+            admin_key=secrets.admin_key,
+            secret_key=secrets.secret_key,
+            default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
+        )
+        budget = await _open_budget(stack, settings, database, accounts, url)
+        house = _furnish(
+            settings=settings,
+            folder=folder,
+            secrets=secrets,
+            database=database,
+            accounts=accounts,
+            vectors=vectors,
+            embedder=embedder,
+            budget=budget,
+        )
         if role == "serve":
             await house.accounts.ensure_defaults()
             await stack.enter_async_context(_owned(_tend_index(house), name="tend index"))
@@ -174,16 +214,56 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, url: str, ro
     return database
 
 
+async def _open_budget(stack: AsyncExitStack, settings: Settings, database: Database, accounts: Accounts, url: str) -> Money:
+    """The ledger with what keeps it: two connections of its own, the heartbeat, the alerts."""
+    options, process_id = settings.budget, uuid4()
+    calendar, prices = Calendar(options.time_zone), load_prices()
+    limits, books = Limits(database, accounts, calendar, options), Books(database, calendar)
+    alerts = Alerts(database, calendar, team_tokens_a_day=options.team_tokens_a_day)
+    directs = [Direct(settings.database, url, name=f"cairn {name}", timeout_seconds=options.timeout_seconds) for name in ("holds", "ends")]
+    for direct in directs:
+        stack.push_async_callback(direct.close)
+    ledger = Ledger(
+        holds=directs[0],
+        endings=directs[1],
+        calendar=calendar,
+        process_id=process_id,
+        open_period=limits.open_period,
+        watch=alerts.watch,
+        timeout_seconds=options.timeout_seconds,
+    )
+    keeper = Keeper(database, ledger, process_id=process_id, silent_seconds=options.process_silent_seconds)
+    requests = RequestLog(database)
+    await keeper.open()
+    for closing in (keeper.close, requests.close, ledger.close):
+        stack.push_async_callback(_quietly, closing)
+    await stack.enter_async_context(_owned(keeper.run(), name="budget keeper"))
+    await stack.enter_async_context(_owned(alerts.run(), name="budget alerts"))
+    if options.webhook_url is not None:
+        await stack.enter_async_context(_owned(Webhook(database, options.webhook_url).run(), name="budget webhook"))
+    return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests)
+
+
+async def _quietly(closing: Callable[[], Awaitable[None]]) -> None:
+    """At the end PostgreSQL may be gone already: what could not be written, the next process's sweep finds."""
+    try:
+        await closing()
+    except Unavailable as error:
+        log.warning("budget.closing", code=error.code)
+
+
 def _furnish(
-    settings: Settings, folder: DataFolder, secrets: Secrets, database: Database, vectors: VectorStore, embedder: Embedder
+    *,
+    settings: Settings,
+    folder: DataFolder,
+    secrets: Secrets,
+    database: Database,
+    accounts: Accounts,
+    vectors: VectorStore,
+    embedder: Embedder,
+    budget: Money,
 ) -> House:
     """Make the rooms' objects. No I/O: everything that has a lifetime was opened before."""
-    accounts = Accounts(
-        database,
-        admin_key=secrets.admin_key,
-        secret_key=secrets.secret_key,
-        default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
-    )
     queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
     store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
     index = Index(database, vectors)
@@ -204,7 +284,7 @@ def _furnish(
         search=Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge),
         purge=Purge(database, journal, store),
     )
-    return House(settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, worker=None)
+    return House(settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, budget, worker=None)
 
 
 def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:

@@ -57,6 +57,7 @@ class DeveloperView:
 
     id: UUID
     name: str
+    team_id: UUID
     team: str
     monthly_limit_nanousd: int
     keys: int
@@ -131,24 +132,42 @@ class Accounts:
         if not 0 <= limit <= MOST_NANOUSD:
             raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
         async with self._database.begin() as connection:
-            row = upsert(Developer).values(name=name, team_id=await _team_id(connection, team), monthly_limit_nanousd=limit)
+            team_id = await _team_id(connection, team)
+            row = upsert(Developer).values(name=name, team_id=team_id, monthly_limit_nanousd=limit)
             returned = row.on_conflict_do_nothing().returning(Developer.id, Developer.created_at)
             made = (await connection.execute(returned)).one_or_none()
         if made is None:
             raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
-        return DeveloperView(made.id, name, team, limit, keys=0, created_at=made.created_at)
+        return DeveloperView(made.id, name, team_id, team, limit, keys=0, created_at=made.created_at)
 
     async def list_developers(self) -> list[DeveloperView]:
-        live = func.count(ApiKey.id).filter(ApiKey.revoked_at.is_(None))
-        query = (
-            select(Developer.id, Developer.name, Team.name, Developer.monthly_limit_nanousd, live, Developer.created_at)
-            .join(Team, Team.id == Developer.team_id)
-            .outerjoin(ApiKey, ApiKey.developer_id == Developer.id)
-            .group_by(Developer.id, Team.name)
-            .order_by(Developer.name)
-        )
+        """All, by name."""
+        return await self._developers()
+
+    async def find_developer(self, name: str) -> DeveloperView:
+        """NotFound for an unknown developer."""
+        found = await self._developers(_askable(name))
+        if not found:
+            raise NotFound(f"There is no developer {name!r}. List them: GET /v1/developers or `cairn developers list`.")
+        return found[0]
+
+    async def team_id(self, name: str) -> UUID:
+        """NotFound for an unknown team."""
         async with self._database.begin() as connection:
-            return [DeveloperView(*row) for row in await connection.execute(query)]
+            return await _team_id(connection, name)
+
+    async def note_limit(self, connection: AsyncConnection, developer_id: UUID, nanousd: int) -> None:
+        """The ledger has set a developer's monthly limit, in the same transaction. NotFound for an unknown developer."""
+        noted = await connection.execute(update(Developer).where(Developer.id == developer_id).values(monthly_limit_nanousd=nanousd))
+        if noted.rowcount == 0:
+            raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
+
+    async def noted_limit(self, connection: AsyncConnection, developer_id: UUID) -> int:
+        """A developer's monthly limit. NotFound for an unknown developer."""
+        found = await connection.scalar(select(Developer.monthly_limit_nanousd).where(Developer.id == developer_id))
+        if found is None:
+            raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
+        return found
 
     async def create_key(self, developer: str) -> tuple[UUID, str]:
         """(id, key): the only time that the key can be seen. NotFound for an unknown developer."""
@@ -195,6 +214,20 @@ class Accounts:
             for project in await self.find_projects(team_id):
                 self._projects[project.id] = project.name
         return {project: self._projects[project] for project in projects}
+
+    async def _developers(self, name: str | None = None) -> list[DeveloperView]:
+        live = func.count(ApiKey.id).filter(ApiKey.revoked_at.is_(None))
+        query = (
+            select(Developer.id, Developer.name, Developer.team_id, Team.name, Developer.monthly_limit_nanousd, live, Developer.created_at)
+            .join(Team, Team.id == Developer.team_id)
+            .outerjoin(ApiKey, ApiKey.developer_id == Developer.id)
+            .group_by(Developer.id, Team.name)
+            .order_by(Developer.name)
+        )
+        if name is not None:
+            query = query.where(Developer.name == name)
+        async with self._database.begin() as connection:
+            return [DeveloperView(*row) for row in await connection.execute(query)]
 
     async def _admin_of(self, team: str) -> Principal:
         team_id = self._teams.get(team)

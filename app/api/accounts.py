@@ -44,7 +44,7 @@ class DeveloperBody(Body):
         None,
         strict=True,
         ge=0,
-        le=1_000_000_000,
+        le=1_000_000,
         description="Default: `budget.monthly_limit_usd` of the settings.",
         examples=[8.33],
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.asking import ask, quoted, said
 from app.cli.output import AsJson
 
 if TYPE_CHECKING:
-    from app.cli.client import Client, Json
+    from app.cli.client import Json
 
 teams = typer.Typer(help="Teams: what one knows, no other sees.", no_args_is_help=True)
 developers = typer.Typer(help="Developers of a team.", no_args_is_help=True)
@@ -22,14 +22,14 @@ Name = Annotated[str, typer.Argument(show_default=False)]
 @teams.command("add")
 def add_team(name: Name, as_json: AsJson = False) -> None:
     """Make a team."""
-    made = _ask(lambda client: client.post("/v1/teams", {"name": name}))
-    _said(made, as_json, f"Team {made['name']} is made. Next: cairn developers add NAME --team {made['name']}")
+    made = ask(lambda client: client.post("/v1/teams", {"name": name}))
+    said(made, as_json, f"Team {made['name']} is made. Next: cairn developers add NAME --team {made['name']}")
 
 
 @teams.command("list")
 def list_teams(as_json: AsJson = False) -> None:
     """List teams."""
-    found = _ask(lambda client: client.get("/v1/teams"))
+    found = ask(lambda client: client.get("/v1/teams"))
     _listed(found, as_json, "teams", {"name": "Team", "developers": "Developers", "created_at": "Since"})
 
 
@@ -44,14 +44,14 @@ def add_developer(
     body: dict[str, object] = {"name": name, "team": team}
     if monthly_limit_usd is not None:
         body["monthly_limit_usd"] = monthly_limit_usd
-    made = _ask(lambda client: client.post("/v1/developers", body))
-    _said(made, as_json, f"{made['name']} is in team {made['team']}. Next: cairn keys create {made['name']}")
+    made = ask(lambda client: client.post("/v1/developers", body))
+    said(made, as_json, f"{made['name']} is in team {made['team']}. Next: cairn keys create {made['name']}")
 
 
 @developers.command("list")
 def list_developers(as_json: AsJson = False) -> None:
     """List developers."""
-    found = _ask(lambda client: client.get("/v1/developers"))
+    found = ask(lambda client: client.get("/v1/developers"))
     columns = {"name": "Developer", "team": "Team", "monthly_limit_usd": "USD a month", "keys": "Keys", "created_at": "Since"}
     _listed(found, as_json, "developers", columns)
 
@@ -59,10 +59,8 @@ def list_developers(as_json: AsJson = False) -> None:
 @keys.command("create")
 def create_key(developer: Name, as_json: AsJson = False) -> None:
     """Make a key for a developer. It is shown this once."""
-    from urllib.parse import quote
-
-    made = _ask(lambda client: client.post(f"/v1/developers/{quote(developer, safe='')}/keys"))
-    _said(made, as_json, f"{made['key']}\nKeep it: it is not shown again. To revoke it: cairn keys revoke {made['id']}")
+    made = ask(lambda client: client.post(f"/v1/developers/{quoted(developer)}/keys"))
+    said(made, as_json, f"{made['key']}\nKeep it: it is not shown again. To revoke it: cairn keys revoke {made['id']}")
 
 
 @keys.command("revoke")
@@ -71,32 +69,8 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """Revoke a key."""
-    from urllib.parse import quote
-
-    _ask(lambda client: client.delete(f"/v1/keys/{quote(key_id, safe='')}"))
-    _said({"revoked": key_id}, as_json, f"Key {key_id} is revoked.")
-
-
-def _ask(question: Callable[[Client], Awaitable[Json]]) -> Json:
-    import asyncio
-
-    from app import settings as config
-    from app.cli.reach import reached
-
-    async def ask() -> Json:
-        async with reached(config.load()) as client:
-            return await question(client)
-
-    return asyncio.run(ask())
-
-
-def _said(data: Json, as_json: bool, words: str) -> None:
-    from app.cli.output import out, plain, print_json
-
-    if as_json:
-        print_json(data)
-    else:
-        out.print(plain(words), soft_wrap=True)
+    ask(lambda client: client.delete(f"/v1/keys/{quoted(key_id)}"))
+    said({"revoked": key_id}, as_json, f"Key {key_id} is revoked.")
 
 
 def _listed(data: Json, as_json: bool, name: str, columns: dict[str, str]) -> None:

@@ -107,8 +107,10 @@ async def _ask(client: Client) -> None:
 async def _budget(client: Client) -> None:
     from app.cli.output import out
 
-    made = await client.post("/v1/developers", {"name": DEVELOPER})
-    out.print(f"[bold]Budget:[/] ${made['monthly_limit_usd']:.2f} a month for each developer; $0.00 spent: no model was called.\n")
+    await client.post("/v1/developers", {"name": DEVELOPER})
+    found = await client.get(f"/v1/budgets/{DEVELOPER}")
+    limit, spent, left = (f"${found[name]:.2f}" for name in ("limit_usd", "spent_usd", "remaining_usd"))
+    out.print(f"[bold]Budget[/] of {DEVELOPER}: {limit} a month, {spent} spent, {left} left. Nothing above called a model.\n")
 
 
 def _how_to_go_on() -> None:

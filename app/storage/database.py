@@ -30,6 +30,8 @@ AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,  # the server became a standby
+    asyncpg.DeadlockDetectedError,
     OSError,
     TimeoutError,
 )
@@ -90,12 +92,12 @@ class Database:
         try:
             connection = await self._engine.connect()
         except (PoolTimeoutError, DBAPIError, *AWAY) as error:
-            _raise_away(error)
+            raise_away(error)
         try:
             async with connection.begin():
                 yield connection
         except (DBAPIError, TimeoutError, ConnectionError) as error:  # the last two: the driver's own, when the server hangs
-            _raise_away(error)
+            raise_away(error)
         finally:
             # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.
             await asyncio.shield(connection.close())
@@ -127,7 +129,7 @@ def async_url(url: str) -> str:
     return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
 
 
-def _raise_away(error: BaseException) -> NoReturn:
+def raise_away(error: BaseException) -> NoReturn:
     """The error as DatabaseUnavailable if the database is away; as it is otherwise (a constraint, a bug)."""
     if isinstance(error, PoolTimeoutError):
         raise DatabaseUnavailable("No database connection was free in time: try again, or raise database.pool_size.") from error

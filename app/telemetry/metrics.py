@@ -40,6 +40,8 @@ _pool = _gauge("database_pool", "Database connections: size, checked_out, overfl
 _items = _gauge("knowledge_items", "Items of knowledge.")
 _pending = _gauge("index_pending", "Changes that the vector index has yet to hear of.")
 _points = _gauge("vector_points", "Points in the vector index: all, or unindexed (in no graph yet).", "kind")
+_alerts = _counter("budget_alerts", "Budget alerts said by this process, by subject and rule.", "subject", "rule")
+_holds = _counter("budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
 
 JOB_STATES = ("queued", "running", "done", "failed")
@@ -64,6 +66,15 @@ def redacted(kinds: Mapping[str, int]) -> None:
 def query_answered(*, results: int, degraded: bool) -> None:
     _queries.labels("degraded" if degraded else "answered" if results else "empty").inc()
     _results.inc(results)
+
+
+def budget_alert(subject: str, rule: str) -> None:
+    """Rules that name a day or a hold are one kind each."""
+    _alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-")) else rule).inc()
+
+
+def hold_asked(outcome: str) -> None:
+    _holds.labels(outcome).inc()
 
 
 def set_jobs(counts: Mapping[str, int]) -> None:

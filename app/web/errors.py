@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.errors import (
+    BudgetExceeded,
     CairnError,
     Conflict,
     InvalidInput,
@@ -28,6 +29,7 @@ from app.web import request_ids
 STATUS: Mapping[type[CairnError], int] = {
     Unreadable: 400,
     NotAuthenticated: 401,
+    BudgetExceeded: 402,
     NotPermitted: 403,
     NotFound: 404,
     Conflict: 409,
@@ -37,6 +39,7 @@ STATUS: Mapping[type[CairnError], int] = {
 }
 TYPES = {
     401: "authentication_error",
+    402: "insufficient_quota",
     403: "permission_error",
     404: "not_found_error",
     409: "conflict_error",
@@ -97,6 +100,9 @@ def reply_to(error: CairnError) -> JSONResponse:
     headers = {}
     if isinstance(error, Unavailable):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, BudgetExceeded):
+        headers["x-should-retry"] = "false"  # the OpenAI clients obey it
+        headers["x-cairn-budget-resets-at"] = error.resets_at.isoformat()
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = 'Bearer realm="cairn"'
     return reply(status, error.message, error.code, param=error.param, headers=headers)

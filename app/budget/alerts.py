@@ -1,0 +1,164 @@
+"""Alerts of a budget: at 50, 80, 90 and 100 %, each once a period and subject; stored, logged, counted (and posted: `webhook.py`).
+
+`rule` is what an alert is called: `50%` … `100%`, `90%-early` (with more than seven days left), `tokens-80%` … for the tokens,
+`day-2026-11-21` (a team's tokens of a day above the daily figure), `overrun-<hold>` (charged above its hold).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import cachebox
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app import clock
+from app.budget.periods import Calendar
+from app.budget.tables import Alert, Day
+from app.errors import Unavailable
+from app.money import to_usd
+from app.storage.database import Database
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+SHARES = (50, 80, 90, 100)
+EARLY_SHARE, EARLY = 90, timedelta(days=7)
+MOST_WAITING = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """A rule that a balance has met."""
+
+    subject: str
+    subject_id: UUID
+    period_start: datetime
+    rule: str
+    data: Mapping[str, Any]
+
+
+class Alerts:
+    """`watch` is the ledger's: it only notes what moved. `run` judges and stores; the wiring owns the task."""
+
+    def __init__(self, database: Database, calendar: Calendar, *, team_tokens_a_day: int | None) -> None:
+        self._database = database
+        self._calendar = calendar
+        self._a_day = team_tokens_a_day
+        self._moved: dict[tuple[str, str], dict[str, Any]] = {}
+        self._overran: list[Crossed] = []
+        self._woken = asyncio.Event()
+        self._said: cachebox.LRUCache[tuple[UUID, datetime, str], bool] = cachebox.LRUCache(100_000)
+
+    def watch(self, balances: Sequence[dict[str, Any]], ended: Sequence[dict[str, Any]]) -> None:
+        """The newest state of each balance that moved; bounded, since each is kept once."""
+        for row in balances:
+            self._moved[row["subject_id"], row["period_start"]] = row
+        for end in ended:
+            if end["overrun"] and balances and len(self._overran) < MOST_WAITING:
+                self._overran.append(_overrun(balances, end))
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For ever: judge what moved."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self.judge()
+            except Unavailable as error:
+                log.warning("budget.alerts.away", code=error.code)
+                self._woken.set()
+                await asyncio.sleep(1)
+            except Exception:
+                log.exception("budget.alerts.failed")
+                await asyncio.sleep(1)
+
+    async def judge(self) -> list[Crossed]:
+        """Store and say what is newly crossed. Two processes that find the same say it once."""
+        moved, self._moved = self._moved, {}
+        overran, self._overran = self._overran, []
+        found = [*overran, *(each for row in moved.values() for each in crossed(row, clock.now()))]
+        found += await self._days([row for row in moved.values() if row["subject"] == "team"])
+        unsaid = [each for each in found if (each.subject_id, each.period_start, each.rule) not in self._said]
+        if not unsaid:
+            return []
+        try:
+            new = await self._store(unsaid)
+        except Unavailable:
+            self._moved = moved | self._moved
+            self._overran += overran
+            raise
+        for each in unsaid:
+            self._said[each.subject_id, each.period_start, each.rule] = True
+        for each in new:
+            metrics.budget_alert(each.subject, each.rule)
+            log.warning("budget.alert", subject=each.subject, subject_id=str(each.subject_id), rule=each.rule, **each.data)
+        return new
+
+    async def _store(self, found: Sequence[Crossed]) -> list[Crossed]:
+        values = [
+            {
+                "id": uuid4(),
+                "subject": each.subject,
+                "subject_id": each.subject_id,
+                "period_start": each.period_start,
+                "rule": each.rule,
+                "data": dict(each.data),
+            }
+            for each in found
+        ]
+        row = upsert(Alert).values(values).on_conflict_do_nothing().returning(Alert.subject_id, Alert.period_start, Alert.rule)
+        async with self._database.begin() as connection:
+            new = {tuple(each) for each in await connection.execute(row)}
+        return [each for each in found if (each.subject_id, each.period_start, each.rule) in new]
+
+    async def _days(self, teams: Sequence[Mapping[str, Any]]) -> list[Crossed]:
+        if self._a_day is None or not teams:
+            return []
+        day = self._calendar.day_of(clock.now())
+        query = select(Day.subject_id, Day.tokens).where(
+            Day.subject_id.in_([UUID(row["subject_id"]) for row in teams]), Day.day == day, Day.tokens > self._a_day
+        )
+        async with self._database.begin() as connection:
+            over = {row.subject_id: int(row.tokens) for row in await connection.execute(query)}
+        starts = {UUID(row["subject_id"]): datetime.fromisoformat(row["period_start"]) for row in teams}
+        return [
+            Crossed("team", subject_id, starts[subject_id], f"day-{day}", {"tokens": tokens, "daily_tokens": self._a_day})
+            for subject_id, tokens in over.items()
+        ]
+
+
+def crossed(row: Mapping[str, Any], now: datetime) -> Iterator[Crossed]:
+    """The rules that a balance meets, by what is spent of its limit (of dollars with the top-ups, of tokens)."""
+    start, end = datetime.fromisoformat(row["period_start"]), datetime.fromisoformat(row["period_end"])
+
+    def made(rule: str, data: Mapping[str, Any]) -> Crossed:
+        return Crossed(row["subject"], UUID(row["subject_id"]), start, rule, data)
+
+    if row["limit_nanousd"] is not None:
+        limit, spent = row["limit_nanousd"] + row["added_nanousd"], row["spent_nanousd"]
+        data = {"limit_usd": to_usd(limit), "spent_usd": to_usd(spent)}
+        for share in SHARES:
+            if spent > 0 and spent * 100 >= limit * share:
+                yield made(f"{share}%", data)
+                if share == EARLY_SHARE and end - now > EARLY:
+                    yield made(f"{share}%-early", data)
+    if row["limit_tokens"] is not None:
+        for share in SHARES:
+            if row["spent_tokens"] > 0 and row["spent_tokens"] * 100 >= row["limit_tokens"] * share:
+                yield made(f"tokens-{share}%", {"limit_tokens": row["limit_tokens"], "spent_tokens": row["spent_tokens"]})
+
+
+def _overrun(balances: Sequence[Mapping[str, Any]], end: Mapping[str, Any]) -> Crossed:
+    row = next((each for each in balances if each["subject_id"] == end["developer_id"]), balances[0])
+    start = datetime.fromisoformat(row["period_start"])
+    return Crossed(
+        "developer", UUID(end["developer_id"]), start, f"overrun-{end['id']}", {"hold": end["id"], "spent_usd": to_usd(end["spent"])}
+    )

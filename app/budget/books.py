@@ -1,0 +1,206 @@
+"""What the ledger tells: a budget's state, its history, whether the balances are what the rows add up to. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, Subquery, and_, func, or_, select, union_all
+
+from app import clock
+from app.budget.holds import Subject
+from app.budget.limits import Account
+from app.budget.periods import Calendar, Period
+from app.budget.tables import Alert, Balance, Hold, Movement
+from app.storage.database import Database
+
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A subject's month, in nano-dollars and tokens. A limit of None: none.
+
+    `unreconciled` is part of `spent`: charged at its estimate, its outcome unknown. `forecast`: what will be spent at the
+    month's end at the pace so far.
+    """
+
+    period: Period
+    limit: int | None
+    added: int
+    spent: int
+    held: int
+    unreconciled: int
+    forecast: int
+    limit_tokens: int | None
+    spent_tokens: int
+    held_tokens: int
+    alerts: tuple[str, ...]
+
+    @property
+    def remaining(self) -> int | None:
+        return None if self.limit is None else max(0, self.limit + self.added - self.spent - self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement. See `tables.Movement`."""
+
+    id: int
+    at: datetime
+    kind: str
+    mark: str | None
+    developer_id: UUID | None
+    team_id: UUID
+    period_start: datetime
+    request_id: str | None
+    attempt: int | None
+    provider: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_input_tokens: int | None
+    cache_write_tokens: int | None
+    held_nanousd: int | None
+    nanousd: int
+    tokens: int
+    price: dict[str, int | None] | None
+    unit: str | None
+    amount: int | None
+    actor: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A balance that is not what its rows add up to: (stored, recomputed) in nano-dollars."""
+
+    subject: Subject
+    subject_id: UUID
+    period_start: datetime
+    spent: tuple[int, int]
+    held: tuple[int, int]
+
+
+class Books:
+    def __init__(self, database: Database, calendar: Calendar) -> None:
+        self._database = database
+        self._calendar = calendar
+
+    async def budgets(self, accounts: Sequence[Account]) -> dict[UUID, Budget | None]:
+        """This month's state of each; None where nothing has opened the month yet."""
+        period = self._calendar.month_of(clock.now())
+        ids = [account.id for account in accounts]
+        balances = select(Balance.__table__).where(Balance.subject_id.in_(ids), Balance.period_start == period.start)
+        alerts = (
+            select(Alert.subject_id, Alert.rule)
+            .where(Alert.subject_id.in_(ids), Alert.period_start == period.start)
+            .order_by(Alert.created_at)
+        )
+        async with self._database.begin() as connection:
+            rows = {row.subject_id: row for row in await connection.execute(balances)}
+            said: dict[UUID, list[str]] = {}
+            for alert in await connection.execute(alerts):
+                said.setdefault(alert.subject_id, []).append(alert.rule)
+            open_ended = {row.subject_id: int(row.nanousd) for row in await connection.execute(_unreconciled(ids, period))}
+        found: dict[UUID, Budget | None] = dict.fromkeys(ids)
+        for subject_id, row in rows.items():
+            found[subject_id] = Budget(
+                period=period,
+                limit=row.limit_nanousd,
+                added=row.added_nanousd,
+                spent=row.spent_nanousd,
+                held=row.held_nanousd,
+                unreconciled=open_ended.get(subject_id, 0),
+                forecast=forecast(row.spent_nanousd, period, clock.now()),
+                limit_tokens=row.limit_tokens,
+                spent_tokens=row.spent_tokens,
+                held_tokens=row.held_tokens,
+                alerts=tuple(said.get(subject_id, ())),
+            )
+        return found
+
+    async def history(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[Entry]:
+        """Movements, the newest first. `before`: the last id of the page before."""
+        mine = Movement.developer_id == account.id if account.subject == "developer" else Movement.team_id == account.id
+        query = select(*_ENTRY).where(mine).order_by(Movement.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(Movement.id < before)
+        async with self._database.begin() as connection:
+            return [Entry(*row) for row in await connection.execute(query)]
+
+    async def whole_history(self, account: Account) -> AsyncIterator[Entry]:
+        """All movements, page by page: an export never holds them at once."""
+        before: int | None = None
+        while page := await self.history(account, before=before, limit=PAGE):
+            for entry in page:
+                yield entry
+            before = page[-1].id
+
+    async def unreconciled(self, account: Account, *, limit: int = 1000) -> list[UUID]:
+        """Holds whose outcome is unknown, the oldest first."""
+        mine = Hold.developer_id == account.id if account.subject == "developer" else Hold.team_id == account.id
+        query = select(Hold.id).where(mine, Hold.state == "unreconciled").order_by(Hold.created_at).limit(limit)
+        async with self._database.begin() as connection:
+            return list(await connection.scalars(query))
+
+    async def verify(self) -> list[Difference]:
+        """Recompute every balance from its movements and open holds. Empty: all is as it should be."""
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(_recount())).all()
+        return [
+            Difference(row.subject, row.subject_id, row.period_start, (row.spent_nanousd, row.moved), (row.held_nanousd, row.reserved))
+            for row in rows
+        ]
+
+
+def forecast(spent: int, period: Period, now: datetime) -> int:
+    """Linear: the pace since the month began, at least a day's worth of it, to the month's end."""
+    whole = (period.end - period.start).total_seconds()
+    elapsed = min(max((now - period.start).total_seconds(), 86_400.0), whole)
+    return round(spent * whole / elapsed)
+
+
+def _unreconciled(ids: Sequence[UUID], period: Period) -> Select[UUID, int]:
+    each = [
+        select(column.label("subject_id"), Hold.nanousd).where(
+            column.in_(ids), Hold.state == "unreconciled", Hold.period_start == period.start
+        )
+        for column in (Hold.developer_id, Hold.team_id)
+    ]
+    both = union_all(*each).subquery()
+    return select(both.c.subject_id, func.sum(both.c.nanousd).label("nanousd")).group_by(both.c.subject_id)
+
+
+def _recount() -> Select[*tuple[object, ...]]:
+    moved = _summed(Movement)
+    reserved = _summed(Hold)
+    same = [and_(part.c.subject_id == Balance.subject_id, part.c.period_start == Balance.period_start) for part in (moved, reserved)]
+    spent, spent_tokens = func.coalesce(moved.c.nanousd, 0), func.coalesce(moved.c.tokens, 0)
+    held, held_tokens = func.coalesce(reserved.c.nanousd, 0), func.coalesce(reserved.c.tokens, 0)
+    wrong = or_(
+        Balance.spent_nanousd != spent,
+        Balance.spent_tokens != spent_tokens,
+        Balance.held_nanousd != held,
+        Balance.held_tokens != held_tokens,
+    )
+    columns = (Balance.subject, Balance.subject_id, Balance.period_start, Balance.spent_nanousd, Balance.held_nanousd)
+    query = select(*columns, spent.label("moved"), held.label("reserved"))
+    return query.outerjoin(moved, same[0]).outerjoin(reserved, same[1]).where(wrong)
+
+
+def _summed(table: type[Movement] | type[Hold]) -> Subquery:
+    each = []
+    for column in (table.developer_id, table.team_id):
+        query = select(column.label("subject_id"), table.period_start, table.nanousd, table.tokens).where(column.is_not(None))
+        each.append(query.where(Hold.state == "held") if table is Hold else query)
+    both = union_all(*each).subquery()
+    sums = select(
+        both.c.subject_id, both.c.period_start, func.sum(both.c.nanousd).label("nanousd"), func.sum(both.c.tokens).label("tokens")
+    )
+    return sums.group_by(both.c.subject_id, both.c.period_start).subquery()
+
+
+_ENTRY = [getattr(Movement, each.name) for each in fields(Entry)]

@@ -1,0 +1,113 @@
+"""Budgets by name, for those who look at them and those who set them. The front of the room: routes and commands call this."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from app import clock
+from app.accounts.accounts import Accounts, Principal
+from app.budget.books import Books, Budget, Difference, Entry
+from app.budget.holds import Unit
+from app.budget.ledger import Ledger
+from app.budget.limits import Account, Limits
+from app.errors import InvalidInput, NotFound
+
+MOST_RECONCILED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A developer's budget with whose it is."""
+
+    developer: str
+    team: str
+    budget: Budget
+
+
+class Budgets:
+    def __init__(self, accounts: Accounts, limits: Limits, books: Books, ledger: Ledger) -> None:
+        self._accounts = accounts
+        self._limits = limits
+        self._books = books
+        self._ledger = ledger
+
+    async def own(self, principal: Principal) -> Named:
+        """InvalidInput for an admin: it is no developer."""
+        if principal.developer is None:
+            raise InvalidInput("An admin key has no budget of its own: GET /v1/budgets lists all.")
+        return await self.of(principal.developer)
+
+    async def of(self, developer: str) -> Named:
+        """NotFound for an unknown developer."""
+        account, team = await self._account(developer)
+        return Named(developer, team, await self._state(account))
+
+    async def all(self) -> list[Named]:
+        """Of every developer, by name; a month that nobody has opened yet is told as it will be."""
+        developers = await self._accounts.list_developers()
+        accounts = {each.id: Account("developer", each.id, each.team_id) for each in developers}
+        found = await self._books.budgets(list(accounts.values()))
+        for subject_id in [subject_id for subject_id, budget in found.items() if budget is None]:
+            found[subject_id] = await self._state(accounts[subject_id])
+        return [Named(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
+
+    async def set_limit(self, developer: str, nanousd: int, *, actor: str) -> Named:
+        """From now on, this month included."""
+        account, _ = await self._account(developer)
+        await self._limits.set(account, "nanousd", nanousd, actor=actor)
+        return await self.of(developer)
+
+    async def set_team_limits(self, team: str, limits: dict[Unit, int | None], *, actor: str) -> Budget:
+        """Those units that are named; None: no limit. NotFound for an unknown team."""
+        account = await self._team(team)
+        for unit, amount in limits.items():
+            await self._limits.set(account, unit, amount, actor=actor)
+        return await self._state(account)
+
+    async def top_up(self, developer: str, nanousd: int, *, actor: str, note: str | None) -> Named:
+        """Once, for this month."""
+        account, _ = await self._account(developer)
+        await self._limits.top_up(account, nanousd, actor=actor, note=note)
+        return await self.of(developer)
+
+    async def history(self, developer: str, *, before: int | None, limit: int) -> list[Entry]:
+        account, _ = await self._account(developer)
+        return await self._books.history(account, before=before, limit=limit)
+
+    async def whole_history(self, developer: str) -> AsyncIterator[Entry]:
+        """Fails before its first entry, or not at all."""
+        account, _ = await self._account(developer)
+        return self._books.whole_history(account)
+
+    async def reconcile(self, developer: str, *, nanousd: int | None, hold_ids: Sequence[UUID] | None, actor: str, note: str | None) -> int:
+        """Close unreconciled holds (all of them, or those named) at `nanousd` each, or at nothing. Returns how many.
+
+        NotFound for a hold that is not one of theirs, or not open.
+        """
+        account, _ = await self._account(developer)
+        open_ones = await self._books.unreconciled(account, limit=MOST_RECONCILED)
+        wanted = open_ones if hold_ids is None else list(hold_ids)
+        if unknown := set(wanted) - set(open_ones):
+            raise NotFound(f"{developer} has no unreconciled hold {next(iter(unknown))}. GET /v1/budgets/{developer}/movements lists them.")
+        return await self._ledger.reconcile(wanted, nanousd=nanousd, actor=actor, note=note) if wanted else 0
+
+    async def verify(self) -> list[Difference]:
+        return await self._books.verify()
+
+    async def _state(self, account: Account) -> Budget:
+        found = (await self._books.budgets([account]))[account.id]
+        if found is None:
+            await self._limits.open_one(account, clock.now())
+            found = (await self._books.budgets([account]))[account.id]
+        assert found is not None
+        return found
+
+    async def _account(self, developer: str) -> tuple[Account, str]:
+        found = await self._accounts.find_developer(developer)
+        return Account("developer", found.id, found.team_id), found.team
+
+    async def _team(self, team: str) -> Account:
+        team_id = await self._accounts.team_id(team)
+        return Account("team", team_id, team_id)

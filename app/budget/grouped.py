@@ -1,0 +1,51 @@
+"""Many small requests in flight → few statements. No timer: an idle group runs at once, a busy one gathers what comes meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Grouped(Generic[Item, Answer]):
+    """`run` answers a batch, item by item and in order; an exception in an item's place is that item's, one it raises is everybody's."""
+
+    def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]], *, most: int, name: str) -> None:
+        self._run = run
+        self._most = most
+        self._name = name
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    def submit(self, item: Item) -> asyncio.Future[Answer]:
+        """The item's answer, to be awaited or not: it is run in any case."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._drain(), name=self._name)
+        return future
+
+    async def finish(self) -> None:
+        """Wait until everything submitted has been run."""
+        while self._running is not None and not self._running.done():
+            await asyncio.wait([self._running])
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            try:
+                answers: Sequence[Answer | Exception] = await self._run([item for item, _ in taken])
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
+                answers = [error] * len(taken)
+            for (_, future), answer in zip(taken, answers, strict=True):
+                if future.done():
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                    future.exception()  # whoever left need not hear of it
+                else:
+                    future.set_result(answer)

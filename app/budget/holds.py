@@ -1,0 +1,59 @@
+"""The words of the ledger: what is asked for, what is granted, how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from app.budget.prices import Price, Usage
+
+Unit = Literal["nanousd", "tokens"]
+UNITS: tuple[Unit, ...] = ("nanousd", "tokens")
+Subject = Literal["developer", "team"]
+Mark = Literal["usage", "counted", "partial"]
+"""Whose figures a settlement rests on: the provider's, our own count, our count of what was produced until the caller left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Who is charged: both, or none."""
+
+    developer_id: UUID
+    team_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at one provider: it has one hold at most."""
+
+    request_id: str
+    number: int
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Durable. `nanousd` and `tokens` are the worst case that was reserved; it is settled into the period it was taken in."""
+
+    id: UUID
+    payer: Payer
+    attempt: Attempt
+    nanousd: int
+    tokens: int
+    period_start: datetime
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt really cost. `price` is noted beside it, in nano-dollars per million tokens."""
+
+    usage: Usage
+    nanousd: int
+    mark: Mark
+    price: Price | None = None
+    provider: str | None = None
+    model: str | None = None

@@ -1,0 +1,95 @@
+"""What keeps the ledger true while processes die: heartbeat, the sweep of the dead's holds, ends that waited, strays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.budget.ledger import Ledger
+from app.budget.tables import Hold, Process
+from app.errors import Unavailable
+from app.storage.database import Database
+
+log = structlog.get_logger()
+
+BEAT_SECONDS = 5.0
+SWEPT_AT_ONCE = 500
+STRAY_SECONDS = 10
+"""More than twice the longest that an answer takes: `budget.timeout_seconds` is below it."""
+DIED = "its process died before its end was known"
+
+
+class Keeper:
+    """One in each process that takes holds. `silent_seconds` is how long a process may miss its heartbeat."""
+
+    def __init__(self, database: Database, ledger: Ledger, *, process_id: UUID, silent_seconds: float) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._process_id = process_id
+        self._silent = timedelta(seconds=silent_seconds)
+        self._beat_seconds = min(BEAT_SECONDS, silent_seconds / 3)
+
+    async def open(self) -> None:
+        """Be known before the first hold."""
+        await self._beat()
+
+    async def run(self) -> None:
+        """For ever; while PostgreSQL is away, wait and go on. The wiring owns the task."""
+        away = False
+        while True:
+            await asyncio.sleep(self._beat_seconds)
+            try:
+                await self._beat()
+                await self._ledger.catch_up()
+                await self._ledger.release_strays(await self._ours())
+                await self.sweep()
+                if away:
+                    log.info("budget.keeper.back")
+                away = False
+            except Unavailable as error:
+                if not away:
+                    log.warning("budget.keeper.away", code=error.code)
+                away = True
+            except Exception:
+                log.exception("budget.keeper.failed")
+
+    async def sweep(self) -> int:
+        """Leave the open holds of dead processes unreconciled: charged, shown, and to be closed. Returns how many."""
+        swept = 0
+        while ids := await self._orphans():
+            await self._ledger.leave_all_unreconciled(ids, DIED)
+            swept += len(ids)
+        if swept:
+            log.warning("budget.swept", holds=swept)
+        async with self._database.begin() as connection:
+            await connection.execute(delete(Process).where(Process.seen_at < func.now() - 10 * self._silent))
+        return swept
+
+    async def close(self) -> None:
+        """A clean end: what is still open then (there should be nothing) is swept by others at once."""
+        async with self._database.begin() as connection:
+            await connection.execute(delete(Process).where(Process.id == self._process_id))
+
+    async def _beat(self) -> None:
+        row = upsert(Process).values(id=self._process_id)
+        async with self._database.begin() as connection:
+            await connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": func.now()}))
+
+    async def _ours(self) -> Sequence[UUID]:
+        """This process's open holds that are older than any doubt."""
+        doubtful = func.now() - timedelta(seconds=STRAY_SECONDS)
+        query = select(Hold.id).where(Hold.state == "held", Hold.process_id == self._process_id, Hold.created_at < doubtful)
+        async with self._database.begin() as connection:
+            return (await connection.scalars(query)).all()
+
+    async def _orphans(self) -> Sequence[UUID]:
+        dead = or_(Process.id.is_(None), Process.seen_at < func.now() - self._silent)
+        query = select(Hold.id).outerjoin(Process, Process.id == Hold.process_id).where(Hold.state == "held", dead).limit(SWEPT_AT_ONCE)
+        async with self._database.begin() as connection:
+            return (await connection.scalars(query)).all()

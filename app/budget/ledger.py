@@ -1,0 +1,276 @@
+"""Holds and settlements. A hold is granted only where spent + held + worst case ≤ limit, of the developer and of the team together.
+
+It is durable before this returns, and ends once. Many in flight share statements, which weakens nothing: see migration 0003.
+Knows no provider and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+
+from app import clock
+from app.budget.estimate import Estimate
+from app.budget.grouped import Grouped
+from app.budget.holds import Attempt, Hold, Payer, Settlement
+from app.budget.limits import MOST
+from app.budget.periods import Calendar
+from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable, InvalidInput
+from app.money import to_usd
+from app.storage.direct import Direct
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+MOST_IN_A_STATEMENT = 128
+UNWRITABLE = "its settlement could not be written"
+HOLD, SETTLE = "select budget_hold($1::jsonb)", "select budget_settle($1::jsonb)"
+
+Opened = Callable[[Payer, datetime], Awaitable[None]]
+"""Make the balances of a payer's period, where they are missing."""
+Watched = Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None]
+"""Told after each batch of settlements: the balances that moved, and the holds that ended (for alerts). Must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """A row for `budget_settle`."""
+
+    id: UUID
+    row: dict[str, Any]
+
+
+class Ledger:
+    def __init__(
+        self,
+        *,
+        holds: Direct,
+        endings: Direct,
+        calendar: Calendar,
+        process_id: UUID,
+        open_period: Opened,
+        watch: Watched,
+        timeout_seconds: float,
+    ) -> None:
+        self._holds = holds
+        self._endings = endings
+        self._calendar = calendar
+        self._process_id = process_id
+        self._open_period = open_period
+        self._watch = watch
+        self._timeout = timeout_seconds
+        self._holding = Grouped(self._hold_batch, most=MOST_IN_A_STATEMENT, name="holds")
+        self._ending = Grouped(self._settle_batch, most=MOST_IN_A_STATEMENT, name="settlements")
+        self._open: set[UUID] = set()
+        """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""
+        self._unwritten: dict[UUID, _Ending] = {}
+        """Endings that PostgreSQL couldn't take: written by `catch_up` once it is back. If we die before, the sweep finds their holds."""
+
+    async def hold(self, payer: Payer, attempt: Attempt, estimate: Estimate) -> Hold:
+        """Reserve the worst case of one attempt.
+
+        BudgetExceeded says what is left; DatabaseUnavailable when it can't be made durable in time: then nothing may be sent.
+        Conflict: this attempt has a hold already, and no two calls share one; so request ids are the server's own.
+        """
+        if not (0 <= estimate.nanousd <= MOST and 0 <= estimate.tokens <= MOST):
+            raise InvalidInput(f"A call of {estimate.tokens:,} tokens can't be paid for: ask for less.", param="max_tokens")
+        try:
+            async with asyncio.timeout(self._timeout):
+                hold = await self._granted(payer, attempt, estimate)
+        except TimeoutError:
+            metrics.hold_asked("failed")
+            raise DatabaseUnavailable("The budget could not be asked in time: nothing was sent. Try again.") from None
+        except CairnError as error:
+            metrics.hold_asked("refused" if isinstance(error, BudgetExceeded) else "failed")
+            raise
+        metrics.hold_asked("granted")
+        return hold
+
+    async def settle(self, hold: Hold, settlement: Settlement) -> None:
+        """Charge what the attempt really cost; above the hold it is charged in full and marked `overrun`. Idempotent."""
+        usage = settlement.usage
+        await self._end(
+            hold,
+            kind="settle",
+            mark=settlement.mark,
+            nanousd=settlement.nanousd,
+            tokens=usage.total,
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            cached_input_tokens=usage.cached_input,
+            cache_write_tokens=usage.cache_write,
+            provider=settlement.provider,
+            model=settlement.model,
+            price=None if settlement.price is None else asdict(settlement.price),
+        )
+
+    async def release(self, hold: Hold) -> None:
+        """Nothing was sent, or the provider answered with an error: nothing is charged. Idempotent."""
+        await self._end(hold, kind="release")
+
+    async def leave_unreconciled(self, hold: Hold, note: str) -> None:
+        """The outcome is unknown (a timeout, a cut): it stays charged at its estimate until it is reconciled. Idempotent."""
+        await self._end(hold, kind="unreconciled", note=note)
+
+    async def leave_all_unreconciled(self, holds: Sequence[UUID], note: str) -> None:
+        """The same for holds of others. DatabaseUnavailable where it could not be written."""
+        rows = [_row(hold, kind="unreconciled", note=note) for hold in holds]
+        await self._endings.value(SETTLE, json.dumps(rows))
+
+    async def reconcile(self, holds: Sequence[UUID], *, nanousd: int | None, actor: str, note: str | None) -> int:
+        """Close unreconciled holds: at `nanousd` each, or (None) at nothing. Returns how many were still open."""
+        ending: dict[str, Any] = {"kind": "release"} if nanousd is None else {"kind": "settle", "nanousd": nanousd, "tokens": 0}
+        rows = [_row(hold, **ending, actor=actor, note=note) for hold in holds]
+        answer = json.loads(await self._endings.value(SETTLE, json.dumps(rows)))
+        self._watch(answer["balances"], answer["ended"])
+        return len(answer["ended"])
+
+    async def release_strays(self, open_ones: Sequence[UUID]) -> int:
+        """Give back those of our holds that are open in PostgreSQL, for longer than an answer takes, and that nobody has.
+
+        Whether they were granted was unknown when PostgreSQL didn't answer, so nothing was sent. Returns how many.
+        """
+        strays = [hold for hold in open_ones if hold not in self._open]
+        for hold in strays:
+            self._submit(hold, kind="release")
+        return len(strays)
+
+    async def catch_up(self) -> int:
+        """Write the endings that PostgreSQL couldn't take. Returns how many are still waiting."""
+        waiting = list(self._unwritten.values())
+        for start in range(0, len(waiting), MOST_IN_A_STATEMENT):
+            await self._settle_batch(waiting[start : start + MOST_IN_A_STATEMENT])
+        return len(self._unwritten)
+
+    async def close(self) -> None:
+        """Let what is under way come to its end."""
+        await self._holding.finish()
+        await self._ending.finish()
+        if self._unwritten:
+            await self.catch_up()
+
+    def _wanted(self, payer: Payer, attempt: Attempt, estimate: Estimate) -> Hold:
+        moment = clock.now()
+        period = self._calendar.month_of(moment)
+        return Hold(uuid4(), payer, attempt, estimate.nanousd, estimate.tokens, period.start, self._calendar.day_of(moment))
+
+    async def _granted(self, payer: Payer, attempt: Attempt, estimate: Estimate) -> Hold:
+        while True:
+            wanted = self._wanted(payer, attempt, estimate)
+            asking = self._holding.submit(wanted)
+            try:
+                hold = await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                asking.add_done_callback(self._nobody_came)
+                raise
+            if hold is not None:
+                return hold
+            await self._open_period(payer, wanted.period_start)
+
+    def _nobody_came(self, asking: asyncio.Future[Hold | None]) -> None:
+        """Who asked is gone: a hold that is granted now is given back."""
+        if not asking.cancelled() and asking.exception() is None and (hold := asking.result()) is not None:
+            self._submit(hold.id, kind="release")
+
+    async def _end(self, hold: Hold, **fields: Any) -> None:
+        """Once submitted it is written, whoever is cancelled meanwhile."""
+        await asyncio.shield(self._submit(hold.id, **fields))
+
+    def _submit(self, hold_id: UUID, **fields: Any) -> asyncio.Future[None]:
+        return self._ending.submit(_Ending(hold_id, _row(hold_id, **fields)))
+
+    async def _hold_batch(self, wanted: Sequence[Hold]) -> Sequence[Hold | Exception | None]:
+        batch = json.dumps([self._asked_row(place, each) for place, each in enumerate(wanted)])
+        try:
+            answer = json.loads(await self._holds.value(HOLD, batch))
+        except asyncpg.PostgresError:
+            if len(wanted) == 1:
+                raise
+            return [await self._alone(each) for each in wanted]
+        granted, refused = set(answer["granted"]), {each["id"]: each for each in answer["refused"]}
+        return [self._answered(each, granted, refused) for each in wanted]
+
+    async def _alone(self, wanted: Hold) -> Hold | Exception | None:
+        """One that PostgreSQL can't read must not refuse the others of its batch."""
+        try:
+            return (await self._hold_batch([wanted]))[0]
+        except Exception as error:  # noqa: BLE001 - it is this one's answer
+            return error
+
+    def _answered(self, wanted: Hold, granted: set[str], refused: dict[str, Any]) -> Hold | Exception | None:
+        if (no := refused.get(str(wanted.id))) is not None:
+            return None if no.get("missing") else self._refusal(wanted, no)
+        if str(wanted.id) in granted:
+            self._open.add(wanted.id)
+            return wanted
+        return Conflict(f"Attempt {wanted.attempt.number} of request {wanted.attempt.request_id} has its hold already.")
+
+    def _refusal(self, wanted: Hold, no: dict[str, Any]) -> BudgetExceeded:
+        resets = self._calendar.month_of(clock.now()).end
+        when = f"The period resets at {resets:%Y-%m-%d %H:%M} UTC."
+        if no["nanousd"] is not None and no["nanousd"] < wanted.nanousd:
+            left = max(0, no["nanousd"])
+            message = f"The budget has ${to_usd(left):.6f} left, and this call may cost up to ${to_usd(wanted.nanousd):.6f}. {when}"
+            return BudgetExceeded(message, unit="nanousd", left=left, asked=wanted.nanousd, resets_at=resets)
+        left = max(0, no["tokens"])
+        message = f"The month has {left:,} tokens left, and this call may take up to {wanted.tokens:,}. {when}"
+        return BudgetExceeded(message, unit="tokens", left=left, asked=wanted.tokens, resets_at=resets)
+
+    async def _settle_batch(self, endings: Sequence[_Ending]) -> Sequence[None]:
+        rows = [each.row | {"place": place} for place, each in enumerate(endings)]
+        try:
+            answer = json.loads(await self._endings.value(SETTLE, json.dumps(rows)))
+        except DatabaseUnavailable as error:
+            self._keep(endings)
+            log.warning("budget.settlements_wait", count=len(endings), code=error.code)
+            return [None] * len(endings)
+        except asyncpg.PostgresError:
+            if len(endings) > 1:  # one that PostgreSQL can't take must not lose the others of its batch
+                return [None for each in endings for _ in await self._settle_batch([each])]
+            (ending,) = endings
+            log.exception("budget.settlement_refused", hold=str(ending.id), kind=ending.row["kind"])
+            self._unwritten.pop(ending.id, None)
+            if ending.row["kind"] == "unreconciled":
+                return [None]  # it stays held as long as we live, then the sweep finds it
+            return await self._settle_batch([_Ending(ending.id, _row(ending.id, kind="unreconciled", note=UNWRITABLE))])
+        for each in endings:
+            self._open.discard(each.id)
+            if self._unwritten.get(each.id) is each:
+                del self._unwritten[each.id]
+        self._watch(answer["balances"], answer["ended"])
+        return [None] * len(endings)
+
+    def _keep(self, endings: Sequence[_Ending]) -> None:
+        """The first end of a hold that is final stands, as it does in PostgreSQL."""
+        for each in endings:
+            if (kept := self._unwritten.get(each.id)) is None or kept.row["kind"] == "unreconciled":
+                self._unwritten[each.id] = each
+
+    def _asked_row(self, place: int, wanted: Hold) -> dict[str, Any]:
+        return {
+            "place": place,
+            "id": str(wanted.id),
+            "request_id": wanted.attempt.request_id,
+            "attempt": wanted.attempt.number,
+            "developer_id": str(wanted.payer.developer_id),
+            "team_id": str(wanted.payer.team_id),
+            "period_start": wanted.period_start.isoformat(),
+            "day": wanted.day.isoformat(),
+            "process_id": str(self._process_id),
+            "provider": wanted.attempt.provider,
+            "model": wanted.attempt.model,
+            "nanousd": wanted.nanousd,
+            "tokens": wanted.tokens,
+        }
+
+
+def _row(hold_id: UUID, **fields: Any) -> dict[str, Any]:
+    return {"id": str(hold_id), **{name: value for name, value in fields.items() if value is not None}}

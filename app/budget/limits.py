@@ -1,0 +1,128 @@
+"""Who may spend how much: standing limits, the balances of a month, top-ups. Every change is a movement with its author."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Executable, and_, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.accounts.accounts import Accounts
+from app.budget.holds import Payer, Subject, Unit
+from app.budget.periods import Calendar, Period
+from app.budget.tables import Balance, Movement, StandingLimit
+from app.errors import InvalidInput
+from app.settings import Budget as Settings
+from app.storage.database import Database
+
+MOST = 2**62
+"""Of an amount: a sum of two still fits a bigint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A subject of the ledger, and the team its movements belong to (a team's own, for a team)."""
+
+    subject: Subject
+    id: UUID
+    team_id: UUID
+
+
+class Limits:
+    def __init__(self, database: Database, accounts: Accounts, calendar: Calendar, settings: Settings) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._calendar = calendar
+        self._settings = settings
+
+    async def open_period(self, payer: Payer, moment: datetime) -> None:
+        """Make the two balances of this month, with the limits that stand. Those that exist stay as they are."""
+        async with self._database.begin() as connection:
+            for account in (Account("developer", payer.developer_id, payer.team_id), Account("team", payer.team_id, payer.team_id)):
+                await self._open(connection, account, self._calendar.month_of(moment))
+
+    async def open_one(self, account: Account, moment: datetime) -> None:
+        """The same for one subject: so that a budget can be shown before anything was spent."""
+        async with self._database.begin() as connection:
+            await self._open(connection, account, self._calendar.month_of(moment))
+
+    async def set(self, account: Account, unit: Unit, amount: int | None, *, actor: str, note: str | None = None) -> None:
+        """From now on, this month included. None: no limit. A limit below what is spent stands: nothing more is granted."""
+        _check(amount, "monthly_limit_usd" if unit == "nanousd" else "monthly_limit_tokens")
+        period = self._calendar.month_of(clock.now())
+        async with self._database.begin() as connection:
+            await self._stand(connection, account, unit, amount)
+            await self._open(connection, account, period)
+            column = Balance.limit_nanousd if unit == "nanousd" else Balance.limit_tokens
+            await connection.execute(update(Balance).where(_of(account, period)).values({column: amount}))
+            await connection.execute(_movement(account, period, "limit", unit, amount, actor, note))
+
+    async def top_up(self, account: Account, nanousd: int, *, actor: str, note: str | None = None) -> None:
+        """Add once, to this month only."""
+        if nanousd <= 0:
+            raise InvalidInput("amount_usd must be more than 0.", param="amount_usd")
+        _check(nanousd, "amount_usd")
+        period = self._calendar.month_of(clock.now())
+        async with self._database.begin() as connection:
+            await self._open(connection, account, period)
+            raised = update(Balance).where(_of(account, period), Balance.added_nanousd <= MOST - nanousd)
+            done = await connection.execute(raised.values(added_nanousd=Balance.added_nanousd + nanousd))
+            if done.rowcount == 0:
+                raise InvalidInput("The month's top-ups would be absurd together.", param="amount_usd")
+            await connection.execute(_movement(account, period, "top_up", "nanousd", nanousd, actor, note))
+
+    async def _stand(self, connection: AsyncConnection, account: Account, unit: Unit, amount: int | None) -> None:
+        row = upsert(StandingLimit).values(subject_id=account.id, unit=unit, amount=amount)
+        changed = {"amount": amount, "updated_at": func.now()}
+        await connection.execute(row.on_conflict_do_update(index_elements=["subject_id", "unit"], set_=changed))
+        if account.subject == "developer" and unit == "nanousd" and amount is not None:
+            await self._accounts.note_limit(connection, account.id, amount)
+
+    async def _open(self, connection: AsyncConnection, account: Account, period: Period) -> None:
+        standing = await self._standing(connection, account, period)
+        row = upsert(Balance).values(
+            subject_id=account.id,
+            subject=account.subject,
+            period_start=period.start,
+            period_end=period.end,
+            limit_nanousd=standing["nanousd"],
+            limit_tokens=standing["tokens"],
+        )
+        await connection.execute(row.on_conflict_do_nothing())
+
+    async def _standing(self, connection: AsyncConnection, account: Account, period: Period) -> Mapping[Unit, int | None]:
+        """What was set; else a developer's own limit, and a team's ceiling of tokens: so many a day, over the whole month."""
+        found: dict[Unit, int | None] = {"nanousd": None, "tokens": None}
+        if account.subject == "developer":
+            found["nanousd"] = await self._accounts.noted_limit(connection, account.id)
+        elif self._settings.team_tokens_a_day is not None:
+            found["tokens"] = self._settings.team_tokens_a_day * period.days
+        rows = await connection.execute(select(StandingLimit.unit, StandingLimit.amount).where(StandingLimit.subject_id == account.id))
+        return found | {row.unit: row.amount for row in rows}
+
+
+def _check(amount: int | None, param: str) -> None:
+    if amount is not None and not 0 <= amount <= MOST:
+        raise InvalidInput(f"{param} is out of range.", param=param)
+
+
+def _of(account: Account, period: Period) -> ColumnElement[bool]:
+    return and_(Balance.subject_id == account.id, Balance.period_start == period.start)
+
+
+def _movement(account: Account, period: Period, kind: str, unit: Unit, amount: int | None, actor: str, note: str | None) -> Executable:
+    return insert(Movement).values(
+        kind=kind,
+        developer_id=account.id if account.subject == "developer" else None,
+        team_id=account.team_id,
+        period_start=period.start,
+        unit=unit,
+        amount=amount,
+        actor=actor,
+        note=note,
+    )

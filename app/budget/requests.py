@@ -1,0 +1,62 @@
+"""The request log: one row a request, also where no hold was taken (a cache hit). Written behind; never in the way of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.budget.grouped import Grouped
+from app.budget.tables import RequestRow
+from app.errors import Unavailable
+from app.storage.database import Database
+
+log = structlog.get_logger()
+
+CacheTier = Literal["miss", "memory", "redis", "database"]
+MOST_IN_A_STATEMENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What became of one request. `nanousd` is what it cost, `saved_nanousd` what a cache spared; `status` is HTTP's."""
+
+    request_id: str
+    developer_id: UUID
+    team_id: UUID
+    purpose: str
+    model_asked: str
+    attempts: int
+    cache: CacheTier
+    nanousd: int
+    saved_nanousd: int
+    milliseconds: int
+    status: int
+    project: str | None = None
+    provider: str | None = None
+    model_answered: str | None = None
+
+
+class RequestLog:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writing = Grouped(self._write, most=MOST_IN_A_STATEMENT, name="request log")
+
+    def add(self, request: Request) -> None:
+        """Returns at once. Said twice, a request is one row."""
+        self._writing.submit(request)
+
+    async def close(self) -> None:
+        await self._writing.finish()
+
+    async def _write(self, requests: Sequence[Request]) -> Sequence[None]:
+        try:
+            async with self._database.begin() as connection:
+                await connection.execute(upsert(RequestRow).on_conflict_do_nothing(), [asdict(request) for request in requests])
+        except Unavailable as error:
+            log.warning("requests.unlogged", count=len(requests), code=error.code)
+        return [None] * len(requests)

@@ -1,0 +1,175 @@
+"""`cairn budget`: what is left, limits, top-ups, history, and whether the books are right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.asking import ask, quoted, said
+from app.cli.exits import FAILED, USAGE
+from app.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from app.cli.client import Client, Json
+
+budget = typer.Typer(help="Budgets: per developer and calendar month; they can't be overspent.", no_args_is_help=True)
+
+Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", show_default=False)]
+Dollars = Annotated[float, typer.Argument(metavar="USD", min=0, show_default=False)]
+COLUMNS = {
+    "developer": "Developer", "team": "Team", "limit": "Limit", "spent": "Spent", "held": "Held", "remaining": "Left",
+    "unreconciled": "Unreconciled", "forecast": "Forecast", "alerts": "Alerts",
+}  # fmt: skip
+
+
+@budget.command("show")
+def show(
+    developer: Annotated[str | None, typer.Argument(metavar="[DEVELOPER]", help="None: your own; with the admin key, all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show budgets: limit, spent, held, left, what is unreconciled, and the forecast for the month's end."""
+    from app.cli.exits import Refused
+    from app.cli.output import out, print_json, table
+
+    async def state(client: Client) -> Json:
+        if developer is not None:
+            return {"budgets": [await client.get(f"/v1/budgets/{quoted(developer)}")]}
+        try:
+            return {"budgets": [await client.get("/v1/budget")]}
+        except Refused as error:
+            if error.status != 422:
+                raise
+            return await client.get("/v1/budgets")
+
+    found = ask(state)
+    if as_json:
+        print_json(found)
+    elif not found["budgets"]:
+        out.print("There are no developers yet: cairn developers add NAME")
+    else:
+        out.print(table([_row(each) for each in found["budgets"]], COLUMNS))
+        period = found["budgets"][0]["period"]
+        out.print(f"[dim]Period: {period['start'][:10]} to {period['end'][:10]} (UTC).[/]")
+
+
+@budget.command("set")
+def set_limit(developer: Developer, usd: Dollars, as_json: AsJson = False) -> None:
+    """Set a developer's monthly limit, this month included."""
+    made = ask(lambda client: client.put(f"/v1/budgets/{quoted(developer)}", {"monthly_limit_usd": usd}))
+    said(made, as_json, f"{developer} may spend ${made['limit_usd']:.2f} a month; ${made['remaining_usd']:.2f} are left of this one.")
+
+
+@budget.command("set-team")
+def set_team(
+    team: Annotated[str, typer.Argument(metavar="TEAM", show_default=False)],
+    usd: Annotated[float | None, typer.Option(min=0, help="Dollars a month.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=0, help="Tokens a month.")] = None,
+    no_limit: Annotated[bool, typer.Option("--no-limit", help="Lift both limits.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set a team's monthly limits, this month included."""
+    body: dict[str, object] = {"monthly_limit_usd": None, "monthly_limit_tokens": None} if no_limit else {}
+    if usd is not None:
+        body["monthly_limit_usd"] = usd
+    if tokens is not None:
+        body["monthly_limit_tokens"] = tokens
+    if not body:
+        typer.echo("cairn: name a limit: --usd 250, --tokens 80000000, or --no-limit.", err=True)
+        raise typer.Exit(USAGE)
+    made = ask(lambda client: client.put(f"/v1/teams/{quoted(team)}/budget", body))
+    limit = "no limit" if made["limit_usd"] is None else f"${made['limit_usd']:.2f}"
+    wall = "no limit" if made["limit_tokens"] is None else f"{made['limit_tokens']:,}"
+    said(made, as_json, f"Team {team}: {limit} and {wall} tokens a month.")
+
+
+@budget.command("top-up")
+def top_up(
+    developer: Developer,
+    usd: Dollars,
+    note: Annotated[str | None, typer.Option(help="Why: it stands in the history.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add to this month's limit, once."""
+    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/top-ups", {"amount_usd": usd, "note": note}))
+    said(made, as_json, f"${usd:.2f} added for this month; {developer} has ${made['remaining_usd']:.2f} left.")
+
+
+@budget.command("history")
+def history(
+    developer: Developer,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List what moved a budget: settlements, what is unreconciled, limits, top-ups."""
+    from app.cli.output import out, print_json, table
+
+    found = ask(lambda client: client.get(f"/v1/budgets/{quoted(developer)}/movements", limit=limit))
+    if as_json:
+        print_json(found)
+    elif not found["movements"]:
+        out.print(f"Nothing has moved {developer}'s budget yet.")
+    else:
+        columns = {
+            "at": "At",
+            "kind": "What",
+            "mark": "Mark",
+            "usd": "USD",
+            "model": "Model",
+            "tokens": "Tokens",
+            "actor": "By",
+            "note": "Note",
+        }
+        out.print(table([_movement(each) for each in found["movements"]], columns))
+
+
+@budget.command("verify")
+def verify(as_json: AsJson = False) -> None:
+    """Recompute every balance from its rows. Exit 1 on a difference."""
+    from app.cli.output import out, print_json
+
+    found = ask(lambda client: client.get("/v1/budget/verify"))
+    if as_json:
+        print_json(found)
+    elif not found["differences"]:
+        out.print("Every balance is what its rows add up to.")
+    for each in [] if as_json else found["differences"]:
+        stored, counted = each["spent_usd"]
+        held, open_ones = each["held_usd"]
+        out.print(f"[red]DIFFERENT[/] {each['subject']} {each['subject_id']}, month of {each['period_start'][:10]}:")
+        out.print(f"  spent ${stored:.9f} stored, ${counted:.9f} counted; held ${held:.9f} stored, ${open_ones:.9f} counted")
+    if found["differences"]:
+        raise typer.Exit(FAILED)
+
+
+@budget.command("reconcile")
+def reconcile(
+    developer: Developer,
+    usd: Annotated[float | None, typer.Option(min=0, help="What each of them really cost. Default: nothing.")] = None,
+    note: Annotated[str | None, typer.Option(help="Why: it stands in the history.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close a developer's holds whose outcome is unknown."""
+    body = {"amount_usd": usd, "note": note}
+    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/reconcile", body))
+    count = made["closed"]
+    said(made, as_json, f"{count} unreconciled hold{'' if count == 1 else 's'} of {developer} closed.")
+
+
+def _row(found: Json) -> dict[str, Any]:
+    names = ("limit", "spent", "held", "remaining", "unreconciled", "forecast")
+    amounts = {name: _usd(found[f"{name}_usd"]) for name in names}
+    return {"developer": found["developer"], "team": found["team"], **amounts, "alerts": ", ".join(found["alerts"])}
+
+
+def _movement(found: Json) -> dict[str, Any]:
+    row = {name: "" if value is None else value for name, value in found.items()}
+    changed = found["usd"] if found["amount"] is None else found["amount"]
+    return row | {
+        "at": found["at"][:19].replace("T", " "),
+        "usd": f"{changed:,.6f}" if found["unit"] != "tokens" else f"{changed:,} tokens",
+    }
+
+
+def _usd(amount: float | None) -> str:
+    return "none" if amount is None else f"${amount:,.4f}" if 0 < amount < 0.01 else f"${amount:,.2f}"

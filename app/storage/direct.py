@@ -1,0 +1,65 @@
+"""One connection of its own for statements that are whole transactions: no pool, no BEGIN, one round trip each. Knows no table."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from app import settings as config
+from app.storage.database import AWAY, async_url, raise_away
+
+
+class Direct:
+    """Statements one after the other. A connection that was lost is made again by the next statement."""
+
+    def __init__(self, settings: config.Database, url: str, *, name: str, timeout_seconds: float) -> None:
+        self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._settings = settings
+        self._name = name
+        self._timeout = timeout_seconds
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._turn = asyncio.Lock()
+
+    async def value(self, statement: str, *arguments: object) -> Any:
+        """The first column of the first row. DatabaseUnavailable when the answer doesn't come within the timeout.
+
+        Then the statement may have been done or not.
+        """
+        try:
+            async with asyncio.timeout(self._timeout), self._turn:
+                connection = await self._connected()
+                try:
+                    return await connection.fetchval(statement, *arguments)
+                except BaseException as error:
+                    if not isinstance(error, asyncpg.PostgresError) or isinstance(error, AWAY):
+                        self._drop()  # else it is the server's own answer, and the connection is at rest
+                    raise
+        except (asyncpg.PostgresError, *AWAY) as error:
+            raise_away(error)
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await connection.close()
+            except (asyncpg.PostgresError, *AWAY):
+                connection.terminate()
+
+    async def _connected(self) -> asyncpg.Connection[Any]:
+        if self._connection is None or self._connection.is_closed():
+            milliseconds = str(int(self._timeout * 1000))
+            self._connection = await asyncpg.connect(
+                self._url,
+                timeout=self._settings.connect_timeout_seconds,
+                server_settings={"application_name": self._name, "timezone": "UTC", "statement_timeout": milliseconds},
+            )
+        return self._connection
+
+    def _drop(self) -> None:
+        """A statement that was cut off may still run on it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()

@@ -1,0 +1,102 @@
+"""Real concurrency: eight processes, two hundred calls each, one budget. Exactly what is affordable is admitted; `kill -9` changes no sum."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from asyncio.subprocess import PIPE, Process
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.budget.holds import Payer
+from app.budget.keeper import Keeper
+from tests.integration.budget.conftest import Bank
+
+PROCESSES, CALLS = 8, 200
+
+
+async def start(url: str, payer: Payer, prices: tuple[int, int], *, calls: int = CALLS, work_seconds: float = 0.02) -> Process:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.integration.budget.caller", stdin=PIPE, stdout=PIPE, limit=2**20
+    )
+    order = {
+        "url": url, "developer": str(payer.developer_id), "team": str(payer.team_id), "prices": prices, "calls": calls,
+        "work_seconds": work_seconds,
+    }  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order).encode() + b"\n")
+    await process.stdin.drain()
+    return process
+
+
+async def counts_of(process: Process) -> dict[str, int]:
+    assert process.stdout is not None
+    said = (await process.stdout.read()).decode()
+    assert await process.wait() == 0
+    found: dict[str, int] = json.loads(said.rsplit("counts ", 1)[1])
+    return found
+
+
+@pytest.mark.parametrize("affordable", [1, 10, 100, 500])
+async def test_at_equal_prices_exactly_the_affordable_are_admitted(bank: Bank, database_url: str, affordable: int) -> None:
+    payer = await bank.payer(affordable * 1000)
+    processes = [await start(database_url, payer, (1000, 1000)) for _ in range(PROCESSES)]
+    counts = await asyncio.gather(*map(counts_of, processes))
+    assert sum(each["granted"] for each in counts) == affordable
+    assert sum(each["refused"] for each in counts) == PROCESSES * CALLS - affordable
+    assert await bank.balance(payer.developer_id) == (affordable * 1000, 0)
+    await bank.recount()
+
+
+async def test_at_unequal_prices_less_is_left_than_the_cheapest_that_was_refused(bank: Bank, database_url: str) -> None:
+    limit = 500_000
+    payer = await bank.payer(limit)
+    processes = [await start(database_url, payer, (500, 5000)) for _ in range(PROCESSES)]
+    counts = await asyncio.gather(*map(counts_of, processes))
+    spent, held = await bank.balance(payer.developer_id)
+    assert (held, spent <= limit) == (0, True)
+    assert limit - spent < min(each["cheapest_refused"] for each in counts)
+    await bank.recount()
+
+
+async def test_killed_in_the_middle_nothing_is_overspent_and_nothing_stays_held(bank: Bank, database_url: str) -> None:
+    limit = 1_500_000
+    payer = await bank.payer(limit)
+    processes = [await start(database_url, payer, (500, 2000), work_seconds=3) for _ in range(PROCESSES)]
+    chance = random.Random(7)
+    killed = 0
+    for victim in chance.sample(processes, 5):
+        assert victim.stdout is not None
+        if b"granted" not in await victim.stdout.readline():
+            continue  # the others were faster: nothing was left for it
+        await asyncio.sleep(chance.random() / 10)
+        spent, held = await bank.balance(payer.developer_id)
+        assert spent + held <= limit
+        if victim.returncode is not None:
+            continue  # waiting for one that got nothing took longer than its work
+        victim.kill()
+        await victim.wait()
+        killed += 1
+    assert killed > 0
+    for process in processes:
+        if process.returncode is None:
+            await counts_of(process)
+    spent, held = await bank.balance(payer.developer_id)
+    assert spent + held <= limit
+    await bank.recount()
+
+    async with bank.database.begin() as connection:  # as if the dead had been silent for long enough
+        await connection.execute(text("update budget_processes set seen_at = now() - interval '1 minute'"))
+    keeper = Keeper(bank.database, bank.ledger, process_id=uuid4(), silent_seconds=30)
+    await keeper.open()
+    await keeper.sweep()  # unless a survivor swept already
+    spent, held = await bank.balance(payer.developer_id)
+    assert (held, spent <= limit) == (0, True)
+    states = await bank.states()
+    assert "held" not in states
+    assert states["unreconciled"] > 0
+    await bank.recount()
