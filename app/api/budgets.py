@@ -139,6 +139,8 @@ class DifferenceReply(Reply):
     period_start: datetime
     spent_usd: tuple[float, float] = Field(description="Stored, recomputed.")
     held_usd: tuple[float, float]
+    spent_tokens: tuple[int, int]
+    held_tokens: tuple[int, int]
 
 
 class VerifyReply(Reply):
@@ -161,6 +163,8 @@ async def verify(house: TheHouse, admin: Admin) -> VerifyReply:  # noqa: ARG001 
                 period_start=each.period_start,
                 spent_usd=(to_usd(each.spent[0]), to_usd(each.spent[1])),
                 held_usd=(to_usd(each.held[0]), to_usd(each.held[1])),
+                spent_tokens=each.spent_tokens,
+                held_tokens=each.held_tokens,
             )
             for each in found
         ]

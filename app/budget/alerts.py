@@ -31,6 +31,7 @@ log = structlog.get_logger()
 SHARES = (50, 80, 90, 100)
 EARLY_SHARE, EARLY = 90, timedelta(days=7)
 MOST_WAITING = 10_000
+AWAY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ class Alerts:
             except Unavailable as error:
                 log.warning("budget.alerts.away", code=error.code)
                 self._woken.set()
-                await asyncio.sleep(1)
+                await asyncio.sleep(AWAY_SECONDS)
             except Exception:
                 log.exception("budget.alerts.failed")
-                await asyncio.sleep(1)
+                await asyncio.sleep(AWAY_SECONDS)
 
     async def judge(self) -> list[Crossed]:
         """Store and say what is newly crossed. Two processes that find the same say it once."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, and_, func, or_, select, union_all
+from sqlalchemy import Select, Subquery, and_, func, literal, or_, select, union, union_all
 
 from app import clock
 from app.budget.holds import Subject
@@ -75,13 +75,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A balance that is not what its rows add up to: (stored, recomputed) in nano-dollars."""
+    """A balance that is not what its rows add up to: (stored, recomputed) in nano-dollars and in tokens."""
 
     subject: Subject
     subject_id: UUID
     period_start: datetime
     spent: tuple[int, int]
     held: tuple[int, int]
+    spent_tokens: tuple[int, int]
+    held_tokens: tuple[int, int]
 
 
 class Books:
@@ -151,7 +153,15 @@ class Books:
         async with self._database.begin() as connection:
             rows = (await connection.execute(_recount())).all()
         return [
-            Difference(row.subject, row.subject_id, row.period_start, (row.spent_nanousd, row.moved), (row.held_nanousd, row.reserved))
+            Difference(
+                subject=row.subject,
+                subject_id=row.subject_id,
+                period_start=row.period_start,
+                spent=(row.spent, int(row.moved)),
+                held=(row.held, int(row.reserved)),
+                spent_tokens=(row.spent_tokens, int(row.moved_tokens)),
+                held_tokens=(row.held_tokens, int(row.reserved_tokens)),
+            )
             for row in rows
         ]
 
@@ -175,32 +185,46 @@ def _unreconciled(ids: Sequence[UUID], period: Period) -> Select[UUID, int]:
 
 
 def _recount() -> Select[*tuple[object, ...]]:
-    moved = _summed(Movement)
-    reserved = _summed(Hold)
-    same = [and_(part.c.subject_id == Balance.subject_id, part.c.period_start == Balance.period_start) for part in (moved, reserved)]
-    spent, spent_tokens = func.coalesce(moved.c.nanousd, 0), func.coalesce(moved.c.tokens, 0)
-    held, held_tokens = func.coalesce(reserved.c.nanousd, 0), func.coalesce(reserved.c.tokens, 0)
-    wrong = or_(
-        Balance.spent_nanousd != spent,
-        Balance.spent_tokens != spent_tokens,
-        Balance.held_nanousd != held,
-        Balance.held_tokens != held_tokens,
+    """Every balance beside the sums of its movements and of its open holds; also sums whose balance is gone."""
+    stored, moved, reserved = select(Balance.__table__).subquery(), _summed(Movement), _summed(Hold)
+    keys = union(*(select(part.c.subject, part.c.subject_id, part.c.period_start) for part in (stored, moved, reserved))).subquery()
+    query = select(
+        *keys.c,
+        *(
+            func.coalesce(part.c[name], 0).label(label)
+            for part, name, label in (
+                (stored, "spent_nanousd", "spent"),
+                (moved, "nanousd", "moved"),
+                (stored, "held_nanousd", "held"),
+                (reserved, "nanousd", "reserved"),
+                (stored, "spent_tokens", "spent_tokens"),
+                (moved, "tokens", "moved_tokens"),
+                (stored, "held_tokens", "held_tokens"),
+                (reserved, "tokens", "reserved_tokens"),
+            )
+        ),
     )
-    columns = (Balance.subject, Balance.subject_id, Balance.period_start, Balance.spent_nanousd, Balance.held_nanousd)
-    query = select(*columns, spent.label("moved"), held.label("reserved"))
-    return query.outerjoin(moved, same[0]).outerjoin(reserved, same[1]).where(wrong)
+    for part in (stored, moved, reserved):
+        query = query.outerjoin(part, and_(part.c.subject_id == keys.c.subject_id, part.c.period_start == keys.c.period_start))
+    both = query.subquery().c
+    wrong = or_(
+        both.spent != both.moved,
+        both.held != both.reserved,
+        both.spent_tokens != both.moved_tokens,
+        both.held_tokens != both.reserved_tokens,
+    )
+    return select(*both).where(wrong).order_by(both.period_start, both.subject_id)
 
 
 def _summed(table: type[Movement] | type[Hold]) -> Subquery:
     each = []
-    for column in (table.developer_id, table.team_id):
-        query = select(column.label("subject_id"), table.period_start, table.nanousd, table.tokens).where(column.is_not(None))
+    for subject, column in (("developer", table.developer_id), ("team", table.team_id)):
+        named = select(literal(subject).label("subject"), column.label("subject_id"), table.period_start, table.nanousd, table.tokens)
+        query = named.where(column.is_not(None))
         each.append(query.where(Hold.state == "held") if table is Hold else query)
     both = union_all(*each).subquery()
-    sums = select(
-        both.c.subject_id, both.c.period_start, func.sum(both.c.nanousd).label("nanousd"), func.sum(both.c.tokens).label("tokens")
-    )
-    return sums.group_by(both.c.subject_id, both.c.period_start).subquery()
+    of = (both.c.subject, both.c.subject_id, both.c.period_start)
+    return select(*of, func.sum(both.c.nanousd).label("nanousd"), func.sum(both.c.tokens).label("tokens")).group_by(*of).subquery()
 
 
 _ENTRY = [getattr(Movement, each.name) for each in fields(Entry)]

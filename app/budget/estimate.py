@@ -15,15 +15,16 @@ OTHER_MARGIN = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The most that one attempt can cost. `max_tokens` is what must be sent for that to be true."""
+    """The most that one attempt can cost. `max_tokens` is what must be sent for that to be true: each of the `choices` may have as many."""
 
     input_tokens: int
     max_tokens: int
     nanousd: int
+    choices: int = 1
 
     @property
     def tokens(self) -> int:
-        return self.input_tokens + self.max_tokens
+        return self.input_tokens + self.max_tokens * self.choices
 
 
 def margin_of(kind: str) -> float:
@@ -42,7 +43,7 @@ def of_chat(
 ) -> Estimate:
     """A chat completion. `kind`: the provider's; `choices`: how many answers are asked for, each up to `max_tokens`."""
     counted = count_messages(messages, tools=tools, model=model, margin=margin_of(kind))
-    return _made(counted, max_tokens * choices, price)
+    return _made(counted, max_tokens, price, choices)
 
 
 def of_embeddings(texts: Sequence[str], *, model: str, kind: str, price: Price) -> Estimate:
@@ -50,20 +51,25 @@ def of_embeddings(texts: Sequence[str], *, model: str, kind: str, price: Price) 
     return _made(int(counted * margin_of(kind)) + len(texts), 0, price)
 
 
-def shrunk(estimate: Estimate, *, price: Price, affordable_nanousd: int, least_tokens: int) -> Estimate | None:
-    """The same call with as many output tokens as are affordable; None when fewer than `least_tokens` are."""
-    prompt = _made(estimate.input_tokens, 0, price).nanousd
-    room = affordable_nanousd - prompt
-    if price.output == 0 or room < 0:
+def shrunk(
+    estimate: Estimate, *, price: Price, least_tokens: int, affordable_nanousd: int | None = None, affordable_tokens: int | None = None
+) -> Estimate | None:
+    """The same call with as many output tokens as are affordable; None when fewer than `least_tokens` are (of each choice)."""
+    most = estimate.max_tokens
+    if affordable_tokens is not None:
+        most = min(most, (affordable_tokens - estimate.input_tokens) // estimate.choices)
+    if affordable_nanousd is not None:
+        room = affordable_nanousd - _made(estimate.input_tokens, 0, price).nanousd
+        if room < 0:
+            return None
+        if price.output > 0:
+            most = min(most, room * MTOK // (price.output * estimate.choices))
+    if most < least_tokens:
         return None
-    tokens = min(estimate.max_tokens, room * MTOK // price.output)
-    if tokens < least_tokens:
-        return None
-    made = _made(estimate.input_tokens, tokens, price)
-    # Rounding up the sum may pass the room by one nano-dollar.
-    return made if made.nanousd <= affordable_nanousd else _made(estimate.input_tokens, tokens - 1, price)
+    return _made(estimate.input_tokens, most, price, estimate.choices)
 
 
-def _made(input_tokens: int, output_tokens: int, price: Price) -> Estimate:
-    dearest = replace(price, input=price.dearest_input)
-    return Estimate(input_tokens, output_tokens, dearest.cost(Usage(input=input_tokens, output=output_tokens)))
+def _made(input_tokens: int, max_tokens: int, price: Price, choices: int = 1) -> Estimate:
+    """Prompt and answer are rounded up each for itself, so that a shrunk answer fits the room that the prompt leaves."""
+    prompt = replace(price, input=price.dearest_input).cost(Usage(input=input_tokens))
+    return Estimate(input_tokens, max_tokens, prompt + price.cost(Usage(output=max_tokens * choices)), choices)

@@ -18,7 +18,7 @@ from app.storage.database import Database
 log = structlog.get_logger()
 
 CacheTier = Literal["miss", "memory", "redis", "database"]
-MOST_IN_A_STATEMENT = 200
+MOST_IN_A_STATEMENT, MOST_WAITING = 200, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class RequestLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writing = Grouped(self._write, most=MOST_IN_A_STATEMENT, name="request log")
+        self._unwritten: list[Request] = []
 
     def add(self, request: Request) -> None:
         """Returns at once. Said twice, a request is one row."""
@@ -52,11 +53,17 @@ class RequestLog:
 
     async def close(self) -> None:
         await self._writing.finish()
+        if self._unwritten:
+            await self._write(())
 
     async def _write(self, requests: Sequence[Request]) -> Sequence[None]:
+        """While PostgreSQL is away they wait for the next ones; past a bound the oldest are lost, and counted."""
+        rows = [*self._unwritten, *requests]
         try:
             async with self._database.begin() as connection:
-                await connection.execute(upsert(RequestRow).on_conflict_do_nothing(), [asdict(request) for request in requests])
+                await connection.execute(upsert(RequestRow).on_conflict_do_nothing(), [asdict(each) for each in rows])
+            self._unwritten = []
         except Unavailable as error:
-            log.warning("requests.unlogged", count=len(requests), code=error.code)
+            self._unwritten = rows[-MOST_WAITING:]
+            log.warning("requests.wait", count=len(self._unwritten), lost=len(rows) - len(self._unwritten), code=error.code)
         return [None] * len(requests)

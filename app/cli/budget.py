@@ -138,6 +138,8 @@ def verify(as_json: AsJson = False) -> None:
         held, open_ones = each["held_usd"]
         out.print(f"[red]DIFFERENT[/] {each['subject']} {each['subject_id']}, month of {each['period_start'][:10]}:")
         out.print(f"  spent ${stored:.9f} stored, ${counted:.9f} counted; held ${held:.9f} stored, ${open_ones:.9f} counted")
+        (stored, counted), (held, open_ones) = each["spent_tokens"], each["held_tokens"]
+        out.print(f"  spent {stored:,} tokens stored, {counted:,} counted; held {held:,} stored, {open_ones:,} counted")
     if found["differences"]:
         raise typer.Exit(FAILED)
 

@@ -1,0 +1,266 @@
+"""Alerts: each once a period and subject, whichever process sees it; delivered until they are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+
+from app import clock
+from app.budget import webhook as posting
+from app.budget.alerts import Alerts
+from app.budget.webhook import Webhook
+from app.errors import DatabaseUnavailable
+from app.settings import Budget
+from app.storage.database import Database
+from tests.integration.budget.conftest import Bank, open_bank, team
+
+LATE, EARLY = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 4, 12, tzinfo=UTC)
+DAILY = 1000
+
+
+@pytest.fixture(autouse=True)
+def late_in_the_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: LATE)
+
+
+class Watched:
+    """A bank whose ledger tells alerts."""
+
+    bank: Bank
+    alerts: Alerts
+
+    def watch(self, balances: Any, ended: Any) -> None:
+        self.alerts.watch(balances, ended)
+
+    async def said(self) -> list[tuple[str, str]]:
+        return sorted((each.subject, each.rule) for each in await self.alerts.judge())
+
+
+@pytest.fixture
+async def watched(database: Database, database_url: str) -> AsyncIterator[Watched]:
+    made = Watched()
+    async for bank in open_bank(database, database_url, Budget(team_tokens_a_day=None), made.watch):
+        made.bank = bank
+        made.alerts = Alerts(database, bank.calendar, team_tokens_a_day=DAILY)
+        yield made
+
+
+async def spend(bank: Bank, payer: Any, nanousd: int, tokens: int = 10) -> None:
+    await bank.settle(await bank.hold(payer, nanousd, tokens=tokens), nanousd, tokens)
+
+
+async def test_each_share_is_said_once(watched: Watched) -> None:
+    payer = await watched.bank.payer(1000)
+    await spend(watched.bank, payer, 499)
+    assert await watched.said() == []
+    await spend(watched.bank, payer, 1)
+    assert await watched.said() == [("developer", "50%")]
+    await spend(watched.bank, payer, 1)
+    assert await watched.said() == []
+    await spend(watched.bank, payer, 399)
+    assert await watched.said() == [("developer", "80%"), ("developer", "90%")]
+    await spend(watched.bank, payer, 100)
+    assert await watched.said() == [("developer", "100%")]
+
+
+async def test_most_of_it_gone_with_more_than_a_week_left_is_said_too(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: EARLY)
+    payer = await watched.bank.payer(1000)
+    await spend(watched.bank, payer, 900)
+    assert ("developer", "90%-early") in await watched.said()
+
+
+async def test_a_new_month_says_it_again(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer = await watched.bank.payer(1000)
+    await spend(watched.bank, payer, 600)
+    assert await watched.said() == [("developer", "50%")]
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 4, 2, tzinfo=UTC))
+    await spend(watched.bank, payer, 600)
+    assert await watched.said() == [("developer", "50%")]
+
+
+async def test_the_team_has_its_own_in_dollars_and_in_tokens(watched: Watched) -> None:
+    payer = await watched.bank.payer(10_000)
+    await watched.bank.limits.set(team(payer), "nanousd", 1000, actor="admin")
+    await watched.bank.limits.set(team(payer), "tokens", 500, actor="admin")
+    await spend(watched.bank, payer, 510, tokens=400)
+    assert await watched.said() == [("team", "50%"), ("team", "tokens-50%"), ("team", "tokens-80%")]
+
+
+async def test_a_day_above_the_daily_tokens_is_said_once(watched: Watched) -> None:
+    payer = await watched.bank.payer(10_000)
+    await spend(watched.bank, payer, 1, tokens=DAILY)
+    assert await watched.said() == []
+    await spend(watched.bank, payer, 1, tokens=1)
+    assert await watched.said() == [("team", "day-2026-03-28")]
+    await spend(watched.bank, payer, 1, tokens=1)
+    assert await watched.said() == []
+
+
+async def test_a_charge_above_its_hold_is_said_each_time(watched: Watched) -> None:
+    payer = await watched.bank.payer(10_000)
+    for _ in range(2):
+        await watched.bank.settle(await watched.bank.hold(payer, 10), 20)
+    found = await watched.said()
+    assert len(found) == 2
+    assert all(subject == "developer" and rule.startswith("overrun-") for subject, rule in found)
+
+
+async def test_two_processes_that_see_the_same_say_it_once(watched: Watched) -> None:
+    other = Alerts(watched.bank.database, watched.bank.calendar, team_tokens_a_day=None)
+    payer = await watched.bank.payer(1000)
+    await spend(watched.bank, payer, 600)
+    for row in list(watched.alerts._moved.values()):
+        other.watch([row], [])
+    both = [each for one in await asyncio.gather(watched.alerts.judge(), other.judge()) for each in one]
+    assert [each.rule for each in both] == ["50%"]
+
+
+async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer = await watched.bank.payer(1000)
+    await watched.bank.settle(await watched.bank.hold(payer, 10), 600)
+
+    async def away(found: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watched.alerts, "_store", away)
+        with pytest.raises(DatabaseUnavailable):
+            await watched.alerts.judge()
+    assert [rule.split("-")[0] for _, rule in await watched.said()] == ["50%", "overrun"]
+
+
+async def test_it_runs_by_itself_and_outlives_errors(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer = await watched.bank.payer(1000)
+    errors = [DatabaseUnavailable("away"), RuntimeError("a bug")]
+    real, judged = watched.alerts.judge, asyncio.Event()
+
+    async def judge() -> list[Any]:
+        if errors:
+            raise errors.pop()
+        found = await real()
+        judged.set()
+        return found
+
+    monkeypatch.setattr(watched.alerts, "judge", judge)
+    monkeypatch.setattr("app.budget.alerts.AWAY_SECONDS", 0.01)
+    running = asyncio.create_task(watched.alerts.run())
+    await spend(watched.bank, payer, 600)
+    await asyncio.sleep(0.05)
+    watched.alerts._woken.set()
+    await asyncio.wait_for(judged.wait(), 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with watched.bank.database.begin() as connection:
+        assert (await connection.scalars(text("select rule from budget_alerts"))).all() == ["50%"]
+
+
+class Receiver:
+    """Somebody's webhook. `answers`: its next statuses, then 200."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[dict[str, Any]] = []
+
+    async def take(self, request: web.Request) -> web.Response:
+        status = self.answers.pop(0) if self.answers else 200
+        if status < 300:
+            self.got.append(await request.json())
+        return web.Response(status=status)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[tuple[Receiver, str]]:
+    made, application = Receiver(), web.Application()
+    application.router.add_post("/hook", made.take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    yield made, f"http://{host}:{port}/hook"
+    await runner.cleanup()
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "FIRST_PAUSE_SECONDS", 0)
+
+
+async def test_an_alert_is_posted_until_it_is_taken_and_then_no_more(
+    watched: Watched, receiver: tuple[Receiver, str], no_pause: None
+) -> None:
+    made, url = receiver
+    hook = Webhook(watched.bank.database, url)
+    await spend(watched.bank, await watched.bank.payer(1000), 600)
+    await watched.said()
+    made.answers = [500, 404]
+    assert [await hook.deliver() for _ in range(4)] == [0, 0, 1, 0]
+    assert len(made.got) == 1
+    assert {name: made.got[0][name] for name in ("subject", "rule", "limit_usd", "spent_usd")} == {
+        "subject": "developer", "rule": "50%", "limit_usd": 1e-06, "spent_usd": 6e-07,
+    }  # fmt: skip
+
+
+async def test_a_refused_one_waits_before_it_is_posted_again(watched: Watched, receiver: tuple[Receiver, str]) -> None:
+    made, url = receiver
+    hook = Webhook(watched.bank.database, url)
+    await spend(watched.bank, await watched.bank.payer(1000), 600)
+    await watched.said()
+    made.answers = [500]
+    assert [await hook.deliver(), await hook.deliver()] == [0, 0]
+    assert (made.answers, made.got) == ([], [])
+    async with watched.bank.database.begin() as connection:
+        waits = (await connection.execute(text("select attempts, next_at - now() from budget_alerts"))).one()
+    assert waits[0] == 1
+    assert 3 < waits[1].total_seconds() <= 5
+
+
+async def test_two_processes_post_it_once(watched: Watched, receiver: tuple[Receiver, str]) -> None:
+    made, url = receiver
+    await spend(watched.bank, await watched.bank.payer(1000), 600)
+    await watched.said()
+    await asyncio.gather(*(Webhook(watched.bank.database, url).deliver() for _ in range(4)))
+    assert len(made.got) == 1
+
+
+async def test_a_webhook_that_is_away_is_tried_twelve_times_and_then_left(watched: Watched, no_pause: None) -> None:
+    hook = Webhook(watched.bank.database, "http://127.0.0.1:9/hook")
+    await spend(watched.bank, await watched.bank.payer(1000), 600)
+    await watched.said()
+    for _ in range(posting.MOST_POSTS + 2):
+        assert await hook.deliver() == 0
+    async with watched.bank.database.begin() as connection:
+        assert (await connection.scalars(text("select attempts from budget_alerts"))).all() == [posting.MOST_POSTS]
+
+
+async def test_the_webhook_runs_by_itself_and_outlives_errors(
+    watched: Watched, receiver: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, url = receiver
+    monkeypatch.setattr(posting, "POLL_SECONDS", 0.01)
+    hook = Webhook(watched.bank.database, url)
+    await spend(watched.bank, await watched.bank.payer(1000), 600)
+    await watched.said()
+    errors, real = [DatabaseUnavailable("away"), RuntimeError("a bug")], hook.deliver
+
+    async def deliver() -> int:
+        if errors:
+            raise errors.pop()
+        return await real()
+
+    monkeypatch.setattr(hook, "deliver", deliver)
+    running = asyncio.create_task(hook.run())
+    async with asyncio.timeout(10):
+        while not made.got:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running

@@ -1,0 +1,155 @@
+"""What the ledger tells about a month, its history, and whether its balances are what the rows add up to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from app import clock
+from app.accounts.accounts import Principal
+from app.budget import limits as limiting
+from app.budget.books import Books
+from app.budget.budgets import Budgets
+from app.budget.limits import Account
+from app.errors import BudgetExceeded, InvalidInput, NotFound
+from tests.integration.budget.conftest import Bank, account, team
+
+
+@pytest.fixture
+def books(bank: Bank) -> Books:
+    return Books(bank.database, bank.calendar)
+
+
+@pytest.fixture
+def budgets(bank: Bank, books: Books) -> Budgets:
+    return Budgets(bank.accounts, bank.limits, books, bank.ledger)
+
+
+async def test_the_state_of_a_month(bank: Bank, budgets: Budgets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 3, 11, tzinfo=UTC))
+    payer = await bank.payer(1000, "ada")
+    await bank.settle(await bank.hold(payer, 200), 100)
+    await bank.ledger.leave_unreconciled(await bank.hold(payer, 50), "cut")
+    await bank.hold(payer, 30)
+    await bank.limits.top_up(account(payer), 500, actor="admin")
+    budget = (await budgets.of("ada")).budget
+    assert (budget.limit, budget.added, budget.spent, budget.held, budget.unreconciled) == (1000, 500, 150, 30, 50)
+    assert budget.remaining == 1320
+    assert budget.forecast == 465  # 150 in 10 of 31 days
+    assert (budget.period.start, budget.period.end) == (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+
+
+async def test_a_month_that_nobody_opened_is_told_as_it_will_be(bank: Bank, budgets: Budgets) -> None:
+    await bank.payer(1000, "ada")
+    await bank.payer(2000, "bob")
+    assert [(each.developer, each.budget.limit, each.budget.spent) for each in await budgets.all()] == [("ada", 1000, 0), ("bob", 2000, 0)]
+
+
+async def test_own_is_for_developers(bank: Bank, budgets: Budgets) -> None:
+    payer = await bank.payer(1000, "ada")
+    _, key = await bank.accounts.create_key("ada")
+    principal = await bank.accounts.authenticate(key)
+    assert isinstance(principal, Principal)
+    assert (await budgets.own(principal)).budget.limit == 1000
+    assert payer.developer_id
+    with pytest.raises(InvalidInput, match="no budget of its own"):
+        await budgets.own(await bank.accounts.authenticate("a" * 40))
+
+
+async def test_history_comes_in_pages_and_whole_for_a_developer_and_a_team(
+    bank: Bank, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.budget.books.PAGE", 2)
+    payer = await bank.payer(1000)
+    for amount in range(1, 6):
+        await bank.settle(await bank.hold(payer, 10), amount)
+    await bank.limits.set(team(payer), "nanousd", 99, actor="ada", note="tight")
+    first = await books.history(account(payer), limit=2)
+    assert [each.nanousd for each in first] == [5, 4]
+    assert [each.nanousd for each in await books.history(account(payer), before=first[-1].id, limit=2)] == [3, 2]
+    whole = [each async for each in books.whole_history(team(payer))]
+    assert [(each.kind, each.nanousd) for each in whole] == [("limit", 0), *(("settle", amount) for amount in (5, 4, 3, 2, 1))]
+    assert (whole[0].unit, whole[0].amount, whole[0].actor, whole[0].note, whole[0].developer_id) == ("nanousd", 99, "ada", "tight", None)
+
+
+async def test_verify_finds_a_balance_that_somebody_touched(bank: Bank, budgets: Budgets) -> None:
+    payer = await bank.payer(1000)
+    await bank.settle(await bank.hold(payer, 200), 100)
+    await bank.hold(payer, 30)
+    assert await budgets.verify() == []
+    async with bank.database.begin() as connection:
+        statement = text("update budget_balances set spent_nanousd = 1, held_tokens = 0 where subject_id = :id")
+        await connection.execute(statement, {"id": payer.developer_id})
+    (found,) = await budgets.verify()
+    assert (found.subject, found.subject_id, found.spent, found.held) == ("developer", payer.developer_id, (1, 100), (30, 30))
+
+
+async def test_verify_finds_a_balance_that_is_gone(bank: Bank, budgets: Budgets) -> None:
+    payer = await bank.payer(1000)
+    await bank.settle(await bank.hold(payer, 200), 100)
+    async with bank.database.begin() as connection:
+        await connection.execute(text("delete from budget_balances where subject_id = :id"), {"id": payer.developer_id})
+    (found,) = await budgets.verify()
+    assert (found.subject, found.subject_id, found.spent) == ("developer", payer.developer_id, (0, 100))
+
+
+async def test_reconcile_closes_all_or_those_named_at_a_price_or_at_nothing(bank: Bank, budgets: Budgets) -> None:
+    payer = await bank.payer(1000, "ada")
+    holds = [await bank.hold(payer, 100) for _ in range(3)]
+    for hold in holds:
+        await bank.ledger.leave_unreconciled(hold, "cut")
+    assert await budgets.reconcile("ada", nanousd=60, hold_ids=[holds[0].id], actor="admin", note="the bill") == 1
+    assert await bank.balance(payer.developer_id) == (260, 0)
+    with pytest.raises(NotFound, match="no unreconciled hold"):
+        await budgets.reconcile("ada", nanousd=60, hold_ids=[holds[0].id], actor="admin", note=None)
+    assert await budgets.reconcile("ada", nanousd=None, hold_ids=None, actor="admin", note=None) == 2
+    assert await budgets.reconcile("ada", nanousd=None, hold_ids=None, actor="admin", note=None) == 0
+    assert await bank.balance(payer.developer_id) == (60, 0)
+    await bank.recount()
+
+
+async def test_limits_stand_for_the_months_that_come(bank: Bank, budgets: Budgets, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer = await bank.payer(1000, "ada")
+    await budgets.set_limit("ada", 50, actor="admin")
+    await budgets.top_up("ada", 7, actor="admin", note=None)
+    await budgets.set_team_limits("default", {"tokens": 10, "nanousd": None}, actor="admin")
+    month_after = bank.calendar.month_of(clock.now()).end
+    monkeypatch.setattr(clock, "now", lambda: month_after)
+    later = (await budgets.of("ada")).budget
+    assert (later.limit, later.added) == (50, 0)
+    with pytest.raises(BudgetExceeded, match="10 tokens left"):
+        await bank.hold(payer, 1, tokens=11)
+
+
+async def test_the_teams_tokens_are_so_many_a_day_over_the_whole_month(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.budget.limits import Limits
+    from app.settings import Budget
+
+    monkeypatch.setattr(clock, "now", lambda: datetime(2028, 2, 11, tzinfo=UTC))
+    limits = Limits(bank.database, bank.accounts, bank.calendar, Budget(team_tokens_a_day=100))
+    subject = Account("team", bank.team_id, bank.team_id)
+    await limits.open_one(subject, clock.now())
+    budget = (await Books(bank.database, bank.calendar).budgets([subject]))[bank.team_id]
+    assert budget is not None
+    assert (budget.limit, budget.limit_tokens, budget.remaining) == (None, 2900, None)
+
+
+async def test_amounts_that_make_no_sense_are_refused(bank: Bank, budgets: Budgets) -> None:
+    payer = await bank.payer(1000, "ada")
+    for amount in (-1, limiting.MOST + 1):
+        with pytest.raises(InvalidInput, match="monthly_limit_usd"):
+            await budgets.set_limit("ada", amount, actor="admin")
+    for amount in (0, -1, limiting.MOST + 1):
+        with pytest.raises(InvalidInput, match="amount_usd"):
+            await budgets.top_up("ada", amount, actor="admin", note=None)
+    with pytest.raises(InvalidInput, match="monthly_limit_tokens"):
+        await bank.limits.set(team(payer), "tokens", -1, actor="admin")
+    await budgets.top_up("ada", limiting.MOST, actor="admin", note=None)
+    with pytest.raises(InvalidInput, match="absurd together"):
+        await budgets.top_up("ada", 1, actor="admin", note=None)
+    with pytest.raises(NotFound):
+        await budgets.of("nobody")
+    with pytest.raises(NotFound):
+        await budgets.set_team_limits("nobody", {"tokens": 1}, actor="admin")

@@ -1,0 +1,51 @@
+"""The request log: one row a request, behind the answer, and not lost while PostgreSQL is away for a moment."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.budget import requests as logging
+from app.budget.requests import Request, RequestLog
+from app.errors import DatabaseUnavailable
+from app.storage.database import Database
+
+
+def request(request_id: str) -> Request:
+    return Request(
+        request_id=request_id, developer_id=uuid4(), team_id=uuid4(), purpose="chat", model_asked="auto", attempts=1, cache="miss",
+        nanousd=7, saved_nanousd=0, milliseconds=12, status=200, provider="groq", model_answered="llama",
+    )  # fmt: skip
+
+
+async def rows(database: Database) -> list[str]:
+    async with database.begin() as connection:
+        return list((await connection.scalars(text("select request_id from request_log order by id"))).all())
+
+
+async def test_said_twice_a_request_is_one_row(database: Database) -> None:
+    log = RequestLog(database)
+    for name in ("a", "b", "a"):
+        log.add(request(name))
+    await log.close()
+    assert await rows(database) == ["a", "b"]
+
+
+async def test_while_postgresql_is_away_they_wait_and_the_oldest_are_lost_first(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "MOST_WAITING", 2)
+    log = RequestLog(database)
+
+    def away() -> None:
+        raise DatabaseUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "begin", away)
+        for name in ("a", "b", "c"):
+            log.add(request(name))
+        await log.close()
+    await log.close()
+    assert await rows(database) == ["b", "c"]
