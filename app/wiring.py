@@ -219,7 +219,8 @@ async def _open_budget(stack: AsyncExitStack, settings: Settings, database: Data
     options, process_id = settings.budget, uuid4()
     calendar, prices = Calendar(options.time_zone), load_prices()
     limits, books = Limits(database, accounts, calendar, options), Books(database, calendar)
-    alerts = Alerts(database, calendar, team_tokens_a_day=options.team_tokens_a_day)
+    posted = options.webhook_url is not None
+    alerts = Alerts(database, calendar, team_tokens_a_day=options.team_tokens_a_day, posted=posted)
     directs = [Direct(settings.database, url, name=f"cairn {name}", timeout_seconds=options.timeout_seconds) for name in ("holds", "ends")]
     for direct in directs:
         stack.push_async_callback(direct.close)

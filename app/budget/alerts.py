@@ -48,10 +48,12 @@ class Crossed:
 class Alerts:
     """`watch` is the ledger's: it only notes what moved. `run` judges and stores; the wiring owns the task."""
 
-    def __init__(self, database: Database, calendar: Calendar, *, team_tokens_a_day: int | None) -> None:
+    def __init__(self, database: Database, calendar: Calendar, *, team_tokens_a_day: int | None, posted: bool) -> None:
+        """`posted`: there is a webhook to post them to."""
         self._database = database
         self._calendar = calendar
         self._a_day = team_tokens_a_day
+        self._posted = posted
         self._moved: dict[tuple[str, str], dict[str, Any]] = {}
         self._overran: list[Crossed] = []
         self._woken = asyncio.Event()
@@ -112,6 +114,7 @@ class Alerts:
                 "period_start": each.period_start,
                 "rule": each.rule,
                 "data": dict(each.data),
+                "next_at": clock.now() if self._posted else None,
             }
             for each in found
         ]

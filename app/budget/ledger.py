@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -34,7 +34,7 @@ MOST_IN_A_STATEMENT = 128
 UNWRITABLE = "its settlement could not be written"
 HOLD, SETTLE = "select budget_hold($1::jsonb)", "select budget_settle($1::jsonb)"
 
-Opened = Callable[[Payer, datetime], Awaitable[None]]
+Opened = Callable[[Payer, datetime], Coroutine[Any, Any, None]]
 """Make the balances of a payer's period, where they are missing."""
 Watched = Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None]
 """Told after each batch of settlements: the balances that moved, and the holds that ended (for alerts). Must not block."""
@@ -69,6 +69,7 @@ class Ledger:
         self._timeout = timeout_seconds
         self._holding = Grouped(self._hold_batch, most=MOST_IN_A_STATEMENT, name="holds")
         self._ending = Grouped(self._settle_batch, most=MOST_IN_A_STATEMENT, name="settlements")
+        self._opening: dict[tuple[Payer, datetime], asyncio.Task[None]] = {}
         self._open: set[UUID] = set()
         """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""
         self._unwritten: dict[UUID, _Ending] = {}
@@ -173,7 +174,15 @@ class Ledger:
                 raise
             if hold is not None:
                 return hold
-            await self._open_period(payer, wanted.period_start)
+            await self._opened(payer, wanted.period_start)
+
+    async def _opened(self, payer: Payer, period_start: datetime) -> None:
+        """A month begins for hundreds of calls at once: its balances are made by the first."""
+        key = payer, period_start
+        if key not in self._opening:
+            self._opening[key] = task = asyncio.create_task(self._open_period(payer, period_start), name="open period")
+            task.add_done_callback(lambda _: self._opening.pop(key, None))
+        await asyncio.shield(self._opening[key])
 
     def _nobody_came(self, asking: asyncio.Future[Hold | None]) -> None:
         """Who asked is gone: a hold that is granted now is given back."""

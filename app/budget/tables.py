@@ -62,7 +62,8 @@ class Hold(Base):
         CheckConstraint("state in ('held', 'settled', 'released', 'unreconciled')", name="state_known"),
         UniqueConstraint("request_id", "attempt"),
         Index("ix_budget_holds_open", "process_id", "created_at", postgresql_where=text("state = 'held'")),
-        Index("ix_budget_holds_unreconciled", "developer_id", "created_at", postgresql_where=text("state = 'unreconciled'")),
+        Index("ix_budget_holds_unreconciled_developer", "developer_id", "created_at", postgresql_where=text("state = 'unreconciled'")),
+        Index("ix_budget_holds_unreconciled_team", "team_id", "created_at", postgresql_where=text("state = 'unreconciled'")),
     )
 
     id: Mapped[Id]
@@ -124,7 +125,7 @@ class Movement(Base):
 
 
 class Day(Base):
-    """What a subject spent on a day of the configured time zone: the pace of the forecast, the daily figure that alerts."""
+    """What a subject spent on a day of the configured time zone: the daily figure that alerts, the chart of a month."""
 
     __tablename__ = "budget_days"
 
@@ -138,19 +139,18 @@ class Process(Base):
     """A process that takes holds. One silent for too long is dead, and its open holds are unreconciled."""
 
     __tablename__ = "budget_processes"
-    __table_args__ = (Index("ix_budget_processes_seen_at", "seen_at"),)
 
     id: Mapped[Id]
     seen_at: Mapped[CreatedAt]
 
 
 class Alert(Base):
-    """Said once per subject, period and rule."""
+    """Said once per subject, period and rule. `next_at`: when it is to be posted (again); null: no more."""
 
     __tablename__ = "budget_alerts"
     __table_args__ = (
         UniqueConstraint("subject_id", "period_start", "rule"),
-        Index("ix_budget_alerts_undelivered", "created_at", postgresql_where=text("delivered_at is null")),
+        Index("ix_budget_alerts_due", "next_at", postgresql_where=text("next_at is not null")),
     )
 
     id: Mapped[Id]
@@ -162,7 +162,7 @@ class Alert(Base):
     created_at: Mapped[CreatedAt]
     delivered_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
-    next_at: Mapped[CreatedAt]
+    next_at: Mapped[datetime | None]
 
 
 class RequestRow(Base):

@@ -18,7 +18,8 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
 POST_SECONDS, MOST_POSTS = 10, 12
-FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 5, 3600
+FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 15, 3600
+"""Longer than a post may take: else another process would post the same meanwhile."""
 DELIVERED_AT_ONCE = 20
 
 
@@ -40,26 +41,22 @@ class Webhook:
 
     async def deliver(self) -> int:
         """Post what is due; what is refused is posted again, later each time. Returns how many were taken."""
-        due = (
-            select(Alert.__table__)
-            .where(Alert.delivered_at.is_(None), Alert.next_at <= func.now(), Alert.attempts < MOST_POSTS)
-            .order_by(Alert.created_at)
-            .limit(DELIVERED_AT_ONCE)
-        )
+        due = select(Alert.__table__).where(Alert.next_at <= func.now()).order_by(Alert.next_at).limit(DELIVERED_AT_ONCE)
         # Taken by moving its next time ahead: no transaction waits for the webhook, and no other process posts the same.
         async with self._database.begin() as connection:
             rows = (await connection.execute(due.with_for_update(skip_locked=True))).all()
             for row in rows:
-                pause = min(FIRST_PAUSE_SECONDS * 2**row.attempts, MOST_PAUSE_SECONDS)
-                later = {"attempts": row.attempts + 1, "next_at": func.now() + timedelta(seconds=pause)}
-                await connection.execute(update(Alert).where(Alert.id == row.id).values(later))
-        taken = 0
-        for row in rows:
-            if await self._post(row):
-                taken += 1
-                async with self._database.begin() as connection:
-                    await connection.execute(update(Alert).where(Alert.id == row.id).values(delivered_at=func.now()))
-        return taken
+                pause = timedelta(seconds=min(FIRST_PAUSE_SECONDS * 2**row.attempts, MOST_PAUSE_SECONDS))
+                later = None if row.attempts + 1 >= MOST_POSTS else func.now() + pause
+                taken = update(Alert).where(Alert.id == row.id).values(attempts=row.attempts + 1, next_at=later)
+                await connection.execute(taken)
+        answers = await asyncio.gather(*(self._post(row) for row in rows))
+        delivered = [row.id for row, answer in zip(rows, answers, strict=True) if answer]
+        if delivered:
+            async with self._database.begin() as connection:
+                done = update(Alert).where(Alert.id.in_(delivered)).values(delivered_at=func.now(), next_at=None)
+                await connection.execute(done)
+        return len(delivered)
 
     async def _post(self, row: Any) -> bool:
         body = {

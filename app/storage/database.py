@@ -22,6 +22,7 @@ from app.errors import ConfigurationError, DatabaseUnavailable
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server said good-bye, and the connection hasn't noticed yet
     asyncpg.TooManyConnectionsError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -96,7 +97,7 @@ class Database:
         try:
             async with connection.begin():
                 yield connection
-        except (DBAPIError, TimeoutError, ConnectionError) as error:  # the last two: the driver's own, when the server hangs
+        except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # all but the first: the driver's own
             raise_away(error)
         finally:
             # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.

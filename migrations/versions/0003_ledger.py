@@ -2,6 +2,7 @@
 
 Each is one statement for many holds: one round trip, one flush of the log, and the balance rows are locked for no longer than that.
 They lock in one order (holds by id, then balances by subject and period), so two batches can't wait for each other.
+Their settings name the plan (nested loops over indexes): a session keeps a plan that was made while the tables were small and unknown.
 
 Revision ID: 0003
 Revises: 0002
@@ -17,7 +18,7 @@ branch_labels = None
 depends_on = None
 
 HOLD = """
-create function budget_hold(batch jsonb) returns jsonb language plpgsql as $$
+create function budget_hold(batch jsonb) returns jsonb language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     asked record;
     room record;
@@ -96,22 +97,22 @@ begin
 
     -- What is neither granted nor refused has a hold already.
     return jsonb_build_object('refused', refused, 'granted', coalesce((
-        select jsonb_agg(h.id) from budget_holds h where h.id in (select (e->>'id')::uuid from jsonb_array_elements(batch) e)), '[]'));
+        select jsonb_agg(h.id) from budget_holds h where h.id = any (array(select (e->>'id')::uuid from jsonb_array_elements(batch) e))), '[]'));
 end $$
 """
 
 SETTLE = """
-create function budget_settle(batch jsonb) returns jsonb language plpgsql as $$
+create function budget_settle(batch jsonb) returns jsonb language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     result jsonb;
 begin
-    perform 1 from budget_holds h where h.id in (select (e->>'id')::uuid from jsonb_array_elements(batch) e)
+    perform 1 from budget_holds h where h.id = any (array(select (e->>'id')::uuid from jsonb_array_elements(batch) e))
     order by h.id for update;
 
     perform 1 from budget_balances b
     where (b.subject_id, b.period_start) in (
         select unnest(array[h.developer_id, h.team_id]), h.period_start from budget_holds h
-        where h.id in (select (e->>'id')::uuid from jsonb_array_elements(batch) e))
+        where h.id = any (array(select (e->>'id')::uuid from jsonb_array_elements(batch) e)))
     order by b.subject_id, b.period_start for update;
 
     -- Of several ends of one hold in a batch the first that is final, as if they had come one after the other.
@@ -185,13 +186,11 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("next_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_alerts")),
         sa.UniqueConstraint("subject_id", "period_start", "rule", name=op.f("uq_budget_alerts_subject_id_period_start_rule")),
     )
-    op.create_index(
-        "ix_budget_alerts_undelivered", "budget_alerts", ["created_at"], unique=False, postgresql_where=sa.text("delivered_at is null")
-    )
+    op.create_index("ix_budget_alerts_due", "budget_alerts", ["next_at"], unique=False, postgresql_where=sa.text("next_at is not null"))
     op.create_table(
         "budget_balances",
         sa.Column("subject_id", sa.UUID(), nullable=False),
@@ -243,13 +242,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_budget_holds_open", "budget_holds", ["process_id", "created_at"], unique=False, postgresql_where=sa.text("state = 'held'")
     )
-    op.create_index(
-        "ix_budget_holds_unreconciled",
-        "budget_holds",
-        ["developer_id", "created_at"],
-        unique=False,
-        postgresql_where=sa.text("state = 'unreconciled'"),
-    )
+    for who in ("developer", "team"):
+        op.create_index(
+            f"ix_budget_holds_unreconciled_{who}",
+            "budget_holds",
+            [f"{who}_id", "created_at"],
+            unique=False,
+            postgresql_where=sa.text("state = 'unreconciled'"),
+        )
     op.create_table(
         "budget_limits",
         sa.Column("subject_id", sa.UUID(), nullable=False),
@@ -306,7 +306,6 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_processes")),
     )
-    op.create_index("ix_budget_processes_seen_at", "budget_processes", ["seen_at"], unique=False)
     op.create_table(
         "request_log",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -340,7 +339,6 @@ def downgrade() -> None:
     op.drop_index("ix_request_log_team", table_name="request_log")
     op.drop_index("ix_request_log_developer", table_name="request_log")
     op.drop_table("request_log")
-    op.drop_index("ix_budget_processes_seen_at", table_name="budget_processes")
     op.drop_table("budget_processes")
     op.drop_index("ix_budget_movements_team", table_name="budget_movements")
     op.drop_index("ix_budget_movements_period", table_name="budget_movements", postgresql_include=["nanousd", "tokens"])
