@@ -6,19 +6,20 @@ Secrets come only from the environment (or, embedded, from files of mode 0600 in
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from app.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
-SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url")
+SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "budget.webhook_url")
 
 
 class Section(BaseModel):
@@ -100,16 +101,24 @@ class Knowledge(Section):
     max_limit: int = Field(100, ge=1)
 
 
+def _is_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not re.fullmatch(r"https?://\S+", value.get_secret_value()):
+        raise ValueError("must be an address such as https://example.org/hook")
+    return value
+
+
 class Budget(Section):
     monthly_limit_usd: float = Field(8.33, ge=0, description="of a new developer")
-    team_tokens_a_day: int | None = Field(2_700_000, ge=0, description="averaged over the month: a monthly wall; a day above it alerts")
+    team_tokens_a_day: Annotated[int | None, BeforeValidator(lambda value: None if value == "off" else value)] = Field(
+        2_700_000, ge=0, description="averaged over the month: a monthly wall; a day above it alerts. Or off"
+    )
     time_zone: str = "UTC"
     timeout_seconds: float = Field(2, gt=0, le=5, description="a hold that isn't durable by then is refused")
     default_max_tokens: int = Field(1024, ge=1, description="sent where the caller names none, so that a hold is an upper bound")
     shrink: bool = Field(False, description="near the limit, lower max_tokens to what is affordable")
     shrink_least_tokens: int = Field(256, ge=1)
     process_silent_seconds: float = Field(30, ge=1, description="after this, a process is dead and its open holds are unreconciled")
-    webhook_url: str | None = Field(None, pattern=r"^https?://\S+$", description="alerts are posted here")
+    webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
 
 
 class Log(Section):

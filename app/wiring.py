@@ -241,7 +241,7 @@ async def _open_budget(stack: AsyncExitStack, settings: Settings, database: Data
     await stack.enter_async_context(_owned(keeper.run(), name="budget keeper"))
     await stack.enter_async_context(_owned(alerts.run(), name="budget alerts"))
     if options.webhook_url is not None:
-        await stack.enter_async_context(_owned(Webhook(database, options.webhook_url).run(), name="budget webhook"))
+        await stack.enter_async_context(_owned(Webhook(database, options.webhook_url.get_secret_value()).run(), name="budget webhook"))
     return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests)
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import UniqueConstraint
 
 import app.accounts.tables
+import app.budget.tables
 import app.knowledge.tables
 import app.queue.tables
 import app.sessions.tables  # noqa: F401 - each import adds its tables to the one metadata

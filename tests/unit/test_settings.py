@@ -61,3 +61,15 @@ def test_no_secret_stands_in_an_error_or_a_repr(monkeypatch: pytest.MonkeyPatch)
     assert "very-secret" not in str(caught.value)
     monkeypatch.delenv("CAIRN_SERVER__PORT")
     assert "very-secret" not in repr(load())
+
+
+def test_the_teams_daily_tokens_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAIRN_BUDGET__TEAM_TOKENS_A_DAY", "off")
+    assert load().budget.team_tokens_a_day is None
+
+
+def test_a_webhook_that_is_no_address_is_refused_without_being_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAIRN_BUDGET__WEBHOOK_URL", "hooks.example/T0/secret")
+    with pytest.raises(ConfigurationError, match=r"budget\.webhook_url") as refused:
+        load()
+    assert "T0" not in str(refused.value)
