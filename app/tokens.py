@@ -22,7 +22,9 @@ MESSAGE_TOKENS, NAME_TOKENS, REPLY_TOKENS = 4, 1, 3
 TOOL_TOKENS = 16
 """What the declaration of one tool adds to its JSON."""
 IMAGE_TOKENS = 2_000
-"""At most, of one image: OpenAI's high detail reaches 1,445, Anthropic's 1,600."""
+"""At most, of one image: OpenAI's high detail reaches 1,445 (85 + 170 a tile), Anthropic's 1,600."""
+IMAGE_TOKENS_OF = {"gpt-4o-mini": 48_169, "gpt-4.1-mini": 2_489, "gpt-4.1-nano": 3_779}
+"""Models that charge more: 2,833 + 5,667 a tile of eight at most; 1,536 patches × 1.62 or × 2.46."""
 PIECE_CHARS = 20_000
 """Counted in pieces: tiktoken's time grows with the square of a run without a space."""
 _OLD = ("gpt-3.5", "gpt-4-", "gpt-4", "text-embedding")
@@ -60,16 +62,20 @@ def _value(value: object, model: str) -> int:
             return count_text(value, model=model)
         case list():
             return sum(_value(each, model) for each in value)
-        case dict() if value.get("type") in {"image_url", "image", "input_image"}:
-            return IMAGE_TOKENS
+        case {"type": "image_url" | "image" | "input_image"}:
+            return next((most for name, most in IMAGE_TOKENS_OF.items() if _bare(model).startswith(name)), IMAGE_TOKENS)
         case dict() if isinstance(value.get("text"), str):
             return count_text(value["text"], model=model) + MESSAGE_TOKENS
         case _:
             return count_text(json.dumps(value, ensure_ascii=False, default=str), model=model)
 
 
+def _bare(model: str) -> str:
+    return model.rpartition("/")[2]
+
+
 def _name_of(model: str) -> str:
-    bare = model.rpartition("/")[2]
+    bare = _bare(model)
     return "cl100k_base" if bare.startswith(_OLD) and not bare.startswith(("gpt-4o", "gpt-4.")) else "o200k_base"
 
 

@@ -109,6 +109,7 @@ class MovementReply(Reply):
     at: datetime
     kind: str = Field(examples=["settle"])
     mark: str | None = Field(examples=["usage"])
+    hold_id: UUID | None = Field(description="Names it to `reconcile`, where it is unreconciled.")
     request_id: str | None
     attempt: int | None
     provider: str | None
@@ -299,7 +300,7 @@ def _line(cells: Sequence[object]) -> str:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t"} else cell
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
 
 
 def _usd(nanousd: int | None) -> float | None:

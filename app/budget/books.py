@@ -55,6 +55,7 @@ class Entry:
     developer_id: UUID | None
     team_id: UUID
     period_start: datetime
+    hold_id: UUID | None
     request_id: str | None
     attempt: int | None
     provider: str | None
@@ -141,10 +142,12 @@ class Books:
                 yield entry
             before = page[-1].id
 
-    async def unreconciled(self, account: Account, *, limit: int = 1000) -> list[UUID]:
-        """Holds whose outcome is unknown, the oldest first."""
+    async def unreconciled(self, account: Account, *, among: Sequence[UUID] | None = None, limit: int = 1000) -> list[UUID]:
+        """Holds whose outcome is unknown, the oldest first; `among`: only of these."""
         mine = Hold.developer_id == account.id if account.subject == "developer" else Hold.team_id == account.id
         query = select(Hold.id).where(mine, Hold.state == "unreconciled").order_by(Hold.created_at).limit(limit)
+        if among is not None:
+            query = query.where(Hold.id.in_(among))
         async with self._database.begin() as connection:
             return list(await connection.scalars(query))
 

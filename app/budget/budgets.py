@@ -14,7 +14,7 @@ from app.budget.ledger import Ledger
 from app.budget.limits import Account, Limits
 from app.errors import InvalidInput, NotFound
 
-MOST_RECONCILED = 1000
+AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,15 @@ class Budgets:
         NotFound for a hold that is not one of theirs, or not open.
         """
         account, _ = await self._account(developer)
-        open_ones = await self._books.unreconciled(account, limit=MOST_RECONCILED)
-        wanted = open_ones if hold_ids is None else list(hold_ids)
-        if unknown := set(wanted) - set(open_ones):
-            raise NotFound(f"{developer} has no unreconciled hold {next(iter(unknown))}. GET /v1/budgets/{developer}/movements lists them.")
-        return await self._ledger.reconcile(wanted, nanousd=nanousd, actor=actor, note=note) if wanted else 0
+        if hold_ids is not None:
+            found = await self._books.unreconciled(account, among=hold_ids, limit=len(hold_ids))
+            if unknown := set(hold_ids) - set(found):
+                raise NotFound(f"{developer} has no unreconciled hold {min(unknown)}. GET /v1/budgets/{developer}/movements lists them.")
+            return await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note) if found else 0
+        closed = 0
+        while found := await self._books.unreconciled(account, limit=AT_ONCE):
+            closed += await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note)
+        return closed
 
     async def verify(self) -> list[Difference]:
         return await self._books.verify()

@@ -50,7 +50,7 @@ class Price:
     @property
     def dearest_input(self) -> int:
         """Of a million input tokens, whatever the provider's cache does: for an estimate."""
-        return max(self.input, self.cache_write or 0)
+        return max(self.input, self.cached_input or 0, self.cache_write or 0)
 
 
 @dataclass(frozen=True, slots=True)

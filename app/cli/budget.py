@@ -57,7 +57,7 @@ def show(
 def set_limit(developer: Developer, usd: Dollars, as_json: AsJson = False) -> None:
     """Set a developer's monthly limit, this month included."""
     made = ask(lambda client: client.put(f"/v1/budgets/{quoted(developer)}", {"monthly_limit_usd": usd}))
-    said(made, as_json, f"{developer} may spend ${made['limit_usd']:.2f} a month; ${made['remaining_usd']:.2f} are left of this one.")
+    said(made, as_json, f"{developer} may spend {_usd(made['limit_usd'])} a month; {_usd(made['remaining_usd'])} are left of this one.")
 
 
 @budget.command("set-team")
@@ -78,9 +78,9 @@ def set_team(
         typer.echo("cairn: name a limit: --usd 250, --tokens 80000000, or --no-limit.", err=True)
         raise typer.Exit(USAGE)
     made = ask(lambda client: client.put(f"/v1/teams/{quoted(team)}/budget", body))
-    limit = "no limit" if made["limit_usd"] is None else f"${made['limit_usd']:.2f}"
-    wall = "no limit" if made["limit_tokens"] is None else f"{made['limit_tokens']:,}"
-    said(made, as_json, f"Team {team}: {limit} and {wall} tokens a month.")
+    limit = "no limit in dollars" if made["limit_usd"] is None else _usd(made["limit_usd"])
+    wall = "no limit in tokens" if made["limit_tokens"] is None else f"{made['limit_tokens']:,} tokens"
+    said(made, as_json, f"Team {team}: {limit} and {wall} a month.")
 
 
 @budget.command("top-up")
@@ -92,7 +92,7 @@ def top_up(
 ) -> None:
     """Add to this month's limit, once."""
     made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/top-ups", {"amount_usd": usd, "note": note}))
-    said(made, as_json, f"${usd:.2f} added for this month; {developer} has ${made['remaining_usd']:.2f} left.")
+    said(made, as_json, f"{_usd(usd)} added for this month; {developer} has {_usd(made['remaining_usd'])} left.")
 
 
 @budget.command("history")

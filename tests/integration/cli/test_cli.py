@@ -17,9 +17,10 @@ from tests.running import ROOT, Running, running
 EXAMPLES = ROOT / "examples" / "sessions"
 COMMANDS = [
     [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["teams"], ["teams", "add"], ["teams", "list"], ["developers"],
-    ["developers", "add"], ["developers", "list"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"], ["budget", "set"],
-    ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"], ["budget", "reconcile"], ["index"],
-    ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"], ["doctor"], ["version"],
+    ["developers", "add"], ["developers", "list"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"],
+    ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
+    ["budget", "reconcile"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
+    ["doctor"], ["version"],
 ]  # fmt: skip
 
 

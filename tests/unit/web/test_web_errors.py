@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from app import errors as tree
 from app.web import errors
 
+BROKE = tree.BudgetExceeded("x", unit="nanousd", left=300, asked=301, resets_at=datetime(2026, 12, 1, tzinfo=UTC))
 ALL = [each for _, each in inspect.getmembers(tree, inspect.isclass) if issubclass(each, tree.CairnError)]
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_every_error_of_the_tree_has_a_status_and_the_one_shape(kind: type[tree.CairnError]) -> None:
-    reply = errors.reply_to(kind("What to do."))
+    reply = errors.reply_to(BROKE if kind is tree.BudgetExceeded else kind("What to do."))
     body = json.loads(reply.body)
     assert set(body["error"]) == {"message", "type", "code", "param", "request_id"}
     assert 400 <= reply.status_code <= 503
@@ -26,6 +28,7 @@ def test_every_error_of_the_tree_has_a_status_and_the_one_shape(kind: type[tree.
     [
         (tree.Unreadable("x"), 400, "invalid_request_error"),
         (tree.NotAuthenticated("x"), 401, "authentication_error"),
+        (BROKE, 402, "insufficient_quota"),
         (tree.NotPermitted("x"), 403, "permission_error"),
         (tree.NotFound("x"), 404, "not_found_error"),
         (tree.Conflict("x"), 409, "conflict_error"),
@@ -40,6 +43,19 @@ def test_an_error_is_answered_as_the_contract_says(error: tree.CairnError, statu
     body = json.loads(reply.body)["error"]
     assert (reply.status_code, body["type"], body["param"]) == (status, kind, error.param)
     assert body["message"] == "x"
+
+
+def test_a_budget_that_is_used_up_says_when_to_come_again_and_not_to_try_before() -> None:
+    reply = errors.reply_to(BROKE)
+    assert reply.headers["x-should-retry"] == "false"
+    assert reply.headers["x-cairn-budget-resets-at"] == "2026-12-01T00:00:00+00:00"
+    assert "retry-after" not in reply.headers
+    assert json.loads(reply.body)["error"]["code"] == "budget_exceeded"
+
+
+def test_only_a_used_up_budget_speaks_of_one() -> None:
+    for kind in set(ALL) - {tree.BudgetExceeded}:
+        assert not {"x-should-retry", "x-cairn-budget-resets-at"} & set(errors.reply_to(kind("x")).headers)
 
 
 def test_a_configuration_error_at_run_time_tells_the_outside_nothing() -> None:
