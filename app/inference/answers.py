@@ -1,0 +1,143 @@
+"""A provider's answer in OpenAI's shape, whole or in chunks: what is in it, and whether it is one at all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.budget.prices import Usage
+from app.inference.faults import Fault, malformed, of_error_object
+
+SAYING = ("tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
+"""Beside `content`: fields of a message or delta that hold something produced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer. `raw`: its JSON as the provider sent it."""
+
+    raw: bytes
+    model: str | None
+    usage: Usage | None
+    text: str
+    """All that was produced: for our own count, where the provider gives none."""
+
+
+@dataclass(slots=True)
+class Chunk:
+    """One event of a stream. `raw` is its JSON; `said`: it holds something produced; `plain`: text of a lone choice and nothing else."""
+
+    raw: bytes
+    data: dict[str, Any]
+    text: str = ""
+    said: bool = False
+    plain: bool = True
+    finish: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+
+
+@dataclass(slots=True)
+class Produced:
+    """What a stream has brought so far."""
+
+    texts: list[str] = field(default_factory=list)
+    said: bool = False
+    plain: bool = True
+    finish: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        if chunk.text:
+            self.texts.append(chunk.text)
+        self.said = self.said or chunk.said
+        self.plain = self.plain and chunk.plain
+        self.finish = chunk.finish or self.finish
+        self.usage = chunk.usage or self.usage
+        self.model = chunk.model or self.model
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+
+def completion(data: object, raw: bytes) -> Completion:
+    """Fault when it is no answer: then it is not passed on, whatever its status."""
+    if not isinstance(data, dict):
+        raise malformed("it answered with something that is no completion")
+    if data.get("error"):
+        raise of_error_object(data["error"])
+    used, choices = usage(data.get("usage")), data.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise Fault("empty", "it answered without a choice", unknown=True, usage=used)
+    messages = [found for each in choices if isinstance(each, dict) and isinstance(found := each.get("message"), dict)]
+    if len(messages) < len(choices):
+        raise malformed("it answered with a choice that has no message", usage=used)
+    said = [_said(message) for message in messages]
+    if not any(said) and choices[0].get("finish_reason") in {None, "stop"}:
+        raise Fault("empty", "it answered with nothing", unknown=True, usage=used)
+    return Completion(raw, model(data), used, "\n".join(said))
+
+
+def chunk(data: object, raw: bytes) -> Chunk:
+    """Fault when it is an error, or no chunk."""
+    if not isinstance(data, dict):
+        raise malformed("its stream holds something that is no chunk")
+    if data.get("error"):
+        raise of_error_object(data["error"])
+    made = Chunk(raw, data, usage=usage(data.get("usage")), model=model(data))
+    choices = data.get("choices") or ()
+    if not isinstance(choices, Sequence) or not all(isinstance(each, dict) for each in choices):
+        raise malformed("its stream holds a chunk whose choices can't be read")
+    for choice in choices:
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            content = delta.get("content")
+            if isinstance(content, str) and content:
+                made.text += content
+                made.said = True
+            elif content or any(delta.get(name) for name in SAYING):
+                made.text += _said(delta)
+                made.said, made.plain = True, False
+        if choice.get("index", 0) != 0 or choice.get("logprobs"):
+            made.plain = False
+        if isinstance(reason := choice.get("finish_reason"), str):
+            made.finish = reason
+    return made
+
+
+def usage(found: object) -> Usage | None:
+    """None: none was given, or one that can't be believed. What the total holds beyond its parts is charged as output."""
+    if not isinstance(found, Mapping):
+        return None
+    prompt, produced, total = (_count(found.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    if prompt is None or (produced is None and total is None):
+        return None
+    produced = max(produced or 0, (total or 0) - prompt)
+    details = found.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
+    if cached is None:
+        cached = _count(found.get("cache_read_input_tokens"))
+    written = _count(found.get("cache_creation_input_tokens")) or 0
+    if prompt == 0 and produced == 0:
+        return None  # litellm's way of saying that none came
+    cached = min(cached or 0, prompt)
+    return Usage(input=prompt, output=produced, cached_input=cached, cache_write=min(written, prompt - cached))
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
+
+
+def model(data: Mapping[str, Any]) -> str | None:
+    """Into rows and headers: no longer than a name, no control characters."""
+    found = data.get("model")
+    return found if isinstance(found, str) and 0 < len(found) <= 200 and found.isprintable() and found.isascii() else None
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """Everything in a message that was produced, as one text to count."""
+    parts = [message.get("content"), *(message.get(name) for name in SAYING)]
+    return "".join(part if isinstance(part, str) else repr(part) for part in parts if part)

@@ -1,0 +1,159 @@
+"""Why an attempt at a provider failed, in one vocabulary: whoever speaks to a provider raises `Fault`, and nothing else.
+
+What follows from a fault (retry, next provider, give up; breaker; money) is decided by its kind alone: see `chain.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from app import clock
+from app.budget.prices import Usage
+
+Kind = Literal[
+    "unreachable",  # refused, no such host, no connection in time: nothing was sent
+    "reset",  # the connection broke before an answer began
+    "timeout",  # no answer, no first token, or no next token in time
+    "rate_limited",  # 429
+    "server_error",  # 5xx
+    "key",  # 401, 403: our key's fault, never the caller's
+    "quota",  # 402, insufficient_quota: our account's fault
+    "model",  # 404: the provider doesn't know the configured model
+    "malformed",  # a 2xx that is no answer: HTML, broken JSON, a short body, an error object
+    "cut",  # a stream that ended without the provider's own finish
+    "empty",  # an answer with nothing in it
+    "context_too_long",
+    "content_policy",
+    "caller",  # any other 4xx
+]
+MOST_MESSAGE_CHARS = 500
+_TOO_LONG = (
+    "context_length_exceeded", "maximum context length", "context window", "prompt is too long", "too many tokens", "input is too long",
+    "exceeds the maximum number of tokens", "input token count", "reduce the length",
+)  # fmt: skip
+_POLICY = ("content_policy", "content_filter", "content management policy", "safety system", "responsibleai", "blocked by")
+
+
+@dataclass(slots=True)
+class Fault(Exception):
+    """`unknown`: the provider may have worked, and charge, for it. `usage`: what it said it took, where it did."""
+
+    kind: Kind
+    message: str
+    status: int | None = None
+    retry_after: float | None = None
+    unknown: bool = False
+    usage: Usage | None = None
+    code: str | None = None
+    param: str | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def counts(self) -> bool:
+        """Whether the breaker hears of it: the caller's own mistakes say nothing about the provider."""
+        return self.kind not in {"context_too_long", "content_policy", "caller"}
+
+
+def unreachable(message: str) -> Fault:
+    return Fault("unreachable", message)
+
+
+def reset(message: str) -> Fault:
+    return Fault("reset", message, unknown=True)
+
+
+def timeout(message: str) -> Fault:
+    return Fault("timeout", message, unknown=True)
+
+
+def malformed(message: str, *, usage: Usage | None = None) -> Fault:
+    return Fault("malformed", message, unknown=True, usage=usage)
+
+
+def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
+    """A provider's error reply. Its own words go only to whoever caused it: they may name our account."""
+    error = _error_object(body)
+    said, code, param = (
+        _text(error.get("message")),
+        _text(error.get("code") or error.get("type") or error.get("status")),
+        error.get("param"),
+    )
+    words = f"{code} {said}".lower()
+    wait = retry_after(headers)
+    if (ours := _our_fault(status, words)) is not None:
+        return ours
+    if status == 429:
+        return Fault("rate_limited", "it limits the rate (429)", status, retry_after=wait)
+    if status >= 500 or status in {408, 409, 425}:
+        return Fault("server_error", f"it answered {status}", status, retry_after=wait)
+    if status < 400:
+        return malformed(f"it answered {status} without an answer")
+    if any(each in words for each in _TOO_LONG) or status == 413:
+        return Fault("context_too_long", said or "The prompt is too long.", status, code="context_length_exceeded", param="messages")
+    if any(each in words for each in _POLICY):
+        return Fault("content_policy", said or "The provider's content policy refuses it.", status, code="content_policy_violation")
+    return Fault("caller", said or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None)
+
+
+def _our_fault(status: int, words: str) -> Fault | None:
+    """Our key's, our account's, our configuration's."""
+    if status in {401, 403}:
+        return Fault("key", f"it refused the key that Cairn has for it ({status})", status)
+    if status == 402 or "insufficient_quota" in words or ("credit balance" in words and status == 400):
+        return Fault("quota", f"its account has no credit left ({status})", status)
+    if status == 404:
+        return Fault("model", "it doesn't know the configured model (404)", status)
+    return None
+
+
+def of_error_object(error: object) -> Fault:
+    """An error in the place of an answer: with status 200, or in the middle of a stream. Its status is what it says."""
+    found = error if isinstance(error, dict) else {"message": str(error)}
+    said = next((each for each in (found.get("status"), found.get("code"), found.get("status_code")) if isinstance(each, int)), None)
+    fault = of_status(said if said is not None and 400 <= said < 600 else 500, json.dumps({"error": found}, default=str).encode(), {})
+    if said is None and fault.kind == "server_error":
+        fault.message = "it answered with an error"
+    return fault
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from seconds or a date. None: it doesn't say, or not in a way that can be read."""
+    value = headers.get("retry-after") or headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        seconds = (aware - clock.now()).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
+    """OpenAI's, Anthropic's and Google's all hold an `error` object; some servers send it bare, or in a list."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return {}
+    if isinstance(content, list) and content:
+        content = content[0]
+    if not isinstance(content, dict):
+        return {}
+    error = content.get("error", content)
+    return error if isinstance(error, dict) else {"message": str(error)}
+
+
+def _text(value: object) -> str:
+    return value[:MOST_MESSAGE_CHARS] if isinstance(value, str) else "" if value is None else str(value)[:MOST_MESSAGE_CHARS]
