@@ -45,6 +45,8 @@ class Hold:
     tokens: int
     period_start: datetime
     day: date
+    left: int | None = None
+    """Of the developer's limit once it was granted, in nano-dollars; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -95,10 +95,13 @@ class Ledger:
         metrics.hold_asked("granted")
         return hold
 
-    async def settle(self, hold: Hold, settlement: Settlement) -> None:
-        """Charge what the attempt really cost; above the hold it is charged in full and marked `overrun`. Idempotent."""
+    async def settle(self, hold: Hold, settlement: Settlement) -> int | None:
+        """Charge what the attempt really cost; above the hold it is charged in full and marked `overrun`. Idempotent.
+
+        Returns what the developer has left, in nano-dollars; None: no limit, or it isn't known yet.
+        """
         usage = settlement.usage
-        await self._end(
+        return await self._end(
             hold,
             kind="settle",
             mark=settlement.mark,
@@ -189,11 +192,11 @@ class Ledger:
         if not asking.cancelled() and asking.exception() is None and (hold := asking.result()) is not None:
             self._submit(hold.id, kind="release")
 
-    async def _end(self, hold: Hold, **fields: Any) -> None:
+    async def _end(self, hold: Hold, **fields: Any) -> int | None:
         """Once submitted it is written, whoever is cancelled meanwhile."""
-        await asyncio.shield(self._submit(hold.id, **fields))
+        return await asyncio.shield(self._submit(hold.id, **fields))
 
-    def _submit(self, hold_id: UUID, **fields: Any) -> asyncio.Future[None]:
+    def _submit(self, hold_id: UUID, **fields: Any) -> asyncio.Future[int | None]:
         return self._ending.submit(_Ending(hold_id, _row(hold_id, **fields)))
 
     async def _hold_batch(self, wanted: Sequence[Hold]) -> Sequence[Hold | Exception | None]:
@@ -204,8 +207,8 @@ class Ledger:
             if len(wanted) == 1:
                 raise
             return [await self._alone(each) for each in wanted]
-        granted, refused = set(answer["granted"]), {each["id"]: each for each in answer["refused"]}
-        return [self._answered(each, granted, refused) for each in wanted]
+        refused = {each["id"]: each for each in answer["refused"]}
+        return [self._answered(each, answer["granted"], refused) for each in wanted]
 
     async def _alone(self, wanted: Hold) -> Hold | Exception | None:
         """One that PostgreSQL can't read must not refuse the others of its batch."""
@@ -214,12 +217,12 @@ class Ledger:
         except Exception as error:  # noqa: BLE001 - it is this one's answer
             return error
 
-    def _answered(self, wanted: Hold, granted: set[str], refused: dict[str, Any]) -> Hold | Exception | None:
+    def _answered(self, wanted: Hold, granted: dict[str, int | None], refused: dict[str, Any]) -> Hold | Exception | None:
         if (no := refused.get(str(wanted.id))) is not None:
             return None if no.get("missing") else self._refusal(wanted, no)
         if str(wanted.id) in granted:
             self._open.add(wanted.id)
-            return wanted
+            return replace(wanted, left=granted[str(wanted.id)])
         return Conflict(f"Attempt {wanted.attempt.number} of request {wanted.attempt.request_id} has its hold already.")
 
     def _refusal(self, wanted: Hold, no: dict[str, Any]) -> BudgetExceeded:
@@ -233,7 +236,7 @@ class Ledger:
         message = f"The month has {left:,} tokens left, and this call may take up to {wanted.tokens:,}. {when}"
         return BudgetExceeded(message, unit="tokens", left=left, asked=wanted.tokens, resets_at=resets)
 
-    async def _settle_batch(self, endings: Sequence[_Ending]) -> Sequence[None]:
+    async def _settle_batch(self, endings: Sequence[_Ending]) -> Sequence[int | None]:
         rows = [each.row | {"place": place} for place, each in enumerate(endings)]
         try:
             answer = json.loads(await self._endings.value(SETTLE, json.dumps(rows)))
@@ -243,7 +246,7 @@ class Ledger:
             return [None] * len(endings)
         except asyncpg.PostgresError:
             if len(endings) > 1:  # one that PostgreSQL can't take must not lose the others of its batch
-                return [None for each in endings for _ in await self._settle_batch([each])]
+                return [left for each in endings for left in await self._settle_batch([each])]
             (ending,) = endings
             log.exception("budget.settlement_refused", hold=str(ending.id), kind=ending.row["kind"])
             self._unwritten.pop(ending.id, None)
@@ -255,7 +258,9 @@ class Ledger:
             if self._unwritten.get(each.id) is each:
                 del self._unwritten[each.id]
         self._watch(answer["balances"], answer["ended"])
-        return [None] * len(endings)
+        left = {row["subject_id"]: _left(row) for row in answer["balances"]}
+        ended = {end["id"]: left.get(end["developer_id"]) for end in answer["ended"]}
+        return [ended.get(str(each.id)) for each in endings]
 
     def _keep(self, endings: Sequence[_Ending]) -> None:
         """The first end of a hold that is final stands, as it does in PostgreSQL."""
@@ -279,6 +284,13 @@ class Ledger:
             "nanousd": wanted.nanousd,
             "tokens": wanted.tokens,
         }
+
+
+def _left(balance: dict[str, Any]) -> int | None:
+    if balance["limit_nanousd"] is None:
+        return None
+    left: int = balance["limit_nanousd"] + balance["added_nanousd"] - balance["spent_nanousd"] - balance["held_nanousd"]
+    return left
 
 
 def _row(hold_id: UUID, **fields: Any) -> dict[str, Any]:

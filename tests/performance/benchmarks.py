@@ -1,6 +1,6 @@
 """Every component against its target: p50, p95, p99, after a warm-up that isn't counted.
 
-python tests/performance/benchmarks.py --component=all|database|embedding|search|pipeline --iterations=N [--json FILE] [--compare FILE]
+python tests/performance/benchmarks.py --component=all|database|budget|embedding|search|pipeline --iterations=N [--json FILE] [--compare FILE]
 
 Exit 1 when a target is missed, or a figure is more than 10 % worse than in the file compared with.
 Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
@@ -34,6 +34,7 @@ from app.sessions.event import SessionHeader
 from app.wiring import House, open_house
 from tests.performance.corpus import lessons, questions
 from tests.performance.measure import Figure, latencies, percentile, resident_mb, timed
+from tests.performance.measure_budget import budget
 from tests.running import running
 
 ITEMS = 10_000
@@ -125,7 +126,13 @@ async def pipeline(iterations: int, scratch: Path) -> list[Figure]:
     ]
 
 
-COMPONENTS: dict[str, Component] = {"database": database, "embedding": embedding, "search": search, "pipeline": pipeline}
+COMPONENTS: dict[str, Component] = {
+    "database": database,
+    "budget": budget,
+    "embedding": embedding,
+    "search": search,
+    "pipeline": pipeline,
+}
 
 
 async def _fill(house: House, count: int) -> None:
