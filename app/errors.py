@@ -10,6 +10,10 @@ CairnError
 ├── NotFound
 ├── Conflict              it exists already, or is in another state
 ├── BudgetExceeded        a hold was not granted; what is left, what was asked, when the period resets
+├── Refused               a provider refuses what is in the request
+├── RateLimited           every provider asked to be left alone; `retry_after` seconds
+├── AllProvidersFailed    no provider of the chain answered
+├── DeadlineExceeded      the request's own time ran out
 ├── Unavailable           a part is away for the moment; `retry_after` seconds
 │   ├── DatabaseUnavailable
 │   └── VectorStoreUnavailable
@@ -79,6 +83,38 @@ class BudgetExceeded(CairnError):
         self.left = left
         self.asked = asked
         self.resets_at = resets_at
+
+
+class Refused(CairnError):
+    """A provider refuses the request for what is in it: another one would be asked for the same."""
+
+    code = "provider_refused"
+
+
+class RateLimited(CairnError):
+    """Every provider asked to be left alone; the first will answer in `retry_after` seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AllProvidersFailed(CairnError):
+    """No provider of the chain answered; the message names each attempt."""
+
+    code = "all_providers_failed"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(CairnError):
+    """The request's own time ran out."""
+
+    code = "deadline_exceeded"
 
 
 class Unavailable(CairnError):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import accounts, budgets, health, index, jobs, knowledge, redaction, sessions
+from app.api import accounts, budgets, completions, health, index, jobs, knowledge, redaction, sessions
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
@@ -33,9 +33,13 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
-    limits = {("POST", "/v1/sessions"): settings.server.max_upload_bytes + settings.server.max_body_bytes}
+    limits = {
+        ("POST", "/v1/sessions"): settings.server.max_upload_bytes + settings.server.max_body_bytes,
+        ("POST", "/v1/chat/completions"): settings.inference.max_body_bytes,
+        ("POST", "/v1/embeddings"): settings.inference.max_body_bytes,
+    }
     app.add_middleware(Edge, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
-    for room in (health, sessions, jobs, knowledge, redaction, accounts, budgets, index):
+    for room in (health, sessions, jobs, knowledge, redaction, accounts, budgets, completions, index):
         app.include_router(room.router)
     return app

@@ -22,3 +22,8 @@ def from_usd(amount: Decimal | float | str) -> int:
 def to_usd(nanousd: int) -> float:
     """Nano-dollars to dollars, for a JSON reply or a page; never to calculate with."""
     return float(Decimal(nanousd) / NANO)
+
+
+def usd_text(nanousd: int) -> str:
+    """Nano-dollars as exact dollars, for a header."""
+    return f"{Decimal(nanousd) / NANO:f}"

@@ -30,6 +30,9 @@ from app.budget.requests import RequestLog
 from app.budget.webhook import Webhook
 from app.embeddings import Embedder, open_embedder
 from app.errors import CairnError, ConfigurationError, Unavailable
+from app.inference.catalog import Catalog
+from app.inference.engine import Engine
+from app.inference.meter import Meter
 from app.knowledge import freshness, intake
 from app.knowledge.index import SCHEMA, Index
 from app.knowledge.intake import Intake
@@ -83,6 +86,14 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Inference:
+    """The one door to models, and who stands behind it."""
+
+    engine: Engine
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """Every live object. Routes and commands take from it what they need; rooms never see it."""
 
@@ -98,6 +109,7 @@ class House:
     embedder: Embedder
     knowledge: Knowledge
     budget: Money
+    inference: Inference
     worker: Child | None
 
 
@@ -126,6 +138,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
         )
         budget = await _open_budget(stack, settings, database, accounts, url)
+        inference = _open_inference(stack, settings, budget, embedder)
         house = _furnish(
             settings=settings,
             folder=folder,
@@ -135,6 +148,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             vectors=vectors,
             embedder=embedder,
             budget=budget,
+            inference=inference,
         )
         if role == "serve":
             await house.accounts.ensure_defaults()
@@ -245,6 +259,14 @@ async def _open_budget(stack: AsyncExitStack, settings: Settings, database: Data
     return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests)
 
 
+def _open_inference(stack: AsyncExitStack, settings: Settings, budget: Money, embedder: Embedder) -> Inference:
+    """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
+    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder)
+    engine = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
+    stack.push_async_callback(engine.close)
+    return Inference(engine, catalog)
+
+
 async def _quietly(closing: Callable[[], Awaitable[None]]) -> None:
     """At the end PostgreSQL may be gone already: what could not be written, the next process's sweep finds."""
     try:
@@ -263,6 +285,7 @@ def _furnish(
     vectors: VectorStore,
     embedder: Embedder,
     budget: Money,
+    inference: Inference,
 ) -> House:
     """Make the rooms' objects. No I/O: everything that has a lifetime was opened before."""
     queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
@@ -285,7 +308,9 @@ def _furnish(
         search=Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge),
         purge=Purge(database, journal, store),
     )
-    return House(settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, budget, worker=None)
+    return House(
+        settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, budget, inference, worker=None
+    )
 
 
 def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:

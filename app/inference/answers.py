@@ -108,6 +108,14 @@ def chunk(data: object, raw: bytes) -> Chunk:
     return made
 
 
+def check_end(finish: str | None, *, said: bool) -> None:
+    """Fault unless a stream that is over brought an answer to its end."""
+    if finish is None:
+        raise Fault("cut", "its stream ended without a finish", unknown=True)
+    if finish == "stop" and not said:
+        raise Fault("empty", "its stream had nothing in it", unknown=True)
+
+
 def usage(found: object) -> Usage | None:
     """None: none was given, or one that can't be believed. What the total holds beyond its parts is charged as output."""
     if not isinstance(found, Mapping):

@@ -37,7 +37,16 @@ _TOO_LONG = (
     "context_length_exceeded", "maximum context length", "context window", "prompt is too long", "too many tokens", "input is too long",
     "exceeds the maximum number of tokens", "input token count", "reduce the length",
 )  # fmt: skip
-_POLICY = ("content_policy", "content_filter", "content management policy", "safety system", "responsibleai", "blocked by")
+_POLICY = (
+    "content_policy",
+    "content_filter",
+    "content management policy",
+    "safety system",
+    "responsibleai",
+    "blocked by",
+    "usage policy",
+    "flagged",
+)
 
 
 @dataclass(slots=True)
@@ -52,6 +61,8 @@ class Fault(Exception):
     usage: Usage | None = None
     code: str | None = None
     param: str | None = None
+    echo: bool = False
+    """Another request heard of the same failed call, and counts it."""
 
     def __str__(self) -> str:
         return self.message
@@ -59,7 +70,7 @@ class Fault(Exception):
     @property
     def counts(self) -> bool:
         """Whether the breaker hears of it: the caller's own mistakes say nothing about the provider."""
-        return self.kind not in {"context_too_long", "content_policy", "caller"}
+        return not self.echo and self.kind not in {"context_too_long", "content_policy", "caller"}
 
 
 def unreachable(message: str) -> Fault:
@@ -120,7 +131,7 @@ def of_error_object(error: object) -> Fault:
     said = next((each for each in (found.get("status"), found.get("code"), found.get("status_code")) if isinstance(each, int)), None)
     fault = of_status(said if said is not None and 400 <= said < 600 else 500, json.dumps({"error": found}, default=str).encode(), {})
     if said is None and fault.kind == "server_error":
-        fault.message = "it answered with an error"
+        fault.message, fault.status = "it answered with an error", None
     return fault
 
 

@@ -42,6 +42,9 @@ _pending = _gauge("index_pending", "Changes that the vector index has yet to hea
 _points = _gauge("vector_points", "Points in the vector index: all, or unindexed (in no graph yet).", "kind")
 _alerts = _counter("budget_alerts", "Budget alerts said by this process, by subject and rule.", "subject", "rule")
 _holds = _counter("budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
+_attempts = _counter("provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
+_rescues = _counter("stream_rescues", "Streams that broke in the middle: continued, restarted, different or failed.", "outcome")
+_breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
 
 JOB_STATES = ("queued", "running", "done", "failed")
@@ -75,6 +78,18 @@ def budget_alert(subject: str, rule: str) -> None:
 
 def hold_asked(outcome: str) -> None:
     _holds.labels(outcome).inc()
+
+
+def provider_attempted(provider: str, outcome: str) -> None:
+    _attempts.labels(provider, outcome).inc()
+
+
+def stream_rescued(outcome: str) -> None:
+    _rescues.labels(outcome).inc()
+
+
+def set_breaker(provider: str, state: str) -> None:
+    _breakers.labels(provider).set({"open": 1.0, "half-open": 0.5}.get(state, 0.0))
 
 
 def set_jobs(counts: Mapping[str, int]) -> None:

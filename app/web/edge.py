@@ -40,7 +40,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        began = scope["cairn.began"] = time.perf_counter()
         request_id = request_ids.choose(Headers(scope=scope).get(request_ids.HEADER))
         logs.bind_request(request_id)
         body = Body(scope, receive, self._limits.get((scope["method"], scope["path"]), self._limit))

@@ -13,13 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.errors import (
+    AllProvidersFailed,
     BudgetExceeded,
     CairnError,
     Conflict,
+    DeadlineExceeded,
     InvalidInput,
     NotAuthenticated,
     NotFound,
     NotPermitted,
+    RateLimited,
+    Refused,
     TooLarge,
     Unavailable,
     Unreadable,
@@ -28,6 +32,7 @@ from app.web import request_ids
 
 STATUS: Mapping[type[CairnError], int] = {
     Unreadable: 400,
+    Refused: 400,
     NotAuthenticated: 401,
     BudgetExceeded: 402,
     NotPermitted: 403,
@@ -35,7 +40,10 @@ STATUS: Mapping[type[CairnError], int] = {
     Conflict: 409,
     TooLarge: 413,
     InvalidInput: 422,
+    RateLimited: 429,
+    AllProvidersFailed: 502,
     Unavailable: 503,
+    DeadlineExceeded: 504,
 }
 TYPES = {
     401: "authentication_error",
@@ -43,6 +51,7 @@ TYPES = {
     403: "permission_error",
     404: "not_found_error",
     409: "conflict_error",
+    429: "rate_limit_error",
     503: "unavailable_error",
 }
 """OpenAI's words where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
@@ -87,18 +96,31 @@ def install(app: FastAPI) -> None:
 
 
 def reply(status: int, message: str, code: str, *, param: str | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(_body(status, message, code, param), status_code=status, headers=dict(headers or {}))
+
+
+def body_of(error: CairnError) -> dict[str, object]:
+    """An error as the last event of a stream."""
+    return _body(status_of(error), error.message, error.code, error.param)
+
+
+def status_of(error: CairnError) -> int:
+    """As its nearest ancestor in the table says."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def _body(status: int, message: str, code: str, param: str | None) -> dict[str, object]:
     kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
-    body = {"message": message, "type": kind, "code": code, "param": param, "request_id": request_ids.current()}
-    return JSONResponse({"error": body}, status_code=status, headers=dict(headers or {}))
+    return {"error": {"message": message, "type": kind, "code": code, "param": param, "request_id": request_ids.current()}}
 
 
 def reply_to(error: CairnError) -> JSONResponse:
-    """An error of the tree as its nearest ancestor in the table says."""
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    """An error of the tree as HTTP says it."""
+    status = status_of(error)
     if status == 500:
         return unexpected()
     headers = {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | RateLimited | AllProvidersFailed) and error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, BudgetExceeded):
         headers["x-should-retry"] = "false"  # the OpenAI clients obey it

@@ -24,6 +24,11 @@ TeamHeader = Annotated[
     Header(alias="x-cairn-team", description="Admin only: the team to act for. Without it: `default`.", max_length=100),
 ]
 
+DeveloperHeader = Annotated[
+    str | None,
+    Header(alias="x-cairn-developer", description="Admin only: the developer who pays for a call of a model.", max_length=200),
+]
+
 
 def _house(request: Request) -> House:
     house = request.app.state.house
@@ -58,6 +63,18 @@ async def _scraper(house: TheHouse, credentials: Credentials) -> None:
         return
     await _admin(await house.accounts.authenticate(key))
 
+
+async def _payer(house: TheHouse, caller: Caller, x_cairn_developer: DeveloperHeader = None) -> Principal:
+    """Who pays for a call of a model: a developer. An admin key names one."""
+    if not caller.is_admin:
+        return caller
+    if x_cairn_developer is None:
+        raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
+    found = await house.accounts.find_developer(x_cairn_developer)
+    return Principal(found.team_id, found.team, found.id, found.name)
+
+
+Payer = Annotated[Principal, Depends(_payer)]
 
 Scraper = Depends(_scraper)
 

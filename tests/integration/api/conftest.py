@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import aiohttp
 import pytest
+from fastapi import FastAPI
 
 from app import settings as config
 from app.cli.serving import Server, configuration
@@ -50,6 +51,7 @@ class Api:
     key: str
     house: House
     http: aiohttp.ClientSession
+    app: FastAPI
 
     async def ask(
         self, method: str, path: str, *, key: str | None = "admin", headers: Mapping[str, str] | None = None, **options: Any
@@ -106,7 +108,7 @@ async def api(short_folder: Path) -> AsyncIterator[Api]:
             house = app.state.house
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with aiohttp.ClientSession() as http:
-                yield Api(url, house.secrets.admin_key, house, http)
+                yield Api(url, house.secrets.admin_key, house, http, app)
             server.should_exit = True
             await serving
 

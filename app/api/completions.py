@@ -1,0 +1,245 @@
+"""OpenAI's endpoints: completions (streamed too), embeddings, models. Any client of theirs works with one base URL and one key."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Annotated, Any, Literal
+from uuid import uuid4
+
+import msgspec
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.accounts.accounts import Principal
+from app.api.schema import Body, Plain, ProjectName, Reply
+from app.inference.catalog import AUTO
+from app.inference.request import Asker, ChatRequest, EmbeddingRequest, Receipt
+from app.money import usd_text
+from app.web.errors import responses
+from app.web.leaving import EventStream, unless_gone
+from app.web.principal import Admin, Caller, Payer, TheHouse
+
+router = APIRouter(prefix="/v1", tags=["models"])
+
+MOST_MESSAGES, MOST_TEXTS = 10_000, 2048
+MAX_TOKENS = 2**24
+NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `local`; what was dropped stands in `x-cairn-dropped`."
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Purpose = Annotated[str | None, Header(alias="x-cairn-purpose", description="For the request log, such as `review`.", max_length=64)]
+Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="For the request log.")]
+
+
+class Loose(BaseModel):
+    """As OpenAI takes it: what isn't known is passed on, or dropped and said."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class Message(Loose):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[dict[str, Any]] | None = None
+    name: Plain | None = Field(None, max_length=256)
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = Field(None, max_length=256)
+
+
+class Function(Loose):
+    name: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+$")
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class Tool(Loose):
+    type: Literal["function"]
+    function: Function
+
+
+class StreamOptions(Loose):
+    include_usage: bool = Field(False, strict=True)
+
+
+class ChatBody(Loose):
+    """OpenAI's request. `model`: `auto`, a profile, or a provider's model (GET /v1/models)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "auto", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}]}
+    )
+
+    model: Plain = Field(min_length=1, max_length=200, examples=[AUTO])
+    messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
+    stream: bool | None = Field(None, strict=True)
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(None, strict=True, ge=1, le=MAX_TOKENS)
+    max_completion_tokens: int | None = Field(None, strict=True, ge=1, le=MAX_TOKENS)
+    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[Number, Field(ge=0, le=1)] | None = None
+    presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
+    n: int | None = Field(None, strict=True, ge=1, le=128)
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    seed: int | None = Field(None, strict=True, ge=-(2**63), lt=2**63)
+    logprobs: bool | None = Field(None, strict=True)
+    top_logprobs: int | None = Field(None, strict=True, ge=0, le=20)
+    logit_bias: dict[str, Annotated[Number, Field(ge=-100, le=100)]] | None = None
+    user: str | None = Field(None, max_length=512)
+    tools: Annotated[list[Tool], Field(max_length=512)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = Field(None, strict=True)
+    response_format: dict[str, Any] | None = None
+
+
+class EmbeddingsBody(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "auto", "input": ["one text", "another"]}]})
+
+    model: Plain = Field(min_length=1, max_length=200, examples=[AUTO])
+    input: str | Annotated[list[str], Field(min_length=1, max_length=MOST_TEXTS)]
+    dimensions: int | None = Field(None, strict=True, ge=1, le=4096)
+    encoding_format: Literal["float", "base64"] | None = None
+    user: str | None = Field(None, max_length=512)
+
+
+class ModelReply(Reply):
+    id: str = Field(examples=[AUTO])
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "cairn"
+
+
+class ModelList(Reply):
+    object: Literal["list"] = "list"
+    data: list[ModelReply]
+
+
+class ProviderReply(Reply):
+    """`standing`: `ready`, or what is missing. `breaker`: closed, open or half-open; `retry_in`: seconds until it is asked again."""
+
+    name: str = Field(examples=["groq"])
+    model: str
+    standing: str = Field(examples=["ready", "no_key"])
+    detail: str
+    breaker: str | None = Field(examples=["closed"])
+    retry_in: float
+
+
+class ProviderList(Reply):
+    providers: list[ProviderReply]
+
+
+OPENAI: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "OpenAI's completion; with `stream`, server-sent events. The `x-cairn-…` headers tell who answered, and the cost.",
+        "content": {
+            "application/json": {"example": {"object": "chat.completion", "choices": [{"message": {"role": "assistant", "content": "…"}}]}},
+            "text/event-stream": {"example": 'data: {"choices": [{"delta": {"content": "…"}}]}\n\n'},
+        },
+    }
+}
+
+
+@router.post(
+    "/chat/completions",
+    summary="A completion from the first healthy provider that the budget allows",
+    description=NON_STANDARD_FIELDS,
+    responses={**OPENAI, **responses(400, 402, 413, 429, 502, 504)},
+    response_class=Response,
+)
+async def complete(
+    request: Request, house: TheHouse, payer: Payer, body: ChatBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
+) -> Response:
+    given: dict[str, Any] = await request.json()  # kept by the request: parsed once
+    asked = ChatRequest(
+        model=body.model,
+        messages=given["messages"],
+        parameters=given,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        choices=body.n or 1,
+        bytes=int(request.headers.get("content-length") or 0) or len(await request.body()),
+    )
+    asker = _asker(payer, x_cairn_purpose or "chat", x_cairn_project)
+    engine = house.inference.engine
+    if body.stream:
+        usage_asked = body.stream_options is not None and body.stream_options.include_usage
+        stream = await unless_gone(request, engine.open_stream(asked, asker, usage_asked=usage_asked))
+        return EventStream(stream.events(), _headers(request, stream.receipt))
+    answer = await unless_gone(request, engine.complete(asked, asker))
+    return Response(answer.body, media_type="application/json", headers=_headers(request, answer.receipt))
+
+
+@router.post(
+    "/embeddings",
+    summary="Vectors of texts",
+    description=f"`{AUTO}`: the first provider's embedding model, else Cairn's own, which is free. No other stands in for one that fails.",
+    responses=responses(400, 402, 413, 429, 502, 504),
+    response_class=Response,
+)
+async def embed(
+    request: Request, house: TheHouse, payer: Payer, body: EmbeddingsBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
+) -> Response:
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    asked = EmbeddingRequest(body.model, texts, body.dimensions)
+    asker = _asker(payer, x_cairn_purpose or "embeddings", x_cairn_project)
+    found = await unless_gone(request, house.inference.engine.embed(asked, asker))
+    shape = _base64 if body.encoding_format == "base64" else list
+    rows = [{"object": "embedding", "index": place, "embedding": shape(vector)} for place, vector in enumerate(found.vectors)]
+    usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
+    reply = {"object": "list", "data": rows, "model": found.receipt.model, "usage": usage}
+    return Response(msgspec.json.encode(reply), media_type="application/json", headers=_headers(request, found.receipt))
+
+
+@router.get("/models", summary="What may be asked for as `model`", responses=responses())
+async def models(house: TheHouse, caller: Caller) -> ModelList:  # noqa: ARG001 - the key is what counts
+    return ModelList(data=[ModelReply(id=name) for name in house.inference.catalog.models()])
+
+
+@router.get("/providers", summary="Providers: who takes part, and whose breaker is open", responses=responses())
+async def providers(house: TheHouse, admin: Admin) -> ProviderList:  # noqa: ARG001
+    catalog = house.inference.catalog
+    found = []
+    for each in catalog.standings:
+        breaker = catalog.breakers.get(each.name)
+        found.append(
+            ProviderReply(
+                name=each.name,
+                model=each.model,
+                standing=each.why,
+                detail=each.detail,
+                breaker=None if breaker is None else breaker.state,
+                retry_in=0 if breaker is None else round(max(breaker.seconds_left, breaker.limited_seconds), 1),
+            )
+        )
+    return ProviderList(providers=found)
+
+
+def _asker(payer: Principal, purpose: str, project: str | None) -> Asker:
+    assert payer.developer_id is not None
+    return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project)
+
+
+def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
+    """What is known when the first byte goes out."""
+    ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
+    headers = {
+        "x-cairn-provider": receipt.provider,
+        "x-cairn-model": receipt.model,
+        "x-cairn-attempts": str(receipt.attempts),
+        "x-cairn-cache": receipt.cache,
+        "x-cairn-cost-usd": usd_text(receipt.nanousd),
+        "x-cairn-overhead-ms": f"{max(0.0, ours) * 1000:.2f}",
+    }
+    if receipt.left is not None:
+        headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
+    if receipt.dropped:
+        headers["x-cairn-dropped"] = ", ".join(receipt.dropped)
+    if receipt.shrunk_to is not None:
+        headers["x-cairn-shrunk-max-tokens"] = str(receipt.shrunk_to)
+    return headers
+
+
+def _base64(vector: Sequence[float]) -> str:
+    """Little-endian float32, as OpenAI's own client asks for it."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -1,0 +1,162 @@
+"""Circuit breakers, one a provider: who is left alone for a while. pybreaker is the state machine; time, window and probe are ours.
+
+Opened by so many failures in a row, or by a share of failures among enough calls of the last minute, counted since it last closed.
+`retry-after` keeps every request off for as long as the provider asked, without opening anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import pybreaker
+import structlog
+
+from app.inference.faults import Fault
+from app.settings import Breaker as Options
+
+log = structlog.get_logger()
+
+State = Literal["closed", "open", "half-open"]
+_STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Not now: for `seconds` more. `limited`: because the provider asked for it (429), not because it fails."""
+
+    seconds: float
+    limited: bool
+
+
+class Breaker:
+    """`admit` before a call, then exactly one of the ticket's ends. `changed` hears of every new state (to share it)."""
+
+    def __init__(
+        self, name: str, options: Options, *, now: Callable[[], float] = time.monotonic, changed: Callable[[Breaker], None] = lambda _: None
+    ) -> None:
+        self.name = name
+        self._options = options
+        self._now = now
+        self._changed = changed
+        self._machine = pybreaker.CircuitBreaker(
+            fail_max=options.failures, reset_timeout=options.reset_seconds, throw_new_error_on_trip=False, name=name
+        )
+        self._calls: deque[tuple[float, bool]] = deque()
+        self._opened_at = 0.0
+        self._not_before = 0.0
+        self._probe: Ticket | None = None
+
+    @property
+    def state(self) -> State:
+        return _STATES[self._machine.current_state]
+
+    @property
+    def seconds_left(self) -> float:
+        """Until a probe; 0 when it isn't open."""
+        return max(0.0, self._opened_at + self._options.reset_seconds - self._now()) if self.state == "open" else 0.0
+
+    @property
+    def limited_seconds(self) -> float:
+        """Until the provider's own `retry-after` has passed."""
+        return max(0.0, self._not_before - self._now())
+
+    def admit(self) -> Ticket | Refusal:
+        if (seconds := self.limited_seconds) > 0:
+            return Refusal(seconds, limited=True)
+        if self.state == "open":
+            if (seconds := self.seconds_left) > 0:
+                return Refusal(seconds, limited=False)
+            self._machine.half_open()
+            self._say()
+        ticket = Ticket(self)
+        if self.state == "half-open":
+            if self._probe is not None:
+                return Refusal(1.0, limited=False)
+            self._probe = ticket
+        return ticket
+
+    def open_until(self, seconds_left: float) -> None:
+        """Another process opened it: so do we, for what is left of its time."""
+        if self.state == "closed":
+            self._open(seconds_left)
+
+    def hold_off(self, seconds: float) -> None:
+        """The provider asked for it: nobody is sent there before."""
+        self._not_before = max(self._not_before, self._now() + seconds)
+
+    def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
+        """`failed` None: it says nothing about the provider."""
+        probing, self._probe = self._probe is ticket, None if self._probe is ticket else self._probe
+        if failed is None or (self.state != "closed" and not probing):
+            return  # a late end of a call from before it opened
+        before = self.state
+        self._calls.append((self._now(), failed))
+        with suppress(_Failure):
+            self._machine.call(_fail if failed else _pass)
+        if self.state == "closed" and failed and self._too_many():
+            self._machine.open()
+        if self.state == "open":
+            self._opened_at = self._now()
+        if self.state != before:
+            self._calls.clear()
+            self._say()
+
+    def _too_many(self) -> bool:
+        since = self._now() - self._options.window_seconds
+        while self._calls and self._calls[0][0] < since:
+            self._calls.popleft()
+        failures = sum(failed for _, failed in self._calls)
+        return len(self._calls) >= self._options.window_calls and failures >= self._options.window_share * len(self._calls)
+
+    def _open(self, seconds_left: float) -> None:
+        self._machine.open()
+        self._opened_at = self._now() - self._options.reset_seconds + seconds_left
+        self._calls.clear()
+        log.warning("breaker.opened_elsewhere", provider=self.name, seconds=round(seconds_left, 1))
+
+    def _say(self) -> None:
+        say = log.warning if self.state == "open" else log.info
+        say("breaker.changed", provider=self.name, state=self.state)
+        self._changed(self)
+
+
+class Ticket:
+    """One admitted call. Ends once; what comes after its end is passed over."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker: Breaker | None = breaker
+
+    def passed(self) -> None:
+        self._end(failed=False)
+
+    def failed(self, fault: Fault) -> None:
+        """The fault says whether it counts, and how long the provider wants to be left alone."""
+        if self._breaker is not None and fault.retry_after is not None:
+            self._breaker.hold_off(fault.retry_after)
+        self._end(failed=True if fault.counts else None)
+
+    def dropped(self) -> None:
+        """Cancelled, or never sent: it says nothing."""
+        self._end(failed=None)
+
+    def _end(self, *, failed: bool | None) -> None:
+        breaker, self._breaker = self._breaker, None
+        if breaker is not None:
+            breaker._ended(self, failed=failed)  # noqa: SLF001 - a ticket is the breaker's own other half
+
+
+class _Failure(Exception):
+    """What pybreaker has to see to count."""
+
+
+def _pass() -> None:
+    return None
+
+
+def _fail() -> None:
+    raise _Failure

@@ -1,0 +1,161 @@
+"""Providers and chains as the settings say: who is configured, who has a key and a price, and which model's name means whom."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from app.budget.prices import Price, Prices
+from app.embeddings import Embedder
+from app.errors import CairnError, ConfigurationError, NotFound
+from app.inference.breaker import Breaker
+from app.inference.chain import Candidate
+from app.inference.wires.compatible import KINDS, CompatibleWire
+from app.inference.wires.own import OwnWire
+from app.inference.wires.wire import Wire
+from app.money import from_usd
+from app.settings import Inference
+from app.settings import Provider as Options
+
+AUTO = "auto"
+OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
+"""The embedding model of the house itself."""
+PREFILLING = frozenset({"anthropic", "groq"})
+"""Kinds that continue an assistant's unfinished message. Others begin a new one."""
+Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a configured provider takes part, and if not, what is missing."""
+
+    name: str
+    model: str
+    why: Why
+    detail: str
+
+
+class Catalog:
+    """ConfigurationError for a chain that names a provider which isn't configured."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Options],
+        options: Inference,
+        prices: Prices,
+        *,
+        embedder: Embedder | None = None,
+        environment: Mapping[str, str] = os.environ,
+        changed: Callable[[Breaker], None] = lambda _: None,
+    ) -> None:
+        self.standings: list[Standing] = []
+        self.embedding: dict[str, Candidate] = {}
+        self._ready: dict[str, Candidate] = {}
+        self._options = options
+        self._prices = prices
+        for name, each in providers.items():
+            self.standings.append(self._take(name, each, environment))
+        if embedder is not None:
+            self.embedding[OWN_MODEL] = Candidate(OWN, OWN, OWN_MODEL, Price(0), OwnWire(embedder))
+        owners = {*self._ready, *(each.name for each in self.embedding.values())}
+        self._breakers = {name: Breaker(name, options.breaker, changed=changed) for name in sorted(owners)}
+        self._chains = {AUTO: options.chain, **options.profiles}
+        for chain, names in self._chains.items():
+            if unknown := set(names) - providers.keys():
+                raise ConfigurationError(f"The chain {chain!r} names {', '.join(sorted(unknown))}, which [providers] doesn't have.")
+
+    def candidates(self, model: str) -> list[Candidate]:
+        """In the order to be asked. NotFound for an unknown model (with the list), or where none of its providers takes part."""
+        if model in self._chains:
+            found = [self._ready[name] for name in self._chains[model] if name in self._ready]
+        else:
+            found = [each for each in self._ready.values() if model in {each.model, each.name, f"{each.name}/{each.model}"}]
+        if found:
+            return found
+        self._explain(model)
+        names = ", ".join(self.models()) or "none: no provider has its key"
+        raise NotFound(f"There is no model {model!r} here. There are: {names}.", code="model_not_found", param="model")
+
+    def models(self) -> list[str]:
+        """What may be asked for: the chains that have somebody, then each provider's model."""
+        chains = [name for name, names in self._chains.items() if any(each in self._ready for each in names)]
+        return list(dict.fromkeys([*chains, *(each.model for each in self._ready.values()), *self.embedding]))
+
+    def embedder(self, model: str) -> Candidate:
+        """Who makes vectors with a model. "auto": the first provider's that has one, else ours. Alone: two models' vectors don't mix."""
+        if model == AUTO and self.embedding:
+            return next(iter(self.embedding.values()))
+        found = self.embedding.get(model) or self.embedding.get(model.partition("/")[2])
+        if found is None:
+            names = ", ".join([AUTO, *self.embedding])
+            raise NotFound(f"There is no embedding model {model!r} here. There are: {names}.", code="model_not_found", param="model")
+        return found
+
+    def breaker(self, candidate: Candidate) -> Breaker:
+        return self._breakers[candidate.name]
+
+    @property
+    def breakers(self) -> Mapping[str, Breaker]:
+        return self._breakers
+
+    async def close(self) -> None:
+        for candidate in self._ready.values():
+            await candidate.wire.close()
+
+    def _take(self, name: str, options: Options, environment: Mapping[str, str]) -> Standing:
+        key = environment.get(options.api_key_env) if options.api_key_env else None
+        if options.api_key_env and not key:
+            return Standing(name, options.model, "no_key", f"{options.api_key_env} is not set, so it is left out")
+        if options.kind == "local" and options.api_base is None:
+            return Standing(name, options.model, "no_address", f"no address: CAIRN_PROVIDERS__{name.upper()}__API_BASE, so it is left out")
+        try:
+            price = self._price(options.model, options)
+        except NotFound as error:
+            return Standing(name, options.model, "no_price", error.message)
+        try:
+            wire = self._wire(options, key)
+        except CairnError as error:
+            return Standing(name, options.model, "unusable", error.message)
+        prefill = options.kind in PREFILLING if options.prefill is None else options.prefill
+        self._ready[name] = Candidate(name, options.kind, options.model, price, wire, options.context_tokens, prefill)
+        if options.embedding_model is not None:
+            self._take_embedding(name, options, options.embedding_model, wire)
+        return Standing(name, options.model, "ready", "ready")
+
+    def _take_embedding(self, name: str, options: Options, model: str, wire: Wire) -> None:
+        overruled = options.embedding_usd_per_mtok
+        price = Price(from_usd(overruled)) if overruled is not None else self._prices.of(model)
+        self.embedding.setdefault(model, Candidate(name, options.kind, model, price, wire))
+
+    def _price(self, model: str, options: Options) -> Price:
+        """The list's, each part overruled by the provider's own settings."""
+        own = {
+            "input": options.input_usd_per_mtok,
+            "output": options.output_usd_per_mtok,
+            "cached_input": options.cached_input_usd_per_mtok,
+            "cache_write": options.cache_write_usd_per_mtok,
+        }
+        set_ones = {part: from_usd(amount) for part, amount in own.items() if amount is not None}
+        if {"input", "output"} <= set_ones.keys():
+            return Price(**set_ones)
+        listed = self._prices.of(model)
+        parts = {"input": listed.input, "output": listed.output, "cached_input": listed.cached_input, "cache_write": listed.cache_write}
+        return Price(**{**parts, **set_ones})  # type: ignore[arg-type]
+
+    def _wire(self, options: Options, key: str | None) -> Wire:
+        connect, connections = self._options.timeouts.connect, options.connections
+        if options.kind in KINDS:
+            return CompatibleWire(
+                kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections
+            )
+        from app.inference.wires.through_litellm import LitellmWire
+
+        return LitellmWire(kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections)
+
+    def _explain(self, model: str) -> None:
+        """A configured model that can't be called says why."""
+        for each in self.standings:
+            if model in {each.model, each.name, f"{each.name}/{each.model}"} and each.why == "no_price":
+                raise NotFound(each.detail, code="model_without_price", param="model")

@@ -1,0 +1,278 @@
+"""A prompt goes through. For each provider of the chain: breaker closed? → hold its worst case → call → settle the real price → answer.
+
+The hallway, to be read from top to bottom. Who is next is decided in `chain.py`, the money in `meter.py`, streams in `stream.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+from typing import TypeVar
+
+import structlog
+
+from app.budget.prices import Usage
+from app.budget.requests import Request, RequestLog
+from app.errors import BudgetExceeded, CairnError
+from app.inference import chain, faults
+from app.inference.breaker import Refusal, Ticket
+from app.inference.catalog import Catalog
+from app.inference.chain import Candidate, Trail
+from app.inference.faults import Fault
+from app.inference.gather import Gather
+from app.inference.meter import Meter
+from app.inference.parameters import call_for
+from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
+from app.inference.stream import Opened, Stream
+from app.inference.upstream import Upstream
+from app.inference.wires.wire import Embedded
+from app.settings import Inference
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+Got = TypeVar("Got")
+LATE_SECONDS = 0.01
+"""Beyond a provider's own `retry-after`: clocks differ."""
+ALARMING = frozenset({"key", "quota", "model"})
+"""Faults that only an operator can mend."""
+
+
+class Engine:
+    """The one door. Every call of a model passes `_walk`, and in it a breaker and a hold."""
+
+    def __init__(self, catalog: Catalog, meter: Meter, requests: RequestLog, options: Inference) -> None:
+        self._catalog = catalog
+        self._meter = meter
+        self._requests = requests
+        self._options = options
+        self._gathers: dict[tuple[str, int | None], Gather] = {}
+
+    async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
+        """A whole answer. NotFound, Refused, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded, DatabaseUnavailable."""
+        receipt, began = Receipt(), perf_counter()
+
+        async def attempt(candidate: Candidate, ticket: Ticket, number: int, left: Sequence[Candidate]) -> Answer:
+            del left
+            return await self._complete_once(request, asker, candidate, ticket, number, receipt)
+
+        try:
+            answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
+        except BaseException as error:
+            self._log(request, asker, receipt, began, status=_status(error))
+            raise
+        self._log(request, asker, receipt, began, status=200)
+        return answer
+
+    async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream:
+        """A stream whose first token has come: until then falling back is free. The same errors as `complete`, before it begins."""
+        receipt, began, deadline = Receipt(), perf_counter(), self._deadline()
+
+        async def proceed(request: ChatRequest, left: Sequence[Candidate], *, prefilled: bool) -> Opened:
+            del prefilled
+
+            async def attempt(candidate: Candidate, ticket: Ticket, number: int, left: Sequence[Candidate]) -> Opened:
+                return Opened(await self._begin_once(request, asker, candidate, ticket, number, receipt, deadline), left)
+
+            return await self._walk(left, receipt, attempt, deadline=deadline)
+
+        def ended(status: int) -> None:
+            self._log(request, asker, receipt, began, status=status)
+
+        try:
+            opened = await proceed(request, self._catalog.candidates(request.model), prefilled=False)
+        except BaseException as error:
+            ended(_status(error))
+            raise
+        return Stream(opened, request, receipt, usage_asked=usage_asked, proceed=proceed if self._options.rescue else None, ended=ended)
+
+    async def infer_batch(self, requests: Sequence[ChatRequest], asker: Callable[[int], Asker]) -> list[Answer | CairnError]:
+        """Many at once: in groups by first provider, so many of a group at a time; in order; an item that fails is its error."""
+        gates: dict[str, asyncio.Semaphore] = {}
+
+        async def one(place: int, request: ChatRequest) -> Answer | CairnError:
+            try:
+                first = self._catalog.candidates(request.model)[0].name
+                async with gates.setdefault(first, asyncio.Semaphore(self._options.batch_concurrency)):
+                    return await self.complete(request, asker(place))
+            except CairnError as error:
+                return error
+
+        return list(await asyncio.gather(*(one(place, request) for place, request in enumerate(requests))))
+
+    async def embed(self, request: EmbeddingRequest, asker: Asker) -> Vectors:
+        """One model's vectors: no other provider is asked for them. The same errors as `complete`."""
+        receipt, began, candidate = Receipt(), perf_counter(), self._catalog.embedder(request.model)
+
+        async def attempt(candidate: Candidate, ticket: Ticket, number: int, left: Sequence[Candidate]) -> Vectors:
+            del left
+            return await self._embed_once(request, asker, candidate, ticket, number, receipt)
+
+        try:
+            found = await self._walk([candidate], receipt, attempt, deadline=self._deadline())
+        except BaseException as error:
+            self._log(request, asker, receipt, began, status=_status(error))
+            raise
+        self._log(request, asker, receipt, began, status=200)
+        return found
+
+    async def close(self) -> None:
+        """Ends that are being written, then connections."""
+        await self._meter.close()
+        await self._catalog.close()
+
+    async def _walk(
+        self,
+        candidates: Sequence[Candidate],
+        receipt: Receipt,
+        attempt: Callable[[Candidate, Ticket, int, Sequence[Candidate]], Awaitable[Got]],
+        *,
+        deadline: float,
+    ) -> Got:
+        """The first attempt that succeeds. Each has a ticket of its provider's breaker, which the fault that it raises ends."""
+        trail, left = Trail(), list(candidates)
+        try:
+            async with asyncio.timeout_at(deadline):
+                while left:
+                    candidate, tries = left.pop(0), 0
+                    while True:
+                        ticket = self._catalog.breaker(candidate).admit()
+                        if isinstance(ticket, Refusal):
+                            trail.refusals.append((candidate, ticket))
+                            break
+                        receipt.attempts += 1
+                        try:
+                            return await attempt(candidate, ticket, receipt.attempts, left)
+                        except BudgetExceeded as error:
+                            receipt.attempts -= 1
+                            trail.unaffordable.append((candidate, error))
+                            break
+                        except Fault as fault:
+                            trail.faults.append((candidate, fault))
+                            ticket.failed(fault)
+                            _tell(candidate, fault)
+                            step = chain.after(fault, retries_left=self._options.retries - tries)
+                            if step.to == "stop":
+                                raise chain.refused(fault) from fault
+                            if fault.kind == "context_too_long":
+                                left = chain.larger(left, candidate)
+                            if step.to == "next":
+                                break
+                            tries += 1
+                            await asyncio.sleep(step.seconds + LATE_SECONDS)
+                        finally:
+                            ticket.dropped()  # unless it has ended otherwise
+        except TimeoutError:
+            raise trail.out_of_time() from None
+        raise trail.error()
+
+    async def _complete_once(
+        self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
+    ) -> Answer:
+        held = await self._meter.hold(request, asker, candidate, number, receipt)
+        call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
+        began = perf_counter()
+        try:
+            try:
+                async with asyncio.timeout(self._options.timeouts.answer):
+                    found = await candidate.wire.complete(call)
+            except TimeoutError:
+                raise faults.timeout("no answer in time") from None
+            finally:
+                receipt.upstream_seconds += perf_counter() - began
+        except BaseException as error:
+            await held.fail(error)
+            raise
+        ticket.passed()
+        metrics.provider_attempted(candidate.name, "ok")
+        receipt.provider, receipt.model = candidate.name, found.model or candidate.model
+        await held.settle(found.usage, found.text, model=found.model)
+        return Answer(found.raw, receipt)
+
+    async def _embed_once(
+        self, request: EmbeddingRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
+    ) -> Vectors:
+        texts = list(request.texts)
+        held = await self._meter.hold_texts(texts, asker, candidate, number, receipt)
+        began = perf_counter()
+        try:
+            try:
+                async with asyncio.timeout(self._options.timeouts.answer):
+                    share = await self._gathered(candidate, request.dimensions).submit(texts)
+            except TimeoutError:
+                raise faults.timeout("no vectors in time") from None
+            finally:
+                receipt.upstream_seconds += perf_counter() - began
+        except BaseException as error:
+            await held.fail(error)
+            raise
+        ticket.passed()
+        metrics.provider_attempted(candidate.name, "ok")
+        receipt.provider, receipt.model = candidate.name, share.model or candidate.model
+        usage = Usage(input=held.estimate.input_tokens if share.tokens is None else share.tokens)
+        await held.settle(usage if share.tokens is not None else None, "", model=share.model)
+        return Vectors(share.vectors, usage.input, receipt)
+
+    def _gathered(self, candidate: Candidate, dimensions: int | None) -> Gather:
+        """Those who ask for the same share calls."""
+        key = candidate.model, dimensions
+        if key not in self._gathers:
+            parameters = {} if dimensions is None else {"dimensions": dimensions}
+
+            async def call(texts: list[str]) -> Embedded:
+                return await candidate.wire.embed(candidate.model, texts, parameters)
+
+            options = self._options
+            self._gathers[key] = Gather(call, most=options.embeddings_requests, seconds=options.embeddings_milliseconds / 1000)
+        return self._gathers[key]
+
+    async def _begin_once(
+        self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt, deadline: float
+    ) -> Upstream:
+        held = await self._meter.hold(request, asker, candidate, number, receipt)
+        call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
+        upstream = Upstream(candidate, held, candidate.wire.stream(call), self._options.timeouts, deadline)
+        try:
+            await upstream.begin()
+        finally:
+            receipt.upstream_seconds += upstream.waited
+        ticket.passed()
+        metrics.provider_attempted(candidate.name, "ok")
+        receipt.provider, receipt.model = candidate.name, upstream.produced.model or candidate.model
+        return upstream
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._options.timeouts.total
+
+    def _log(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, status: int) -> None:
+        self._requests.add(
+            Request(
+                request_id=asker.request_id,
+                developer_id=asker.developer_id,
+                team_id=asker.team_id,
+                purpose=asker.purpose,
+                project=asker.project,
+                model_asked=request.model,
+                provider=receipt.provider or None,
+                model_answered=receipt.model or None,
+                attempts=receipt.attempts,
+                cache=receipt.cache,
+                nanousd=receipt.nanousd,
+                saved_nanousd=0,
+                milliseconds=round((perf_counter() - began) * 1000),
+                status=status,
+            )
+        )
+
+
+def _tell(candidate: Candidate, fault: Fault) -> None:
+    metrics.provider_attempted(candidate.name, fault.kind)
+    say = log.error if fault.kind in ALARMING else log.warning if fault.counts else log.info
+    reason = fault.message if fault.counts else fault.kind
+    say("provider.failed", provider=candidate.name, model=candidate.model, kind=fault.kind, reason=reason)
+
+
+def _status(error: BaseException) -> int:
+    """For the request log, where HTTP's own table isn't known: what kind of end it was."""
+    return 499 if isinstance(error, asyncio.CancelledError) else 402 if isinstance(error, BudgetExceeded) else 502

@@ -1,0 +1,152 @@
+"""The money of attempts: a hold before each, one end after it. What ends how is the table of docs/operations.md."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from app.budget import estimate as estimates
+from app.budget import shrink
+from app.budget.estimate import Estimate
+from app.budget.holds import Attempt, Hold, Mark, Settlement
+from app.budget.ledger import Ledger
+from app.budget.prices import Usage
+from app.inference.chain import Candidate
+from app.inference.faults import Fault
+from app.inference.request import Asker, ChatRequest, Receipt
+from app.settings import Budget
+from app.tokens import count_text
+
+T = TypeVar("T")
+
+MOST_BYTES_IN_THE_LOOP = 16_384
+"""Longer texts are counted in a thread: tiktoken lets go of the interpreter, but takes 10 ms for 50 kB."""
+
+
+class Meter:
+    def __init__(self, ledger: Ledger, options: Budget) -> None:
+        self.ledger = ledger
+        self._options = options
+        self._ending: set[asyncio.Task[Any]] = set()
+
+    async def hold(self, request: ChatRequest, asker: Asker, candidate: Candidate, number: int, receipt: Receipt) -> Held:
+        """BudgetExceeded, or DatabaseUnavailable: then nothing may be sent."""
+        wanted = await self._estimate(request, candidate)
+        attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
+        if self._options.shrink:
+            least = self._options.shrink_least_tokens
+            hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=least)
+        else:
+            hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
+        if covered.max_tokens < wanted.max_tokens:
+            receipt.shrunk_to = covered.max_tokens
+        return Held(self, hold, covered, candidate, receipt)
+
+    async def hold_texts(self, texts: list[str], asker: Asker, candidate: Candidate, number: int, receipt: Receipt) -> Held:
+        """The same for embeddings."""
+
+        def counted() -> Estimate:
+            return estimates.of_embeddings(texts, model=candidate.model, kind=candidate.kind, price=candidate.price)
+
+        wanted = await _counted(counted, sum(map(len, texts)))
+        attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
+        return Held(self, await self.ledger.hold(asker.payer, attempt, wanted), wanted, candidate, receipt)
+
+    async def close(self) -> None:
+        """Wait for the ends that are still being written."""
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+    async def _estimate(self, request: ChatRequest, candidate: Candidate) -> Estimate:
+        max_tokens = request.max_tokens or self._options.default_max_tokens
+
+        def counted() -> Estimate:
+            return estimates.of_chat(
+                request.messages,
+                tools=request.tools,
+                model=candidate.model,
+                kind=candidate.kind,
+                price=candidate.price,
+                max_tokens=max_tokens,
+                choices=request.choices,
+            )
+
+        return await _counted(counted, request.bytes)
+
+    def write(self, work: Coroutine[Any, Any, int | None]) -> asyncio.Task[int | None]:
+        """In a task of its own: an end is written, whoever is cancelled meanwhile."""
+        task = asyncio.create_task(work, name="end of a hold")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+
+class Held:
+    """One attempt's hold. The first end that it is given is the one that counts."""
+
+    def __init__(self, meter: Meter, hold: Hold, estimate: Estimate, candidate: Candidate, receipt: Receipt) -> None:
+        self._meter = meter
+        self._hold = hold
+        self._candidate = candidate
+        self._receipt = receipt
+        self._ended = False
+        self.estimate = estimate
+        self.charged = Usage()
+        receipt.left = hold.left
+
+    async def settle(self, usage: Usage | None, text: str, *, model: str | None, partial: bool = False) -> None:
+        """At the provider's usage; without one at our own count of the prompt and of what was produced."""
+        mark: Mark = "usage"
+        if usage is None:
+            mark = "partial" if partial else "counted"
+            produced = await _counted(lambda: count_text(text, model=self._candidate.model), len(text))
+            usage = Usage(input=self.estimate.input_tokens, output=produced)
+        cost = self._candidate.price.cost(usage)
+        if not self._ended:
+            self.charged = usage
+            self._receipt.nanousd += cost
+        settlement = Settlement(usage, cost, mark, price=self._candidate.price, provider=self._candidate.name, model=model)
+        left = await self._end(self._meter.ledger.settle(self._hold, settlement))
+        self._receipt.left = left if left is not None else self._receipt.left
+
+    async def fail(self, error: BaseException) -> None:
+        """A fault that came before anything was delivered; anything else (the caller left, a bug) leaves the outcome unknown."""
+        if not isinstance(error, Fault):
+            await self._end(self._unknown(type(error).__name__))
+        elif error.usage is not None:
+            await self.settle(error.usage, "", model=None)
+        elif error.unknown:
+            await self._end(self._unknown(error.kind))
+        else:
+            await self._end(self._nothing())
+
+    def abandon(self, usage: Usage | None, text: str, *, model: str | None) -> None:
+        """The caller left in mid-stream: settled from what was produced, in the background."""
+        if not self._ended:
+            self._meter.write(_nobody(self.settle(usage, text, model=model, partial=True)))
+
+    async def _nothing(self) -> int | None:
+        await self._meter.ledger.release(self._hold)
+        return None
+
+    async def _unknown(self, why: str) -> int | None:
+        self._receipt.nanousd += self._hold.nanousd
+        await self._meter.ledger.leave_unreconciled(self._hold, why)
+        return None
+
+    async def _end(self, work: Coroutine[Any, Any, int | None]) -> int | None:
+        if self._ended:
+            work.close()
+            return None
+        self._ended = True
+        return await asyncio.shield(self._meter.write(work))
+
+
+async def _nobody(work: Coroutine[Any, Any, None]) -> int | None:
+    await work
+    return None
+
+
+async def _counted(count: Callable[[], T], size: int) -> T:
+    return count() if size <= MOST_BYTES_IN_THE_LOOP else await asyncio.to_thread(count)

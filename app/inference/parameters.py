@@ -1,0 +1,28 @@
+"""Which of OpenAI's parameters reach which provider. What one doesn't take is dropped, and said; what may cost beyond a hold never goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.inference.chain import Candidate
+from app.inference.request import ChatRequest
+from app.inference.wires.wire import Call
+
+TAKEN = frozenset({
+    "temperature", "top_p", "n", "stop", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "user",
+    "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format", "reasoning_effort", "verbosity",
+})  # fmt: skip
+"""Others (`service_tier`, `web_search_options`, `prediction`, `audio`, …) would be billed beside the tokens that a hold covers."""
+OWN_SERVER = "local"
+"""A server of one's own bills nothing, so it gets what else was given, for example `top_k`."""
+NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
+
+
+def call_for(candidate: Candidate, request: ChatRequest, max_tokens: int) -> tuple[Call, tuple[str, ...]]:
+    """The call, and the names of the parameters that were dropped."""
+    given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}
+    allowed = given.keys() if candidate.kind == OWN_SERVER else given.keys() & TAKEN
+    kept = {name: given[name] for name in given if name in allowed and candidate.wire.supports(name)}
+    dropped = tuple(sorted(given.keys() - kept.keys()))
+    return Call(candidate.model, request.messages, {**kept, "max_tokens": max_tokens}), dropped

@@ -1,0 +1,82 @@
+"""What is asked of the engine, by whom; and what comes back beside the answer itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from app.budget.holds import Payer
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who pays for a request. `request_id` is the server's own: holds are unique by it."""
+
+    developer_id: UUID
+    team_id: UUID
+    request_id: str
+    purpose: str = "chat"
+    project: str | None = None
+
+    @property
+    def payer(self) -> Payer:
+        return Payer(self.developer_id, self.team_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat completion. `parameters`: OpenAI's fields as they were given, without these; `bytes`: how large it came in."""
+
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    max_tokens: int | None = None
+    choices: int = 1
+    bytes: int = 0
+
+    @property
+    def tools(self) -> Sequence[Any]:
+        return self.parameters.get("tools") or self.parameters.get("functions") or ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """Texts to vectors. `dimensions` None: the model's own."""
+
+    model: str
+    texts: Sequence[str]
+    dimensions: int | None = None
+
+
+@dataclass(slots=True)
+class Receipt:
+    """Who really answered, and what it cost, in nano-dollars. `left` None: no limit. `upstream_seconds`: spent waiting for providers."""
+
+    provider: str = ""
+    model: str = ""
+    attempts: int = 0
+    nanousd: int = 0
+    left: int | None = None
+    cache: Literal["miss", "memory", "redis", "database"] = "miss"
+    dropped: tuple[str, ...] = ()
+    shrunk_to: int | None = None
+    upstream_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole completion: the provider's JSON."""
+
+    body: bytes
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """In the order of the texts."""
+
+    vectors: Sequence[Sequence[float]]
+    tokens: int
+    receipt: Receipt

@@ -1,0 +1,114 @@
+"""One provider's stream: its timeouts, what it has brought, and the one end of its hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from time import perf_counter
+
+from app.budget.prices import Usage
+from app.inference import faults
+from app.inference.answers import Chunk, Produced
+from app.inference.chain import Candidate
+from app.inference.faults import Fault
+from app.inference.meter import Held
+from app.settings import Timeouts
+
+AFTER_FINISH_SECONDS = 2.0
+"""How long the usage may lag behind the finish."""
+MOST_BEFORE_FIRST_TOKEN = 1000
+
+
+class Upstream:
+    """`begin` until its first token, then `chunks`. Whatever happens, its hold ends once."""
+
+    def __init__(self, candidate: Candidate, held: Held, source: AsyncGenerator[Chunk], timeouts: Timeouts, deadline: float) -> None:
+        self.candidate = candidate
+        self.produced = Produced()
+        self.waited = 0.0
+        self._held = held
+        self._source = source
+        self._timeouts = timeouts
+        self._deadline = deadline
+        self._first: list[Chunk] = []
+
+    @property
+    def charged(self) -> Usage:
+        """The tokens that it was settled at."""
+        return self._held.charged
+
+    async def begin(self) -> None:
+        """Until something was said, or it finished. Fault when that doesn't come; then nothing of it was delivered."""
+        began = perf_counter()
+        try:
+            async with asyncio.timeout_at(self._until(self._timeouts.first_token)):
+                await self._first_token()
+        except TimeoutError:
+            fault = faults.timeout("no first token in time")
+            await self._fail(fault)
+            raise fault from None
+        except BaseException as error:
+            await self._fail(error)
+            raise
+        finally:
+            self.waited += perf_counter() - began
+
+    async def chunks(self) -> AsyncGenerator[Chunk]:
+        """All of them, from the first. Fault when it breaks; what was produced until then is settled."""
+        try:
+            for chunk in self._first:
+                yield chunk
+            async for chunk in self._rest():
+                yield chunk
+            await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model)
+        except Fault:
+            await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model, partial=True)
+            raise
+        except BaseException:
+            self._held.abandon(self.produced.usage, self.produced.text, model=self.produced.model)
+            raise
+        finally:
+            await self._source.aclose()
+
+    async def abandon(self) -> None:
+        """It was begun, and nobody will read it."""
+        self._held.abandon(self.produced.usage, self.produced.text, model=self.produced.model)
+        await self._source.aclose()
+
+    async def _first_token(self) -> None:
+        async for chunk in self._source:
+            self._first.append(chunk)
+            self.produced.add(chunk)
+            if chunk.said or chunk.finish:
+                return
+            if len(self._first) > MOST_BEFORE_FIRST_TOKEN:
+                raise faults.malformed("its stream says nothing without end")
+
+    async def _rest(self) -> AsyncGenerator[Chunk]:
+        """Once it has finished, only its usage is waited for, and not for long: what breaks then breaks nothing."""
+        while True:
+            finished = self.produced.finish is not None
+            if finished and self.produced.usage is not None:
+                return
+            try:
+                async with asyncio.timeout_at(self._until(AFTER_FINISH_SECONDS if finished else self._timeouts.idle)):
+                    chunk = await anext(self._source, None)
+            except TimeoutError:
+                if finished:
+                    return
+                raise faults.timeout("no next token in time") from None
+            except Fault:
+                if finished:
+                    return
+                raise
+            if chunk is None:
+                return
+            self.produced.add(chunk)
+            yield chunk
+
+    def _until(self, seconds: float) -> float:
+        return min(asyncio.get_running_loop().time() + seconds, self._deadline)
+
+    async def _fail(self, error: BaseException) -> None:
+        await self._held.fail(error)
+        await self._source.aclose()

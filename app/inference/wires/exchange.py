@@ -1,0 +1,101 @@
+"""One call's way to its provider beneath litellm: what really came over the wire is judged here, before litellm makes something of it.
+
+An error reply, an error within a 2xx, an answer that is none or breaks off: each is the Fault that `CompatibleWire` would raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import httpx
+import msgspec
+
+from app.inference import faults
+from app.inference.faults import Fault, malformed
+from app.inference.wires.pool import Pool
+from app.inference.wires.sse import Events
+
+OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"})
+"""Headers that are the pool's to set."""
+
+
+class Exchange(httpx.AsyncBaseTransport):
+    """The transport of one call's client. After its first fault it sends nothing more: litellm's own retries end here."""
+
+    def __init__(self, pool: Pool, *, stream: bool) -> None:
+        self.fault: Fault | None = None
+        self.sent = False
+        self._pool = pool
+        self._stream = stream
+        self._reply: aiohttp.ClientResponse | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.fault is not None:
+            raise self.fault
+        self.sent = True
+        try:
+            return await self._answered(request)
+        except Fault as fault:
+            self.fault = fault
+            raise
+
+    def hang_up(self) -> None:
+        """Whatever litellm still holds of it. A reply that was read to its end has given its connection back by now."""
+        if self._reply is not None:
+            self._reply.close()
+
+    async def _answered(self, request: httpx.Request) -> httpx.Response:
+        headers = {name: value for name, value in request.headers.items() if name not in OURS}
+        self._reply = reply = await self._pool.send(request.method, str(request.url), await request.aread(), headers)
+        kind = reply.content_type
+        if self._stream and kind not in {"application/json", "text/html"}:
+            body = _Body(self, self._checked(reply) if kind == "text/event-stream" else self._pool.pieces(reply))
+            return httpx.Response(200, headers={"content-type": kind}, stream=body)
+        raw = await self._pool.read(reply)
+        if kind in {"application/json", "text/html", "text/plain"}:
+            _check(raw)
+        return httpx.Response(200, headers={"content-type": kind}, content=raw)
+
+    async def _checked(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """Its events without comments and names, which litellm would work on for nothing."""
+        events = Events()
+        async for piece in self._pool.pieces(reply):
+            for data in events.feed(piece):
+                yield _event(data)
+        for data in events.end():
+            yield _event(data)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, exchange: Exchange, pieces: AsyncIterator[bytes]) -> None:
+        self._exchange = exchange
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._pieces:
+                yield piece
+        except Fault as fault:
+            self._exchange.fault = fault
+            raise
+
+    async def aclose(self) -> None:
+        self._exchange.hang_up()
+
+
+def _event(data: bytes) -> bytes:
+    if data.startswith((b"{", b"[")) and data != b"[DONE]":
+        _check(data)
+    return b"data: %b\n\n" % data.replace(b"\n", b" ")
+
+
+def _check(raw: bytes) -> None:
+    try:
+        content = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed("it answered with something that is no JSON") from error
+    if isinstance(content, list) and content:
+        content = content[0]
+    if isinstance(content, dict) and content.get("error"):
+        raise faults.of_error_object(content["error"])

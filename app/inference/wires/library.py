@@ -1,0 +1,99 @@
+"""litellm, loaded once and kept quiet: 2 s of CPU and 180 MB, so late and off the event loop. Nothing else of Cairn imports it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import threading
+from functools import cache
+from typing import Any
+
+import httpx
+
+from app.inference.wires.exchange import Exchange
+
+ENVIRONMENT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # its price list comes from the net otherwise
+    "LITELLM_MODE": "PRODUCTION",  # no .env file from the working directory
+    "LITELLM_LOG": "ERROR",
+    "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB": "0",  # Cairn fetches no address that a caller names
+}
+LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+NO_LIMIT_SECONDS = 3600.0
+"""The engine's own limits are shorter, and cancel."""
+_loading = threading.Lock()
+
+
+async def prepare() -> None:
+    """Load it in the background, so that the first call doesn't wait for it."""
+    await asyncio.to_thread(load)
+
+
+def load() -> Any:
+    with _loading:
+        return _library()
+
+
+@cache
+def _library() -> Any:
+    os.environ.update(ENVIRONMENT)
+    litellm = importlib.import_module("litellm")
+    for name, value in {
+        "telemetry": False,
+        "suppress_debug_info": True,
+        "set_verbose": False,
+        "drop_params": True,
+        "modify_params": False,
+        "disable_hf_tokenizer_download": True,
+        "num_retries": 0,
+        "model_fallbacks": None,
+        "cache": None,
+    }.items():
+        setattr(litellm, name, value)
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.CRITICAL)
+    return litellm
+
+
+def providers() -> frozenset[str]:
+    """The kinds that it knows."""
+    return frozenset(str(getattr(each, "value", each)) for each in load().provider_list)
+
+
+def client(exchange: Exchange, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> Any:
+    """What litellm takes as `client`: its own handler, or OpenAI's SDK, by provider, and it doesn't say which. So this is both."""
+    return _client_class()(exchange, kind=kind, model=model, api_base=api_base, api_key=api_key)
+
+
+@cache
+def _client_class() -> Any:
+    litellm = load()
+    handler = importlib.import_module("litellm.llms.custom_httpx.http_handler").AsyncHTTPHandler
+    sdk = importlib.import_module("openai").AsyncOpenAI
+
+    class Client(handler):  # type: ignore[misc]
+        """`post` goes through our transport. What only the SDK has (`chat`, `embeddings`) is found there."""
+
+        def __init__(self, exchange: Exchange, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> None:
+            self.client = httpx.AsyncClient(transport=exchange, trust_env=False, timeout=NO_LIMIT_SECONDS)
+            self.timeout = NO_LIMIT_SECONDS
+            self._told = (kind, model, api_base, api_key)
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or name == "_told":
+                raise AttributeError(name)
+            kind, model, api_base, api_key = self._told
+            _, _, key, base = litellm.get_llm_provider(model, custom_llm_provider=kind, api_base=api_base, api_key=api_key)
+            self.__dict__["_sdk"] = found = self.__dict__.get("_sdk") or sdk(
+                api_key=key or api_key or "none", base_url=base or api_base, http_client=self.client, max_retries=0
+            )
+            return getattr(found, name)
+
+        def __del__(self) -> None:
+            """Nothing of its own to close: the connections are the pool's."""
+
+    return Client

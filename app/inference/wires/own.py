@@ -1,0 +1,42 @@
+"""Cairn's own embedding model as a provider: free, on this machine, always there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from app.embeddings import Embedder
+from app.inference.answers import Chunk, Completion
+from app.inference.faults import Fault
+from app.inference.wires.wire import Call, Embedded
+
+
+class OwnWire:
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    async def complete(self, call: Call) -> Completion:
+        raise _no_chat(call)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+        nothing: tuple[Chunk, ...] = ()
+        for chunk in nothing:
+            yield chunk
+        raise _no_chat(call)
+
+    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
+        if parameters.get("dimensions") not in {None, 384}:
+            raise Fault("caller", f"{model} has 384 dimensions.", 400, code="invalid_value", param="dimensions")
+        vectors = await self._embedder.embed(texts)
+        return Embedded(vectors.tolist(), model, None)
+
+    def supports(self, parameter: str) -> bool:
+        del parameter
+        return False
+
+    async def close(self) -> None:
+        return None
+
+
+def _no_chat(call: Call) -> Fault:
+    return Fault("caller", f"{call.model} is an embedding model.", 400, code="model_not_supported", param="model")

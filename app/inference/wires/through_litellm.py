@@ -1,0 +1,148 @@
+"""Every provider that doesn't speak OpenAI's format, through litellm: it translates; the connections and the judgement are ours.
+
+Its stream wrapper is passed by, for it makes up what didn't come: a finish for a stream that broke off, a usage that nobody sent.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from app.errors import ConfigurationError
+from app.inference import answers, faults
+from app.inference.answers import Chunk, Completion
+from app.inference.faults import Fault, malformed
+from app.inference.wires import library
+from app.inference.wires.compatible import embedded
+from app.inference.wires.exchange import Exchange
+from app.inference.wires.pool import Pool
+from app.inference.wires.wire import Call, Embedded
+
+PARAMETERS = frozenset({
+    "temperature", "top_p", "n", "stop", "max_tokens", "max_completion_tokens", "presence_penalty", "frequency_penalty", "seed",
+    "logit_bias", "logprobs", "top_logprobs", "user", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call",
+    "response_format", "reasoning_effort", "verbosity",
+})  # fmt: skip
+"""Nothing else of a call becomes an argument of litellm's: there `api_base` or `mock_response` would be one, too."""
+NOT_TAKEN: Mapping[str, frozenset[str]] = {
+    "anthropic": frozenset({
+        "n", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "functions", "function_call",
+        "verbosity",
+    }),
+    "gemini": frozenset({"seed", "logit_bias", "top_logprobs", "user", "function_call", "verbosity"}),
+}  # fmt: skip
+"""What litellm would drop, written down so that the first request needn't wait for it; a test compares."""
+
+
+class LitellmWire:
+    """ConfigurationError for a kind that litellm doesn't know (to find that out, a kind not listed above loads litellm here)."""
+
+    def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
+        if kind not in NOT_TAKEN and kind not in library.providers():
+            raise ConfigurationError(f"litellm knows no provider {kind!r}. An OpenAI-compatible server has kind 'openai' or 'local'.")
+        self._kind = kind
+        self._base = api_base.rstrip("/") if api_base else None
+        self._key = api_key
+        self._pool = Pool(headers={}, key=api_key, connect_seconds=connect_seconds, connections=connections)
+
+    async def complete(self, call: Call) -> Completion:
+        exchange = Exchange(self._pool, stream=False)
+        try:
+            data = _completion(await self._asked(call, exchange))
+            return answers.completion(data, msgspec.json.encode(data))
+        except Exception as error:
+            raise self._fault(error, exchange) from error
+        finally:
+            exchange.hang_up()
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+        exchange = Exchange(self._pool, stream=True)
+        head: dict[str, Any] = {"object": "chat.completion.chunk", "model": call.model}
+        usage: dict[str, Any] = {}
+        finish: str | None = None
+        said = False
+        try:
+            async with aclosing(self._items(call, exchange)) as items:
+                async for item in items:
+                    _add(usage, item.pop("usage", None))
+                    head = {**item, **head}
+                    if not (choices := _choices(item, first=not said)):
+                        continue
+                    made = _chunk({**head, "choices": choices})
+                    finish, said = made.finish or finish, said or made.said
+                    yield made
+            answers.check_end(finish, said=said)
+        except Exception as error:
+            raise self._fault(error, exchange) from error
+        finally:
+            exchange.hang_up()
+        if answers.usage(usage) is not None:
+            yield _chunk({**head, "choices": [], "usage": usage})
+
+    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
+        if self._kind == "gemini":
+            return await gemini.embed(self._pool, self._base, self._key, model, texts, parameters.get("dimensions"))
+        exchange = Exchange(self._pool, stream=False)
+        try:
+            more = {name: parameters[name] for name in ("dimensions", "user") if name in parameters}
+            litellm = await self._loaded()
+            made = await litellm.aembedding(input=list(texts), **more, **self._arguments(model, exchange))
+            return embedded(made.model_dump(), len(texts))
+        except Exception as error:
+            raise self._fault(error, exchange) from error
+        finally:
+            exchange.hang_up()
+
+    def supports(self, parameter: str) -> bool:
+        return parameter in PARAMETERS and parameter not in self._not_taken
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def _asked(self, call: Call, exchange: Exchange, **more: Any) -> Any:
+        """Copies, for litellm writes into what it is given, and the next provider gets the same messages."""
+        litellm = await self._loaded()
+        given = {name: value for name, value in call.parameters.items() if name in PARAMETERS}
+        messages, given = copy.deepcopy((list(call.messages), given))
+        return await litellm.acompletion(messages=messages, **given, **more, **self._arguments(call.model, exchange))
+
+    async def _items(self, call: Call, exchange: Exchange) -> AsyncGenerator[dict[str, Any]]:
+        """What litellm read from the provider, piece by piece."""
+        wrapper = await self._asked(call, exchange, stream=True, stream_options={"include_usage": True})
+        async for read in wrapper.completion_stream or await wrapper.fetch_stream():
+            item = read if hasattr(read, "choices") else wrapper.chunk_creator(read)  # an older format of litellm's own
+            if item is not None:
+                yield item.model_dump(exclude_none=True)
+
+    def _arguments(self, model: str, exchange: Exchange) -> dict[str, Any]:
+        model, key = model.removeprefix(f"{self._kind}/"), self._key or ("none" if self._base else None)
+        return {
+            "model": f"{self._kind}/{model}",
+            "api_base": self._base,
+            "api_key": key,
+            "client": library.client(exchange, kind=self._kind, model=model, api_base=self._base, api_key=key),
+            "timeout": library.NO_LIMIT_SECONDS,
+            "max_retries": 0,
+            "num_retries": 0,
+        }
+
+    async def _loaded(self) -> Any:
+        if self._litellm is None:
+            self._litellm = await asyncio.to_thread(library.load)
+        return self._litellm
+
+    def _fault(self, error: Exception, exchange: Exchange) -> Fault:
+        """What the exchange saw; else litellm could make nothing of the answer, or of the request."""
+        if exchange.fault is not None:
+            fault = exchange.fault
+        elif isinstance(error, Fault):
+            fault = error
+        elif exchange.sent:
+            fault = malformed(f"its answer can't be read ({type(error).__name__})")
+        else:
+            fault = unsent(error)
+        return self._pool.clean(fault)

@@ -1,0 +1,66 @@
+"""Callers that leave: what they asked for stops, and is paid for once, for what was produced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.errors import CairnError
+from app.web import errors
+
+Got = TypeVar("Got")
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Got]) -> Got:
+    """The work's result. When the caller hangs up first the work is cancelled, and ClientDisconnect is raised once it has ended."""
+    return await _raced(request.receive, work)
+
+
+class EventStream(Response):
+    """JSON objects as server-sent events, each sent on as it comes. An error in the middle is the last event, and no [DONE] follows."""
+
+    def __init__(self, events: AsyncGenerator[bytes], headers: dict[str, str]) -> None:
+        super().__init__(media_type="text/event-stream", headers={"cache-control": "no-cache", "x-accel-buffering": "no", **headers})
+        self._events = events
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await _raced(receive, self._send(send))
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        last = b"data: [DONE]\n\n"
+        try:
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    await send({"type": "http.response.body", "body": b"data: " + event + b"\n\n", "more_body": True})
+        except CairnError as error:
+            last = b"data: " + msgspec.json.encode(errors.body_of(error)) + b"\n\n"
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+async def _raced(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

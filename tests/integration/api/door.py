@@ -1,0 +1,117 @@
+"""The door under test: the running application with an engine of its own, over fake providers, and a developer who pays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import text
+
+from app.inference.catalog import Catalog
+from app.inference.engine import Engine
+from app.inference.meter import Meter
+from app.settings import Breaker, Budget, Inference, Provider, Timeouts
+from app.wiring import Inference as Doors
+from tests.fakes.provider import FakeProvider
+from tests.integration.api.conftest import Api, Reply
+
+SECRET = "sk-the-key-of-the-provider-0123456789"
+QUICK = Timeouts(connect=1, first_token=0.4, idle=0.4, answer=0.5, total=20)
+
+
+@dataclass(slots=True)
+class Door:
+    """`fakes` by provider's name, in the chain's order."""
+
+    api: Api
+    fakes: Mapping[str, FakeProvider]
+    catalog: Catalog
+    engine: Engine
+    key: str
+    developer: str
+
+    async def chat(
+        self, prompt: str = "hello", *, key: str | None = None, headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> Reply:
+        body = {"model": "auto", "messages": [{"role": "user", "content": prompt}], **fields}
+        return await self.api.ask("POST", "/v1/chat/completions", key=key or self.key, json=body, headers=dict(headers or {}))
+
+    async def events(self, prompt: str = "hello", **fields: Any) -> tuple[Reply, list[Any]]:
+        """A stream's reply and its events; the last is "[DONE]" where it came."""
+        reply = await self.chat(prompt, stream=True, **fields)
+        data = [line.removeprefix("data: ") for line in reply.text.splitlines() if line.startswith("data: ")]
+        return reply, [each if each == "[DONE]" else json.loads(each) for each in data]
+
+    async def asked(self) -> dict[str, int]:
+        """How often each provider was asked."""
+        return {name: len(fake.asked) for name, fake in self.fakes.items()}
+
+    async def money(self) -> dict[str, Any]:
+        """The developer's own budget, once every end is written."""
+        await self.engine._meter.close()
+        reply = await self.api.ask("GET", "/v1/budget", key=self.key)
+        return reply.json
+
+    async def holds(self) -> list[tuple[str, str, str | None]]:
+        """(provider, state, mark of its movement) of this developer's holds, in order."""
+        await self.engine._meter.close()
+        query = text(
+            "select h.provider, h.state, (select m.mark from budget_movements m where m.hold_id = h.id order by m.id desc limit 1)"
+            " from budget_holds h join developers d on d.id = h.developer_id where d.name = :name order by h.created_at, h.attempt"
+        )
+        async with self.api.house.database.begin() as connection:
+            return [tuple(row) for row in await connection.execute(query, {"name": self.developer})]  # type: ignore[misc]
+
+    def breaker(self, name: str) -> Any:
+        return self.catalog.breakers[name]
+
+
+@asynccontextmanager
+async def open_door(
+    api: Api,
+    *names: str,
+    kinds: Mapping[str, str] | None = None,
+    limit_usd: float = 8.33,
+    timeouts: Timeouts = QUICK,
+    breaker: Breaker | None = None,
+    budget: Budget | None = None,
+    fakes: Mapping[str, Any] | None = None,
+    provider: Mapping[str, Any] | None = None,
+    **inference: Any,
+) -> AsyncIterator[Door]:
+    """`kinds`: by name, else "openai"; `provider`: more settings of each; `fakes`: options of the fake servers."""
+    names = names or ("one", "two")
+    async with AsyncExitStack() as stack:
+        servers = {name: await stack.enter_async_context(FakeProvider(**(fakes or {}))) for name in names}
+        settings = {name: _provider(name, servers[name], (kinds or {}).get(name, "openai"), provider or {}) for name in names}
+        options = Inference(chain=names, timeouts=timeouts, breaker=breaker or Breaker(), **inference)
+        prices = api.house.budget.prices
+        catalog = Catalog(settings, options, prices, embedder=api.house.embedder, environment={"FAKE_KEY": SECRET})
+        engine = Engine(catalog, Meter(api.house.budget.ledger, budget or Budget()), api.house.budget.requests, options)
+        before = api.app.state.house
+        api.app.state.house = replace(api.house, inference=Doors(engine, catalog))
+        name = await _developer(api, limit_usd)
+        made = await api.ask("POST", f"/v1/developers/{name}/keys")
+        try:
+            yield Door(api, servers, catalog, engine, str(made.json["key"]), name)
+        finally:
+            api.app.state.house = before
+            await engine.close()
+
+
+def _provider(name: str, fake: FakeProvider, kind: str, more: Mapping[str, Any]) -> Provider:
+    base = {"groq": "/openai/v1", "anthropic": "", "gemini": ""}.get(kind, "/v1")
+    given = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0, "embedding_usd_per_mtok": 1.0, **more}
+    return Provider(kind=kind, model=f"{name}-model", api_base=fake.url + base, api_key_env="FAKE_KEY", **given)
+
+
+async def _developer(api: Api, limit_usd: float) -> str:
+    from uuid import uuid4
+
+    name = f"dev-{uuid4().hex[:12]}"
+    made = await api.ask("POST", "/v1/developers", json={"name": name, "monthly_limit_usd": limit_usd})
+    assert made.status == 201, made.text
+    return name
