@@ -19,7 +19,7 @@ from app.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
-SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "budget.webhook_url")
+SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "redis.url", "budget.webhook_url")
 
 
 class Section(BaseModel):
@@ -54,6 +54,14 @@ class Qdrant(Section):
     url: str | None = Field(None, pattern=r"^https?://\S+$")
     api_key: SecretStr | None = None
     collection: str = "cairn"
+
+
+class Redis(Section):
+    """Without a `url` nothing is shared but what PostgreSQL holds."""
+
+    url: SecretStr | None = None
+    timeout_seconds: float = Field(0.5, gt=0, description="of one command: slower is away")
+    connections: int = Field(50, ge=1)
 
 
 class Vectors(Section):
@@ -192,6 +200,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     database: Database = Database()
     qdrant: Qdrant = Qdrant()
+    redis: Redis = Redis()
     vectors: Vectors = Vectors()
     embeddings: Embeddings = Embeddings()
     sessions: Sessions = Sessions()

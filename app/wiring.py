@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import structlog
@@ -33,6 +33,7 @@ from app.errors import CairnError, ConfigurationError, Unavailable
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
+from app.inference.sharing import Sharing
 from app.knowledge import freshness, intake
 from app.knowledge.index import SCHEMA, Index
 from app.knowledge.intake import Intake
@@ -51,8 +52,12 @@ from app.storage.database import Database
 from app.storage.direct import Direct
 from app.storage.folder import DataFolder
 from app.storage.postgres import embedded_postgres
+from app.storage.redis import open_redis
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 log = structlog.get_logger()
 
@@ -138,7 +143,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
         )
         budget = await _open_budget(stack, settings, database, accounts, url)
-        inference = _open_inference(stack, settings, budget, embedder)
+        redis = await stack.enter_async_context(open_redis(settings.redis))
+        inference = await _open_inference(stack, settings, role, budget, embedder, redis)
         house = _furnish(
             settings=settings,
             folder=folder,
@@ -259,11 +265,19 @@ async def _open_budget(stack: AsyncExitStack, settings: Settings, database: Data
     return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests)
 
 
-def _open_inference(stack: AsyncExitStack, settings: Settings, budget: Money, embedder: Embedder) -> Inference:
+async def _open_inference(
+    stack: AsyncExitStack, settings: Settings, role: Role, budget: Money, embedder: Embedder, redis: Redis | None
+) -> Inference:
     """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
-    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder)
+    sharing = Sharing(redis) if redis is not None else None
+    more = {} if sharing is None else {"changed": sharing.changed}
+    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, **more)
     engine = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
     stack.push_async_callback(engine.close)
+    if role == "serve":
+        await stack.enter_async_context(_owned(engine.prepare(), name="prepare models"))
+        if sharing is not None:
+            await stack.enter_async_context(_owned(sharing.run(catalog.breakers), name="share breakers"))
     return Inference(engine, catalog)
 
 

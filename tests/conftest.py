@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.storage import migrations
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
+from tests.fakes.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "cairn_template"
@@ -113,3 +114,12 @@ async def _statement(url: str, sql: str) -> None:
 
 def _in(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def redis_server(short_folder: Path) -> Iterator[RedisServer]:
+    """A real Redis of this test process, from the wheel."""
+    server = RedisServer(short_folder / "redis.sock")
+    server.start()
+    yield server
+    server.stop()

@@ -22,6 +22,9 @@ from app.settings import Breaker as Options
 log = structlog.get_logger()
 
 State = Literal["closed", "open", "half-open"]
+What = Literal["state", "limit"]
+Changed = Callable[["Breaker", What], None]
+"""Told of a breaker that changed here: to share it."""
 _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
 
 
@@ -34,10 +37,10 @@ class Refusal:
 
 
 class Breaker:
-    """`admit` before a call, then exactly one of the ticket's ends. `changed` hears of every new state (to share it)."""
+    """`admit` before a call, then exactly one of the ticket's ends."""
 
     def __init__(
-        self, name: str, options: Options, *, now: Callable[[], float] = time.monotonic, changed: Callable[[Breaker], None] = lambda _: None
+        self, name: str, options: Options, *, now: Callable[[], float] = time.monotonic, changed: Changed = lambda breaker, what: None
     ) -> None:
         self.name = name
         self._options = options
@@ -85,9 +88,26 @@ class Breaker:
         if self.state == "closed":
             self._open(seconds_left)
 
+    def close_at_once(self) -> None:
+        """Another process's probe succeeded."""
+        if self.state == "open":
+            self._machine.close()
+            self._calls.clear()
+            log.info("breaker.closed_elsewhere", provider=self.name)
+
+    def wait(self, seconds: float) -> None:
+        """Another process is probing: not us, for so long."""
+        if self.state == "open":
+            self._opened_at = self._now() - self._options.reset_seconds + seconds
+
     def hold_off(self, seconds: float) -> None:
         """The provider asked for it: nobody is sent there before."""
         self._not_before = max(self._not_before, self._now() + seconds)
+
+    def asked_to_wait(self, seconds: float) -> None:
+        """The same, heard here: the others are told."""
+        self.hold_off(seconds)
+        self._changed(self, "limit")
 
     def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
         """`failed` None: it says nothing about the provider."""
@@ -122,7 +142,7 @@ class Breaker:
     def _say(self) -> None:
         say = log.warning if self.state == "open" else log.info
         say("breaker.changed", provider=self.name, state=self.state)
-        self._changed(self)
+        self._changed(self, "state")
 
 
 class Ticket:
@@ -137,7 +157,7 @@ class Ticket:
     def failed(self, fault: Fault) -> None:
         """The fault says whether it counts, and how long the provider wants to be left alone."""
         if self._breaker is not None and fault.retry_after is not None:
-            self._breaker.hold_off(fault.retry_after)
+            self._breaker.asked_to_wait(fault.retry_after)
         self._end(failed=True if fault.counts else None)
 
     def dropped(self) -> None:

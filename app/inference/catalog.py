@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from app.budget.prices import Price, Prices
 from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
-from app.inference.breaker import Breaker
+from app.inference.breaker import Breaker, Changed
 from app.inference.chain import Candidate
 from app.inference.wires.compatible import KINDS, CompatibleWire
 from app.inference.wires.own import OwnWire
@@ -18,6 +19,7 @@ from app.inference.wires.wire import Wire
 from app.money import from_usd
 from app.settings import Inference
 from app.settings import Provider as Options
+from app.tokens import count_text
 
 AUTO = "auto"
 OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
@@ -48,7 +50,7 @@ class Catalog:
         *,
         embedder: Embedder | None = None,
         environment: Mapping[str, str] = os.environ,
-        changed: Callable[[Breaker], None] = lambda _: None,
+        changed: Changed = lambda breaker, what: None,
     ) -> None:
         self.standings: list[Standing] = []
         self.embedding: dict[str, Candidate] = {}
@@ -99,6 +101,11 @@ class Catalog:
     @property
     def breakers(self) -> Mapping[str, Breaker]:
         return self._breakers
+
+    async def prepare(self) -> None:
+        """Load what the first call of each would load."""
+        for candidate in self._ready.values():
+            await asyncio.to_thread(count_text, "ready", model=candidate.model)
 
     async def close(self) -> None:
         for candidate in self._ready.values():

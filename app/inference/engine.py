@@ -117,6 +117,10 @@ class Engine:
         self._log(request, asker, receipt, began, status=200)
         return found
 
+    async def prepare(self) -> None:
+        """What the first request would wait for: tokenizers, libraries. Off the loop, and not where there is no provider."""
+        await self._catalog.prepare()
+
     async def close(self) -> None:
         """Ends that are being written, then connections."""
         await self._meter.close()

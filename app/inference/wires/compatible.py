@@ -11,7 +11,7 @@ import msgspec
 
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
-from app.inference.faults import malformed
+from app.inference.faults import Fault, malformed
 from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
 from app.inference.wires.wire import Call, Embedded
@@ -45,16 +45,20 @@ class CompatibleWire:
                 raise malformed("it answered a stream with something that is none")
             finish: str | None = None
             said, last = False, None
-            async for data in _events(self._pool.pieces(reply)):
-                if data == DONE:
-                    await self._pool.finish(reply)
-                    break
-                made = answers.chunk(_decoded(data), data)
-                finish, said = made.finish or finish, said or made.said
-                if finish is not None and made.usage is not None:
-                    last = made  # who reads may leave once it has the usage, so the end of the stream is read before
-                else:
-                    yield made
+            try:
+                async for data in _events(self._pool.pieces(reply)):
+                    if data == DONE:
+                        await self._pool.finish(reply)
+                        break
+                    made = answers.chunk(_decoded(data), data)
+                    finish, said = made.finish or finish, said or made.said
+                    if finish is not None and made.usage is not None:
+                        last = made  # who reads may leave once it has the usage, so the end of the stream is read before
+                    else:
+                        yield made
+            except Fault as fault:
+                if finish is None or fault.kind != "cut":
+                    raise
             answers.check_end(finish, said=said)
             if last is not None:
                 yield last

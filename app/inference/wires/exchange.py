@@ -6,6 +6,7 @@ An error reply, an error within a 2xx, an answer that is none or breaks off: eac
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import httpx
@@ -26,6 +27,8 @@ class Exchange(httpx.AsyncBaseTransport):
     def __init__(self, pool: Pool, *, stream: bool) -> None:
         self.fault: Fault | None = None
         self.sent = False
+        self.event: Any = None
+        """The last event of the stream that litellm was given."""
         self._pool = pool
         self._stream = stream
         self._reply: aiohttp.ClientResponse | None = None
@@ -50,21 +53,26 @@ class Exchange(httpx.AsyncBaseTransport):
         self._reply = reply = await self._pool.send(request.method, str(request.url), await request.aread(), headers)
         kind = reply.content_type
         if self._stream and kind not in {"application/json", "text/html"}:
-            body = _Body(self, self._checked(reply) if kind == "text/event-stream" else self._pool.pieces(reply))
+            body = _Body(self, self._events(reply) if kind == "text/event-stream" else self._pool.pieces(reply))
             return httpx.Response(200, headers={"content-type": kind}, stream=body)
         raw = await self._pool.read(reply)
         if kind in {"application/json", "text/html", "text/plain"}:
-            _check(raw)
+            _checked(raw)
         return httpx.Response(200, headers={"content-type": kind}, content=raw)
 
-    async def _checked(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         """Its events without comments and names, which litellm would work on for nothing."""
         events = Events()
         async for piece in self._pool.pieces(reply):
             for data in events.feed(piece):
-                yield _event(data)
+                yield self._event(data)
         for data in events.end():
-            yield _event(data)
+            yield self._event(data)
+
+    def _event(self, data: bytes) -> bytes:
+        if data.startswith(b"{"):
+            self.event = _checked(data)
+        return b"data: %b\n\n" % data.replace(b"\n", b" ")
 
 
 class _Body(httpx.AsyncByteStream):
@@ -84,18 +92,13 @@ class _Body(httpx.AsyncByteStream):
         self._exchange.hang_up()
 
 
-def _event(data: bytes) -> bytes:
-    if data.startswith((b"{", b"[")) and data != b"[DONE]":
-        _check(data)
-    return b"data: %b\n\n" % data.replace(b"\n", b" ")
-
-
-def _check(raw: bytes) -> None:
+def _checked(raw: bytes) -> Any:
+    """Its content; Fault when it has none, or an error in its place."""
     try:
         content = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed("it answered with something that is no JSON") from error
-    if isinstance(content, list) and content:
-        content = content[0]
-    if isinstance(content, dict) and content.get("error"):
-        raise faults.of_error_object(content["error"])
+    first = content[0] if isinstance(content, list) and content else content
+    if isinstance(first, dict) and first.get("error"):
+        raise faults.of_error_object(first["error"])
+    return content

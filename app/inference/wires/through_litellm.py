@@ -5,18 +5,21 @@ Its stream wrapper is passed by, for it makes up what didn't come: a finish for 
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import httpx
 import msgspec
 
 from app.errors import ConfigurationError
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault, malformed
-from app.inference.wires import library
+from app.inference.wires import gemini, library
 from app.inference.wires.compatible import embedded
 from app.inference.wires.exchange import Exchange
 from app.inference.wires.pool import Pool
@@ -37,6 +40,9 @@ NOT_TAKEN: Mapping[str, frozenset[str]] = {
 }  # fmt: skip
 """What litellm would drop, written down so that the first request needn't wait for it; a test compares."""
 
+KEPT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
+"""Of a completion: what OpenAI's has, not litellm's additions such as `vertex_ai_citation_metadata`."""
+
 
 class LitellmWire:
     """ConfigurationError for a kind that litellm doesn't know (to find that out, a kind not listed above loads litellm here)."""
@@ -48,6 +54,8 @@ class LitellmWire:
         self._base = api_base.rstrip("/") if api_base else None
         self._key = api_key
         self._pool = Pool(headers={}, key=api_key, connect_seconds=connect_seconds, connections=connections)
+        self._not_taken = NOT_TAKEN.get(kind) or library.not_taken(kind, PARAMETERS)
+        self._litellm: Any = None
 
     async def complete(self, call: Call) -> Completion:
         exchange = Exchange(self._pool, stream=False)
@@ -61,23 +69,24 @@ class LitellmWire:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         exchange = Exchange(self._pool, stream=True)
-        head: dict[str, Any] = {"object": "chat.completion.chunk", "model": call.model}
+        head: dict[str, Any] = {}
         usage: dict[str, Any] = {}
         finish: str | None = None
-        said = False
+        said, roles = False, set[int]()
         try:
             async with aclosing(self._items(call, exchange)) as items:
                 async for item in items:
-                    _add(usage, item.pop("usage", None))
-                    head = {**item, **head}
-                    if not (choices := _choices(item, first=not said)):
-                        continue
-                    made = _chunk({**head, "choices": choices})
-                    finish, said = made.finish or finish, said or made.said
-                    yield made
+                    _add(usage, item.get("usage"))
+                    head = head or _head(item, exchange.event, call.model)
+                    if choices := _choices(item, roles):
+                        made = _chunk({**head, "choices": choices})
+                        finish, said = made.finish or finish, said or made.said
+                        yield made
             answers.check_end(finish, said=said)
         except Exception as error:
-            raise self._fault(error, exchange) from error
+            fault = self._fault(error, exchange)
+            if finish is None or fault.kind != "cut":
+                raise fault from error
         finally:
             exchange.hang_up()
         if answers.usage(usage) is not None:
@@ -114,9 +123,15 @@ class LitellmWire:
         """What litellm read from the provider, piece by piece."""
         wrapper = await self._asked(call, exchange, stream=True, stream_options={"include_usage": True})
         async for read in wrapper.completion_stream or await wrapper.fetch_stream():
-            item = read if hasattr(read, "choices") else wrapper.chunk_creator(read)  # an older format of litellm's own
-            if item is not None:
-                yield item.model_dump(exclude_none=True)
+            if read is None or (isinstance(read, dict) and not any(read.values())):
+                continue  # made of an empty line
+            made = read if hasattr(read, "choices") else wrapper.chunk_creator(read)  # an older format of litellm's own
+            if made is None:
+                continue
+            item = made.model_dump(exclude_none=True)
+            if self._kind == "gemini":
+                gemini.unfinish(item["choices"], exchange.event)
+            yield item
 
     def _arguments(self, model: str, exchange: Exchange) -> dict[str, Any]:
         model, key = model.removeprefix(f"{self._kind}/"), self._key or ("none" if self._base else None)
@@ -144,5 +159,79 @@ class LitellmWire:
         elif exchange.sent:
             fault = malformed(f"its answer can't be read ({type(error).__name__})")
         else:
-            fault = unsent(error)
+            fault = _unsent(error)
         return self._pool.clean(fault)
+
+
+def _unsent(error: Exception) -> Fault:
+    """Nothing went through our client: litellm refuses the request, or it has a client of its own for this kind."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case httpx.ConnectError() | httpx.ConnectTimeout():
+                return faults.unreachable("no connection")
+            case httpx.TimeoutException():
+                return faults.timeout("no answer in time")
+            case httpx.TransportError():
+                return faults.reset("the connection broke")
+        cause = cause.__cause__ or cause.__context__
+    said = re.sub(r"^(litellm\.\w+: )+", "", str(error))[: faults.MOST_MESSAGE_CHARS]
+    status, headers = getattr(error, "status_code", None), getattr(error, "litellm_response_headers", None)
+    if isinstance(status, int) and (headers is not None or status in {401, 403, 404}):
+        return faults.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers or {})
+    return Fault("caller", said or "It can't be put to this provider.", 400)
+
+
+def _completion(found: Any) -> dict[str, Any]:
+    """As OpenAI would send it. A usage of noughts is litellm's way of saying that none came."""
+    data = {name: value for name, value in found.model_dump(exclude_none=True).items() if name in KEPT}
+    for choice in data.get("choices", ()):
+        message = {"role": "assistant", "content": None} | {name: _bare(value) for name, value in choice["message"].items()}
+        choice["message"] = {name: value for name, value in message.items() if value or name == "content"}
+        choice.setdefault("finish_reason", None)
+        choice.pop("provider_specific_fields", None)
+    if answers.usage(data.get("usage")) is None:
+        data.pop("usage", None)
+    return data
+
+
+def _bare(value: Any) -> Any:
+    return {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else value
+
+
+def _head(item: Mapping[str, Any], event: Any, model: str) -> dict[str, Any]:
+    """What all chunks of a stream share: with the model that answers, where its first event tells it."""
+    told = [event.get("model"), event.get("modelVersion"), (event.get("message") or {}).get("model")] if isinstance(event, dict) else []
+    answering = next((each for each in told if isinstance(each, str)), model)
+    return {"id": item.get("id"), "object": "chat.completion.chunk", "created": item.get("created"), "model": answering}
+
+
+def _choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
+    """Those that bring something. The first of each says whose it is."""
+    found = []
+    for choice in item.get("choices", ()):
+        index, finish = choice.get("index", 0), choice.get("finish_reason") or None
+        delta = {name: bare for name, value in choice.get("delta", {}).items() if name != "role" and (bare := _bare(value))}
+        if not delta and finish is None:
+            continue
+        if delta and index not in roles:
+            roles.add(index)
+            delta = {"role": "assistant", **delta}
+        made = {"index": index, "delta": delta, "finish_reason": finish}
+        found.append(made | ({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}))
+    return found
+
+
+def _chunk(data: dict[str, Any]) -> Chunk:
+    return answers.chunk(data, msgspec.json.encode(data))
+
+
+def _add(usage: dict[str, Any], found: Mapping[str, Any] | None) -> None:
+    """A stream tells its usage in parts: a later number replaces an earlier one, a nought doesn't."""
+    for name, value in (found or {}).items():
+        if isinstance(value, Mapping):
+            _add(usage.setdefault(name, {}), value)
+        elif value or name not in usage:
+            usage[name] = value
+    if "prompt_tokens" in usage:
+        usage["total_tokens"] = max(usage.get("total_tokens", 0), usage["prompt_tokens"] + usage.get("completion_tokens", 0))

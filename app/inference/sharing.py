@@ -1,0 +1,111 @@
+"""Breakers of several servers as one, over Redis: who opens tells the others, and one server at a time sends the probe.
+
+A copy, never the truth: each server's own breakers decide, and go on deciding while Redis is away. No request waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import redis.exceptions
+import structlog
+
+from app.inference.breaker import Breaker, What
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger()
+
+PERIOD_SECONDS = 0.5
+LEASE_SECONDS = 5.0
+"""How long the right to probe is one server's, if it has no request to do it with."""
+LEAST_SHARED_SECONDS = 1.0
+CLOSED_SECONDS = 30.0
+STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn:breaker:probe:"
+
+
+class Sharing:
+    """`changed` is the breakers'; `run` does the talking, and the wiring owns the task."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._id = uuid4().hex
+        self._changed: set[tuple[str, What]] = set()
+
+    def changed(self, breaker: Breaker, what: What) -> None:
+        self._changed.add((breaker.name, what))
+
+    async def run(self, breakers: Mapping[str, Breaker]) -> None:
+        """For ever. Redis away is said once, and once more when it is back."""
+        away = False
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            try:
+                if away:  # it may have come back empty
+                    self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
+                await self.exchange(breakers)
+                if away:
+                    log.info("breakers.shared_again")
+                away = False
+            except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+                if not away:
+                    log.warning("breakers.not_shared", reason=type(error).__name__)
+                away = True
+            except Exception:
+                log.exception("breakers.sharing_failed")
+
+    async def exchange(self, breakers: Mapping[str, Breaker]) -> None:
+        """Tell what changed here, then hear what the others know."""
+        for name, what in sorted(self._changed):
+            await (self._tell_state if what == "state" else self._tell_limit)(breakers[name])
+            self._changed.discard((name, what))
+        names = sorted(breakers)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.get(STATE + name)
+                pipeline.pttl(STATE + name)
+                pipeline.pttl(LIMITED + name)
+            found = await pipeline.execute()
+        for place, name in enumerate(names):
+            state, *left = found[3 * place : 3 * place + 3]
+            for_state, limited = (max(0, int(each)) / 1000 for each in left)
+            await self._hear(breakers[name], None if state is None else _text(state), for_state, limited)
+
+    async def _tell_state(self, breaker: Breaker) -> None:
+        """Open: for how long. Closed: said as long as anybody may still hold it open. A probe under way changes nothing for the others."""
+        if breaker.state == "open":
+            await self._client.set(STATE + breaker.name, "open", px=max(1, int(breaker.seconds_left * 1000)))
+            await self._client.delete(PROBE + breaker.name)
+        elif breaker.state == "closed":
+            await self._client.set(STATE + breaker.name, "closed", px=int(CLOSED_SECONDS * 1000))
+            await self._client.delete(PROBE + breaker.name)
+
+    async def _tell_limit(self, breaker: Breaker) -> None:
+        if breaker.limited_seconds >= LEAST_SHARED_SECONDS:
+            await self._client.set(LIMITED + breaker.name, self._id, px=int(breaker.limited_seconds * 1000))
+
+    async def _hear(self, breaker: Breaker, state: str | None, seconds: float, limited: float) -> None:
+        if limited > breaker.limited_seconds + LEAST_SHARED_SECONDS:
+            breaker.hold_off(limited)
+        if state == "open" and breaker.state == "closed":
+            breaker.open_until(seconds)
+        elif state == "closed" and breaker.state == "open":
+            breaker.close_at_once()
+        elif breaker.state == "open" and breaker.seconds_left <= 2 * PERIOD_SECONDS and not await self._may_probe(breaker):
+            breaker.wait(4 * PERIOD_SECONDS)
+
+    async def _may_probe(self, breaker: Breaker) -> bool:
+        """Whether the next probe is ours: one server's at a time."""
+        key = PROBE + breaker.name
+        if await self._client.set(key, self._id, nx=True, px=int(LEASE_SECONDS * 1000)):
+            return True
+        holder = await self._client.get(key)
+        return holder is not None and _text(holder) == self._id
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,56 @@
+"""What litellm gets wrong of Gemini: its embeddings are asked for directly, and of a stream's finish the provider's own event is believed.
+
+For embeddings litellm goes past our client, retries, makes up a usage, and takes a text such as "files/a" for a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from app.inference.faults import malformed, of_error_object
+from app.inference.wires.pool import Pool
+from app.inference.wires.wire import Embedded
+
+BASE = "https://generativelanguage.googleapis.com/v1beta"
+
+
+def unfinish(choices: list[dict[str, Any]], event: Any) -> None:
+    """litellm finishes every chunk of a stream with "stop": those that the event itself doesn't finish are set right."""
+    told = event if isinstance(event, dict) else {}
+    if (told.get("promptFeedback") or {}).get("blockReason"):
+        return
+    finished = {each.get("index", 0) for each in told.get("candidates") or () if each.get("finishReason")}
+    for choice in choices:
+        if choice.get("index", 0) not in finished:
+            choice["finish_reason"] = None
+
+
+class _Values(msgspec.Struct):
+    values: list[float]
+
+
+class _Reply(msgspec.Struct):
+    embeddings: list[_Values] = []
+    error: object = None
+
+
+async def embed(pool: Pool, base: str | None, key: str | None, model: str, texts: Sequence[str], dimensions: int | None) -> Embedded:
+    """https://ai.google.dev/api/embeddings#method:-models.batchembedcontents. It tells no usage."""
+    model = model.removeprefix("gemini/")
+    size = {} if dimensions is None else {"outputDimensionality": dimensions}
+    asked = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **size} for text in texts]
+    headers = {"content-type": "application/json"} | ({"x-goog-api-key": key} if key else {})
+    url = f"{base or BASE}/models/{model}:batchEmbedContents"
+    async with pool.posted(url, msgspec.json.encode({"requests": asked}), headers) as reply:
+        try:
+            found = msgspec.json.decode(await pool.read(reply), type=_Reply)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise malformed("it answered with vectors that can't be read") from error
+        if found.error:
+            raise of_error_object(found.error)
+    if len(found.embeddings) != len(texts):
+        raise malformed("it answered with other than one vector for each text")
+    return Embedded([each.values for each in found.embeddings], model, None)

@@ -1,0 +1,124 @@
+"""One request and what it gets: an answer, a refusal, or a broken one. Knows no format and no pace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aiohttp import web
+
+from tests.fakes.provider.answers import Answer, Ask, Json, Prefill, answer
+from tests.fakes.provider.delivery import Delivery
+from tests.fakes.provider.faults import Fault, refuses
+from tests.fakes.provider.refusals import Reason, Refused, page, refusal
+from tests.fakes.provider.routes import Task
+from tests.fakes.provider.wire import Script, Wire, output_tokens
+
+ANOTHER_MODEL: Final = "another-model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What the fake does with every request."""
+
+    prefill: Prefill
+    models: Sequence[str]
+    dimensions: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """`body` None: the request had no JSON object; `task` None: its path is unknown."""
+
+    delivery: Delivery
+    wire: Wire
+    task: Task | None
+    model: str
+    path: str
+    body: Json | None
+    fault: Fault | None
+    habits: Habits
+
+    async def respond(self) -> web.StreamResponse:
+        try:
+            if refuses(self.delivery.fault):
+                raise Refused(self.delivery.fault)
+            return await self._broken() or await self._answer()
+        except Refused as refused:
+            return self._refuse(refused.reason)
+
+    async def _broken(self) -> web.StreamResponse | None:
+        """The faults that come instead of any answer; None where there is to be one."""
+        match self.delivery.fault:
+            case "close":
+                self.delivery.close()
+                return web.Response()
+            case "reset" if not self.delivery.after_tokens:
+                self.delivery.reset()
+                return web.Response()
+            case "html":
+                return await self.delivery.whole(page("Sign in"), 0, content_type="text/html")
+            case "error_200":
+                return await self.delivery.whole(self.wire.error_body, 0)
+            case "slow_headers":
+                await self.delivery.wait()
+            case _:
+                pass
+        return None
+
+    async def _answer(self) -> web.StreamResponse:
+        if self.task is None:
+            raise Refused("unknown_url")
+        if self.task == "models":
+            return await self.delivery.whole(self.wire.models(self.habits.models), 0)
+        if self.body is None:
+            raise Refused("no_json")
+        try:
+            return await (self._chat(self.body) if self.task == "chat" else self._embed(self.body))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise Refused("no_json") from error
+
+    async def _chat(self, body: Json) -> web.StreamResponse:
+        asked = self.wire.read(self.path, body)
+        if asked.prefix and self.habits.prefill == "refuse":
+            raise Refused("no_prefill")
+        answers = self._answers(asked)
+        usage = self.delivery.fault != "no_usage"
+        match self.delivery.fault:
+            case "empty_stream" if asked.stream:
+                return await self.delivery.stream(Script(b"", [], self.wire.end))
+            case "empty_stream":
+                return await self.delivery.whole(b"", 0)
+            case "wrong_model":
+                asked = replace(asked, model=ANOTHER_MODEL)
+            case _:
+                pass
+        if asked.stream:
+            return await self.delivery.stream(self.wire.script(asked, answers, usage=usage))
+        return await self.delivery.whole(self.wire.whole(asked, answers, usage=usage), output_tokens(answers))
+
+    async def _embed(self, body: Json) -> web.StreamResponse:
+        model = ANOTHER_MODEL if self.delivery.fault == "wrong_model" else self.model
+        made = self.wire.embeddings(model, body, self.habits.dimensions, usage=self.delivery.fault != "no_usage")
+        return await self.delivery.whole(b"" if self.delivery.fault == "empty_stream" else made, 0)
+
+    def _answers(self, asked: Ask) -> list[Answer]:
+        """The choices, less what a fault of the content takes."""
+        answers = answer(asked, self.habits.prefill)
+        match self.delivery.fault:
+            case "empty_choices":
+                return []
+            case "content_filter":
+                return [each.cut(self.delivery.after_tokens, "filtered") for each in answers]
+            case "eof" if not asked.stream:
+                return [each.cut(self.delivery.after_tokens, None) for each in answers]
+        return answers
+
+    def _refuse(self, reason: Reason) -> web.Response:
+        said = refusal(self.wire.kind, reason, model=self.model, fault=self.fault)
+        headers = {"content-type": said.content_type, **self.delivery.headers}
+        if self.fault is not None and self.fault.retry_after_header is not None:
+            headers["retry-after"] = self.fault.retry_after_header
+        self.delivery.asked.finished = True
+        return web.Response(status=said.status, body=said.body, headers=headers)

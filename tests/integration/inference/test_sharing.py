@@ -1,0 +1,141 @@
+"""Breakers of two servers over a real Redis: opened by one, closed for both by one probe; alone while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from pydantic import SecretStr
+
+from app.errors import ConfigurationError
+from app.inference import sharing as sharing_room
+from app.inference.breaker import Breaker, Refusal, Ticket
+from app.inference.faults import Fault
+from app.inference.sharing import Sharing
+from app.settings import Breaker as Options
+from app.settings import Redis as RedisOptions
+from app.storage.redis import open_redis
+from tests.fakes.redis_server import RedisServer
+
+FAULT = Fault("server_error", "it answered 503", 503)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True)
+class Server:
+    """One of two."""
+
+    breaker: Breaker
+    sharing: Sharing
+
+    def fail(self, times: int = 5, fault: Fault = FAULT) -> None:
+        for _ in range(times):
+            ticket = self.breaker.admit()
+            assert isinstance(ticket, Ticket)
+            ticket.failed(fault)
+
+    async def exchange(self) -> None:
+        await self.sharing.exchange({"groq": self.breaker})
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def servers(redis_server: RedisServer, clock: Clock) -> AsyncIterator[tuple[Server, Server]]:
+    async with open_redis(RedisOptions(url=SecretStr(redis_server.url))) as client:
+        assert client is not None
+        await client.flushall()
+        made = []
+        for _ in range(2):
+            sharing = Sharing(client)
+            made.append(Server(Breaker("groq", Options(), now=clock, changed=sharing.changed), sharing))
+        yield made[0], made[1]
+
+
+async def test_what_one_opens_is_open_for_both(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    one.fail()
+    await one.exchange()
+    await two.exchange()
+    assert two.breaker.state == "open"
+    assert two.breaker.seconds_left == pytest.approx(60, abs=1)
+
+
+async def test_one_server_probes_and_its_success_closes_for_both(servers: tuple[Server, Server], clock: Clock) -> None:
+    one, two = servers
+    one.fail()
+    await one.exchange()
+    await two.exchange()
+    clock.now += 59.5
+    await one.exchange()
+    await two.exchange()  # one has the right to probe
+    clock.now += 1
+    assert isinstance(two.breaker.admit(), Refusal)
+    probe = one.breaker.admit()
+    assert isinstance(probe, Ticket)
+    probe.passed()
+    await one.exchange()
+    await two.exchange()
+    assert (one.breaker.state, two.breaker.state) == ("closed", "closed")
+
+
+async def test_a_failed_probe_keeps_it_open_for_both(servers: tuple[Server, Server], clock: Clock) -> None:
+    one, two = servers
+    one.fail()
+    await one.exchange()
+    await two.exchange()
+    clock.now += 59.5
+    await one.exchange()
+    clock.now += 1
+    one.fail(1)
+    await one.exchange()
+    await two.exchange()
+    assert (one.breaker.state, two.breaker.state) == ("open", "open")
+
+
+async def test_a_providers_own_wait_holds_for_both(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    one.fail(1, Fault("rate_limited", "429", 429, retry_after=30))
+    await one.exchange()
+    await two.exchange()
+    refusal = two.breaker.admit()
+    assert isinstance(refusal, Refusal)
+    assert refusal.limited
+    assert refusal.seconds == pytest.approx(30, abs=1)
+
+
+async def test_without_redis_each_goes_on_alone_and_they_meet_again(
+    servers: tuple[Server, Server], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing_room, "PERIOD_SECONDS", 0.01)
+    one, two = servers
+    tasks = [asyncio.create_task(each.sharing.run({"groq": each.breaker})) for each in servers]
+    await asyncio.to_thread(redis_server.stop)
+    one.fail()
+    assert (one.breaker.state, two.breaker.state) == ("open", "closed")
+    await asyncio.to_thread(redis_server.start)
+    async with asyncio.timeout(10):
+        while two.breaker.state != "open":
+            await asyncio.sleep(0.01)
+    assert one.breaker.state == "open"
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_url_that_is_none_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="CAIRN_REDIS__URL"):
+        async with open_redis(RedisOptions(url=SecretStr("what is this"))):
+            pass
