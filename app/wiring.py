@@ -52,7 +52,7 @@ from app.storage.database import Database
 from app.storage.direct import Direct
 from app.storage.folder import DataFolder
 from app.storage.postgres import embedded_postgres
-from app.storage.redis import open_redis
+from app.storage.redis import answers, open_redis
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
 
@@ -115,6 +115,7 @@ class House:
     knowledge: Knowledge
     budget: Money
     inference: Inference
+    redis: Redis | None
     worker: Child | None
 
 
@@ -155,6 +156,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             embedder=embedder,
             budget=budget,
             inference=inference,
+            redis=redis,
         )
         if role == "serve":
             await house.accounts.ensure_defaults()
@@ -201,6 +203,8 @@ async def readiness(house: House) -> dict[str, State]:
             states["vectors"] = "degraded"
     except CairnError:
         states["vectors"] = "degraded"
+    if house.redis is not None:
+        states["redis"] = "ok" if await answers(house.redis) else "degraded"
     if house.worker is not None:
         states["worker"] = "ok" if house.worker.alive else "degraded"
     return states
@@ -270,8 +274,8 @@ async def _open_inference(
 ) -> Inference:
     """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
     sharing = Sharing(redis) if redis is not None else None
-    more = {} if sharing is None else {"changed": sharing.changed}
-    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, **more)
+    changed = None if sharing is None else sharing.changed
+    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
     engine = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
     stack.push_async_callback(engine.close)
     if role == "serve":
@@ -300,6 +304,7 @@ def _furnish(
     embedder: Embedder,
     budget: Money,
     inference: Inference,
+    redis: Redis | None,
 ) -> House:
     """Make the rooms' objects. No I/O: everything that has a lifetime was opened before."""
     queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
@@ -323,7 +328,21 @@ def _furnish(
         purge=Purge(database, journal, store),
     )
     return House(
-        settings, folder, secrets, database, accounts, queue, uploads, journal, vectors, embedder, knowledge, budget, inference, worker=None
+        settings,
+        folder,
+        secrets,
+        database,
+        accounts,
+        queue,
+        uploads,
+        journal,
+        vectors,
+        embedder,
+        knowledge,
+        budget,
+        inference,
+        redis,
+        worker=None,
     )
 
 

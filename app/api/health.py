@@ -74,6 +74,8 @@ async def measurements(house: TheHouse) -> Response:
     # A part that is away leaves its gauges as they were; `cairn_up` says so.
     await asyncio.gather(_rows(house), _points(house))
     metrics.set_dependencies(await readiness(house))
+    for name, breaker in house.inference.catalog.breakers.items():
+        metrics.set_breaker(name, breaker.state)
     return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)
 
 

@@ -12,7 +12,7 @@ from app.cli.exits import FAILED
 from app.cli.output import AsJson
 
 if TYPE_CHECKING:
-    from app.cli.client import Client
+    from app.cli.client import Client, Json
     from app.settings import Settings
     from app.storage.folder import DataFolder
 
@@ -93,7 +93,7 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
     """What the server says of its parts; and one question through all of them."""
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
-    for name in ("database", "vectors", "worker"):
+    for name in ("database", "vectors", "redis", "worker"):
         if name in ready:
             yield Check(name, "ok" if ready[name] == "ok" else "failed", _words(name, ready[name]))
     yield Check("schema", "ok", "the newest: a server refuses to run on another")
@@ -105,6 +105,18 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
         "does not answer: see the server's log" if away else f"{answer['took_ms']:.0f} ms a question",
     )
     yield _keys(settings)
+    for provider in (await client.get("/v1/providers"))["providers"]:
+        yield _provider(provider)
+
+
+def _provider(found: Json) -> Check:
+    """One without a key is left out on purpose; one without a price can't be meant."""
+    name = f"provider {found['name']}"
+    if found["standing"] != "ready":
+        return Check(name, "note" if found["standing"] in {"no_key", "no_address"} else "failed", found["detail"])
+    if found["breaker"] != "closed":
+        return Check(name, "note", f"{found['model']}: it fails, and is asked again in {found['retry_in']:.0f} s")
+    return Check(name, "ok", found["model"])
 
 
 def _words(name: str, state: str) -> str:
@@ -113,11 +125,12 @@ def _words(name: str, state: str) -> str:
     return {
         "database": "does not answer",
         "vectors": "does not answer: searches fall back to PostgreSQL",
+        "redis": "does not answer: servers don't share their breakers meanwhile",
         "worker": "is not running",
     }[name]
 
 
 def _keys(settings: Settings) -> Check:
     if settings.embedded and settings.admin_key is None:
-        return Check("keys", "ok", "the admin key is in the data folder; no provider's key is needed")
-    return Check("keys", "ok", "the admin key is set; no provider's key is needed")
+        return Check("keys", "ok", "the admin key is in the data folder")
+    return Check("keys", "ok", "the admin key is set")

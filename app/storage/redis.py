@@ -35,3 +35,13 @@ async def open_redis(options: Options) -> AsyncIterator[Redis | None]:
         yield client
     finally:
         await client.aclose()
+
+
+async def answers(client: Redis) -> bool:
+    """Whether it is there right now."""
+    from redis.exceptions import RedisError
+
+    try:
+        return bool(await client.ping())
+    except (RedisError, OSError, TimeoutError):
+        return False

@@ -203,7 +203,10 @@ def test_a_variable_that_cannot_be_is_named(server: Running, env: dict[str, str]
 
 def test_the_doctor_names_a_variable_that_does_nothing(server: Running) -> None:
     checks = json.loads(cairn(server.folder, "doctor", "--json", env={"CAIRN_NOPE": "1"}).stdout)["checks"]
-    assert [each["detail"] for each in checks if each["verdict"] == "note"] == ["CAIRN_NOPE is no setting of this version: it does nothing"]
+    noted = {each["name"]: each["detail"] for each in checks if each["verdict"] == "note"}
+    assert noted["settings"] == "CAIRN_NOPE is no setting of this version: it does nothing"
+    assert noted["provider groq"] == "GROQ_API_KEY is not set, so it is left out"
+    assert "CAIRN_PROVIDERS__LOCAL__API_BASE" in noted["provider local"]
 
 
 def test_without_a_server_one_is_started_for_the_length_of_the_command(server: Running, short_folder: Path) -> None:
