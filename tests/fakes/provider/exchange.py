@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
@@ -15,6 +15,7 @@ from tests.fakes.provider.refusals import Reason, Refused, page, refusal
 from tests.fakes.provider.routes import Task
 from tests.fakes.provider.wire import Script, Wire, output_tokens
 
+T = TypeVar("T")
 ANOTHER_MODEL: Final = "another-model"
 
 
@@ -74,13 +75,10 @@ class Exchange:
             return await self.delivery.whole(self.wire.models(self.habits.models), 0)
         if self.body is None:
             raise Refused("no_json")
-        try:
-            return await (self._chat(self.body) if self.task == "chat" else self._embed(self.body))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise Refused("no_json") from error
+        return await (self._chat(self.body) if self.task == "chat" else self._embed(self.body))
 
     async def _chat(self, body: Json) -> web.StreamResponse:
-        asked = self.wire.read(self.path, body)
+        asked = _sound(lambda: self.wire.read(self.path, body))
         if asked.prefix and self.habits.prefill == "refuse":
             raise Refused("no_prefill")
         answers = self._answers(asked)
@@ -100,7 +98,8 @@ class Exchange:
 
     async def _embed(self, body: Json) -> web.StreamResponse:
         model = ANOTHER_MODEL if self.delivery.fault == "wrong_model" else self.model
-        made = self.wire.embeddings(model, body, self.habits.dimensions, usage=self.delivery.fault != "no_usage")
+        usage = self.delivery.fault != "no_usage"
+        made = _sound(lambda: self.wire.embeddings(model, body, self.habits.dimensions, usage=usage))
         return await self.delivery.whole(b"" if self.delivery.fault == "empty_stream" else made, 0)
 
     def _answers(self, asked: Ask) -> list[Answer]:
@@ -122,3 +121,11 @@ class Exchange:
             headers["retry-after"] = self.fault.retry_after_header
         self.delivery.asked.finished = True
         return web.Response(status=said.status, body=said.body, headers=headers)
+
+
+def _sound(read: Callable[[], T]) -> T:
+    """What a format reads in a body; a refusal where the body isn't of that format."""
+    try:
+        return read()
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Refused("no_json") from error

@@ -162,9 +162,12 @@ class FakeProvider:
         )
         try:
             response = await exchange.respond()
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             asked.disconnected = not (self._stopping or asked.ended_by_us or asked.finished)
             raise
+        except ConnectionError:
+            asked.disconnected = not (asked.ended_by_us or asked.finished)
+            return web.Response()  # raised, aiohttp would log it as an error of ours
         if fault is not None and fault.fault == "close_idle":
             seconds = IDLE_SECONDS if fault.seconds is None else fault.seconds
             asyncio.get_running_loop().call_later(seconds, self._close_idle, request.transport)
