@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 from collections.abc import Sequence
 from time import perf_counter
@@ -27,6 +28,8 @@ router = APIRouter(prefix="/v1", tags=["models"])
 
 MOST_MESSAGES, MOST_TEXTS = 10_000, 2048
 MAX_TOKENS = 2**24
+NAME, MOST_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
+"""The caller's own names in a header: none that could be anything else."""
 NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `local`; what was dropped stands in `x-cairn-dropped`."
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -165,7 +168,7 @@ async def complete(
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
         stream = await unless_gone(request, engine.open_stream(asked, asker, usage_asked=usage_asked))
-        return EventStream(stream.events(), _headers(request, stream.receipt))
+        return EventStream(stream.events(), _headers(request, stream.receipt), unread=stream.abandon)
     answer = await unless_gone(request, engine.complete(asked, asker))
     return Response(answer.body, media_type="application/json", headers=_headers(request, answer.receipt))
 
@@ -234,7 +237,7 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     if receipt.left is not None:
         headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
     if receipt.dropped:
-        headers["x-cairn-dropped"] = ", ".join(receipt.dropped)
+        headers["x-cairn-dropped"] = ", ".join(name if NAME.fullmatch(name) else "?" for name in receipt.dropped[:MOST_NAMED])
     if receipt.shrunk_to is not None:
         headers["x-cairn-shrunk-max-tokens"] = str(receipt.shrunk_to)
     return headers

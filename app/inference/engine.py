@@ -14,7 +14,7 @@ import structlog
 
 from app.budget.prices import Usage
 from app.budget.requests import Request, RequestLog
-from app.errors import BudgetExceeded, CairnError
+from app.errors import BudgetExceeded, CairnError, DeadlineExceeded, InvalidInput, NotFound, RateLimited, Refused, Unavailable
 from app.inference import chain, faults
 from app.inference.breaker import Refusal, Ticket
 from app.inference.catalog import Catalog
@@ -33,6 +33,15 @@ from app.telemetry import metrics
 log = structlog.get_logger()
 
 Got = TypeVar("Got")
+STATUS = {
+    Refused: 400,
+    BudgetExceeded: 402,
+    NotFound: 404,
+    InvalidInput: 422,
+    RateLimited: 429,
+    Unavailable: 503,
+    DeadlineExceeded: 504,
+}
 LATE_SECONDS = 0.01
 """Beyond a provider's own `retry-after`: clocks differ."""
 ALARMING = frozenset({"key", "quota", "model"})
@@ -175,9 +184,9 @@ class Engine:
         self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
     ) -> Answer:
         held = await self._meter.hold(request, asker, candidate, number, receipt)
-        call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
         began = perf_counter()
         try:
+            call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
             try:
                 async with asyncio.timeout(self._options.timeouts.answer):
                     found = await candidate.wire.complete(call)
@@ -236,7 +245,7 @@ class Engine:
     ) -> Upstream:
         held = await self._meter.hold(request, asker, candidate, number, receipt)
         call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
-        upstream = Upstream(candidate, held, candidate.wire.stream(call), self._options.timeouts, deadline)
+        upstream = Upstream(candidate, held, candidate.wire.stream(call), self._options.timeouts, deadline)  # it ends the hold
         try:
             await upstream.begin()
         finally:
@@ -257,7 +266,7 @@ class Engine:
                 team_id=asker.team_id,
                 purpose=asker.purpose,
                 project=asker.project,
-                model_asked=request.model,
+                model_asked=request.model if request.model.isprintable() else "",
                 provider=receipt.provider or None,
                 model_answered=receipt.model or None,
                 attempts=receipt.attempts,
@@ -278,5 +287,7 @@ def _tell(candidate: Candidate, fault: Fault) -> None:
 
 
 def _status(error: BaseException) -> int:
-    """For the request log, where HTTP's own table isn't known: what kind of end it was."""
-    return 499 if isinstance(error, asyncio.CancelledError) else 402 if isinstance(error, BudgetExceeded) else 502
+    """HTTP's, as far as the request log needs it."""
+    if isinstance(error, asyncio.CancelledError):
+        return 499
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 502 if isinstance(error, CairnError) else 500)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -24,27 +24,42 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, Got]) -> Got:
 
 
 class EventStream(Response):
-    """JSON objects as server-sent events, each sent on as it comes. An error in the middle is the last event, and no [DONE] follows."""
+    """JSON objects as server-sent events, each sent on as it comes. An error in the middle is the last event, and no [DONE] follows.
 
-    def __init__(self, events: AsyncGenerator[bytes], headers: dict[str, str]) -> None:
+    `unread` is called where the events were never begun: then nobody else ends what stands behind them.
+    """
+
+    def __init__(self, events: AsyncGenerator[bytes], headers: dict[str, str], *, unread: Callable[[], Awaitable[None]]) -> None:
         super().__init__(media_type="text/event-stream", headers={"cache-control": "no-cache", "x-accel-buffering": "no", **headers})
         self._events = events
+        self._unread = unread
+        self._begun = False
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
-        await _raced(receive, self._send(send))
+        try:
+            await _raced(receive, self._send(send))
+        finally:
+            if not self._begun:
+                await self._unread()
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = b"data: [DONE]\n\n"
+        self._begun = True
         try:
             async with aclosing(self._events) as events:
                 async for event in events:
-                    await send({"type": "http.response.body", "body": b"data: " + event + b"\n\n", "more_body": True})
+                    await send({"type": "http.response.body", "body": b"data: " + one_line(event) + b"\n\n", "more_body": True})
         except CairnError as error:
             last = b"data: " + msgspec.json.encode(errors.body_of(error)) + b"\n\n"
         await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def one_line(event: bytes) -> bytes:
+    """JSON's own line breaks are white space; in an event they would end the line."""
+    return event if b"\n" not in event and b"\r" not in event else event.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 async def _raced(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
