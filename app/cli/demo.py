@@ -116,11 +116,23 @@ async def _budget(client: Client) -> None:
 def _how_to_go_on() -> None:
     from app.cli.output import out
 
+    name = _command()
     out.print("[bold]With your own sessions:[/]")
     for command, what in (
         ("make serve", "a server on 127.0.0.1:8080; all routes at /docs"),
-        ("cairn ingest", "finds the sessions of your agents, asks, and reads them"),
-        ('cairn query "…"', "asks what they taught"),
-        ("cairn keys create NAME", "a key for an IDE plugin, after `cairn developers add NAME`"),
+        (f"{name} ingest", "finds the sessions of your agents, asks, and reads them"),
+        (f'{name} query "…"', "asks what they taught"),
+        (f"{name} developers add NAME", "then"),
+        (f"{name} keys create NAME", "a key for an IDE plugin, or for any OpenAI client at http://127.0.0.1:8080/v1"),
     ):
-        out.print(f"  [cyan]{command:<24}[/] {what}")
+        out.print(f"  [cyan]{command:<34}[/] {what}", soft_wrap=True)
+
+
+def _command() -> str:
+    """How this person's shell finds the command."""
+    import os
+    import shutil
+    import sys
+    from pathlib import Path
+
+    return "cairn" if shutil.which("cairn") else os.path.relpath(Path(sys.executable).parent / "cairn")

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from app.budget.prices import Usage
 from app.inference.faults import Fault, malformed, of_error_object
 
@@ -63,6 +65,14 @@ class Produced:
         return "".join(self.texts)
 
 
+def decoded(raw: bytes) -> object:
+    """Fault when it is no JSON."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed("it answered with something that is no JSON") from error
+
+
 def completion(data: object, raw: bytes) -> Completion:
     """Fault when it is no answer: then it is not passed on, whatever its status."""
     if not isinstance(data, dict):
@@ -76,7 +86,7 @@ def completion(data: object, raw: bytes) -> Completion:
     if len(messages) < len(choices):
         raise malformed("it answered with a choice that has no message", usage=used)
     said = [_said(message) for message in messages]
-    if not any(said) and choices[0].get("finish_reason") in {None, "stop"}:
+    if not any(said) and choices[0].get("finish_reason") in (None, "stop"):
         raise Fault("empty", "it answered with nothing", unknown=True, usage=used)
     return Completion(raw, model(data), used, "\n".join(said))
 

@@ -39,9 +39,7 @@ class Refusal:
 class Breaker:
     """`admit` before a call, then exactly one of the ticket's ends."""
 
-    def __init__(
-        self, name: str, options: Options, *, now: Callable[[], float] = time.monotonic, changed: Changed = lambda breaker, what: None
-    ) -> None:
+    def __init__(self, name: str, options: Options, *, now: Callable[[], float] = time.monotonic, changed: Changed | None = None) -> None:
         self.name = name
         self._options = options
         self._now = now
@@ -107,7 +105,8 @@ class Breaker:
     def asked_to_wait(self, seconds: float) -> None:
         """The same, heard here: the others are told."""
         self.hold_off(seconds)
-        self._changed(self, "limit")
+        if self._changed is not None:
+            self._changed(self, "limit")
 
     def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
         """`failed` None: it says nothing about the provider."""
@@ -142,7 +141,8 @@ class Breaker:
     def _say(self) -> None:
         say = log.warning if self.state == "open" else log.info
         say("breaker.changed", provider=self.name, state=self.state)
-        self._changed(self, "state")
+        if self._changed is not None:
+            self._changed(self, "state")
 
 
 class Ticket:

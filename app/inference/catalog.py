@@ -50,7 +50,7 @@ class Catalog:
         *,
         embedder: Embedder | None = None,
         environment: Mapping[str, str] = os.environ,
-        changed: Changed = lambda breaker, what: None,
+        changed: Changed | None = None,
     ) -> None:
         self.standings: list[Standing] = []
         self.embedding: dict[str, Candidate] = {}

@@ -47,6 +47,8 @@ _POLICY = (
     "usage policy",
     "flagged",
 )
+_KEY = ("api key not valid", "api key expired", "api_key_invalid", "invalid_api_key")
+"""Gemini says so with status 400."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,8 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
     )
     words = f"{code} {said}".lower()
     wait = retry_after(headers)
+    if wait is None:
+        wait = _retry_delay(error)
     if (ours := _our_fault(status, words)) is not None:
         return ours
     if status == 429:
@@ -116,7 +120,7 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
 
 def _our_fault(status: int, words: str) -> Fault | None:
     """Our key's, our account's, our configuration's."""
-    if status in {401, 403}:
+    if status in {401, 403} or (status == 400 and any(each in words for each in _KEY)):
         return Fault("key", f"it refused the key that Cairn has for it ({status})", status)
     if status == 402 or "insufficient_quota" in words or ("credit balance" in words and status == 400):
         return Fault("quota", f"its account has no credit left ({status})", status)
@@ -145,18 +149,28 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         seconds = (aware - clock.now()).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
+def _retry_delay(error: Mapping[str, Any]) -> float | None:
+    """Gemini's way to say it, in the body: `{"@type": "….RetryInfo", "retryDelay": "3.5s"}` among the details."""
+    details = error.get("details")
+    for each in details if isinstance(details, list) else ():
+        said = each.get("retryDelay") if isinstance(each, dict) else None
+        if isinstance(said, str) and said.endswith("s"):
+            return retry_after({"retry-after": said.removesuffix("s")})
+    return None
+
+
 def _error_object(body: bytes) -> dict[str, Any]:
     """OpenAI's, Anthropic's and Google's all hold an `error` object; some servers send it bare, or in a list."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if isinstance(content, list) and content:
         content = content[0]

@@ -35,13 +35,13 @@ class CompatibleWire:
     async def complete(self, call: Call) -> Completion:
         async with self._posted("/chat/completions", self._body(call)) as reply:
             raw = await self._pool.read(reply)
-            return answers.completion(_decoded(raw), raw)
+            return answers.completion(answers.decoded(raw), raw)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         body = self._body(call) | {"stream": True, "stream_options": {"include_usage": True}}
         async with self._posted("/chat/completions", body) as reply:
             if not reply.content_type.startswith("text/event-stream"):
-                answers.completion(_decoded(await self._pool.read(reply)), b"")  # an error object, or HTML
+                answers.completion(answers.decoded(await self._pool.read(reply)), b"")  # an error object, or HTML
                 raise malformed("it answered a stream with something that is none")
             finish: str | None = None
             said, last = False, None
@@ -50,7 +50,7 @@ class CompatibleWire:
                     if data == DONE:
                         await self._pool.finish(reply)
                         break
-                    made = answers.chunk(_decoded(data), data)
+                    made = answers.chunk(answers.decoded(data), data)
                     finish, said = made.finish or finish, said or made.said
                     if finish is not None and made.usage is not None:
                         last = made  # who reads may leave once it has the usage, so the end of the stream is read before
@@ -66,7 +66,7 @@ class CompatibleWire:
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
         body = {"model": model, "input": list(texts), **parameters, "encoding_format": "float"}
         async with self._posted("/embeddings", body) as reply:
-            return embedded(_decoded(await self._pool.read(reply)), len(texts))
+            return embedded(answers.decoded(await self._pool.read(reply)), len(texts))
 
     def supports(self, parameter: str) -> bool:
         return parameter not in NOT_TAKEN.get(self._kind, ())
@@ -109,10 +109,3 @@ async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield data
     for data in events.end():
         yield data
-
-
-def _decoded(raw: bytes) -> object:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed("it answered with something that is no JSON") from error

@@ -10,10 +10,9 @@ from typing import Any
 
 import aiohttp
 import httpx
-import msgspec
 
-from app.inference import faults
-from app.inference.faults import Fault, malformed
+from app.inference import answers, faults
+from app.inference.faults import Fault
 from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
 
@@ -28,7 +27,7 @@ class Exchange(httpx.AsyncBaseTransport):
         self.fault: Fault | None = None
         self.sent = False
         self.event: Any = None
-        """The last event of the stream that litellm was given."""
+        """What litellm was given to read last: the answer, or an event of a stream."""
         self._pool = pool
         self._stream = stream
         self._reply: aiohttp.ClientResponse | None = None
@@ -42,6 +41,13 @@ class Exchange(httpx.AsyncBaseTransport):
         except Fault as fault:
             self.fault = fault
             raise
+
+    @property
+    def model(self) -> str | None:
+        """Who says to have answered: litellm would name the model that was asked for."""
+        told = self.event if isinstance(self.event, dict) else {}
+        named = (told.get("model"), told.get("modelVersion"), (told.get("message") or {}).get("model"))
+        return next((each for each in named if isinstance(each, str)), None)
 
     def hang_up(self) -> None:
         """Whatever litellm still holds of it. A reply that was read to its end has given its connection back by now."""
@@ -57,7 +63,7 @@ class Exchange(httpx.AsyncBaseTransport):
             return httpx.Response(200, headers={"content-type": kind}, stream=body)
         raw = await self._pool.read(reply)
         if kind in {"application/json", "text/html", "text/plain"}:
-            _checked(raw)
+            self.event = _checked(raw)
         return httpx.Response(200, headers={"content-type": kind}, content=raw)
 
     async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -94,10 +100,7 @@ class _Body(httpx.AsyncByteStream):
 
 def _checked(raw: bytes) -> Any:
     """Its content; Fault when it has none, or an error in its place."""
-    try:
-        content = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed("it answered with something that is no JSON") from error
+    content = answers.decoded(raw)
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, dict) and first.get("error"):
         raise faults.of_error_object(first["error"])

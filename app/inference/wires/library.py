@@ -21,6 +21,10 @@ ENVIRONMENT = {
     "LITELLM_LOG": "ERROR",
     "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB": "0",  # Cairn fetches no address that a caller names
 }
+CALLBACKS = (
+    "callbacks", "input_callback", "success_callback", "failure_callback", "service_callback",
+    "_async_input_callback", "_async_success_callback", "_async_failure_callback",
+)  # fmt: skip
 LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 NO_LIMIT_SECONDS = 3600.0
 """The engine's own limits are shorter, and cancel."""
@@ -70,6 +74,9 @@ def _library() -> Any:
         "cache": None,
     }.items():
         setattr(litellm, name, value)
+    importlib.import_module("litellm.llms.vertex_ai.context_caching.vertex_ai_context_caching")  # it sets callbacks
+    for name in CALLBACKS:
+        getattr(litellm, name).clear()
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

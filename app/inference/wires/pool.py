@@ -67,11 +67,13 @@ class Pool:
         return bytes(raw)
 
     async def pieces(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """The body as it comes. `cut` when it breaks off."""
+        """The body as it comes. `cut` when it breaks off, after what had come by then."""
         try:
             while piece := await reply.content.readany():
                 yield piece
         except BROKEN as error:
+            if rest := reply.content._read_nowait(-1):  # noqa: SLF001 - aiohttp tells of the break first, and drops the rest
+                yield rest
             raise Fault("cut", "its answer broke off", unknown=True) from error
 
     async def finish(self, reply: aiohttp.ClientResponse) -> None:

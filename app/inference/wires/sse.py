@@ -15,6 +15,7 @@ class Events:
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._bytes = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         lines = (self._rest + piece).split(b"\n")
@@ -28,6 +29,9 @@ class Events:
                     yield self._taken()
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._bytes += len(line)
+                if self._bytes > MOST_EVENT_BYTES:
+                    raise malformed("its stream holds an event without end")
 
     def end(self) -> Iterator[bytes]:
         """What stands at the end without its empty line: some servers forget it."""
@@ -37,5 +41,5 @@ class Events:
             yield self._taken()
 
     def _taken(self) -> bytes:
-        data, self._data = b"\n".join(self._data), []
+        data, self._data, self._bytes = b"\n".join(self._data), [], 0
         return data

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -60,7 +60,7 @@ class LitellmWire:
     async def complete(self, call: Call) -> Completion:
         exchange = Exchange(self._pool, stream=False)
         try:
-            data = _completion(await self._asked(call, exchange))
+            data = _completion(await self._asked(call, exchange)) | {"model": exchange.model or call.model}
             return answers.completion(data, msgspec.json.encode(data))
         except Exception as error:
             raise self._fault(error, exchange) from error
@@ -77,7 +77,12 @@ class LitellmWire:
             async with aclosing(self._items(call, exchange)) as items:
                 async for item in items:
                     _add(usage, item.get("usage"))
-                    head = head or _head(item, exchange.event, call.model)
+                    head = head or {
+                        "id": item.get("id"),
+                        "object": "chat.completion.chunk",
+                        "created": item.get("created"),
+                        "model": exchange.model or call.model,
+                    }
                     if choices := _choices(item, roles):
                         made = _chunk({**head, "choices": choices})
                         finish, said = made.finish or finish, said or made.said
@@ -98,8 +103,9 @@ class LitellmWire:
         exchange = Exchange(self._pool, stream=False)
         try:
             more = {name: parameters[name] for name in ("dimensions", "user") if name in parameters}
+            more["allowed_openai_params"] = list(more)  # it would drop what it doesn't know of a model, and nobody would know
             litellm = await self._loaded()
-            made = await litellm.aembedding(input=list(texts), **more, **self._arguments(model, exchange))
+            made = await _cancellable(litellm.aembedding(input=list(texts), **more, **self._arguments(model, exchange)), exchange)
             return embedded(made.model_dump(), len(texts))
         except Exception as error:
             raise self._fault(error, exchange) from error
@@ -117,7 +123,9 @@ class LitellmWire:
         litellm = await self._loaded()
         given = {name: value for name, value in call.parameters.items() if name in PARAMETERS}
         messages, given = copy.deepcopy((list(call.messages), given))
-        return await litellm.acompletion(messages=messages, **given, **more, **self._arguments(call.model, exchange))
+        return await _cancellable(
+            litellm.acompletion(messages=messages, **given, **more, **self._arguments(call.model, exchange)), exchange
+        )
 
     async def _items(self, call: Call, exchange: Exchange) -> AsyncGenerator[dict[str, Any]]:
         """What litellm read from the provider, piece by piece."""
@@ -163,6 +171,20 @@ class LitellmWire:
         return self._pool.clean(fault)
 
 
+async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: Exchange) -> Any:
+    """litellm prepares a request in a thread, which can't be cancelled: then it is let come to its sending, and refused there."""
+    task = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if exchange.sent:
+            task.cancel()
+        else:
+            exchange.fault = faults.unreachable("it was called off")
+        raise
+
+
 def _unsent(error: Exception) -> Fault:
     """Nothing went through our client: litellm refuses the request, or it has a client of its own for this kind."""
     cause: BaseException | None = error
@@ -197,13 +219,6 @@ def _completion(found: Any) -> dict[str, Any]:
 
 def _bare(value: Any) -> Any:
     return {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else value
-
-
-def _head(item: Mapping[str, Any], event: Any, model: str) -> dict[str, Any]:
-    """What all chunks of a stream share: with the model that answers, where its first event tells it."""
-    told = [event.get("model"), event.get("modelVersion"), (event.get("message") or {}).get("model")] if isinstance(event, dict) else []
-    answering = next((each for each in told if isinstance(each, str)), model)
-    return {"id": item.get("id"), "object": "chat.completion.chunk", "created": item.get("created"), "model": answering}
 
 
 def _choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
