@@ -178,6 +178,23 @@ class Inference(Section):
     breaker: Breaker = Breaker()
 
 
+class CompletionsCache(Section):
+    """What a repeated prompt costs: nothing. Of a team, never across."""
+
+    enabled: bool = True
+    policy: Literal["lru", "lfu", "w-tinylfu"] = "w-tinylfu"
+    entries: int = Field(2000, ge=1)
+    max_bytes: int = Field(64 * 2**20, ge=2**16)
+    ttl_seconds: float = Field(7200, gt=0)
+    deterministic_ttl_seconds: float = Field(86_400, gt=0, description="of temperature 0")
+
+
+class Cache(Section):
+    completions: CompletionsCache = CompletionsCache()
+    tier_timeout_seconds: float = Field(0.02, gt=0, description="a lower tier that is slower is passed over")
+    database: bool = Field(True, description="PostgreSQL as the lowest tier")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -209,6 +226,7 @@ class Settings(BaseSettings):
     budget: Budget = Budget()
     providers: dict[str, Provider] = {}
     inference: Inference = Inference()
+    cache: Cache = Cache()
     log: Log = Log()
 
     @cached_property

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -28,8 +28,13 @@ from app.budget.prices import Prices
 from app.budget.prices import load as load_prices
 from app.budget.requests import RequestLog
 from app.budget.webhook import Webhook
+from app.cache.memory import Memory
+from app.cache.shared import DatabaseTier, RedisTier
+from app.cache.shared import sweep as sweep_cache
+from app.cache.tiers import Tier, Tiers
 from app.embeddings import Embedder, open_embedder
 from app.errors import CairnError, ConfigurationError, Unavailable
+from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
@@ -94,8 +99,9 @@ class Money:
 class Inference:
     """The one door to models, and who stands behind it."""
 
-    engine: Engine
+    engine: CachedEngine
     catalog: Catalog
+    caches: Mapping[str, Tiers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         )
         budget = await _open_budget(stack, settings, database, accounts, url)
         redis = await stack.enter_async_context(open_redis(settings.redis))
-        inference = await _open_inference(stack, settings, role, budget, embedder, redis)
+        inference = await _open_inference(stack, settings, role, database, budget, embedder, redis)
         house = _furnish(
             settings=settings,
             folder=folder,
@@ -270,19 +276,31 @@ async def _open_budget(stack: AsyncExitStack, settings: Settings, database: Data
 
 
 async def _open_inference(
-    stack: AsyncExitStack, settings: Settings, role: Role, budget: Money, embedder: Embedder, redis: Redis | None
+    stack: AsyncExitStack, settings: Settings, role: Role, database: Database, budget: Money, embedder: Embedder, redis: Redis | None
 ) -> Inference:
     """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
     sharing = Sharing(redis) if redis is not None else None
     changed = None if sharing is None else sharing.changed
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
-    engine = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
+    inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
+    completions = _tiers("completions", settings, database, redis)
+    engine = CachedEngine(inner, catalog, completions, settings.cache.completions)
     stack.push_async_callback(engine.close)
     if role == "serve":
         await stack.enter_async_context(_owned(engine.prepare(), name="prepare models"))
         if sharing is not None:
             await stack.enter_async_context(_owned(sharing.run(catalog.breakers), name="share breakers"))
-    return Inference(engine, catalog)
+    return Inference(engine, catalog, {completions.name: completions})
+
+
+def _tiers(name: str, settings: Settings, database: Database, redis: Redis | None) -> Tiers:
+    """A cache's memory, and below it what this deployment has."""
+    options = settings.cache.completions
+    lower: list[Tier] = [] if redis is None else [RedisTier(redis, name)]
+    if settings.cache.database:
+        lower.append(DatabaseTier(database, name))
+    memory = Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
+    return Tiers(name, memory, lower, timeout_seconds=settings.cache.tier_timeout_seconds)
 
 
 async def _quietly(closing: Callable[[], Awaitable[None]]) -> None:
@@ -389,7 +407,8 @@ async def _maintain(house: House) -> None:
             uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
             purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
             jobs = await house.queue.sweep()
-            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, purges=purges, jobs=jobs)
+            cached = await sweep_cache(house.database)
+            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, purges=purges, jobs=jobs, cached=cached)
         except Unavailable as error:
             log.warning("maintenance.away", code=error.code)
             aged = 0

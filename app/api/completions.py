@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.accounts.accounts import Principal
 from app.api.schema import Body, Plain, ProjectName, Reply
 from app.inference.catalog import AUTO
-from app.inference.request import Asker, ChatRequest, EmbeddingRequest, Receipt
+from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
 from app.money import usd_text
 from app.web.errors import responses
 from app.web.leaving import EventStream, unless_gone
@@ -94,6 +94,9 @@ class ChatBody(Loose):
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = Field(None, strict=True)
     response_format: dict[str, Any] | None = None
+    cache: bool | None = Field(
+        None, strict=True, description="Ours. true: also a creative answer may be kept and given again; false: never."
+    )
 
 
 class EmbeddingsBody(Body):
@@ -162,6 +165,7 @@ async def complete(
         max_tokens=body.max_completion_tokens or body.max_tokens,
         choices=body.n or 1,
         bytes=int(request.headers.get("content-length") or 0) or len(await request.body()),
+        cache=_wish(request.headers.get("cache-control", "").lower(), asked=body.cache),
     )
     asker = _asker(payer, x_cairn_purpose or "chat", x_cairn_project)
     engine = house.inference.engine
@@ -223,6 +227,15 @@ def _asker(payer: Principal, purpose: str, project: str | None) -> Asker:
     return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project)
 
 
+def _wish(control: str, *, asked: bool | None) -> CacheWish:
+    """`Cache-Control` as a browser means it, and the request's own field."""
+    if asked is False or "no-store" in control:
+        return "never"
+    if "no-cache" in control:
+        return "refresh"
+    return "always" if asked else "auto"
+
+
 def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     """What is known when the first byte goes out."""
     ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
@@ -236,6 +249,8 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     }
     if receipt.left is not None:
         headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
+    if receipt.cache != "miss":
+        headers["x-cairn-saved-usd"] = usd_text(receipt.saved)
     if receipt.dropped:
         headers["x-cairn-dropped"] = ", ".join(name if NAME.fullmatch(name) else "?" for name in receipt.dropped[:MOST_NAMED])
     if receipt.shrunk_to is not None:

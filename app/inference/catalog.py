@@ -106,6 +106,10 @@ class Catalog:
         """Load what the first call of each would load."""
         for candidate in self._ready.values():
             await asyncio.to_thread(count_text, "ready", model=candidate.model)
+        if any(candidate.kind not in KINDS for candidate in self._ready.values()):
+            from app.inference.wires import library
+
+            await library.prepare()
 
     async def close(self) -> None:
         for candidate in self._ready.values():

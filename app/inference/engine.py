@@ -69,9 +69,9 @@ class Engine:
         try:
             answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
         except BaseException as error:
-            self._log(request, asker, receipt, began, status=_status(error))
+            self.note(request, asker, receipt, began, status=_status(error))
             raise
-        self._log(request, asker, receipt, began, status=200)
+        self.note(request, asker, receipt, began, status=200)
         return answer
 
     async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream:
@@ -87,7 +87,7 @@ class Engine:
             return await self._walk(left, receipt, attempt, deadline=deadline)
 
         def ended(status: int) -> None:
-            self._log(request, asker, receipt, began, status=status)
+            self.note(request, asker, receipt, began, status=status)
 
         try:
             opened = await proceed(request, self._catalog.candidates(request.model), prefilled=False)
@@ -96,7 +96,13 @@ class Engine:
             raise
         return Stream(opened, request, receipt, usage_asked=usage_asked, proceed=proceed if self._options.rescue else None, ended=ended)
 
-    async def infer_batch(self, requests: Sequence[ChatRequest], asker: Callable[[int], Asker]) -> list[Answer | CairnError]:
+    async def infer_batch(
+        self,
+        requests: Sequence[ChatRequest],
+        asker: Callable[[int], Asker],
+        *,
+        complete: Callable[[ChatRequest, Asker], Awaitable[Answer]] | None = None,
+    ) -> list[Answer | CairnError]:
         """Many at once: in groups by first provider, so many of a group at a time; in order; an item that fails is its error."""
         gates: dict[str, asyncio.Semaphore] = {}
 
@@ -104,7 +110,7 @@ class Engine:
             try:
                 first = self._catalog.candidates(request.model)[0].name
                 async with gates.setdefault(first, asyncio.Semaphore(self._options.batch_concurrency)):
-                    return await self.complete(request, asker(place))
+                    return await (complete or self.complete)(request, asker(place))
             except CairnError as error:
                 return error
 
@@ -121,9 +127,9 @@ class Engine:
         try:
             found = await self._walk([candidate], receipt, attempt, deadline=self._deadline())
         except BaseException as error:
-            self._log(request, asker, receipt, began, status=_status(error))
+            self.note(request, asker, receipt, began, status=_status(error))
             raise
-        self._log(request, asker, receipt, began, status=200)
+        self.note(request, asker, receipt, began, status=200)
         return found
 
     async def prepare(self) -> None:
@@ -258,7 +264,7 @@ class Engine:
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._options.timeouts.total
 
-    def _log(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, status: int) -> None:
+    def note(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, status: int) -> None:
         self._requests.add(
             Request(
                 request_id=asker.request_id,
@@ -272,7 +278,7 @@ class Engine:
                 attempts=receipt.attempts,
                 cache=receipt.cache,
                 nanousd=receipt.nanousd,
-                saved_nanousd=0,
+                saved_nanousd=receipt.saved,
                 milliseconds=round((perf_counter() - began) * 1000),
                 status=status,
             )

@@ -16,7 +16,7 @@ TAKEN = frozenset({
 """Others (`service_tier`, `web_search_options`, `prediction`, `audio`, …) would be billed beside the tokens that a hold covers."""
 OWN_SERVER = "local"
 """A server of one's own bills nothing, so it gets what else was given, for example `top_k`."""
-NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
+NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "cache"})
 
 
 def call_for(candidate: Candidate, request: ChatRequest, max_tokens: int) -> tuple[Call, tuple[str, ...]]:

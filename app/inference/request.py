@@ -9,6 +9,10 @@ from uuid import UUID
 
 from app.budget.holds import Payer
 
+CacheWish = Literal["auto", "always", "refresh", "never"]
+"""By the rules; also a creative answer; a new answer, kept; neither read nor kept."""
+Tier = Literal["miss", "memory", "redis", "database"]
+
 
 @dataclass(frozen=True, slots=True)
 class Asker:
@@ -35,6 +39,7 @@ class ChatRequest:
     max_tokens: int | None = None
     choices: int = 1
     bytes: int = 0
+    cache: CacheWish = "auto"
 
     @property
     def tools(self) -> Sequence[Any]:
@@ -59,7 +64,8 @@ class Receipt:
     attempts: int = 0
     nanousd: int = 0
     left: int | None = None
-    cache: Literal["miss", "memory", "redis", "database"] = "miss"
+    cache: Tier = "miss"
+    saved: int = 0
     dropped: tuple[str, ...] = ()
     shrunk_to: int | None = None
     upstream_seconds: float = 0.0

@@ -48,6 +48,8 @@ class LitellmWire:
     """ConfigurationError for a kind that litellm doesn't know (to find that out, a kind not listed above loads litellm here)."""
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
+        if kind == "azure":
+            raise ConfigurationError("For Azure: kind 'openai', and as api_base https://NAME.openai.azure.com/openai/v1.")
         if kind not in NOT_TAKEN and kind not in library.providers():
             raise ConfigurationError(f"litellm knows no provider {kind!r}. An OpenAI-compatible server has kind 'openai' or 'local'.")
         self._kind = kind
@@ -56,6 +58,7 @@ class LitellmWire:
         self._pool = Pool(headers={}, key=api_key, connect_seconds=connect_seconds, connections=connections)
         self._not_taken = NOT_TAKEN.get(kind) or library.not_taken(kind, PARAMETERS)
         self._litellm: Any = None
+        self._through_us = kind in NOT_TAKEN
 
     async def complete(self, call: Call) -> Completion:
         exchange = Exchange(self._pool, stream=False)
@@ -160,6 +163,7 @@ class LitellmWire:
 
     def _fault(self, error: Exception, exchange: Exchange) -> Fault:
         """What the exchange saw; else litellm could make nothing of the answer, or of the request."""
+        self._through_us = self._through_us or exchange.sent
         if exchange.fault is not None:
             fault = exchange.fault
         elif isinstance(error, Fault):
@@ -167,7 +171,7 @@ class LitellmWire:
         elif exchange.sent:
             fault = malformed(f"its answer can't be read ({type(error).__name__})")
         else:
-            fault = _unsent(error)
+            fault = _unsent(error, past_us=not self._through_us)
         return self._pool.clean(fault)
 
 
@@ -185,8 +189,8 @@ async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: Exchange) -> 
         raise
 
 
-def _unsent(error: Exception) -> Fault:
-    """Nothing went through our client: litellm refuses the request, or it has a client of its own for this kind."""
+def _unsent(error: Exception, *, past_us: bool) -> Fault:
+    """Nothing went through our client: litellm refuses the request, or it has a client of its own for this kind (`past_us`)."""
     cause: BaseException | None = error
     while cause is not None:
         match cause:
@@ -196,11 +200,15 @@ def _unsent(error: Exception) -> Fault:
                 return faults.timeout("no answer in time")
             case httpx.TransportError():
                 return faults.reset("the connection broke")
+            case httpx.HTTPStatusError():
+                return faults.of_status(cause.response.status_code, cause.response.content, cause.response.headers)
         cause = cause.__cause__ or cause.__context__
     said = re.sub(r"^(litellm\.\w+: )+", "", str(error))[: faults.MOST_MESSAGE_CHARS]
-    status, headers = getattr(error, "status_code", None), getattr(error, "litellm_response_headers", None)
-    if isinstance(status, int) and (headers is not None or status in {401, 403, 404}):
-        return faults.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers or {})
+    status, headers = getattr(error, "status_code", None), getattr(error, "litellm_response_headers", None) or {}
+    if isinstance(status, int) and (past_us or status in {401, 403, 404}):
+        fault = faults.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers)
+        fault.unknown = past_us and status >= 500
+        return fault
     return Fault("caller", said or "It can't be put to this provider.", 400)
 
 

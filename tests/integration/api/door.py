@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import text
 
+from app.cache.memory import Memory
+from app.cache.tiers import Tier, Tiers
+from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
-from app.settings import Breaker, Budget, Inference, Provider, Timeouts
+from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, Timeouts
 from app.wiring import Inference as Doors
 from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import Api, Reply
@@ -80,6 +83,8 @@ async def open_door(
     budget: Budget | None = None,
     fakes: Mapping[str, Any] | None = None,
     provider: Mapping[str, Any] | None = None,
+    cached: bool = False,
+    lower: Sequence[Tier] = (),
     **inference: Any,
 ) -> AsyncIterator[Door]:
     """`kinds`: by name, else "openai"; `provider`: more settings of each; `fakes`: options of the fake servers."""
@@ -91,8 +96,10 @@ async def open_door(
         prices = api.house.budget.prices
         catalog = Catalog(settings, options, prices, embedder=api.house.embedder, environment={"FAKE_KEY": SECRET})
         engine = Engine(catalog, Meter(api.house.budget.ledger, budget or Budget()), api.house.budget.requests, options)
+        tiers = Tiers("completions", Memory("lru", entries=100, most_bytes=2**20), lower or (), timeout_seconds=1)
+        front = CachedEngine(engine, catalog, tiers, CompletionsCache()) if cached else engine
         before = api.app.state.house
-        api.app.state.house = replace(api.house, inference=Doors(engine, catalog))
+        api.app.state.house = replace(api.house, inference=Doors(front, catalog, {"completions": tiers}))  # type: ignore[arg-type]
         name = await _developer(api, limit_usd)
         made = await api.ask("POST", f"/v1/developers/{name}/keys")
         try:

@@ -1,0 +1,82 @@
+"""The tiers that servers share: Redis, and a table of PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.cache.tables import Cached
+from app.cache.tiers import Kept, Name
+from app.storage.database import Database
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+CLEARED_AT_ONCE = 500
+
+
+class RedisTier:
+    """Keys `cairn:cache:NAME:KEY`; Redis ends them by itself."""
+
+    name: Name = "redis"
+
+    def __init__(self, client: Redis, cache: str) -> None:
+        self._client = client
+        self._prefix = f"cairn:cache:{cache}:".encode()
+
+    async def get(self, key: bytes) -> Kept | None:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.get(self._prefix + key)
+            pipeline.pttl(self._prefix + key)
+            value, left = await pipeline.execute()
+        return None if value is None or left <= 0 else Kept(value, left / 1000)
+
+    async def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
+        await self._client.set(self._prefix + key, value, px=max(1, int(ttl_seconds * 1000)))
+
+    async def clear(self) -> None:
+        found: list[bytes] = []
+        async for key in self._client.scan_iter(self._prefix + b"*", count=CLEARED_AT_ONCE):
+            found.append(key)
+            if len(found) >= CLEARED_AT_ONCE:
+                await self._client.unlink(*found)
+                found.clear()
+        if found:
+            await self._client.unlink(*found)
+
+
+class DatabaseTier:
+    """Rows of `cache_entries`; the worker sweeps what has ended."""
+
+    name: Name = "database"
+
+    def __init__(self, database: Database, cache: str) -> None:
+        self._database = database
+        self._cache = cache
+
+    async def get(self, key: bytes) -> Kept | None:
+        left = func.extract("epoch", Cached.ends_at - func.now())
+        query = select(Cached.value, left).where(Cached.cache == self._cache, Cached.key == key, Cached.ends_at > func.now())
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else Kept(row[0], float(row[1]))
+
+    async def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
+        ends_at = func.now() + timedelta(seconds=ttl_seconds)
+        row = upsert(Cached).values(cache=self._cache, key=key, value=value, ends_at=ends_at)
+        changed = {"value": row.excluded.value, "ends_at": row.excluded.ends_at}
+        async with self._database.begin() as connection:
+            await connection.execute(row.on_conflict_do_update(index_elements=["cache", "key"], set_=changed))
+
+    async def clear(self) -> None:
+        async with self._database.begin() as connection:
+            await connection.execute(delete(Cached).where(Cached.cache == self._cache))
+
+
+async def sweep(database: Database) -> int:
+    """Rows whose time has passed. Returns how many went."""
+    async with database.begin() as connection:
+        return (await connection.execute(delete(Cached).where(Cached.ends_at <= func.now()))).rowcount

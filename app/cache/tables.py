@@ -1,0 +1,23 @@
+"""The table of the slowest tier. Read and written only in this room."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.storage.tables import Base, CreatedAt
+
+
+class Cached(Base):
+    """A value until a moment. `key` is a digest of all that the value depends on, its team among it."""
+
+    __tablename__ = "cache_entries"
+    __table_args__ = (Index("ix_cache_entries_ends_at", "ends_at"),)
+
+    cache: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    ends_at: Mapped[datetime]
+    created_at: Mapped[CreatedAt]

@@ -1,0 +1,152 @@
+"""Memory → Redis → PostgreSQL. Found below, a value is brought up; written, it goes down behind the answer. Who is slow is passed over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import structlog
+import zstandard
+
+from app.cache.memory import Memory
+from app.errors import Unavailable
+
+log = structlog.get_logger()
+
+Name = Literal["memory", "redis", "database"]
+COMPRESSED_FROM = 1024
+AWAY_SECONDS = 5.0
+"""How long a tier that failed is left alone."""
+MOST_WRITING = 1000
+_PLAIN, _ZSTD = b"\x00", b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a lower tier holds: the stored bytes and the seconds they have left."""
+
+    value: bytes
+    seconds: float
+
+
+class Tier(Protocol):
+    """A shared tier. Any error means away: nothing depends on it."""
+
+    @property
+    def name(self) -> Name: ...
+
+    async def get(self, key: bytes) -> Kept | None: ...
+    async def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None: ...
+    async def clear(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one tier, in this process."""
+
+    hits: int = 0
+    misses: int = 0
+    errors: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    value: bytes
+    tier: Name
+
+
+class Tiers:
+    """One cache: its memory, and the tiers below it in order. `timeout_seconds`: of one question to a lower tier."""
+
+    def __init__(
+        self, name: str, memory: Memory, lower: Sequence[Tier], *, timeout_seconds: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name = name
+        self.memory = memory
+        self.counts: Mapping[Name, Counts] = {tier.name: Counts() for tier in lower}
+        self._lower = lower
+        self._timeout = timeout_seconds
+        self._now = now
+        self._away: dict[Name, float] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: bytes) -> Found | None:
+        """From the nearest tier that has it; those above get it too."""
+        if (value := self.memory.get(key)) is not None:
+            return Found(_unpacked(value), "memory")
+        for place, tier in enumerate(self._lower):
+            kept = await self._ask(tier, key)
+            if kept is not None:
+                self.memory.set(key, kept.value, kept.seconds)
+                for above in self._lower[:place]:
+                    self._behind(above, key, kept.value, kept.seconds)
+                return Found(_unpacked(kept.value), tier.name)
+        return None
+
+    def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
+        """At once in memory; in the lower tiers behind the answer."""
+        packed = _packed(value)
+        self.memory.set(key, packed, ttl_seconds)
+        for tier in self._lower:
+            self._behind(tier, key, packed, ttl_seconds)
+
+    async def clear(self) -> int:
+        """All tiers. Returns how many entries the memory had."""
+        for tier in self._lower:
+            await self._guarded(tier, tier.clear())
+        return self.memory.clear()
+
+    async def close(self) -> None:
+        """What is being written may end."""
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=1)
+
+    async def _ask(self, tier: Tier, key: bytes) -> Kept | None:
+        counts = self.counts[tier.name]
+        if self._away.get(tier.name, 0.0) > self._now():
+            counts.skipped += 1
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                kept = await tier.get(key)
+        except Exception as error:  # noqa: BLE001 - whatever it is: a cache is never in the way
+            self._failed(tier, error)
+            return None
+        if kept is None:
+            counts.misses += 1
+        else:
+            counts.hits += 1
+        return kept
+
+    def _behind(self, tier: Tier, key: bytes, value: bytes, ttl_seconds: float) -> None:
+        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MOST_WRITING:
+            self.counts[tier.name].skipped += 1
+            return
+        task = asyncio.create_task(self._guarded(tier, tier.set(key, value, ttl_seconds)), name=f"cache {tier.name}")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _guarded(self, tier: Tier, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            async with asyncio.timeout(10 * self._timeout):
+                await work
+        except Exception as error:  # noqa: BLE001
+            self._failed(tier, error)
+
+    def _failed(self, tier: Tier, error: Exception) -> None:
+        self.counts[tier.name].errors += 1
+        self._away[tier.name] = self._now() + AWAY_SECONDS
+        reason = error.code if isinstance(error, Unavailable) else type(error).__name__
+        log.warning("cache.tier_away", cache=self.name, tier=tier.name, reason=reason)
+
+
+def _packed(value: bytes) -> bytes:
+    return _PLAIN + value if len(value) < COMPRESSED_FROM else _ZSTD + zstandard.compress(value, 3)
+
+
+def _unpacked(value: bytes) -> bytes:
+    return zstandard.decompress(value[1:]) if value[:1] == _ZSTD else value[1:]

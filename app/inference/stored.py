@@ -1,0 +1,82 @@
+"""An answer as the cache keeps it, and as it is given again: whole, or as a stream. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from app.inference.chain import Candidate
+from app.inference.request import Asker, ChatRequest
+
+PIECE_CHARS = 48
+"""Of a chunk, where a stored answer is streamed."""
+NOT_IN_KEY = frozenset({"user", "stream", "stream_options", "cache", "metadata", "store"})
+"""Fields that change nothing in the answer."""
+VERSION = 1
+
+
+class Stored(msgspec.Struct, frozen=True, array_like=True):
+    """A complete answer: the provider's JSON, who gave it, and what it cost then, in nano-dollars."""
+
+    body: bytes
+    provider: str
+    model: str
+    nanousd: int
+
+
+def key_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candidate]) -> bytes:
+    """Of everything that changes the answer: the team, who would answer, the prompt, every parameter."""
+    parameters = {name: value for name, value in request.parameters.items() if name not in NOT_IN_KEY and value is not None}
+    whole = {
+        "version": VERSION,
+        "team": asker.team_id.hex,
+        "chain": [[each.name, each.kind, each.model] for each in candidates],
+        "messages": request.messages,
+        "parameters": parameters,
+        "max_tokens": request.max_tokens,
+    }
+    return hashlib.blake2b(msgspec.json.encode(whole, order="sorted"), digest_size=24).digest()
+
+
+def packed(stored: Stored) -> bytes:
+    return msgspec.msgpack.encode(stored)
+
+
+def unpacked(value: bytes) -> Stored | None:
+    """None for what another version kept."""
+    try:
+        return msgspec.msgpack.decode(value, type=Stored)
+    except msgspec.MsgspecError:
+        return None
+
+
+def chunks(stored: Stored) -> Iterator[bytes]:
+    """The answer's chunks, without its usage."""
+    whole = msgspec.json.decode(stored.body)
+    head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}
+    for choice in whole["choices"]:
+        index, message = choice.get("index", 0), choice["message"]
+        content = message.get("content") or ""
+        pieces = [content[start : start + PIECE_CHARS] for start in range(0, len(content), PIECE_CHARS)] or [""]
+        for place, piece in enumerate(pieces):
+            delta: dict[str, Any] = {"content": piece}
+            if place == 0:
+                delta["role"] = "assistant"
+            yield _chunk(head, index, delta, None)
+        if calls := message.get("tool_calls"):
+            yield _chunk(head, index, {"tool_calls": [{"index": place, **call} for place, call in enumerate(calls)]}, None)
+        yield _chunk(head, index, {}, choice.get("finish_reason"))
+
+
+def whole(head: dict[str, Any], text: str, finish: str, usage: dict[str, Any]) -> bytes:
+    """A plain stream's answer as one completion."""
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return msgspec.json.encode({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+
+
+def _chunk(head: dict[str, Any], index: int, delta: dict[str, Any], finish: str | None) -> bytes:
+    return msgspec.json.encode({**head, "choices": [{"index": index, "delta": delta, "finish_reason": finish}]})
