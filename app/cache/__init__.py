@@ -1,1 +1,1 @@
-"""Caches: LRU, LFU and W-TinyLFU in memory; memory → Redis → PostgreSQL; one flight for many who ask the same. Knows no domain."""
+"""Caches: LRU, LFU and W-TinyLFU in memory; memory → Redis → PostgreSQL. Knows no domain."""

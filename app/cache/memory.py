@@ -95,9 +95,9 @@ class Memory:
 
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
         """Kept until its time, or until others need the room. Too large a value is not kept."""
+        self.dropped += self._store.delete(key)
         if len(value) + OVERHEAD_BYTES > self._most_bytes // MOST_SHARE:
             return
-        self.dropped += self._store.delete(key)
         while self.size + len(value) + OVERHEAD_BYTES > self._most_bytes and self._store.make_room():
             pass
         seconds = ttl_seconds * (1 - random.random() * self._jitter)  # noqa: S311 - so that what came together doesn't end together

@@ -90,6 +90,8 @@ insert into request_log (at, request_id, developer_id, team_id, purpose, model_a
                          saved_nanousd, milliseconds, status)
   select created_at, request_id, developer_id, team_id, 'chat', model, provider, model, 1, 'miss', nanousd, 0, 9000, 200
   from budget_holds order by created_at;
+insert into cache_entries (cache, key, value, ends_at)
+  select 'completions', decode(md5('entry' || n), 'hex'), repeat('x', 500)::bytea, now() + n * interval '1 second' from generate_series(-500, 20000) n;
 """
 
 TEAM, PROJECT = "md5('team1')::uuid", "md5('project10')::uuid"
@@ -272,6 +274,14 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_request_log_team": (
         "For the dashboard, not in the code yet: a team's last calls.",
         f"select at, model_answered, nanousd, status from request_log where team_id = {TEAM} order by at desc limit 50",
+    ),
+    "pk_cache_entries": (
+        "A value of a cache.",
+        "select value from cache_entries where cache = 'completions' and key = decode(md5('entry7'), 'hex') and ends_at > now()",
+    ),
+    "ix_cache_entries_ends_at": (
+        "The sweep of what has ended.",
+        "delete from cache_entries where ends_at <= now() - interval '1 hour'",
     ),
 }
 

@@ -9,6 +9,7 @@ from sqlalchemy import UniqueConstraint
 
 import app.accounts.tables
 import app.budget.tables
+import app.cache.tables
 import app.knowledge.tables
 import app.queue.tables
 import app.sessions.tables  # noqa: F401 - each import adds its tables to the one metadata

@@ -1,0 +1,147 @@
+"""Memory, Redis and PostgreSQL as one cache: found below and brought up, written behind, passed over when away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from app.cache.memory import Memory
+from app.cache.shared import DatabaseTier, RedisTier, sweep
+from app.cache.tiers import Kept, Tier, Tiers
+from app.settings import Redis as RedisOptions
+from app.storage.database import Database
+from app.storage.redis import open_redis
+from tests.fakes.redis_server import RedisServer
+
+
+@pytest.fixture
+async def client(redis_server: RedisServer) -> AsyncIterator[Redis]:
+    async with open_redis(RedisOptions(url=SecretStr(redis_server.url))) as made:
+        assert made is not None
+        await made.flushall()
+        yield made
+
+
+@pytest.fixture(params=["redis", "database"])
+def tier(request: pytest.FixtureRequest, client: Redis, database: Database) -> Tier:
+    return RedisTier(client, "test") if request.param == "redis" else DatabaseTier(database, "test")
+
+
+def made(*lower: Tier, timeout: float = 1) -> Tiers:
+    return Tiers("test", Memory("lru", entries=100, most_bytes=2**20), lower, timeout_seconds=timeout)
+
+
+async def test_a_tier_keeps_a_value_and_says_how_long(tier: Tier) -> None:
+    assert await tier.get(b"\x00key") is None
+    await tier.set(b"\x00key", b"\xffvalue", 60)
+    kept = await tier.get(b"\x00key")
+    assert kept is not None
+    assert (kept.value, 55 < kept.seconds <= 60) == (b"\xffvalue", True)
+    await tier.set(b"\x00key", b"other", 60)
+    kept = await tier.get(b"\x00key")
+    assert kept is not None
+    assert kept.value == b"other"
+    await tier.clear()
+    assert await tier.get(b"\x00key") is None
+
+
+async def test_a_tier_forgets_at_the_end(tier: Tier) -> None:
+    await tier.set(b"key", b"value", 0.05)
+    await asyncio.sleep(0.1)
+    assert await tier.get(b"key") is None
+
+
+async def test_clearing_one_cache_leaves_another(client: Redis, database: Database) -> None:
+    for one, other in ((RedisTier(client, "a"), RedisTier(client, "b")), (DatabaseTier(database, "a"), DatabaseTier(database, "b"))):
+        for each in (one, other):
+            for place in range(3):
+                await each.set(str(place).encode(), b"value", 60)
+        await one.clear()
+        assert await one.get(b"1") is None
+        assert await other.get(b"1") is not None
+
+
+async def test_what_is_found_below_is_brought_up(client: Redis, database: Database) -> None:
+    redis, rows = RedisTier(client, "test"), DatabaseTier(database, "test")
+    first, second = made(redis, rows), made(redis, rows)
+    first.set(b"key", b"value" * 1000, 60)
+    await first.close()
+    await client.flushall()
+    tiers: list[Sequence[str]] = []
+    for _ in range(2):
+        found = await second.get(b"key")
+        assert found is not None
+        assert found.value == b"value" * 1000
+        tiers.append(found.tier)
+    assert tiers == ["database", "memory"]
+    await second.close()
+    kept = await redis.get(b"key")
+    assert kept is not None
+    assert kept.seconds <= 60
+
+
+async def test_what_has_ended_is_swept(database: Database) -> None:
+    tier = DatabaseTier(database, "test")
+    await tier.set(b"old", b"1", 60)
+    await tier.set(b"new", b"1", 60)
+    async with database.begin() as connection:
+        await connection.execute(text("update cache_entries set ends_at = now() where key = :key"), {"key": b"old"})
+    assert (await sweep(database), await sweep(database)) == (1, 0)
+    assert await tier.get(b"new") is not None
+
+
+class Bad:
+    """A tier that hangs, or fails."""
+
+    name = "redis"
+
+    def __init__(self, *, hangs: bool) -> None:
+        self.hangs = hangs
+        self.asked = 0
+
+    async def get(self, key: bytes) -> Kept | None:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        raise ConnectionError("away")
+
+    async def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
+        await self.get(key)
+
+    async def clear(self) -> None:
+        await self.get(b"")
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_a_tier_that_hangs_or_fails_is_left_alone_for_a_while(database: Database, hangs: bool) -> None:
+    bad, now = Bad(hangs=hangs), 0.0
+    rows = DatabaseTier(database, "test")
+    tiers = Tiers("test", Memory("lru", entries=9, most_bytes=2**20), [bad, rows], timeout_seconds=0.3, now=lambda: now)  # type: ignore[list-item]
+    await rows.set(b"key", b"\x00value", 60)
+    found = await tiers.get(b"key")
+    assert found is not None
+    assert (found.value, found.tier) == (b"value", "database")
+    for place in range(3):
+        assert await tiers.get(f"other {place}".encode()) is None
+    assert bad.asked == 1
+    assert tiers.counts["redis"].skipped >= 3
+    now = 6.0
+    await tiers.get(b"once more")
+    assert bad.asked == 2
+    assert await tiers.clear() == 1
+
+
+async def test_large_values_are_compressed_on_their_way(database: Database) -> None:
+    tiers = made(DatabaseTier(database, "test"))
+    tiers.set(b"key", b"word " * 2000, 60)
+    await tiers.close()
+    async with database.begin() as connection:
+        assert (await connection.execute(text("select length(value) from cache_entries"))).scalar_one() < 200
+    found = await made(DatabaseTier(database, "test")).get(b"key")
+    assert found is not None
+    assert found.value == b"word " * 2000
