@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -46,7 +47,8 @@ def started(folder: Path, fake: FakeProvider, servers: list[Running], **env: str
 
 async def stream(server: Running, key: str, words: int) -> tuple[int, bytes]:
     """Its status and all that came of it."""
-    body = {"model": "auto", "stream": True, "messages": [{"role": "user", "content": f"say {words} words"}]}
+    prompt = f"{uuid4().hex}: say {words} words"  # not the same twice: that would be one call for all
+    body = {"model": "auto", "stream": True, "messages": [{"role": "user", "content": prompt}]}
     got = b""
     headers = {"authorization": f"Bearer {key}"}
     async with aiohttp.ClientSession() as http, http.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) as reply:

@@ -19,7 +19,7 @@ from app.errors import ConfigurationError
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault, malformed
-from app.inference.wires import gemini, library
+from app.inference.wires import gemini, library, shape
 from app.inference.wires.compatible import embedded
 from app.inference.wires.exchange import Exchange
 from app.inference.wires.pool import Pool
@@ -39,9 +39,6 @@ NOT_TAKEN: Mapping[str, frozenset[str]] = {
     "gemini": frozenset({"seed", "logit_bias", "top_logprobs", "user", "function_call", "verbosity"}),
 }  # fmt: skip
 """What litellm would drop, written down so that the first request needn't wait for it; a test compares."""
-
-KEPT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
-"""Of a completion: what OpenAI's has, not litellm's additions such as `vertex_ai_citation_metadata`."""
 
 
 class LitellmWire:
@@ -63,12 +60,12 @@ class LitellmWire:
     async def complete(self, call: Call) -> Completion:
         exchange = Exchange(self._pool, stream=False)
         try:
-            data = _completion(await self._asked(call, exchange)) | {"model": exchange.model or call.model}
+            data = shape.completion(await self._asked(call, exchange)) | {"model": exchange.model or call.model}
             return answers.completion(data, msgspec.json.encode(data))
         except Exception as error:
             raise self._fault(error, exchange) from error
         finally:
-            exchange.hang_up()
+            self._ended(exchange)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         exchange = Exchange(self._pool, stream=True)
@@ -79,15 +76,15 @@ class LitellmWire:
         try:
             async with aclosing(self._items(call, exchange)) as items:
                 async for item in items:
-                    _add(usage, item.get("usage"))
+                    shape.add(usage, item.get("usage"))
                     head = head or {
                         "id": item.get("id"),
                         "object": "chat.completion.chunk",
                         "created": item.get("created"),
                         "model": exchange.model or call.model,
                     }
-                    if choices := _choices(item, roles):
-                        made = _chunk({**head, "choices": choices})
+                    if choices := shape.choices(item, roles):
+                        made = shape.chunk({**head, "choices": choices})
                         finish, said = made.finish or finish, said or made.said
                         yield made
             answers.check_end(finish, said=said)
@@ -96,9 +93,9 @@ class LitellmWire:
             if finish is None or fault.kind != "cut":
                 raise fault from error
         finally:
-            exchange.hang_up()
+            self._ended(exchange)
         if answers.usage(usage) is not None:
-            yield _chunk({**head, "choices": [], "usage": usage})
+            yield shape.chunk({**head, "choices": [], "usage": usage})
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
         if self._kind == "gemini":
@@ -113,7 +110,7 @@ class LitellmWire:
         except Exception as error:
             raise self._fault(error, exchange) from error
         finally:
-            exchange.hang_up()
+            self._ended(exchange)
 
     def supports(self, parameter: str) -> bool:
         return parameter in PARAMETERS and parameter not in self._not_taken
@@ -163,7 +160,6 @@ class LitellmWire:
 
     def _fault(self, error: Exception, exchange: Exchange) -> Fault:
         """What the exchange saw; else litellm could make nothing of the answer, or of the request."""
-        self._through_us = self._through_us or exchange.sent
         if exchange.fault is not None:
             fault = exchange.fault
         elif isinstance(error, Fault):
@@ -173,6 +169,10 @@ class LitellmWire:
         else:
             fault = _unsent(error, past_us=not self._through_us)
         return self._pool.clean(fault)
+
+    def _ended(self, exchange: Exchange) -> None:
+        self._through_us = self._through_us or exchange.sent
+        exchange.hang_up()
 
 
 async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: Exchange) -> Any:
@@ -210,51 +210,3 @@ def _unsent(error: Exception, *, past_us: bool) -> Fault:
         fault.unknown = past_us and status >= 500
         return fault
     return Fault("caller", said or "It can't be put to this provider.", 400)
-
-
-def _completion(found: Any) -> dict[str, Any]:
-    """As OpenAI would send it. A usage of noughts is litellm's way of saying that none came."""
-    data = {name: value for name, value in found.model_dump(exclude_none=True).items() if name in KEPT}
-    for choice in data.get("choices", ()):
-        message = {"role": "assistant", "content": None} | {name: _bare(value) for name, value in choice["message"].items()}
-        choice["message"] = {name: value for name, value in message.items() if value or name == "content"}
-        choice.setdefault("finish_reason", None)
-        choice.pop("provider_specific_fields", None)
-    if answers.usage(data.get("usage")) is None:
-        data.pop("usage", None)
-    return data
-
-
-def _bare(value: Any) -> Any:
-    return {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else value
-
-
-def _choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
-    """Those that bring something. The first of each says whose it is."""
-    found = []
-    for choice in item.get("choices", ()):
-        index, finish = choice.get("index", 0), choice.get("finish_reason") or None
-        delta = {name: bare for name, value in choice.get("delta", {}).items() if name != "role" and (bare := _bare(value))}
-        if not delta and finish is None:
-            continue
-        if delta and index not in roles:
-            roles.add(index)
-            delta = {"role": "assistant", **delta}
-        made = {"index": index, "delta": delta, "finish_reason": finish}
-        found.append(made | ({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}))
-    return found
-
-
-def _chunk(data: dict[str, Any]) -> Chunk:
-    return answers.chunk(data, msgspec.json.encode(data))
-
-
-def _add(usage: dict[str, Any], found: Mapping[str, Any] | None) -> None:
-    """A stream tells its usage in parts: a later number replaces an earlier one, a nought doesn't."""
-    for name, value in (found or {}).items():
-        if isinstance(value, Mapping):
-            _add(usage.setdefault(name, {}), value)
-        elif value or name not in usage:
-            usage[name] = value
-    if "prompt_tokens" in usage:
-        usage["total_tokens"] = max(usage.get("total_tokens", 0), usage["prompt_tokens"] + usage.get("completion_tokens", 0))

@@ -1,0 +1,62 @@
+"""litellm's objects in OpenAI's shape, without what litellm adds to them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from app.inference import answers
+from app.inference.answers import Chunk
+
+KEPT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
+"""Of a completion: what OpenAI's has, not litellm's additions such as `vertex_ai_citation_metadata`."""
+
+
+def completion(found: Any) -> dict[str, Any]:
+    """As OpenAI would send it. A usage of noughts is litellm's way of saying that none came."""
+    data = {name: value for name, value in found.model_dump(exclude_none=True).items() if name in KEPT}
+    for choice in data.get("choices", ()):
+        message = {"role": "assistant", "content": None} | {name: _bare(value) for name, value in choice["message"].items()}
+        choice["message"] = {name: value for name, value in message.items() if value or name == "content"}
+        choice.setdefault("finish_reason", None)
+        choice.pop("provider_specific_fields", None)
+    if answers.usage(data.get("usage")) is None:
+        data.pop("usage", None)
+    return data
+
+
+def _bare(value: Any) -> Any:
+    return {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else value
+
+
+def choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
+    """Those that bring something. The first of each says whose it is."""
+    found = []
+    for choice in item.get("choices", ()):
+        index, finish = choice.get("index", 0), choice.get("finish_reason") or None
+        delta = {name: bare for name, value in choice.get("delta", {}).items() if name != "role" and (bare := _bare(value))}
+        if not delta and finish is None:
+            continue
+        if delta and index not in roles:
+            roles.add(index)
+            delta = {"role": "assistant", **delta}
+        made = {"index": index, "delta": delta, "finish_reason": finish}
+        found.append(made | ({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}))
+    return found
+
+
+def chunk(data: dict[str, Any]) -> Chunk:
+    return answers.chunk(data, msgspec.json.encode(data))
+
+
+def add(usage: dict[str, Any], found: Mapping[str, Any] | None) -> None:
+    """A stream tells its usage in parts: a later number replaces an earlier one, a nought doesn't."""
+    for name, value in (found or {}).items():
+        if isinstance(value, Mapping):
+            add(usage.setdefault(name, {}), value)
+        elif value or name not in usage:
+            usage[name] = value
+    if "prompt_tokens" in usage:
+        usage["total_tokens"] = max(usage.get("total_tokens", 0), usage["prompt_tokens"] + usage.get("completion_tokens", 0))

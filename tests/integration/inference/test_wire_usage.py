@@ -1,0 +1,232 @@
+"""What providers charge differently, as their own servers write it: cache reads and writes, thoughts, usage in parts, repeated tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from app.budget.prices import Usage
+from app.inference.answers import Produced
+from app.inference.faults import Fault
+from app.inference.wires.through_litellm import LitellmWire
+from tests.integration.inference.wires import KEY, call
+
+
+@dataclass(slots=True)
+class Canned:
+    """A server with one answer."""
+
+    url: str = ""
+    body: bytes = b""
+    status: int = 200
+    kind: str = "application/json"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        self.asked.append(json.loads(await request.read()))
+        return web.Response(body=self.body, status=self.status, content_type=self.kind)
+
+    def says(self, content: object, *, status: int = 200) -> None:
+        self.body, self.status, self.kind = json.dumps(content).encode(), status, "application/json"
+
+    def streams(self, *events: dict[str, Any]) -> None:
+        self.body, self.kind = b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in events), "text/event-stream"
+
+
+@pytest.fixture
+async def canned() -> AsyncIterator[Canned]:
+    made = Canned()
+    runner = web.ServerRunner(web.Server(made.answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def anthropic(canned: Canned) -> AsyncIterator[LitellmWire]:
+    wire = LitellmWire(kind="anthropic", api_base=canned.url, api_key=KEY, connect_seconds=2, connections=2)
+    yield wire
+    await wire.close()
+
+
+@pytest.fixture
+async def gemini(canned: Canned) -> AsyncIterator[LitellmWire]:
+    wire = LitellmWire(kind="gemini", api_base=f"{canned.url}/v1beta", api_key=KEY, connect_seconds=2, connections=2)
+    yield wire
+    await wire.close()
+
+
+def message(**more: Any) -> dict[str, Any]:
+    made = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "stop_reason": None, "stop_sequence": None}
+    return made | {"content": [], "usage": {"input_tokens": 10, "output_tokens": 1}} | more
+
+
+def delta(kind: str, **more: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": 0, "delta": {"type": kind, **more}}
+
+
+CACHED = {"input_tokens": 10, "cache_creation_input_tokens": 200, "cache_read_input_tokens": 3000, "output_tokens": 7}
+
+
+async def test_anthropics_cache_is_told(anthropic: LitellmWire, canned: Canned) -> None:
+    canned.says(message(content=[{"type": "text", "text": "hi"}], stop_reason="end_turn", usage=CACHED))
+    found = await anthropic.complete(call("hello"))
+    assert found.usage == Usage(input=3210, output=7, cached_input=3000, cache_write=200)
+
+
+@pytest.mark.parametrize("last", [{"output_tokens": 7}, CACHED], ids=["as it was", "as it is"])
+async def test_anthropics_usage_comes_in_parts(anthropic: LitellmWire, canned: Canned, last: dict[str, int]) -> None:
+    canned.streams(
+        {"type": "message_start", "message": message(usage=CACHED | {"output_tokens": 1})},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        delta("text_delta", text="hi"),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": last},
+        {"type": "message_stop"},
+    )
+    found = [chunk async for chunk in anthropic.stream(call("hello"))]
+    assert found[-1].usage == Usage(input=3210, output=7, cached_input=3000, cache_write=200)
+    assert [chunk.usage for chunk in found[:-1]] == [None, None]
+    assert found[0].model == "claude-x"
+
+
+async def test_anthropics_thinking_is_no_text_but_was_said(anthropic: LitellmWire, canned: Canned) -> None:
+    canned.streams(
+        {"type": "message_start", "message": message()},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
+        delta("thinking_delta", thinking="let me see"),
+        delta("signature_delta", signature="c2lnbmVk"),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "42"}},
+        {"type": "content_block_stop", "index": 1},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 30}},
+        {"type": "message_stop"},
+    )
+    produced = Produced()
+    deltas = []
+    async for chunk in anthropic.stream(call("hello")):
+        produced.add(chunk)
+        deltas += [choice["delta"] for choice in chunk.data["choices"]]
+    assert deltas[0] | {"role": "assistant", "reasoning_content": "let me see"} == deltas[0]
+    assert any("c2lnbmVk" in json.dumps(each) for each in deltas), "the signature is needed to go on"
+    assert "".join(each.get("content") or "" for each in deltas) == "42"
+    assert not produced.plain
+    assert produced.usage == Usage(input=10, output=30)
+
+
+async def test_a_token_may_be_repeated(anthropic: LitellmWire, canned: Canned) -> None:
+    canned.streams(
+        {"type": "message_start", "message": message()},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *[delta("text_delta", text="ha ha ") for _ in range(250)],
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 500}},
+        {"type": "message_stop"},
+    )
+    assert "".join([chunk.text async for chunk in anthropic.stream(call("laugh"))]) == "ha ha " * 250
+
+
+async def test_two_tools_at_once_keep_apart(anthropic: LitellmWire, canned: Canned) -> None:
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": message()}]
+    for index, name in enumerate(("one", "two")):
+        block = {"type": "tool_use", "id": f"toolu_{name}", "name": name, "input": {}}
+        events.append({"type": "content_block_start", "index": index, "content_block": block})
+        for part in ('{"a"', f": {index}}}"):
+            events.append({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": part}})
+        events.append({"type": "content_block_stop", "index": index})
+    events.append({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}})
+    canned.streams(*events, {"type": "message_stop"})
+    told: dict[int, list[str]] = {}
+    async for chunk in anthropic.stream(call("go")):
+        for choice in chunk.data["choices"]:
+            for each in choice["delta"].get("tool_calls") or ():
+                told.setdefault(each["index"], []).append((each["function"].get("name") or "") + (each["function"].get("arguments") or ""))
+    assert {index: "".join(parts) for index, parts in told.items()} == {0: 'one{"a": 0}', 1: 'two{"a": 1}'}
+
+
+def candidate(text: str, finish: str | None = None) -> dict[str, Any]:
+    made: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+    return made | ({"finishReason": finish} if finish else {})
+
+
+THOUGHT = {
+    "promptTokenCount": 100,
+    "cachedContentTokenCount": 60,
+    "candidatesTokenCount": 20,
+    "thoughtsTokenCount": 300,
+    "totalTokenCount": 420,
+}
+
+
+async def test_geminis_thoughts_are_output(gemini: LitellmWire, canned: Canned) -> None:
+    canned.says({"candidates": [candidate("hi", "STOP")], "usageMetadata": THOUGHT, "modelVersion": "gemini-x-001"})
+    found = await gemini.complete(call("hello"))
+    assert found.usage == Usage(input=100, output=320, cached_input=60)
+    assert found.text == "hi"
+
+
+async def test_geminis_thoughts_are_output_in_a_stream(gemini: LitellmWire, canned: Canned) -> None:
+    first = THOUGHT | {"candidatesTokenCount": 1, "totalTokenCount": 401}
+    canned.streams(
+        {"candidates": [candidate("h")], "usageMetadata": first, "modelVersion": "gemini-x-001"},
+        {"candidates": [candidate("i", "STOP")], "usageMetadata": THOUGHT, "modelVersion": "gemini-x-001"},
+    )
+    found = [chunk async for chunk in gemini.stream(call("hello"))]
+    assert found[-1].usage == Usage(input=100, output=320, cached_input=60)
+    assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", "stop"), ("", None)]
+    assert found[0].model == "gemini-x-001"
+
+
+async def test_geminis_stream_that_just_ends_is_cut(gemini: LitellmWire, canned: Canned) -> None:
+    canned.streams({"candidates": [candidate("h")], "usageMetadata": THOUGHT}, {"candidates": [candidate("i")], "usageMetadata": THOUGHT})
+    with pytest.raises(Fault) as caught:
+        [chunk async for chunk in gemini.stream(call("hello"))]
+    assert (caught.value.kind, caught.value.unknown) == ("cut", True)
+
+
+async def test_geminis_tool_call_ends_as_one(gemini: LitellmWire, canned: Canned) -> None:
+    part = {"functionCall": {"name": "weather", "args": {"finishReason": "STOP"}}, "thoughtSignature": "c2lnbmVk"}
+    canned.streams(
+        {"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0}], "usageMetadata": THOUGHT},
+        {
+            "candidates": [{"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "STOP", "index": 0}],
+            "usageMetadata": THOUGHT,
+        },
+    )
+    found = [chunk async for chunk in gemini.stream(call("hello"))]
+    assert [chunk.finish for chunk in found if chunk.usage is None] == [None, "tool_calls"]
+    assert "c2lnbmVk" in found[0].raw.decode()
+
+
+async def test_geminis_bad_key_is_ours(gemini: LitellmWire, canned: Canned) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]
+    said = {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT", "details": details}
+    canned.says({"error": said}, status=400)
+    with pytest.raises(Fault) as caught:
+        await gemini.complete(call("hello"))
+    assert caught.value.kind == "key"
+    assert caught.value.counts
+
+
+async def test_geminis_wait_stands_in_its_body(gemini: LitellmWire, canned: Canned) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "36.5s"}]
+    canned.says({"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": details}}, status=429)
+    with pytest.raises(Fault) as caught:
+        await gemini.complete(call("hello"))
+    assert (caught.value.kind, caught.value.retry_after) == ("rate_limited", 36.5)
+
+
+async def test_a_key_that_a_provider_quotes_is_not_passed_on(gemini: LitellmWire, anthropic: LitellmWire, canned: Canned) -> None:
+    canned.says({"error": {"message": f"what is {KEY}?", "type": "invalid_request_error"}}, status=400)
+    for wire in (gemini, anthropic):
+        with pytest.raises(Fault, match="what is …") as caught:
+            await wire.complete(call("hello"))
+        assert KEY not in str(caught.value)
