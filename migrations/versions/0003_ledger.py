@@ -361,19 +361,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("drop function budget_settle(jsonb)")
     op.execute("drop function budget_hold(jsonb)")
-    op.drop_index("ix_request_log_team", table_name="request_log")
-    op.drop_index("ix_request_log_developer", table_name="request_log")
-    op.drop_table("request_log")
-    op.drop_table("budget_processes")
-    op.drop_index("ix_budget_movements_team", table_name="budget_movements")
-    op.drop_index("ix_budget_movements_period", table_name="budget_movements", postgresql_include=["nanousd", "tokens"])
-    op.drop_index("ix_budget_movements_developer", table_name="budget_movements")
-    op.drop_table("budget_movements")
-    op.drop_table("budget_limits")
-    op.drop_index("ix_budget_holds_unreconciled", table_name="budget_holds", postgresql_where=sa.text("state = 'unreconciled'"))
-    op.drop_index("ix_budget_holds_open", table_name="budget_holds", postgresql_where=sa.text("state = 'held'"))
-    op.drop_table("budget_holds")
-    op.drop_table("budget_days")
-    op.drop_table("budget_balances")
-    op.drop_index("ix_budget_alerts_undelivered", table_name="budget_alerts", postgresql_where=sa.text("delivered_at is null"))
-    op.drop_table("budget_alerts")
+    for table in (
+        "request_log", "budget_processes", "budget_movements", "budget_limits", "budget_holds", "budget_days", "budget_balances",
+        "budget_alerts",
+    ):  # fmt: skip
+        op.drop_table(table)

@@ -12,15 +12,20 @@ from app import errors as tree
 from app.web import errors
 
 BROKE = tree.BudgetExceeded("x", unit="nanousd", left=300, asked=301, resets_at=datetime(2026, 12, 1, tzinfo=UTC))
+LIMITED = tree.RateLimited("x", retry_after=7.2)
 ALL = [each for _, each in inspect.getmembers(tree, inspect.isclass) if issubclass(each, tree.CairnError)]
+
+
+def made(kind: type[tree.CairnError]) -> tree.CairnError:
+    return {tree.BudgetExceeded: BROKE, tree.RateLimited: LIMITED}.get(kind) or kind("What to do.")
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_every_error_of_the_tree_has_a_status_and_the_one_shape(kind: type[tree.CairnError]) -> None:
-    reply = errors.reply_to(BROKE if kind is tree.BudgetExceeded else kind("What to do."))
+    reply = errors.reply_to(made(kind))
     body = json.loads(reply.body)
     assert set(body["error"]) == {"message", "type", "code", "param", "request_id"}
-    assert 400 <= reply.status_code <= 503
+    assert 400 <= reply.status_code <= 504
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def test_a_budget_that_is_used_up_says_when_to_come_again_and_not_to_try_before(
 
 def test_only_a_used_up_budget_speaks_of_one() -> None:
     for kind in set(ALL) - {tree.BudgetExceeded}:
-        assert not {"x-should-retry", "x-cairn-budget-resets-at"} & set(errors.reply_to(kind("x")).headers)
+        assert not {"x-should-retry", "x-cairn-budget-resets-at"} & set(errors.reply_to(made(kind)).headers)
 
 
 def test_a_configuration_error_at_run_time_tells_the_outside_nothing() -> None:
