@@ -25,49 +25,98 @@ IMAGE_TOKENS = 2_000
 """At most, of one image: OpenAI's high detail reaches 1,445 (85 + 170 a tile), Anthropic's 1,600."""
 IMAGE_TOKENS_OF = {"gpt-4o-mini": 48_169, "gpt-4.1-mini": 2_489, "gpt-4.1-nano": 3_779}
 """Models that charge more: 2,833 + 5,667 a tile of eight at most; 1,536 patches × 1.62 or × 2.46."""
+TOOLS_TOKENS = 400
+"""What a provider with a prompt of its own for tools adds to it: Anthropic 346 at most."""
+CHARS_OF_A_RUN = 8
+"""tiktoken knows runs of spaces and signs as one token; others take one for so many characters at most."""
 PIECE_CHARS = 20_000
 """Counted in pieces: tiktoken's time grows with the square of a run without a space."""
 _OLD = ("gpt-3.5", "gpt-4-", "gpt-4", "text-embedding")
 
 
-def count_text(text: str, *, model: str = "") -> int:
-    """Tokens of a text, in the encoding of an OpenAI model (any other: the newest encoding)."""
+def count_text(text: str, *, model: str = "", exact: bool = True) -> int:
+    """Tokens of a text, in the encoding of an OpenAI model (any other: the newest encoding).
+
+    Not `exact`: as many as another tokenizer may make of it, before a margin: what tiktoken knows as one token may be many elsewhere.
+    """
     encoding = _encoding(_name_of(model))
     pieces = (text[start : start + PIECE_CHARS] for start in range(0, len(text), PIECE_CHARS))
-    return sum(len(encoding.encode_ordinary(piece)) for piece in pieces)
+    counted = sum(len(encoding.encode_ordinary(piece)) for piece in pieces)
+    if exact:
+        return counted
+    foreign = 0 if text.isascii() else len(text.encode("utf-8", "replace")) - len(text)
+    return max(counted + foreign, len(text) // CHARS_OF_A_RUN)
 
 
-def count_messages(messages: Sequence[Mapping[str, object]], *, tools: Sequence[object] = (), model: str = "", margin: float = 1.0) -> int:
-    """Tokens of a chat prompt in OpenAI's shape, format and tools included; `margin`: 1.15 adds 15 %, for another tokenizer."""
-    total = REPLY_TOKENS + sum(_message(message, model) for message in messages)
-    total += sum(TOOL_TOKENS + count_text(json.dumps(tool, ensure_ascii=False, default=str), model=model) for tool in tools)
-    return math.ceil(total * margin)
+def count_messages(
+    messages: Sequence[Mapping[str, object]],
+    *,
+    tools: Sequence[object] = (),
+    extra: Mapping[str, object] | None = None,
+    model: str = "",
+    margin: float = 1.0,
+) -> int:
+    """Tokens of a chat prompt in OpenAI's shape, format and tools included; `extra`: what else is sent and may be read.
+
+    `margin`: 1.15 adds 15 %, for another tokenizer; 1 means that tiktoken's is the model's own.
+    """
+    exact = margin == 1.0
+    total = REPLY_TOKENS + sum(_message(message, model, exact=exact) for message in messages)
+    total += sum(TOOL_TOKENS + _json(tool, model, exact=exact) for tool in tools)
+    if extra:
+        total += _json(extra, model, exact=exact)
+    return math.ceil(total * margin) + (0 if exact or not tools else TOOLS_TOKENS)
 
 
-def _message(message: Mapping[str, object], model: str) -> int:
+def image_chars(messages: Sequence[Mapping[str, object]]) -> int:
+    """How much of a prompt is the data of its images."""
+    parts = (part for message in messages if isinstance(content := message.get("content"), list) for part in content)
+    return sum(len(url) for part in parts if (url := _image(part)) is not None)
+
+
+def remote_images(messages: Sequence[Mapping[str, object]]) -> bool:
+    """Whether an image is only named, so that the provider would have to fetch it."""
+    parts = (part for message in messages if isinstance(content := message.get("content"), list) for part in content)
+    return any((url := _image(part)) is not None and not url.startswith("data:") for part in parts)
+
+
+def _image(part: object) -> str | None:
+    """The address of an image block of OpenAI's own shape."""
+    match part:
+        case {"type": "image_url", "image_url": {"url": str() as url}, **more} if not more and url.startswith(("data:image/", "https://")):
+            return url
+        case _:
+            return None
+
+
+def _message(message: Mapping[str, object], model: str, *, exact: bool) -> int:
     total = MESSAGE_TOKENS
     for key, value in message.items():
         if key == "name":
             total += NAME_TOKENS
-        total += _value(value, model)
+        total += _value(value, model, exact=exact)
     return total
 
 
-def _value(value: object, model: str) -> int:
-    """Words as they are, lists of content blocks block by block, anything else as its JSON."""
+def _value(value: object, model: str, *, exact: bool) -> int:
+    """Words as they are, lists block by block, blocks of text as their text; anything else as its JSON, with all that is in it."""
     match value:
         case None:
             return 0
         case str():
-            return count_text(value, model=model)
+            return count_text(value, model=model, exact=exact)
         case list():
-            return sum(_value(each, model) for each in value)
-        case {"type": "image_url" | "image" | "input_image"}:
+            return sum(_value(each, model, exact=exact) for each in value)
+        case _ if _image(value) is not None:
             return next((most for name, most in IMAGE_TOKENS_OF.items() if _bare(model).startswith(name)), IMAGE_TOKENS)
-        case dict() if isinstance(value.get("text"), str):
-            return count_text(value["text"], model=model) + MESSAGE_TOKENS
+        case {"type": "text", "text": str() as text, **more} if more.keys() <= {"cache_control"}:
+            return count_text(text, model=model, exact=exact) + MESSAGE_TOKENS
         case _:
-            return count_text(json.dumps(value, ensure_ascii=False, default=str), model=model)
+            return _json(value, model, exact=exact)
+
+
+def _json(value: object, model: str, *, exact: bool) -> int:
+    return count_text(json.dumps(value, ensure_ascii=False, default=str), model=model, exact=exact)
 
 
 def _bare(model: str) -> str:

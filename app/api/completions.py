@@ -17,16 +17,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.accounts import Principal
 from app.api.schema import Body, Plain, ProjectName, Reply
+from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
 from app.money import usd_text
 from app.web.errors import responses
+from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
-from app.web.principal import Admin, Caller, Payer, TheHouse
+from app.web.principal import Admin, Caller, Payer, TheHouse, house_of
 
-router = APIRouter(prefix="/v1", tags=["models"])
+router = APIRouter(prefix="/v1", tags=["models"], route_class=KeyFirst)
 
-MOST_MESSAGES, MOST_TEXTS = 10_000, 2048
+MOST_MESSAGES, MOST_PARTS, MOST_TEXTS = 10_000, 1_000, 2048
+MOST_PRODUCED_TOKENS = 2**20
+"""Of all choices together: so much is held before the call."""
 MAX_TOKENS = 2**24
 NAME, MOST_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
 """The caller's own names in a header: none that could be anything else."""
@@ -43,11 +47,42 @@ class Loose(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
 
+class CacheControl(Body):
+    """Anthropic's, at its ordinary price."""
+
+    type: Literal["ephemeral"]
+
+
+class TextPart(Body):
+    type: Literal["text"]
+    text: str
+    cache_control: CacheControl | None = None
+
+
+class ImageUrl(Body):
+    url: Annotated[str, Field(pattern=r"^(data:image/[a-z+.-]+;base64,|https://)")]
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class ImagePart(Body):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class RefusalPart(Body):
+    type: Literal["refusal"]
+    refusal: str
+
+
+Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
+"""Other kinds (files, sound, films) have prices that nobody can tell before the call."""
+
+
 class Message(Loose):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[dict[str, Any]] | None = None
+    content: str | Annotated[list[Part], Field(fail_fast=True, max_length=MOST_PARTS)] | None = None
     name: Plain | None = Field(None, max_length=256)
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: Annotated[list[dict[str, Any]], Field(fail_fast=True, max_length=512)] | None = None
     tool_call_id: str | None = Field(None, max_length=256)
 
 
@@ -74,7 +109,7 @@ class ChatBody(Loose):
     )
 
     model: Plain = Field(min_length=1, max_length=200, examples=[AUTO])
-    messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
+    messages: Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MOST_MESSAGES)]
     stream: bool | None = Field(None, strict=True)
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, strict=True, ge=1, le=MAX_TOKENS)
@@ -90,7 +125,8 @@ class ChatBody(Loose):
     top_logprobs: int | None = Field(None, strict=True, ge=0, le=20)
     logit_bias: dict[str, Annotated[Number, Field(ge=-100, le=100)]] | None = None
     user: str | None = Field(None, max_length=512)
-    tools: Annotated[list[Tool], Field(max_length=512)] | None = None
+    tools: Annotated[list[Tool], Field(fail_fast=True, max_length=512)] | None = None
+    functions: Annotated[list[Function], Field(fail_fast=True, max_length=512)] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = Field(None, strict=True)
     response_format: dict[str, Any] | None = None
@@ -103,7 +139,7 @@ class EmbeddingsBody(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "auto", "input": ["one text", "another"]}]})
 
     model: Plain = Field(min_length=1, max_length=200, examples=[AUTO])
-    input: str | Annotated[list[str], Field(min_length=1, max_length=MOST_TEXTS)]
+    input: str | Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MOST_TEXTS)]
     dimensions: int | None = Field(None, strict=True, ge=1, le=4096)
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = Field(None, max_length=512)
@@ -155,7 +191,7 @@ OPENAI: dict[int | str, dict[str, Any]] = {
     response_class=Response,
 )
 async def complete(
-    request: Request, house: TheHouse, payer: Payer, body: ChatBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
+    request: Request, payer: Payer, body: ChatBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
 ) -> Response:
     given: dict[str, Any] = await request.json()  # kept by the request: parsed once
     asked = ChatRequest(
@@ -167,8 +203,10 @@ async def complete(
         bytes=int(request.headers.get("content-length") or 0) or len(await request.body()),
         cache=_wish(request.headers.get("cache-control", "").lower(), asked=body.cache),
     )
+    if asked.choices * (asked.max_tokens or 1) > MOST_PRODUCED_TOKENS:
+        raise InvalidInput(f"n × max_tokens is above {MOST_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
     asker = _asker(payer, x_cairn_purpose or "chat", x_cairn_project)
-    engine = house.inference.engine
+    engine = house_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
         stream = await unless_gone(request, engine.open_stream(asked, asker, usage_asked=usage_asked))

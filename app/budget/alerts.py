@@ -32,6 +32,7 @@ SHARES = (50, 80, 90, 100)
 EARLY_SHARE, EARLY = 90, timedelta(days=7)
 MOST_WAITING = 10_000
 AWAY_SECONDS = 1.0
+STORED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,11 @@ class Alerts:
         if not unsaid:
             return []
         try:
-            new = await self._store(unsaid)
+            new = [
+                each
+                for start in range(0, len(unsaid), STORED_AT_ONCE)
+                for each in await self._store(unsaid[start : start + STORED_AT_ONCE])
+            ]
         except Unavailable:
             self._moved = moved | self._moved
             self._overran += overran

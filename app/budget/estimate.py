@@ -40,14 +40,25 @@ def of_chat(
     price: Price,
     max_tokens: int,
     choices: int = 1,
+    extra: Mapping[str, object] | None = None,
 ) -> Estimate:
-    """A chat completion. `kind`: the provider's; `choices`: how many answers are asked for, each up to `max_tokens`."""
-    counted = count_messages(messages, tools=tools, model=model, margin=margin_of(kind))
+    """A chat completion. `kind`: the provider's; `choices`: how many answers are asked for, each up to `max_tokens`.
+
+    `extra`: the other parameters that are sent: schemas and names are part of the prompt.
+    """
+    counted = count_messages(messages, tools=tools, extra=extra, model=model, margin=margin_of(kind))
     return _made(counted, max_tokens, price, choices)
 
 
+def of_size(text_bytes: int, images: int, *, context_tokens: int | None, price: Price, max_tokens: int, choices: int = 1) -> Estimate:
+    """A prompt too large to be counted: no token is smaller than a byte, and no provider reads more than its window."""
+    counted = text_bytes + images
+    return _made(counted if context_tokens is None else min(counted, context_tokens), max_tokens, price, choices)
+
+
 def of_embeddings(texts: Sequence[str], *, model: str, kind: str, price: Price) -> Estimate:
-    counted = sum(count_text(text, model=model) for text in texts)
+    margin = margin_of(kind)
+    counted = sum(count_text(text, model=model, exact=margin == 1.0) for text in texts)
     return _made(int(counted * margin_of(kind)) + len(texts), 0, price)
 
 

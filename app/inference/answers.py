@@ -36,6 +36,8 @@ class Chunk:
     said: bool = False
     plain: bool = True
     finish: str | None = None
+    finished: int = 0
+    """How many of its choices ended here."""
     usage: Usage | None = None
     model: str | None = None
 
@@ -48,6 +50,7 @@ class Produced:
     said: bool = False
     plain: bool = True
     finish: str | None = None
+    finished: int = 0
     usage: Usage | None = None
     model: str | None = None
 
@@ -57,6 +60,7 @@ class Produced:
         self.said = self.said or chunk.said
         self.plain = self.plain and chunk.plain
         self.finish = chunk.finish or self.finish
+        self.finished += chunk.finished
         self.usage = chunk.usage or self.usage
         self.model = chunk.model or self.model
 
@@ -115,6 +119,7 @@ def chunk(data: object, raw: bytes) -> Chunk:
             made.plain = False
         if isinstance(reason := choice.get("finish_reason"), str):
             made.finish = reason
+            made.finished += 1
     return made
 
 

@@ -25,6 +25,10 @@ State = Literal["closed", "open", "half-open"]
 What = Literal["state", "limit"]
 Changed = Callable[["Breaker", What], None]
 """Told of a breaker that changed here: to share it."""
+MOST_PROBE_SECONDS = 15.0
+"""A probe that takes longer doesn't keep the others out: one of them probes too."""
+MOST_WAIT_SECONDS = 3600.0
+"""No provider's `retry-after` is obeyed for longer."""
 _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
 
 
@@ -51,6 +55,9 @@ class Breaker:
         self._opened_at = 0.0
         self._not_before = 0.0
         self._probe: Ticket | None = None
+        self._probed_at = 0.0
+        self._era = 0
+        """How often it has opened: what began before says nothing about afterwards."""
 
     @property
     def state(self) -> State:
@@ -74,11 +81,11 @@ class Breaker:
                 return Refusal(seconds, limited=False)
             self._machine.half_open()
             self._say()
-        ticket = Ticket(self)
+        ticket = Ticket(self, self._era)
         if self.state == "half-open":
-            if self._probe is not None:
+            if self._probe is not None and self._now() < self._probed_at + MOST_PROBE_SECONDS:
                 return Refusal(1.0, limited=False)
-            self._probe = ticket
+            self._probe, self._probed_at = ticket, self._now()
         return ticket
 
     def open_until(self, seconds_left: float) -> None:
@@ -100,7 +107,7 @@ class Breaker:
 
     def hold_off(self, seconds: float) -> None:
         """The provider asked for it: nobody is sent there before."""
-        self._not_before = max(self._not_before, self._now() + seconds)
+        self._not_before = max(self._not_before, self._now() + min(seconds, MOST_WAIT_SECONDS))
 
     def asked_to_wait(self, seconds: float) -> None:
         """The same, heard here: the others are told."""
@@ -111,10 +118,11 @@ class Breaker:
     def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
         """`failed` None: it says nothing about the provider."""
         probing, self._probe = self._probe is ticket, None if self._probe is ticket else self._probe
-        if failed is None or (self.state != "closed" and not probing):
+        if failed is None or (self.state != "closed" and not probing) or ticket.era != self._era:
             return  # a late end of a call from before it opened
         before = self.state
         self._calls.append((self._now(), failed))
+        self._forget()
         with suppress(_Failure):
             self._machine.call(_fail if failed else _pass)
         if self.state == "closed" and failed and self._too_many():
@@ -122,13 +130,16 @@ class Breaker:
         if self.state == "open":
             self._opened_at = self._now()
         if self.state != before:
+            self._era += self.state == "open"
             self._calls.clear()
             self._say()
 
-    def _too_many(self) -> bool:
+    def _forget(self) -> None:
         since = self._now() - self._options.window_seconds
         while self._calls and self._calls[0][0] < since:
             self._calls.popleft()
+
+    def _too_many(self) -> bool:
         failures = sum(failed for _, failed in self._calls)
         return len(self._calls) >= self._options.window_calls and failures >= self._options.window_share * len(self._calls)
 
@@ -136,6 +147,7 @@ class Breaker:
         self._machine.open()
         self._opened_at = self._now() - self._options.reset_seconds + seconds_left
         self._calls.clear()
+        self._era += 1
         log.warning("breaker.opened_elsewhere", provider=self.name, seconds=round(seconds_left, 1))
 
     def _say(self) -> None:
@@ -148,8 +160,9 @@ class Breaker:
 class Ticket:
     """One admitted call. Ends once; what comes after its end is passed over."""
 
-    def __init__(self, breaker: Breaker) -> None:
+    def __init__(self, breaker: Breaker, era: int) -> None:
         self._breaker: Breaker | None = breaker
+        self.era = era
 
     def passed(self) -> None:
         self._end(failed=False)

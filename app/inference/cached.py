@@ -27,6 +27,8 @@ from app.settings import CompletionsCache
 
 MOST_CHECKED_CHARS = 65_536
 """A longer answer isn't looked through for secrets on the way, so it isn't kept."""
+WAIT_SECONDS = 60.0
+"""For somebody else's answer; then one asks oneself."""
 KEPT_FINISHES = frozenset({"stop", "length"})
 
 
@@ -168,7 +170,11 @@ class CachedEngine:
             waiting = self._under_way.get(plan.key)
             if waiting is None:
                 return None
-            answer = await asyncio.shield(waiting)
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    answer = await asyncio.shield(waiting)
+            except TimeoutError:
+                return None
             if answer is not None:
                 return answer, "memory"
         return None

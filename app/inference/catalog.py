@@ -17,7 +17,7 @@ from app.inference.wires.compatible import KINDS, CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
 from app.money import from_usd
-from app.settings import Inference
+from app.settings import Inference, secret_of
 from app.settings import Provider as Options
 from app.tokens import count_text
 
@@ -116,7 +116,10 @@ class Catalog:
             await candidate.wire.close()
 
     def _take(self, name: str, options: Options, environment: Mapping[str, str]) -> Standing:
-        key = environment.get(options.api_key_env) if options.api_key_env else None
+        try:
+            key = secret_of(options.api_key_env, environment) if options.api_key_env else None
+        except ConfigurationError as error:
+            return Standing(name, options.model, "unusable", error.message)
         if options.api_key_env and not key:
             return Standing(name, options.model, "no_key", f"{options.api_key_env} is not set, so it is left out")
         if options.kind == "local" and options.api_base is None:
@@ -132,7 +135,10 @@ class Catalog:
         prefill = options.kind in PREFILLING if options.prefill is None else options.prefill
         self._ready[name] = Candidate(name, options.kind, options.model, price, wire, options.context_tokens, prefill)
         if options.embedding_model is not None:
-            self._take_embedding(name, options, options.embedding_model, wire)
+            try:
+                self._take_embedding(name, options, options.embedding_model, wire)
+            except NotFound as error:
+                return Standing(name, options.model, "no_price", error.message)
         return Standing(name, options.model, "ready", "ready")
 
     def _take_embedding(self, name: str, options: Options, model: str, wire: Wire) -> None:

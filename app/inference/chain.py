@@ -15,6 +15,8 @@ from app.inference.wires.wire import Wire
 SHORT_WAIT_SECONDS = 2.0
 """A 429 that asks for no more is worth waiting for."""
 RETRY_PAUSE_SECONDS = 0.05
+CALLERS = frozenset({"caller", "content_policy", "context_too_long", "unsupported"})
+"""Faults whose words may hold what the caller sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,10 @@ class Trail:
 
     def error(self) -> CairnError:
         """When the chain is at its end."""
-        if self.unaffordable and not self.faults and not self.refusals:
+        if self.unaffordable and not self.faults:
             return min((error for _, error in self.unaffordable), key=lambda error: error.asked)
         kinds = {fault.kind for _, fault in self.faults}
-        if kinds == {"context_too_long"}:
+        if kinds and kinds <= {"context_too_long", "unsupported"}:
             return refused(self.faults[-1][1])
         waits = [fault.retry_after for _, fault in self.faults] + [refusal.seconds for _, refusal in self.refusals]
         soonest = min((wait for wait in waits if wait is not None), default=None)
@@ -112,4 +114,6 @@ def refused(fault: Fault) -> Refused:
 
 
 def _said(fault: Fault) -> str:
-    return fault.message if fault.kind not in {"caller", "content_policy", "context_too_long"} else fault.kind.replace("_", " ")
+    return (
+        fault.message if fault.kind not in {"caller", "content_policy", "context_too_long", "unsupported"} else fault.kind.replace("_", " ")
+    )

@@ -22,7 +22,7 @@ from app.inference.chain import Candidate, Trail
 from app.inference.faults import Fault
 from app.inference.gather import Gather
 from app.inference.meter import Meter
-from app.inference.parameters import call_for
+from app.inference.parameters import call_for, check
 from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
@@ -42,6 +42,7 @@ STATUS = {
     Unavailable: 503,
     DeadlineExceeded: 504,
 }
+EMBEDDED_AT_ONCE = 256
 LATE_SECONDS = 0.01
 """Beyond a provider's own `retry-after`: clocks differ."""
 ALARMING = frozenset({"key", "quota", "model"})
@@ -189,6 +190,7 @@ class Engine:
     async def _complete_once(
         self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
     ) -> Answer:
+        check(candidate, request)
         held = await self._meter.hold(request, asker, candidate, number, receipt)
         began = perf_counter()
         try:
@@ -215,16 +217,17 @@ class Engine:
         texts = list(request.texts)
         held = await self._meter.hold_texts(texts, asker, candidate, number, receipt)
         began = perf_counter()
+        seat = self._gathered(candidate, request.dimensions).seat(texts, most_tokens=held.estimate.input_tokens)
         try:
             try:
                 async with asyncio.timeout(self._options.timeouts.answer):
-                    share = await self._gathered(candidate, request.dimensions).submit(texts)
+                    share = await seat.future
             except TimeoutError:
                 raise faults.timeout("no vectors in time") from None
             finally:
                 receipt.upstream_seconds += perf_counter() - began
         except BaseException as error:
-            await held.fail(error)
+            await held.fail(error if seat.sent else faults.unreachable("it was never sent"))
             raise
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
@@ -240,7 +243,7 @@ class Engine:
             parameters = {} if dimensions is None else {"dimensions": dimensions}
 
             async def call(texts: list[str]) -> Embedded:
-                return await candidate.wire.embed(candidate.model, texts, parameters)
+                return await in_parts(candidate, texts, parameters)
 
             options = self._options
             self._gathers[key] = Gather(call, most=options.embeddings_requests, seconds=options.embeddings_milliseconds / 1000)
@@ -249,9 +252,12 @@ class Engine:
     async def _begin_once(
         self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt, deadline: float
     ) -> Upstream:
+        check(candidate, request)
         held = await self._meter.hold(request, asker, candidate, number, receipt)
         call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
-        upstream = Upstream(candidate, held, candidate.wire.stream(call), self._options.timeouts, deadline)  # it ends the hold
+        choices = int(call.parameters.get("n") or 1)
+        stream = candidate.wire.stream(call)
+        upstream = Upstream(candidate, held, stream, self._options.timeouts, deadline, choices=choices)  # it ends the hold
         try:
             await upstream.begin()
         finally:
@@ -283,6 +289,19 @@ class Engine:
                 status=status,
             )
         )
+
+
+async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str, int]) -> Embedded:
+    """So many at a time: a reply with all vectors would be too large to read."""
+    vectors: list[Sequence[float]] = []
+    tokens: int | None = 0
+    model: str | None = None
+    for start in range(0, len(texts), EMBEDDED_AT_ONCE):
+        part = await candidate.wire.embed(candidate.model, texts[start : start + EMBEDDED_AT_ONCE], parameters)
+        vectors += part.vectors
+        model = part.model or model
+        tokens = None if tokens is None or part.usage is None else tokens + part.usage.total
+    return Embedded(vectors, model, None if tokens is None else Usage(input=tokens))
 
 
 def _tell(candidate: Candidate, fault: Fault) -> None:

@@ -28,6 +28,7 @@ Kind = Literal[
     "malformed",  # a 2xx that is no answer: HTML, broken JSON, a short body, an error object
     "cut",  # a stream that ended without the provider's own finish
     "empty",  # an answer with nothing in it
+    "unsupported",  # this provider can't take what is in the request: nothing was sent
     "context_too_long",
     "content_policy",
     "caller",  # any other 4xx
@@ -47,8 +48,8 @@ _POLICY = (
     "usage policy",
     "flagged",
 )
-_KEY = ("api key not valid", "api key expired", "api_key_invalid", "invalid_api_key")
-"""Gemini says so with status 400."""
+_KEY, _KEY_WORDS = ("api_key_invalid", "invalid_api_key"), ("api key not valid", "api key expired")
+"""Gemini says so with status 400, and only in how its message begins."""
 
 
 @dataclass(slots=True)
@@ -72,7 +73,9 @@ class Fault(Exception):
     @property
     def counts(self) -> bool:
         """Whether the breaker hears of it: the caller's own mistakes say nothing about the provider."""
-        return not self.echo and self.kind not in {"context_too_long", "content_policy", "caller"}
+        if self.kind == "empty" and self.usage is not None:
+            return False  # it worked, and had nothing to say
+        return not self.echo and self.kind not in {"unsupported", "context_too_long", "content_policy", "caller"}
 
 
 def unreachable(message: str) -> Fault:
@@ -103,8 +106,10 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
     wait = retry_after(headers)
     if wait is None:
         wait = _retry_delay(error)
-    if (ours := _our_fault(status, words)) is not None:
+    if (ours := _our_fault(status, code.lower(), said.lower())) is not None:
         return ours
+    if status == 429 and "request too large" in words:
+        status = 413  # for its own size, not for how many there are
     if status == 429:
         return Fault("rate_limited", "it limits the rate (429)", status, retry_after=wait)
     if status >= 500 or status in {408, 409, 425}:
@@ -118,11 +123,11 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
     return Fault("caller", said or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None)
 
 
-def _our_fault(status: int, words: str) -> Fault | None:
-    """Our key's, our account's, our configuration's."""
-    if status in {401, 403} or (status == 400 and any(each in words for each in _KEY)):
+def _our_fault(status: int, code: str, said: str) -> Fault | None:
+    """Our key's, our account's, our configuration's. Judged by status and code: a message may quote what the caller sent."""
+    if status in {401, 403} or (status == 400 and (any(each in code for each in _KEY) or said.startswith(_KEY_WORDS))):
         return Fault("key", f"it refused the key that Cairn has for it ({status})", status)
-    if status == 402 or "insufficient_quota" in words or ("credit balance" in words and status == 400):
+    if status == 402 or "insufficient_quota" in code or (status == 400 and said.startswith("your credit balance")):
         return Fault("quota", f"its account has no credit left ({status})", status)
     if status == 404:
         return Fault("model", "it doesn't know the configured model (404)", status)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from app.inference.faults import Fault
 from app.inference.wires.wire import Embedded
 
+MOST_TEXTS_SHARED, MOST_CHARS_SHARED = 128, 65_536
+"""Of one call that several share: larger requests go alone, so that nobody's are in anybody's way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -19,6 +22,24 @@ class Share:
     tokens: int | None
 
 
+@dataclass(slots=True, eq=False)
+class Seat:
+    """One request that waits. `most_tokens`: what is held for it. `sent`: from then on it may cost."""
+
+    texts: list[str]
+    most_tokens: int
+    future: asyncio.Future[Share]
+    sent: bool = False
+
+    @property
+    def chars(self) -> int:
+        return sum(map(len, self.texts))
+
+    @property
+    def here(self) -> bool:
+        return not self.future.done()
+
+
 class Gather:
     """Of one provider, model and set of parameters. `most` requests or `seconds`, whichever is first."""
 
@@ -26,63 +47,96 @@ class Gather:
         self._call = call
         self._most = most
         self._seconds = seconds
-        self._waiting: list[tuple[list[str], asyncio.Future[Share]]] = []
+        self._waiting: list[Seat] = []
         self._timer: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Task[None]] = set()
 
-    async def submit(self, texts: list[str]) -> Share:
-        """Fault when the call fails: everybody's, but only the first one's counts for the breaker."""
+    def seat(self, texts: list[str], *, most_tokens: int) -> Seat:
+        """To be waited for: `await seat.future`. Fault when the call fails: everybody's, but the breaker hears of one."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Share] = loop.create_future()
-        self._waiting.append((texts, future))
-        if not self._calls or len(self._waiting) >= self._most:
+        seat = Seat(texts, most_tokens, loop.create_future())
+        if len(texts) > MOST_TEXTS_SHARED // 2 or seat.chars > MOST_CHARS_SHARED // 2:
+            self._send_off([seat])
+            return seat
+        self._waiting.append(seat)
+        full = sum(len(each.texts) for each in self._waiting) > MOST_TEXTS_SHARED // 2 or sum(each.chars for each in self._waiting) > (
+            MOST_CHARS_SHARED // 2
+        )
+        if not self._calls or full or len(self._waiting) >= self._most:
             self._go()
         elif self._timer is None:
             self._timer = loop.call_later(self._seconds, self._go)
-        return await future
+        return seat
 
     def _go(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        taken = [each for each in self._waiting if not each[1].done()]  # who left is not sent
+        taken = [each for each in self._waiting if each.here]  # who left is not sent
         self._waiting = []
         if taken:
-            task = asyncio.create_task(self._send(taken), name="embeddings")
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+            self._send_off(taken)
 
-    async def _send(self, taken: list[tuple[list[str], asyncio.Future[Share]]]) -> None:
+    def _send_off(self, taken: list[Seat]) -> None:
+        task = asyncio.create_task(self._send(taken), name="embeddings")
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _send(self, taken: list[Seat]) -> None:
         """Hangs up once everybody who waited for it has left."""
         this = asyncio.current_task()
 
         def left(_: object) -> None:
-            if this is not None and all(future.done() for _, future in taken):
+            if this is not None and not any(seat.here for seat in taken):
                 this.cancel()
 
-        for _, future in taken:
-            future.add_done_callback(left)
+        for seat in taken:
+            seat.sent = True
+            seat.future.add_done_callback(left)
         try:
-            found = await self._call([text for texts, _ in taken for text in texts])
+            found = await self._call([text for seat in taken for text in seat.texts])
         except asyncio.CancelledError:
-            for _, future in taken:
-                future.cancel()
+            for seat in taken:
+                seat.future.cancel()
+        except Fault as fault:
+            if fault.kind == "caller" and len(taken) > 1:
+                await self._each_alone(taken)
+            else:
+                _fail(taken, fault)
         except Exception as error:  # noqa: BLE001 - it is the answer of those who wait
-            for place, (_, future) in enumerate(taken):
-                if not future.done():
-                    future.set_exception(replace(error, echo=place > 0) if isinstance(error, Fault) else error)
+            _fail(taken, error)
         else:
-            self._share(taken, found)
+            _share(taken, found)
 
-    def _share(self, taken: list[tuple[list[str], asyncio.Future[Share]]], found: Embedded) -> None:
-        """Tokens are shared out by length; the first bears what doesn't divide."""
-        chars = [sum(map(len, texts)) or 1 for texts, _ in taken]
-        total = None if found.usage is None else found.usage.total
-        parts = [None if total is None else total * each // sum(chars) for each in chars]
-        if total is not None:
-            parts[0] = (parts[0] or 0) + total - sum(part or 0 for part in parts)
-        start = 0
-        for (texts, future), tokens in zip(taken, parts, strict=True):
-            if not future.done():
-                future.set_result(Share(found.vectors[start : start + len(texts)], found.model, tokens))
-            start += len(texts)
+    async def _each_alone(self, taken: list[Seat]) -> None:
+        """One of them is refused, and the refusal may quote it: nobody else is to hear that."""
+        for seat in [seat for seat in taken if seat.here]:
+            try:
+                found = await self._call(seat.texts)
+            except Exception as error:  # noqa: BLE001
+                _fail([seat], error)
+            else:
+                _share([seat], found)
+
+
+def _fail(taken: list[Seat], error: Exception) -> None:
+    counted = False
+    for seat in [seat for seat in taken if seat.here]:
+        seat.future.set_exception(replace(error, echo=counted) if isinstance(error, Fault) else error)
+        counted = True
+
+
+def _share(taken: list[Seat], found: Embedded) -> None:
+    """Tokens are shared out by what is held for each; what doesn't divide goes to whoever has room for it."""
+    total = None if found.usage is None else found.usage.total
+    held = sum(seat.most_tokens for seat in taken) or 1
+    parts = [None if total is None else total * seat.most_tokens // held for seat in taken]
+    rest = 0 if total is None else total - sum(part or 0 for part in parts)
+    roomiest = sorted(range(len(taken)), key=lambda place: (parts[place] or 0) - taken[place].most_tokens)
+    for number in range(rest):
+        parts[roomiest[number % len(taken)]] = (parts[roomiest[number % len(taken)]] or 0) + 1
+    start = 0
+    for seat, tokens in zip(taken, parts, strict=True):
+        if seat.here:
+            seat.future.set_result(Share(found.vectors[start : start + len(seat.texts)], found.model, tokens))
+        start += len(seat.texts)

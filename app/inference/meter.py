@@ -16,10 +16,15 @@ from app.inference.chain import Candidate
 from app.inference.faults import Fault
 from app.inference.request import Asker, ChatRequest, Receipt
 from app.settings import Budget
-from app.tokens import count_text
+from app.tokens import count_text, image_chars
 
 T = TypeVar("T")
 
+READ = frozenset({"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"})
+"""Parameters beside the tools that a model may read."""
+MOST_BYTES_COUNTED = 2**20
+"""A larger prompt is taken for as many tokens as it has bytes, or as its provider's window holds: counting it would take seconds."""
+MOST_IMAGES_TOKENS = 200_000
 MOST_BYTES_IN_THE_LOOP = 16_384
 """Longer texts are counted in a thread: tiktoken lets go of the interpreter, but takes 10 ms for 50 kB."""
 
@@ -60,6 +65,12 @@ class Meter:
 
     async def _estimate(self, request: ChatRequest, candidate: Candidate) -> Estimate:
         max_tokens = request.max_tokens or self._options.default_max_tokens
+        size = request.bytes - image_chars(request.messages)
+        if size > MOST_BYTES_COUNTED:
+            window = candidate.context_tokens
+            return estimates.of_size(
+                size, MOST_IMAGES_TOKENS, context_tokens=window, price=candidate.price, max_tokens=max_tokens, choices=request.choices
+            )
 
         def counted() -> Estimate:
             return estimates.of_chat(
@@ -70,11 +81,12 @@ class Meter:
                 price=candidate.price,
                 max_tokens=max_tokens,
                 choices=request.choices,
+                extra={name: value for name, value in request.parameters.items() if name in READ},
             )
 
-        return await _counted(counted, request.bytes)
+        return await _counted(counted, size)
 
-    def write(self, work: Coroutine[Any, Any, int | None]) -> asyncio.Task[int | None]:
+    def write(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """In a task of its own: an end is written, whoever is cancelled meanwhile."""
         task = asyncio.create_task(work, name="end of a hold")
         self._ending.add(task)
@@ -97,55 +109,58 @@ class Held:
 
     async def settle(self, usage: Usage | None, text: str, *, model: str | None, partial: bool = False) -> None:
         """At the provider's usage; without one at our own count of the prompt and of what was produced."""
+        await self._end(lambda: self._settled(usage, text, model=model, partial=partial))
+
+    async def fail(self, error: BaseException) -> None:
+        """A fault that came before anything was delivered; anything else (the caller left, a bug) leaves the outcome unknown."""
+        if not isinstance(error, Fault):
+            await self._end(lambda: self._unknown(type(error).__name__))
+        elif error.usage is not None:
+            await self.settle(error.usage, "", model=None)
+        elif error.unknown:
+            await self._end(lambda: self._unknown(error.kind))
+        else:
+            await self._end(self._nothing)
+
+    def abandon(self, usage: Usage | None, text: str, *, model: str | None) -> None:
+        """The caller left in mid-stream: settled from what was produced, in the background."""
+        self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
+
+    async def _settled(self, usage: Usage | None, text: str, *, model: str | None, partial: bool) -> None:
         mark: Mark = "usage"
         if usage is None:
             mark = "partial" if partial else "counted"
             produced = await _counted(lambda: count_text(text, model=self._candidate.model), len(text))
             usage = Usage(input=self.estimate.input_tokens, output=produced)
         cost = self._candidate.price.cost(usage)
-        if not self._ended:
-            self.charged = usage
-            self._receipt.nanousd += cost
+        self.charged = usage
+        self._receipt.nanousd += cost
         settlement = Settlement(usage, cost, mark, price=self._candidate.price, provider=self._candidate.name, model=model)
-        left = await self._end(self._meter.ledger.settle(self._hold, settlement))
+        left = await self._meter.ledger.settle(self._hold, settlement)
         self._receipt.left = left if left is not None else self._receipt.left
 
-    async def fail(self, error: BaseException) -> None:
-        """A fault that came before anything was delivered; anything else (the caller left, a bug) leaves the outcome unknown."""
-        if not isinstance(error, Fault):
-            await self._end(self._unknown(type(error).__name__))
-        elif error.usage is not None:
-            await self.settle(error.usage, "", model=None)
-        elif error.unknown:
-            await self._end(self._unknown(error.kind))
-        else:
-            await self._end(self._nothing())
-
-    def abandon(self, usage: Usage | None, text: str, *, model: str | None) -> None:
-        """The caller left in mid-stream: settled from what was produced, in the background."""
-        if not self._ended:
-            self._meter.write(_nobody(self.settle(usage, text, model=model, partial=True)))
-
-    async def _nothing(self) -> int | None:
+    async def _nothing(self) -> None:
         await self._meter.ledger.release(self._hold)
-        return None
 
-    async def _unknown(self, why: str) -> int | None:
+    async def _unknown(self, why: str) -> None:
+        """What costs nothing can't be owed: a free model's unknown outcome takes no tokens off the team's month but the prompt's."""
+        if self._hold.nanousd == 0:
+            await self._settled(None, "", model=None, partial=True)
+            return
         self._receipt.nanousd += self._hold.nanousd
         await self._meter.ledger.leave_unreconciled(self._hold, why)
-        return None
 
-    async def _end(self, work: Coroutine[Any, Any, int | None]) -> int | None:
+    async def _end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Counting and writing are one task of their own: whoever is cancelled meanwhile, it comes to its end."""
+        if (task := self._begin_end(work)) is not None:
+            await asyncio.shield(task)
+
+    def _begin_end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
+        """None: it has an end already."""
         if self._ended:
-            work.close()
             return None
         self._ended = True
-        return await asyncio.shield(self._meter.write(work))
-
-
-async def _nobody(work: Coroutine[Any, Any, None]) -> int | None:
-    await work
-    return None
+        return self._meter.write(work())
 
 
 async def _counted(count: Callable[[], T], size: int) -> T:

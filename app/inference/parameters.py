@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.inference.chain import Candidate
+from app.inference.faults import Fault
 from app.inference.request import ChatRequest
 from app.inference.wires.wire import Call
+from app.tokens import remote_images
 
 TAKEN = frozenset({
     "temperature", "top_p", "n", "stop", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "user",
@@ -17,6 +19,16 @@ TAKEN = frozenset({
 OWN_SERVER = "local"
 """A server of one's own bills nothing, so it gets what else was given, for example `top_k`."""
 NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "cache"})
+
+
+FETCHES = frozenset({"gemini"})
+"""Kinds that would read an address as a file or a film of theirs, at a price that nobody can tell before."""
+
+
+def check(candidate: Candidate, request: ChatRequest) -> None:
+    """Fault when this provider can't take it, or its price can't be bounded."""
+    if candidate.kind in FETCHES and remote_images(request.messages):
+        raise Fault("unsupported", "It takes images only as data:image/… in the request.", code="unsupported_image", param="messages")
 
 
 def call_for(candidate: Candidate, request: ChatRequest, max_tokens: int) -> tuple[Call, tuple[str, ...]]:

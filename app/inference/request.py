@@ -43,7 +43,8 @@ class ChatRequest:
 
     @property
     def tools(self) -> Sequence[Any]:
-        return self.parameters.get("tools") or self.parameters.get("functions") or ()
+        found = self.parameters.get("tools")
+        return found if isinstance(found, list) else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,11 @@ repeated that word for word.
 from __future__ import annotations
 
 REPEATED_CHARS = 24
-"""A continuation that begins with so much of what was delivered is a restart."""
+"""So much of what was delivered, found at the beginning of a continuation, is a restart."""
+HELD_BACK_CHARS = 200
+"""Of a continuation, before any of it is delivered: a new beginning may come after a few words of greeting."""
+LEAST_CONTINUED_CHARS = 8
+"""Of less, nobody can tell a continuation from a new beginning: a restart is asked for."""
 
 
 class Different(Exception):
@@ -30,24 +34,27 @@ class Joiner:
             return text
         self._seen += text
         if self._undecided:
-            return self._decide()
+            return "" if len(self._seen) < HELD_BACK_CHARS else self._decide()
         return self._repeated()
 
     def end(self) -> str:
         """The new answer is whole. Different when it stopped before it came to where the delivered one broke off."""
         if self.joined:
             return ""
-        if self._undecided:  # as short as the beginning of what was delivered: it is a continuation
-            return self._continued()
-        raise Different
+        found = self._decide() if self._undecided else ""
+        if not self.joined:
+            raise Different
+        return found
 
     def _decide(self) -> str:
-        """Continuation or restart? Undecided while all it has said is what the delivered text begins with, too."""
-        probe = self._delivered[:REPEATED_CHARS]
-        if len(self._seen) < len(probe) and probe.startswith(self._seen):
-            return ""
+        """Continuation, restart, or another answer that holds the same beginning somewhere."""
         self._undecided = False
-        return self._repeated() if self._seen.startswith(probe) else self._continued()
+        beginning = self._delivered.strip()[:REPEATED_CHARS]
+        if self._delivered.startswith(self._seen[: len(self._delivered)]) and self._seen.lstrip().startswith(beginning):
+            return self._repeated()
+        if (letters := _letters(beginning)) and letters in _letters(self._seen):
+            raise Different
+        return self._continued()
 
     def _repeated(self) -> str:
         if self._seen.startswith(self._delivered):
@@ -61,3 +68,8 @@ class Joiner:
         """The prefill went without its trailing space: if the continuation brings it, it is there already."""
         self.joined = True
         return self._seen.removeprefix(self._trail) if self._trail else self._seen
+
+
+def _letters(text: str) -> str:
+    """Without marks, spaces and capitals: "**The" is "the"."""
+    return "".join(each for each in text.casefold() if each.isalnum())

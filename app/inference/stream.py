@@ -15,7 +15,7 @@ from app.inference.answers import Chunk
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
 from app.inference.request import ChatRequest, Receipt
-from app.inference.rescue import Different, Joiner
+from app.inference.rescue import LEAST_CONTINUED_CHARS, Different, Joiner
 from app.inference.upstream import Upstream
 from app.money import to_usd
 from app.telemetry import metrics
@@ -117,7 +117,7 @@ class Stream:
             raise self._broken(f"The provider's stream broke: {fault.message}") from fault
         left = self._opened.left
         try:
-            if left[0].prefill:
+            if left[0].prefill and len(text.strip()) >= LEAST_CONTINUED_CHARS:
                 try:
                     self._opened = await self._proceed(self._continuing(text), left[:1], prefilled=True)
                 except CairnError as error:

@@ -22,7 +22,9 @@ MOST_BEFORE_FIRST_TOKEN = 1000
 class Upstream:
     """`begin` until its first token, then `chunks`. Whatever happens, its hold ends once."""
 
-    def __init__(self, candidate: Candidate, held: Held, source: AsyncGenerator[Chunk], timeouts: Timeouts, deadline: float) -> None:
+    def __init__(
+        self, candidate: Candidate, held: Held, source: AsyncGenerator[Chunk], timeouts: Timeouts, deadline: float, *, choices: int = 1
+    ) -> None:
         self.candidate = candidate
         self.produced = Produced()
         self.waited = 0.0
@@ -30,6 +32,7 @@ class Upstream:
         self._source = source
         self._timeouts = timeouts
         self._deadline = deadline
+        self._choices = choices
         self._first: list[Chunk] = []
 
     @property
@@ -87,7 +90,7 @@ class Upstream:
     async def _rest(self) -> AsyncGenerator[Chunk]:
         """Once it has finished, only its usage is waited for, and not for long: what breaks then breaks nothing."""
         while True:
-            finished = self.produced.finish is not None
+            finished = self.produced.finished >= self._choices
             if finished and self.produced.usage is not None:
                 return
             try:

@@ -57,6 +57,9 @@ TYPES = {
 """OpenAI's words where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
 
 
+MEMBERS = frozenset({"str", "int", "float", "bool", "nullable"})
+
+
 class ErrorBody(BaseModel):
     """`param` names the field at fault; `request_id` finds the request in the logs."""
 
@@ -171,6 +174,6 @@ async def _http(_: Request, error: Exception) -> Response:
 
 
 def field(place: Sequence[str | int]) -> str | None:
-    """("body", "tool", "name") → "tool.name". None: the body as a whole."""
+    """("body", "tool", "name") → "tool.name". None: the body as a whole. A union's member (`str`, `list[…]`) is no part of the name."""
     inner = place[1:] if place and place[0] in {"body", "query", "path", "header", "cookie"} else place
-    return ".".join(str(part) for part in inner) or None
+    return ".".join(str(part) for part in inner if not (isinstance(part, str) and (part in MEMBERS or "[" in part))) or None

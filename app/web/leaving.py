@@ -16,6 +16,8 @@ from app.errors import CairnError
 from app.web import errors
 
 Got = TypeVar("Got")
+READ_SECONDS = 30.0
+"""How long a caller may leave an event unread."""
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, Got]) -> Got:
@@ -28,6 +30,8 @@ class EventStream(Response):
 
     `unread` is called where the events were never begun: then nobody else ends what stands behind them.
     """
+
+    _last = b"data: [DONE]\n\n"
 
     def __init__(self, events: AsyncGenerator[bytes], headers: dict[str, str], *, unread: Callable[[], Awaitable[None]]) -> None:
         super().__init__(media_type="text/event-stream", headers={"cache-control": "no-cache", "x-accel-buffering": "no", **headers})
@@ -46,15 +50,30 @@ class EventStream(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        last = b"data: [DONE]\n\n"
+        last = self._last
         self._begun = True
         try:
             async with aclosing(self._events) as events:
                 async for event in events:
-                    await send({"type": "http.response.body", "body": b"data: " + one_line(event) + b"\n\n", "more_body": True})
+                    async with asyncio.timeout(READ_SECONDS):
+                        await send({"type": "http.response.body", "body": self._frame(event), "more_body": True})
+        except TimeoutError:
+            raise ClientDisconnect from None  # it is there, and reads no more: its provider and its hold wait for nobody
         except CairnError as error:
             last = b"data: " + msgspec.json.encode(errors.body_of(error)) + b"\n\n"
         await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    def _frame(self, event: bytes) -> bytes:
+        return b"data: " + one_line(event) + b"\n\n"
+
+
+class Feed(EventStream):
+    """Server-sent events that bring their own ids and comments, one whole event each; the end is silent."""
+
+    _last = b""
+
+    def _frame(self, event: bytes) -> bytes:
+        return event
 
 
 def one_line(event: bytes) -> bytes:

@@ -30,17 +30,28 @@ DeveloperHeader = Annotated[
 ]
 
 
-def _house(request: Request) -> House:
+def house_of(request: Request) -> House:
+    """The same as `TheHouse`, without the cost of a dependency: 20 µs on the way of every call of a model."""
     house = request.app.state.house
     assert isinstance(house, House)
     return house
 
 
+async def _house(request: Request) -> House:
+    """It waits for nothing, but FastAPI would send a plain function through a thread: 0.15 ms."""
+    return house_of(request)
+
+
 TheHouse = Annotated[House, Depends(_house)]
 
 
-async def _principal(house: TheHouse, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
-    return await house.accounts.authenticate(_key(credentials), team=x_cairn_team)
+async def _principal(request: Request, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
+    return await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
+
+
+async def authenticated(request: Request) -> None:
+    """NotAuthenticated, before anything of the body is read."""
+    await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
 
 
 Caller = Annotated[Principal, Depends(_principal)]
@@ -64,13 +75,16 @@ async def _scraper(house: TheHouse, credentials: Credentials) -> None:
     await _admin(await house.accounts.authenticate(key))
 
 
-async def _payer(house: TheHouse, caller: Caller, x_cairn_developer: DeveloperHeader = None) -> Principal:
+async def _payer(
+    request: Request, credentials: Credentials, x_cairn_developer: DeveloperHeader = None, x_cairn_team: TeamHeader = None
+) -> Principal:
     """Who pays for a call of a model: a developer. An admin key names one."""
+    caller = await _principal(request, credentials, x_cairn_team)
     if not caller.is_admin:
         return caller
     if x_cairn_developer is None:
         raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
-    found = await house.accounts.find_developer(x_cairn_developer)
+    found = await house_of(request).accounts.find_developer(x_cairn_developer)
     return Principal(found.team_id, found.team, found.id, found.name)
 
 

@@ -97,7 +97,7 @@ def test_a_prompt_is_its_words_and_the_format_around_them() -> None:
         pytest.param([{"type": "text", "text": HINDI}], NEW + MESSAGE_TOKENS, id="a text"),
         pytest.param(["hello", {"type": "text", "text": " world"}], 2 + MESSAGE_TOKENS, id="words and a text"),
         pytest.param([{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 99_999}}], IMAGE_TOKENS, id="an image"),
-        pytest.param([{"type": "image", "source": {}}, {"type": "input_image"}], 2 * IMAGE_TOKENS, id="images"),
+        pytest.param([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}] * 2, 2 * IMAGE_TOKENS, id="images"),
         pytest.param([{"type": "text", "text": None}], count_text('{"type": "text", "text": null}'), id="a text that is none"),
         pytest.param({"a": [1, 2.5]}, count_text('{"a": [1, 2.5]}'), id="an object"),
         pytest.param(12345, count_text("12345"), id="a number"),

@@ -52,6 +52,9 @@ class CompatibleWire:
                         break
                     made = answers.chunk(answers.decoded(data), data)
                     finish, said = made.finish or finish, said or made.said
+                    if last is not None:
+                        yield last  # there was more: some send their usage in every chunk
+                        last = None
                     if finish is not None and made.usage is not None:
                         last = made  # who reads may leave once it has the usage, so the end of the stream is read before
                     else:

@@ -10,9 +10,6 @@ from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault
 from app.inference.wires.wire import Call, Embedded
 
-MOST_TEXTS = 256
-"""In one call: it runs beside the server's own questions."""
-
 
 class OwnWire:
     def __init__(self, embedder: Embedder) -> None:
@@ -30,8 +27,6 @@ class OwnWire:
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
         if parameters.get("dimensions") not in {None, 384}:
             raise Fault("caller", f"{model} has 384 dimensions.", 400, code="invalid_value", param="dimensions")
-        if len(texts) > MOST_TEXTS:
-            raise Fault("caller", f"{model} takes {MOST_TEXTS} texts at a time.", 400, code="too_many_inputs", param="input")
         vectors = await self._embedder.embed(texts)
         return Embedded(vectors.tolist(), model, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from io import BytesIO
 
 import aiohttp
 
@@ -13,6 +14,7 @@ from app.inference.faults import Fault, malformed
 
 KEEP_ALIVE_SECONDS = 30
 LAST_BYTES_SECONDS = 0.05
+MOST_RAW_BYTES = 2**20
 MOST_ANSWER_BYTES = 64 * 2**20
 LEAST_KEY_CHARS = 8
 """A shorter one is a word such as "none", and stands in messages for other reasons."""
@@ -42,7 +44,8 @@ class Pool:
     async def send(self, method: str, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> aiohttp.ClientResponse:
         """The same, to be closed by who asks."""
         try:
-            reply = await self._client().request(method, url, data=body, headers=headers, allow_redirects=False)
+            data = body if len(body) <= MOST_RAW_BYTES else BytesIO(body)  # aiohttp warns of larger bytes
+            reply = await self._client().request(method, url, data=data, headers=headers, allow_redirects=False)
         except BROKEN as error:
             raise _unanswered(error) from error
         if reply.status == 200:
@@ -52,7 +55,7 @@ class Pool:
                 said = await self.read(reply)
             except Fault:
                 said = b""
-            raise self.clean(faults.of_status(reply.status, said, reply.headers))
+            raise self.clean(faults.of_status(reply.status, self._without_key(said), reply.headers))
 
     async def read(self, reply: aiohttp.ClientResponse) -> bytes:
         """The whole body. `malformed` when it is shorter than it should be, or larger than any is."""
@@ -87,7 +90,13 @@ class Pool:
         """No message ever holds our key, however the provider quotes it."""
         if self._key and len(self._key) >= LEAST_KEY_CHARS:
             fault.message = fault.message.replace(self._key, "…")
+            fault.code = fault.code and fault.code.replace(self._key, "…")
+            fault.param = fault.param and fault.param.replace(self._key, "…")
         return fault
+
+    def _without_key(self, said: bytes) -> bytes:
+        """Before anything is cut: half a key is no less of a leak."""
+        return said.replace(self._key.encode(), b"...") if self._key and len(self._key) >= LEAST_KEY_CHARS else said
 
     async def close(self) -> None:
         if self._session is not None:

@@ -1,0 +1,196 @@
+"""Who takes part, what may be asked for as a model, and what is said of what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from app.budget.prices import Price, Prices
+from app.errors import ConfigurationError, NotFound
+from app.inference.catalog import Catalog
+from app.inference.wires import library
+from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.own import OwnWire
+from app.inference.wires.through_litellm import LitellmWire
+from app.settings import Inference, Provider
+from tests.fakes.embedder import WordsEmbedder
+
+USD = 10**9
+LISTED = Prices({
+    "big": Price(3 * USD, 15 * USD, cached_input=USD // 2, cache_write=4 * USD),
+    "small": Price(USD, 2 * USD),
+    "vectors": Price(USD // 10),
+})  # fmt: skip
+KEYS = {"KEY": "sk-secret"}
+
+
+def provider(model: str = "big", kind: str = "openai", **more: Any) -> Provider:
+    return Provider(kind=kind, model=model, **{"api_key_env": "KEY", **more})
+
+
+def catalog(
+    providers: Mapping[str, Provider],
+    *,
+    chain: tuple[str, ...] | None = None,
+    profiles: Mapping[str, tuple[str, ...]] | None = None,
+    environment: Mapping[str, str] = KEYS,
+    own: bool = False,
+) -> Catalog:
+    options = Inference(chain=tuple(providers) if chain is None else chain, profiles=dict(profiles or {}))
+    return Catalog(providers, options, LISTED, embedder=WordsEmbedder() if own else None, environment=environment)
+
+
+def names(made: Catalog, model: str) -> list[str]:
+    return [each.name for each in made.candidates(model)]
+
+
+THREE = {"one": provider("big"), "two": provider("small", kind="groq"), "three": provider("big", kind="anthropic")}
+
+
+def test_a_chain_is_asked_in_its_own_order() -> None:
+    made = catalog(THREE, chain=("three", "one"), profiles={"cheap": ("two", "one")})
+    assert names(made, "auto") == ["three", "one"]
+    assert names(made, "cheap") == ["two", "one"]
+
+
+@pytest.mark.parametrize("model", ["two", "small", "two/small"])
+def test_a_providers_name_its_model_and_both_mean_it_alone(model: str) -> None:
+    assert names(catalog(THREE), model) == ["two"]
+
+
+def test_a_model_that_two_have_may_fall_back() -> None:
+    assert names(catalog(THREE), "big") == ["one", "three"]
+
+
+def test_a_profile_goes_before_a_model_of_its_name() -> None:
+    assert names(catalog(THREE, profiles={"big": ("two",)}), "big") == ["two"]
+
+
+def test_who_has_no_key_is_left_out_and_says_so() -> None:
+    made = catalog({"one": provider(api_key_env="ABSENT"), "two": provider("small"), "open": provider("small", api_key_env=None)})
+    assert names(made, "auto") == ["two", "open"]
+    assert [(each.name, each.why) for each in made.standings] == [("one", "no_key"), ("two", "ready"), ("open", "ready")]
+    assert "ABSENT is not set" in made.standings[0].detail
+    assert sorted(made.breakers) == ["open", "two"]
+
+
+def test_an_empty_key_is_none() -> None:
+    assert catalog({"one": provider()}, environment={"KEY": ""}).standings[0].why == "no_key"
+
+
+def test_a_local_server_needs_an_address() -> None:
+    made = catalog({"mine": provider(kind="local"), "yours": provider("small", kind="local", api_base="http://127.0.0.1:1/v1")})
+    assert [each.why for each in made.standings] == ["no_address", "ready"]
+    assert "CAIRN_PROVIDERS__MINE__API_BASE" in made.standings[0].detail
+
+
+@pytest.mark.parametrize("asked", ["odd", "one", "one/odd"])
+def test_a_model_without_a_price_is_refused_by_name(asked: str) -> None:
+    made = catalog({"one": provider("odd"), "two": provider("small")})
+    assert (made.standings[0].why, names(made, "auto")) == ("no_price", ["two"])
+    with pytest.raises(NotFound, match="'odd' has no price") as caught:
+        made.candidates(asked)
+    assert (caught.value.code, caught.value.param) == ("model_without_price", "model")
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "price"),
+    [
+        pytest.param("big", {}, Price(3 * USD, 15 * USD, USD // 2, 4 * USD), id="the list's"),
+        pytest.param("vendor/big", {}, Price(3 * USD, 15 * USD, USD // 2, 4 * USD), id="under a vendor's name"),
+        pytest.param("big", {"output_usd_per_mtok": 1.0}, Price(3 * USD, USD, USD // 2, 4 * USD), id="a part overruled"),
+        pytest.param("big", {"cached_input_usd_per_mtok": 0}, Price(3 * USD, 15 * USD, 0, 4 * USD), id="overruled with nothing"),
+        pytest.param("odd", {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}, Price(0, 0), id="declared free"),
+        pytest.param(
+            "big", {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}, Price(USD, 2 * USD), id="its own: no cache prices of another"
+        ),
+        pytest.param(
+            "odd",
+            {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2, "cache_write_usd_per_mtok": 3},
+            Price(USD, 2 * USD, None, 3 * USD),
+            id="its own, with what a cache costs",
+        ),
+    ],
+)
+def test_a_price_is_the_lists_each_part_overruled_by_the_providers_own(model: str, own: dict[str, Any], price: Price) -> None:
+    assert catalog({"one": provider(model, **own)}).candidates("one")[0].price == price
+
+
+def test_half_a_price_is_none() -> None:
+    assert catalog({"one": provider("odd", input_usd_per_mtok=1)}).standings[0].why == "no_price"
+
+
+@pytest.mark.parametrize("where", ["chain", "profiles"])
+def test_a_chain_with_an_unknown_provider_is_a_mistake_that_names_both(where: str) -> None:
+    chains: dict[str, Any] = {"chain": ("one", "nobody")} if where == "chain" else {"profiles": {"cheap": ("nobody",)}}
+    with pytest.raises(ConfigurationError, match=r"'(auto|cheap)' names nobody"):
+        catalog({"one": provider()}, **chains)
+
+
+def test_a_kind_that_nobody_knows_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "providers", lambda: frozenset({"mistral"}))
+    made = catalog({"one": provider(kind="nonsense"), "two": provider("small")})
+    assert (made.standings[0].why, names(made, "auto")) == ("unusable", ["two"])
+    assert "no provider 'nonsense'" in made.standings[0].detail
+
+
+def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(NotFound, match=r"no model 'gpt-9' here. There are: auto, cheap, big, small\.") as caught:
+        catalog(THREE, profiles={"cheap": ("two",)}).candidates("gpt-9")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    with pytest.raises(NotFound, match="none: no provider has its key"):
+        catalog(THREE, environment={}).candidates("auto")
+
+
+def test_models_are_the_chains_that_have_somebody_then_each_providers_once() -> None:
+    providers = {**THREE, "four": provider("odd"), "five": provider("small", embedding_model="vectors")}
+    made = catalog(providers, profiles={"cheap": ("two",), "empty": ("four",)}, own=True)
+    assert made.models() == ["auto", "cheap", "big", "small", "vectors", "all-MiniLM-L6-v2"]
+    assert catalog(THREE, environment={}, own=True).models() == ["all-MiniLM-L6-v2"]
+
+
+def test_vectors_come_from_the_first_providers_model_else_from_our_own() -> None:
+    made = catalog({"one": provider(), "two": provider("small", embedding_model="vectors")}, own=True)
+    assert [(found := made.embedder("auto")).name, found.model, found.price] == ["two", "vectors", Price(USD // 10)]
+    assert made.embedder("two/vectors") is made.embedder("vectors") is found
+    ours = catalog({"one": provider()}, own=True).embedder("auto")
+    assert (ours.name, ours.model, ours.price) == ("cairn", "all-MiniLM-L6-v2", Price(0))
+    assert isinstance(ours.wire, OwnWire)
+    assert made.breaker(made.embedder("all-MiniLM-L6-v2")).name == "cairn"
+
+
+def test_an_embedding_price_may_be_overruled_and_its_first_provider_keeps_a_model() -> None:
+    providers = {name: provider("small", embedding_model="vectors", embedding_usd_per_mtok=usd) for name, usd in (("one", 7), ("two", 9))}
+    found = catalog(providers).embedder("vectors")
+    assert (found.name, found.price) == ("one", Price(7 * USD))
+
+
+@pytest.mark.parametrize("asked", ["gpt-9", "big", "auto"])
+def test_what_makes_no_vectors_is_no_embedding_model(asked: str) -> None:
+    with pytest.raises(NotFound, match="no embedding model") as caught:
+        catalog({"one": provider()}, own=asked != "auto").embedder(asked)
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+def test_an_embedding_model_without_a_price_is_left_out() -> None:
+    made = catalog({"one": provider("small", embedding_model="odd")}, own=True)
+    assert (names(made, "auto"), made.embedder("auto").name) == (["one"], "cairn")
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefill", "wire"),
+    [("openai", False, CompatibleWire), ("groq", True, CompatibleWire), ("anthropic", True, LitellmWire), ("gemini", False, LitellmWire)],
+)
+def test_a_kind_decides_the_wire_and_who_continues_an_answer(kind: str, prefill: bool, wire: type) -> None:
+    (found,) = catalog({"one": provider(kind=kind, context_tokens=99)}).candidates("one")
+    assert (found.kind, found.prefill, found.context_tokens) == (kind, prefill, 99)
+    assert isinstance(found.wire, wire)
+    assert catalog({"one": provider(kind=kind, prefill=not prefill)}).candidates("one")[0].prefill is not prefill
+
+
+async def test_it_prepares_and_closes_what_it_has() -> None:
+    made = catalog(THREE)
+    await made.prepare()
+    await made.close()

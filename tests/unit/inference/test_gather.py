@@ -1,0 +1,252 @@
+"""Sharing calls, around a call that can be watched and held back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.budget.prices import Usage
+from app.inference.faults import Fault
+from app.inference.gather import Gather, Share
+from app.inference.wires.wire import Embedded
+
+NEVER = 3600.0
+"""Seconds until a timer that no test waits for."""
+
+
+class Watched:
+    """A text's vector is its length. Records each call; holds them back while `gate` is closed; `fails` is every call's error."""
+
+    def __init__(self, *, tokens: int | None = None) -> None:
+        self.calls: list[list[str]] = []
+        self.cancelled = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fails: Exception | None = None
+        self.usage = None if tokens is None else Usage(input=tokens)
+
+    async def __call__(self, texts: list[str]) -> Embedded:
+        self.calls.append(texts)
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.fails:
+            raise self.fails
+        return Embedded([[float(len(text))] for text in texts], "the-model", self.usage)
+
+
+def lengths(share: Share) -> list[float]:
+    return [vector[0] for vector in share.vectors]
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def asked(gather: Gather, texts: list[str]) -> Share:
+    """One request, whose hold is a token a character."""
+    return await gather.seat(texts, most_tokens=sum(map(len, texts))).future
+
+
+async def submit(gather: Gather, texts: list[str], most_tokens: int = 10) -> Share:
+    return await gather.seat(texts, most_tokens=most_tokens).future
+
+
+async def begun(gather: Gather, requests: Sequence[list[str]]) -> list[asyncio.Task[Share]]:
+    tasks = [asyncio.create_task(asked(gather, texts)) for texts in requests]
+    await settle()
+    return tasks
+
+
+async def test_the_first_goes_at_once_and_alone() -> None:
+    call = Watched(tokens=9)
+    assert await asked(Gather(call, most=10, seconds=NEVER), ["one", "three"]) == Share([[3.0], [5.0]], "the-model", 9)
+    assert call.calls == [["one", "three"]]
+
+
+async def test_while_a_call_is_under_way_others_wait_for_each_other() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=3, seconds=NEVER)
+    tasks = await begun(gather, [["a"], ["bb", "ccc"], ["dddd"]])
+    assert call.calls == [["a"]]
+    tasks += await begun(gather, [["eeeee"]])
+    assert call.calls == [["a"], ["bb", "ccc", "dddd", "eeeee"]]
+    call.gate.set()
+    assert [lengths(share) for share in await asyncio.gather(*tasks)] == [[1], [2, 3], [4], [5]]
+
+
+async def test_they_wait_a_bounded_time() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=100, seconds=0.0)
+    tasks = await begun(gather, [["a"], ["bb"], ["ccc"]])
+    async with asyncio.timeout(5):
+        while len(call.calls) < 2:
+            await asyncio.sleep(0)
+    assert call.calls == [["a"], ["bb", "ccc"]]
+    call.gate.set()
+    assert [lengths(share) for share in await asyncio.gather(*tasks)] == [[1], [2], [3]]
+
+
+async def test_after_a_group_has_gone_the_next_waits_its_own_time() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=2, seconds=NEVER)
+    tasks = await begun(gather, [["a"], ["b"], ["c"], ["d"], ["e"]])
+    assert call.calls == [["a"], ["b", "c"], ["d", "e"]]
+    assert gather._timer is None
+    call.gate.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_who_comes_when_nothing_is_under_way_takes_along_who_waits() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=10, seconds=NEVER)
+    tasks = await begun(gather, [["a"], ["bb"]])
+    call.gate.set()
+    await tasks[0]
+    await settle()
+    assert lengths(await asked(gather, ["ccc"])) == [3]
+    assert (call.calls, lengths(await tasks[1])) == ([["a"], ["bb", "ccc"]], [2])
+
+
+async def test_who_left_while_waiting_is_not_sent_and_the_others_get_their_own() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=3, seconds=NEVER)
+    tasks = await begun(gather, [["a"], ["bb"], ["ccc"]])
+    tasks[1].cancel()
+    tasks += await begun(gather, [["dddd"]])
+    assert call.calls == [["a"], ["ccc", "dddd"]]
+    call.gate.set()
+    first, left, third, fourth = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(left, asyncio.CancelledError)
+    assert [lengths(share) for share in (first, third, fourth) if isinstance(share, Share)] == [[1], [3], [4]]
+
+
+async def test_where_all_who_waited_have_left_nothing_is_sent() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=10, seconds=NEVER)
+    tasks = await begun(gather, [["a"], ["bb"]])
+    tasks[1].cancel()
+    await asyncio.gather(tasks[1], return_exceptions=True)
+    gather._go()  # as its timer would
+    call.gate.set()
+    await tasks[0]
+    assert call.calls == [["a"]]
+
+
+async def test_one_who_leaves_in_mid_call_does_not_disturb_the_others() -> None:
+    call = Watched(tokens=30)
+    call.gate.clear()
+    gather = Gather(call, most=2, seconds=NEVER)
+    tasks = await begun(gather, [["-"], ["a"], ["bb"]])
+    tasks[1].cancel()
+    await settle()
+    assert call.cancelled == 0
+    call.gate.set()
+    share = await tasks[2]
+    assert (lengths(share), share.tokens) == ([2], 20)  # whoever left took its part with it
+    await tasks[0]
+
+
+async def test_when_everybody_has_left_it_hangs_up_and_the_next_is_served() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=2, seconds=NEVER)
+    tasks = await begun(gather, [["a"], ["b"], ["c"]])
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await settle()
+    assert (call.cancelled, gather._calls) == (2, set())
+    call.gate.set()
+    assert lengths(await asked(gather, ["dddd"])) == [4]
+
+
+async def test_a_call_cancelled_from_outside_cancels_those_who_wait_for_it() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=2, seconds=NEVER)
+    (task,) = await begun(gather, [["a"]])
+    for each in gather._calls:
+        each.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_fault_is_everybodys_but_counts_once() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=3, seconds=NEVER)
+    tasks = await begun(gather, [["-"], ["a"], ["b"], ["c"]])
+    call.fails = Fault("server_error", "it answered 500", 500)
+    call.gate.set()
+    faults = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(fault, Fault) and (fault.kind, fault.status) == ("server_error", 500) for fault in faults)
+    assert [fault.counts for fault in faults if isinstance(fault, Fault)] == [True, True, False, False]
+    call.fails = None
+    assert lengths(await asked(gather, ["again"])) == [5]
+
+
+async def test_a_bug_is_everybodys_too() -> None:
+    call = Watched()
+    call.fails = bug = ValueError("a bug")
+    found = await asyncio.gather(*(asked(Gather(call, most=1, seconds=NEVER), ["a"]) for _ in range(2)), return_exceptions=True)
+    assert found == [bug, bug]
+
+
+async def test_a_fault_counts_once_also_when_the_first_has_left() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=2, seconds=NEVER)
+    tasks = await begun(gather, [["-"], ["a"], ["b"]])
+    tasks[1].cancel()
+    await settle()
+    call.fails = Fault("server_error", "it answered 500", 500)
+    call.gate.set()
+    _, _, fault = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(fault, Fault)
+    assert fault.counts
+
+
+async def test_what_is_shared_stays_within_what_a_provider_takes_in_one_call() -> None:
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=10, seconds=NEVER)
+    tasks = await begun(gather, [["-"], *[["a"] * 1500 for _ in range(10)]])
+    call.gate.set()
+    await asyncio.gather(*tasks)
+    assert max(map(len, call.calls)) <= 2048
+
+
+texts = st.lists(st.text(max_size=20), min_size=1, max_size=4)
+
+
+@given(st.lists(texts, min_size=1, max_size=8), st.none() | st.integers(0, 10_000), st.integers(1, 8))
+async def test_each_gets_its_own_vectors_in_order_and_the_tokens_are_shared_out_whole(
+    requests: list[list[str]], tokens: int | None, most: int
+) -> None:
+    call = Watched(tokens=tokens)
+    call.gate.clear()
+    tasks = await begun(Gather(call, most=most, seconds=0.0), requests)
+    call.gate.set()
+    shares = await asyncio.gather(*tasks)
+    assert [lengths(share) for share in shares] == [[len(text) for text in each] for each in requests]
+    assert [text for called in call.calls for text in called] == [text for each in requests for text in each]
+    if tokens is None:
+        assert {share.tokens for share in shares} == {None}
+    else:
+        parts = [share.tokens for share in shares if share.tokens is not None]
+        assert sum(parts) == tokens * len(call.calls)
+        assert min(parts) >= 0

@@ -1,0 +1,93 @@
+"""Which parameters reach a provider, and which are dropped and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.budget.prices import Price
+from app.inference.chain import Candidate
+from app.inference.parameters import NEVER, TAKEN, call_for
+from app.inference.request import ChatRequest
+from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.through_litellm import LitellmWire
+from app.inference.wires.wire import Wire
+
+BILLED = {"service_tier": "priority", "store": True, "metadata": {"a": "b"}, "web_search_options": {}, "prediction": {}, "audio": {}}
+OURS = {"api_base": "http://evil.example", "api_key": "sk-other", "mock_response": "free", "custom_llm_provider": "x", "base_url": "y"}
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def candidate(kind: str) -> Candidate:
+    address = "http://127.0.0.1:9/v1"
+    wire: Wire
+    if kind in {"openai", "groq", "local"}:
+        wire = CompatibleWire(kind=kind, api_base=address, api_key="k", connect_seconds=1, connections=1)
+    else:
+        wire = LitellmWire(kind=kind, api_base=address, api_key="k", connect_seconds=1, connections=1)
+    return Candidate("one", kind, "one-model", Price(0), wire)
+
+
+def sent(kind: str, given: Mapping[str, Any], max_tokens: int = 7) -> tuple[dict[str, Any], tuple[str, ...]]:
+    call, dropped = call_for(candidate(kind), ChatRequest("auto", MESSAGES, {"model": "auto", "messages": MESSAGES, **given}), max_tokens)
+    assert (call.model, call.messages) == ("one-model", MESSAGES)
+    return dict(call.parameters), dropped
+
+
+@pytest.mark.parametrize("kind", ["openai", "groq", "anthropic", "gemini"])
+def test_what_could_cost_beyond_the_hold_or_redirect_the_call_never_goes(kind: str) -> None:
+    parameters, dropped = sent(kind, {**BILLED, **OURS, "temperature": 0.5})
+    assert parameters == {"temperature": 0.5, "max_tokens": 7}
+    assert dropped == tuple(sorted({**BILLED, **OURS}))
+
+
+def test_a_server_of_ones_own_gets_what_was_given() -> None:
+    parameters, dropped = sent("local", {"top_k": 5, "service_tier": "x", "temperature": 0})
+    assert (parameters, dropped) == ({"top_k": 5, "service_tier": "x", "temperature": 0, "max_tokens": 7}, ())
+
+
+@pytest.mark.parametrize("kind", ["openai", "local"])
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_the_only_bound_that_is_sent_is_the_one_that_was_held(kind: str, name: str) -> None:
+    parameters, dropped = sent(kind, {name: 10**6, "stream": True, "stream_options": {"include_usage": True}}, max_tokens=50)
+    assert (parameters, dropped) == ({"max_tokens": 50}, ())
+
+
+def test_what_is_null_was_not_given() -> None:
+    assert sent("openai", {"temperature": None, "service_tier": None}) == ({"max_tokens": 7}, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "dropped"),
+    [
+        ("openai", ()),
+        ("groq", ("logit_bias", "logprobs", "n", "verbosity")),
+        ("anthropic", ("frequency_penalty", "logit_bias", "logprobs", "n", "seed", "verbosity")),
+    ],
+)
+def test_what_one_provider_does_not_take_is_named(kind: str, dropped: tuple[str, ...]) -> None:
+    given = {"n": 2, "seed": 1, "logprobs": True, "logit_bias": {"1": 1}, "frequency_penalty": 1, "verbosity": "low", "top_p": 1}
+    parameters, named = sent(kind, given)
+    assert named == dropped
+    assert parameters.keys() == given.keys() - set(dropped) | {"max_tokens"}
+
+
+@given(
+    st.sampled_from(["openai", "groq", "anthropic", "gemini", "local"]),
+    st.dictionaries(
+        st.sampled_from(sorted({*TAKEN, *NEVER, *BILLED, *OURS})) | st.text(max_size=8), st.none() | st.integers(), max_size=12
+    ),
+)
+def test_each_given_parameter_is_either_sent_as_it_is_or_named(kind: str, given_ones: dict[str, Any]) -> None:
+    wanted = {name: value for name, value in given_ones.items() if value is not None and name not in NEVER}
+    parameters, dropped = sent(kind, given_ones)
+    assert parameters.pop("max_tokens") == 7
+    assert parameters.items() <= wanted.items()
+    assert sorted({*parameters, *dropped}) == sorted(wanted)
+    assert not parameters.keys() & set(dropped)
+    assert list(dropped) == sorted(dropped)
+    assert kind == "local" or parameters.keys() <= TAKEN
