@@ -1,6 +1,6 @@
 """Typed, frozen settings: environment (`CAIRN_…`, `__` for nesting) over `CAIRN_CONFIG` over `config/cairn.toml`.
 
-Secrets come only from the environment (or, embedded, from files of mode 0600 in the data folder).
+Secrets come only from the environment, or from the file that `NAME_FILE` names (or, embedded, from files of mode 0600 in the data folder).
 """
 
 from __future__ import annotations
@@ -8,12 +8,20 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from app.errors import ConfigurationError
 
@@ -195,6 +203,19 @@ class Cache(Section):
     database: bool = Field(True, description="PostgreSQL as the lowest tier")
 
 
+class Messages(Section):
+    """Between agents: on Redis where a team has one, else in PostgreSQL."""
+
+    max_payload_bytes: int = Field(65_536, ge=1, le=2**20)
+    max_messages: int = Field(10_000, ge=1, description="kept of a channel; the oldest go first")
+    max_age_hours: float = Field(168, gt=0)
+    max_groups: int = Field(2000, ge=1, description="of a channel")
+    visibility_seconds: float = Field(60, gt=0, description="a message that isn't acknowledged by then is given to the next one who asks")
+    max_deliveries: int = Field(5, ge=1, description="then it is a dead letter")
+    dead_letter_hours: float = Field(720, gt=0)
+    poll_seconds: float = Field(5, gt=0, description="who waits looks round so often for what a silent consumer left")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -227,6 +248,7 @@ class Settings(BaseSettings):
     providers: dict[str, Provider] = {}
     inference: Inference = Inference()
     cache: Cache = Cache()
+    messages: Messages = Messages()
     log: Log = Log()
 
     @cached_property
@@ -246,6 +268,8 @@ class Settings(BaseSettings):
         files = [SHIPPED]
         if custom := os.environ.get("CAIRN_CONFIG"):
             files.append(Path(custom))
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = _with_files(env_settings.env_vars)
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=files, deep_merge=True)
 
 
@@ -265,12 +289,49 @@ def load(**overrides: Any) -> Settings:
         ) from None
 
 
+def secret_of(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The secret of a variable: its value, or what the file that `NAME_FILE` names holds, without the white space around it.
+
+    None: neither is set. ConfigurationError where both are, or the file can't be read; an empty file is an empty secret.
+    """
+    return _secret(name, environment.get(name), environment.get(f"{name}_FILE"))
+
+
 def unknown_variables() -> list[str]:
     """`CAIRN_…` variables that set nothing: a slip of the pen, or of another version."""
     own = {"CONFIG", "KEY", "URL", "OWNED", "EVAL_DATA"}
-    known = own | {name.upper() for name in Settings.model_fields}
+    known = own | {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRET_FIELDS}
     given = (name for name in os.environ if name.startswith("CAIRN_"))
     return sorted(name for name in given if name.removeprefix("CAIRN_").split("__")[0].upper() not in known)
+
+
+def _with_files(environment: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The environment (its names in lower case), with what the files of secrets hold in place of the files' names."""
+    found = dict(environment)
+    for field in SECRET_FIELDS:
+        name = f"CAIRN_{field.replace('.', '__').upper()}"
+        file = found.pop(f"{name}_FILE".lower(), None)
+        secret = _secret(name, found.get(name.lower()), file)
+        if secret == "":
+            raise ConfigurationError(f"{name}_FILE={file} is empty: write the secret into it, or unset the variable.")
+        if secret is not None:
+            found[name.lower()] = secret
+    return found
+
+
+def _secret(name: str, value: str | None, file: str | None) -> str | None:
+    if not file:
+        return value
+    if value:
+        raise ConfigurationError(f"{name} and {name}_FILE are both set: unset one of them.")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{name}_FILE={file} can't be read: {error.strerror}. It must be there, and readable by the user who runs Cairn."
+        ) from error
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}_FILE={file} is not a text file: it must hold the secret and nothing else.") from None
 
 
 def _check_file(path: Path) -> None:
@@ -281,7 +342,9 @@ def _check_file(path: Path) -> None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"CAIRN_CONFIG={path} is not valid TOML: {error}.") from error
     if found := [name for name in SECRET_FIELDS if _holds_secret(content, name)]:
-        raise ConfigurationError(f"{path} holds {', '.join(found)}: secrets come only from the environment (CAIRN_ADMIN_KEY …).")
+        raise ConfigurationError(
+            f"{path} holds {', '.join(found)}: secrets come only from the environment (CAIRN_ADMIN_KEY, CAIRN_ADMIN_KEY_FILE …)."
+        )
 
 
 def _holds_secret(content: dict[str, Any], name: str) -> bool:

@@ -6,9 +6,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
+from app.budget.prices import Prices
 from app.errors import ConfigurationError
-from app.settings import SHIPPED, Settings, load
+from app.inference.catalog import Catalog
+from app.settings import SECRET_FIELDS, SHIPPED, Inference, Provider, Settings, load, secret_of, unknown_variables
 
 
 def test_the_shipped_file_says_what_the_code_defaults_to() -> None:
@@ -81,3 +84,94 @@ def test_a_webhook_that_is_no_address_is_refused_without_being_repeated(monkeypa
     with pytest.raises(ConfigurationError, match=r"budget\.webhook_url") as refused:
         load()
     assert "T0" not in str(refused.value)
+
+
+def secrets_within(model: type[BaseModel], prefix: str = "") -> set[str]:
+    found = set()
+    for name, field in model.model_fields.items():
+        if "SecretStr" in str(field.annotation):
+            found.add(prefix + name)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= secrets_within(field.annotation, f"{prefix}{name}.")
+    return found
+
+
+def test_every_secret_setting_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert secrets_within(Settings) == set(SECRET_FIELDS)
+    for field in SECRET_FIELDS:
+        file = tmp_path / field
+        file.write_text(f"https://of-a-file/{field}\n")
+        monkeypatch.setenv(f"CAIRN_{field.replace('.', '__').upper()}_FILE", str(file))
+    monkeypatch.setenv("CAIRN_DATABASE__POOL_SIZE", "7")
+    settings = load()
+    for field in SECRET_FIELDS:
+        found: object = settings
+        for part in field.split("."):
+            found = getattr(found, part)
+        assert isinstance(found, SecretStr)
+        assert found.get_secret_value() == f"https://of-a-file/{field}"
+    assert settings.database.pool_size == 7
+    assert unknown_variables() == []
+
+
+def test_a_secret_file_stands_beside_an_empty_variable_and_not_beside_another_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("the-key-of-the-file")
+    monkeypatch.setenv("CAIRN_ADMIN_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("CAIRN_ADMIN_KEY", "")
+    key = load().admin_key
+    assert key is not None
+    assert key.get_secret_value() == "the-key-of-the-file"
+    monkeypatch.setenv("CAIRN_ADMIN_KEY", "the-key-of-the-environment")
+    with pytest.raises(ConfigurationError, match="CAIRN_ADMIN_KEY and CAIRN_ADMIN_KEY_FILE are both set") as refused:
+        load()
+    assert "the-key-of" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, r"CAIRN_DATABASE__URL_FILE=\S+/url can't be read: No such file"),
+        (b" \n", r"CAIRN_DATABASE__URL_FILE=\S+/url is empty"),
+        (b"\xff\xfe", r"CAIRN_DATABASE__URL_FILE=\S+/url is not a text file"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_used_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "url").write_bytes(content)
+    monkeypatch.setenv("CAIRN_DATABASE__URL_FILE", str(tmp_path / "url"))
+    with pytest.raises(ConfigurationError, match=says):
+        load()
+
+
+def test_what_is_no_secret_has_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "any").write_text("any")
+    monkeypatch.setenv("CAIRN_LOG_FILE", str(tmp_path / "any"))
+    assert unknown_variables() == ["CAIRN_LOG_FILE"]
+    monkeypatch.setenv("CAIRN_QDRANT__URL_FILE", str(tmp_path / "any"))
+    with pytest.raises(ConfigurationError, match=r"qdrant\.url_file"):
+        load()
+
+
+def test_a_providers_key_may_come_from_a_file_and_an_empty_one_leaves_it_out(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-of-the-file\n")
+    assert secret_of("A_KEY", {"A_KEY_FILE": str(file)}) == "sk-of-the-file"
+    assert secret_of("A_KEY", {"A_KEY": "sk-of-the-variable"}) == "sk-of-the-variable"
+    assert secret_of("A_KEY", {}) is None
+    provider = Provider(kind="openai", model="m", api_key_env="A_KEY", input_usd_per_mtok=1, output_usd_per_mtok=1)
+
+    def standing(environment: dict[str, str]) -> tuple[str, str]:
+        found = Catalog({"one": provider}, Inference(chain=("one",)), Prices({}), environment=environment).standings[0]
+        return found.why, found.detail
+
+    assert standing({"A_KEY_FILE": str(file)})[0] == "ready"
+    why, detail = standing({"A_KEY_FILE": str(tmp_path / "absent")})
+    assert (why, "A_KEY_FILE" in detail) == ("unusable", True)
+    why, detail = standing({"A_KEY_FILE": str(file), "A_KEY": "sk-of-the-variable"})
+    assert (why, "sk-of" in detail) == ("unusable", False)
+    file.write_text("\n")
+    assert standing({"A_KEY_FILE": str(file)})[0] == "no_key"
