@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import accounts, budgets, caches, completions, health, index, jobs, knowledge, redaction, sessions
+from app.api import accounts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, sessions
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
@@ -40,6 +40,6 @@ def create_app(settings: Settings) -> FastAPI:
     }
     app.add_middleware(Edge, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
-    for room in (health, sessions, jobs, knowledge, redaction, accounts, budgets, completions, caches, index):
+    for room in (health, sessions, jobs, knowledge, redaction, accounts, budgets, completions, caches, messages, index):
         app.include_router(room.router)
     return app

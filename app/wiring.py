@@ -47,6 +47,9 @@ from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
 from app.money import from_usd
 from app.queue.jobs import Queue
+from app.queue.messages import postgres_bus
+from app.queue.messages.exchange import Exchange
+from app.queue.messages.postgres_bus import PostgresBus
 from app.queue.worker import Worker
 from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
@@ -56,6 +59,7 @@ from app.storage.child import Child, owner_gone, supervised
 from app.storage.database import Database
 from app.storage.direct import Direct
 from app.storage.folder import DataFolder
+from app.storage.notices import Notices
 from app.storage.postgres import embedded_postgres
 from app.storage.redis import answers, open_redis
 from app.storage.vectors import open_store
@@ -70,6 +74,7 @@ Role = Literal["serve", "worker"]
 State = Literal["ok", "degraded", "down"]
 TEND_SECONDS = 30
 MAINTENANCE_SECONDS = 600
+ALIVE_SECONDS = 5
 GRACE_SECONDS = 15
 """Beyond `worker.stop_seconds`: to hand jobs back and to close."""
 
@@ -122,6 +127,7 @@ class House:
     budget: Money
     inference: Inference
     redis: Redis | None
+    messages: Exchange
     worker: Child | None
 
 
@@ -163,8 +169,10 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             budget=budget,
             inference=inference,
             redis=redis,
+            messages=_messages(settings, database, url, redis),
         )
         if role == "serve":
+            await stack.enter_async_context(_owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()
             await stack.enter_async_context(_owned(_tend_index(house), name="tend index"))
             if embedded:
@@ -190,6 +198,7 @@ async def run_worker(settings: Settings) -> None:
                 tasks.create_task(house.knowledge.index.feed(poll_seconds=settings.worker.poll_seconds), name="feed"),
                 tasks.create_task(_maintain(house), name="maintain"),
                 tasks.create_task(_leave_with_owner(worker), name="owner"),
+                tasks.create_task(_stay_seen(house.folder), name="alive"),
             ]
             await worker.run()
             for task in background:
@@ -323,6 +332,7 @@ def _furnish(
     budget: Money,
     inference: Inference,
     redis: Redis | None,
+    messages: Exchange,
 ) -> House:
     """Make the rooms' objects. No I/O: everything that has a lifetime was opened before."""
     queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
@@ -360,8 +370,19 @@ def _furnish(
         budget,
         inference,
         redis,
+        messages,
         worker=None,
     )
+
+
+def _messages(settings: Settings, database: Database, url: str, redis: Redis | None) -> Exchange:
+    """On Redis where there is one. redis-py is imported only then."""
+    if redis is None:
+        notices = Notices(settings.database, url, name="cairn messages", channel=postgres_bus.CHANNEL)
+        return Exchange(PostgresBus(database, notices, settings.messages), settings.messages)
+    from app.queue.messages.redis_bus import RedisBus
+
+    return Exchange(RedisBus(redis, settings.messages), settings.messages)
 
 
 def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:
@@ -409,6 +430,8 @@ async def _maintain(house: House) -> None:
             jobs = await house.queue.sweep()
             cached = await sweep_cache(house.database)
             log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, purges=purges, jobs=jobs, cached=cached)
+            with suppress(Unavailable):  # it may need Redis, which nothing else here does
+                await house.messages.sweep()
         except Unavailable as error:
             log.warning("maintenance.away", code=error.code)
             aged = 0
@@ -416,6 +439,14 @@ async def _maintain(house: House) -> None:
             log.exception("maintenance.failed")
             aged = 0
         await asyncio.sleep(0 if aged else MAINTENANCE_SECONDS)
+
+
+async def _stay_seen(folder: DataFolder) -> None:
+    """A worker answers no requests: the age of this file tells a health check that its loop turns."""
+    while True:
+        with suppress(OSError):  # a full disk is no reason to end
+            await asyncio.to_thread(folder.worker_alive.touch)
+        await asyncio.sleep(ALIVE_SECONDS)
 
 
 async def _leave_with_owner(worker: Worker) -> None:

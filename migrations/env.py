@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 
 from alembic import context
@@ -17,6 +16,8 @@ import app.cache.tables
 import app.knowledge.tables
 import app.queue.tables
 import app.sessions.tables  # noqa: F401 - each import adds its tables to the one metadata
+from app.errors import ConfigurationError
+from app.settings import secret_of
 from app.storage.database import async_url
 from app.storage.tables import Base
 
@@ -34,7 +35,10 @@ def run(connection: Connection) -> None:
 
 
 async def run_from_environment() -> None:
-    url = os.environ.get("CAIRN_DATABASE__URL")
+    try:
+        url = secret_of("CAIRN_DATABASE__URL")
+    except ConfigurationError as error:
+        sys.exit(error.message)
     if not url:
         sys.exit(
             "Set CAIRN_DATABASE__URL, for example postgresql://cairn@localhost:5432/cairn. An embedded Cairn migrates itself at start."

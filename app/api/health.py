@@ -31,6 +31,7 @@ class Readiness(Reply):
     status: State
     database: State
     vectors: State
+    redis: State | None = Field(None, description="Absent where there is none.")
     worker: State | None = Field(None, description="The embedded worker; absent beside a team's own workers.")
 
 

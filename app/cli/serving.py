@@ -62,6 +62,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         if not server.started and not server.should_exit:
             opening.cancel()  # the house is still opening: what is open is closed again
         server.should_exit = True
+        if server.started:
+            app.state.house.messages.stop()  # who waits for messages leaves, else the stop would wait for him
 
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

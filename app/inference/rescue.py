@@ -39,7 +39,8 @@ class Joiner:
 
     def end(self) -> str:
         """The new answer is whole. Different when it stopped before it came to where the delivered one broke off."""
-        if self.joined:
+        before = self.joined
+        if before:
             return ""
         found = self._decide() if self._undecided else ""
         if not self.joined:

@@ -22,7 +22,8 @@ from app.storage.database import Database
 from app.storage.vectors.store import Vector, VectorStore
 
 NEAREST = 16
-"""How many of the index are looked at: more look-alikes than this within the threshold would have been merged with each other."""
+"""How many are looked at, of the index and of a batch: more look-alikes than this within the threshold would have been merged with
+each other. Without a bound, a session of hundreds that differ in a number alone takes longer than its transaction may."""
 MARGIN = 0.03
 """The engine's scores are taken this much below the threshold; the exact cosine is computed from PostgreSQL's vectors."""
 AT_ONCE = 8
@@ -90,7 +91,7 @@ class Neighbourhood:
         if not self._items:
             return None
         cosines = self._vectors[: len(self._items)] @ vector
-        for place in map(int, np.argsort(-cosines, kind="stable")):
+        for place in map(int, np.argsort(-cosines, kind="stable")[:NEAREST]):
             if cosines[place] < self.threshold:
                 return None
             if not differing(self._wordings[place], wording):

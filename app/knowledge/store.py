@@ -5,6 +5,7 @@ The index hears of every change through the outbox, in the same transaction. Kno
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -204,6 +205,7 @@ async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Em
     items: list[dict[str, object]] = []
     evidence: list[dict[str, object]] = []
     for each in fresh:
+        await asyncio.sleep(0)  # comparing takes its time: the job's heartbeat goes on
         words = wording(each.candidate.title, each.candidate.text)
         item = neighbourhood.twin(words, each.vector)
         if item is None:

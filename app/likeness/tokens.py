@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.likeness.opposites import IDEOGRAPHIC, MEMBERSHIPS
 
@@ -111,6 +112,7 @@ class Reading:
     directed: bool
 
 
+@lru_cache(maxsize=256)  # one is compared with many: reading takes four fifths of the time
 def read(text: str) -> Reading:
     plain = _LIST_MARK.sub(" ", text.replace("\u00a0", " "))
     bare = plain.replace("`", "")

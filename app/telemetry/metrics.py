@@ -35,6 +35,7 @@ _live = _counter("live_events", "Events that came in live: accepted or duplicate
 _redactions = _counter("redactions", "Secrets taken out in this process, by kind.", "kind")
 _queries = _counter("queries", "Knowledge queries: answered, empty or degraded.", "outcome")
 _results = _counter("query_results", "Results given to knowledge queries.")
+_messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
 _pool = _gauge("database_pool", "Database connections: size, checked_out, overflow.", "kind")
 _items = _gauge("knowledge_items", "Items of knowledge.")
@@ -86,6 +87,10 @@ def provider_attempted(provider: str, outcome: str) -> None:
 
 def stream_rescued(outcome: str) -> None:
     _rescues.labels(outcome).inc()
+
+
+def messages(outcome: str, count: int) -> None:
+    _messages.labels(outcome).inc(count)
 
 
 def set_breaker(provider: str, state: str) -> None:

@@ -92,6 +92,15 @@ insert into request_log (at, request_id, developer_id, team_id, purpose, model_a
   from budget_holds order by created_at;
 insert into cache_entries (cache, key, value, ends_at)
   select 'completions', decode(md5('entry' || n), 'hex'), repeat('x', 500)::bytea, now() + n * interval '1 second' from generate_series(-500, 20000) n;
+insert into messages (team_id, channel, sender, type, payload, at)
+  select md5('team' || (1 + n % 5))::uuid, 'channel' || (n % 40), 'ada', 'task', '{}', now() - n * interval '20 seconds'
+  from generate_series(30000, 1, -1) n;
+insert into message_groups (team_id, channel, name)
+  select distinct team_id, channel, 'group' || g from messages, generate_series(1, 3) g;
+insert into message_deliveries (group_id, message_id, visible_at, consumer, deliveries)
+  select g.id, m.id, m.at + interval '1 minute', 'agent', 1 from messages m join message_groups g using (team_id, channel) where m.id % 7 = 0;
+insert into message_dead_letters (message_id, team_id, channel, group_name, consumer, deliveries, sender, type, payload, at, died_at)
+  select id, team_id, channel, 'group1', 'agent', 5, sender, type, payload, at, at + interval '5 minutes' from messages where id % 9 = 0;
 """
 
 TEAM, PROJECT = "md5('team1')::uuid", "md5('project10')::uuid"
@@ -282,6 +291,38 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_cache_entries_ends_at": (
         "The sweep of what has ended.",
         "delete from cache_entries where ends_at <= now() - interval '1 hour'",
+    ),
+    "ix_messages_place": (
+        "The trimming of a channel, and what a new group begins with.",
+        f"delete from messages where team_id = {TEAM} and channel = 'channel5' and id <= (select id from messages"
+        f" where team_id = {TEAM} and channel = 'channel5' order by id desc offset 500 limit 1)",
+    ),
+    "ix_messages_at": ("The sweep of what is too old.", "delete from messages where at < now() - interval '168 hours'"),
+    "pk_messages": ("What was taken, with its words.", "select sender, type, payload from messages where id in (70, 77, 84)"),
+    "uq_message_groups_team_id_channel_name": (
+        "The groups of a channel, each to be given what is put; one of them, at each receive.",
+        f"select id from message_groups where team_id = {TEAM} and channel = 'channel5'",
+    ),
+    "ix_message_deliveries_due": (
+        "What a group may take: new, or left by a consumer who fell silent.",
+        "select message_id from message_deliveries where group_id = 7 and visible_at <= now() order by visible_at, message_id limit 10"
+        " for update skip locked",
+    ),
+    "pk_message_deliveries": (
+        "An acknowledgement; a message is given to a group once.",
+        "delete from message_deliveries where group_id = 7 and message_id = 70 and consumer is not null",
+    ),
+    "ix_message_deliveries_message_id": (
+        "The foreign key's cascade, for each message that is trimmed.",
+        "delete from message_deliveries where message_id = 70",
+    ),
+    "ix_message_dead_letters_place": (
+        "A channel's dead letters, the latest first.",
+        f"select message_id, payload from message_dead_letters where team_id = {TEAM} and channel = 'channel5' order by id desc limit 100",
+    ),
+    "ix_message_dead_letters_died_at": (
+        "The sweep of the old ones.",
+        "delete from message_dead_letters where died_at < now() - interval '720 hours'",
     ),
 }
 

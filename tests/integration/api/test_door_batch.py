@@ -212,6 +212,37 @@ async def test_a_shared_call_that_fails_is_everybodys_failure_but_counts_once(bu
     assert await busy.door.asked() == {"one": 2, "two": 0}  # no other model's vectors stand in
 
 
+async def test_who_is_refused_for_its_own_text_is_refused_alone(busy: Busy) -> None:
+    """The provider refuses the call that is under way, the shared one, and whichever of the four it is then asked for first."""
+    tasks = await busy.shared(*TEXTS)
+    busy.door.fakes["one"].will("bad_request", times=3)
+    busy.gate.opened.set()
+    replies = await asyncio.gather(*tasks, busy.first)
+    assert sorted(reply.status for reply in replies) == [200, 200, 200, 400, 400]
+    assert busy.door.breaker("one")._machine.fail_counter == 0
+    assert sorted(state for _, state, _ in await busy.door.holds()) == ["released"] * 2 + ["settled"] * 3
+
+
+async def test_many_texts_are_asked_for_in_parts_and_paid_together(api: Api) -> None:
+    async with open_door(api, "one", provider=VECTORS) as door:
+        texts = [f"text {n}" for n in range(600)]
+        reply = await embed(door, texts)
+        assert vectors_of(reply) == expected(*texts)
+        assert max(len(each.body["input"]) for each in door.fakes["one"].asked) < 600
+        assert reply.json["usage"]["prompt_tokens"] == 1200
+        assert await door.holds() == [("one", "settled", "usage")]
+
+
+@pytest.mark.xfail(strict=True, reason="engine.in_parts forgets the usage of the parts before the one that fails: the hold is released")
+async def test_what_the_first_parts_cost_is_paid_though_a_later_one_fails(api: Api) -> None:
+    async with open_door(api, "one", provider=VECTORS, retries=0) as door:
+        door.fakes["one"].will("wrong_model", times=1)  # the first part is answered
+        door.fakes["one"].will("503", times=None)
+        assert (await embed(door, [f"text {n}" for n in range(600)])).status == 502
+        assert len(door.fakes["one"].asked) == 2
+        assert [state for _, state, _ in await door.holds()] != ["released"]
+
+
 async def leaves(task: asyncio.Task[Reply]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

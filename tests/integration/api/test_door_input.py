@@ -223,7 +223,7 @@ async def test_half_a_character_has_no_vector_and_costs_nothing(api: Api, model:
 UNTRANSLATABLE: list[dict[str, Any]] = [
     {"response_format": {"x": 1}},
     {"tools": [TOOL], "tool_choice": {"x": 1}},
-    {"messages": [{"role": "user", "content": [{"nothing": 1}]}]},
+    {"response_format": {"type": "json_schema", "json_schema": 5}},
 ]
 
 

@@ -1,0 +1,140 @@
+"""Messages in PostgreSQL, for the embedded size: a row for each message, and one for each group that has yet to acknowledge it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import cachebox
+
+from app.errors import InvalidInput, NotFound
+from app.queue.messages import statements as sql
+from app.queue.messages.exchange import Heard
+from app.queue.messages.message import DeadLetter, Draft, Message, Place, Taken
+from app.settings import Messages as Options
+from app.storage.database import Database
+from app.storage.notices import Notices
+
+CHANNEL = "cairn_messages"
+"""Of LISTEN and NOTIFY."""
+AT_ONCE = 8
+"""Transactions under way: a thousand who are woken together must not use up the pool that everything shares."""
+COUNTED_CHANNELS = 10_000
+MOST_ID = 2**63 - 1
+
+
+class PostgresBus:
+    """`notices` tells the other processes, where there are any; without them they find what is new when they look round."""
+
+    def __init__(self, database: Database, notices: Notices, options: Options) -> None:
+        self._database = database
+        self._notices = notices
+        self._options = options
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._put: cachebox.LRUCache[Place, int] = cachebox.LRUCache(COUNTED_CHANNELS)
+        self._age = timedelta(hours=options.max_age_hours)
+        self._dead_age = timedelta(hours=options.dead_letter_hours)
+        self._trim_every = max(1, options.max_messages // 10)
+
+    async def publish(self, place: Place, draft: Draft) -> str:
+        values = {**_of(place), "sender": draft.sender, "type": draft.type, "recipient": draft.to, "payload": draft.payload}
+        async with self._turn:
+            async with self._database.begin() as connection:
+                await connection.execute(sql.SHARE, _lock(place))
+                made = (await connection.execute(sql.PUBLISH, values)).scalar_one()
+            await self._count(place)
+        self._notices.tell(f"{place.team_id} {place.channel}")
+        return str(made)
+
+    async def take(self, place: Place, group: str, consumer: str, limit: int) -> Taken:
+        values = _of(place, group) | {
+            "consumer": consumer,
+            "limit": limit,
+            "visibility": timedelta(seconds=self._options.visibility_seconds),
+            "most": self._options.max_deliveries,
+            "fresh": min(timedelta(hours=1), self._age / 4),
+        }
+        async with self._turn:
+            async with self._database.begin() as connection:
+                rows = (await connection.execute(sql.TAKE, values)).all()
+            if not rows[0].known:
+                return Taken([], more=await self._begin_group(place, group))
+        messages = [_message(place, row) for row in rows if row.id is not None]
+        dead = int(rows[0].dead)
+        return Taken(messages, more=len(messages) + dead >= limit, dead=dead)
+
+    async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
+        numbers = [int(each) for each in ids if each.isascii() and each.isdigit() and int(each[:19]) <= MOST_ID and len(each) <= 19]
+        async with self._turn, self._database.begin() as connection:
+            done = (await connection.execute(sql.ACKNOWLEDGE, {**_of(place, group), "ids": numbers})).rowcount
+            if not done and not (await connection.execute(sql.HAS_GROUP, _of(place, group))).scalar_one():
+                raise NotFound(f"The group {group!r} has received nothing of this channel. See the name that you receive with.")
+        return done
+
+    async def dead_letters(self, place: Place, limit: int) -> list[DeadLetter]:
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(sql.DEAD_LETTERS, {**_of(place), "limit": limit})).all()
+        return [DeadLetter(_message(place, row, row.message_id), row.group_name, row.consumer, row.died_at) for row in rows]
+
+    async def sweep(self) -> int:
+        most = self._options.max_messages
+        async with self._database.begin() as connection:
+            gone = (await connection.execute(sql.SWEEP_OLD, {"age": self._age})).rowcount
+            gone += (await connection.execute(sql.SWEEP_CHANNELS, {"most": most})).rowcount
+            await connection.execute(sql.SWEEP_GROUPS, {"age": self._age})
+            await connection.execute(sql.SWEEP_DEAD, {"age": self._dead_age, "most": most})
+        return gone
+
+    async def listen(self, heard: Heard) -> None:
+        await self._notices.run(lambda words: heard(None if words is None else _place(words)))
+
+    async def _begin_group(self, place: Place, group: str) -> bool:
+        """Make a group where there is something for it. Whether there was."""
+        values = _of(place, group)
+        async with self._database.begin() as connection:
+            if not (await connection.execute(sql.HAS_ANY, values)).scalar_one():
+                return False
+            await connection.execute(sql.LOCK, _lock(place))
+            if (await connection.execute(sql.COUNT_GROUPS, values)).scalar_one() >= self._options.max_groups:
+                most = self._options.max_groups
+                raise InvalidInput(
+                    f"The channel has {most:,} groups already: use one of them, or raise messages.max_groups.", param="group"
+                )
+            made = (await connection.execute(sql.ADD_GROUP, values)).scalar_one_or_none()
+            if made is not None:
+                await connection.execute(sql.BEGIN_GROUP, {**values, "group": made})
+        return True
+
+    async def _count(self, place: Place) -> None:
+        """Every so many messages the oldest of the channel go; what this process doesn't see go, the sweep does."""
+        put = self._put.get(place, 0) + 1
+        self._put[place] = put % self._trim_every
+        if put >= self._trim_every:
+            async with self._database.begin() as connection:
+                await connection.execute(sql.TRIM, {**_of(place), "most": self._options.max_messages})
+
+
+def _of(place: Place, group: str | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"team": place.team_id, "channel": place.channel}
+    return found if group is None else found | {"name": group}
+
+
+def _lock(place: Place) -> dict[str, str]:
+    return {"lock": f"messages {place.team_id} {place.channel}"}
+
+
+def _place(words: str) -> Place | None:
+    team, _, channel = words.partition(" ")
+    try:
+        return Place(UUID(team), channel)
+    except ValueError:  # not ours
+        return None
+
+
+def _message(place: Place, row: Any, number: int | None = None) -> Message:
+    return Message(
+        str(row.id if number is None else number), place.channel, row.sender, row.type, row.recipient, row.payload, row.at, row.deliveries
+    )

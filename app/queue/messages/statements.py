@@ -1,0 +1,117 @@
+"""The statements of the bus in PostgreSQL. `team`, `channel` and `name` say which group; `lock` names the channel's lock."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+SHARE = text("select pg_advisory_xact_lock_shared(hashtextextended(:lock, 0))")
+"""Before a message is put, in a statement of its own: the next one sees every group that was made before."""
+
+PUBLISH = text(
+    """
+    with made as (
+      insert into messages (team_id, channel, sender, type, recipient, payload)
+      values (:team, :channel, :sender, :type, cast(:recipient as text), :payload) returning id
+    ), spread as (
+      insert into message_deliveries (group_id, message_id)
+      select g.id, made.id from made, message_groups g
+      where g.team_id = :team and g.channel = :channel and (cast(:recipient as text) is null or g.name = cast(:recipient as text))
+    )
+    select id from made
+    """
+)
+
+TRIM = text(
+    """
+    delete from messages where team_id = :team and channel = :channel and id <= (
+      select id from messages where team_id = :team and channel = :channel order by id desc offset :most limit 1)
+    """
+)
+
+TAKE = text(
+    """
+    with mine as (
+      select id from message_groups where team_id = :team and channel = :channel and name = :name
+    ), due as (
+      select group_id, message_id, deliveries from message_deliveries
+      where group_id = (select id from mine) and visible_at <= now() order by visible_at, message_id limit :limit for update skip locked
+    ), taken as (
+      update message_deliveries d
+      set consumer = :consumer, visible_at = now() + cast(:visibility as interval), deliveries = d.deliveries + 1
+      from due where d.group_id = due.group_id and d.message_id = due.message_id and due.deliveries < :most
+      returning d.message_id, d.deliveries
+    ), spent as (
+      delete from message_deliveries d using due
+      where d.group_id = due.group_id and d.message_id = due.message_id and due.deliveries >= :most
+      returning d.message_id, d.consumer, d.deliveries
+    ), buried as (
+      insert into message_dead_letters (message_id, team_id, channel, group_name, consumer, deliveries,
+                                        sender, type, recipient, payload, at)
+      select m.id, m.team_id, m.channel, :name, spent.consumer, spent.deliveries, m.sender, m.type, m.recipient, m.payload, m.at
+      from spent join messages m on m.id = spent.message_id
+    ), seen as (
+      update message_groups set seen_at = now()
+      where id = (select id from mine) and seen_at < now() - cast(:fresh as interval)
+    )
+    select set_config('synchronous_commit', 'off', true), exists(select 1 from mine) as known, (select count(*) from spent) as dead,
+           m.id, m.sender, m.type, m.recipient, m.payload, m.at, m.deliveries
+    from (values (1)) one left join (
+      select m.*, taken.deliveries from taken join messages m on m.id = taken.message_id) m on true
+    order by m.id
+    """
+)
+"""One round trip: what is due, oldest first, is taken by this consumer or, delivered too often, buried.
+
+Its commit waits for no disk: after a crash what was taken is merely given again.
+"""
+
+HAS_ANY = text(
+    """
+    select exists(select 1 from messages where team_id = :team and channel = :channel and (recipient is null or recipient = :name))
+    """
+)
+LOCK = text("select pg_advisory_xact_lock(hashtextextended(:lock, 0))")
+COUNT_GROUPS = text("select count(*) from message_groups where team_id = :team and channel = :channel and name <> :name")
+ADD_GROUP = text("insert into message_groups (team_id, channel, name) values (:team, :channel, :name) on conflict do nothing returning id")
+BEGIN_GROUP = text(
+    """
+    insert into message_deliveries (group_id, message_id, visible_at)
+    select :group, id, at from messages
+    where team_id = :team and channel = :channel and (recipient is null or recipient = :name)
+    """
+)
+"""While nobody puts anything: a new group begins with all that the channel keeps."""
+
+ACKNOWLEDGE = text(
+    """
+    delete from message_deliveries d using message_groups g
+    where g.team_id = :team and g.channel = :channel and g.name = :name
+      and d.group_id = g.id and d.message_id = any(cast(:ids as bigint[])) and d.consumer is not null
+    """
+)
+HAS_GROUP = text("select exists(select 1 from message_groups where team_id = :team and channel = :channel and name = :name)")
+DEAD_LETTERS = text(
+    """
+    select message_id, sender, type, recipient, payload, at, deliveries, group_name, consumer, died_at
+    from message_dead_letters where team_id = :team and channel = :channel order by id desc limit :limit
+    """
+)
+
+SWEEP_OLD = text("delete from messages where at < now() - cast(:age as interval)")
+SWEEP_GROUPS = text("delete from message_groups where seen_at < now() - cast(:age as interval)")
+"""Whatever is kept is younger than the group's last visit: coming back, it begins with the same messages."""
+SWEEP_CHANNELS = text(
+    """
+    delete from messages where id in (
+      select id from (select id, row_number() over (partition by team_id, channel order by id desc) as place from messages) placed
+      where place > :most)
+    """
+)
+SWEEP_DEAD = text(
+    """
+    delete from message_dead_letters where died_at < now() - cast(:age as interval) or id in (
+      select id from (
+        select id, row_number() over (partition by team_id, channel order by id desc) as place from message_dead_letters) placed
+      where place > :most)
+    """
+)

@@ -1,0 +1,90 @@
+"""PostgreSQL's LISTEN and NOTIFY over one connection of its own, however many wait. Knows no table.
+
+What is told goes out in batches outside of any transaction: NOTIFY inside of one makes all such commits wait for each other.
+A notice may be lost with its connection: it saves time, it carries nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app import settings as config
+from app.storage.database import AWAY, async_url
+
+log = structlog.get_logger()
+
+PAUSE_SECONDS = 1.0
+MOST_TOLD = 1000
+QUIET_SECONDS = 15.0
+"""Without a word for so long, the connection is tried."""
+
+Heard = Callable[[str | None], None]
+
+
+class Notices:
+    """`channel`: PostgreSQL's name of what is listened to and told."""
+
+    def __init__(self, settings: config.Database, url: str, *, name: str, channel: str) -> None:
+        self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._settings = settings
+        self._name = name
+        self._channel = channel
+        self._untold: dict[str, None] = {}
+        self._stir = asyncio.Event()
+
+    def tell(self, words: str) -> None:
+        """The other processes hear it within moments, once if it was told twice before it went out. Too much at once isn't heard."""
+        if len(self._untold) < MOST_TOLD:
+            self._untold[words] = None
+            self._stir.set()
+
+    async def run(self, heard: Heard) -> None:
+        """For ever. `heard` gets what others told, or None when something may have been missed."""
+        away = False
+        while True:
+            try:
+                await self._converse(heard)
+            except (asyncpg.PostgresError, *AWAY) as error:
+                if not away:
+                    log.warning("notices.not_heard", reason=type(error).__name__)
+                away = True
+            heard(None)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _converse(self, heard: Heard) -> None:
+        connection = await asyncpg.connect(
+            self._url,
+            timeout=self._settings.connect_timeout_seconds,
+            command_timeout=self._settings.statement_timeout_seconds,
+            server_settings={"application_name": self._name},
+        )
+        try:
+            ours = connection.get_server_pid()
+
+            def notice(_: Any, by: int, __: str, words: str) -> None:
+                if by != ours:
+                    heard(words)
+
+            connection.add_termination_listener(lambda _: self._stir.set())
+            await connection.add_listener(self._channel, notice)
+            heard(None)
+            while not connection.is_closed():
+                await self._tell(connection)
+        finally:
+            connection.terminate()
+
+    async def _tell(self, connection: asyncpg.Connection[Any]) -> None:
+        try:
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._stir.wait()
+        except TimeoutError:
+            await connection.execute("select 1")
+        self._stir.clear()
+        words, self._untold = list(self._untold), {}
+        if words:
+            await connection.execute("select pg_notify($1, each) from unnest($2::text[]) each", self._channel, words)
