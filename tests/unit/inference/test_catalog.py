@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,13 @@ def test_who_has_no_key_is_left_out_and_says_so() -> None:
 
 def test_an_empty_key_is_none() -> None:
     assert catalog({"one": provider()}, environment={"KEY": ""}).standings[0].why == "no_key"
+
+
+def test_a_key_may_stand_in_a_file_and_one_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-secret\n")
+    assert catalog({"one": provider()}, environment={"KEY_FILE": str(tmp_path / "key")}).standings[0].why == "ready"
+    made = catalog({"one": provider()}, environment={"KEY_FILE": str(tmp_path / "none")})
+    assert (made.standings[0].why, made.models()) == ("unusable", [])
 
 
 def test_a_local_server_needs_an_address() -> None:

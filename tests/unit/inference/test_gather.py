@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.budget.prices import Usage
 from app.inference.faults import Fault
-from app.inference.gather import Gather, Share
+from app.inference.gather import MOST_CHARS_SHARED, MOST_TEXTS_SHARED, Gather, Share
 from app.inference.wires.wire import Embedded
 
 NEVER = 3600.0
@@ -19,7 +19,10 @@ NEVER = 3600.0
 
 
 class Watched:
-    """A text's vector is its length. Records each call; holds them back while `gate` is closed; `fails` is every call's error."""
+    """A text's vector is its length. Records each call; holds them back while `gate` is closed.
+
+    `fails` is every call's error; a call with the text `refuses` is the caller's mistake.
+    """
 
     def __init__(self, *, tokens: int | None = None) -> None:
         self.calls: list[list[str]] = []
@@ -27,6 +30,7 @@ class Watched:
         self.gate = asyncio.Event()
         self.gate.set()
         self.fails: Exception | None = None
+        self.refuses: str | None = None
         self.usage = None if tokens is None else Usage(input=tokens)
 
     async def __call__(self, texts: list[str]) -> Embedded:
@@ -38,6 +42,8 @@ class Watched:
             raise
         if self.fails:
             raise self.fails
+        if self.refuses in texts:
+            raise Fault("caller", f"no vectors of {self.refuses}", 400)
         return Embedded([[float(len(text))] for text in texts], "the-model", self.usage)
 
 
@@ -220,14 +226,73 @@ async def test_a_fault_counts_once_also_when_the_first_has_left() -> None:
     assert fault.counts
 
 
-async def test_what_is_shared_stays_within_what_a_provider_takes_in_one_call() -> None:
+@pytest.mark.parametrize(
+    "large",
+    [["a"] * (MOST_TEXTS_SHARED // 2 + 1), ["a" * (MOST_CHARS_SHARED // 2 + 1)]],
+    ids=["many texts", "a long one"],
+)
+async def test_a_large_request_goes_at_once_and_alone(large: list[str]) -> None:
     call = Watched()
     call.gate.clear()
     gather = Gather(call, most=10, seconds=NEVER)
-    tasks = await begun(gather, [["-"], *[["a"] * 1500 for _ in range(10)]])
+    tasks = await begun(gather, [["-"], ["a"], large])
+    assert call.calls == [["-"], large]
+    tasks += await begun(gather, [["b"]] * 8 + [["c"]])
+    assert call.calls[2:] == [["a", *["b"] * 8, "c"]]
     call.gate.set()
     await asyncio.gather(*tasks)
-    assert max(map(len, call.calls)) <= 2048
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.integers(0, 600)), min_size=1, max_size=30))
+async def test_what_is_shared_is_never_more_than_a_provider_takes_in_one_call(sizes: list[tuple[int, int]]) -> None:
+    call = Watched()
+    call.gate.clear()
+    requests = [["x" * chars] * texts for texts, chars in sizes]
+    tasks = await begun(Gather(call, most=10, seconds=0.0), requests)
+    call.gate.set()
+    await asyncio.gather(*tasks)
+    for texts in call.calls:
+        assert texts in requests or (len(texts) <= MOST_TEXTS_SHARED and sum(map(len, texts)) <= MOST_CHARS_SHARED)
+
+
+async def test_who_is_refused_for_its_own_text_is_refused_alone() -> None:
+    """Asked for each by itself: the refusal may quote the text that it is about."""
+    call = Watched()
+    call.gate.clear()
+    gather = Gather(call, most=4, seconds=NEVER)
+    tasks = await begun(gather, [["-"], ["a"], ["bad"], ["ccc"], ["dddd"]])
+    tasks[3].cancel()
+    await settle()
+    call.refuses = "bad"
+    call.gate.set()
+    _, first, bad, left, last = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(first, Share)
+    assert isinstance(last, Share)
+    assert (lengths(first), lengths(last)) == ([1], [4])
+    assert isinstance(bad, Fault)
+    assert (bad.kind, bad.echo) == ("caller", False)
+    assert isinstance(left, asyncio.CancelledError)
+    assert call.calls[1:] == [["a", "bad", "ccc", "dddd"], ["a"], ["bad"], ["dddd"]]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.floats(0, 1))
+async def test_no_share_is_above_what_is_held_for_it_where_the_whole_is_not(held: list[int], part: float) -> None:
+    total = int(sum(held) * part)
+    call = Watched(tokens=total)
+    call.gate.clear()
+    gather = Gather(call, most=len(held), seconds=NEVER)
+    first, *seats = [gather.seat(["x"], most_tokens=most) for most in (1, *held)]
+    call.gate.set()
+    shares = await asyncio.gather(*(seat.future for seat in seats))
+    assert all((share.tokens or 0) <= most for share, most in zip(shares, held, strict=True))
+    assert sum(share.tokens or 0 for share in shares) == total
+    await first.future
+
+
+async def test_a_usage_above_all_that_was_held_is_still_shared_out_whole() -> None:
+    call = Watched(tokens=103)
+    gather = Gather(call, most=2, seconds=NEVER)
+    assert (await submit(gather, ["x"], most_tokens=0)).tokens == 103
 
 
 texts = st.lists(st.text(max_size=20), min_size=1, max_size=4)

@@ -69,9 +69,16 @@ def test_an_answer_begun_anew_is_delivered_only_as_a_whole(delivered: str, new: 
 
 @given(answers.filter(bool), answers, cuts)
 def test_however_it_is_cut_a_prefilled_answer_is_a_continuation_or_a_repetition(delivered: str, new: str, lengths: list[int]) -> None:
-    if len(delivered) - len(delivered.rstrip()) > 1:
-        delivered = delivered.rstrip() or "a"  # longer trails: the test below
     assert joined(delivered, pieces(new, lengths), prefilled=True) == expected(delivered, new, prefilled=True)
+
+
+@given(answers.filter(bool), answers, st.integers(0, 400), cuts)
+def test_a_long_answer_too_is_continued_repeated_or_not_delivered_at_all(delivered: str, new: str, more: int, lengths: list[int]) -> None:
+    new += " and so on"[:more] * (more // 10)
+    continued, repeated = delivered + new.removeprefix(delivered[len(delivered.rstrip()) :]), new if new.startswith(delivered) else None
+    found = joined(delivered, pieces(new, lengths), prefilled=True)
+    assert found in {None, continued, repeated}
+    assert found == expected(delivered, new, prefilled=True) or len(new) > HELD_BACK_CHARS
 
 
 @given(st.integers(REPEATED_CHARS + 2, len(ANSWER) - 1), st.booleans(), cuts)
