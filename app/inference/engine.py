@@ -297,7 +297,12 @@ async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str,
     tokens: int | None = 0
     model: str | None = None
     for start in range(0, len(texts), EMBEDDED_AT_ONCE):
-        part = await candidate.wire.embed(candidate.model, texts[start : start + EMBEDDED_AT_ONCE], parameters)
+        try:
+            part = await candidate.wire.embed(candidate.model, texts[start : start + EMBEDDED_AT_ONCE], parameters)
+        except Fault as fault:
+            if start:  # the parts before it were answered, and are billed
+                fault.unknown, fault.usage = True, None if tokens is None else Usage(input=tokens)
+            raise
         vectors += part.vectors
         model = part.model or model
         tokens = None if tokens is None or part.usage is None else tokens + part.usage.total

@@ -50,10 +50,10 @@ class Joiner:
     def _decide(self) -> str:
         """Continuation, restart, or another answer that holds the same beginning somewhere."""
         self._undecided = False
-        beginning = self._delivered.strip()[:REPEATED_CHARS]
-        if self._delivered.startswith(self._seen[: len(self._delivered)]) and self._seen.lstrip().startswith(beginning):
+        beginning, heard = self._delivered.strip()[:REPEATED_CHARS], self._seen[:HELD_BACK_CHARS]
+        if self._delivered.startswith(self._seen[: len(self._delivered)]) and heard.lstrip().startswith(beginning):
             return self._repeated()
-        if (letters := _letters(beginning)) and letters in _letters(self._seen):
+        if (letters := _letters(beginning)) and letters in _letters(heard):
             raise Different
         return self._continued()
 

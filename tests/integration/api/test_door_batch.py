@@ -233,7 +233,6 @@ async def test_many_texts_are_asked_for_in_parts_and_paid_together(api: Api) -> 
         assert await door.holds() == [("one", "settled", "usage")]
 
 
-@pytest.mark.xfail(strict=True, reason="engine.in_parts forgets the usage of the parts before the one that fails: the hold is released")
 async def test_what_the_first_parts_cost_is_paid_though_a_later_one_fails(api: Api) -> None:
     async with open_door(api, "one", provider=VECTORS, retries=0) as door:
         door.fakes["one"].will("wrong_model", times=1)  # the first part is answered

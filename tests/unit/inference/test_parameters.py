@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from app.budget.prices import Price
 from app.inference.chain import Candidate
-from app.inference.parameters import NEVER, TAKEN, call_for
+from app.inference.faults import Fault
+from app.inference.parameters import NEVER, TAKEN, call_for, check
 from app.inference.request import ChatRequest
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.through_litellm import LitellmWire
@@ -74,6 +75,19 @@ def test_what_one_provider_does_not_take_is_named(kind: str, dropped: tuple[str,
     parameters, named = sent(kind, given)
     assert named == dropped
     assert parameters.keys() == given.keys() - set(dropped) | {"max_tokens"}
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("url", ["data:image/png;base64,AAAA", "https://shop.example/a.png"])
+def test_an_image_that_a_provider_would_fetch_at_an_unknown_price_is_not_for_it(kind: str, url: str) -> None:
+    content = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+    request = ChatRequest("auto", [{"role": "user", "content": content}])
+    if kind == "gemini" and url.startswith("https"):
+        with pytest.raises(Fault) as caught:
+            check(candidate(kind), request)
+        assert (caught.value.kind, caught.value.counts, caught.value.param) == ("unsupported", False, "messages")
+    else:
+        check(candidate(kind), request)
 
 
 @given(
