@@ -40,6 +40,18 @@ def create_app(settings: Settings) -> FastAPI:
     }
     app.add_middleware(Edge, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
-    for room in (health, sessions, jobs, knowledge, redaction, accounts, budgets, completions, caches, messages, index):
+    for room in (
+        completions,
+        health,
+        sessions,
+        jobs,
+        knowledge,
+        redaction,
+        accounts,
+        budgets,
+        caches,
+        messages,
+        index,
+    ):  # the busiest first
         app.include_router(room.router)
     return app

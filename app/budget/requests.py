@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 from uuid import UUID
 
@@ -18,7 +19,9 @@ from app.storage.database import Database
 log = structlog.get_logger()
 
 CacheTier = Literal["miss", "memory", "redis", "database"]
-MOST_IN_A_STATEMENT, MOST_WAITING = 200, 10_000
+MOST_IN_A_STATEMENT, MOST_WAITING = 1000, 10_000
+GATHERED_SECONDS = 0.05
+"""Nobody waits for it, so one statement serves all of this time: it halves what logging a request costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class Request:
     model_answered: str | None = None
 
 
+FIELDS = tuple(each.name for each in fields(Request))
+
+
 class RequestLog:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,10 +64,13 @@ class RequestLog:
 
     async def _write(self, requests: Sequence[Request]) -> Sequence[None]:
         """While PostgreSQL is away they wait for the next ones; past a bound the oldest are lost, and counted."""
+        await asyncio.sleep(GATHERED_SECONDS)
         rows = [*self._unwritten, *requests]
         try:
             async with self._database.begin() as connection:
-                await connection.execute(upsert(RequestRow).on_conflict_do_nothing(), [asdict(each) for each in rows])
+                await connection.execute(
+                    upsert(RequestRow).on_conflict_do_nothing(), [{name: getattr(each, name) for name in FIELDS} for each in rows]
+                )
             self._unwritten = []
         except Unavailable as error:
             self._unwritten = rows[-MOST_WAITING:]

@@ -1,6 +1,6 @@
 """Every component against its target: p50, p95, p99, after a warm-up that isn't counted.
 
-python tests/performance/benchmarks.py --component=all|database|budget|embedding|search|pipeline --iterations=N [--json FILE] [--compare FILE]
+python tests/performance/benchmarks.py --component=all|database|budget|inference|embedding|search|pipeline --iterations=N [--json FILE] [--compare FILE]
 
 Exit 1 when a target is missed, or a figure is more than 10 % worse than in the file compared with.
 Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
@@ -35,6 +35,7 @@ from app.wiring import House, open_house
 from tests.performance.corpus import lessons, questions
 from tests.performance.measure import Figure, latencies, percentile, resident_mb, timed
 from tests.performance.measure_budget import budget
+from tests.performance.measure_inference import inference
 from tests.running import running
 
 ITEMS = 10_000
@@ -129,6 +130,7 @@ async def pipeline(iterations: int, scratch: Path) -> list[Figure]:
 COMPONENTS: dict[str, Component] = {
     "database": database,
     "budget": budget,
+    "inference": inference,
     "embedding": embedding,
     "search": search,
     "pipeline": pipeline,
