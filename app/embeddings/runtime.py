@@ -113,7 +113,7 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path) -> Run:
     core = openvino.Core()
     core.set_property({"CACHE_DIR": str(cache)})
     compiled = core.compile_model(
-        str(model.graph),
+        str(model.graph.resolve()),  # its path is part of the cache's key: links to one folder would fill it, 90 MB each
         "CPU",
         {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",

