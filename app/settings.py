@@ -186,13 +186,18 @@ class Inference(Section):
     breaker: Breaker = Breaker()
 
 
-class CompletionsCache(Section):
-    """What a repeated prompt costs: nothing. Of a team, never across."""
+class CacheSize(Section):
+    """What a cache's memory may hold, and what goes first."""
 
-    enabled: bool = True
     policy: Literal["lru", "lfu", "w-tinylfu"] = "w-tinylfu"
     entries: int = Field(2000, ge=1)
     max_bytes: int = Field(64 * 2**20, ge=2**16)
+
+
+class CompletionsCache(CacheSize):
+    """What a repeated prompt costs: nothing. Of a team, never across."""
+
+    enabled: bool = True
     ttl_seconds: float = Field(7200, gt=0)
     deterministic_ttl_seconds: float = Field(86_400, gt=0, description="of temperature 0")
 

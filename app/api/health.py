@@ -14,7 +14,8 @@ from app.errors import Unavailable
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.principal import Scraper, TheHouse
-from app.wiring import House, readiness
+from app.wiring import House
+from app.wiring.readiness import readiness
 
 router = APIRouter(tags=["operations"])
 

@@ -11,7 +11,7 @@ def worker() -> None:
 
     from app import settings as config
     from app.telemetry import logs
-    from app.wiring import run_worker
+    from app.wiring.working import run_worker
 
     settings = config.load()
     logs.configure(settings.log)

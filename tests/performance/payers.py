@@ -27,7 +27,7 @@ from app.budget.ledger import Ledger
 from app.budget.prices import Price, Usage
 from app.storage.database import Database
 from app.telemetry import logs
-from app.wiring import _open_budget
+from app.wiring.budget import open_budget
 
 ESTIMATE = Estimate(input_tokens=6, max_tokens=4, nanousd=1000)
 SETTLEMENT = Settlement(Usage(input=6, output=2), 500, "usage", Price(input=50_000_000, output=100_000_000), "fake", "fake-1")
@@ -149,7 +149,7 @@ async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
     database = await Database.open(settings.database, url, name="payers")
     stack.push_async_callback(database.close)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=0)
-    return (await _open_budget(stack, settings, database, accounts, url)).ledger
+    return (await open_budget(stack, settings, database, accounts, url)).ledger
 
 
 def as_line(order: Order) -> bytes:

@@ -17,7 +17,7 @@ from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
 from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, Timeouts
-from app.wiring import Inference as Doors
+from app.wiring.house import Inference as Doors
 from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import Api, Reply
 

@@ -1,0 +1,89 @@
+"""Every live object by name. It makes none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from app.accounts.accounts import Accounts
+from app.accounts.secrets import Secrets
+from app.budget.budgets import Budgets
+from app.budget.ledger import Ledger
+from app.budget.prices import Prices
+from app.budget.requests import RequestLog
+from app.cache.tiers import Tiers
+from app.embeddings import Embedder
+from app.inference.cached import CachedEngine
+from app.inference.catalog import Catalog
+from app.knowledge.index import Index
+from app.knowledge.intake import Intake
+from app.knowledge.purge import Purge
+from app.knowledge.search import Search
+from app.knowledge.store import KnowledgeStore
+from app.queue.jobs import Queue
+from app.queue.messages.exchange import Exchange
+from app.sessions.journal import Journal
+from app.sessions.uploads import Uploads
+from app.settings import Settings
+from app.storage.child import Child
+from app.storage.database import Database
+from app.storage.folder import DataFolder
+from app.storage.vectors.store import VectorStore
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+Role = Literal["serve", "worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The room's doors, by what they do."""
+
+    intake: Intake
+    store: KnowledgeStore
+    index: Index
+    search: Search
+    purge: Purge
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The ledger's doors: who takes holds, who looks at budgets, what a call may cost, what was asked."""
+
+    ledger: Ledger
+    budgets: Budgets
+    prices: Prices
+    requests: RequestLog
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """The one door to models, and who stands behind it."""
+
+    engine: CachedEngine
+    catalog: Catalog
+    caches: Mapping[str, Tiers]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every live object. Routes and commands take from it what they need; rooms never see it."""
+
+    settings: Settings
+    folder: DataFolder
+    secrets: Secrets
+    database: Database
+    accounts: Accounts
+    queue: Queue
+    uploads: Uploads
+    journal: Journal
+    vectors: VectorStore
+    embedder: Embedder
+    knowledge: Knowledge
+    budget: Money
+    inference: Inference
+    redis: Redis | None
+    messages: Exchange
+    worker: Child | None = None

@@ -1,0 +1,60 @@
+"""Opens the door to models: providers, the engine, the caches around it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from app.cache.memory import Memory
+from app.cache.shared import DatabaseTier, RedisTier
+from app.cache.tiers import Tier, Tiers
+from app.embeddings import Embedder
+from app.inference.cached import CachedEngine
+from app.inference.catalog import Catalog
+from app.inference.engine import Engine
+from app.inference.meter import Meter
+from app.settings import CacheSize, Settings
+from app.storage.database import Database
+from app.wiring.house import Inference, Money, Role
+from app.wiring.tasks import owned
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from app.inference.sharing import Sharing
+
+
+async def open_inference(
+    stack: AsyncExitStack, settings: Settings, role: Role, database: Database, budget: Money, embedder: Embedder, redis: Redis | None
+) -> Inference:
+    """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
+    sharing = _sharing(redis)
+    changed = None if sharing is None else sharing.changed
+    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
+    inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
+    completions = _tiers("completions", settings.cache.completions, settings, database, redis)
+    engine = CachedEngine(inner, catalog, completions, settings.cache.completions)
+    stack.push_async_callback(engine.close)
+    if role == "serve":
+        await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))
+        if sharing is not None:
+            await stack.enter_async_context(owned(sharing.run(catalog.breakers), name="share breakers"))
+    return Inference(engine, catalog, {completions.name: completions})
+
+
+def _sharing(redis: Redis | None) -> Sharing | None:
+    """redis-py is imported only where there is a Redis."""
+    if redis is None:
+        return None
+    from app.inference.sharing import Sharing
+
+    return Sharing(redis)
+
+
+def _tiers(name: str, options: CacheSize, settings: Settings, database: Database, redis: Redis | None) -> Tiers:
+    """A cache's memory, and below it what this deployment has."""
+    lower: list[Tier] = [] if redis is None else [RedisTier(redis, name)]
+    if settings.cache.database:
+        lower.append(DatabaseTier(database, name))
+    memory = Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
+    return Tiers(name, memory, lower, timeout_seconds=settings.cache.tier_timeout_seconds)

@@ -1,0 +1,205 @@
+"""Makes the house: what is opened last is closed first."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.accounts.accounts import Accounts
+from app.accounts.secrets import load_secrets
+from app.embeddings import Embedder, open_embedder
+from app.errors import CairnError, ConfigurationError
+from app.knowledge.index import SCHEMA, Index
+from app.knowledge.intake import Intake
+from app.knowledge.purge import Purge
+from app.knowledge.search import Search
+from app.knowledge.store import KnowledgeStore
+from app.money import from_usd
+from app.queue.jobs import Queue
+from app.queue.messages import postgres_bus
+from app.queue.messages.exchange import Exchange
+from app.queue.messages.postgres_bus import PostgresBus
+from app.sessions.journal import Journal
+from app.sessions.uploads import Uploads
+from app.settings import Settings
+from app.storage import migrations
+from app.storage.child import Child, supervised
+from app.storage.database import Database
+from app.storage.folder import DataFolder
+from app.storage.notices import Notices
+from app.storage.postgres import embedded_postgres
+from app.storage.redis import open_redis
+from app.storage.vectors import open_store
+from app.storage.vectors.store import VectorStore
+from app.wiring.budget import open_budget
+from app.wiring.house import House, Knowledge, Role
+from app.wiring.inference import open_inference
+from app.wiring.tasks import owned
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger()
+
+TEND_SECONDS = 30
+GRACE_SECONDS = 15
+"""Beyond `worker.stop_seconds`: to hand jobs back and to close."""
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
+    """Open everything that a role needs; close it again, in reverse.
+
+    serve: starts PostgreSQL and the vector engine where they are embedded, brings the schema up to date, starts one worker.
+    worker: connects to what serve (or the team's servers) runs.
+    """
+    async with AsyncExitStack() as stack:
+        folder = await asyncio.to_thread(DataFolder.open, settings.data_dir)
+        embedded = settings.embedded
+        _check_sizes(settings, role)
+        secrets = load_secrets(settings, folder.path, role=role)
+        url = await _database_url(stack, settings, folder)
+        database = await _open_database(stack, settings, url, role)
+        vectors = await stack.enter_async_context(
+            open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
+        )
+        embedder = await stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
+        accounts = Accounts(
+            database,
+            admin_key=secrets.admin_key,
+            secret_key=secrets.secret_key,
+            default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
+        )
+        budget = await open_budget(stack, settings, database, accounts, url)
+        redis = await stack.enter_async_context(open_redis(settings.redis))
+        inference = await open_inference(stack, settings, role, database, budget, embedder, redis)
+        queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
+        house = House(
+            settings=settings,
+            folder=folder,
+            secrets=secrets,
+            database=database,
+            accounts=accounts,
+            queue=queue,
+            uploads=uploads,
+            journal=journal,
+            vectors=vectors,
+            embedder=embedder,
+            knowledge=_knowledge(
+                settings,
+                database=database,
+                accounts=accounts,
+                queue=queue,
+                uploads=uploads,
+                journal=journal,
+                vectors=vectors,
+                embedder=embedder,
+            ),
+            budget=budget,
+            inference=inference,
+            redis=redis,
+            messages=_messages(settings, database, url, redis),
+        )
+        if role == "serve":
+            await stack.enter_async_context(owned(house.messages.run(), name="messages"))
+            await house.accounts.ensure_defaults()
+            await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
+            if embedded:
+                worker = await stack.enter_async_context(_worker_child(settings, url))
+                house = replace(house, worker=worker)
+        yield house
+
+
+def _check_sizes(settings: Settings, role: Role) -> None:
+    """One size or the other: with the truth on a server and the index in one machine's folder, each machine would index a part."""
+    ours = role == "worker" and os.environ.get("CAIRN_OWNED") == "1"
+    if not settings.embedded and settings.qdrant.url is None and not ours:
+        raise ConfigurationError(
+            "CAIRN_DATABASE__URL is set, so CAIRN_QDRANT__URL must be too: the servers share one index. Set both, or neither."
+        )
+
+
+async def _database_url(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> str:
+    if settings.database.url is not None:
+        return settings.database.url.get_secret_value()
+    most = settings.database.embedded_max_connections
+    return await stack.enter_async_context(embedded_postgres(folder.postgres, max_connections=most))
+
+
+async def _open_database(stack: AsyncExitStack, settings: Settings, url: str, role: Role) -> Database:
+    """Embedded: bring the schema up to date. A team's server: refuse an old one, and say which command to run."""
+    if settings.embedded:
+        await migrations.upgrade(url)
+    size = {"pool_size": settings.worker.pool_size, "max_overflow": settings.worker.pool_size} if role == "worker" else {}
+    database = await Database.open(settings.database, url, name=f"cairn {role}", **size)
+    stack.push_async_callback(database.close)
+    if not settings.embedded:
+        await migrations.require_current(database)
+    return database
+
+
+def _knowledge(
+    settings: Settings,
+    *,
+    database: Database,
+    accounts: Accounts,
+    queue: Queue,
+    uploads: Uploads,
+    journal: Journal,
+    vectors: VectorStore,
+    embedder: Embedder,
+) -> Knowledge:
+    """No I/O: what has a lifetime was opened before."""
+    store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
+    index = Index(database, vectors)
+    intake = Intake(
+        limits=settings.sessions,
+        database=database,
+        accounts=accounts,
+        queue=queue,
+        uploads=uploads,
+        journal=journal,
+        embedder=embedder,
+        store=store,
+        index=index,
+    )
+    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
+    return Knowledge(intake=intake, store=store, index=index, search=search, purge=Purge(database, journal, store))
+
+
+def _messages(settings: Settings, database: Database, url: str, redis: Redis | None) -> Exchange:
+    """On Redis where there is one. redis-py is imported only then."""
+    if redis is None:
+        notices = Notices(settings.database, url, name="cairn messages", channel=postgres_bus.CHANNEL)
+        return Exchange(PostgresBus(database, notices, settings.messages), settings.messages)
+    from app.queue.messages.redis_bus import RedisBus
+
+    return Exchange(RedisBus(redis, settings.messages), settings.messages)
+
+
+def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:
+    """The embedded size's one worker: the same command that a team runs beside its servers, pointed at our PostgreSQL."""
+    env = {"CAIRN_DATABASE__URL": url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
+    grace = settings.worker.stop_seconds + GRACE_SECONDS
+    return supervised("worker", [sys.executable, "-m", "app.cli", "worker"], env=env, grace_seconds=grace)
+
+
+async def _tend_index(house: House) -> None:
+    """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
+    index, most = house.knowledge.index, house.settings.vectors.reindex_after
+    while True:
+        try:
+            if not await index.check() or (await house.vectors.status()).unindexed >= most:
+                await index.rebuild()
+        except CairnError as error:
+            log.warning("reindex.failed", code=error.code, reason=error.message)
+        except Exception:
+            log.exception("reindex.failed")
+        await asyncio.sleep(TEND_SECONDS)

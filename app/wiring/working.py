@@ -1,0 +1,89 @@
+"""A worker's life: jobs, the feed of the index, maintenance."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+
+import structlog
+
+from app import clock
+from app.cache.shared import sweep as sweep_cache
+from app.errors import ConfigurationError, Unavailable
+from app.knowledge import freshness, intake
+from app.queue.worker import Worker
+from app.settings import Settings
+from app.storage.child import owner_gone
+from app.storage.folder import DataFolder
+from app.wiring.house import House
+from app.wiring.opening import open_house
+
+log = structlog.get_logger()
+
+MAINTENANCE_SECONDS = 600
+ALIVE_SECONDS = 5
+
+
+async def run_worker(settings: Settings) -> None:
+    """The worker's life: jobs, the index's feed, maintenance; until SIGTERM, Ctrl-C, or its owner's end."""
+    if settings.embedded:
+        raise ConfigurationError(
+            "An embedded Cairn starts its own worker with `cairn serve`. To run workers beside a team's servers, set CAIRN_DATABASE__URL."
+        )
+    async with open_house(settings, role="worker") as house:
+        handlers = {intake.INGEST: house.knowledge.intake.ingest, intake.LEARN: house.knowledge.intake.learn}
+        worker = Worker(house.queue, handlers, settings.worker)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, worker.stop)
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(house.knowledge.index.feed(poll_seconds=settings.worker.poll_seconds), name="feed"),
+                tasks.create_task(_maintain(house), name="maintain"),
+                tasks.create_task(_leave_with_owner(worker), name="owner"),
+                tasks.create_task(_stay_seen(house.folder), name="alive"),
+            ]
+            await worker.run()
+            for task in background:
+                task.cancel()
+
+
+async def _maintain(house: House) -> None:
+    """Ageing, and what has had its time: every ten minutes."""
+    while True:
+        try:
+            async with house.database.begin() as connection:
+                aged = await freshness.refresh(connection, clock.now())
+            swept = await house.knowledge.index.sweep()
+            uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
+            purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
+            jobs = await house.queue.sweep()
+            cached = await sweep_cache(house.database)
+            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, purges=purges, jobs=jobs, cached=cached)
+            with suppress(Unavailable):  # it may need Redis, which nothing else here does
+                await house.messages.sweep()
+        except Unavailable as error:
+            log.warning("maintenance.away", code=error.code)
+            aged = 0
+        except Exception:
+            log.exception("maintenance.failed")
+            aged = 0
+        await asyncio.sleep(0 if aged else MAINTENANCE_SECONDS)
+
+
+async def _stay_seen(folder: DataFolder) -> None:
+    """A worker answers no requests: the age of this file tells a health check that its loop turns."""
+    while True:
+        with suppress(OSError):  # a full disk is no reason to end
+            await asyncio.to_thread(folder.worker_alive.touch)
+        await asyncio.sleep(ALIVE_SECONDS)
+
+
+async def _leave_with_owner(worker: Worker) -> None:
+    """An embedded worker has no life beyond the server that started it."""
+    if os.environ.get("CAIRN_OWNED") == "1":
+        await owner_gone()
+        log.info("worker.owner_gone")
+        worker.stop()
