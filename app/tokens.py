@@ -48,6 +48,14 @@ def count_text(text: str, *, model: str = "", exact: bool = True) -> int:
     return max(counted + foreign, len(text) // CHARS_OF_A_RUN)
 
 
+def text_of(tokens: Sequence[int], *, model: str = "") -> str:
+    """The text that was encoded to these. ValueError for a number that is no token of the encoding."""
+    try:
+        return _encoding(_name_of(model)).decode(list(tokens))
+    except (KeyError, OverflowError) as error:
+        raise ValueError("no token") from error
+
+
 def count_messages(
     messages: Sequence[Mapping[str, object]],
     *,

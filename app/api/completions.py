@@ -21,6 +21,7 @@ from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
 from app.money import usd_text
+from app.tokens import text_of
 from app.web.errors import responses
 from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
@@ -32,6 +33,9 @@ MOST_MESSAGES, MOST_PARTS, MOST_TEXTS = 10_000, 1_000, 2048
 MOST_PRODUCED_TOKENS = 2**20
 """Of all choices together: so much is held before the call."""
 MAX_TOKENS = 2**24
+MOST_TOKEN_IDS = 100_000
+TOKENS_OF = "text-embedding-3-small"
+"""Whose encoding a client uses for a model that it doesn't know."""
 NAME, MOST_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
 """The caller's own names in a header: none that could be anything else."""
 NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `local`; what was dropped stands in `x-cairn-dropped`."
@@ -135,11 +139,17 @@ class ChatBody(Loose):
     )
 
 
+Texts = Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MOST_TEXTS)]
+TokenIds = Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(fail_fast=True, min_length=1, max_length=MOST_TOKEN_IDS)]
+
+
 class EmbeddingsBody(Body):
+    """OpenAI's request. `input`: a text, several, or token ids of the model's encoding, which some clients send."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "auto", "input": ["one text", "another"]}]})
 
     model: Plain = Field(min_length=1, max_length=200, examples=[AUTO])
-    input: str | Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MOST_TEXTS)]
+    input: str | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True, min_length=1, max_length=MOST_TEXTS)]
     dimensions: int | None = Field(None, strict=True, ge=1, le=4096)
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = Field(None, max_length=512)
@@ -225,8 +235,7 @@ async def complete(
 async def embed(
     request: Request, house: TheHouse, payer: Payer, body: EmbeddingsBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
 ) -> Response:
-    texts = [body.input] if isinstance(body.input, str) else body.input
-    asked = EmbeddingRequest(body.model, texts, body.dimensions)
+    asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
     asker = _asker(payer, x_cairn_purpose or "embeddings", x_cairn_project)
     found = await unless_gone(request, house.inference.engine.embed(asked, asker))
     shape = _base64 if body.encoding_format == "base64" else list
@@ -263,6 +272,15 @@ async def providers(house: TheHouse, admin: Admin) -> ProviderList:  # noqa: ARG
 def _asker(payer: Principal, purpose: str, project: str | None) -> Asker:
     assert payer.developer_id is not None
     return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project)
+
+
+def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
+    """Token ids are put back into text: providers of other kinds, and our own model, have other tokens."""
+    items = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
+    try:
+        return [each if isinstance(each, str) else text_of(each, model=TOKENS_OF) for each in items]
+    except ValueError:
+        raise InvalidInput("input holds a number that is no token of cl100k_base: send the text itself.", param="input") from None
 
 
 def _wish(control: str, *, asked: bool | None) -> CacheWish:

@@ -42,11 +42,13 @@ class Budgets:
     async def of(self, developer: str) -> Named:
         """NotFound for an unknown developer."""
         account, team = await self._account(developer)
+        await self._ledger.written()
         return Named(developer, team, await self._state(account))
 
     async def all(self) -> list[Named]:
         """Of every developer, by name; a month that nobody has opened yet is told as it will be."""
         developers = await self._accounts.list_developers()
+        await self._ledger.written()
         accounts = {each.id: Account("developer", each.id, each.team_id) for each in developers}
         found = await self._books.budgets(list(accounts.values()))
         for subject_id in [subject_id for subject_id, budget in found.items() if budget is None]:
@@ -74,6 +76,7 @@ class Budgets:
 
     async def history(self, developer: str, *, before: int | None, limit: int) -> list[Entry]:
         account, _ = await self._account(developer)
+        await self._ledger.written()
         return await self._books.history(account, before=before, limit=limit)
 
     async def whole_history(self, developer: str) -> AsyncIterator[Entry]:

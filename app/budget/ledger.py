@@ -74,18 +74,28 @@ class Ledger:
         """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""
         self._unwritten: dict[UUID, _Ending] = {}
         """Endings that PostgreSQL couldn't take: written by `catch_up` once it is back. If we die before, the sweep finds their holds."""
+        self._last_end: dict[UUID, asyncio.Future[int | None]] = {}
+        """By developer: the end that was submitted last and isn't written. Those before it are written before it."""
 
     async def hold(self, payer: Payer, attempt: Attempt, estimate: Estimate) -> Hold:
         """Reserve the worst case of one attempt.
 
         BudgetExceeded says what is left; DatabaseUnavailable when it can't be made durable in time: then nothing may be sent.
         Conflict: this attempt has a hold already, and no two calls share one; so request ids are the server's own.
+        A refusal is final only once the developer's own ends that were on their way have been written: they give back.
         """
         if not (0 <= estimate.nanousd <= MOST and 0 <= estimate.tokens <= MOST):
             raise InvalidInput(f"A call of {estimate.tokens:,} tokens can't be paid for: ask for less.", param="max_tokens")
         try:
             async with asyncio.timeout(self._timeout):
-                hold = await self._granted(payer, attempt, estimate)
+                under_way = self._last_end.get(payer.developer_id)
+                try:
+                    hold = await self._granted(payer, attempt, estimate)
+                except BudgetExceeded:
+                    if under_way is None:
+                        raise
+                    await asyncio.wait([under_way])
+                    hold = await self._granted(payer, attempt, estimate)
         except TimeoutError:
             metrics.hold_asked("failed")
             raise DatabaseUnavailable("The budget could not be asked in time: nothing was sent. Try again.") from None
@@ -147,6 +157,11 @@ class Ledger:
             self._submit(hold, kind="release")
         return len(strays)
 
+    async def written(self) -> None:
+        """Wait for the ends that were submitted until now: who then reads a budget sees them."""
+        if under_way := list(self._last_end.values()):
+            await asyncio.wait(under_way)
+
     async def catch_up(self) -> int:
         """Write the endings that PostgreSQL couldn't take. Returns how many are still waiting."""
         waiting = list(self._unwritten.values())
@@ -194,7 +209,10 @@ class Ledger:
 
     async def _end(self, hold: Hold, **fields: Any) -> int | None:
         """Once submitted it is written, whoever is cancelled meanwhile."""
-        return await asyncio.shield(self._submit(hold.id, **fields))
+        developer, end = hold.payer.developer_id, self._submit(hold.id, **fields)
+        self._last_end[developer] = end
+        end.add_done_callback(lambda done: self._last_end.get(developer) is done and self._last_end.pop(developer))
+        return await asyncio.shield(end)
 
     def _submit(self, hold_id: UUID, **fields: Any) -> asyncio.Future[int | None]:
         return self._ending.submit(_Ending(hold_id, _row(hold_id, **fields)))

@@ -34,7 +34,7 @@ _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_O
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Not now: for `seconds` more. `limited`: because the provider asked for it (429), not because it fails."""
+    """Not now: for `seconds` more. `limited`: because it limits the rate (429), not because it fails."""
 
     seconds: float
     limited: bool
@@ -54,6 +54,7 @@ class Breaker:
         self._calls: deque[tuple[float, bool]] = deque()
         self._opened_at = 0.0
         self._not_before = 0.0
+        self._rate_limited = False
         self._probe: Ticket | None = None
         self._probed_at = 0.0
         self._era = 0
@@ -75,7 +76,7 @@ class Breaker:
 
     def admit(self) -> Ticket | Refusal:
         if (seconds := self.limited_seconds) > 0:
-            return Refusal(seconds, limited=True)
+            return Refusal(seconds, limited=self._rate_limited)
         if self.state == "open":
             if (seconds := self.seconds_left) > 0:
                 return Refusal(seconds, limited=False)
@@ -105,13 +106,20 @@ class Breaker:
         if self.state == "open":
             self._opened_at = self._now() - self._options.reset_seconds + seconds
 
-    def hold_off(self, seconds: float) -> None:
-        """The provider asked for it: nobody is sent there before."""
-        self._not_before = max(self._not_before, self._now() + min(seconds, MOST_WAIT_SECONDS))
+    @property
+    def rate_limited(self) -> bool:
+        """Whether it asked to be left alone because it limits the rate; else because it fails (a 503 with `retry-after`)."""
+        return self._rate_limited
 
-    def asked_to_wait(self, seconds: float) -> None:
+    def hold_off(self, seconds: float, *, rate_limited: bool) -> None:
+        """The provider asked for it: nobody is sent there before."""
+        until = self._now() + min(seconds, MOST_WAIT_SECONDS)
+        if until > self._not_before:
+            self._not_before, self._rate_limited = until, rate_limited
+
+    def asked_to_wait(self, seconds: float, *, rate_limited: bool) -> None:
         """The same, heard here: the others are told."""
-        self.hold_off(seconds)
+        self.hold_off(seconds, rate_limited=rate_limited)
         if self._changed is not None:
             self._changed(self, "limit")
 
@@ -170,7 +178,7 @@ class Ticket:
     def failed(self, fault: Fault) -> None:
         """The fault says whether it counts, and how long the provider wants to be left alone."""
         if self._breaker is not None and fault.retry_after is not None:
-            self._breaker.asked_to_wait(fault.retry_after)
+            self._breaker.asked_to_wait(fault.retry_after, rate_limited=fault.kind == "rate_limited")
         self._end(failed=True if fault.counts else None)
 
     def dropped(self) -> None:

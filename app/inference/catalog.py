@@ -138,7 +138,7 @@ class Catalog:
             try:
                 self._take_embedding(name, options, options.embedding_model, wire)
             except NotFound as error:
-                return Standing(name, options.model, "no_price", error.message)
+                return Standing(name, options.model, "ready", f"ready, but for its embedding model: {error.message}")
         return Standing(name, options.model, "ready", "ready")
 
     def _take_embedding(self, name: str, options: Options, model: str, wire: Wire) -> None:

@@ -94,7 +94,7 @@ class Trail:
         if self.unaffordable and not self.faults:
             return min((error for _, error in self.unaffordable), key=lambda error: error.asked)
         kinds = {fault.kind for _, fault in self.faults}
-        if kinds and kinds <= {"context_too_long", "unsupported"}:
+        if kinds and kinds <= {"context_too_long", "unsupported"} and not self._may_take_it_later():
             return refused(self.faults[-1][1])
         waits = [fault.retry_after for _, fault in self.faults] + [refusal.seconds for _, refusal in self.refusals]
         soonest = min((wait for wait in waits if wait is not None), default=None)
@@ -102,6 +102,14 @@ class Trail:
             message = f"Every provider limits the rate. Try again later. {self.told()}."
             return RateLimited(message, retry_after=soonest if soonest is not None else 1.0)
         return AllProvidersFailed(f"No provider answered. {self.told()}.", retry_after=soonest)
+
+    def _may_take_it_later(self) -> bool:
+        """Whether somebody who wasn't asked has room for what was too long for the others."""
+        absent = [candidate for candidate, _ in self.refusals]
+        for candidate, fault in self.faults:
+            if fault.kind == "context_too_long":
+                absent = larger(absent, candidate)
+        return bool(absent)
 
     def out_of_time(self) -> CairnError:
         done = f" {self.told()}." if self.told() else ""
@@ -114,6 +122,4 @@ def refused(fault: Fault) -> Refused:
 
 
 def _said(fault: Fault) -> str:
-    return (
-        fault.message if fault.kind not in {"caller", "content_policy", "context_too_long", "unsupported"} else fault.kind.replace("_", " ")
-    )
+    return fault.kind.replace("_", " ") if fault.kind in CALLERS else fault.message

@@ -6,7 +6,8 @@ The hallway, to be read from top to bottom. Who is next is decided in `chain.py`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
@@ -14,7 +15,18 @@ import structlog
 
 from app.budget.prices import Usage
 from app.budget.requests import Request, RequestLog
-from app.errors import BudgetExceeded, CairnError, DeadlineExceeded, InvalidInput, NotFound, RateLimited, Refused, Unavailable
+from app.errors import (
+    AllProvidersFailed,
+    BudgetExceeded,
+    CairnError,
+    Conflict,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
 from app.inference import chain, faults
 from app.inference.breaker import Refusal, Ticket
 from app.inference.catalog import Catalog
@@ -37,8 +49,10 @@ STATUS = {
     Refused: 400,
     BudgetExceeded: 402,
     NotFound: 404,
+    Conflict: 409,
     InvalidInput: 422,
     RateLimited: 429,
+    AllProvidersFailed: 502,
     Unavailable: 503,
     DeadlineExceeded: 504,
 }
@@ -61,39 +75,32 @@ class Engine:
 
     async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
         """A whole answer. NotFound, Refused, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded, DatabaseUnavailable."""
-        receipt, began = Receipt(), perf_counter()
+        receipt = Receipt()
 
-        async def attempt(candidate: Candidate, ticket: Ticket, number: int, left: Sequence[Candidate]) -> Answer:
-            del left
+        async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Answer:
             return await self._complete_once(request, asker, candidate, ticket, number, receipt)
 
-        try:
-            answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
-        except BaseException as error:
-            self.note(request, asker, receipt, began, status=_status(error))
-            raise
-        self.note(request, asker, receipt, began, status=200)
-        return answer
+        with self._noted(request, asker, receipt):
+            return await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
 
     async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream:
         """A stream whose first token has come: until then falling back is free. The same errors as `complete`, before it begins."""
         receipt, began, deadline = Receipt(), perf_counter(), self._deadline()
 
-        async def proceed(request: ChatRequest, left: Sequence[Candidate], *, prefilled: bool) -> Opened:
-            del prefilled
+        async def proceed(request: ChatRequest, candidates: Sequence[Candidate]) -> Opened:
+            async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Upstream:
+                return await self._begin_once(request, asker, candidate, ticket, number, receipt, deadline)
 
-            async def attempt(candidate: Candidate, ticket: Ticket, number: int, left: Sequence[Candidate]) -> Opened:
-                return Opened(await self._begin_once(request, asker, candidate, ticket, number, receipt, deadline), left)
-
-            return await self._walk(left, receipt, attempt, deadline=deadline)
+            left = list(candidates)
+            return Opened(await self._walk(left, receipt, attempt, deadline=deadline), left)
 
         def ended(status: int) -> None:
             self.note(request, asker, receipt, began, status=status)
 
         try:
-            opened = await proceed(request, self._catalog.candidates(request.model), prefilled=False)
+            opened = await proceed(request, self._catalog.candidates(request.model))
         except BaseException as error:
-            ended(_status(error))
+            ended(status_of(error))
             raise
         return Stream(opened, request, receipt, usage_asked=usage_asked, proceed=proceed if self._options.rescue else None, ended=ended)
 
@@ -119,19 +126,13 @@ class Engine:
 
     async def embed(self, request: EmbeddingRequest, asker: Asker) -> Vectors:
         """One model's vectors: no other provider is asked for them. The same errors as `complete`."""
-        receipt, began, candidate = Receipt(), perf_counter(), self._catalog.embedder(request.model)
+        receipt, candidate = Receipt(), self._catalog.embedder(request.model)
 
-        async def attempt(candidate: Candidate, ticket: Ticket, number: int, left: Sequence[Candidate]) -> Vectors:
-            del left
+        async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Vectors:
             return await self._embed_once(request, asker, candidate, ticket, number, receipt)
 
-        try:
-            found = await self._walk([candidate], receipt, attempt, deadline=self._deadline())
-        except BaseException as error:
-            self.note(request, asker, receipt, began, status=_status(error))
-            raise
-        self.note(request, asker, receipt, began, status=200)
-        return found
+        with self._noted(request, asker, receipt):
+            return await self._walk([candidate], receipt, attempt, deadline=self._deadline())
 
     async def prepare(self) -> None:
         """What the first request would wait for: tokenizers, libraries. Off the loop, and not where there is no provider."""
@@ -144,14 +145,17 @@ class Engine:
 
     async def _walk(
         self,
-        candidates: Sequence[Candidate],
+        left: list[Candidate],
         receipt: Receipt,
-        attempt: Callable[[Candidate, Ticket, int, Sequence[Candidate]], Awaitable[Got]],
+        attempt: Callable[[Candidate, Ticket, int], Awaitable[Got]],
         *,
         deadline: float,
     ) -> Got:
-        """The first attempt that succeeds. Each has a ticket of its provider's breaker, which the fault that it raises ends."""
-        trail, left = Trail(), list(candidates)
+        """The first attempt that succeeds. Each has a ticket of its provider's breaker, which the fault that it raises ends.
+
+        `left` is used up from its front: who stands in it afterwards wasn't asked.
+        """
+        trail = Trail()
         try:
             async with asyncio.timeout_at(deadline):
                 while left:
@@ -163,7 +167,7 @@ class Engine:
                             break
                         receipt.attempts += 1
                         try:
-                            return await attempt(candidate, ticket, receipt.attempts, left)
+                            return await attempt(candidate, ticket, receipt.attempts)
                         except BudgetExceeded as error:
                             receipt.attempts -= 1
                             trail.unaffordable.append((candidate, error))
@@ -176,7 +180,7 @@ class Engine:
                             if step.to == "stop":
                                 raise chain.refused(fault) from fault
                             if fault.kind == "context_too_long":
-                                left = chain.larger(left, candidate)
+                                left[:] = chain.larger(left, candidate)
                             if step.to == "next":
                                 break
                             tries += 1
@@ -270,6 +274,17 @@ class Engine:
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._options.timeouts.total
 
+    @contextmanager
+    def _noted(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt) -> Iterator[None]:
+        """A row of the request log, whatever comes of it."""
+        began = perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            self.note(request, asker, receipt, began, status=status_of(error))
+            raise
+        self.note(request, asker, receipt, began, status=200)
+
     def note(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, status: int) -> None:
         self._requests.add(
             Request(
@@ -316,8 +331,8 @@ def _tell(candidate: Candidate, fault: Fault) -> None:
     say("provider.failed", provider=candidate.name, model=candidate.model, kind=fault.kind, reason=reason)
 
 
-def _status(error: BaseException) -> int:
-    """HTTP's, as far as the request log needs it."""
+def status_of(error: BaseException) -> int:
+    """HTTP's, for the request log: what `app/web/errors.py` will answer, which a test compares."""
     if isinstance(error, asyncio.CancelledError):
         return 499
-    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 502 if isinstance(error, CairnError) else 500)
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)

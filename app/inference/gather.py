@@ -55,14 +55,11 @@ class Gather:
         """To be waited for: `await seat.future`. Fault when the call fails: everybody's, but the breaker hears of one."""
         loop = asyncio.get_running_loop()
         seat = Seat(texts, most_tokens, loop.create_future())
-        if len(texts) > MOST_TEXTS_SHARED // 2 or seat.chars > MOST_CHARS_SHARED // 2:
+        if _fills([seat]):
             self._send_off([seat])
             return seat
         self._waiting.append(seat)
-        full = sum(len(each.texts) for each in self._waiting) > MOST_TEXTS_SHARED // 2 or sum(each.chars for each in self._waiting) > (
-            MOST_CHARS_SHARED // 2
-        )
-        if not self._calls or full or len(self._waiting) >= self._most:
+        if not self._calls or _fills(self._waiting) or len(self._waiting) >= self._most:
             self._go()
         elif self._timer is None:
             self._timer = loop.call_later(self._seconds, self._go)
@@ -110,13 +107,21 @@ class Gather:
 
     async def _each_alone(self, taken: list[Seat]) -> None:
         """One of them is refused, and the refusal may quote it: nobody else is to hear that."""
-        for seat in [seat for seat in taken if seat.here]:
+        for seat in taken:
+            if not seat.here:
+                continue
             try:
                 found = await self._call(seat.texts)
             except Exception as error:  # noqa: BLE001
                 _fail([seat], error)
             else:
                 _share([seat], found)
+
+
+def _fills(seats: Sequence[Seat]) -> bool:
+    """More than half of what a call may hold: another one might not fit beside it."""
+    texts, chars = sum(len(seat.texts) for seat in seats), sum(seat.chars for seat in seats)
+    return texts > MOST_TEXTS_SHARED // 2 or chars > MOST_CHARS_SHARED // 2
 
 
 def _fail(taken: list[Seat], error: Exception) -> None:

@@ -14,6 +14,7 @@ from app.budget.ledger import Ledger
 from app.budget.prices import Usage
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
+from app.inference.parameters import thinking_tokens
 from app.inference.request import Asker, ChatRequest, Receipt
 from app.settings import Budget
 from app.tokens import count_text, image_chars
@@ -64,7 +65,7 @@ class Meter:
             await asyncio.wait(self._ending)
 
     async def _estimate(self, request: ChatRequest, candidate: Candidate) -> Estimate:
-        max_tokens = request.max_tokens or self._options.default_max_tokens
+        max_tokens = request.max_tokens or self._options.default_max_tokens + thinking_tokens(request.parameters)
         size = request.bytes - image_chars(request.messages)
         if size > MOST_BYTES_COUNTED:
             window = candidate.context_tokens
@@ -103,13 +104,24 @@ class Held:
         self._candidate = candidate
         self._receipt = receipt
         self._ended = False
+        self._charged = False
         self.estimate = estimate
         self.charged = Usage()
         receipt.left = hold.left
 
     async def settle(self, usage: Usage | None, text: str, *, model: str | None, partial: bool = False) -> None:
-        """At the provider's usage; without one at our own count of the prompt and of what was produced."""
-        await self._end(lambda: self._settled(usage, text, model=model, partial=partial))
+        """At the provider's usage; without one at our own count of the prompt and of what was produced.
+
+        The charge is known when this returns. A whole answer needn't wait until it is written: nothing else is held for it, and
+        until then its hold stands, which is more.
+        """
+        end = self._begin_end(lambda: self._settled(usage, text, model=model, partial=partial))
+        if end is None:
+            return
+        if usage is not None and not partial:
+            self._charge(usage)
+        else:
+            await asyncio.shield(end)
 
     async def fail(self, error: BaseException) -> None:
         """A fault that came before anything was delivered; anything else (the caller left, a bug) leaves the outcome unknown."""
@@ -132,12 +144,20 @@ class Held:
             mark = "partial" if partial else "counted"
             produced = await _counted(lambda: count_text(text, model=self._candidate.model), len(text))
             usage = Usage(input=self.estimate.input_tokens, output=produced)
-        cost = self._candidate.price.cost(usage)
-        self.charged = usage
-        self._receipt.nanousd += cost
+        cost = self._charge(usage)
         settlement = Settlement(usage, cost, mark, price=self._candidate.price, provider=self._candidate.name, model=model)
-        left = await self._meter.ledger.settle(self._hold, settlement)
-        self._receipt.left = left if left is not None else self._receipt.left
+        await self._meter.ledger.settle(self._hold, settlement)
+
+    def _charge(self, usage: Usage) -> int:
+        """On the receipt, once; of the hold's own balance, what the hold didn't take is left again."""
+        cost = self._candidate.price.cost(usage)
+        if not self._charged:
+            self._charged = True
+            self.charged = usage
+            self._receipt.nanousd += cost
+            if self._hold.left is not None:
+                self._receipt.left = self._hold.left + self._hold.nanousd - cost
+        return cost
 
     async def _nothing(self) -> None:
         await self._meter.ledger.release(self._hold)

@@ -25,6 +25,7 @@ LEASE_SECONDS = 5.0
 """How long the right to probe is one server's, if it has no request to do it with."""
 LEAST_SHARED_SECONDS = 1.0
 CLOSED_SECONDS = 30.0
+RATE, FAILING = "rate", "failing"
 STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn:breaker:probe:"
 
 
@@ -68,12 +69,14 @@ class Sharing:
             for name in names:
                 pipeline.get(STATE + name)
                 pipeline.pttl(STATE + name)
+                pipeline.get(LIMITED + name)
                 pipeline.pttl(LIMITED + name)
             found = await pipeline.execute()
         for place, name in enumerate(names):
-            state, *left = found[3 * place : 3 * place + 3]
-            for_state, limited = (max(0, int(each)) / 1000 for each in left)
-            await self._hear(breakers[name], None if state is None else _text(state), for_state, limited)
+            state, state_left, why, limited_left = found[4 * place : 4 * place + 4]
+            if why is not None:
+                _hold_off(breakers[name], max(0, int(limited_left)) / 1000, rate_limited=_text(why) == RATE)
+            await self._hear(breakers[name], None if state is None else _text(state), max(0, int(state_left)) / 1000)
 
     async def _tell_state(self, breaker: Breaker) -> None:
         """Open: for how long. Closed: said as long as anybody may still hold it open. A probe under way changes nothing for the others."""
@@ -86,11 +89,10 @@ class Sharing:
 
     async def _tell_limit(self, breaker: Breaker) -> None:
         if breaker.limited_seconds >= LEAST_SHARED_SECONDS:
-            await self._client.set(LIMITED + breaker.name, self._id, px=int(breaker.limited_seconds * 1000))
+            why = RATE if breaker.rate_limited else FAILING
+            await self._client.set(LIMITED + breaker.name, why, px=int(breaker.limited_seconds * 1000))
 
-    async def _hear(self, breaker: Breaker, state: str | None, seconds: float, limited: float) -> None:
-        if limited > breaker.limited_seconds + LEAST_SHARED_SECONDS:
-            breaker.hold_off(limited)
+    async def _hear(self, breaker: Breaker, state: str | None, seconds: float) -> None:
         if state == "open" and breaker.state == "closed":
             breaker.open_until(seconds)
         elif state == "closed" and breaker.state == "open":
@@ -105,6 +107,11 @@ class Sharing:
             return True
         holder = await self._client.get(key)
         return holder is not None and _text(holder) == self._id
+
+
+def _hold_off(breaker: Breaker, seconds: float, *, rate_limited: bool) -> None:
+    if seconds > breaker.limited_seconds + LEAST_SHARED_SECONDS:
+        breaker.hold_off(seconds, rate_limited=rate_limited)
 
 
 def _text(value: bytes | str) -> str:

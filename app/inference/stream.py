@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
@@ -38,10 +38,8 @@ class Opened:
     left: Sequence[Candidate]
 
 
-class Continue(Protocol):
-    """Open the next stream. `prefilled`: the partial answer stands at the end of the messages."""
-
-    def __call__(self, request: ChatRequest, left: Sequence[Candidate], *, prefilled: bool) -> Awaitable[Opened]: ...
+Continue = Callable[[ChatRequest, Sequence[Candidate]], Awaitable[Opened]]
+"""Open the next stream, at one of these."""
 
 
 class Stream:
@@ -119,14 +117,14 @@ class Stream:
         try:
             if left[0].prefill and len(text.strip()) >= LEAST_CONTINUED_CHARS:
                 try:
-                    self._opened = await self._proceed(self._continuing(text), left[:1], prefilled=True)
+                    self._opened = await self._proceed(self._continuing(text), left[:1])
                 except CairnError as error:
                     log.info("stream.no_continuation", provider=left[0].name, code=error.code)
                 else:
                     self._opened = replace(self._opened, left=left[1:])
                     metrics.stream_rescued("continued")
                     return Joiner(text, prefilled=True)
-            self._opened = await self._proceed(self._request, left, prefilled=False)
+            self._opened = await self._proceed(self._request, left)
         except CairnError as error:
             metrics.stream_rescued("failed")
             raise self._broken(f"The provider's stream broke, and no other continued it: {error.message}") from fault

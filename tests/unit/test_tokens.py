@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import tokens
-from app.tokens import IMAGE_TOKENS, MESSAGE_TOKENS, NAME_TOKENS, PIECE_CHARS, REPLY_TOKENS, TOOL_TOKENS, count_messages, count_text
+from app.tokens import (
+    IMAGE_TOKENS,
+    MESSAGE_TOKENS,
+    NAME_TOKENS,
+    PIECE_CHARS,
+    REPLY_TOKENS,
+    TOOL_TOKENS,
+    count_messages,
+    count_text,
+    text_of,
+)
 
 HINDI = "नमस्ते दुनिया"
 OLD, NEW = 13, 5
@@ -136,3 +146,15 @@ def test_an_image_is_counted_at_what_the_model_bills_for_it() -> None:
 
 def test_a_block_whose_type_is_no_word_is_counted() -> None:
     assert count_messages(image(type=["text"])) > 0
+
+
+@given(st.text(max_size=200))
+def test_token_ids_are_the_text_they_were_made_of(text: str) -> None:
+    encoding = tiktoken.get_encoding("cl100k_base")
+    assert text_of(encoding.encode_ordinary(text), model="text-embedding-3-small") == text
+
+
+@pytest.mark.parametrize("number", [100_256, 200_000, 2**31, 2**40])
+def test_a_number_that_is_no_token_is_said(number: int) -> None:
+    with pytest.raises(ValueError, match="no token"):
+        text_of([number], model="text-embedding-3-small")

@@ -49,6 +49,11 @@ class Exchange(httpx.AsyncBaseTransport):
         named = (told.get("model"), told.get("modelVersion"), (told.get("message") or {}).get("model"))
         return next((each for each in named if isinstance(each, str)), None)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it is Anthropic's whole answer without a reason for its end, for which litellm would make up "stop"."""
+        return isinstance(self.event, dict) and self.event.get("type") == "message" and self.event.get("stop_reason") is None
+
     def hang_up(self) -> None:
         """Whatever litellm still holds of it. A reply that was read to its end has given its connection back by now."""
         if self._reply is not None:

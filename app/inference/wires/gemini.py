@@ -18,7 +18,7 @@ BASE = "https://generativelanguage.googleapis.com/v1beta"
 
 
 def unfinish(choices: list[dict[str, Any]], event: Any) -> None:
-    """litellm finishes every chunk of a stream with "stop": those that the event itself doesn't finish are set right."""
+    """litellm finishes every chunk and every answer with "stop": those that the event itself doesn't finish are set right."""
     told = event if isinstance(event, dict) else {}
     if (told.get("promptFeedback") or {}).get("blockReason"):
         return

@@ -61,6 +61,10 @@ class LitellmWire:
         exchange = Exchange(self._pool, stream=False)
         try:
             data = shape.completion(await self._asked(call, exchange)) | {"model": exchange.model or call.model}
+            if self._kind == "gemini":
+                gemini.unfinish(data["choices"], exchange.event)
+            elif exchange.unfinished:
+                data["choices"][0]["finish_reason"] = None
             return answers.completion(data, msgspec.json.encode(data))
         except Exception as error:
             raise self._fault(error, exchange) from error

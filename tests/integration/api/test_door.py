@@ -45,3 +45,14 @@ async def test_a_stream_passes_on_each_token_and_tells_the_cost_at_its_end(door:
     assert usage["cost_usd"] == pytest.approx((usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1e6, abs=1e-12)
     assert (await door.money())["spent_usd"] == pytest.approx(usage["cost_usd"], abs=1e-12)
     assert await door.holds() == [("one", "settled", "usage")]
+
+
+async def test_one_call_after_another_fits_where_only_one_fits_at_a_time(api: Api) -> None:
+    """The hold of a call that was answered is in nobody's way, however soon the next one comes."""
+    most_usd = 0.0021  # of 1,024 tokens that may be produced, and the prompt
+    async with open_door(api, limit_usd=1.2 * most_usd) as door:
+        replies = [await door.chat(f"say 3 words {number}") for number in range(30)]
+        assert {reply.status for reply in replies} == {200}
+        left = [float(reply.headers["x-cairn-budget-remaining-usd"]) for reply in replies]
+        assert left == sorted(left, reverse=True)
+        assert (await door.money())["remaining_usd"] == pytest.approx(left[-1], abs=1e-12)

@@ -16,6 +16,7 @@ from openai.types.chat import ChatCompletionToolParam
 from sqlalchemy import text
 
 from app.settings import Timeouts
+from app.tokens import count_text
 from tests.fakes.provider import full
 from tests.fakes.provider.answers import vector
 from tests.integration.api.conftest import Api
@@ -290,8 +291,11 @@ async def test_langchain_hears_of_an_empty_budget(langchain: dict[str, Any], doo
     assert (caught.value.status_code, await statuses(door)) == (402, [402])
 
 
-async def test_langchain_embeds_texts_as_texts(langchain: dict[str, Any]) -> None:
-    """It sends token ids unless told not to: those mean something to one vendor's models only."""
+@pytest.mark.parametrize("as_token_ids", [True, False])
+async def test_langchain_embeds_texts(langchain: dict[str, Any], as_token_ids: bool) -> None:
+    """It sends token ids unless told not to."""
     library = pytest.importorskip("langchain_openai")
-    found = await library.OpenAIEmbeddings(**langchain, check_embedding_ctx_length=False).aembed_documents(["one text", "another"])
+    count_text("one text", model="text-embedding-3-small")  # so that tiktoken has its file, and asks for none
+    model = library.OpenAIEmbeddings(**langchain, check_embedding_ctx_length=as_token_ids)
+    found = await model.aembed_documents(["one text", "another"])
     assert found == [pytest.approx(vector(each, 8)) for each in ("one text", "another")]

@@ -148,7 +148,14 @@ EMBEDDINGS: list[tuple[dict[str, Any], str]] = [
     ({"input_type": "query"}, "input_type"),
     ({"input": []}, "input"),
     ({"input": ["x"] * 2049}, "input"),
-    ({"input": [[1, 2]]}, "input"),
+    ({"input": [[]]}, "input"),
+    ({"input": [[1.5]]}, "input"),
+    ({"input": [-1]}, "input"),
+    ({"input": [1, "x"]}, "input"),
+    ({"input": [["x"]]}, "input"),
+    ({"input": [200_000]}, "input"),
+    ({"input": [[1], [2**40]]}, "input"),
+    ({"input": [1] * 100_001}, "input"),
 ]
 
 
@@ -434,7 +441,7 @@ async def test_profiles_providers_and_their_models_are_models(api: Api) -> None:
 async def test_providers_tell_the_admin_who_takes_part_and_whom_they_leave_alone(door: Door) -> None:
     assert (await door.api.ask("GET", "/v1/providers", key=door.key)).status == 403
     door.breaker("one").open_until(30)
-    door.breaker("two").hold_off(20)
+    door.breaker("two").hold_off(20, rate_limited=True)
     found = {each.pop("name"): each for each in (await door.api.ask("GET", "/v1/providers")).json["providers"]}
     assert 0 < found["one"].pop("retry_in") <= 30
     assert 0 < found["two"].pop("retry_in") <= 20

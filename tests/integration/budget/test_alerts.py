@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
@@ -102,6 +103,19 @@ async def test_a_day_above_the_daily_tokens_is_said_once(watched: Watched) -> No
     assert await watched.said() == [("team", "day-2026-03-28")]
     await spend(watched.bank, payer, 1, tokens=1)
     assert await watched.said() == []
+
+
+async def test_a_flood_of_charges_above_their_holds_is_stored_whole(watched: Watched, database: Database) -> None:
+    count = 5000
+    payer = await watched.bank.payer(10 * count)
+    row = {"subject": "developer", "subject_id": str(payer.developer_id), "limit_nanousd": None, "limit_tokens": None}
+    row |= {"period_start": LATE.isoformat(), "period_end": LATE.isoformat()}
+    ended = [{"id": str(uuid4()), "developer_id": str(payer.developer_id), "overrun": True, "spent": 2} for _ in range(count)]
+    watched.alerts.watch([row], ended)
+    assert len(await watched.said()) == count
+    async with database.begin() as connection:
+        stored = await connection.scalar(text("select count(*) from budget_alerts where subject_id = :id"), {"id": payer.developer_id})
+    assert stored == count
 
 
 async def test_a_charge_above_its_hold_is_said_each_time(watched: Watched) -> None:

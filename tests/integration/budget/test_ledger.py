@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -192,3 +193,33 @@ async def test_an_unknown_payer_is_refused(bank: Bank) -> None:
 
     with pytest.raises(NotFound):
         await bank.hold(Payer(uuid4(), bank.team_id), 1)
+
+
+async def test_a_refusal_is_final_only_once_what_the_developer_gives_back_is_written(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent asks again as soon as it has its answer: what the answer didn't cost is its own by then."""
+    payer = await bank.payer(100)
+    first = await bank.hold(payer, 90)
+    endings, holds, refused = bank.ledger._endings, bank.ledger._holds, asyncio.Event()
+    write, ask = endings.value, holds.value
+
+    async def write_late(*arguments: Any) -> Any:
+        await refused.wait()
+        return await write(*arguments)
+
+    async def ask_first(*arguments: Any) -> Any:
+        try:
+            return await ask(*arguments)
+        finally:
+            refused.set()
+
+    monkeypatch.setattr(endings, "value", write_late)
+    monkeypatch.setattr(holds, "value", ask_first)
+    settling = asyncio.create_task(bank.settle(first, 10))
+    await asyncio.sleep(0)  # it has been submitted
+    second = await bank.hold(payer, 90)
+    await settling
+    assert await bank.balance(payer.developer_id) == (10, 90)
+    await bank.settle(second, 90)
+    with pytest.raises(BudgetExceeded):
+        await bank.hold(payer, 1)
+    assert bank.ledger._last_end == {}

@@ -116,6 +116,16 @@ async def test_a_providers_own_wait_holds_for_both(servers: tuple[Server, Server
     assert refusal.seconds == pytest.approx(30, abs=1)
 
 
+async def test_the_other_hears_why_a_provider_wants_to_be_left_alone(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    one.fail(1, Fault("server_error", "503", 503, retry_after=30))
+    await one.exchange()
+    await two.exchange()
+    refusal = two.breaker.admit()
+    assert isinstance(refusal, Refusal)
+    assert not refusal.limited
+
+
 async def test_without_redis_each_goes_on_alone_and_they_meet_again(
     servers: tuple[Server, Server], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

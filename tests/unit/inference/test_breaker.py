@@ -36,6 +36,7 @@ class Model:
     state: str = "closed"
     opened_at: float = 0.0
     not_before: float = 0.0
+    for_its_rate: bool = False
     in_a_row: int = 0
     calls: list[tuple[float, bool]] = field(default_factory=list)
     admitted: int = 0
@@ -57,7 +58,7 @@ class Model:
     def admits(self) -> int | tuple[float, bool]:
         """The call's number, or for how long not and whether the provider asked for it."""
         if self.now < self.not_before:
-            return self.not_before - self.now, True
+            return self.not_before - self.now, self.for_its_rate
         if self.left > 0:
             return self.left, False
         if self.state == "open":
@@ -68,6 +69,10 @@ class Model:
         if self.state == "half-open":
             self.probe, self.probed_at = self.admitted, self.now
         return self.admitted
+
+    def left_alone(self, seconds: float, *, for_its_rate: bool) -> None:
+        if self.now + seconds > self.not_before:
+            self.not_before, self.for_its_rate = self.now + seconds, for_its_rate
 
     def ended(self, call: Call, *, failed: bool | None) -> None:
         if self.probe == call.number:
@@ -129,7 +134,7 @@ class Breakers(RuleBasedStateMachine):
 
     @rule(call=consumes(calls), seconds=st.sampled_from([0.0, 0.5, 20.0, 100.0]), counts=st.booleans())
     def be_asked_to_wait(self, call: Call, seconds: float, counts: bool) -> None:
-        self.model.not_before = max(self.model.not_before, self.model.now + seconds)
+        self.model.left_alone(seconds, for_its_rate=counts)
         self.model.told.append("limit")
         call.ticket.failed(Fault("rate_limited" if counts else "caller", "429", 429, retry_after=seconds))
         self.model.ended(call, failed=True if counts else None)
@@ -159,8 +164,8 @@ class Breakers(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0, 5.0]))
     def another_process_was_asked_to_wait(self, seconds: float) -> None:
-        self.breaker.hold_off(seconds)
-        self.model.not_before = max(self.model.not_before, self.model.now + seconds)
+        self.breaker.hold_off(seconds, rate_limited=True)
+        self.model.left_alone(seconds, for_its_rate=True)
 
     @invariant()
     def it_is_as_the_model_says(self) -> None:
@@ -303,11 +308,17 @@ def test_a_providers_own_limit_keeps_everybody_off_without_opening_it() -> None:
     clock = Clock()
     breaker = Breaker("one", OPTIONS, now=clock)
     admitted(breaker).failed(Fault("rate_limited", "429", 429, retry_after=20))
-    breaker.hold_off(5)  # the longer one stands
+    breaker.hold_off(5, rate_limited=False)  # the longer one stands
     assert breaker.admit() == Refusal(20, limited=True)
     assert breaker.state == "closed"
     clock.now += 20
     assert isinstance(breaker.admit(), Ticket)
+
+
+def test_a_provider_that_fails_and_says_until_when_is_left_alone_but_not_for_its_rate() -> None:
+    breaker = Breaker("one", OPTIONS, now=Clock())
+    admitted(breaker).failed(Fault("server_error", "503", 503, retry_after=20))
+    assert breaker.admit() == Refusal(20, limited=False)
 
 
 def test_no_limit_is_obeyed_for_longer_than_an_hour() -> None:

@@ -171,3 +171,13 @@ def test_a_refusal_keeps_the_providers_words_code_and_field() -> None:
     error = chain.refused(Fault("caller", "too hot", 400, code="invalid_value", param="temperature"))
     assert (error.message, error.code, error.param) == ("too hot", "invalid_value", "temperature")
     assert chain.refused(Fault("caller", "no")).code == "provider_refused"
+
+
+@pytest.mark.parametrize(("room", "final"), [(1000, True), (2000, True), (4000, False), (None, False)])
+def test_too_long_is_final_only_where_nobody_with_more_room_is_left_out(room: int | None, final: bool) -> None:
+    small, other = candidate("small", context=2000), candidate("other", context=room)
+    trail = Trail(
+        [(small, Fault("context_too_long", "too long", 400))],
+        [(other, Refusal(20, limited=False))],
+    )
+    assert isinstance(trail.error(), Refused if final else AllProvidersFailed)

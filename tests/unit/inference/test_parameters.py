@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from app.budget.prices import Price
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
-from app.inference.parameters import NEVER, TAKEN, call_for, check
+from app.inference.parameters import NEVER, TAKEN, THINKING_TOKENS, call_for, check
 from app.inference.request import ChatRequest
+from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.through_litellm import LitellmWire
 from app.inference.wires.wire import Wire
@@ -105,3 +106,22 @@ def test_each_given_parameter_is_either_sent_as_it_is_or_named(kind: str, given_
     assert not parameters.keys() & set(dropped)
     assert list(dropped) == sorted(dropped)
     assert kind == "local" or parameters.keys() <= TAKEN
+
+
+@pytest.mark.parametrize(("max_tokens", "kept"), [(1024, False), (2048, False), (2049, True)])
+def test_anthropic_thinks_only_where_there_is_room_for_an_answer_after_it(max_tokens: int, kept: bool) -> None:
+    parameters, dropped = sent("anthropic", {"reasoning_effort": "medium"}, max_tokens)
+    assert ("reasoning_effort" in parameters) == kept
+    assert dropped == (() if kept else ("reasoning_effort",))
+
+
+def test_others_take_a_reasoning_effort_as_it_is() -> None:
+    assert sent("openai", {"reasoning_effort": "high"}) == ({"reasoning_effort": "high", "max_tokens": 7}, ())
+
+
+def test_the_table_of_thinking_is_litellms() -> None:
+    constants = library.load().constants
+    for effort, tokens in THINKING_TOKENS.items():
+        assert tokens >= max(
+            constants.ANTHROPIC_MIN_THINKING_BUDGET_TOKENS, getattr(constants, f"DEFAULT_REASONING_EFFORT_{effort.upper()}_THINKING_BUDGET")
+        )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app import errors as tree
+from app.inference.engine import STATUS, status_of
 from app.web import errors
 
 BROKE = tree.BudgetExceeded("x", unit="nanousd", left=300, asked=301, resets_at=datetime(2026, 12, 1, tzinfo=UTC))
@@ -75,3 +76,11 @@ def test_a_configuration_error_at_run_time_tells_the_outside_nothing() -> None:
 )
 def test_a_field_is_named_as_its_sender_knows_it(place: tuple[str | int, ...], name: str | None) -> None:
     assert errors.field(place) == name
+
+
+ANSWERED = [each for each in ALL if issubclass(each, tuple(STATUS))]
+
+
+@pytest.mark.parametrize("kind", ANSWERED, ids=lambda kind: kind.__name__)
+def test_the_request_log_holds_the_status_that_the_caller_got(kind: type[tree.CairnError]) -> None:
+    assert status_of(made(kind)) == errors.status_of(made(kind))
