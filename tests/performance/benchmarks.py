@@ -1,6 +1,6 @@
 """Every component against its target: p50, p95, p99, after a warm-up that isn't counted.
 
-python tests/performance/benchmarks.py --component=all|database|budget|inference|embedding|search|pipeline --iterations=N [--json FILE] [--compare FILE]
+python tests/performance/benchmarks.py --component=all|database|budget|inference|cache|embedding|search|pipeline --iterations=N [--json FILE] [--compare FILE]
 
 Exit 1 when a target is missed, or a figure is more than 10 % worse than in the file compared with.
 Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
@@ -35,6 +35,8 @@ from app.wiring import House, open_house
 from tests.performance.corpus import lessons, questions
 from tests.performance.measure import Figure, latencies, percentile, resident_mb, timed
 from tests.performance.measure_budget import budget
+from tests.performance.measure_cache import policies
+from tests.performance.measure_hits import hits
 from tests.performance.measure_inference import inference
 from tests.running import running
 
@@ -53,6 +55,11 @@ async def database(iterations: int, scratch: Path) -> list[Figure]:
                 await connection.execute(text("select 1"))
 
         return latencies("database", "round trip", await timed(round_trip, iterations=iterations, warm_up=20), p95_target=5)
+
+
+async def cache(iterations: int, scratch: Path) -> list[Figure]:
+    """Policies on traces, the cost of a hit in memory and over HTTP, the memory of a full cache."""
+    return [*await asyncio.to_thread(policies), *await hits(iterations, scratch)]
 
 
 async def embedding(iterations: int, scratch: Path) -> list[Figure]:
@@ -131,6 +138,7 @@ COMPONENTS: dict[str, Component] = {
     "database": database,
     "budget": budget,
     "inference": inference,
+    "cache": cache,
     "embedding": embedding,
     "search": search,
     "pipeline": pipeline,

@@ -86,7 +86,7 @@ def repeated(trace: Sequence[bytes]) -> float:
     return 1 - len(set(trace)) / len(trace)
 
 
-def measure() -> list[Figure]:
+def policies() -> list[Figure]:
     """Hit rates against the published targets (60 % on zipf 1.0, 40 % wherever a cache can), then microseconds."""
     figures = []
     for name, trace in traces().items():

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from subprocess import PIPE
 from time import perf_counter
 
 import psutil
@@ -25,8 +23,9 @@ import uvloop
 
 from app.money import from_usd
 from tests.performance.callers import Connection, Reply, Tap, closed_loop, connected
+from tests.performance.door import DEVELOPER, fake, served
 from tests.performance.measure import Figure, latencies, percentile
-from tests.running import ROOT, Running, running
+from tests.running import Running
 
 AT_ONCE, STREAMS = 64, 500
 TOKENS, PACE_MS = 100, 5
@@ -35,26 +34,8 @@ SLOW_TOKENS, SLOW_PACE_MS = 30, 100
 """Of those that are open at once: 500 of them make 5,000 chunks a second."""
 WARM_UP = 100
 MOST_SECONDS = 60.0
-DEVELOPER, LIMIT_USD = "caller", 1_000_000
 CHAT = "/v1/chat/completions"
 DONE = b"data: [DONE]\n\n"
-
-CONFIG = """
-[inference]
-chain = ["quick"]
-[budget]
-team_tokens_a_day = "off"
-"""
-PROVIDER = """
-[providers.{name}]
-kind = "openai"
-model = "{name}-1"
-api_base = "{url}/v1"
-api_key_env = "BENCHMARK_PROVIDER_KEY"
-input_usd_per_mtok = 1.0
-output_usd_per_mtok = 2.0
-connections = 1000
-"""
 
 
 async def inference(iterations: int, scratch: Path) -> list[Figure]:
@@ -213,30 +194,11 @@ async def _opened(scratch: Path) -> AsyncIterator[Door]:
     """Fakes that answer at once and at two paces, and a server that knows them."""
     async with AsyncExitStack() as stack:
         tap = await stack.enter_async_context(Tap().opened())
-        quick = stack.enter_context(_fake(0))
-        slow = stack.enter_context(_fake(SLOW_PACE_MS))
-        tap.provider = stack.enter_context(_fake(PACE_MS))
-        config = scratch / "inference.toml"
-        providers = {"quick": quick, "paced": tap.url, "slow": slow}
-        config.write_text(CONFIG + "".join(PROVIDER.format(name=name, url=url) for name, url in providers.items()))
-        env = {"CAIRN_CONFIG": str(config), "BENCHMARK_PROVIDER_KEY": "sk-benchmark"}
-        server = stack.enter_context(running(scratch / "inference", env))
-        server.post("/v1/developers", {"name": DEVELOPER, "monthly_limit_usd": LIMIT_USD})
-        yield Door(server, quick, tap, str(server.post(f"/v1/developers/{DEVELOPER}/keys", {})["key"]))
-
-
-@contextmanager
-def _fake(per_token_ms: int) -> Iterator[str]:
-    """Its address. Ended at the context's end."""
-    command = [sys.executable, "-m", "tests.fakes.provider", "--per-token-ms", str(per_token_ms)]
-    with subprocess.Popen(command, stdout=PIPE, cwd=ROOT) as process:
-        try:
-            assert process.stdout is not None
-            if not (url := process.stdout.readline().decode().strip()):
-                raise RuntimeError("A fake provider didn't start: its last words are above.")
-            yield url
-        finally:
-            process.terminate()
+        quick = stack.enter_context(fake(0))
+        slow = stack.enter_context(fake(SLOW_PACE_MS))
+        tap.provider = stack.enter_context(fake(PACE_MS))
+        server, key = stack.enter_context(served(scratch / "inference", {"quick": quick, "paced": tap.url, "slow": slow}))
+        yield Door(server, quick, tap, key)
 
 
 def _asking(model: str, tokens: int = 0) -> bytes:
