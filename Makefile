@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test serve check format bench clean
+.PHONY: help install demo test serve check format bench load-test clean
 
 help:            ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ format: install  ## let ruff format and mend what it can
 
 bench: install   ## every component against its target
 	$(BIN)/python tests/performance/benchmarks.py --component=all
+
+load-test: install ## 50 developers at work for five minutes, over real HTTP
+	$(BIN)/python tests/performance/load_test.py --users=50 --duration=300s
 
 clean:           ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -72,7 +72,7 @@ async def readyz(house: TheHouse, response: Response) -> Readiness:
 )
 async def measurements(house: TheHouse) -> Response:
     pool = house.database.pool()
-    metrics.set_pool(size=pool.size, checked_out=pool.checked_out, overflow=pool.overflow)
+    metrics.set_pool(size=pool.size, most=pool.most, checked_out=pool.checked_out, overflow=pool.overflow)
     # A part that is away leaves its gauges as they were; `cairn_up` says so.
     await asyncio.gather(_rows(house), _points(house))
     metrics.set_dependencies(await readiness(house))

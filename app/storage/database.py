@@ -44,7 +44,10 @@ MARGIN_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
+    """Connections. `most` may be open at once: then the next one waits."""
+
     size: int
+    most: int
     checked_out: int
     overflow: int
 
@@ -111,7 +114,8 @@ class Database:
     def pool(self) -> PoolUse:
         pool = self._engine.pool
         assert isinstance(pool, AsyncAdaptedQueuePool)
-        return PoolUse(size=pool.size(), checked_out=pool.checkedout(), overflow=max(0, pool.overflow()))
+        most = pool.size() + pool._max_overflow  # noqa: SLF001 - SQLAlchemy tells it nowhere else
+        return PoolUse(size=pool.size(), most=most, checked_out=pool.checkedout(), overflow=max(0, pool.overflow()))
 
     async def close(self) -> None:
         await self._engine.dispose()

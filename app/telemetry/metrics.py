@@ -37,7 +37,7 @@ _queries = _counter("queries", "Knowledge queries: answered, empty or degraded."
 _results = _counter("query_results", "Results given to knowledge queries.")
 _messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
-_pool = _gauge("database_pool", "Database connections: size, checked_out, overflow.", "kind")
+_pool = _gauge("database_pool", "Database connections: size, most, checked_out, overflow.", "kind")
 _items = _gauge("knowledge_items", "Items of knowledge.")
 _pending = _gauge("index_pending", "Changes that the vector index has yet to hear of.")
 _points = _gauge("vector_points", "Points in the vector index: all, or unindexed (in no graph yet).", "kind")
@@ -102,8 +102,9 @@ def set_jobs(counts: Mapping[str, int]) -> None:
         _jobs.labels(state).set(counts.get(state, 0))
 
 
-def set_pool(*, size: int, checked_out: int, overflow: int) -> None:
+def set_pool(*, size: int, most: int, checked_out: int, overflow: int) -> None:
     _pool.labels("size").set(size)
+    _pool.labels("most").set(most)
     _pool.labels("checked_out").set(checked_out)
     _pool.labels("overflow").set(overflow)
 
