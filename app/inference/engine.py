@@ -70,7 +70,7 @@ class Engine:
         try:
             answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
         except BaseException as error:
-            self.note(request, asker, receipt, began, status=_status(error))
+            self.note(request, asker, receipt, began, status=status_of(error))
             raise
         self.note(request, asker, receipt, began, status=200)
         return answer
@@ -93,7 +93,7 @@ class Engine:
         try:
             opened = await proceed(request, self._catalog.candidates(request.model), prefilled=False)
         except BaseException as error:
-            ended(_status(error))
+            ended(status_of(error))
             raise
         return Stream(opened, request, receipt, usage_asked=usage_asked, proceed=proceed if self._options.rescue else None, ended=ended)
 
@@ -128,7 +128,7 @@ class Engine:
         try:
             found = await self._walk([candidate], receipt, attempt, deadline=self._deadline())
         except BaseException as error:
-            self.note(request, asker, receipt, began, status=_status(error))
+            self.note(request, asker, receipt, began, status=status_of(error))
             raise
         self.note(request, asker, receipt, began, status=200)
         return found
@@ -284,7 +284,7 @@ class Engine:
                 attempts=receipt.attempts,
                 cache=receipt.cache,
                 nanousd=receipt.nanousd,
-                saved_nanousd=receipt.saved,
+                saved_nanousd=receipt.saved or 0,
                 milliseconds=round((perf_counter() - began) * 1000),
                 status=status,
             )
@@ -316,7 +316,7 @@ def _tell(candidate: Candidate, fault: Fault) -> None:
     say("provider.failed", provider=candidate.name, model=candidate.model, kind=fault.kind, reason=reason)
 
 
-def _status(error: BaseException) -> int:
+def status_of(error: BaseException) -> int:
     """HTTP's, as far as the request log needs it."""
     if isinstance(error, asyncio.CancelledError):
         return 499
