@@ -31,11 +31,13 @@ MOST_CANDIDATES = 3
 """So many of the nearest are looked at."""
 MOST_REMEMBERING = 32
 """Prompts that wait to be embedded; more are not remembered."""
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_HOW = re.compile(r"^\W*(?:please[ ,]+)?how (?:(?:do|can|could) (?:i|we)|to)\b", re.IGNORECASE)
+_SHORT = ((re.compile(r"n['’]t\b", re.IGNORECASE), " not"), (re.compile(r"['’](?:s|re)\b"), " is"), (re.compile(r"['’]ve\b"), " have"))
+_ALIKE = {"a": "the", "an": "the", "my": "the", "our": "the", "are": "is", "does": "do", "could": "can"}
+"""Words that may stand for each other. None may come or go: `convert to JSON` is not `convert JSON`."""
 _PLAIN = frozenset(" \t\r\n.,;:!?'\"()-`*")
 """What may differ between two wordings of one question, beside letters and digits."""
-_LINKS = frozenset("a an the i you we my your our it is are was be am do does can could to please s re ve m".split())  # noqa: SIM905
-"""Words that may come and go: `How do I …`, `How can I …` and `How to …` ask the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def question_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candida
 def objections(one: str, other: str) -> tuple[str, ...]:
     """Why the one's answer must not be given for the other, such as `number: 3 ≠ 5`. Empty: nothing speaks against it.
 
-    What dedup asks, and first what costs less and lets less through: the same words in the same order, but for links and plurals.
+    What dedup asks, and before it what costs less and lets less through: the same words in the same order, but for a few that are alike.
     """
     if _unread(one) != _unread(other):
         return ("characters",)
@@ -203,4 +205,9 @@ def _spacing(character: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [word.removesuffix("s") for word in _WORD.findall(text.casefold()) if word not in _LINKS]
+    """`How to …`, `How do I …` and `How can I …` begin alike; a word in capitals is another one: `IT` is not `it`."""
+    plain = _HOW.sub("how", text)
+    for short, long in _SHORT:
+        plain = short.sub(long, plain)
+    words = [word if len(word) > 1 and word.isupper() else word.casefold() for word in _WORD.findall(plain)]
+    return [_ALIKE.get(word, word) for word in words]
