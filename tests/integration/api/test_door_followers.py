@@ -148,8 +148,8 @@ async def test_another_developer_of_the_team_pays_nothing_and_another_team_asks_
 
 @pytest.mark.parametrize("fault", ["stall", "cut", "eof", "error_in_stream", "malformed"])
 async def test_when_the_stream_breaks_readers_hear_it_and_those_who_waited_ask_once_for_all(api: Api, fault: str) -> None:
-    timeouts = Timeouts(connect=5, first_token=20, idle=0.4, answer=20, total=60)
-    async with open_door(api, "one", cached=True, timeouts=timeouts, fakes={"per_token_ms": 30}) as door:
+    timeouts = Timeouts(connect=5, first_token=20, idle=3, answer=20, total=60)
+    async with open_door(api, "one", cached=True, timeouts=timeouts, fakes={"per_token_ms": 100}) as door:
         door.fakes["one"].will(fault, after_tokens=10)  # type: ignore[arg-type]
         async with reading(door, "say 20 words") as leader, reading(door, "say 20 words") as follower:
             whole = [asyncio.create_task(door.chat("say 20 words")) for _ in range(20)]
@@ -166,7 +166,7 @@ async def test_when_the_stream_breaks_readers_hear_it_and_those_who_waited_ask_o
 
 
 async def test_a_stream_that_breaks_again_and_again_makes_no_storm(api: Api) -> None:
-    async with open_door(api, "one", cached=True, timeouts=CALM, fakes={"per_token_ms": 20}, retries=0) as door:
+    async with open_door(api, "one", cached=True, timeouts=CALM, fakes={"per_token_ms": 250}, retries=0) as door:
         door.fakes["one"].will("cut", times=1, after_tokens=5)
         async with reading(door, "say 20 words") as leader:
             await leader.next()
@@ -205,7 +205,7 @@ async def test_what_fails_before_it_begins_fails_for_all_who_wait(api: Api, stre
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_when_the_first_one_leaves_before_an_answer_it_goes_on_for_the_others_and_is_paid_once(api: Api, stream: bool) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"first_token_ms": 400}) as door:
+    async with open_door(api, cached=True, timeouts=CALM, fakes={"first_token_ms": 1000}) as door:
         mate = await api.developer()
         leaving = asyncio.create_task(door.chat("say 9 words", stream=stream))
         await until(lambda: bool(door.fakes["one"].asked))
@@ -224,7 +224,7 @@ async def test_when_the_first_one_leaves_before_an_answer_it_goes_on_for_the_oth
 
 
 async def test_when_the_first_one_leaves_in_mid_stream_those_who_read_along_get_all_of_it(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 20}) as door:
+    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 40}) as door:
         async with reading(door, "say 40 words") as follower_of_nobody:
             await follower_of_nobody.next()
             async with reading(door, "say 40 words") as follower:
@@ -256,7 +256,7 @@ async def test_when_all_have_left_the_provider_is_stopped_and_what_it_said_is_pa
 
 
 async def test_a_follower_that_leaves_disturbs_nobody(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 10}) as door:
+    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 40}) as door:
         async with reading(door, "say 40 words") as leader:
             await leader.next()
             async with reading(door, "say 40 words") as follower:
@@ -299,7 +299,7 @@ async def test_an_empty_budget_of_the_first_one_is_not_that_of_the_others(api: A
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_made_smaller_for_the_first_ones_budget_is_for_nobody_else(api: Api, stream: bool) -> None:
     budget = Budget(shrink=True, shrink_least_tokens=4)
-    async with open_door(api, cached=True, timeouts=CALM, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 200}) as door:
+    async with open_door(api, cached=True, timeouts=CALM, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 1000}) as door:
         mate = await api.developer()
         poor = asyncio.create_task(door.chat("say 60 words", max_tokens=500, stream=stream))
         await until(lambda: bool(door.fakes["one"].asked))
