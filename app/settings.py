@@ -202,8 +202,18 @@ class CompletionsCache(CacheSize):
     deterministic_ttl_seconds: float = Field(86_400, gt=0, description="of temperature 0")
 
 
+class SemanticCache(Section):
+    """The answer of another prompt that asks the same in other words. Measured in docs/decisions/0013 before it was left off."""
+
+    enabled: bool = False
+    threshold: float = Field(0.95, ge=0.9, le=1, description="cosine; the guards decide too")
+    entries: int = Field(2000, ge=1, le=20_000)
+    timeout_seconds: float = Field(0.05, gt=0, le=1, description="what a miss may wait for it")
+
+
 class Cache(Section):
     completions: CompletionsCache = CompletionsCache()
+    semantic: SemanticCache = SemanticCache()
     tier_timeout_seconds: float = Field(0.02, gt=0, description="a lower tier that is slower is passed over")
     database: bool = Field(True, description="PostgreSQL as the lowest tier")
 

@@ -10,6 +10,8 @@ from pydantic import Field
 from app.api.schema import Reply
 from app.cache.tiers import Tiers
 from app.errors import NotFound
+from app.inference.cached import CachedEngine
+from app.inference.semantic import Semantic
 from app.money import to_usd
 from app.web.errors import responses
 from app.web.principal import Admin, TheHouse
@@ -18,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["caches"])
 
 
 class TierReply(Reply):
-    """`entries`, `bytes` and `evictions` are the memory's; a shared tier tells what this server asked of it."""
+    """`entries`, `bytes` and `evictions` are the memory's (and the semantic tier's); a shared tier tells what this server asked of it."""
 
     tier: str = Field(examples=["memory"])
     hits: int
@@ -28,11 +30,13 @@ class TierReply(Reply):
     evictions: int | None = None
     errors: int = 0
     skipped: int = Field(0, description="Not asked, because it was away.")
+    guarded: int | None = Field(None, description="Of the semantic tier: alike enough, but something exact differed.")
 
 
 class CacheReply(Reply):
     name: str = Field(examples=["completions"])
     saved_usd: float = Field(description="What the answers given again cost when they were made; since this server started.")
+    saved_seconds: float = Field(0, description="What they took when they were made, less the wait for them now.")
     tiers: list[TierReply]
 
 
@@ -46,8 +50,8 @@ class Flushed(Reply):
 
 @router.get("/caches", summary="What the caches hold and spare", responses=responses())
 async def caches(house: TheHouse, admin: Admin) -> CacheList:  # noqa: ARG001 - the key is what counts
-    saved = to_usd(house.inference.engine.saved_nanousd)
-    return CacheList(caches=[_reply(each, saved) for each in house.inference.caches.values()])
+    engine = house.inference.engine
+    return CacheList(caches=[_reply(each, engine) for each in house.inference.caches.values()])
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers", responses=responses())
@@ -58,7 +62,7 @@ async def flush(house: TheHouse, admin: Admin, name: Annotated[str, Path(max_len
     return Flushed(entries=await found.clear())
 
 
-def _reply(tiers: Tiers, saved_usd: float) -> CacheReply:
+def _reply(tiers: Tiers, engine: CachedEngine) -> CacheReply:
     memory = tiers.memory
     shown = [
         TierReply(
@@ -72,4 +76,20 @@ def _reply(tiers: Tiers, saved_usd: float) -> CacheReply:
     ]
     for name, counts in tiers.counts.items():
         shown.append(TierReply(tier=name, hits=counts.hits, misses=counts.misses, errors=counts.errors, skipped=counts.skipped))
-    return CacheReply(name=tiers.name, saved_usd=saved_usd, tiers=shown)
+    if tiers.name == "completions" and (semantic := engine.by_meaning) is not None:
+        shown.append(_semantic(semantic))
+    return CacheReply(name=tiers.name, saved_usd=to_usd(engine.saved_nanousd), saved_seconds=engine.saved_seconds, tiers=shown)
+
+
+def _semantic(tier: Semantic) -> TierReply:
+    counts = tier.counts
+    return TierReply(
+        tier="semantic",
+        hits=counts.hits,
+        misses=counts.misses,
+        entries=len(tier),
+        bytes=tier.size,
+        evictions=counts.evictions,
+        errors=counts.errors,
+        guarded=counts.guarded,
+    )

@@ -305,8 +305,10 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     }
     if receipt.left is not None:
         headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
-    if receipt.cache != "miss":
+    if receipt.saved is not None:
         headers["x-cairn-saved-usd"] = usd_text(receipt.saved)
+    if receipt.similarity is not None:
+        headers["x-cairn-similarity"] = f"{receipt.similarity:.4f}"
     if receipt.dropped:
         headers["x-cairn-dropped"] = ", ".join(name if NAME.fullmatch(name) else "?" for name in receipt.dropped[:MOST_NAMED])
     if receipt.shrunk_to is not None:

@@ -18,7 +18,7 @@ from app.storage.database import Database
 
 log = structlog.get_logger()
 
-CacheTier = Literal["miss", "memory", "redis", "database"]
+CacheTier = Literal["miss", "memory", "redis", "database", "semantic"]
 MOST_IN_A_STATEMENT, MOST_WAITING = 1000, 10_000
 GATHERED_SECONDS = 0.05
 """Nobody waits for it, so one statement serves all of this time: it halves what logging a request costs."""

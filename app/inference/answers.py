@@ -13,6 +13,7 @@ from app.inference.faults import Fault, malformed, of_error_object
 
 SAYING = ("tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
 """Beside `content`: fields of a message or delta that hold something produced."""
+TEXTUAL = frozenset({"role", "content"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class Chunk:
     """How many of its choices ended here."""
     usage: Usage | None = None
     model: str | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Its delta holds text and nothing besides, not even a field that we don't know."""
+        deltas = (choice.get("delta") for choice in self.data.get("choices") or ())
+        return self.plain and not any(found for each in deltas if each for name, found in each.items() if name not in TEXTUAL)
 
 
 @dataclass(slots=True)

@@ -6,30 +6,32 @@ Right before fast: only whole, successful answers without a secret are kept; per
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any
 
 import msgspec
 
 from app.cache.tiers import Tiers
-from app.errors import BudgetExceeded, CairnError
+from app.errors import CairnError
+from app.inference import semantic
 from app.inference import stored as answers
 from app.inference.catalog import Catalog
-from app.inference.engine import Engine
-from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Tier, Vectors
+from app.inference.engine import Engine, status_of
+from app.inference.fanout import Place
+from app.inference.flight import Flight, Found, Reading, shared
+from app.inference.keeping import keepable
+from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
+from app.inference.semantic import Question, Semantic
 from app.inference.stored import Stored
-from app.inference.stream import Stream, summary
-from app.redaction import redact
+from app.inference.stream import Broken, Stream, summary
+from app.money import to_usd
 from app.settings import CompletionsCache
+from app.telemetry import metrics
 
-MOST_CHECKED_CHARS = 65_536
-"""A longer answer isn't looked through for secrets on the way, so it isn't kept."""
-WAIT_SECONDS = 60.0
-"""For somebody else's answer; then one asks oneself."""
-KEPT_FINISHES = frozenset({"stop", "length"})
+FOLLOWED = 2
+"""So many answers of others one waits for in vain; then one asks alone, or gives up where they broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,18 @@ class _Plan:
     key: bytes
     read: bool
     ttl_seconds: float
+    question: Question | None = None
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One request on its way through here."""
+
+    request: ChatRequest
+    asker: Asker
+    plan: _Plan
+    began: float
+    followed: int = 0
 
 
 class Replay:
@@ -60,80 +74,49 @@ class Replay:
         return None
 
 
-class Recorded:
-    """A provider's stream that is kept once it is whole. `done` hears what came of it: None when it broke, or nobody read on."""
-
-    def __init__(self, stream: Stream, done: Callable[[Stored | None], None], *, usage_asked: bool) -> None:
-        self.receipt = stream.receipt
-        self._stream = stream
-        self._done = done
-        self._usage_asked = usage_asked
-
-    async def events(self) -> AsyncGenerator[bytes]:
-        recorder, made = _Recorder(), None
-        try:
-            async with aclosing(self._stream.events()) as events:
-                async for event in events:
-                    usage = recorder.take(event)
-                    if usage and not self._usage_asked:
-                        continue  # asked for by us, to keep it
-                    yield event
-            made = recorder.made(self.receipt)
-        finally:
-            self._done(made)
-
-    async def abandon(self) -> None:
-        self._done(None)
-        await self._stream.abandon()
-
-
 class CachedEngine:
     """The same doors as `Engine`."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, tiers: Tiers, options: CompletionsCache) -> None:
+    def __init__(
+        self, engine: Engine, catalog: Catalog, tiers: Tiers, options: CompletionsCache, *, by_meaning: Semantic | None = None
+    ) -> None:
         self._engine = engine
         self._catalog = catalog
         self._tiers = tiers
         self._options = options
-        self._under_way: dict[bytes, asyncio.Future[Stored | None]] = {}
+        self._under_way: dict[bytes, Flight] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self.by_meaning = by_meaning
         self.saved_nanousd = 0
         self.saved_seconds = 0.0
 
     async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
         """From the cache where the rules allow it; `Engine.complete` else, with its errors."""
-        plan = self._plan(request, asker)
-        if plan is None:
+        asked = self._asked(request, asker)
+        if asked is None:
             return await self._engine.complete(request, asker)
-        began = perf_counter()
-        found = await self._found(plan)
-        if found is not None:
-            return Answer(found[0].body, self._hit(request, asker, *found, began))
-        done = self._lead(plan)
-        try:
-            answer = await self._engine.complete(request, asker)
-        except BaseException as error:
-            done(error)
-            raise
-        receipt = answer.receipt
-        done(Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd))
-        return answer
+        while asked.followed < FOLLOWED:
+            if (found := await self._kept(asked)) is not None:
+                return Answer(found.stored.body, self._hit(asked, found))
+            if (flight := self._joined(asked)) is None:
+                return await self._lead(asked)
+            if (found := await self._follow(asked, flight)) is not None:
+                return Answer(found.stored.body, self._hit(asked, found, waited=True))
+        return await self._engine.complete(request, asker)
 
-    async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream | Replay | Recorded:
-        """The same, streamed: a stored answer in pieces."""
-        plan = self._plan(request, asker)
-        if plan is None:
+    async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream | Replay | Reading:
+        """The same, streamed: a stored answer in pieces; one that is under way from its beginning, and then as it comes."""
+        asked = self._asked(request, asker)
+        if asked is None:
             return await self._engine.open_stream(request, asker, usage_asked=usage_asked)
-        began = perf_counter()
-        found = await self._found(plan)
-        if found is not None:
-            return Replay(found[0], self._hit(request, asker, *found, began), usage_asked=usage_asked)
-        done = self._lead(plan)
-        try:
-            stream = await self._engine.open_stream(request, asker, usage_asked=True)
-        except BaseException as error:
-            done(error)
-            raise
-        return Recorded(stream, done, usage_asked=usage_asked)
+        while asked.followed < FOLLOWED:
+            if (found := await self._kept(asked)) is not None:
+                return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
+            if (flight := self._joined(asked)) is None:
+                return await self._lead_stream(asked, usage_asked=usage_asked)
+            if (reading := await self._read_along(asked, flight, usage_asked=usage_asked)) is not None:
+                return reading
+        return await self._engine.open_stream(request, asker, usage_asked=usage_asked)
 
     async def embed(self, request: EmbeddingRequest, asker: Asker) -> Vectors:
         return await self._engine.embed(request, asker)
@@ -145,106 +128,200 @@ class CachedEngine:
         await self._engine.prepare()
 
     async def close(self) -> None:
+        """What is still under way ends here, and is paid."""
+        for task in self._work:
+            task.cancel()
+        if self._work:
+            await asyncio.wait(self._work)
         await self._engine.close()
         await self._tiers.close()
 
-    def _plan(self, request: ChatRequest, asker: Asker) -> _Plan | None:
+    def _asked(self, request: ChatRequest, asker: Asker) -> _Asked | None:
         """None: this one is neither read from the cache nor kept."""
         given, options = request.parameters, self._options
         temperature = given.get("temperature")
         creative = request.choices > 1 or (temperature is not None and temperature > 0)
-        if not options.enabled or request.cache == "never" or request.tools or given.get("logprobs") or given.get("modalities"):
+        if not options.enabled or request.cache == "never" or any(given.get(name) for name in answers.NEVER_KEPT):
             return None
         if creative and request.cache != "always":
             return None
         candidates = self._catalog.candidates(request.model)
         ttl = options.deterministic_ttl_seconds if temperature == 0 else options.ttl_seconds
-        return _Plan(answers.key_of(request, asker, candidates), request.cache != "refresh", ttl)
+        question = None if self.by_meaning is None else semantic.question_of(request, asker, candidates)
+        plan = _Plan(answers.key_of(request, asker, candidates), request.cache != "refresh", ttl, question)
+        return _Asked(request, asker, plan, perf_counter())
 
-    async def _found(self, plan: _Plan) -> tuple[Stored, Tier] | None:
-        """Kept, or about to come: who asks the same as somebody before waits for that answer. None: ask yourself."""
-        while plan.read:
-            kept = await self._tiers.get(plan.key)
-            if kept is not None and (found := answers.unpacked(kept.value)) is not None:
-                return found, kept.tier
-            waiting = self._under_way.get(plan.key)
-            if waiting is None:
-                return None
-            try:
-                async with asyncio.timeout(WAIT_SECONDS):
-                    answer = await asyncio.shield(waiting)
-            except TimeoutError:
-                return None
-            if answer is not None:
-                return answer, "memory"
+    async def _kept(self, asked: _Asked) -> Found | None:
+        """In the exact tiers."""
+        kept = await self._tiers.get(asked.plan.key) if asked.plan.read else None
+        stored = None if kept is None else answers.unpacked(kept.value)
+        return None if kept is None or stored is None else Found(stored, kept.tier)
+
+    async def _near(self, plan: _Plan) -> Found | None:
+        """Of a prompt that asks the same in other words."""
+        if self.by_meaning is None or plan.question is None or not plan.read:
+            return None
+        for key, similarity in await self.by_meaning.near(plan.question):
+            kept = await self._tiers.get(key)
+            if kept is not None and (stored := answers.unpacked(kept.value)) is not None:
+                self.by_meaning.used(key)
+                return Found(stored, "semantic", similarity)
+            self.by_meaning.forget(key)
+        self.by_meaning.counts.misses += 1
         return None
 
-    def _lead(self, plan: _Plan) -> Callable[[Stored | BaseException | None], None]:
-        """From now on others wait for us. The returned function says what came of it, once."""
-        future: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
-        self._under_way.setdefault(plan.key, future)
+    def _joined(self, asked: _Asked) -> Flight | None:
+        """Somebody asks the same already: then we have joined. None: ask yourself."""
+        flight = self._under_way.get(asked.plan.key) if asked.plan.read else None
+        if flight is None or not flight.open:
+            return None
+        flight.join()
+        return flight
 
-        def done(found: Stored | BaseException | None) -> None:
-            if self._under_way.get(plan.key) is future:
-                del self._under_way[plan.key]
-            if future.done():
-                return
-            if isinstance(found, CairnError) and not isinstance(found, BudgetExceeded):
-                future.set_exception(found)  # the same would happen to those who wait
-                future.exception()
-            elif isinstance(found, Stored):
-                future.set_result(found)
-                if _keepable(found):
-                    self._tiers.set(plan.key, answers.packed(found), plan.ttl_seconds)
-            else:
-                future.set_result(None)  # it broke, or its caller left: the next one asks
+    async def _lead(self, asked: _Asked) -> Answer:
+        flight = self._begun(asked, self._ask)
+        try:
+            found = await asyncio.shield(flight.landed)
+        finally:
+            await flight.leave()
+        if flight.answer is not None:
+            return flight.answer
+        assert found is not None
+        return Answer(found.stored.body, self._hit(asked, found))
 
-        return done
+    async def _lead_stream(self, asked: _Asked, *, usage_asked: bool) -> Replay | Reading:
+        flight = self._begun(asked, self._ask_streamed)
+        reading = None
+        try:
+            stream = await asyncio.shield(flight.opened)
+            if stream is not None:
+                place = flight.leading
+                reading = Reading(flight, stream, stream.receipt, place, usage_asked=usage_asked, ended=lambda _, __: None)
+                return reading
+            found = await asyncio.shield(flight.landed)
+        finally:
+            if reading is None:
+                flight.unled()
+                await flight.leave()
+        assert found is not None
+        return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
 
-    def _hit(self, request: ChatRequest, asker: Asker, found: Stored, tier: Tier, began: float) -> Receipt:
-        receipt = Receipt(provider=found.provider, model=found.model, cache=tier, saved=found.nanousd)
-        self.saved_nanousd += found.nanousd
-        self._engine.note(request, asker, receipt, began, status=200)
+    async def _follow(self, asked: _Asked, flight: Flight) -> Found | None:
+        """The whole answer. None: that one was of no use to us."""
+        try:
+            found = await asyncio.shield(flight.landed)
+        except BaseException as error:  # noqa: BLE001 - raised again, unless it was another's
+            self._in_vain(asked, error)
+            return None
+        finally:
+            await flight.leave()
+        if found is None or flight.private:
+            asked.followed += 1
+            return None
+        return found
+
+    async def _read_along(self, asked: _Asked, flight: Flight, *, usage_asked: bool) -> Replay | Reading | None:
+        """The stream from its beginning; what comes in one piece, in pieces. None: that one was of no use to us."""
+        reading = None
+        try:
+            stream = await asyncio.shield(flight.opened)
+            if stream is not None and not flight.private and not flight.landed.done():
+                receipt = self._follower(asked, stream)
+                reading = Reading(flight, stream, receipt, Place(), usage_asked=usage_asked, ended=partial(self._read, asked))
+                return reading
+            found = None if flight.private else await asyncio.shield(flight.landed)
+        except BaseException as error:  # noqa: BLE001 - raised again, unless it was another's
+            self._in_vain(asked, error)
+            return None
+        finally:
+            if reading is None:
+                await flight.leave()
+        if found is None or flight.private:
+            asked.followed += 1
+            return None
+        return Replay(found.stored, self._hit(asked, found, waited=True), usage_asked=usage_asked)
+
+    def _in_vain(self, asked: _Asked, error: BaseException) -> None:
+        """Raises what happened to us, or would, or has happened to others before. Else it is no reason not to ask."""
+        asked.followed += isinstance(error, Broken)
+        if shared(error) or asked.followed >= FOLLOWED or not isinstance(error, Exception):
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            raise error
+
+    def _begun(self, asked: _Asked, ask: Callable[[_Asked, Flight], Coroutine[object, object, None]]) -> Flight:
+        """From now on others may join."""
+        key, flight = asked.plan.key, Flight()
+        flight.join()
+        if (standing := self._under_way.get(key)) is None or not standing.open:
+            self._under_way[key] = flight
+        task = flight.begin(ask(asked, flight))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        task.add_done_callback(lambda _: self._forget(key, flight))
+        return flight
+
+    async def _ask(self, asked: _Asked, flight: Flight) -> None:
+        """The work of an answer in one piece."""
+        if (near := await self._near(asked.plan)) is not None:
+            flight.land(near)
+            return
+        began = perf_counter()
+        answer = flight.answer = await self._engine.complete(asked.request, asked.asker)
+        receipt = answer.receipt
+        flight.private = receipt.shrunk_to is not None
+        made = Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(Found(made, "memory"))
+        await self._keep(asked.plan, flight, made)
+
+    async def _ask_streamed(self, asked: _Asked, flight: Flight) -> None:
+        """The same of a stream. It is read here, not by whoever asked first: who is slow or leaves is nobody else's trouble."""
+        if (near := await self._near(asked.plan)) is not None:
+            flight.land(near)
+            return
+        began = perf_counter()
+        stream = await self._engine.open_stream(asked.request, asked.asker, usage_asked=True)
+        receipt = stream.receipt
+        flight.private = receipt.shrunk_to is not None
+        await flight.stream(stream)
+        body = stream.whole()
+        made = None if body is None else Stored(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(None if made is None else Found(made, "memory"))
+        if made is not None:
+            await self._keep(asked.plan, flight, made)
+
+    async def _keep(self, plan: _Plan, flight: Flight, made: Stored) -> None:
+        """Until it is kept others find it under way."""
+        keep = not flight.private and await keepable(made)
+        if keep:
+            self._tiers.set(plan.key, answers.packed(made), plan.ttl_seconds)
+        self._forget(plan.key, flight)
+        if keep and self.by_meaning is not None and plan.question is not None:
+            await self.by_meaning.remember(plan.question, plan.key, plan.ttl_seconds)
+
+    def _forget(self, key: bytes, flight: Flight) -> None:
+        if self._under_way.get(key) is flight:
+            del self._under_way[key]
+
+    def _hit(self, asked: _Asked, found: Found, *, waited: bool = False) -> Receipt:
+        stored, seconds = found.stored, perf_counter() - asked.began
+        receipt = Receipt(stored.provider, stored.model, cache=found.tier, saved=stored.nanousd, similarity=found.similarity)
+        receipt.upstream_seconds = seconds if waited else 0.0
+        self._spared(receipt, max(0.0, stored.seconds - seconds))
+        self._engine.note(asked.request, asked.asker, receipt, asked.began, status=200)
         return receipt
 
+    def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
+        """What it saved is known at its end."""
+        told = stream.receipt
+        waited = perf_counter() - asked.began
+        return Receipt(told.provider, told.model, cache="memory", dropped=told.dropped, upstream_seconds=waited)
 
-class _Recorder:
-    """Puts a plain stream's chunks together again."""
+    def _read(self, asked: _Asked, receipt: Receipt, status: int) -> None:
+        self._spared(receipt, 0.0)  # it came no sooner
+        self._engine.note(asked.request, asked.asker, receipt, asked.began, status=status)
 
-    def __init__(self) -> None:
-        self._head: dict[str, Any] = {}
-        self._texts: list[str] = []
-        self._finish: str | None = None
-        self._usage: dict[str, Any] = {}
-        self._plain = True
-
-    def take(self, event: bytes) -> bool:
-        """Whether it is the usage at the end."""
-        data = msgspec.json.decode(event)
-        self._head = self._head or {name: data.get(name) for name in ("id", "created", "model")}
-        for choice in data.get("choices") or ():
-            delta = choice.get("delta") or {}
-            self._texts.append(delta.get("content") or "")
-            self._finish = choice.get("finish_reason") or self._finish
-            self._plain = self._plain and not choice.get("index") and not (delta.keys() - {"role", "content", "refusal"})
-        if data.get("choices") or not data.get("usage"):
-            return False
-        self._usage = {name: value for name, value in data["usage"].items() if name.endswith(("_tokens", "_tokens_details"))}
-        return True
-
-    def made(self, receipt: Receipt) -> Stored | None:
-        if not self._plain or self._finish is None:
-            return None
-        body = answers.whole(self._head, "".join(self._texts), self._finish, self._usage)
-        return Stored(body, receipt.provider, receipt.model, receipt.nanousd)
-
-
-def _keepable(found: Stored) -> bool:
-    """Whole, said by the model itself, and without a secret."""
-    choices = msgspec.json.decode(found.body).get("choices") or []
-    texts = [choice["message"].get("content") for choice in choices]
-    if not all(isinstance(text, str) and text and len(text) <= MOST_CHECKED_CHARS for text in texts):
-        return False
-    if any(choice.get("finish_reason") not in KEPT_FINISHES or choice["message"].get("tool_calls") for choice in choices):
-        return False
-    return not any(redact(text).findings for text in texts)
+    def _spared(self, receipt: Receipt, seconds: float) -> None:
+        saved = receipt.saved or 0
+        self.saved_nanousd += saved
+        self.saved_seconds += seconds
+        metrics.cache_saved(self._tiers.name, receipt.cache, usd=to_usd(saved), seconds=seconds)

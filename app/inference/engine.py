@@ -299,7 +299,7 @@ class Engine:
                 attempts=receipt.attempts,
                 cache=receipt.cache,
                 nanousd=receipt.nanousd,
-                saved_nanousd=receipt.saved,
+                saved_nanousd=receipt.saved or 0,
                 milliseconds=round((perf_counter() - began) * 1000),
                 status=status,
             )

@@ -11,7 +11,7 @@ from app.budget.holds import Payer
 
 CacheWish = Literal["auto", "always", "refresh", "never"]
 """By the rules; also a creative answer; a new answer, kept; neither read nor kept."""
-Tier = Literal["miss", "memory", "redis", "database"]
+Tier = Literal["miss", "memory", "redis", "database", "semantic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,11 @@ class EmbeddingRequest:
 
 @dataclass(slots=True)
 class Receipt:
-    """Who really answered, and what it cost, in nano-dollars. `left` None: no limit. `upstream_seconds`: spent waiting for providers."""
+    """Who really answered, and what it cost, in nano-dollars. `left` None: no limit. `upstream_seconds`: spent waiting for providers.
+
+    `saved`: what the answer cost when it was made; None: nothing was saved, or it isn't known yet. `similarity`: of another prompt whose
+    answer this is.
+    """
 
     provider: str = ""
     model: str = ""
@@ -66,7 +70,8 @@ class Receipt:
     nanousd: int = 0
     left: int | None = None
     cache: Tier = "miss"
-    saved: int = 0
+    saved: int | None = None
+    similarity: float | None = None
     dropped: tuple[str, ...] = ()
     shrunk_to: int | None = None
     upstream_seconds: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,18 +13,21 @@ from app.inference.request import Asker, ChatRequest
 
 PIECE_CHARS = 48
 """Of a chunk, where a stored answer is streamed."""
-NOT_IN_KEY = frozenset({"user", "stream", "stream_options", "cache", "metadata", "store"})
-"""Fields that change nothing in the answer."""
+NOT_IN_KEY = frozenset({"user", "stream", "stream_options", "cache", "metadata", "store", "messages"})
+"""Fields that change nothing in the answer, or stand in the key already."""
+NEVER_KEPT = ("tools", "functions", "logprobs", "modalities")
+"""Fields that ask for more than text."""
 VERSION = 1
 
 
 class Stored(msgspec.Struct, frozen=True, array_like=True):
-    """A complete answer: the provider's JSON, who gave it, and what it cost then, in nano-dollars."""
+    """A complete answer: the provider's JSON, who gave it, what it cost then, in nano-dollars, and how long it took."""
 
     body: bytes
     provider: str
     model: str
     nanousd: int
+    seconds: float = 0.0
 
 
 def key_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candidate]) -> bytes:
@@ -62,21 +65,24 @@ def chunks(stored: Stored) -> Iterator[bytes]:
         content = message.get("content") or ""
         pieces = [content[start : start + PIECE_CHARS] for start in range(0, len(content), PIECE_CHARS)] or [""]
         for place, piece in enumerate(pieces):
-            delta: dict[str, Any] = {"content": piece}
-            if place == 0:
-                delta["role"] = "assistant"
-            yield _chunk(head, index, delta, None)
+            yield said(head, piece, index=index, first=place == 0)
         if calls := message.get("tool_calls"):
             yield _chunk(head, index, {"tool_calls": [{"index": place, **call} for place, call in enumerate(calls)]}, None)
         yield _chunk(head, index, {}, choice.get("finish_reason"))
 
 
-def whole(head: dict[str, Any], text: str, finish: str, usage: dict[str, Any]) -> bytes:
+def said(head: Mapping[str, Any], text: str, *, index: int = 0, first: bool) -> bytes:
+    """A chunk that says this text."""
+    delta = {"content": text, "role": "assistant"} if first else {"content": text}
+    return _chunk(head, index, delta, None)
+
+
+def whole(head: Mapping[str, Any], text: str, finish: str, usage: Mapping[str, Any]) -> bytes:
     """A plain stream's answer as one completion."""
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": finish}
     return msgspec.json.encode({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
 
 
-def _chunk(head: dict[str, Any], index: int, delta: dict[str, Any], finish: str | None) -> bytes:
+def _chunk(head: Mapping[str, Any], index: int, delta: dict[str, Any], finish: str | None) -> bytes:
     return msgspec.json.encode({**head, "choices": [{"index": index, "delta": delta, "finish_reason": finish}]})

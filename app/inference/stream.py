@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 
 from app.errors import AllProvidersFailed, CairnError
+from app.inference import stored as answers
 from app.inference.answers import Chunk
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
@@ -28,6 +29,13 @@ class Broken(AllProvidersFailed):
     """A stream broke after its first token, and could not be continued."""
 
     code = "stream_broken"
+
+
+class Piece(NamedTuple):
+    """One event. `text`: all that it says, where that is text and nothing else; so it can be said in another chunk."""
+
+    raw: bytes
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +70,27 @@ class Stream:
         self._proceed = proceed
         self._ended = ended
         self._delivered: list[str] = []
-        self._head: dict[str, Any] = {}
+        self.head: dict[str, Any] = {}
+        """What its chunks have in common: id, model …; known with the first one."""
+        self._bare = True
         self._totals = [0, 0, 0]
 
     async def events(self) -> AsyncGenerator[bytes]:
         """Broken, when it can't be brought to its end: what was delivered stays, and was paid."""
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece.raw
+        if self._usage_asked:
+            yield self.usage(self.receipt)
+
+    async def pieces(self) -> AsyncGenerator[Piece]:
+        """The same without the usage, each with its text."""
         status = 499
         try:
             async with aclosing(self._chunks()) as chunks:
-                async for raw in chunks:
-                    yield raw
+                async for piece in chunks:
+                    yield piece
             status = 200
-            if self._usage_asked:
-                yield self._usage()
         except CairnError:
             status = 502
             raise
@@ -86,16 +102,25 @@ class Stream:
         await self._opened.upstream.abandon()
         self._ended(499)
 
-    async def _chunks(self) -> AsyncGenerator[bytes]:
+    def usage(self, receipt: Receipt) -> bytes:
+        """The last event: the tokens of all attempts, and what they cost whom the receipt is for. Known once the pieces are over."""
+        return msgspec.json.encode({**self.head, "choices": [], "usage": {**self._tokens(), **summary(receipt)}})
+
+    def whole(self) -> bytes | None:
+        """The answer in one piece, once the pieces are over. None: it isn't whole, or more than text."""
+        finish = self._opened.upstream.produced.finish
+        return answers.whole(self.head, "".join(self._delivered), finish, self._tokens()) if self._bare and finish else None
+
+    async def _chunks(self) -> AsyncGenerator[Piece]:
         joiner: Joiner | None = None
         while True:
             upstream = self._opened.upstream
             try:
                 async with aclosing(upstream.chunks()) as chunks:
                     async for chunk in chunks:
-                        raw = self._first(chunk) if joiner is None else self._joined(chunk, joiner)
-                        if raw is not None:
-                            yield raw
+                        piece = self._first(chunk) if joiner is None else self._joined(chunk, joiner)
+                        if piece is not None:
+                            yield piece
             except Fault as fault:
                 self._count(upstream)
                 log.warning("stream.broke", provider=upstream.candidate.name, kind=fault.kind, reason=fault.message)
@@ -142,15 +167,19 @@ class Stream:
             bytes=self._request.bytes + len(text),
         )
 
-    def _first(self, chunk: Chunk) -> bytes | None:
+    def _first(self, chunk: Chunk) -> Piece | None:
         """As the provider sent it; its usage comes at the end, from us."""
-        if not self._head:
-            self._head = {name: chunk.data.get(name) for name in ("id", "object", "created", "model")}
+        if not self.head:
+            self.head = {name: chunk.data.get(name) for name in ("id", "object", "created", "model")}
         if chunk.text:
             self._delivered.append(chunk.text)
-        return None if chunk.usage is not None and not chunk.data.get("choices") else chunk.raw
+        if chunk.usage is not None and not chunk.data.get("choices"):
+            return None
+        bare = chunk.bare
+        self._bare = self._bare and bare
+        return Piece(chunk.raw, chunk.text if bare and chunk.finish is None else None)
 
-    def _joined(self, chunk: Chunk, joiner: Joiner) -> bytes | None:
+    def _joined(self, chunk: Chunk, joiner: Joiner) -> Piece | None:
         """Of another provider's answer: what follows what was delivered, under the first one's id."""
         text = joiner.feed(chunk.text) if chunk.text else ""
         if chunk.finish is not None:
@@ -163,23 +192,21 @@ class Stream:
             return None
         delta = {"content": text} if text else {}
         choice = {"index": 0, "delta": delta, "finish_reason": chunk.finish}
-        return msgspec.json.encode({**self._head, "choices": [choice]})
+        return Piece(msgspec.json.encode({**self.head, "choices": [choice]}), text if chunk.finish is None else None)
 
     def _count(self, upstream: Upstream) -> None:
         """Tokens of every attempt that was charged, for the usage at the end."""
         usage = upstream.charged
         self._totals = [self._totals[0] + usage.input, self._totals[1] + usage.output, self._totals[2] + usage.cached_input]
 
-    def _usage(self) -> bytes:
+    def _tokens(self) -> dict[str, Any]:
         prompt, produced, cached = self._totals
-        usage = {
+        return {
             "prompt_tokens": prompt,
             "completion_tokens": produced,
             "total_tokens": prompt + produced,
             "prompt_tokens_details": {"cached_tokens": cached},
-            **summary(self.receipt),
         }
-        return msgspec.json.encode({**self._head, "choices": [], "usage": usage})
 
     def _broken(self, message: str) -> Broken:
         return Broken(f"{message}. What came before it was delivered and paid.")
@@ -192,4 +219,5 @@ def summary(receipt: Receipt) -> dict[str, Any]:
         "budget_remaining_usd": None if receipt.left is None else to_usd(max(0, receipt.left)),
         "provider": receipt.provider,
         "attempts": receipt.attempts,
+        **({} if receipt.saved is None else {"saved_usd": to_usd(receipt.saved)}),
     }

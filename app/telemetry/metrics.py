@@ -46,6 +46,8 @@ _holds = _counter("budget_holds", "Holds asked for: granted, refused or failed."
 _attempts = _counter("provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
 _rescues = _counter("stream_rescues", "Streams that broke in the middle: continued, restarted, different or failed.", "outcome")
 _breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
+_spared_usd = _counter("cache_saved_usd", "What answers given again cost when they were made, in dollars.", "cache", "tier")
+_spared_seconds = _counter("cache_saved_seconds", "What they took when they were made, less the wait for them now.", "cache", "tier")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
 
 JOB_STATES = ("queued", "running", "done", "failed")
@@ -87,6 +89,11 @@ def provider_attempted(provider: str, outcome: str) -> None:
 
 def stream_rescued(outcome: str) -> None:
     _rescues.labels(outcome).inc()
+
+
+def cache_saved(cache: str, tier: str, *, usd: float, seconds: float) -> None:
+    _spared_usd.labels(cache, tier).inc(usd)
+    _spared_seconds.labels(cache, tier).inc(seconds)
 
 
 def messages(outcome: str, count: int) -> None:

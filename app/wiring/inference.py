@@ -13,6 +13,7 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
+from app.inference.semantic import Semantic
 from app.settings import CacheSize, Settings
 from app.storage.database import Database
 from app.wiring.house import Inference, Money, Role
@@ -33,7 +34,8 @@ async def open_inference(
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
     inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
     completions = _tiers("completions", settings.cache.completions, settings, database, redis)
-    engine = CachedEngine(inner, catalog, completions, settings.cache.completions)
+    by_meaning = Semantic(embedder, settings.cache.semantic) if settings.cache.semantic.enabled else None
+    engine = CachedEngine(inner, catalog, completions, settings.cache.completions, by_meaning=by_meaning)
     stack.push_async_callback(engine.close)
     if role == "serve":
         await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))

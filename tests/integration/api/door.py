@@ -12,11 +12,13 @@ from sqlalchemy import text
 
 from app.cache.memory import Memory
 from app.cache.tiers import Tier, Tiers
+from app.embeddings import Embedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
-from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, Timeouts
+from app.inference.semantic import Semantic
+from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, SemanticCache, Timeouts
 from app.wiring.house import Inference as Doors
 from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import Api, Reply
@@ -33,6 +35,7 @@ class Door:
     fakes: Mapping[str, FakeProvider]
     catalog: Catalog
     engine: Engine
+    front: CachedEngine | Engine
     key: str
     developer: str
 
@@ -84,7 +87,9 @@ async def open_door(
     fakes: Mapping[str, Any] | None = None,
     provider: Mapping[str, Any] | None = None,
     cached: bool = False,
+    semantic: SemanticCache | None = None,
     lower: Sequence[Tier] = (),
+    embedder: Embedder | None = None,
     **inference: Any,
 ) -> AsyncIterator[Door]:
     """`kinds`: by name, else "openai"; `provider`: more settings of each; `fakes`: options of the fake servers."""
@@ -97,16 +102,17 @@ async def open_door(
         catalog = Catalog(settings, options, prices, embedder=api.house.embedder, environment={"FAKE_KEY": SECRET})
         engine = Engine(catalog, Meter(api.house.budget.ledger, budget or Budget()), api.house.budget.requests, options)
         tiers = Tiers("completions", Memory("lru", entries=100, most_bytes=2**20), lower or (), timeout_seconds=1)
-        front = CachedEngine(engine, catalog, tiers, CompletionsCache()) if cached else engine
+        by_meaning = None if semantic is None else Semantic(embedder or api.house.embedder, semantic)
+        front = CachedEngine(engine, catalog, tiers, CompletionsCache(), by_meaning=by_meaning) if cached else engine
         before = api.app.state.house
         api.app.state.house = replace(api.house, inference=Doors(front, catalog, {"completions": tiers}))  # type: ignore[arg-type]
         name = await _developer(api, limit_usd)
         made = await api.ask("POST", f"/v1/developers/{name}/keys")
         try:
-            yield Door(api, servers, catalog, engine, str(made.json["key"]), name)
+            yield Door(api, servers, catalog, engine, front, str(made.json["key"]), name)
         finally:
             api.app.state.house = before
-            await engine.close()
+            await front.close()
 
 
 def _provider(name: str, fake: FakeProvider, kind: str, more: Mapping[str, Any]) -> Provider:

@@ -1,0 +1,145 @@
+"""A stream read by many: everyone reads the same words, whoever is slow; and only so much is kept as it came."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.inference import fanout as module
+from app.inference.fanout import Fanout, Place
+from app.inference.stored import said
+from app.inference.stream import Broken, Piece
+
+HEAD = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+
+
+def piece(text: str, *, plain: bool = True) -> Piece:
+    """Not plain: the text stands in a field of its own."""
+    if plain:
+        return Piece(said(HEAD, text, first=False), text)
+    return Piece(msgspec.json.encode({**HEAD, "choices": [{"index": 0, "delta": {"reasoning": text}, "finish_reason": None}]}), None)
+
+
+def words(events: list[bytes]) -> str:
+    deltas: list[dict[str, Any]] = [msgspec.json.decode(each)["choices"][0]["delta"] for each in events]
+    return "".join(each.get("reasoning") or each.get("content") or "" for each in deltas)
+
+
+def new() -> Fanout:
+    return Fanout(lambda: HEAD)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.text(max_size=40), st.booleans()),
+        st.tuples(st.just("read"), st.integers(0, 3), st.integers(1, 5)),
+        st.tuples(st.just("join"), st.just(0), st.just(0)),
+    ),
+    max_size=120,
+)
+
+
+@given(STEPS)
+def test_every_reader_reads_the_same_words_or_hears_that_it_was_too_slow(steps: list[Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "AS_IT_CAME_BYTES", 300)
+        patch.setattr(module, "MOST_BYTES", 900)
+        patch.setattr(module, "MOST_SAID_CHARS", 30)
+        asyncio.run(_play(steps))
+
+
+async def _play(steps: list[Any]) -> None:
+    fanout, spoken = new(), ""
+    assert fanout.leader is not None
+    leader: list[bytes] = []
+    readers: list[tuple[Place, list[bytes]]] = []
+    lost: set[int] = set()
+    for kind, first, second in steps:
+        if kind == "say":
+            spoken += first
+            await fanout.add(piece(first, plain=second))
+            while fanout.leader.at < len(fanout._log):  # it keeps up
+                leader.append(fanout._next(fanout.leader))
+        elif kind == "join" and fanout.whole and len(readers) < 4:
+            readers.append((Place(), []))
+        elif kind == "read" and first < len(readers):
+            _read(fanout, readers, first, second, lost)
+    fanout.end()
+    assert words(leader) == spoken
+    for number, (_, events) in enumerate(readers):
+        _read(fanout, readers, number, 10_000, lost)
+        assert spoken.startswith(words(events))
+        assert number in lost or words(events) == spoken
+    assert not lost or not fanout.whole
+
+
+def _read(fanout: Fanout, readers: list[tuple[Place, list[bytes]]], number: int, most: int, lost: set[int]) -> None:
+    place, events = readers[number]
+    for _ in range(most):
+        if number in lost or place.at == len(fanout._log):
+            return
+        try:
+            events.append(fanout._next(place))
+        except Broken:
+            lost.add(number)
+
+
+@given(st.lists(st.text(max_size=20), max_size=200))
+def test_where_there_is_only_text_nobody_is_ever_too_slow_and_little_is_kept_as_it_came(texts: list[str]) -> None:
+    async def play() -> None:
+        fanout = new()
+        for each in texts:
+            await fanout.add(piece(each))
+            assert fanout._bytes <= 300
+        fanout.end()
+        for _ in range(2):
+            assert words([event async for event in fanout.read(Place())]) == "".join(texts)
+        assert fanout.whole
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "AS_IT_CAME_BYTES", 300)
+        asyncio.run(play())
+
+
+async def test_who_keeps_up_gets_the_providers_own_bytes() -> None:
+    fanout, place = new(), Place()
+    came = []
+    for number in range(2000):
+        each = piece(f"word {number} ")
+        await fanout.add(each)
+        came.append(fanout._next(place) is each.raw)
+    assert all(came)
+
+
+async def test_the_leader_is_waited_for_where_it_would_lose_something_and_no_longer_than_it_is_there(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 500)
+    fanout = new()
+
+    async def say() -> None:
+        for _ in range(50):
+            await fanout.add(piece("thinking", plain=False))
+
+    saying = asyncio.create_task(say())
+    reader = fanout.read(fanout.leader or Place())
+    for _ in range(10):
+        assert words([await anext(reader)]) == "thinking"
+    assert not saying.done()
+    fanout.leave()
+    async with asyncio.timeout(5):
+        await saying
+    await reader.aclose()
+
+
+async def test_an_error_comes_after_what_was_said() -> None:
+    fanout, events = new(), []
+    await fanout.add(piece("so far"))
+    fanout.end(Broken("It broke."))
+    with pytest.raises(Broken, match="It broke"):
+        async for event in fanout.read(Place()):
+            events.append(event)
+    assert words(events) == "so far"
