@@ -91,8 +91,8 @@ class Standby:
         except NotHere:
             raise
         except Exception as error:
-            # What `work` itself does wrong it will do again at the primary. Else it is a conflict with what is replayed here, or a table or a row
-            # that isn't here yet; or this server is busy, or away.
+            # What `work` itself does wrong it will do again at the primary. Else it is a conflict with what is replayed here, a table
+            # or a row that isn't here yet, or this server is busy or away.
             busy = isinstance(error.__cause__, PoolTimeoutError)
             if not busy and (isinstance(error, DatabaseUnavailable) or not begun):
                 self.leave(f"a read failed ({type(error.__cause__ or error).__name__})")
