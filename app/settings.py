@@ -11,12 +11,13 @@ import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -27,7 +28,16 @@ from app.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
-SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "redis.url", "budget.webhook_url")
+SECRET_FIELDS = (
+    "admin_key",
+    "secret_key",
+    "scrape_key",
+    "qdrant.api_key",
+    "database.url",
+    "database.replica_urls",
+    "redis.url",
+    "budget.webhook_url",
+)
 
 
 class Section(BaseModel):
@@ -42,10 +52,21 @@ class Server(Section):
     shutdown_seconds: float = Field(10, gt=0)
 
 
+def _apart(value: object) -> object:
+    """A variable or a file holds several URLs with white space between them: no URL has any in it."""
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
 class Database(Section):
     """Without a `url`, Cairn starts its own PostgreSQL in the data folder."""
 
     url: SecretStr | None = None
+    replica_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_apart)] = Field(
+        (), description="streaming replicas of it: what may be a moment old is read there"
+    )
+    replica_max_lag_seconds: float = Field(10, gt=0, description="a replica that is further behind is left alone")
+    replica_max_lag_bytes: int = Field(256 * 2**20, gt=0)
+    replica_test_seconds: float = Field(2, gt=0, le=5, description="how often each is asked how far it is")
     pool_size: int = Field(20, ge=1)
     max_overflow: int = Field(30, ge=0)
     pre_ping: bool = True
@@ -54,6 +75,12 @@ class Database(Section):
     connect_timeout_seconds: float = Field(5, gt=0)
     statement_timeout_seconds: float = Field(15, gt=0)
     embedded_max_connections: int = Field(120, ge=20)
+
+    @model_validator(mode="after")
+    def _lag_is_told_by_tests(self) -> Self:
+        if self.replica_max_lag_seconds <= self.replica_test_seconds:
+            raise ValueError("replica_max_lag_seconds must be more than replica_test_seconds: a lag is only known from test to test")
+        return self
 
 
 class Qdrant(Section):
@@ -367,4 +394,7 @@ def _holds_secret(content: dict[str, Any], name: str) -> bool:
     section, _, field = name.rpartition(".")
     holder = content.get(section, {}) if section else content
     found = holder.get(field) if isinstance(holder, dict) else None
-    return found is not None and (field != "url" or ("@" in str(found) and ":" in str(found).partition("@")[0].partition("://")[2]))
+    if field not in {"url", "replica_urls"}:
+        return found is not None
+    urls = found if isinstance(found, list) else [] if found is None else str(found).split()
+    return any("@" in str(url) and ":" in str(url).partition("@")[0].partition("://")[2] for url in urls)

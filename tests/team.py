@@ -31,6 +31,7 @@ CONFIG = """
 [database]
 pool_size = 8
 max_overflow = 8
+replica_test_seconds = 0.5
 
 [embeddings]
 threads = 1
@@ -190,7 +191,7 @@ class Team:
 
 
 @asynccontextmanager
-async def deployed(folder: Path, database_url: str) -> AsyncIterator[Team]:
+async def deployed(folder: Path, database_url: str, *, replica_urls: str | None = None) -> AsyncIterator[Team]:
     """Two servers and two workers on an empty database, as `docker compose up` brings them up: secrets in files, `migrate` first."""
     folder.mkdir()
     async with AsyncExitStack() as stack:
@@ -206,6 +207,8 @@ async def deployed(folder: Path, database_url: str) -> AsyncIterator[Team]:
             "CAIRN_SECRET_KEY": "secret-key-of-this-test-0123456789",
             "ONE_KEY": "sk-of-the-fake",
         }
+        if replica_urls is not None:
+            secrets["CAIRN_DATABASE__REPLICA_URLS"] = replica_urls
         (folder / "secrets").mkdir()
         (folder / "cairn.toml").write_text(CONFIG.format(url=fake.url))
         env = {"CAIRN_CONFIG": str(folder / "cairn.toml"), "CAIRN_QDRANT__URL": qdrant_url}

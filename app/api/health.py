@@ -11,6 +11,7 @@ from pydantic import Field
 
 from app.api.schema import Reply
 from app.errors import Unavailable
+from app.storage.replicas.replicated import ReplicatedDatabase
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.principal import Scraper, TheHouse
@@ -31,6 +32,7 @@ class Readiness(Reply):
 
     status: State
     database: State
+    replicas: State | None = Field(None, description="Degraded: at least one is left alone, and others answer. Absent where there is none.")
     vectors: State
     redis: State | None = Field(None, description="Absent where there is none.")
     worker: State | None = Field(None, description="The embedded worker; absent beside a team's own workers.")
@@ -76,6 +78,10 @@ async def measurements(house: TheHouse) -> Response:
     # A part that is away leaves its gauges as they were; `cairn_up` says so.
     await asyncio.gather(_rows(house), _points(house))
     metrics.set_dependencies(await readiness(house))
+    if isinstance(house.database, ReplicatedDatabase):
+        for each in house.database.standbys:
+            lag = each.lag
+            metrics.set_replica(each.name, usable=each.usable, lag=None if lag is None else (lag.seconds, lag.bytes))
     for name, breaker in house.inference.catalog.breakers.items():
         metrics.set_breaker(name, breaker.state)
     return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)

@@ -96,7 +96,7 @@ async def query(house: TheHouse, caller: Caller, body: QueryBody) -> AnswerReply
 @router.get("/{item_id}", summary="Read an item, with all its evidence", responses=responses())
 async def read(house: TheHouse, caller: Caller, item_id: UUID) -> ItemReply:
     item = await house.knowledge.store.get(caller.team_id, item_id)
-    names = {project.id: project.name for project in await house.accounts.find_projects(caller.team_id)}
+    names = await house.accounts.project_names(caller.team_id, {item.project_id})
     return ItemReply.model_validate(
         {
             "id": item.id,

@@ -19,7 +19,6 @@ from app.sessions.journal import Session
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.principal import Caller, TheHouse
-from app.wiring import House
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -136,11 +135,13 @@ async def list_sessions(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[UUID | None, Query(description="The `next` of the page before.")] = None,
 ) -> SessionList:
-    names = await _projects(house, caller)
-    wanted = next((key for key, value in names.items() if value == project), None)
-    if project is not None and wanted is None:
-        return SessionList(sessions=[], next=None)
+    wanted = None
+    if project is not None:
+        if not (named := await house.accounts.find_projects(caller.team_id, project)):
+            return SessionList(sessions=[], next=None)
+        wanted = named[0].id
     found = await house.journal.list(caller.team_id, project_id=wanted, before=before, limit=limit + 1)
+    names = await house.accounts.project_names(caller.team_id, {session.project_id for session in found})
     page = found[:limit]
     return SessionList(sessions=[_view(session, names, caller) for session in page], next=page[-1].id if len(found) > limit else None)
 
@@ -148,7 +149,7 @@ async def list_sessions(
 @router.get("/{session_id}", summary="Show a session", responses=responses())
 async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionReply:
     session = await house.journal.get(caller.team_id, session_id)
-    return _view(session, await _projects(house, caller), caller)
+    return _view(session, await house.accounts.project_names(caller.team_id, {session.project_id}), caller)
 
 
 @router.delete(
@@ -170,10 +171,6 @@ async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes
         return None, stream
     part = multipart.FilePart(stream, found)
     return await part.name(), part.chunks()
-
-
-async def _projects(house: House, caller: Principal) -> dict[UUID, str]:
-    return {project.id: project.name for project in await house.accounts.find_projects(caller.team_id)}
 
 
 def _view(session: Session, names: dict[UUID, str], caller: Principal) -> SessionReply:

@@ -14,7 +14,7 @@ from app.budget.holds import Subject
 from app.budget.limits import Account
 from app.budget.periods import Calendar, Period
 from app.budget.tables import Alert, Balance, Hold, Movement
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 
 PAGE = 1000
 
@@ -131,8 +131,7 @@ class Books:
         query = select(*_ENTRY).where(mine).order_by(Movement.id.desc()).limit(limit)
         if before is not None:
             query = query.where(Movement.id < before)
-        async with self._database.begin() as connection:
-            return [Entry(*row) for row in await connection.execute(query)]
+        return [Entry(*row) for row in await self._database.read(rows_of(query))]
 
     async def whole_history(self, account: Account) -> AsyncIterator[Entry]:
         """All movements, page by page: an export never holds them at once."""

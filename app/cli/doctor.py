@@ -93,9 +93,11 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
     """What the server says of its parts; and one question through all of them."""
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
-    for name in ("database", "vectors", "redis", "worker"):
+    for name in ("database", "replicas", "vectors", "redis", "worker"):
         if name in ready:
             yield Check(name, "ok" if ready[name] == "ok" else "failed", _words(name, ready[name]))
+    if "replicas" in ready and "redis" not in ready:
+        yield Check("replicas", "note", "without CAIRN_REDIS__URL only the server that took a write knows of it: see docs/operations.md")
     yield Check("schema", "ok", "the newest: a server refuses to run on another")
     answer = await client.post("/v1/knowledge/query", {"query": "is anybody there?", "limit": 1})
     away = "embeddings" in answer["degraded"]
@@ -124,6 +126,7 @@ def _words(name: str, state: str) -> str:
         return "answers"
     return {
         "database": "does not answer",
+        "replicas": "one or more are left alone: others or the primary are read; the server's log says why (replica.left_alone)",
         "vectors": "does not answer: searches fall back to PostgreSQL",
         "redis": "does not answer: servers don't share their breakers meanwhile",
         "worker": "is not running",

@@ -25,7 +25,7 @@ from app.knowledge.relevance import Relevance, relevance
 from app.knowledge.store import Quote
 from app.knowledge.tables import Evidence, Knowledge
 from app.settings import Knowledge as Limits
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector, VectorStore
@@ -157,8 +157,7 @@ class Search:
             found, values = _BY_ID, {"team": team_id, "ids": ids}
         else:
             found, values = _full_text(query.text, where, self._most(query)), {"team": team_id}
-        async with self._database.begin() as connection:
-            return (await connection.execute(found, values)).all()
+        return await self._database.read(rows_of(found, values))
 
     def _most(self, query: Query) -> int:
         """How many candidates to rank: some of them will be too weak to show."""

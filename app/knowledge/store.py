@@ -160,7 +160,8 @@ class KnowledgeStore:
 
     async def get(self, team_id: UUID, item_id: UUID) -> Item:
         """One item with all its evidence, newest first. Another team's: NotFound."""
-        async with self._database.begin() as connection:
+
+        async def read(connection: AsyncConnection) -> Item:
             row = await _owned(connection, team_id, item_id)
             quotes = await connection.execute(
                 select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
@@ -171,6 +172,8 @@ class KnowledgeStore:
                 **{f.name: getattr(row, f.name) for f in fields(Item) if f.name != "evidence"},
                 evidence=tuple(Quote(*quote) for quote in quotes),
             )
+
+        return await self._database.read(read)
 
     async def delete(self, team_id: UUID, item_id: UUID, *, developer_id: UUID | None) -> None:
         """Delete an item for good: learning from the same sessions again does not bring it back.

@@ -141,11 +141,14 @@ class Journal:
     async def get(self, team_id: UUID, session_id: UUID) -> Session:
         """One session. NotFound for an unknown one or another team's."""
         query = select(*_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
-        async with self._database.begin() as connection:
+
+        async def read(connection: AsyncConnection) -> Session:
             row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
-        return Session(*row)
+            if row is None:  # said within: what a replica hasn't got yet is asked for at the primary
+                raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
+            return Session(*row)
+
+        return await self._database.read(read)
 
     async def resolve(self, team_id: UUID, name: str) -> UUID | None:
         """A session by our id, or a live one by its external id; None: there is none yet. NotFound for another team's id."""
@@ -165,11 +168,13 @@ class Journal:
         query = select(*_COLUMNS).where(SessionRow.team_id == team_id)
         if project_id is not None:
             query = query.where(SessionRow.project_id == project_id)
-        async with self._database.begin() as connection:
-            if before is not None:
-                query = query.where(await _after(connection, team_id, before))
-            rows = await connection.execute(query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id).limit(limit))
-            return [Session(*row) for row in rows]
+        query = query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id).limit(limit)
+
+        async def read(connection: AsyncConnection) -> Sequence[Session]:
+            page = query if before is None else query.where(await _after(connection, team_id, before))
+            return [Session(*row) for row in await connection.execute(page)]
+
+        return await self._database.read(read)
 
     async def hold(self, connection: AsyncConnection, session_id: UUID) -> None:
         """Keep a session from being deleted until the caller's transaction ends. NotFound when it is gone already."""

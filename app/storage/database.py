@@ -1,15 +1,18 @@
-"""The door to PostgreSQL: one pool, short transactions, and errors that say whether the database is away. Knows no table."""
+"""The door to PostgreSQL: one pool, short transactions, and errors that say whether the database is away. Knows no table.
+
+What only reads, and may be a moment old, says so by calling `read`: `storage/replicas/` answers it elsewhere where a team has a replica.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Self, TypeVar
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -18,6 +21,11 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
+from app.storage.tables import AnyRow
+
+Found = TypeVar("Found")
+Reading = Callable[[AsyncConnection], Awaitable[Found]]
+"""What reads in one transaction and changes nothing: it may be run a second time, on another server."""
 
 AWAY = (
     asyncpg.PostgresConnectionError,
@@ -53,58 +61,40 @@ class PoolUse:
 
 
 class Database:
-    """`begin()` is the only way in: one short transaction, committed when its block ends well."""
+    """`begin()` is the way in: one short transaction, committed when its block ends well. `read()` is for what may be a moment old."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._reading = read_only(engine)
 
-    @classmethod
+    @staticmethod
     async def open(
-        cls, settings: config.Database, url: str, *, name: str, pool_size: int | None = None, max_overflow: int | None = None
+        settings: config.Database, url: str, *, name: str, pool_size: int | None = None, max_overflow: int | None = None
     ) -> Database:
         """Make the pool and prove that the server answers. `name`: shown in pg_stat_activity."""
-        milliseconds = str(int(settings.statement_timeout_seconds * 1000))
-        engine = create_async_engine(
-            async_url(url),
-            pool_size=settings.pool_size if pool_size is None else pool_size,
-            max_overflow=settings.max_overflow if max_overflow is None else max_overflow,
-            pool_pre_ping=settings.pre_ping,
-            pool_recycle=settings.recycle_seconds,
-            pool_timeout=settings.acquire_timeout_seconds,
-            connect_args={
-                "timeout": settings.connect_timeout_seconds,
-                "command_timeout": settings.statement_timeout_seconds + MARGIN_SECONDS,
-                "server_settings": {
-                    "application_name": name,
-                    "timezone": "UTC",
-                    "statement_timeout": milliseconds,
-                    "idle_in_transaction_session_timeout": milliseconds,
-                },
-            },
-        )
-        database = cls(engine)
+        sizes = {"pool_size": pool_size, "max_overflow": max_overflow}
+        settings = settings.model_copy(update={field: size for field, size in sizes.items() if size is not None})
+        return await Database(make_engine(settings, url, name=name)).proved()
+
+    async def proved(self) -> Self:
+        """Itself, once the server has answered; else it is closed again."""
         try:
-            await database.ping()
+            await self.ping()
         except BaseException:
-            await engine.dispose()
+            await self.close()
             raise
-        return database
+        return self
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One transaction. DatabaseUnavailable when no connection is free in time, or the server is away or too slow."""
-        try:
-            connection = await self._engine.connect()
-        except (PoolTimeoutError, DBAPIError, *AWAY) as error:
-            raise_away(error)
-        try:
-            async with connection.begin():
-                yield connection
-        except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # all but the first: the driver's own
-            raise_away(error)
-        finally:
-            # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.
-            await asyncio.shield(connection.close())
+        async with transaction(self._engine) as connection:
+            yield connection
+
+    async def read(self, work: Reading[Found]) -> Found:
+        """What `work` finds in one transaction that can't write. Here there is no replica: it is as fresh as `begin()`."""
+        async with transaction(self._reading) as connection:
+            return await work(connection)
 
     async def ping(self) -> None:
         """DatabaseUnavailable unless the server answers."""
@@ -119,6 +109,60 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngine:
+    """A pool; nothing is connected yet."""
+    milliseconds = str(int(settings.statement_timeout_seconds * 1000))
+    return create_async_engine(
+        async_url(url),
+        pool_size=settings.pool_size,
+        max_overflow=settings.max_overflow,
+        pool_pre_ping=settings.pre_ping,
+        pool_recycle=settings.recycle_seconds,
+        pool_timeout=settings.acquire_timeout_seconds,
+        connect_args={
+            "timeout": settings.connect_timeout_seconds,
+            "command_timeout": settings.statement_timeout_seconds + MARGIN_SECONDS,
+            "server_settings": {
+                "application_name": name,
+                "timezone": "UTC",
+                "statement_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
+            },
+        },
+    )
+
+
+def rows_of(statement: Executable, values: Mapping[str, object] | None = None) -> Reading[Sequence[AnyRow]]:
+    """The commonest thing to `read`: all rows of one statement."""
+
+    async def work(connection: AsyncConnection) -> Sequence[AnyRow]:
+        return (await connection.execute(statement, values)).all()
+
+    return work
+
+
+def read_only(engine: AsyncEngine) -> AsyncEngine:
+    """The same pool, its transactions begun as BEGIN READ ONLY: no round trip more."""
+    return engine.execution_options(postgresql_readonly=True)
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction. DatabaseUnavailable when no connection is free in time, or the server is away or too slow."""
+    try:
+        connection = await engine.connect()
+    except (PoolTimeoutError, DBAPIError, *AWAY) as error:
+        raise_away(error)
+    try:
+        async with connection.begin():
+            yield connection
+    except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # all but the first: the driver's own
+        raise_away(error)
+    finally:
+        # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.
+        await asyncio.shield(connection.close())
 
 
 def async_url(url: str) -> str:

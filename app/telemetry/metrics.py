@@ -38,6 +38,12 @@ _results = _counter("query_results", "Results given to knowledge queries.")
 _messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
 _pool = _gauge("database_pool", "Database connections: size, most, checked_out, overflow.", "kind")
+_reads = _counter(
+    "database_reads", "Reads that may be a moment old, by who answered: primary, or a replica. None without replicas.", "target"
+)
+_replicas = _gauge("replica_up", "Replicas: 1 in use, 0 left alone.", "replica")
+_lag = _gauge("replica_lag_seconds", "What is older has been replayed; known from test to test.", "replica")
+_behind = _gauge("replica_lag_bytes", "Write-ahead log that has yet to be replayed.", "replica")
 _items = _gauge("knowledge_items", "Items of knowledge.")
 _pending = _gauge("index_pending", "Changes that the vector index has yet to hear of.")
 _points = _gauge("vector_points", "Points in the vector index: all, or unindexed (in no graph yet).", "kind")
@@ -114,6 +120,18 @@ def set_pool(*, size: int, most: int, checked_out: int, overflow: int) -> None:
     _pool.labels("most").set(most)
     _pool.labels("checked_out").set(checked_out)
     _pool.labels("overflow").set(overflow)
+
+
+def read(target: str) -> None:
+    _reads.labels(target).inc()
+
+
+def set_replica(replica: str, *, usable: bool, lag: tuple[float, int] | None) -> None:
+    """`lag`: seconds and bytes; None: it was never told. One that is away keeps its last."""
+    _replicas.labels(replica).set(float(usable))
+    if lag is not None:
+        _lag.labels(replica).set(lag[0])
+        _behind.labels(replica).set(lag[1])
 
 
 def set_knowledge(*, items: int, pending: int) -> None:

@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.accounts.accounts import Principal
 from app.errors import NotAuthenticated, NotPermitted
+from app.storage.replicas.asker import identify
 from app.wiring import House
 
 bearer = HTTPBearer(
@@ -46,7 +47,9 @@ TheHouse = Annotated[House, Depends(_house)]
 
 
 async def _principal(request: Request, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
-    return await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
+    principal = await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
+    identify("admin" if principal.is_admin else str(principal.developer_id))
+    return principal
 
 
 async def authenticated(request: Request) -> None:

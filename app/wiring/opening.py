@@ -41,6 +41,7 @@ from app.storage.vectors.store import VectorStore
 from app.wiring.budget import open_budget
 from app.wiring.house import House, Knowledge, Role
 from app.wiring.inference import open_inference
+from app.wiring.replicas import open_replicas
 from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         _check_sizes(settings, role)
         secrets = load_secrets(settings, folder.path, role=role)
         url = await _database_url(stack, settings, folder)
-        database = await _open_database(stack, settings, url, role)
+        redis = await stack.enter_async_context(open_redis(settings.redis))
+        database = await _open_database(stack, settings, url, role, redis)
         vectors = await stack.enter_async_context(
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
@@ -78,7 +80,6 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
         )
         budget = await open_budget(stack, settings, database, accounts, url)
-        redis = await stack.enter_async_context(open_redis(settings.redis))
         inference = await open_inference(stack, settings, role, database, budget, embedder, redis)
         queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
         house = House(
@@ -124,6 +125,8 @@ def _check_sizes(settings: Settings, role: Role) -> None:
         raise ConfigurationError(
             "CAIRN_DATABASE__URL is set, so CAIRN_QDRANT__URL must be too: the servers share one index. Set both, or neither."
         )
+    if settings.embedded and settings.database.replica_urls:
+        raise ConfigurationError("CAIRN_DATABASE__REPLICA_URLS needs CAIRN_DATABASE__URL: an embedded PostgreSQL has no replicas.")
 
 
 async def _database_url(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> str:
@@ -133,13 +136,16 @@ async def _database_url(stack: AsyncExitStack, settings: Settings, folder: DataF
     return await stack.enter_async_context(embedded_postgres(folder.postgres, max_connections=most))
 
 
-async def _open_database(stack: AsyncExitStack, settings: Settings, url: str, role: Role) -> Database:
+async def _open_database(stack: AsyncExitStack, settings: Settings, url: str, role: Role, redis: Redis | None) -> Database:
     """Embedded: bring the schema up to date. A team's server: refuse an old one, and say which command to run."""
     if settings.embedded:
         await migrations.upgrade(url)
     size = {"pool_size": settings.worker.pool_size, "max_overflow": settings.worker.pool_size} if role == "worker" else {}
-    database = await Database.open(settings.database, url, name=f"cairn {role}", **size)
-    stack.push_async_callback(database.close)
+    if settings.database.replica_urls and role == "serve":
+        database = await open_replicas(stack, settings, url, redis)
+    else:
+        database = await Database.open(settings.database, url, name=f"cairn {role}", **size)
+        stack.push_async_callback(database.close)
     if not settings.embedded:
         await migrations.require_current(database)
     return database

@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.errors import CairnError
 from app.storage.redis import answers
+from app.storage.replicas.replicated import ReplicatedDatabase
 from app.wiring.house import House
 
 State = Literal["ok", "degraded", "down"]
@@ -18,6 +19,8 @@ async def readiness(house: House) -> dict[str, State]:
         await house.database.ping()
     except CairnError:
         states["database"] = "down"
+    if isinstance(house.database, ReplicatedDatabase):
+        states["replicas"] = "ok" if house.database.well else "degraded"
     try:
         await house.vectors.status()
         if not house.knowledge.index.complete:

@@ -108,10 +108,38 @@ def test_every_secret_setting_may_come_from_a_file(tmp_path: Path, monkeypatch: 
         found: object = settings
         for part in field.split("."):
             found = getattr(found, part)
+        if isinstance(found, tuple):
+            (found,) = found
         assert isinstance(found, SecretStr)
         assert found.get_secret_value() == f"https://of-a-file/{field}"
     assert settings.database.pool_size == 7
     assert unknown_variables() == []
+
+
+def test_replicas_are_named_with_white_space_between_them_and_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = ["postgresql://cairn:hunter22@one/cairn", "postgresql://cairn:hunter22@two/cairn"]
+    monkeypatch.setenv("CAIRN_DATABASE__REPLICA_URLS", "  ".join(urls))
+    assert [each.get_secret_value() for each in load().database.replica_urls] == urls
+    assert "hunter22" not in repr(load())
+    monkeypatch.delenv("CAIRN_DATABASE__REPLICA_URLS")
+    (tmp_path / "urls").write_text("\n".join([*urls, ""]))
+    monkeypatch.setenv("CAIRN_DATABASE__REPLICA_URLS_FILE", str(tmp_path / "urls"))
+    assert [each.get_secret_value() for each in load().database.replica_urls] == urls
+    monkeypatch.delenv("CAIRN_DATABASE__REPLICA_URLS_FILE")
+    custom = tmp_path / "cairn.toml"
+    monkeypatch.setenv("CAIRN_CONFIG", str(custom))
+    custom.write_text("[database]\nreplica_urls = ['postgresql://one/cairn', 'postgresql://cairn@two/cairn']\n")
+    assert len(load().database.replica_urls) == 2
+    custom.write_text(f"[database]\nreplica_urls = ['postgresql://one/cairn', '{urls[1]}']\n")
+    with pytest.raises(ConfigurationError, match=r"holds database\.replica_urls") as refused:
+        load()
+    assert "hunter22" not in str(refused.value)
+
+
+def test_a_lag_below_the_time_between_two_tests_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAIRN_DATABASE__REPLICA_MAX_LAG_SECONDS", "2")
+    with pytest.raises(ConfigurationError, match="more than replica_test_seconds"):
+        load()
 
 
 def test_a_secret_file_stands_beside_an_empty_variable_and_not_beside_another_value(

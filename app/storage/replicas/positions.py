@@ -1,0 +1,111 @@
+"""How far each one's writes reach: in this process's memory, and shared by the servers through Redis where there is one.
+
+A server that can't ask Redis knows nothing of what the others took in: it says `UNKNOWN`, and is read at the primary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import cachebox
+import structlog
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger()
+
+UNKNOWN = 2**63 - 1
+"""Further than any replica will ever be."""
+AWAY_SECONDS = 5.0
+"""How long Redis is left alone once it failed."""
+MOST_NAMES = 100_000
+POSITION, KNOWN, YOUNG = "cairn:position:of:", "cairn:position:known", "cairn:position:young"
+"""KNOWN is gone when Redis has lost what it held. While YOUNG is there, positions may be missing: lost, or never written."""
+
+RAISE = """
+if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or '0') then redis.call('SET', KEYS[1], ARGV[1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+"""Two servers may write at once, and the later position must win. A double is exact up to 2^53: nine petabytes of WAL."""
+
+
+class Positions:
+    """`kept_seconds`: after so long every replica in use has replayed it, or it would have been left alone. `timeout_seconds`: Redis's."""
+
+    def __init__(self, client: Redis | None, *, kept_seconds: float, timeout_seconds: float) -> None:
+        self._client = client
+        self._timeout = timeout_seconds
+        self._kept_ms = int(kept_seconds * 1000)
+        self._ours: cachebox.TTLCache[str, int] = cachebox.TTLCache(MOST_NAMES, kept_seconds)
+        self._away_until = 0.0
+        self._missed = False
+        """Redis was away: some write, ours or another server's, may not be in it."""
+
+    async def of(self, name: str) -> int:
+        """What this one's reads must not be behind; UNKNOWN where nobody can say."""
+        ours = self._ours.get(name) or 0
+        if self._client is None:
+            return ours
+        if self._away_until > time.monotonic():
+            return UNKNOWN
+        try:
+            async with asyncio.timeout(self._timeout):
+                known, young, theirs = await self._client.mget(KNOWN, YOUNG, POSITION + name)
+                if known is None or self._missed:
+                    await self._doubt(self._client)
+                    return UNKNOWN
+        except Exception as error:  # noqa: BLE001 - whatever it is: the primary answers
+            self._failed(error)
+            return UNKNOWN
+        self._away_until = 0.0
+        return UNKNOWN if young is not None else max(ours, int(theirs or 0))
+
+    def saw(self, name: str, position: int) -> None:
+        """This one has read at a server that was so far: here, it never reads an older one."""
+        self._ours[name] = max(position, self._ours.get(name) or 0)
+
+    async def wrote(self, name: str, position: int) -> None:
+        """This one's writes reach so far. When this returns every server knows, or Redis is away."""
+        self.saw(name, position)
+        if self._client is None:
+            return
+        if self._away_until > time.monotonic():
+            self._missed = True
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._client.eval(RAISE, 1, POSITION + name, str(position), str(self._kept_ms))
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+
+    async def mend(self) -> None:
+        """Once Redis is back, say that it may have missed something."""
+        if self._client is None or not self._missed:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._doubt(self._client)
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+
+    async def _doubt(self, client: Redis) -> None:
+        """Everybody reads at the primary until what is missing doesn't matter any more."""
+        self._missed = False  # first: what is missed meanwhile counts again
+        try:
+            async with client.pipeline(transaction=True) as pipeline:
+                pipeline.set(YOUNG, "1", px=self._kept_ms)
+                pipeline.set(KNOWN, "1")
+                await pipeline.execute()
+        except BaseException:  # also when the request that found it out is cancelled
+            self._missed = True
+            raise
+        log.info("positions.begun_anew", seconds=self._kept_ms / 1000)
+
+    def _failed(self, error: Exception) -> None:
+        if self._away_until == 0.0:
+            log.warning("positions.not_shared", reason=type(error).__name__)
+        self._missed = True
+        self._away_until = time.monotonic() + AWAY_SECONDS

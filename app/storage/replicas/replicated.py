@@ -1,0 +1,132 @@
+"""A `Database` with replicas: what may be a moment old is read there; by whom it may not, at the primary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app import settings as config
+from app.errors import ConfigurationError, DatabaseUnavailable
+from app.storage.database import Database, Found, Reading, make_engine
+from app.storage.direct import Direct
+from app.storage.replicas.asker import Asker, asking
+from app.storage.replicas.positions import UNKNOWN, Positions
+from app.storage.replicas.primary import Primary
+from app.storage.replicas.standby import NotHere, Standby, used_seconds
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+PRIMARY_SECONDS = 2.0
+REMEMBERED = 10
+"""Times the lag that is tolerated: beyond it a replica's lag is told as infinite."""
+
+
+def kept_seconds(settings: config.Database) -> float:
+    """After this every replica in use has replayed a write.
+
+    One that a test finds well lacks nothing older than the tolerated lag, and without another test it isn't used for long.
+    """
+    return settings.replica_max_lag_seconds + used_seconds(settings) + 5
+
+
+async def open_replicated(settings: config.Database, url: str, *, name: str, positions: Positions) -> ReplicatedDatabase:
+    """The primary must answer, the replicas need not. ConfigurationError for a replica's URL that can't be read, or that is there twice."""
+    direct = Direct(settings, url, name=f"{name} position", timeout_seconds=PRIMARY_SECONDS)
+    primary = Primary(direct, remembered_seconds=REMEMBERED * settings.replica_max_lag_seconds)
+    standbys = [Standby(settings, each.get_secret_value(), primary) for each in settings.replica_urls]
+    if len({each.name for each in standbys}) < len(standbys):
+        raise ConfigurationError("CAIRN_DATABASE__REPLICA_URLS names a server twice: name each once.")
+    database = await ReplicatedDatabase(make_engine(settings, url, name=name), primary, standbys, positions).proved()
+    await database.test()
+    return database
+
+
+class ReplicatedDatabase(Database):
+    """`run` does the testing, and the wiring owns the task."""
+
+    def __init__(self, engine: AsyncEngine, primary: Primary, standbys: Sequence[Standby], positions: Positions) -> None:
+        super().__init__(engine)
+        self._primary = primary
+        self._positions = positions
+        self.standbys = standbys
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        if (asker := asking()) is not None:
+            asker.meets_primary()
+        async with super().begin() as connection:
+            yield connection
+
+    async def read(self, work: Reading[Found]) -> Found:
+        """At a replica that has replayed all that the asker has written and seen; where there is none, or it fails, at the primary."""
+        asker = asking()
+        name = None if asker is None or not asker.old_will_do or asker.at_primary else asker.name
+        if asker is None or name is None:
+            metrics.read("primary")
+            return await super().read(work)
+        standby = max((each for each in self.standbys if each.usable), key=lambda each: each.weight(name), default=None)
+        if standby is not None and await self._needed(asker, name) < UNKNOWN:
+            try:
+                found, replayed = await standby.read(work, needed=asker.needed)
+            except NotHere:
+                asker.meets_primary()  # it will have seen what the replica has yet to replay
+            else:
+                asker.needed = max(asker.needed, replayed)
+                self._positions.saw(name, replayed)
+                metrics.read(standby.name)
+                return found
+        asker.at_primary = True
+        metrics.read("primary")
+        return await super().read(work)
+
+    async def acknowledge(self, asker: Asker) -> int:
+        """Before an answer leaves: what it tells of can be found by its caller from here on. Returns how far that is; 0: nowhere."""
+        if asker.met_primary and asker.name is not None:
+            asker.met_primary = False
+            try:
+                asker.needed = await self._primary.position()
+            except (DatabaseUnavailable, asyncpg.PostgresError):
+                asker.needed = UNKNOWN  # for a while this one reads at the primary
+            await self._positions.wrote(asker.name, asker.needed)
+        return 0 if asker.needed >= UNKNOWN else asker.needed
+
+    @property
+    def well(self) -> bool:
+        return all(each.usable for each in self.standbys)
+
+    async def test(self) -> None:
+        """Each replica, once. The primary is asked first: what it has by then is what they are measured by."""
+        try:
+            await self._primary.sample()
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+            log.debug("replicas.no_sample", reason=type(error).__name__)
+        await asyncio.gather(*(each.test() for each in self.standbys))
+
+    async def run(self, *, every_seconds: float) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                await self._positions.mend()
+                await self.test()
+            except Exception:
+                log.exception("replicas.test_failed")
+
+    async def close(self) -> None:
+        for standby in self.standbys:
+            await standby.close()
+        await self._primary.close()
+        await super().close()
+
+    async def _needed(self, asker: Asker, name: str) -> int:
+        """Asked once a request: what its caller sent along, and what the servers know."""
+        if not asker.recalled:
+            asker.needed = max(asker.needed, await self._positions.of(name))
+            asker.recalled = True
+        return asker.needed
