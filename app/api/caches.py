@@ -13,6 +13,7 @@ from app.errors import NotFound
 from app.money import to_usd
 from app.web.errors import responses
 from app.web.principal import Admin, TheHouse
+from app.wiring import House
 
 router = APIRouter(prefix="/v1", tags=["caches"])
 
@@ -32,7 +33,8 @@ class TierReply(Reply):
 
 class CacheReply(Reply):
     name: str = Field(examples=["completions"])
-    saved_usd: float = Field(description="What the answers given again cost when they were made; since this server started.")
+    saved_usd: float = Field(0, description="What the answers given again cost when they were made; since this server started.")
+    saved_seconds: float = Field(0, description="Of `queries`: what they took when they were made, less what giving them again took.")
     tiers: list[TierReply]
 
 
@@ -46,30 +48,18 @@ class Flushed(Reply):
 
 @router.get("/caches", summary="What the caches hold and spare", responses=responses())
 async def caches(house: TheHouse, admin: Admin) -> CacheList:  # noqa: ARG001 - the key is what counts
-    saved = to_usd(house.inference.engine.saved_nanousd)
-    return CacheList(caches=[_reply(each, saved) for each in house.inference.caches.values()])
+    return CacheList(caches=[_reply(each, house) for each in house.caches.values()])
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers", responses=responses())
 async def flush(house: TheHouse, admin: Admin, name: Annotated[str, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
-    found = house.inference.caches.get(name)
+    found = house.caches.get(name)
     if found is None:
-        raise NotFound(f"There is no cache {name!r}. There are: {', '.join(house.inference.caches)}.", param="name")
+        raise NotFound(f"There is no cache {name!r}. There are: {', '.join(house.caches)}.", param="name")
     return Flushed(entries=await found.clear())
 
 
-def _reply(tiers: Tiers, saved_usd: float) -> CacheReply:
-    memory = tiers.memory
-    shown = [
-        TierReply(
-            tier="memory",
-            hits=memory.hits,
-            misses=memory.misses,
-            entries=len(memory),
-            bytes=memory.size,
-            evictions=memory.evictions,
-        )
-    ]
-    for name, counts in tiers.counts.items():
-        shown.append(TierReply(tier=name, hits=counts.hits, misses=counts.misses, errors=counts.errors, skipped=counts.skipped))
-    return CacheReply(name=tiers.name, saved_usd=saved_usd, tiers=shown)
+def _reply(tiers: Tiers, house: House) -> CacheReply:
+    saved_usd = to_usd(house.inference.engine.saved_nanousd) if tiers.name == "completions" else 0.0
+    shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
+    return CacheReply(name=tiers.name, saved_usd=saved_usd, saved_seconds=tiers.saved_seconds, tiers=shown)

@@ -46,6 +46,7 @@ _holds = _counter("budget_holds", "Holds asked for: granted, refused or failed."
 _attempts = _counter("provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
 _rescues = _counter("stream_rescues", "Streams that broke in the middle: continued, restarted, different or failed.", "outcome")
 _breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
+_caches = _gauge("cache", "What each tier of each cache has done and holds.", "cache", "tier", "kind")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
 
 JOB_STATES = ("queued", "running", "done", "failed")
@@ -95,6 +96,11 @@ def messages(outcome: str, count: int) -> None:
 
 def set_breaker(provider: str, state: str) -> None:
     _breakers.labels(provider).set({"open": 1.0, "half-open": 0.5}.get(state, 0.0))
+
+
+def set_cache(cache: str, tier: str, figures: Mapping[str, int]) -> None:
+    for kind, figure in figures.items():
+        _caches.labels(cache, tier, kind).set(figure)
 
 
 def set_jobs(counts: Mapping[str, int]) -> None:
