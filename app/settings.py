@@ -238,12 +238,22 @@ class Prewarm(Section):
     noted_seconds: float = Field(30, gt=0, description="how often uses are written down")
 
 
+class Prefetch(Section):
+    """What usually follows a question is searched ahead while nobody asks."""
+
+    enabled: bool = False
+    remembered: int = Field(2000, ge=1, description="questions whose followers are known")
+    least_seen: int = Field(2, ge=1, description="how often one must have followed the other")
+    quiet_seconds: float = Field(0.25, gt=0, description="without a question, before one is searched ahead")
+
+
 class Cache(Section):
     completions: CompletionsCache = CompletionsCache()
     queries: QueriesCache = QueriesCache()
     embeddings: EmbeddingsCache = EmbeddingsCache()
     keys: KeysCache = KeysCache()
     prewarm: Prewarm = Prewarm()
+    prefetch: Prefetch = Prefetch()
     tier_timeout_seconds: float = Field(0.02, gt=0, description="a lower tier that is slower is passed over")
     database: bool = Field(True, description="PostgreSQL as the lowest tier")
 

@@ -31,11 +31,18 @@ class TierReply(Reply):
     skipped: int = Field(0, description="Not asked, because it was away.")
 
 
+class PrefetchReply(Reply):
+    ahead: int = Field(description="Questions that were searched before they were asked.")
+    used: int = Field(description="Of those: asked while their answer was good.")
+    wasted: int = Field(description="Of those: expired, pushed out, or outdated by a write.")
+
+
 class CacheReply(Reply):
     name: str = Field(examples=["completions"])
     saved_usd: float = Field(0, description="What the answers given again cost when they were made; since this server started.")
     saved_seconds: float = Field(0, description="Of `queries`: what they took when they were made, less what giving them again took.")
     tiers: list[TierReply]
+    prefetch: PrefetchReply | None = Field(None, description="Of `queries`, where `cache.prefetch` is switched on.")
 
 
 class CacheList(Reply):
@@ -62,4 +69,6 @@ async def flush(house: TheHouse, admin: Admin, name: Annotated[str, Path(max_len
 def _reply(tiers: Tiers, house: House) -> CacheReply:
     saved_usd = to_usd(house.inference.engine.saved_nanousd) if tiers.name == "completions" else 0.0
     shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
-    return CacheReply(name=tiers.name, saved_usd=saved_usd, saved_seconds=tiers.saved_seconds, tiers=shown)
+    ahead = house.knowledge.prefetch if tiers.name == "queries" else None
+    prefetch = None if ahead is None else PrefetchReply.model_validate(ahead.counts)
+    return CacheReply(name=tiers.name, saved_usd=saved_usd, saved_seconds=tiers.saved_seconds, tiers=shown, prefetch=prefetch)

@@ -93,6 +93,7 @@ async def query(house: TheHouse, caller: Caller, cache: CacheControl, body: Quer
         min_score=body.min_score,
         explain=body.explain,
         cache=cache,
+        asker=caller.developer_id,
     )
     answer = await house.knowledge.search.query(caller.team_id, asked)
     response.headers["x-cairn-cache"] = answer.cache

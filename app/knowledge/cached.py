@@ -65,6 +65,11 @@ class CachedSearch:
             self._tiers.set(key, msgspec.msgpack.encode(_Kept(team_id, answer.results, answer.took_ms)), self._options.ttl_seconds)
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
+    async def holds(self, team_id: UUID, query: Query) -> bool:
+        """Whether memory has the answer. Counted as neither hit nor miss."""
+        key = await self._key(team_id, query)
+        return key is not None and key in self._tiers.memory
+
     async def _key(self, team_id: UUID, query: Query) -> bytes | None:
         """Of everything that changes the answer. None: nothing is to be read or kept.
 
@@ -82,7 +87,7 @@ class CachedSearch:
         except Unavailable as error:
             log.warning("search.uncached", code=error.code)
             return None
-        asked = astuple(replace(query, cache="auto"))
+        asked = astuple(replace(query, cache="auto", asker=None))
         whole = repr((self._tuned, team_id.hex, version, asked))  # repr: no two questions look the same, whatever they hold
         return hashlib.blake2b(whole.encode(), digest_size=24).digest()
 

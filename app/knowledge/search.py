@@ -45,7 +45,10 @@ Origin = Literal["miss", "memory", "redis", "database"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`project` filters; `prefer_project` only ranks that project's items first. `cache`: what may be done with an answer from before."""
+    """`project` filters; `prefer_project` only ranks that project's items first. `cache`: what may be done with an answer from before.
+
+    `asker`: who asks; it changes nothing in the answer.
+    """
 
     text: str
     project: str | None = None
@@ -55,6 +58,7 @@ class Query:
     prefer_project: str | None = None
     explain: bool = False
     cache: CacheWish = "auto"
+    asker: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

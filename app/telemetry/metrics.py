@@ -35,6 +35,7 @@ _live = _counter("live_events", "Events that came in live: accepted or duplicate
 _redactions = _counter("redactions", "Secrets taken out in this process, by kind.", "kind")
 _queries = _counter("queries", "Knowledge queries: answered, empty or degraded.", "outcome")
 _results = _counter("query_results", "Results given to knowledge queries.")
+_prefetches = _counter("prefetches", "Questions searched ahead: ahead; of those used or wasted.", "outcome")
 _messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
 _pool = _gauge("database_pool", "Database connections: size, checked_out, overflow.", "kind")
@@ -71,6 +72,10 @@ def redacted(kinds: Mapping[str, int]) -> None:
 def query_answered(*, results: int, degraded: bool) -> None:
     _queries.labels("degraded" if degraded else "answered" if results else "empty").inc()
     _results.inc(results)
+
+
+def prefetched(outcome: str) -> None:
+    _prefetches.labels(outcome).inc()
 
 
 def budget_alert(subject: str, rule: str) -> None:

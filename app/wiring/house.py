@@ -18,6 +18,7 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
 from app.knowledge.search import Asks
 from app.knowledge.store import KnowledgeStore
@@ -47,6 +48,8 @@ class Knowledge:
     search: Asks
     purge: Purge
     caches: Mapping[str, Tiers]
+    prefetch: PrefetchingSearch | None
+    """Where it is switched on: then it is `search`."""
 
 
 @dataclass(frozen=True, slots=True)

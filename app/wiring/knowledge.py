@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from app.accounts.accounts import Accounts
-from app.embeddings import Embedder
+from app.embeddings import CachedEmbedder
 from app.knowledge.cached import CachedSearch
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
@@ -22,7 +23,8 @@ from app.storage.database import Database
 from app.storage.direct import Direct
 from app.storage.vectors.store import VectorStore
 from app.wiring.caches import tiers
-from app.wiring.house import Knowledge
+from app.wiring.house import Knowledge, Role
+from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -31,9 +33,10 @@ VERSION_SECONDS = 1.0
 """A version that takes longer to read isn't waited for: the question is searched."""
 
 
-def open_knowledge(
+async def open_knowledge(
     stack: AsyncExitStack,
     settings: Settings,
+    role: Role,
     *,
     url: str,
     database: Database,
@@ -42,7 +45,7 @@ def open_knowledge(
     uploads: Uploads,
     journal: Journal,
     vectors: VectorStore,
-    embedder: Embedder,
+    embedder: CachedEmbedder,
     redis: Redis | None,
 ) -> Knowledge:
     """Versions are read over a connection of their own, made when the first question comes."""
@@ -73,6 +76,16 @@ def open_knowledge(
         options=settings.cache.queries,
         tuned=f"{embedder.model} {settings.knowledge!r}",
     )
+    prefetch: PrefetchingSearch | None = None
+    if settings.cache.prefetch.enabled and settings.cache.queries.enabled and role == "serve":
+        prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
+        await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
     return Knowledge(
-        intake=intake, store=store, index=index, search=cached, purge=Purge(database, journal, store), caches={queries.name: queries}
+        intake=intake,
+        store=store,
+        index=index,
+        search=prefetch or cached,
+        purge=Purge(database, journal, store),
+        caches={queries.name: queries},
+        prefetch=prefetch,
     )

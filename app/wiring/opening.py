@@ -95,9 +95,10 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             journal=journal,
             vectors=vectors,
             embedder=embedder,
-            knowledge=open_knowledge(
+            knowledge=await open_knowledge(
                 stack,
                 settings,
+                role,
                 url=url,
                 database=database,
                 accounts=accounts,
