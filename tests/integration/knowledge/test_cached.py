@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -160,6 +161,41 @@ async def test_a_new_index_that_takes_over_answers_what_the_old_one_had_lost(
     assert not (await servers[0].query(bench.team_id, ASKED)).results
     await bench.index.rebuild()
     assert [words for words, _ in await same_as_uncached(bench, servers)] == [NATS]
+
+
+async def test_an_answer_that_a_write_overtook_hides_nothing(
+    bench: Bench, servers: tuple[CachedSearch, CachedSearch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version is read first: what was found before the write is kept under what was so before it."""
+    await bench.teach("talk", [lesson("1", NATS)])
+    search = servers[0]._search.query
+
+    async def overtaken(team_id: UUID, query: Query) -> Answer:
+        answer = await search(team_id, query)
+        await delete(bench)
+        return answer
+
+    with monkeypatch.context() as slow:
+        slow.setattr(servers[0]._search, "query", overtaken)
+        assert (await servers[0].query(bench.team_id, ASKED)).results
+    assert not (await servers[0].query(bench.team_id, ASKED)).results
+
+
+async def test_writes_ageing_and_feeds_at_once_wait_for_each_other_and_never_in_a_circle(bench: Bench) -> None:
+    async def teach(project: str) -> None:
+        for n in range(8):
+            await bench.teach(project, [lesson(str(n), f"{NATS} in {project}, {n}"), lesson("x", POOL)], project=project, drain=False)
+
+    async def age_all() -> None:
+        for days in (5000, 0) * 6:
+            async with bench.database.begin() as connection:
+                await freshness.refresh(connection, AT + timedelta(days=days))
+
+    async def feed() -> None:
+        for _ in range(20):
+            await bench.index.drain()
+
+    await asyncio.gather(*(teach(project) for project in ("a", "b", "c")), age_all(), age_all(), feed(), feed())
 
 
 async def test_a_project_that_is_new_is_found(bench: Bench, servers: tuple[CachedSearch, CachedSearch]) -> None:

@@ -132,5 +132,5 @@ async def _database(url: str) -> AsyncIterator[Database]:
 
 
 def test_no_order_of_writes_and_questions_shows_what_was_so_before(machine: type[Servers]) -> None:
-    profile = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    profile = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(machine, settings=profile)
