@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 MOST_NOTED = 10_000
 MOST_WRITTEN = 500
-"""Of those noted the most used are written, so that a writing is one short statement."""
+"""Of those noted the most used are written, so that a writing is one short transaction."""
 
 
 class Favourites:
@@ -76,7 +76,8 @@ class Favourites:
         if self._own_ttl is not None:
             return await self._put(counted, self._own_ttl)
         if counted:
-            rows = update(Cached).where(Cached.cache == self._name, Cached.key == bindparam("k")).values(hits=Cached.hits + bindparam("n"))
+            live = (Cached.cache == self._name) & (Cached.key == bindparam("k")) & (Cached.ends_at > func.now())  # the rest is the sweep's
+            rows = update(Cached).where(live).values(hits=Cached.hits + bindparam("n"))
             async with self._database.begin() as connection:
                 await connection.execute(rows, [{"k": key, "n": count} for key, count in counted])
         return len(counted)
