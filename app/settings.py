@@ -113,7 +113,6 @@ class Embeddings(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int = Field(0, ge=0, description="0: as many as there are cores, at most 4")
     batch_padded_tokens: int = Field(2048, ge=256)
-    cache_entries: int = Field(10_000, ge=0)
     timeout_seconds: float = Field(60, gt=0)
 
 
@@ -238,9 +237,60 @@ class SemanticCache(Section):
     timeout_seconds: float = Field(0.05, gt=0, le=1, description="what a miss may wait for it")
 
 
+class QueriesCache(CacheSize):
+    """What a repeated question costs: a look at what has changed. Of a team, never across."""
+
+    enabled: bool = True
+    policy: Literal["lru", "lfu", "w-tinylfu"] = "lru"
+    entries: int = Field(200, ge=1)
+    max_bytes: int = Field(8 * 2**20, ge=2**16)
+    ttl_seconds: float = Field(300, gt=0)
+
+
+class EmbeddingsCache(CacheSize):
+    """Vectors of texts that were embedded before: 1.8 kB an entry."""
+
+    entries: int = Field(10_000, ge=1)
+    max_bytes: int = Field(20 * 2**20, ge=2**16)
+    ttl_seconds: float = Field(86_400, gt=0)
+
+
+class KeysCache(CacheSize):
+    """Who is behind a key."""
+
+    policy: Literal["lru", "lfu", "w-tinylfu"] = "lru"
+    entries: int = Field(10_000, ge=1)
+    max_bytes: int = Field(8 * 2**20, ge=2**16)
+    ttl_seconds: float = Field(30, gt=0, le=300, description="a key revoked on another server is refused within this time")
+
+
+class Prewarm(Section):
+    """What was used most is brought into memory behind a start, and never in its way."""
+
+    enabled: bool = True
+    entries: int = Field(500, ge=1, description="of each cache")
+    max_bytes: int = Field(8 * 2**20, ge=2**16, description="of each cache")
+    seconds: float = Field(5, gt=0, description="of each cache")
+    noted_seconds: float = Field(30, gt=0, description="how often uses are written down")
+
+
+class Prefetch(Section):
+    """What usually follows a question is searched ahead while nobody asks."""
+
+    enabled: bool = False
+    remembered: int = Field(2000, ge=1, description="questions whose followers are known")
+    least_seen: int = Field(2, ge=1, description="how often one must have followed the other")
+    quiet_seconds: float = Field(0.25, gt=0, description="without a question, before one is searched ahead")
+
+
 class Cache(Section):
     completions: CompletionsCache = CompletionsCache()
     semantic: SemanticCache = SemanticCache()
+    queries: QueriesCache = QueriesCache()
+    embeddings: EmbeddingsCache = EmbeddingsCache()
+    keys: KeysCache = KeysCache()
+    prewarm: Prewarm = Prewarm()
+    prefetch: Prefetch = Prefetch()
     tier_timeout_seconds: float = Field(0.02, gt=0, description="a lower tier that is slower is passed over")
     database: bool = Field(True, description="PostgreSQL as the lowest tier")
 

@@ -1,6 +1,6 @@
 """Teams, developers, projects and keys; who is behind a key. Knows nothing of HTTP, and of money only the limit's column.
 
-Lookups of keys are cached for `CACHED_SECONDS`: a key revoked in this process is refused at once, one revoked in another
+Lookups of keys are cached (`cache.keys`): a key revoked in this process is refused at once, one revoked in another
 process within that time.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import cachebox
+import msgspec
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.keys import digest, lookup_of, make_key
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.tables import ApiKey, Developer, Project, Team
+from app.cache.memory import Memory
 from app.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from app.settings import KeysCache
 from app.storage.database import Database, rows_of
 
 DEFAULT_TEAM = "default"
@@ -72,14 +75,21 @@ class ProjectView:
 
 
 class Accounts:
-    def __init__(self, database: Database, *, admin_key: str, secret_key: str, default_limit_nanousd: int) -> None:
+    """`known`: who is behind a key, by the key's digest."""
+
+    def __init__(
+        self, database: Database, *, admin_key: str, secret_key: str, default_limit_nanousd: int, cached: KeysCache | None = None
+    ) -> None:
         self._database = database
         self._admin = digest(secret_key, admin_key)
         self._secret_key = secret_key
         self._default_limit = default_limit_nanousd
-        self._known: cachebox.TTLCache[bytes, Principal | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
+        cached = cached or KeysCache()
+        self.known = Memory(cached.policy, entries=cached.entries, most_bytes=cached.max_bytes)
+        self._known_seconds = cached.ttl_seconds
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._projects: cachebox.LRUCache[UUID, str] = cachebox.LRUCache(CACHED_KEYS)
+        self._named: cachebox.LRUCache[tuple[UUID, str], UUID] = cachebox.LRUCache(CACHED_KEYS)
         self._revocations = 0
 
     async def ensure_defaults(self) -> None:
@@ -96,12 +106,14 @@ class Accounts:
         hashed = digest(self._secret_key, key)
         if hmac.compare_digest(hashed, self._admin):
             return await self._admin_of(team or DEFAULT_TEAM)
-        principal = self._known.get(hashed)
-        if principal is None:
+        kept = self.known.get(hashed)
+        if kept is not None:
+            principal = msgspec.msgpack.decode(kept, type=Principal)
+        else:
             revocations = self._revocations
             principal = await self._look_up(key, hashed)
             if revocations == self._revocations:  # else what was just read may have been revoked since
-                self._known[hashed] = principal
+                self.known.set(hashed, msgspec.msgpack.encode(principal), self._known_seconds)
         if team is not None and team != principal.team:
             raise NotPermitted("Only an admin key can act for another team: ask for your own, or name none.")
         return principal
@@ -193,7 +205,7 @@ class Accounts:
         if revoked.rowcount == 0:
             raise NotFound(f"There is no live key {key_id}: it may have been revoked before.")
         self._revocations += 1
-        self._known.clear()
+        self.known.clear()
 
     async def project_id(self, connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
         """The project's id; made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
@@ -211,6 +223,13 @@ class Accounts:
         if name is not None:
             query = query.where(Project.name == _askable(name))
         return [ProjectView(*row) for row in await self._database.read(rows_of(query))]
+
+    async def project_named(self, team_id: UUID, name: str) -> UUID | None:
+        """The project's id, if there is one. It is never renamed or made anew, so what was found once is not looked for again."""
+        found: UUID | None = self._named.get((team_id, name))
+        if found is None and (projects := await self.find_projects(team_id, name)):
+            found = self._named[team_id, name] = projects[0].id
+        return found
 
     async def project_names(self, team_id: UUID, projects: Collection[UUID]) -> dict[UUID, str]:
         """The names of these projects. A project is never renamed, so a name that was read once is never read again."""

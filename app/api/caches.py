@@ -10,11 +10,11 @@ from pydantic import Field
 from app.api.schema import Reply
 from app.cache.tiers import Tiers
 from app.errors import NotFound
-from app.inference.cached import CachedEngine
 from app.inference.semantic import Semantic
 from app.money import to_usd
 from app.web.errors import responses
 from app.web.principal import Admin, TheHouse
+from app.wiring import House
 
 router = APIRouter(prefix="/v1", tags=["caches"])
 
@@ -33,11 +33,18 @@ class TierReply(Reply):
     guarded: int | None = Field(None, description="Of the semantic tier: alike enough, but something exact differed.")
 
 
+class PrefetchReply(Reply):
+    ahead: int = Field(description="Questions that were searched before they were asked.")
+    used: int = Field(description="Of those: asked while their answer was good.")
+    wasted: int = Field(description="Of those: expired, pushed out, or outdated by a write.")
+
+
 class CacheReply(Reply):
     name: str = Field(examples=["completions"])
-    saved_usd: float = Field(description="What the answers given again cost when they were made; since this server started.")
+    saved_usd: float = Field(0, description="What the answers given again cost when they were made; since this server started.")
     saved_seconds: float = Field(0, description="What they took when they were made, less the wait for them now.")
     tiers: list[TierReply]
+    prefetch: PrefetchReply | None = Field(None, description="Of `queries`, where `cache.prefetch` is switched on.")
 
 
 class CacheList(Reply):
@@ -50,35 +57,27 @@ class Flushed(Reply):
 
 @router.get("/caches", summary="What the caches hold and spare", responses=responses())
 async def caches(house: TheHouse, admin: Admin) -> CacheList:  # noqa: ARG001 - the key is what counts
-    engine = house.inference.engine
-    return CacheList(caches=[_reply(each, engine) for each in house.inference.caches.values()])
+    return CacheList(caches=[_reply(each, house) for each in house.caches.values()])
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers", responses=responses())
 async def flush(house: TheHouse, admin: Admin, name: Annotated[str, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
-    found = house.inference.caches.get(name)
+    found = house.caches.get(name)
     if found is None:
-        raise NotFound(f"There is no cache {name!r}. There are: {', '.join(house.inference.caches)}.", param="name")
+        raise NotFound(f"There is no cache {name!r}. There are: {', '.join(house.caches)}.", param="name")
     return Flushed(entries=await found.clear())
 
 
-def _reply(tiers: Tiers, engine: CachedEngine) -> CacheReply:
-    memory = tiers.memory
-    shown = [
-        TierReply(
-            tier="memory",
-            hits=memory.hits,
-            misses=memory.misses,
-            entries=len(memory),
-            bytes=memory.size,
-            evictions=memory.evictions,
-        )
-    ]
-    for name, counts in tiers.counts.items():
-        shown.append(TierReply(tier=name, hits=counts.hits, misses=counts.misses, errors=counts.errors, skipped=counts.skipped))
-    if tiers.name == "completions" and (semantic := engine.by_meaning) is not None:
-        shown.append(_semantic(semantic))
-    return CacheReply(name=tiers.name, saved_usd=to_usd(engine.saved_nanousd), saved_seconds=engine.saved_seconds, tiers=shown)
+def _reply(tiers: Tiers, house: House) -> CacheReply:
+    shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
+    saved_usd, saved_seconds, prefetch, engine = 0.0, tiers.saved_seconds, None, house.inference.engine
+    if tiers.name == "completions":
+        saved_usd, saved_seconds = to_usd(engine.saved_nanousd), engine.saved_seconds
+        if engine.by_meaning is not None:
+            shown.append(_semantic(engine.by_meaning))
+    if tiers.name == "queries" and (ahead := house.knowledge.prefetch) is not None:
+        prefetch = PrefetchReply.model_validate(ahead.counts)
+    return CacheReply(name=tiers.name, saved_usd=saved_usd, saved_seconds=saved_seconds, tiers=shown, prefetch=prefetch)
 
 
 def _semantic(tier: Semantic) -> TierReply:

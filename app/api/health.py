@@ -84,6 +84,9 @@ async def measurements(house: TheHouse) -> Response:
             metrics.set_replica(each.name, usable=each.usable, lag=None if lag is None else (lag.seconds, lag.bytes))
     for name, breaker in house.inference.catalog.breakers.items():
         metrics.set_breaker(name, breaker.state)
+    for cache in house.caches.values():
+        for tier, figures in cache.figures().items():
+            metrics.set_cache(cache.name, tier, figures)
     return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)
 
 

@@ -67,6 +67,8 @@ class Memory:
         self._most_bytes = most_bytes
         self._jitter = jitter
         self._now = now
+        self._uses: dict[bytes, int] | None = None
+        self._most_uses = 0
         self.hits = self.misses = self.stored = self.expired = self.dropped = 0
 
     @property
@@ -82,6 +84,9 @@ class Memory:
     def __len__(self) -> int:
         return len(self._store)
 
+    def __contains__(self, key: bytes) -> bool:
+        return self.peek(key) is not None
+
     def get(self, key: bytes) -> bytes | None:
         entry = self._store.get(key)
         if entry is not None and entry.ends <= self._now():
@@ -91,7 +96,23 @@ class Memory:
             self.misses += 1
             return None
         self.hits += 1
+        if self._uses is not None and (key in self._uses or len(self._uses) < self._most_uses):
+            self._uses[key] = self._uses.get(key, 0) + 1
         return entry.value
+
+    def peek(self, key: bytes) -> bytes | None:
+        """The value, without counting a hit or a miss."""
+        entry = self._store.get(key)
+        return None if entry is None or entry.ends <= self._now() else entry.value
+
+    def note_uses(self, *, most: int) -> None:
+        """From now on count how often each key is given, of at most so many keys."""
+        self._uses, self._most_uses = self._uses or {}, most
+
+    def uses(self) -> dict[bytes, int]:
+        """Key → hits since this was asked last."""
+        found, self._uses = self._uses or {}, None if self._uses is None else {}
+        return found
 
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
         """Kept until its time, or until others need the room. Too large a value is not kept."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary
+from sqlalchemy import BigInteger, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt
 
 
 class Cached(Base):
-    """A value until a moment. `key` is a digest of all that the value depends on, its team among it."""
+    """A value until a moment. `key` is a digest of all that the value depends on, its team among it.
+
+    `hits`: how often it was given; what was given most is brought back at a start.
+    """
 
     __tablename__ = "cache_entries"
     __table_args__ = (Index("ix_cache_entries_ends_at", "ends_at"),)
@@ -21,3 +24,4 @@ class Cached(Base):
     value: Mapped[bytes] = mapped_column(LargeBinary)
     ends_at: Mapped[datetime]
     created_at: Mapped[CreatedAt]
+    hits: Mapped[int] = mapped_column(BigInteger, server_default="0")

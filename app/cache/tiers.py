@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 import structlog
@@ -60,7 +60,10 @@ class Found:
 
 
 class Tiers:
-    """One cache: its memory, and the tiers below it in order. `timeout_seconds`: of one question to a lower tier."""
+    """One cache: its memory, and the tiers below it in order. `timeout_seconds`: of one question to a lower tier.
+
+    `saved_seconds`: added to by whoever asks, who knows what making a value took.
+    """
 
     def __init__(
         self, name: str, memory: Memory, lower: Sequence[Tier], *, timeout_seconds: float, now: Callable[[], float] = time.monotonic
@@ -68,6 +71,7 @@ class Tiers:
         self.name = name
         self.memory = memory
         self.counts: Mapping[Name, Counts] = {tier.name: Counts() for tier in lower}
+        self.saved_seconds = 0.0
         self._lower = lower
         self._timeout = timeout_seconds
         self._now = now
@@ -104,6 +108,12 @@ class Tiers:
         """What is being written may end."""
         if self._writing:
             await asyncio.wait(self._writing, timeout=1)
+
+    def figures(self) -> dict[Name, dict[str, int]]:
+        """What each tier has done for this process, by the words that `/v1/caches` and `/metrics` use."""
+        memory = self.memory
+        own = {"hits": memory.hits, "misses": memory.misses, "entries": len(memory), "bytes": memory.size, "evictions": memory.evictions}
+        return {"memory": own, **{name: asdict(counts) for name, counts in self.counts.items()}}
 
     async def _ask(self, tier: Tier, key: bytes) -> Kept | None:
         counts = self.counts[tier.name]

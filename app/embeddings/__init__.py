@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.cache.memory import Memory
 from app.embeddings.cache import CachedEmbedder
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.embedder import Embedder
@@ -14,12 +15,15 @@ from app.embeddings.model import exported
 from app.embeddings.runtime import load
 from app.settings import Embeddings
 
-__all__ = ["Embedder", "open_embedder"]
+__all__ = ["CachedEmbedder", "Embedder", "open_embedder"]
 
 
 @asynccontextmanager
-async def open_embedder(options: Embeddings, models: Path) -> AsyncIterator[Embedder]:
-    """The embedder of this machine. The first time in a data folder it exports the model: 10 to 20 seconds on two cores."""
+async def open_embedder(options: Embeddings, models: Path, memory: Memory, *, ttl_seconds: float) -> AsyncIterator[CachedEmbedder]:
+    """The embedder of this machine. The first time in a data folder it exports the model: 10 to 20 seconds on two cores.
+
+    What it has embedded is kept in `memory`.
+    """
     model = await exported(models)
     runtime = await asyncio.to_thread(load, model, options, models / "compiled")
-    yield CachedEmbedder(CoalescingEmbedder(runtime), entries=options.cache_entries)
+    yield CachedEmbedder(CoalescingEmbedder(runtime), memory, ttl_seconds=ttl_seconds)

@@ -5,26 +5,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import cachebox
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cache.memory import Memory
 from app.embeddings.embedder import Embedder
 
 
 class CachedEmbedder:
-    """By a hash of the content, the least recently used out first: 384 floats an entry, 1.5 kB."""
+    """By a hash of model and content: 384 floats an entry, 1.5 kB."""
 
-    def __init__(self, inner: Embedder, *, entries: int) -> None:
+    def __init__(self, inner: Embedder, memory: Memory, *, ttl_seconds: float) -> None:
         self._inner = inner
+        self._memory = memory
+        self._ttl = ttl_seconds
         self.model = inner.model
-        self._vectors: cachebox.LRUCache[bytes, NDArray[np.float32]] = cachebox.LRUCache(max(1, entries))
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in texts]
-        found = {key: vector for key in keys if (vector := self._vectors.get(key)) is not None}
+        keys = [self._key(text) for text in texts]
+        found = {key: np.frombuffer(kept, np.float32) for key in dict.fromkeys(keys) if (kept := self._memory.get(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
             for key, vector in zip(missing, await self._inner.embed(list(missing.values())), strict=True):
-                found[key] = self._vectors[key] = vector.copy()
+                found[key] = vector
+                self._memory.set(key, vector.astype(np.float32).tobytes(), self._ttl)
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, 384), dtype=np.float32)
+
+    def knows(self, text: str) -> bool:
+        """Whether this text's vector is here: no model would be run for it."""
+        return self._key(text) in self._memory
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.blake2b(f"{self.model}\0{text}".encode("utf-8", "replace"), digest_size=16).digest()

@@ -1,6 +1,6 @@
 """An item is the elected view of its evidence: the better text wins, the count grows, nothing is forgotten.
 
-Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); writes the outbox row too.
+Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); who calls notes the change (`changes.note`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.knowledge.freshness import freshness
-from app.knowledge.tables import Evidence, Knowledge, OutboxRow
+from app.knowledge.tables import Evidence, Knowledge
 from app.storage.tables import AnyRow
 
 CORROBORATION = 0.05
@@ -26,15 +26,18 @@ CERTAIN = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Elected:
+    """`items`: all that were touched, those that are gone too."""
+
+    items: Sequence[UUID]
     kept: int
     removed: int
 
 
 async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
-    """Recompute these items from their evidence, remove those that have none left, and tell the index of all of them."""
+    """Recompute these items from their evidence, remove those that have none left, and say which they were."""
     ids = sorted(set(items))
     if not ids:
-        return Elected(0, 0)
+        return Elected((), 0, 0)
     # One order for every transaction: two that touch the same items can't deadlock.
     await connection.execute(select(Knowledge.id).where(Knowledge.id.in_(ids)).order_by(Knowledge.id).with_for_update())
     evidence = await connection.execute(select(Evidence.__table__).where(Evidence.knowledge_id.in_(ids)))
@@ -48,8 +51,7 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
         )
     if orphans := [item for item in ids if item not in by_item]:
         await connection.execute(delete(Knowledge).where(Knowledge.id.in_(orphans), Knowledge.origin == "extracted"))
-    await connection.execute(insert(OutboxRow), [{"knowledge_id": item} for item in ids])
-    return Elected(kept=len(by_item), removed=len(orphans))
+    return Elected(ids, kept=len(by_item), removed=len(orphans))
 
 
 def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:

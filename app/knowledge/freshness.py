@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, insert, literal, select, update
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.knowledge.changes import Changed, note
 from app.knowledge.item import Freshness
-from app.knowledge.tables import Knowledge, OutboxRow
+from app.knowledge.tables import Knowledge
 
 FRESH, AGING, STALE = timedelta(days=30), timedelta(days=90), timedelta(days=180)
 
@@ -27,7 +28,7 @@ def freshness(last_seen_at: datetime, now: datetime) -> Freshness:
 
 
 async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 1000) -> int:
-    """Move up to `batch` items whose label has aged to the right one, and tell the index. Returns how many moved."""
+    """Move up to `batch` items whose label has aged to the right one, and note it. Returns how many moved."""
     label = case(
         (Knowledge.last_seen_at > now - FRESH, literal("fresh")),
         (Knowledge.last_seen_at > now - AGING, literal("aging")),
@@ -35,11 +36,8 @@ async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 10
         else_=literal("deprecated"),
     )
     aged = select(Knowledge.id).where(Knowledge.freshness != label).order_by(Knowledge.id).limit(batch).with_for_update(skip_locked=True)
-    moved = (
-        await connection.scalars(
-            update(Knowledge).where(Knowledge.id.in_(aged)).values(freshness=label, updated_at=func.now()).returning(Knowledge.id)
-        )
-    ).all()
-    if moved:
-        await connection.execute(insert(OutboxRow), [{"knowledge_id": item} for item in moved])
-    return len(moved)
+    relabelled = update(Knowledge).where(Knowledge.id.in_(aged)).values(freshness=label, updated_at=func.now())
+    moved = await connection.execute(relabelled.returning(Knowledge.id, Knowledge.project_id, Knowledge.team_id))
+    changed = [Changed(*row) for row in moved]
+    await note(connection, changed)
+    return len(changed)

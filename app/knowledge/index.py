@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Conflict, Unavailable, VectorStoreUnavailable
+from app.knowledge import changes
 from app.knowledge.neighbours import unpack, wording
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.storage.database import Database
@@ -74,7 +75,10 @@ class Index:
             await _lock_drain(connection)
             rows = (
                 await connection.execute(
-                    select(OutboxRow.id, OutboxRow.knowledge_id).where(OutboxRow.drained_at.is_(None)).order_by(OutboxRow.id).limit(BATCH)
+                    select(OutboxRow.id, OutboxRow.knowledge_id, OutboxRow.project_id)
+                    .where(OutboxRow.drained_at.is_(None))
+                    .order_by(OutboxRow.id)
+                    .limit(BATCH)
                 )
             ).all()
             if not rows:
@@ -83,6 +87,7 @@ class Index:
             await connection.execute(
                 update(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])).values(drained_at=func.clock_timestamp())
             )
+            await changes.heard(connection, {row.project_id for row in rows})
             return len(rows)
 
     async def drain_to(self, mark: int) -> None:
@@ -140,6 +145,7 @@ class Index:
                 await _lock_drain(connection)
                 await self._catch_up(connection, staging, began)
                 await staging.commit()
+                await changes.everywhere(connection)
             log.info("index.rebuilt", items=done)
             self.complete = True
             return done

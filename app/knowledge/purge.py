@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from app.errors import NotPermitted
+from app.knowledge.changes import Changed, note
 from app.knowledge.store import KnowledgeStore
 from app.sessions.journal import Journal
 from app.storage.database import Database
@@ -36,6 +37,7 @@ class Purge:
         async with self._database.begin() as connection:
             # The lock that learning holds (`KnowledgeStore.reconcile`): nothing is learnt from the session meanwhile.
             await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(session.project_id), 0))))
-            removed = await self._store.withdraw_session(connection, session_id)
+            withdrawn = await self._store.withdraw_session(connection, session_id)
             await self._journal.delete(connection, team_id, session_id)
-        return Purged(events=session.event_count, items_removed=removed)
+            await note(connection, [Changed(item, session.project_id, team_id) for item in withdrawn.items])
+        return Purged(events=session.event_count, items_removed=withdrawn.removed)

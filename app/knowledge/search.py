@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import structlog
@@ -38,9 +38,17 @@ ELSEWHERE = 0.9
 """What another project's item keeps of its rank when the question prefers a project."""
 
 
+CacheWish = Literal["auto", "refresh", "never"]
+"""By the rules; a new answer, kept; neither read nor kept."""
+Origin = Literal["miss", "memory", "redis", "database"]
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`project` filters; `prefer_project` only ranks that project's items first."""
+    """`project` filters; `prefer_project` only ranks that project's items first. `cache`: what may be done with an answer from before.
+
+    `asker`: who asks; it changes nothing in the answer.
+    """
 
     text: str
     project: str | None = None
@@ -49,6 +57,8 @@ class Query:
     min_score: float | None = None
     prefer_project: str | None = None
     explain: bool = False
+    cache: CacheWish = "auto"
+    asker: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +81,19 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`degraded` names the parts that were away: the answer is narrower than usual."""
+    """`degraded` names the parts that were away: the answer is narrower than usual. `cache`: the tier it came from."""
 
     results: tuple[Result, ...]
     took_ms: float
     degraded: tuple[str, ...]
+    cache: Origin = "miss"
+
+
+class Asks(Protocol):
+    """Where questions go: `Search`, and what stands around it."""
+
+    async def query(self, team_id: UUID, query: Query) -> Answer:
+        """The team's items that answer, best first. InvalidInput names the field that can't be used."""
 
 
 class Search:
@@ -90,7 +108,7 @@ class Search:
         self._limits = limits
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """The team's items that answer, best first. InvalidInput names the field that can't be used."""
+        """Always a new answer."""
         began = time.perf_counter()
         self._check(query)
         degraded: list[str] = []

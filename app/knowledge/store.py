@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.errors import NotFound, NotPermitted
-from app.knowledge.election import elect
+from app.knowledge.changes import Changed, note
+from app.knowledge.election import Elected, elect
 from app.knowledge.freshness import freshness
 from app.knowledge.item import Candidate
 from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
@@ -91,6 +92,14 @@ class Item:
     evidence: tuple[Quote, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The items of a session's new candidates: made for them, or merged into (once per candidate)."""
+
+    made: Sequence[UUID] = ()
+    merged_into: Sequence[UUID] = ()
+
+
 class KnowledgeStore:
     def __init__(self, database: Database, vectors: VectorStore, journal: Journal, *, merge_threshold: float) -> None:
         self._database = database
@@ -144,14 +153,16 @@ class KnowledgeStore:
             await _update(connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed])
 
             fresh = [embedded[key] for key in wanted if key not in held]
-            merged_into = await _place(connection, source, fresh, nearby, self._threshold)
-            touched.update(merged_into)
-            await elect(connection, touched)
+            placed = await _place(connection, source, fresh, nearby, self._threshold)
+            touched.update(placed.merged_into)
+            elected = await elect(connection, touched)
             await _mark_learnt(connection, source.session_id, fingerprint)
+            items = dict.fromkeys([*placed.made, *elected.items])
+            await note(connection, [Changed(item, source.project_id, source.team_id) for item in items])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0)))
         return Learnt(
-            new=len(fresh) - len(merged_into),
-            merged=len(merged_into),
+            new=len(placed.made),
+            merged=len(placed.merged_into),
             updated=len(changed),
             withdrawn=len(withdrawn),
             known=len(held) - len(withdrawn) - len(changed),
@@ -187,23 +198,24 @@ class KnowledgeStore:
             roots = select(Evidence.session_id, Evidence.candidate_key).where(Evidence.knowledge_id == item_id)
             await connection.execute(upsert(Forgotten).from_select(["session_id", "candidate_key"], roots).on_conflict_do_nothing())
             await connection.execute(delete(Knowledge).where(Knowledge.id == item_id))
-            await connection.execute(insert(OutboxRow), [{"knowledge_id": item_id}])
+            await note(connection, [Changed(item_id, row.project_id, team_id)])
 
-    async def withdraw_session(self, connection: AsyncConnection, session_id: UUID) -> int:
-        """Take back all that a session taught, in the caller's transaction. Returns how many items are gone."""
+    async def withdraw_session(self, connection: AsyncConnection, session_id: UUID) -> Elected:
+        """Take back all that a session taught, in the caller's transaction. Who calls notes the change (`changes.note`)."""
         items = await connection.scalars(delete(Evidence).where(Evidence.session_id == session_id).returning(Evidence.knowledge_id))
-        return (await elect(connection, items)).removed
+        return await elect(connection, items)
 
     async def count(self) -> int:
         async with self._database.begin() as connection:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
 
 
-async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float) -> list[UUID]:
-    """Give each new candidate its item: a twin's, or one of its own. Returns the items merged into, once per candidate."""
+async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float) -> Placed:
+    """Give each new candidate its item: a twin's, or one of its own."""
     if not fresh:
-        return []
+        return Placed()
     neighbourhood = await Neighbourhood.read(connection, source.project_id, nearby, threshold)
+    made: list[UUID] = []
     merged: list[UUID] = []
     items: list[dict[str, object]] = []
     evidence: list[dict[str, object]] = []
@@ -213,6 +225,7 @@ async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Em
         item = neighbourhood.twin(words, each.vector)
         if item is None:
             item = uuid4()
+            made.append(item)
             items.append(_item(item, source, each))
             neighbourhood.add(item, words, each.vector)
         else:
@@ -220,9 +233,8 @@ async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Em
         evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
     if items:
         await connection.execute(insert(Knowledge), items)
-        await connection.execute(insert(OutboxRow), [{"knowledge_id": item["id"]} for item in items])
     await connection.execute(insert(Evidence), evidence)
-    return merged
+    return Placed(made, merged)
 
 
 async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:

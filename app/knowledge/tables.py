@@ -122,5 +122,21 @@ class OutboxRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     knowledge_id: Mapped[uuid.UUID]
+    project_id: Mapped[uuid.UUID | None]
     created_at: Mapped[CreatedAt]
     drained_at: Mapped[datetime | None]
+
+
+class Version(Base):
+    """The state of a project's knowledge: another value after every change, and again once the index has heard of it.
+
+    At random and without a foreign key: a value that was seen once must never come back, not by deleting, restoring or failing over.
+    The nil project stands for all (`changes.EVERYWHERE`).
+    """
+
+    __tablename__ = "knowledge_versions"
+    __table_args__ = (Index("ix_knowledge_versions_team_id", "team_id"),)
+
+    project_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    team_id: Mapped[uuid.UUID]
+    version: Mapped[uuid.UUID] = mapped_column(server_default=func.gen_random_uuid())

@@ -35,6 +35,7 @@ _live = _counter("live_events", "Events that came in live: accepted or duplicate
 _redactions = _counter("redactions", "Secrets taken out in this process, by kind.", "kind")
 _queries = _counter("queries", "Knowledge queries: answered, empty or degraded.", "outcome")
 _results = _counter("query_results", "Results given to knowledge queries.")
+_prefetches = _counter("prefetches", "Questions searched ahead: ahead; of those used or wasted.", "outcome")
 _messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
 _pool = _gauge("database_pool", "Database connections: size, most, checked_out, overflow.", "kind")
@@ -54,6 +55,7 @@ _rescues = _counter("stream_rescues", "Streams that broke in the middle: continu
 _breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
 _spared_usd = _counter("cache_saved_usd", "What answers given again cost when they were made, in dollars.", "cache", "tier")
 _spared_seconds = _counter("cache_saved_seconds", "What they took when they were made, less the wait for them now.", "cache", "tier")
+_caches = _gauge("cache", "What each tier of each cache has done and holds.", "cache", "tier", "kind")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
 
 JOB_STATES = ("queued", "running", "done", "failed")
@@ -78,6 +80,10 @@ def redacted(kinds: Mapping[str, int]) -> None:
 def query_answered(*, results: int, degraded: bool) -> None:
     _queries.labels("degraded" if degraded else "answered" if results else "empty").inc()
     _results.inc(results)
+
+
+def prefetched(outcome: str) -> None:
+    _prefetches.labels(outcome).inc()
 
 
 def budget_alert(subject: str, rule: str) -> None:
@@ -108,6 +114,11 @@ def messages(outcome: str, count: int) -> None:
 
 def set_breaker(provider: str, state: str) -> None:
     _breakers.labels(provider).set({"open": 1.0, "half-open": 0.5}.get(state, 0.0))
+
+
+def set_cache(cache: str, tier: str, figures: Mapping[str, int]) -> None:
+    for kind, figure in figures.items():
+        _caches.labels(cache, tier, kind).set(figure)
 
 
 def set_jobs(counts: Mapping[str, int]) -> None:

@@ -18,8 +18,9 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
-from app.knowledge.search import Search
+from app.knowledge.search import Asks
 from app.knowledge.store import KnowledgeStore
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
@@ -44,8 +45,11 @@ class Knowledge:
     intake: Intake
     store: KnowledgeStore
     index: Index
-    search: Search
+    search: Asks
     purge: Purge
+    caches: Mapping[str, Tiers]
+    prefetch: PrefetchingSearch | None
+    """Where it is switched on: then it is `search`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +90,11 @@ class House:
     inference: Inference
     redis: Redis | None
     messages: Exchange
+    small_caches: Mapping[str, Tiers]
+    """Of rooms below the two hallways: embeddings, keys."""
     worker: Child | None = None
+
+    @property
+    def caches(self) -> Mapping[str, Tiers]:
+        """Every cache by its name."""
+        return {**self.inference.caches, **self.knowledge.caches, **self.small_caches}

@@ -5,17 +5,15 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from app.cache.memory import Memory
-from app.cache.shared import DatabaseTier, RedisTier
-from app.cache.tiers import Tier, Tiers
 from app.embeddings import Embedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
 from app.inference.semantic import Semantic
-from app.settings import CacheSize, Settings
+from app.settings import Settings
 from app.storage.database import Database
+from app.wiring.caches import favoured, tiers
 from app.wiring.house import Inference, Money, Role
 from app.wiring.tasks import owned
 
@@ -33,12 +31,13 @@ async def open_inference(
     changed = None if sharing is None else sharing.changed
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
     inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
-    completions = _tiers("completions", settings.cache.completions, settings, database, redis)
+    completions = tiers("completions", settings.cache.completions, settings, database=database, redis=redis)
     by_meaning = Semantic(embedder, settings.cache.semantic) if settings.cache.semantic.enabled else None
     engine = CachedEngine(inner, catalog, completions, settings.cache.completions, by_meaning=by_meaning)
     stack.push_async_callback(engine.close)
     if role == "serve":
         await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))
+        await stack.enter_async_context(favoured(settings, database, completions))
         if sharing is not None:
             await stack.enter_async_context(owned(sharing.run(catalog.breakers), name="share breakers"))
     return Inference(engine, catalog, {completions.name: completions})
@@ -51,12 +50,3 @@ def _sharing(redis: Redis | None) -> Sharing | None:
     from app.inference.sharing import Sharing
 
     return Sharing(redis)
-
-
-def _tiers(name: str, options: CacheSize, settings: Settings, database: Database, redis: Redis | None) -> Tiers:
-    """A cache's memory, and below it what this deployment has."""
-    lower: list[Tier] = [] if redis is None else [RedisTier(redis, name)]
-    if settings.cache.database:
-        lower.append(DatabaseTier(database, name))
-    memory = Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
-    return Tiers(name, memory, lower, timeout_seconds=settings.cache.tier_timeout_seconds)

@@ -14,13 +14,10 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
-from app.embeddings import Embedder, open_embedder
+from app.cache.tiers import Tiers
+from app.embeddings import open_embedder
 from app.errors import CairnError, ConfigurationError
-from app.knowledge.index import SCHEMA, Index
-from app.knowledge.intake import Intake
-from app.knowledge.purge import Purge
-from app.knowledge.search import Search
-from app.knowledge.store import KnowledgeStore
+from app.knowledge.index import SCHEMA
 from app.money import from_usd
 from app.queue.jobs import Queue
 from app.queue.messages import postgres_bus
@@ -37,10 +34,11 @@ from app.storage.notices import Notices
 from app.storage.postgres import embedded_postgres
 from app.storage.redis import open_redis
 from app.storage.vectors import open_store
-from app.storage.vectors.store import VectorStore
 from app.wiring.budget import open_budget
-from app.wiring.house import House, Knowledge, Role
+from app.wiring.caches import favoured, tiers
+from app.wiring.house import House, Role
 from app.wiring.inference import open_inference
+from app.wiring.knowledge import open_knowledge
 from app.wiring.replicas import open_replicas
 from app.wiring.tasks import owned
 
@@ -72,12 +70,17 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         vectors = await stack.enter_async_context(
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
-        embedder = await stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
+        cached = settings.cache
+        embedded_before = tiers("embeddings", cached.embeddings, settings, database=database)
+        embedder = await stack.enter_async_context(
+            open_embedder(settings.embeddings, folder.models, embedded_before.memory, ttl_seconds=cached.embeddings.ttl_seconds)
+        )
         accounts = Accounts(
             database,
             admin_key=secrets.admin_key,
             secret_key=secrets.secret_key,
             default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
+            cached=cached.keys,
         )
         budget = await open_budget(stack, settings, database, accounts, url)
         inference = await open_inference(stack, settings, role, database, budget, embedder, redis)
@@ -93,8 +96,11 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             journal=journal,
             vectors=vectors,
             embedder=embedder,
-            knowledge=_knowledge(
+            knowledge=await open_knowledge(
+                stack,
                 settings,
+                role,
+                url=url,
                 database=database,
                 accounts=accounts,
                 queue=queue,
@@ -102,16 +108,20 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
                 journal=journal,
                 vectors=vectors,
                 embedder=embedder,
+                redis=redis,
             ),
             budget=budget,
             inference=inference,
             redis=redis,
             messages=_messages(settings, database, url, redis),
+            small_caches={"embeddings": embedded_before, "keys": Tiers("keys", accounts.known, (), timeout_seconds=1)},
         )
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()
             await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
+            ttl = cached.embeddings.ttl_seconds
+            await stack.enter_async_context(favoured(settings, database, embedded_before, own_ttl_seconds=ttl))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
                 house = replace(house, worker=worker)
@@ -149,35 +159,6 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, url: str, ro
     if not settings.embedded:
         await migrations.require_current(database)
     return database
-
-
-def _knowledge(
-    settings: Settings,
-    *,
-    database: Database,
-    accounts: Accounts,
-    queue: Queue,
-    uploads: Uploads,
-    journal: Journal,
-    vectors: VectorStore,
-    embedder: Embedder,
-) -> Knowledge:
-    """No I/O: what has a lifetime was opened before."""
-    store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
-    index = Index(database, vectors)
-    intake = Intake(
-        limits=settings.sessions,
-        database=database,
-        accounts=accounts,
-        queue=queue,
-        uploads=uploads,
-        journal=journal,
-        embedder=embedder,
-        store=store,
-        index=index,
-    )
-    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
-    return Knowledge(intake=intake, store=store, index=index, search=search, purge=Purge(database, journal, store))
 
 
 def _messages(settings: Settings, database: Database, url: str, redis: Redis | None) -> Exchange:

@@ -49,6 +49,7 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
          't', 'x', 0.5, '\\x00', 'synthetic' from generate_series(1, 30000) n;
 insert into index_outbox (knowledge_id, drained_at)
   select md5('item' || n)::uuid, case when n > 29900 then null else now() - n * interval '1 second' end from generate_series(1, 30000) n;
+insert into knowledge_versions (project_id, team_id) select id, team_id from projects;
 insert into jobs (id, kind, team_id, lane, payload, state, max_attempts, created_at)
   select md5('job' || n)::uuid, 'ingest', md5('team' || (1 + n % 5))::uuid, 'lane' || (n % 40), '{}',
          case when n > 29900 then 'queued' else 'done' end, 5, now() - n * interval '1 second' from generate_series(1, 30000) n;
@@ -142,6 +143,15 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_index_outbox_drained": (
         "What a rebuild catches up from; the sweep (partial).",
         "select knowledge_id from index_outbox where drained_at >= now() - interval '1 minute'",
+    ),
+    "pk_knowledge_versions": (
+        "The state of a project's knowledge, with each question that names the project.",
+        f"select version from knowledge_versions where project_id = {PROJECT}",
+    ),
+    "ix_knowledge_versions_team_id": (
+        "The state of all that a team knows, with each question that names no project.",
+        "select encode(sha256(convert_to(string_agg(version::text, ',' order by project_id), 'UTF8')), 'hex')"
+        f" from knowledge_versions where team_id = {TEAM}",
     ),
     "ix_jobs_ready": (
         "The next job to run (partial).",

@@ -67,10 +67,19 @@ async def standing_still(team: Team, primary: str, standby: StandbyServer) -> As
 
 
 async def ask(
-    team: Team, server: int, method: str, path: str, *, key: str = ADMIN, expect: int = 200, position: str | None = None, **options: Any
+    team: Team,
+    server: int,
+    method: str,
+    path: str,
+    *,
+    key: str = ADMIN,
+    expect: int = 200,
+    position: str | None = None,
+    headers: Any = (),
+    **options: Any,
 ) -> tuple[Any, str | None]:
     """The answer, and the position that it carries."""
-    headers = {"authorization": f"Bearer {key}"} | ({} if position is None else {"x-cairn-position": position})
+    headers = {"authorization": f"Bearer {key}", **dict(headers)} | ({} if position is None else {"x-cairn-position": position})
     async with team.http.request(method, team.servers[server].url + path, headers=headers, **options) as reply:
         text = await reply.text()
         assert reply.status == expect, f"{method} {path}: {reply.status} {text}"
@@ -148,7 +157,7 @@ async def test_who_waited_for_a_job_finds_what_it_taught(team: Team, primary: st
         {"id": "2", "role": "assistant", "text": answer},
     ]
     transcript = "".join(json.dumps(each) + "\n" for each in lines)
-    asked = {"json": {"query": "quokka drops connections"}}
+    asked, for_others = {"json": {"query": "quokka drops connections"}}, []
     async with standing_still(team, primary, standby):
         job, _ = await ask(team, 0, "POST", "/v1/sessions?project=zoo", key=ada, data=transcript.encode(), expect=202)
 
@@ -162,7 +171,11 @@ async def test_who_waited_for_a_job_finds_what_it_taught(team: Team, primary: st
             found, _ = await ask(team, server, "POST", "/v1/knowledge/query", key=ada, **asked)
             assert "keepalive_quokka" in found["results"][0]["text"]
             assert found["results"][0]["project"] == "zoo"
-            assert (await ask(team, server, "POST", "/v1/knowledge/query", key=grace, **asked))[0]["results"] == []
+            alone, _ = await ask(team, server, "POST", "/v1/knowledge/query", key=grace, headers={"cache-control": "no-store"}, **asked)
+            assert alone["results"] == []  # read at the replica
+            for_others.append((await ask(team, server, "POST", "/v1/knowledge/query", key=grace, **asked))[0])
+        # What is kept for others, who may have written since, is read at the primary.
+        assert {each["results"][0]["project"] for each in for_others} == {"zoo"}
         # An item whose id was passed on is found by anybody: what a replica lacks is looked for at the primary.
         item = found["results"][0]["id"]
         assert (await ask(team, 1, "GET", f"/v1/knowledge/{item}", key=grace))[0]["project"] == "zoo"

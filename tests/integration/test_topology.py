@@ -103,6 +103,47 @@ async def test_the_health_checks_of_compose_pass_for_who_lives_and_fail_for_who_
     assert not await healthy(of_worker.replace("/var/lib/cairn", str(tmp_path)))
 
 
+async def test_what_one_server_or_a_worker_changed_no_server_answers_from_before(team: Team) -> None:
+    async def asked(server: int) -> tuple[list[str], str]:
+        body = {"query": "keepalive_quartz", "project": "quartz", "min_score": 0.3}
+        async with team.http.post(team.servers[server].url + "/v1/knowledge/query", json=body) as reply:
+            return [result["id"] for result in (await reply.json())["results"]], reply.headers["x-cairn-cache"]
+
+    async def learn(edition: int) -> str:
+        """The session's id, once a worker has learnt from it."""
+        said = f"Root cause: the quartz service dropped its connections because keepalive_quartz was unset in edition {edition}."
+        talk = (("user", "Why does the quartz service drop its connections?"), ("assistant", said), ("user", "Great, that works."))
+        lines = [{"id": f"quartz-{edition}-{place}", "role": role, "text": words} for place, (role, words) in enumerate(talk)]
+        url = f"{team.servers[edition % 2].url}/v1/sessions?project=quartz"
+        async with team.http.post(url, data="\n".join(map(json.dumps, lines)).encode()) as reply:
+            job = (await reply.json())["job_id"]
+        async with asyncio.timeout(30):
+            while (found := await team.get(f"/v1/jobs/{job}"))["state"] not in {"done", "failed"}:
+                await asyncio.sleep(0.02)
+        assert found["state"] == "done", found
+        return str(found["result"]["sessions"][0])
+
+    sessions = []
+    for edition in range(3):
+        sessions.append(await learn(edition))
+        for server in (0, 1):
+            first, again = await asked(server), await asked(server)
+            assert len(first[0]) == edition + 1, "what a worker learnt shows once its job is done"
+            assert again == (first[0], "memory")
+    doomed = (await asked(0))[0][0]
+    async with team.http.delete(f"{team.servers[0].url}/v1/knowledge/{doomed}") as reply:
+        assert reply.status == 204
+    for server in (1, 0):
+        found = (await asked(server))[0]
+        assert (len(found), doomed in found) == (2, False)
+    for place, session in enumerate(sessions):  # purged: the other tests count what is there
+        async with team.http.delete(f"{team.servers[place % 2].url}/v1/sessions/{session}") as reply:
+            assert reply.status in {200, 204}
+        shown = [(await asked(server))[0] for server in (0, 1)]
+        assert shown[0] == shown[1]
+        assert len(shown[0]) <= 2 - place
+
+
 async def test_of_a_budget_for_twenty_calls_exactly_twenty_succeed_at_two_servers(team: Team) -> None:
     affordable, clients, each = 20, 50, 2
     key = await team.developer("grace", limit_usd=affordable * PRICE)

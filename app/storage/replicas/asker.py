@@ -53,6 +53,12 @@ def asking() -> Asker | None:
     return _asking.get()
 
 
+def read_newest() -> None:
+    """What this request reads from here on is kept for others, who may have written since: no replica is asked for it."""
+    if (asker := _asking.get()) is not None:
+        asker.at_primary = True
+
+
 def identify(name: str) -> None:
     """A key was shown: this is whose request it is."""
     if (asker := _asking.get()) is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cache.memory import Memory
 from app.embeddings import Embedder, open_embedder
 from app.embeddings.model import FOLDER, GRAPH, Model, check_weights, exported, weights_folder
 from app.embeddings.runtime import load
@@ -27,9 +28,13 @@ TEXTS = [
 ]
 
 
+def memory(entries: int = 100) -> Memory:
+    return Memory("lru", entries=entries, most_bytes=2**20)
+
+
 @pytest.fixture(scope="module")
 async def embedder() -> Embedder:
-    async with open_embedder(Embeddings(), models_folder()) as opened:
+    async with open_embedder(Embeddings(), models_folder(), memory(), ttl_seconds=60) as opened:
         return opened
 
 
@@ -40,7 +45,7 @@ async def test_vectors_have_unit_length_also_of_an_empty_text(embedder: Embedder
 
 
 async def test_a_text_has_the_same_vector_alone_and_in_any_company() -> None:
-    async with open_embedder(Embeddings(cache_entries=1), models_folder()) as embedder:
+    async with open_embedder(Embeddings(), models_folder(), memory(1), ttl_seconds=60) as embedder:
         together = await embedder.embed(TEXTS)
         for text, vector in zip(TEXTS, together, strict=True):
             alone = (await embedder.embed([text]))[0]
@@ -56,7 +61,7 @@ async def test_like_is_near_and_unlike_is_far(embedder: Embedder) -> None:
 
 
 async def test_fp32_and_the_chosen_precision_agree(embedder: Embedder) -> None:
-    async with open_embedder(Embeddings(runtime="onnxruntime", precision="fp32"), models_folder()) as exact:
+    async with open_embedder(Embeddings(runtime="onnxruntime", precision="fp32"), models_folder(), memory(), ttl_seconds=60) as exact:
         wanted, found = await exact.embed(TEXTS), await embedder.embed(TEXTS)
     assert float((wanted * found).sum(axis=1).min()) > 0.9995
 
@@ -87,9 +92,9 @@ async def test_a_damaged_export_is_made_again(tmp_path: Path) -> None:
 
 def test_a_start_after_the_export_imports_no_torch() -> None:
     code = (
-        "import asyncio, sys; from pathlib import Path; from app.embeddings import open_embedder; from app.settings import Embeddings\n"
+        "import asyncio, sys; from pathlib import Path; from app.embeddings import open_embedder; from app.settings import Embeddings; from app.cache.memory import Memory\n"
         "async def main():\n"
-        "    async with open_embedder(Embeddings(), Path(sys.argv[1])) as embedder: await embedder.embed(['hello'])\n"
+        "    async with open_embedder(Embeddings(), Path(sys.argv[1]), Memory('lru', entries=9, most_bytes=2**20), ttl_seconds=60) as embedder: await embedder.embed(['hello'])\n"
         "asyncio.run(main())\n"
         "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])"
     )

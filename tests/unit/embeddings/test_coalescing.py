@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.cache.memory import Memory
 from app.embeddings.cache import CachedEmbedder
 from app.embeddings.coalescing import LARGE, MOST_TEXTS, CoalescingEmbedder
 from app.embeddings.tokens import batches
@@ -99,9 +100,13 @@ async def test_a_batch_is_not_coalesced() -> None:
     assert [len(run) for run in inner.runs] == [LARGE + 1]
 
 
+def memory(entries: int) -> Memory:
+    return Memory("lru", entries=entries, most_bytes=2**20)
+
+
 async def test_a_text_is_embedded_once_also_within_one_call() -> None:
     inner = Watched()
-    embedder = CachedEmbedder(inner, entries=10)
+    embedder = CachedEmbedder(inner, memory(10), ttl_seconds=60)
     first = await embedder.embed(["a", "bb", "a"])
     again = await embedder.embed(["bb", "a"])
     assert inner.runs == [["a", "bb"]]
@@ -111,7 +116,7 @@ async def test_a_text_is_embedded_once_also_within_one_call() -> None:
 
 async def test_the_cache_is_bounded() -> None:
     inner = Watched()
-    embedder = CachedEmbedder(inner, entries=2)
+    embedder = CachedEmbedder(inner, memory(2), ttl_seconds=60)
     for text in ("a", "b", "c", "a"):
         await embedder.embed([text])
     assert len(inner.runs) == 4
@@ -119,7 +124,7 @@ async def test_the_cache_is_bounded() -> None:
 
 async def test_nothing_asked_is_nothing_embedded() -> None:
     inner = Watched()
-    assert (await CachedEmbedder(inner, entries=2).embed([])).shape == (0, 384)
+    assert (await CachedEmbedder(inner, memory(2), ttl_seconds=60).embed([])).shape == (0, 384)
     assert inner.runs == []
 
 

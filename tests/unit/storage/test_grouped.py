@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.budget.grouped import Grouped
 from app.errors import Conflict, Unavailable
+from app.storage.grouped import Grouped
 
 
 class Watched:

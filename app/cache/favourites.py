@@ -1,0 +1,105 @@
+"""What was used most of a cache: written down in batches behind the answers, brought back into memory behind the next start."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from time import perf_counter
+
+import structlog
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.cache.memory import Memory
+from app.cache.tables import Cached
+from app.errors import Unavailable
+from app.settings import Prewarm
+from app.storage.database import Database
+
+log = structlog.get_logger()
+
+MOST_NOTED = 10_000
+MOST_WRITTEN = 500
+"""Of those noted the most used are written, so that a writing is one short transaction."""
+
+
+class Favourites:
+    """`own_ttl_seconds`: the cache has no tier in PostgreSQL, so what was used again is put there here, for so long after its last use.
+
+    Without it, the rows are the tier's own, and only their count moves.
+    """
+
+    def __init__(self, database: Database, name: str, memory: Memory, options: Prewarm, *, own_ttl_seconds: float | None = None) -> None:
+        self._database = database
+        self._name = name
+        self._memory = memory
+        self._options = options
+        self._own_ttl = own_ttl_seconds
+
+    async def run(self) -> None:
+        """For ever; the wiring owns the task."""
+        self._memory.note_uses(most=MOST_NOTED)
+        await self._guarded(self.bring_back)
+        while True:
+            await asyncio.sleep(self._options.noted_seconds)
+            await self._guarded(self.write)
+
+    async def close(self) -> None:
+        await self._guarded(self.write)
+
+    async def bring_back(self) -> int:
+        """Into memory, the most used first, within the bounds. Returns how many."""
+        began = perf_counter()
+        left = func.extract("epoch", Cached.ends_at - func.now())
+        sofar = func.sum(func.octet_length(Cached.value)).over(order_by=(Cached.hits.desc(), Cached.key))
+        used = (Cached.cache == self._name) & (Cached.hits > 0) & (Cached.ends_at > func.now())
+        most = select(Cached.key, left.label("seconds"), sofar.label("bytes")).where(used).order_by(Cached.hits.desc(), Cached.key)
+        bounded = most.limit(self._options.entries).subquery()
+        query = select(Cached.key, Cached.value, bounded.c.seconds).join(bounded, bounded.c.key == Cached.key)
+        query = query.where(Cached.cache == self._name, bounded.c.bytes <= self._options.max_bytes).order_by(bounded.c.bytes)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        for row in rows:
+            if row.key not in self._memory:  # what has been made since is newer
+                self._memory.set(row.key, row.value, float(row.seconds))
+        spent, taken = round((perf_counter() - began) * 1000), sum(len(row.value) for row in rows)
+        log.info("cache.prewarmed", cache=self._name, entries=len(rows), bytes=taken, ms=spent)
+        return len(rows)
+
+    async def write(self) -> int:
+        """Add the uses since the last writing to the rows. Returns how many keys were written."""
+        uses = self._memory.uses()
+        most = heapq.nlargest(MOST_WRITTEN, uses.items(), key=lambda each: each[1])
+        counted = sorted(most)  # one order for every server: two that write the same rows can't deadlock
+        if self._own_ttl is not None:
+            return await self._put(counted, self._own_ttl)
+        if counted:
+            live = (Cached.cache == self._name) & (Cached.key == bindparam("k")) & (Cached.ends_at > func.now())  # the rest is the sweep's
+            rows = update(Cached).where(live).values(hits=Cached.hits + bindparam("n"))
+            async with self._database.begin() as connection:
+                await connection.execute(rows, [{"k": key, "n": count} for key, count in counted])
+        return len(counted)
+
+    async def _put(self, counted: list[tuple[bytes, int]], ttl_seconds: float) -> int:
+        ends_at = func.now() + timedelta(seconds=ttl_seconds)
+        held = [(key, value, count) for key, count in counted if (value := self._memory.peek(key)) is not None]
+        if held:
+            row = upsert(Cached).values(
+                [{"cache": self._name, "key": key, "value": value, "hits": count, "ends_at": ends_at} for key, value, count in held]
+            )
+            changed = {"hits": Cached.hits + row.excluded.hits, "ends_at": row.excluded.ends_at}
+            async with self._database.begin() as connection:
+                await connection.execute(row.on_conflict_do_update(index_elements=["cache", "key"], set_=changed))
+        return len(held)
+
+    async def _guarded(self, work: Callable[[], Awaitable[int]]) -> None:
+        """In nobody's way: what takes too long or fails is left."""
+        try:
+            async with asyncio.timeout(self._options.seconds):
+                await work()
+        except (Unavailable, TimeoutError) as error:
+            log.warning("cache.favourites_left", cache=self._name, reason=type(error).__name__)
+        except Exception:
+            log.exception("cache.favourites_failed", cache=self._name)

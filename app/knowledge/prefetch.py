@@ -1,0 +1,147 @@
+"""A search around the cached one: what usually follows a question is searched ahead, while nobody asks. Off unless it is switched on.
+
+An order-1 table of which question followed which, of each developer and project. No model is run for it: a question whose vector is not at
+hand is left. What it brought and what it wasted is counted (docs/decisions/0012-query-cache.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import cachebox
+import structlog
+
+from app.errors import CairnError
+from app.knowledge.cached import CachedSearch
+from app.knowledge.search import Answer, Query
+from app.settings import Prefetch
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+MOST_CHARS = 500
+"""A longer question is hardly ever asked again word for word, and the table keeps its words."""
+MOST_FOLLOWERS = 4
+MOST_WAITING = 8
+MOST_AHEAD = 100
+"""Half of the answers that are kept by default: guesses never push out the other half."""
+
+
+@dataclass(slots=True)
+class Prefetched:
+    """Searched ahead; of those, asked for in time; and not: expired, pushed out, or outdated by a write."""
+
+    ahead: int = 0
+    used: int = 0
+    wasted: int = 0
+
+
+class PrefetchingSearch:
+    """The same door as `CachedSearch`. `knows`: whether a text's vector is at hand."""
+
+    def __init__(
+        self,
+        search: CachedSearch,
+        options: Prefetch,
+        *,
+        knows: Callable[[str], bool],
+        ttl_seconds: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._search = search
+        self._options = options
+        self._knows = knows
+        self._ttl = ttl_seconds
+        self._now = now
+        self._last: cachebox.LRUCache[bytes, Query] = cachebox.LRUCache(options.remembered)
+        self._followers: cachebox.LRUCache[bytes, dict[Query, int]] = cachebox.LRUCache(options.remembered)
+        self._waiting: deque[tuple[UUID, Query]] = deque(maxlen=MOST_WAITING)
+        self._ahead: dict[tuple[UUID, Query], float] = {}
+        self._under_way = 0
+        self._asked_at = 0.0
+        self._wanted = asyncio.Event()
+        self.counts = Prefetched()
+
+    async def query(self, team_id: UUID, query: Query) -> Answer:
+        """As `CachedSearch.query`. What may follow is searched later, by `run`."""
+        self._under_way += 1
+        self._asked_at = self._now()
+        try:
+            answer = await self._search.query(team_id, query)
+        finally:
+            self._under_way -= 1
+        plain = replace(query, cache="auto", asker=None)
+        self._judge((team_id, plain), came=answer.cache != "miss")
+        if query.cache == "auto" and len(query.text) <= MOST_CHARS:
+            self._note(team_id, query.asker, plain)
+        return answer
+
+    async def run(self) -> None:
+        """For ever; the wiring owns the task."""
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(self._options.quiet_seconds)
+            if self._under_way or self._now() - self._asked_at < self._options.quiet_seconds:
+                continue
+            team_id, query = self._waiting.pop()
+            if not self._waiting:
+                self._wanted.clear()
+            try:
+                await self.fetch(team_id, query)
+            except CairnError as error:
+                log.info("prefetch.left", code=error.code)
+            except Exception:
+                log.exception("prefetch.failed")
+
+    async def fetch(self, team_id: UUID, query: Query) -> bool:
+        """Search now what may be asked next; False where its answer or no vector of it is at hand."""
+        if not self._knows(query.text) or await self._search.holds(team_id, query):
+            return False
+        answer = await self._search.query(team_id, replace(query, cache="refresh"))
+        if answer.degraded:
+            return False
+        self._judge((team_id, query), came=False)
+        self._ahead[team_id, query] = self._now() + self._ttl
+        self._count("ahead")
+        while len(self._ahead) > MOST_AHEAD:
+            self._judge(next(iter(self._ahead)), came=False)
+        return True
+
+    def _note(self, team_id: UUID, asker: UUID | None, query: Query) -> None:
+        """This one came after the last one of the same developer in the same project; what came after it before may come again."""
+        who = _digest(team_id, asker, query.project)
+        before, self._last[who] = self._last.get(who), query
+        if before is not None:
+            place = _digest(who, before)
+            after = self._followers.get(place) or {}
+            after[query] = after.get(query, 0) + 1
+            if len(after) > MOST_FOLLOWERS:
+                del after[min((each for each in after if each != query), key=lambda each: after[each])]
+            self._followers[place] = after
+        likely = self._followers.get(_digest(who, query)) or {}
+        guess = max(likely, key=lambda each: likely[each], default=None)
+        if guess is not None and likely[guess] >= self._options.least_seen:
+            self._waiting.append((team_id, guess))
+            self._wanted.set()
+
+    def _judge(self, place: tuple[UUID, Query], *, came: bool) -> None:
+        ends = self._ahead.pop(place, None)
+        if ends is not None:
+            self._count("used" if came else "wasted")
+        for old in [each for each, until in self._ahead.items() if until <= self._now()]:
+            del self._ahead[old]
+            self._count("wasted")
+
+    def _count(self, outcome: str) -> None:
+        setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
+        metrics.prefetched(outcome)
+
+
+def _digest(*parts: object) -> bytes:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()

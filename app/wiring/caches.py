@@ -1,0 +1,43 @@
+"""Makes caches: a memory, the tiers below it that this deployment has, and what brings back what was used most."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from app.cache.favourites import Favourites
+from app.cache.memory import Memory
+from app.cache.shared import DatabaseTier, RedisTier
+from app.cache.tiers import Tier, Tiers
+from app.settings import CacheSize, Settings
+from app.storage.database import Database
+from app.wiring.tasks import owned
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+def memory(options: CacheSize) -> Memory:
+    return Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
+
+
+def tiers(name: str, options: CacheSize, settings: Settings, *, database: Database | None = None, redis: Redis | None = None) -> Tiers:
+    """A cache's memory, and below it what is given and switched on."""
+    lower: list[Tier] = [] if redis is None else [RedisTier(redis, name)]
+    if database is not None and settings.cache.database:
+        lower.append(DatabaseTier(database, name))
+    return Tiers(name, memory(options), lower, timeout_seconds=settings.cache.tier_timeout_seconds)
+
+
+@asynccontextmanager
+async def favoured(settings: Settings, database: Database, cache: Tiers, *, own_ttl_seconds: float | None = None) -> AsyncIterator[None]:
+    """Bring back what was used most of this cache, behind the start; note what is used while it lasts."""
+    options = settings.cache.prewarm
+    if not (options.enabled and settings.cache.database):
+        yield
+        return
+    favourites = Favourites(database, cache.name, cache.memory, options, own_ttl_seconds=own_ttl_seconds)
+    async with owned(favourites.run(), name=f"prewarm {cache.name}"):
+        yield
+    await favourites.close()

@@ -1,0 +1,91 @@
+"""Opens the room of knowledge: intake, store, index; and search with what is kept around it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from app.accounts.accounts import Accounts
+from app.embeddings import CachedEmbedder
+from app.knowledge.cached import CachedSearch
+from app.knowledge.index import Index
+from app.knowledge.intake import Intake
+from app.knowledge.prefetch import PrefetchingSearch
+from app.knowledge.purge import Purge
+from app.knowledge.search import Search
+from app.knowledge.store import KnowledgeStore
+from app.knowledge.versions import Versions
+from app.queue.jobs import Queue
+from app.sessions.journal import Journal
+from app.sessions.uploads import Uploads
+from app.settings import Settings
+from app.storage.database import Database
+from app.storage.direct import Direct
+from app.storage.vectors.store import VectorStore
+from app.wiring.caches import tiers
+from app.wiring.house import Knowledge, Role
+from app.wiring.tasks import owned
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+VERSION_SECONDS = 1.0
+"""A version that takes longer to read isn't waited for: the question is searched."""
+
+
+async def open_knowledge(
+    stack: AsyncExitStack,
+    settings: Settings,
+    role: Role,
+    *,
+    url: str,
+    database: Database,
+    accounts: Accounts,
+    queue: Queue,
+    uploads: Uploads,
+    journal: Journal,
+    vectors: VectorStore,
+    embedder: CachedEmbedder,
+    redis: Redis | None,
+) -> Knowledge:
+    """Versions are read over a connection of their own, made when the first question comes."""
+    store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
+    index = Index(database, vectors)
+    intake = Intake(
+        limits=settings.sessions,
+        database=database,
+        accounts=accounts,
+        queue=queue,
+        uploads=uploads,
+        journal=journal,
+        embedder=embedder,
+        store=store,
+        index=index,
+    )
+    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
+    direct = Direct(settings.database, url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
+    stack.push_async_callback(direct.close)
+    queries = tiers("queries", settings.cache.queries, settings, redis=redis)
+    stack.push_async_callback(queries.close)
+    cached = CachedSearch(
+        search,
+        queries,
+        Versions(direct),
+        accounts=accounts,
+        index=index,
+        options=settings.cache.queries,
+        tuned=f"{embedder.model} {settings.knowledge!r}",
+    )
+    prefetch: PrefetchingSearch | None = None
+    if settings.cache.prefetch.enabled and settings.cache.queries.enabled and role == "serve":
+        prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
+        await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
+    return Knowledge(
+        intake=intake,
+        store=store,
+        index=index,
+        search=prefetch or cached,
+        purge=Purge(database, journal, store),
+        caches={queries.name: queries},
+        prefetch=prefetch,
+    )
