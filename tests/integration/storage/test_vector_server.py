@@ -60,8 +60,9 @@ async def test_a_refusal_says_what_to_do_and_never_the_key(
 
 async def test_a_server_that_does_not_answer_in_time_is_away(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
     url, server = running
-    async with open_store(settings(url, seconds=0.2), SCHEMA, folder=tmp_path, owner=False) as store:
-        await store.status()
+    async with open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as store:
+        await store.status()  # the collection is made
+    async with open_store(settings(url, seconds=1), SCHEMA, folder=tmp_path, owner=False) as store:
         async with server.standing_still():
             with pytest.raises(VectorStoreUnavailable, match="does not answer"):
                 await store.nearest(VECTOR, where={}, limit=5)
