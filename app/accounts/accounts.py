@@ -1,7 +1,7 @@
 """Teams, developers, projects and keys; who is behind a key. Knows nothing of HTTP, and of money only the limit's column.
 
 Lookups of keys are cached for `CACHED_SECONDS`: a key revoked in this process is refused at once, one revoked in another
-process within that time.
+process within moments, or, where the word of it was lost, within that time.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from app.accounts.names import check_account_name, check_project_name
 from app.accounts.tables import ApiKey, Developer, Project, Team
 from app.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.storage.database import Database
+from app.storage.invalidations import Invalidations
 
 DEFAULT_TEAM = "default"
+KEYS = "keys"
+"""The topic of what other processes are to forget."""
 CACHED_SECONDS = 30
 CACHED_KEYS = 10_000
 MOST_NANOUSD = 2**63 - 1
@@ -31,12 +34,13 @@ MOST_NANOUSD = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and for which team. An admin is no developer."""
+    """Who asks, and for which team. An admin is no developer, and has no `key_id`."""
 
     team_id: UUID
     team: str
     developer_id: UUID | None = None
     developer: str | None = None
+    key_id: UUID | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -71,8 +75,18 @@ class ProjectView:
 
 
 class Accounts:
-    def __init__(self, database: Database, *, admin_key: str, secret_key: str, default_limit_nanousd: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        admin_key: str,
+        secret_key: str,
+        default_limit_nanousd: int,
+        invalidations: Invalidations | None = None,
+    ) -> None:
         self._database = database
+        self._invalidations = invalidations or Invalidations()
+        self._invalidations.subscribe(KEYS, self._forget)
         self._admin = digest(secret_key, admin_key)
         self._secret_key = secret_key
         self._default_limit = default_limit_nanousd
@@ -187,8 +201,8 @@ class Accounts:
             revoked = await connection.execute(update(ApiKey).where(live).values(revoked_at=func.now()))
         if revoked.rowcount == 0:
             raise NotFound(f"There is no live key {key_id}: it may have been revoked before.")
-        self._revocations += 1
-        self._known.clear()
+        self._forget(str(key_id))
+        self._invalidations.publish(KEYS, str(key_id))
 
     async def project_id(self, connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
         """The project's id; made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
@@ -214,6 +228,12 @@ class Accounts:
             for project in await self.find_projects(team_id):
                 self._projects[project.id] = project.name
         return {project: self._projects[project] for project in projects}
+
+    def _forget(self, key_id: str | None) -> None:
+        """A key was revoked, here or elsewhere. All are looked up again: nobody knows which digest is that key's."""
+        del key_id
+        self._revocations += 1
+        self._known.clear()
 
     async def _developers(self, name: str | None = None) -> list[DeveloperView]:
         live = func.count(ApiKey.id).filter(ApiKey.revoked_at.is_(None))
@@ -242,7 +262,7 @@ class Accounts:
         lookup, row = lookup_of(key), None
         if lookup is not None:
             query = (
-                select(ApiKey.digest, Team.id, Team.name, Developer.id, Developer.name)
+                select(ApiKey.digest, Team.id, Team.name, Developer.id, Developer.name, ApiKey.id)
                 .join(Developer, Developer.id == ApiKey.developer_id)
                 .join(Team, Team.id == Developer.team_id)
                 .where(ApiKey.lookup == lookup, ApiKey.revoked_at.is_(None))
@@ -254,8 +274,7 @@ class Accounts:
             raise NotAuthenticated(
                 "This key is not valid: it may be mistyped or revoked. An admin makes a new one with `cairn keys create`."
             )
-        _, team_id, team, developer_id, developer = row
-        return Principal(team_id, team, developer_id, developer)
+        return Principal(*row[1:])
 
 
 async def _team_id(connection: AsyncConnection, name: str) -> UUID:

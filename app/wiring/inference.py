@@ -15,6 +15,7 @@ from app.inference.engine import Engine
 from app.inference.meter import Meter
 from app.settings import CacheSize, Settings
 from app.storage.database import Database
+from app.storage.invalidations import Invalidations
 from app.wiring.house import Inference, Money, Role
 from app.wiring.tasks import owned
 
@@ -25,14 +26,22 @@ if TYPE_CHECKING:
 
 
 async def open_inference(
-    stack: AsyncExitStack, settings: Settings, role: Role, database: Database, budget: Money, embedder: Embedder, redis: Redis | None
+    stack: AsyncExitStack,
+    settings: Settings,
+    role: Role,
+    *,
+    database: Database,
+    budget: Money,
+    embedder: Embedder,
+    redis: Redis | None,
+    invalidations: Invalidations,
 ) -> Inference:
     """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
     sharing = _sharing(redis)
     changed = None if sharing is None else sharing.changed
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
     inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
-    completions = _tiers("completions", settings.cache.completions, settings, database, redis)
+    completions = _tiers("completions", settings.cache.completions, settings, database=database, redis=redis, invalidations=invalidations)
     engine = CachedEngine(inner, catalog, completions, settings.cache.completions)
     stack.push_async_callback(engine.close)
     if role == "serve":
@@ -51,10 +60,12 @@ def _sharing(redis: Redis | None) -> Sharing | None:
     return Sharing(redis)
 
 
-def _tiers(name: str, options: CacheSize, settings: Settings, database: Database, redis: Redis | None) -> Tiers:
+def _tiers(
+    name: str, options: CacheSize, settings: Settings, *, database: Database, redis: Redis | None, invalidations: Invalidations
+) -> Tiers:
     """A cache's memory, and below it what this deployment has."""
     lower: list[Tier] = [] if redis is None else [RedisTier(redis, name)]
     if settings.cache.database:
         lower.append(DatabaseTier(database, name))
     memory = Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
-    return Tiers(name, memory, lower, timeout_seconds=settings.cache.tier_timeout_seconds)
+    return Tiers(name, memory, lower, timeout_seconds=settings.cache.tier_timeout_seconds, invalidations=invalidations)

@@ -33,6 +33,7 @@ from app.storage import migrations
 from app.storage.child import Child, supervised
 from app.storage.database import Database
 from app.storage.folder import DataFolder
+from app.storage.invalidations import CHANNEL, Invalidations
 from app.storage.notices import Notices
 from app.storage.postgres import embedded_postgres
 from app.storage.redis import open_redis
@@ -71,15 +72,19 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
         embedder = await stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
+        invalidations = Invalidations(Notices(settings.database, url, name="cairn invalidations", channel=CHANNEL))
         accounts = Accounts(
             database,
             admin_key=secrets.admin_key,
             secret_key=secrets.secret_key,
             default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
+            invalidations=invalidations,
         )
         budget = await open_budget(stack, settings, database, accounts, url)
         redis = await stack.enter_async_context(open_redis(settings.redis))
-        inference = await open_inference(stack, settings, role, database, budget, embedder, redis)
+        inference = await open_inference(
+            stack, settings, role, database=database, budget=budget, embedder=embedder, redis=redis, invalidations=invalidations
+        )
         queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
         house = House(
             settings=settings,
@@ -107,6 +112,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             redis=redis,
             messages=_messages(settings, database, url, redis),
         )
+        await stack.enter_async_context(owned(invalidations.run(), name="invalidations"))
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()
