@@ -12,6 +12,7 @@ from app.api import accounts, budgets, caches, completions, health, index, jobs,
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
+from app.web.limited import Limited
 from app.wiring import open_house
 
 DESCRIPTION = """\
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         ("POST", "/v1/chat/completions"): settings.inference.max_body_bytes,
         ("POST", "/v1/embeddings"): settings.inference.max_body_bytes,
     }
+    app.add_middleware(Limited)
     app.add_middleware(Edge, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
     for room in (

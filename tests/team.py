@@ -190,8 +190,11 @@ class Team:
 
 
 @asynccontextmanager
-async def deployed(folder: Path, database_url: str) -> AsyncIterator[Team]:
-    """Two servers and two workers on an empty database, as `docker compose up` brings them up: secrets in files, `migrate` first."""
+async def deployed(folder: Path, database_url: str, *, more: str = "") -> AsyncIterator[Team]:
+    """Two servers and two workers on an empty database, as `docker compose up` brings them up: secrets in files, `migrate` first.
+
+    `more`: further sections of their configuration.
+    """
     folder.mkdir()
     async with AsyncExitStack() as stack:
         fake = await stack.enter_async_context(FakeProvider())
@@ -207,7 +210,7 @@ async def deployed(folder: Path, database_url: str) -> AsyncIterator[Team]:
             "ONE_KEY": "sk-of-the-fake",
         }
         (folder / "secrets").mkdir()
-        (folder / "cairn.toml").write_text(CONFIG.format(url=fake.url))
+        (folder / "cairn.toml").write_text(CONFIG.format(url=fake.url) + more)
         env = {"CAIRN_CONFIG": str(folder / "cairn.toml"), "CAIRN_QDRANT__URL": qdrant_url}
         for name, secret in secrets.items():
             (folder / "secrets" / name).write_text(f"{secret}\n")

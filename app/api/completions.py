@@ -21,6 +21,7 @@ from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
 from app.money import usd_text
+from app.web import limited
 from app.web.errors import responses
 from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
@@ -205,7 +206,7 @@ async def complete(
     )
     if asked.choices * (asked.max_tokens or 1) > MOST_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MOST_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
-    asker = _asker(payer, x_cairn_purpose or "chat", x_cairn_project)
+    asker = _asker(request, payer, x_cairn_purpose or "chat", x_cairn_project)
     engine = house_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
@@ -227,7 +228,7 @@ async def embed(
 ) -> Response:
     texts = [body.input] if isinstance(body.input, str) else body.input
     asked = EmbeddingRequest(body.model, texts, body.dimensions)
-    asker = _asker(payer, x_cairn_purpose or "embeddings", x_cairn_project)
+    asker = _asker(request, payer, x_cairn_purpose or "embeddings", x_cairn_project)
     found = await unless_gone(request, house.inference.engine.embed(asked, asker))
     shape = _base64 if body.encoding_format == "base64" else list
     rows = [{"object": "embedding", "index": place, "embedding": shape(vector)} for place, vector in enumerate(found.vectors)]
@@ -260,9 +261,9 @@ async def providers(house: TheHouse, admin: Admin) -> ProviderList:  # noqa: ARG
     return ProviderList(providers=found)
 
 
-def _asker(payer: Principal, purpose: str, project: str | None) -> Asker:
+def _asker(request: Request, payer: Principal, purpose: str, project: str | None) -> Asker:
     assert payer.developer_id is not None
-    return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project)
+    return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project, limited.counter(request))
 
 
 def _wish(control: str, *, asked: bool | None) -> CacheWish:

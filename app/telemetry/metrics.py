@@ -45,6 +45,7 @@ _alerts = _counter("budget_alerts", "Budget alerts said by this process, by subj
 _holds = _counter("budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
 _attempts = _counter("provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
 _rescues = _counter("stream_rescues", "Streams that broke in the middle: continued, restarted, different or failed.", "outcome")
+_limited = _counter("rate_limited", "Requests refused because of their key's own limit, by limit.", "limit")
 _breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
 
@@ -87,6 +88,10 @@ def provider_attempted(provider: str, outcome: str) -> None:
 
 def stream_rescued(outcome: str) -> None:
     _rescues.labels(outcome).inc()
+
+
+def rate_limited(limit: str) -> None:
+    _limited.labels(limit).inc()
 
 
 def messages(outcome: str, count: int) -> None:

@@ -21,6 +21,7 @@ from app.knowledge.intake import Intake
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
+from app.limits.limits import RateLimits
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
 from app.sessions.journal import Journal
@@ -84,6 +85,7 @@ class House:
     knowledge: Knowledge
     budget: Money
     inference: Inference
+    limits: RateLimits
     redis: Redis | None
     messages: Exchange
     worker: Child | None = None

@@ -42,6 +42,7 @@ from app.storage.vectors.store import VectorStore
 from app.wiring.budget import open_budget
 from app.wiring.house import House, Knowledge, Role
 from app.wiring.inference import open_inference
+from app.wiring.limits import open_limits
 from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         )
         budget = await open_budget(stack, settings, database, accounts, url)
         redis = await stack.enter_async_context(open_redis(settings.redis))
+        limits = await open_limits(stack, settings, role)  # before the door: calls that end late are still counted
         inference = await open_inference(
             stack, settings, role, database=database, budget=budget, embedder=embedder, redis=redis, invalidations=invalidations
         )
@@ -109,6 +111,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             ),
             budget=budget,
             inference=inference,
+            limits=limits,
             redis=redis,
             messages=_messages(settings, database, url, redis),
         )
