@@ -12,6 +12,7 @@ CairnError
 ├── BudgetExceeded        a hold was not granted; what is left, what was asked, when the period resets
 ├── Refused               a provider refuses what is in the request
 ├── RateLimited           every provider asked to be left alone; `retry_after` seconds
+│   └── RateLimitExceeded this key has used its own limit of the last minute
 ├── AllProvidersFailed    no provider of the chain answered
 ├── DeadlineExceeded      the request's own time ran out
 ├── Unavailable           a part is away for the moment; `retry_after` seconds
@@ -99,6 +100,12 @@ class RateLimited(CairnError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimitExceeded(RateLimited):
+    """This key has used its own limit of the last minute; one more fits in `retry_after` seconds."""
+
+    code = "rate_limit_exceeded"
 
 
 class AllProvidersFailed(CairnError):

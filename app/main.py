@@ -12,6 +12,7 @@ from app.api import accounts, budgets, caches, completions, health, index, jobs,
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
+from app.web.limited import Limited
 from app.web.position import Position
 from app.wiring import open_house
 
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
         ("POST", "/v1/chat/completions"): settings.inference.max_body_bytes,
         ("POST", "/v1/embeddings"): settings.inference.max_body_bytes,
     }
+    app.add_middleware(Limited)
     if settings.database.replica_urls:
         models = {("POST", "/v1/chat/completions"), ("POST", "/v1/embeddings")}  # the ledger's, which no replica is asked about
         app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, apart=models)

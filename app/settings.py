@@ -143,6 +143,10 @@ class Knowledge(Section):
     max_limit: int = Field(100, ge=1)
 
 
+def _off(value: object) -> object:
+    return None if value == "off" else value
+
+
 def _is_url(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not re.fullmatch(r"https?://\S+", value.get_secret_value()):
         raise ValueError("must be an address such as https://example.org/hook")
@@ -151,7 +155,7 @@ def _is_url(value: SecretStr | None) -> SecretStr | None:
 
 class Budget(Section):
     monthly_limit_usd: float = Field(8.33, ge=0, description="of a new developer")
-    team_tokens_a_day: Annotated[int | None, BeforeValidator(lambda value: None if value == "off" else value)] = Field(
+    team_tokens_a_day: Annotated[int | None, BeforeValidator(_off)] = Field(
         2_700_000, ge=0, description="averaged over the month: a monthly wall; a day above it alerts. Or off"
     )
     time_zone: str = "UTC"
@@ -308,6 +312,18 @@ class Messages(Section):
     poll_seconds: float = Field(5, gt=0, description="who waits looks round so often for what a silent consumer left")
 
 
+PerMinute = Annotated[int | None, BeforeValidator(_off)]
+
+
+class Limits(Section):
+    """Of each key, within any minute, or off. The admin key has none."""
+
+    model_requests_a_minute: PerMinute = Field(None, ge=1, le=10**9, description="completions and embeddings")
+    model_tokens_a_minute: PerMinute = Field(None, ge=1, le=10**12, description="of those, prompt and answer, counted after each call")
+    requests_a_minute: PerMinute = Field(None, ge=1, le=10**9, description="every other /v1 route")
+    timeout_seconds: float = Field(0.1, gt=0, description="a Redis that is slower is away: each server counts for itself")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -341,6 +357,7 @@ class Settings(BaseSettings):
     inference: Inference = Inference()
     cache: Cache = Cache()
     messages: Messages = Messages()
+    limits: Limits = Limits()
     log: Log = Log()
 
     @cached_property

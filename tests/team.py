@@ -191,8 +191,11 @@ class Team:
 
 
 @asynccontextmanager
-async def deployed(folder: Path, database_url: str, *, replica_urls: str | None = None) -> AsyncIterator[Team]:
-    """Two servers and two workers on an empty database, as `docker compose up` brings them up: secrets in files, `migrate` first."""
+async def deployed(folder: Path, database_url: str, *, replica_urls: str | None = None, more: str = "") -> AsyncIterator[Team]:
+    """Two servers and two workers on an empty database, as `docker compose up` brings them up: secrets in files, `migrate` first.
+
+    `more`: further sections of their configuration.
+    """
     folder.mkdir()
     async with AsyncExitStack() as stack:
         fake = await stack.enter_async_context(FakeProvider())
@@ -210,7 +213,7 @@ async def deployed(folder: Path, database_url: str, *, replica_urls: str | None 
         if replica_urls is not None:
             secrets["CAIRN_DATABASE__REPLICA_URLS"] = replica_urls
         (folder / "secrets").mkdir()
-        (folder / "cairn.toml").write_text(CONFIG.format(url=fake.url))
+        (folder / "cairn.toml").write_text(CONFIG.format(url=fake.url) + more)
         env = {"CAIRN_CONFIG": str(folder / "cairn.toml"), "CAIRN_QDRANT__URL": qdrant_url}
         for name, secret in secrets.items():
             (folder / "secrets" / name).write_text(f"{secret}\n")

@@ -1,7 +1,7 @@
 """Teams, developers, projects and keys; who is behind a key. Knows nothing of HTTP, and of money only the limit's column.
 
 Lookups of keys are cached (`cache.keys`): a key revoked in this process is refused at once, one revoked in another
-process within that time.
+process within moments, or, where the word of it was lost, once its time there is over.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from app.cache.memory import Memory
 from app.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.settings import KeysCache
 from app.storage.database import Database, rows_of
+from app.storage.invalidations import Invalidations
 
 DEFAULT_TEAM = "default"
+KEYS = "keys"
+"""The topic of what other processes are to forget."""
 CACHED_SECONDS = 30
 CACHED_KEYS = 10_000
 MOST_NANOUSD = 2**63 - 1
@@ -35,12 +38,13 @@ MOST_NANOUSD = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and for which team. An admin is no developer."""
+    """Who asks, and for which team. An admin is no developer, and has no `key_id`."""
 
     team_id: UUID
     team: str
     developer_id: UUID | None = None
     developer: str | None = None
+    key_id: UUID | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -78,9 +82,18 @@ class Accounts:
     """`known`: who is behind a key, by the key's digest."""
 
     def __init__(
-        self, database: Database, *, admin_key: str, secret_key: str, default_limit_nanousd: int, cached: KeysCache | None = None
+        self,
+        database: Database,
+        *,
+        admin_key: str,
+        secret_key: str,
+        default_limit_nanousd: int,
+        cached: KeysCache | None = None,
+        invalidations: Invalidations | None = None,
     ) -> None:
         self._database = database
+        self._invalidations = invalidations or Invalidations()
+        self._invalidations.subscribe(KEYS, self._forget)
         self._admin = digest(secret_key, admin_key)
         self._secret_key = secret_key
         self._default_limit = default_limit_nanousd
@@ -204,8 +217,8 @@ class Accounts:
             revoked = await connection.execute(update(ApiKey).where(live).values(revoked_at=func.now()))
         if revoked.rowcount == 0:
             raise NotFound(f"There is no live key {key_id}: it may have been revoked before.")
-        self._revocations += 1
-        self.known.clear()
+        self._forget(str(key_id))
+        self._invalidations.publish(KEYS, str(key_id))
 
     async def project_id(self, connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
         """The project's id; made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
@@ -238,6 +251,12 @@ class Accounts:
                 self._projects[project.id] = project.name
         return {project: self._projects[project] for project in projects}
 
+    def _forget(self, key_id: str | None) -> None:
+        """A key was revoked, here or elsewhere. All are looked up again: nobody knows which digest is that key's."""
+        del key_id
+        self._revocations += 1
+        self.known.clear()
+
     async def _admin_of(self, team: str) -> Principal:
         team_id = self._teams.get(team)
         if team_id is None:
@@ -251,7 +270,7 @@ class Accounts:
         lookup, row = lookup_of(key), None
         if lookup is not None:
             query = (
-                select(ApiKey.digest, Team.id, Team.name, Developer.id, Developer.name)
+                select(ApiKey.digest, Team.id, Team.name, Developer.id, Developer.name, ApiKey.id)
                 .join(Developer, Developer.id == ApiKey.developer_id)
                 .join(Team, Team.id == Developer.team_id)
                 .where(ApiKey.lookup == lookup, ApiKey.revoked_at.is_(None))
@@ -263,8 +282,7 @@ class Accounts:
             raise NotAuthenticated(
                 "This key is not valid: it may be mistyped or revoked. An admin makes a new one with `cairn keys create`."
             )
-        _, team_id, team, developer_id, developer = row
-        return Principal(team_id, team, developer_id, developer)
+        return Principal(*row[1:])
 
 
 def _developers() -> Select[*tuple[Any, ...]]:

@@ -60,7 +60,7 @@ async def caches(house: TheHouse, admin: Admin) -> CacheList:  # noqa: ARG001 - 
     return CacheList(caches=[_reply(each, house) for each in house.caches.values()])
 
 
-@router.delete("/caches/{name}", summary="Empty a cache, in all its tiers", responses=responses())
+@router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())
 async def flush(house: TheHouse, admin: Admin, name: Annotated[str, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
     found = house.caches.get(name)
     if found is None:

@@ -22,6 +22,7 @@ from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
 from app.money import usd_text
 from app.tokens import text_of
+from app.web import limited
 from app.web.errors import responses
 from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
@@ -215,7 +216,7 @@ async def complete(
     )
     if asked.choices * (asked.max_tokens or 1) > MOST_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MOST_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
-    asker = _asker(payer, x_cairn_purpose or "chat", x_cairn_project)
+    asker = _asker(request, payer, x_cairn_purpose or "chat", x_cairn_project)
     engine = house_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
@@ -236,7 +237,7 @@ async def embed(
     request: Request, house: TheHouse, payer: Payer, body: EmbeddingsBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
 ) -> Response:
     asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
-    asker = _asker(payer, x_cairn_purpose or "embeddings", x_cairn_project)
+    asker = _asker(request, payer, x_cairn_purpose or "embeddings", x_cairn_project)
     found = await unless_gone(request, house.inference.engine.embed(asked, asker))
     shape = _base64 if body.encoding_format == "base64" else list
     rows = [{"object": "embedding", "index": place, "embedding": shape(vector)} for place, vector in enumerate(found.vectors)]
@@ -269,9 +270,9 @@ async def providers(house: TheHouse, admin: Admin) -> ProviderList:  # noqa: ARG
     return ProviderList(providers=found)
 
 
-def _asker(payer: Principal, purpose: str, project: str | None) -> Asker:
+def _asker(request: Request, payer: Principal, purpose: str, project: str | None) -> Asker:
     assert payer.developer_id is not None
-    return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project)
+    return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project, limited.counter(request))
 
 
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:

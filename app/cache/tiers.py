@@ -13,10 +13,13 @@ import zstandard
 
 from app.cache.memory import Memory
 from app.errors import Unavailable
+from app.storage.invalidations import Invalidations
 
 log = structlog.get_logger()
 
 Name = Literal["memory", "redis", "database"]
+CACHE = "cache"
+"""The topic of what other processes are to forget: a cache's name."""
 COMPRESSED_FROM = 1024
 AWAY_SECONDS = 5.0
 """How long a tier that failed is left alone."""
@@ -66,9 +69,19 @@ class Tiers:
     """
 
     def __init__(
-        self, name: str, memory: Memory, lower: Sequence[Tier], *, timeout_seconds: float, now: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        memory: Memory,
+        lower: Sequence[Tier],
+        *,
+        timeout_seconds: float,
+        invalidations: Invalidations | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
+        self._invalidations = invalidations or Invalidations()
+        self._invalidations.subscribe(CACHE, self._forget)
+        self._flushes = 0
         self.memory = memory
         self.counts: Mapping[Name, Counts] = {tier.name: Counts() for tier in lower}
         self.saved_seconds = 0.0
@@ -82,12 +95,14 @@ class Tiers:
         """From the nearest tier that has it; those above get it too."""
         if (value := self.memory.get(key)) is not None:
             return Found(_unpacked(value), "memory")
+        flushes = self._flushes
         for place, tier in enumerate(self._lower):
             kept = await self._ask(tier, key)
             if kept is not None:
-                self.memory.set(key, kept.value, kept.seconds)
-                for above in self._lower[:place]:
-                    self._behind(above, key, kept.value, kept.seconds)
+                if flushes == self._flushes:  # else what was just read may be what was to be forgotten
+                    self.memory.set(key, kept.value, kept.seconds)
+                    for above in self._lower[:place]:
+                        self._behind(above, key, kept.value, kept.seconds)
                 return Found(_unpacked(kept.value), tier.name)
         return None
 
@@ -99,9 +114,20 @@ class Tiers:
             self._behind(tier, key, packed, ttl_seconds)
 
     async def clear(self) -> int:
-        """All tiers. Returns how many entries the memory had."""
+        """All tiers, and the memory of the other servers. Returns how many entries the memory here had."""
         for tier in self._lower:
             await self._guarded(tier, tier.clear())
+        cleared = self._emptied()
+        self._invalidations.publish(CACHE, self.name)
+        return cleared
+
+    def _forget(self, name: str | None) -> None:
+        """Another server flushed: its lower tiers are ours, and empty."""
+        if name in {None, self.name}:
+            self._emptied()
+
+    def _emptied(self) -> int:
+        self._flushes += 1
         return self.memory.clear()
 
     async def close(self) -> None:

@@ -47,7 +47,7 @@ class Meter:
             hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
             receipt.shrunk_to = covered.max_tokens
-        return Held(self, hold, covered, candidate, receipt)
+        return Held(self, hold, covered, candidate, receipt, asker)
 
     async def hold_texts(self, texts: list[str], asker: Asker, candidate: Candidate, number: int, receipt: Receipt) -> Held:
         """The same for embeddings."""
@@ -57,7 +57,7 @@ class Meter:
 
         wanted = await _counted(counted, sum(map(len, texts)))
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
-        return Held(self, await self.ledger.hold(asker.payer, attempt, wanted), wanted, candidate, receipt)
+        return Held(self, await self.ledger.hold(asker.payer, attempt, wanted), wanted, candidate, receipt, asker)
 
     async def close(self) -> None:
         """Wait for the ends that are still being written."""
@@ -98,11 +98,12 @@ class Meter:
 class Held:
     """One attempt's hold. The first end that it is given is the one that counts."""
 
-    def __init__(self, meter: Meter, hold: Hold, estimate: Estimate, candidate: Candidate, receipt: Receipt) -> None:
+    def __init__(self, meter: Meter, hold: Hold, estimate: Estimate, candidate: Candidate, receipt: Receipt, asker: Asker) -> None:
         self._meter = meter
         self._hold = hold
         self._candidate = candidate
         self._receipt = receipt
+        self._asker = asker
         self._ended = False
         self._charged = False
         self.estimate = estimate
@@ -155,6 +156,7 @@ class Held:
             self._charged = True
             self.charged = usage
             self._receipt.nanousd += cost
+            self._asker.used(usage.total)
             if self._hold.left is not None:
                 self._receipt.left = self._hold.left + self._hold.nanousd - cost
         return cost
@@ -168,6 +170,7 @@ class Held:
             await self._settled(None, "", model=None, partial=True)
             return
         self._receipt.nanousd += self._hold.nanousd
+        self._asker.used(self.estimate.tokens)
         await self._meter.ledger.leave_unreconciled(self._hold, why)
 
     async def _end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -14,15 +14,20 @@ CacheWish = Literal["auto", "always", "refresh", "never"]
 Tier = Literal["miss", "memory", "redis", "database", "semantic"]
 
 
+def _uncounted(tokens: int) -> None:
+    del tokens
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who pays for a request. `request_id` is the server's own: holds are unique by it."""
+    """Who pays for a request. `request_id` is the server's own: holds are unique by it. `used` hears what each attempt was charged for."""
 
     developer_id: UUID
     team_id: UUID
     request_id: str
     purpose: str = "chat"
     project: str | None = None
+    used: Callable[[int], None] = field(default=_uncounted, compare=False)
 
     @property
     def payer(self) -> Payer:

@@ -36,23 +36,27 @@ class Notices:
         self._channel = channel
         self._untold: dict[str, None] = {}
         self._stir = asyncio.Event()
+        self._away = False
+        self.listening = False
 
-    def tell(self, words: str) -> None:
-        """The other processes hear it within moments, once if it was told twice before it went out. Too much at once isn't heard."""
+    def tell(self, words: str, *, crowded: str | None = None) -> None:
+        """The other processes hear it within moments, once if it was told twice before it went out. Too much at once isn't heard:
+        then they hear `crowded`, if it is given."""
         if len(self._untold) < MOST_TOLD:
             self._untold[words] = None
-            self._stir.set()
+        elif crowded is not None:
+            self._untold[crowded] = None
+        self._stir.set()
 
     async def run(self, heard: Heard) -> None:
         """For ever. `heard` gets what others told, or None when something may have been missed."""
-        away = False
         while True:
             try:
                 await self._converse(heard)
             except (asyncpg.PostgresError, *AWAY) as error:
-                if not away:
-                    log.warning("notices.not_heard", reason=type(error).__name__)
-                away = True
+                if not self._away:
+                    log.warning("notices.not_heard", channel=self._channel, reason=type(error).__name__)
+                self._away = True
             heard(None)
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -72,10 +76,15 @@ class Notices:
 
             connection.add_termination_listener(lambda _: self._stir.set())
             await connection.add_listener(self._channel, notice)
+            self.listening = True
+            if self._away:
+                log.info("notices.heard_again", channel=self._channel)
+            self._away = False
             heard(None)
             while not connection.is_closed():
                 await self._tell(connection)
         finally:
+            self.listening = False
             connection.terminate()
 
     async def _tell(self, connection: asyncpg.Connection[Any]) -> None:
@@ -85,6 +94,11 @@ class Notices:
         except TimeoutError:
             await connection.execute("select 1")
         self._stir.clear()
-        words, self._untold = list(self._untold), {}
-        if words:
-            await connection.execute("select pg_notify($1, each) from unnest($2::text[]) each", self._channel, words)
+        words, self._untold = self._untold, {}
+        try:
+            if words:
+                await connection.execute("select pg_notify($1, each) from unnest($2::text[]) each", self._channel, list(words))
+        except AWAY:
+            self._untold = words | self._untold  # it goes out with the next connection
+            self._stir.set()
+            raise

@@ -52,6 +52,7 @@ _alerts = _counter("budget_alerts", "Budget alerts said by this process, by subj
 _holds = _counter("budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
 _attempts = _counter("provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
 _rescues = _counter("stream_rescues", "Streams that broke in the middle: continued, restarted, different or failed.", "outcome")
+_limited = _counter("rate_limited", "Requests refused because of their key's own limit, by limit.", "limit")
 _breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
 _spared_usd = _counter("cache_saved_usd", "What answers given again cost when they were made, in dollars.", "cache", "tier")
 _spared_seconds = _counter("cache_saved_seconds", "What they took when they were made, less the wait for them now.", "cache", "tier")
@@ -106,6 +107,10 @@ def stream_rescued(outcome: str) -> None:
 def cache_saved(cache: str, tier: str, *, usd: float, seconds: float) -> None:
     _spared_usd.labels(cache, tier).inc(usd)
     _spared_seconds.labels(cache, tier).inc(seconds)
+
+
+def rate_limited(limit: str) -> None:
+    _limited.labels(limit).inc()
 
 
 def messages(outcome: str, count: int) -> None:

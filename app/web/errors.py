@@ -88,7 +88,7 @@ class ErrorReply(BaseModel):
 
 def responses(*more: int) -> dict[int | str, dict[str, object]]:
     """A route's error replies, for the OpenAPI page: what every route that takes a key can answer, and more."""
-    statuses = sorted({401, 403, 404, 422, 503, *more})
+    statuses = sorted({401, 403, 404, 422, 429, 503, *more})
     return {status: {"model": ErrorReply, "description": HTTPStatus(status).phrase} for status in statuses}
 
 

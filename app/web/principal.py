@@ -52,6 +52,12 @@ async def _principal(request: Request, credentials: Credentials, x_cairn_team: T
     return principal
 
 
+async def presented_key(request: Request) -> str | None:
+    """The key that came with a request, whatever it is worth."""
+    credentials = await bearer(request)
+    return None if credentials is None else credentials.credentials or None
+
+
 async def authenticated(request: Request) -> None:
     """NotAuthenticated, before anything of the body is read."""
     await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))

@@ -12,6 +12,7 @@ from app.cache.shared import DatabaseTier, RedisTier
 from app.cache.tiers import Tier, Tiers
 from app.settings import CacheSize, Settings
 from app.storage.database import Database
+from app.storage.invalidations import Invalidations
 from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
@@ -22,12 +23,21 @@ def memory(options: CacheSize) -> Memory:
     return Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
 
 
-def tiers(name: str, options: CacheSize, settings: Settings, *, database: Database | None = None, redis: Redis | None = None) -> Tiers:
+def tiers(
+    name: str,
+    options: CacheSize,
+    settings: Settings,
+    *,
+    invalidations: Invalidations,
+    database: Database | None = None,
+    redis: Redis | None = None,
+) -> Tiers:
     """A cache's memory, and below it what is given and switched on."""
     lower: list[Tier] = [] if redis is None else [RedisTier(redis, name)]
     if database is not None and settings.cache.database:
         lower.append(DatabaseTier(database, name))
-    return Tiers(name, memory(options), lower, timeout_seconds=settings.cache.tier_timeout_seconds)
+    timeout = settings.cache.tier_timeout_seconds
+    return Tiers(name, memory(options), lower, timeout_seconds=timeout, invalidations=invalidations)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
 from app.knowledge.search import Asks
 from app.knowledge.store import KnowledgeStore
+from app.limits.limits import RateLimits
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
 from app.sessions.journal import Journal
@@ -88,6 +89,7 @@ class House:
     knowledge: Knowledge
     budget: Money
     inference: Inference
+    limits: RateLimits
     redis: Redis | None
     messages: Exchange
     small_caches: Mapping[str, Tiers]

@@ -13,6 +13,7 @@ from app.inference.meter import Meter
 from app.inference.semantic import Semantic
 from app.settings import Settings
 from app.storage.database import Database
+from app.storage.invalidations import Invalidations
 from app.wiring.caches import favoured, tiers
 from app.wiring.house import Inference, Money, Role
 from app.wiring.tasks import owned
@@ -24,16 +25,25 @@ if TYPE_CHECKING:
 
 
 async def open_inference(
-    stack: AsyncExitStack, settings: Settings, role: Role, database: Database, budget: Money, embedder: Embedder, redis: Redis | None
+    stack: AsyncExitStack,
+    settings: Settings,
+    role: Role,
+    *,
+    database: Database,
+    budget: Money,
+    embedder: Embedder,
+    redis: Redis | None,
+    invalidations: Invalidations,
 ) -> Inference:
     """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
     sharing = _sharing(redis)
     changed = None if sharing is None else sharing.changed
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
     inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
-    completions = tiers("completions", settings.cache.completions, settings, database=database, redis=redis)
+    kept = settings.cache.completions
+    completions = tiers("completions", kept, settings, database=database, redis=redis, invalidations=invalidations)
     by_meaning = Semantic(embedder, settings.cache.semantic) if settings.cache.semantic.enabled else None
-    engine = CachedEngine(inner, catalog, completions, settings.cache.completions, by_meaning=by_meaning)
+    engine = CachedEngine(inner, catalog, completions, kept, by_meaning=by_meaning)
     stack.push_async_callback(engine.close)
     if role == "serve":
         await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))

@@ -21,6 +21,7 @@ from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.direct import Direct
+from app.storage.invalidations import Invalidations
 from app.storage.vectors.store import VectorStore
 from app.wiring.caches import tiers
 from app.wiring.house import Knowledge, Role
@@ -47,6 +48,7 @@ async def open_knowledge(
     vectors: VectorStore,
     embedder: CachedEmbedder,
     redis: Redis | None,
+    invalidations: Invalidations,
 ) -> Knowledge:
     """Versions are read over a connection of their own, made when the first question comes."""
     store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
@@ -65,7 +67,7 @@ async def open_knowledge(
     search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
     direct = Direct(settings.database, url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
     stack.push_async_callback(direct.close)
-    queries = tiers("queries", settings.cache.queries, settings, redis=redis)
+    queries = tiers("queries", settings.cache.queries, settings, redis=redis, invalidations=invalidations)
     stack.push_async_callback(queries.close)
     cached = CachedSearch(
         search,

@@ -30,6 +30,7 @@ from app.storage import migrations
 from app.storage.child import Child, supervised
 from app.storage.database import Database
 from app.storage.folder import DataFolder
+from app.storage.invalidations import CHANNEL, Invalidations
 from app.storage.notices import Notices
 from app.storage.postgres import embedded_postgres
 from app.storage.redis import open_redis
@@ -39,6 +40,7 @@ from app.wiring.caches import favoured, tiers
 from app.wiring.house import House, Role
 from app.wiring.inference import open_inference
 from app.wiring.knowledge import open_knowledge
+from app.wiring.limits import open_limits
 from app.wiring.replicas import open_replicas
 from app.wiring.tasks import owned
 
@@ -71,7 +73,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
         cached = settings.cache
-        embedded_before = tiers("embeddings", cached.embeddings, settings, database=database)
+        invalidations = Invalidations(Notices(settings.database, url, name="cairn invalidations", channel=CHANNEL))
+        embedded_before = tiers("embeddings", cached.embeddings, settings, database=database, invalidations=invalidations)
         embedder = await stack.enter_async_context(
             open_embedder(settings.embeddings, folder.models, embedded_before.memory, ttl_seconds=cached.embeddings.ttl_seconds)
         )
@@ -81,9 +84,13 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             secret_key=secrets.secret_key,
             default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
             cached=cached.keys,
+            invalidations=invalidations,
         )
         budget = await open_budget(stack, settings, database, accounts, url)
-        inference = await open_inference(stack, settings, role, database, budget, embedder, redis)
+        limits = await open_limits(stack, settings, role)  # before the door: calls that end late are still counted
+        inference = await open_inference(
+            stack, settings, role, database=database, budget=budget, embedder=embedder, redis=redis, invalidations=invalidations
+        )
         queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
         house = House(
             settings=settings,
@@ -109,13 +116,19 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
                 vectors=vectors,
                 embedder=embedder,
                 redis=redis,
+                invalidations=invalidations,
             ),
             budget=budget,
             inference=inference,
+            limits=limits,
             redis=redis,
             messages=_messages(settings, database, url, redis),
-            small_caches={"embeddings": embedded_before, "keys": Tiers("keys", accounts.known, (), timeout_seconds=1)},
+            small_caches={
+                "embeddings": embedded_before,
+                "keys": Tiers("keys", accounts.known, (), timeout_seconds=1, invalidations=invalidations),
+            },
         )
+        await stack.enter_async_context(owned(invalidations.run(), name="invalidations"))
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()

@@ -30,6 +30,11 @@ class RedisServer:
                 raise TimeoutError("redis-server did not start")
             time.sleep(0.01)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 

@@ -25,7 +25,7 @@ def test_the_shipped_file_says_what_the_code_defaults_to() -> None:
             if isinstance(value, dict) and not isinstance(default, dict):
                 same(default, value, f"{section}.{name}")
             else:
-                assert (list(default) if isinstance(value, list) else default) == value, f"[{section}] {name}"
+                assert (list(default) if isinstance(value, list) else default) == (None if value == "off" else value), f"[{section}] {name}"
 
     for section, values in shipped.items():
         same(fields[section].default, values, section)
@@ -72,6 +72,17 @@ def test_no_secret_stands_in_an_error_or_a_repr(monkeypatch: pytest.MonkeyPatch)
     assert "very-secret" not in str(caught.value)
     monkeypatch.delenv("CAIRN_SERVER__PORT")
     assert "very-secret" not in repr(load())
+
+
+def test_a_limit_of_keys_is_a_number_or_off_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().limits.model_requests_a_minute is None
+    monkeypatch.setenv("CAIRN_LIMITS__MODEL_REQUESTS_A_MINUTE", "600")
+    monkeypatch.setenv("CAIRN_LIMITS__REQUESTS_A_MINUTE", "off")
+    assert (load().limits.model_requests_a_minute, load().limits.requests_a_minute) == (600, None)
+    for wrong in ("0", "-1", "many", "1.5"):
+        monkeypatch.setenv("CAIRN_LIMITS__MODEL_TOKENS_A_MINUTE", wrong)
+        with pytest.raises(ConfigurationError, match=r"limits\.model_tokens_a_minute"):
+            load()
 
 
 def test_the_teams_daily_tokens_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,16 @@ from sqlalchemy import text
 
 from app.accounts.accounts import Accounts
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from app.settings import Settings
 from app.storage.database import Database
+from app.storage.invalidations import CHANNEL, Invalidations
+from app.storage.notices import Notices
 
 ADMIN = "a" * 40
 
 
-def open_accounts(database: Database, secret_key: str = "s" * 40) -> Accounts:
-    return Accounts(database, admin_key=ADMIN, secret_key=secret_key, default_limit_nanousd=8_330_000_000)
+def open_accounts(database: Database, secret_key: str = "s" * 40, invalidations: Invalidations | None = None) -> Accounts:
+    return Accounts(database, admin_key=ADMIN, secret_key=secret_key, default_limit_nanousd=8_330_000_000, invalidations=invalidations)
 
 
 @pytest.fixture
@@ -55,6 +58,36 @@ async def test_a_revoked_key_is_refused_at_once(accounts: Accounts) -> None:
         await accounts.authenticate(key)
     with pytest.raises(NotFound):
         await accounts.revoke_key(id)
+
+
+async def test_a_key_revoked_in_another_process_is_refused_within_moments(database: Database, database_url: str) -> None:
+    notices = [Notices(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
+    buses = [Invalidations(each) for each in notices]
+    here, there = (open_accounts(database, invalidations=bus) for bus in buses)
+    await here.ensure_defaults()
+    await here.create_developer("ada")
+    listening = [asyncio.create_task(bus.run()) for bus in buses]
+    async with asyncio.timeout(10):
+        while not all(each.listening for each in notices):
+            await asyncio.sleep(0.01)
+    for _ in range(3):
+        id, key = await here.create_key("ada")
+        assert (await there.authenticate(key)).key_id == id
+        await here.revoke_key(id)
+        async with asyncio.timeout(10):
+            while await _valid(there, key):
+                await asyncio.sleep(0.01)
+    for task in listening:
+        task.cancel()
+    await asyncio.gather(*listening, return_exceptions=True)
+
+
+async def _valid(accounts: Accounts, key: str) -> bool:
+    try:
+        await accounts.authenticate(key)
+    except NotAuthenticated:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("key", ["", "x", ADMIN[:-1], ADMIN + "a", "cairn_abcdefghijkl_" + "x" * 43, "clé", "\ud800", "k" * 100_000])

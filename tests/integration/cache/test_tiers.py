@@ -14,7 +14,10 @@ from app.cache.memory import Memory
 from app.cache.shared import DatabaseTier, RedisTier, sweep
 from app.cache.tiers import Kept, Tier, Tiers
 from app.settings import Redis as RedisOptions
+from app.settings import Settings
 from app.storage.database import Database
+from app.storage.invalidations import CHANNEL, Invalidations
+from app.storage.notices import Notices
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
 
@@ -32,8 +35,8 @@ def tier(request: pytest.FixtureRequest, client: Redis, database: Database) -> T
     return RedisTier(client, "test") if request.param == "redis" else DatabaseTier(database, "test")
 
 
-def made(*lower: Tier, timeout: float = 1) -> Tiers:
-    return Tiers("test", Memory("lru", entries=100, most_bytes=2**20), lower, timeout_seconds=timeout)
+def made(*lower: Tier, timeout: float = 1, name: str = "test", bus: Invalidations | None = None) -> Tiers:
+    return Tiers(name, Memory("lru", entries=100, most_bytes=2**20), lower, timeout_seconds=timeout, invalidations=bus)
 
 
 async def test_a_tier_keeps_a_value_and_says_how_long(tier: Tier) -> None:
@@ -83,6 +86,59 @@ async def test_what_is_found_below_is_brought_up(client: Redis, database: Databa
     kept = await redis.get(b"key")
     assert kept is not None
     assert kept.seconds <= 60
+
+
+async def test_a_flush_here_empties_the_memory_of_that_cache_in_the_other_process(client: Redis, database_url: str) -> None:
+    notices = [Notices(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
+    buses = [Invalidations(each) for each in notices]
+    here, there = (made(RedisTier(client, "test"), bus=bus) for bus in buses)
+    another = made(name="another", bus=buses[1])
+    listening = [asyncio.create_task(bus.run()) for bus in buses]
+    async with asyncio.timeout(10):
+        while not all(each.listening for each in notices):  # who begins to listen forgets everything
+            await asyncio.sleep(0.01)
+    for _ in range(3):
+        here.set(b"key", b"value", 60)
+        another.set(b"key", b"value", 60)
+        await here.close()
+        found = await there.get(b"key")
+        assert found is not None
+        assert (len(here.memory), len(there.memory)) == (1, 1)
+        assert await here.clear() == 1
+        async with asyncio.timeout(10):
+            while await there.get(b"key") is not None:
+                await asyncio.sleep(0.01)
+    assert len(another.memory) == 1
+    for task in listening:
+        task.cancel()
+    await asyncio.gather(*listening, return_exceptions=True)
+
+
+async def test_what_was_being_read_when_it_was_flushed_is_not_brought_up(client: Redis) -> None:
+    tier = Slow(client, "test")
+    tiers = made(tier)
+    await RedisTier(client, "test").set(b"key", b"\x00old", 60)
+    reading = asyncio.create_task(tiers.get(b"key"))
+    await tier.read.wait()
+    await tiers.clear()
+    tier.answers.set()
+    found = await reading
+    assert found is not None  # who asked before the flush may be told
+    assert await tiers.get(b"key") is None
+
+
+class Slow(RedisTier):
+    """It has read, and doesn't answer yet."""
+
+    def __init__(self, client: Redis, cache: str) -> None:
+        super().__init__(client, cache)
+        self.read, self.answers = asyncio.Event(), asyncio.Event()
+
+    async def get(self, key: bytes) -> Kept | None:
+        kept = await super().get(key)
+        self.read.set()
+        await self.answers.wait()
+        return kept
 
 
 async def test_what_has_ended_is_swept(database: Database) -> None:

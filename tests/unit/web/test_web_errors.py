@@ -14,11 +14,12 @@ from app.web import errors
 
 BROKE = tree.BudgetExceeded("x", unit="nanousd", left=300, asked=301, resets_at=datetime(2026, 12, 1, tzinfo=UTC))
 LIMITED = tree.RateLimited("x", retry_after=7.2)
+OVER = tree.RateLimitExceeded("x", retry_after=7.2)
 ALL = [each for _, each in inspect.getmembers(tree, inspect.isclass) if issubclass(each, tree.CairnError)]
 
 
 def made(kind: type[tree.CairnError]) -> tree.CairnError:
-    return {tree.BudgetExceeded: BROKE, tree.RateLimited: LIMITED}.get(kind) or kind("What to do.")
+    return {tree.BudgetExceeded: BROKE, tree.RateLimited: LIMITED, tree.RateLimitExceeded: OVER}.get(kind) or kind("What to do.")
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
@@ -41,6 +42,8 @@ def test_every_error_of_the_tree_has_a_status_and_the_one_shape(kind: type[tree.
         (tree.TooLarge("x"), 413, "invalid_request_error"),
         (tree.InvalidInput("x", param="limit"), 422, "invalid_request_error"),
         (tree.UnknownFormat("x"), 422, "invalid_request_error"),
+        (LIMITED, 429, "rate_limit_error"),
+        (OVER, 429, "rate_limit_error"),
         (tree.VectorStoreUnavailable("x"), 503, "unavailable_error"),
     ],
 )
@@ -57,6 +60,15 @@ def test_a_budget_that_is_used_up_says_when_to_come_again_and_not_to_try_before(
     assert reply.headers["x-cairn-budget-resets-at"] == "2026-12-01T00:00:00+00:00"
     assert "retry-after" not in reply.headers
     assert json.loads(reply.body)["error"]["code"] == "budget_exceeded"
+
+
+def test_a_limit_says_in_whole_seconds_when_to_come_again_and_whose_it_is() -> None:
+    codes = {}
+    for error in (LIMITED, OVER):
+        reply = errors.reply_to(error)
+        assert reply.headers["retry-after"] == "8"
+        codes[error] = json.loads(reply.body)["error"]["code"]
+    assert codes == {LIMITED: "rate_limited", OVER: "rate_limit_exceeded"}
 
 
 def test_only_a_used_up_budget_speaks_of_one() -> None:

@@ -1,0 +1,105 @@
+"""May this key ask once more? Counted here, and for all servers in Redis where there is one; while that is away, here alone."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from app.errors import RateLimitExceeded
+from app.limits.own import Own, Quota, Unit, Verdict
+from app.limits.window import WINDOW_SECONDS, Standing
+from app.settings import Limits as Options
+from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    from app.limits.shared import Shared
+
+
+class Admission:
+    """One request's verdict. `refusal`: what to tell who is not let through."""
+
+    def __init__(self, verdict: Verdict, refusal: RateLimitExceeded | None, use: Callable[[int], None]) -> None:
+        self.refusal = refusal
+        self._verdict = verdict
+        self._use = use
+        self._used = 0
+
+    def used(self, tokens: int) -> None:
+        """What its call of a model really took, once that is known."""
+        self._used += tokens
+        if tokens > 0 and "tokens" in self._verdict.standings:
+            self._use(tokens)
+
+    def standing(self, unit: Unit) -> Standing | None:
+        """How a limit stands, as far as this request knows. None: there is no such limit."""
+        found = self._verdict.standings.get(unit)
+        if found is None or unit == "requests" or not self._used:
+            return found
+        return Standing(found.limit, max(0, found.left - self._used), found.wait_seconds, WINDOW_SECONDS + 1)
+
+
+class RateLimits:
+    """Of each key, a minute. A key's calls of models and its other requests are counted apart."""
+
+    def __init__(self, options: Options, shared: Shared | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._models = _quota(requests=options.model_requests_a_minute, tokens=options.model_tokens_a_minute)
+        self._others = _quota(requests=options.requests_a_minute)
+        self._shared = shared
+        self._own = Own()
+        self._now = now
+
+    @property
+    def any(self) -> bool:
+        return bool(self._models or self._others)
+
+    async def admit(self, key_id: UUID, *, model: bool) -> Admission | None:
+        """One request of a key, counted if it may. None: it has no limit."""
+        quota = self._models if model else self._others
+        if not quota:
+            return None
+        subject = f"{key_id}:{'models' if model else 'others'}"
+        verdict = await self._verdict(subject, quota)
+        refusal = None if verdict.granted else _refusal(verdict, model=model)
+
+        def use(tokens: int) -> None:
+            self._own.use(subject, "tokens", tokens, self._now())
+            if self._shared is not None:
+                self._shared.use(subject, "tokens", tokens)
+
+        return Admission(verdict, refusal, use)
+
+    async def _verdict(self, subject: str, quota: Quota) -> Verdict:
+        """Never more than the limit through all servers together; while Redis is away, through each of them."""
+        if self._shared is None or self._shared.away:
+            return self._own.take(subject, quota, self._now())
+        ours = self._own.look(subject, quota, self._now())
+        if not ours.granted:
+            return ours
+        verdict = await self._shared.take(subject, quota)
+        if verdict is None:
+            return self._own.take(subject, quota, self._now())
+        if verdict.granted:
+            self._own.count(subject, quota, self._now())
+        return verdict
+
+
+def _quota(*, requests: int | None = None, tokens: int | None = None) -> Quota:
+    given: dict[Unit, int | None] = {"requests": requests, "tokens": tokens}
+    return {unit: limit for unit, limit in given.items() if limit is not None}
+
+
+def _refusal(verdict: Verdict, *, model: bool) -> RateLimitExceeded:
+    """Names the limit that is longest in the way."""
+    full = {unit: standing for unit, standing in verdict.standings.items() if standing.left == 0}
+    unit, standing = max(full.items(), key=lambda each: each[1].wait_seconds)
+    what = "tokens" if unit == "tokens" else "calls of models" if model else "requests"
+    seconds = max(1, math.ceil(standing.wait_seconds))
+    metrics.rate_limited("model_tokens" if unit == "tokens" else "model_requests" if model else "requests")
+    return RateLimitExceeded(
+        f"Rate limit: this key has used its {standing.limit:,} {what} of the last minute. Try again in {seconds} s."
+        " This is not the budget: nothing was charged.",
+        retry_after=standing.wait_seconds,
+    )

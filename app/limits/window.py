@@ -1,0 +1,57 @@
+"""How much was used within the last minute. Pure arithmetic: the caller brings the time, in seconds.
+
+Counted by the second, and a second counts until a minute after its end. So no minute, wherever it begins, holds more than the limit;
+in return what was used comes free up to a second late. `shared.py` counts the same way in Redis.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import floor
+
+WINDOW_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of one limit: how large it is, what is left of it, the seconds until one more fits (0: now), and until all of it is back."""
+
+    limit: int
+    left: int
+    wait_seconds: float
+    reset_seconds: float
+
+
+class Window:
+    __slots__ = ("_seconds", "_used")
+
+    def __init__(self) -> None:
+        self._seconds: deque[list[int]] = deque()
+        self._used = 0
+
+    def use(self, amount: int, now: float) -> None:
+        """Whatever the limit: who asks has looked before."""
+        second = floor(now)
+        if self._seconds and self._seconds[-1][0] == second:
+            self._seconds[-1][1] += amount
+        else:
+            self._seconds.append([second, amount])
+        self._used += amount
+
+    def used(self, now: float) -> int:
+        oldest = floor(now) - WINDOW_SECONDS
+        while self._seconds and self._seconds[0][0] < oldest:
+            self._used -= self._seconds.popleft()[1]
+        return self._used
+
+    def standing(self, limit: int, now: float) -> Standing:
+        used = still = self.used(now)
+        free_at = now
+        for second, amount in self._seconds:
+            if still < limit:
+                break
+            still -= amount
+            free_at = second + 1 + WINDOW_SECONDS
+        last = self._seconds[-1][0] + 1 + WINDOW_SECONDS if self._seconds else now
+        return Standing(limit, max(0, limit - used), free_at - now, last - now)

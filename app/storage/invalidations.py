@@ -1,0 +1,57 @@
+"""Forget this: what one process changed, the others drop from their memory. Over PostgreSQL, which both sizes have. Knows no domain.
+
+At most once, best effort: a cache's own time to live stays the floor. Who was not listening for a while forgets everything, for
+nobody knows what was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from app.storage.notices import Notices
+
+CHANNEL = "cairn_invalidations"
+"""Of LISTEN and NOTIFY."""
+LONGEST = 500
+
+Forget: TypeAlias = Callable[[str | None], None]
+"""Gets what is out of date; None: anything may be. It must not wait."""
+
+
+class Invalidations:
+    """`publish("knowledge", project)` here calls every `subscribe("knowledge", …)` in the other processes. Without `notices`: nobody's."""
+
+    def __init__(self, notices: Notices | None = None) -> None:
+        self._notices = notices
+        self._topics: dict[str, list[Forget]] = {}
+
+    def subscribe(self, topic: str, forget: Forget) -> None:
+        self._topics.setdefault(topic, []).append(forget)
+
+    def publish(self, topic: str, what: str | None = None) -> None:
+        """To the other processes, within moments: this one has forgotten it already. A `topic` is one word. None: all of it.
+
+        Call it once the change can be read: who hears it may read again at once.
+        """
+        if self._notices is None:
+            return
+        one = what is not None and len(what) <= LONGEST and what.isprintable()
+        self._notices.tell(f"{topic} {what}" if one else topic, crowded=topic)
+
+    async def run(self) -> None:
+        """For ever."""
+        if self._notices is not None:
+            await self._notices.run(self._heard)
+
+    def _heard(self, words: str | None) -> None:
+        if words is not None:
+            topic, _, what = words.partition(" ")
+            self._forget(topic, what or None)
+        elif self._notices is not None and self._notices.listening:  # again: while it was away, what is kept is better than nothing
+            for topic in self._topics:
+                self._forget(topic, None)
+
+    def _forget(self, topic: str, what: str | None) -> None:
+        for forget in self._topics.get(topic, ()):
+            forget(what)

@@ -1,0 +1,116 @@
+"""What a limit costs a request: the decision, with the headers, over Redis; and the server's CPU for a completion with and without one.
+
+`python -m tests.performance.measure_limits`: microseconds, for docs/operations.md and docs/decisions/0010. No target: see the door's own.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import uvloop
+from pydantic import SecretStr
+
+from app.limits.limits import RateLimits
+from app.limits.shared import AT_ONCE, Shared
+from app.settings import Limits
+from app.settings import Redis as RedisOptions
+from app.storage.redis import open_redis
+from app.web import limited
+from app.web.limited import Limited
+from tests.fakes.redis_server import RedisServer
+from tests.performance import measure_inference as door
+from tests.performance.measure import percentile
+
+DECISIONS, COMPLETIONS = 5000, 5000
+LIMITS = {"model_requests_a_minute": 10**9, "model_tokens_a_minute": 10**12}
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        redis = RedisServer(Path(folder) / "redis.sock")
+        redis.start()
+        try:
+            await _decisions(redis)
+            on = {f"CAIRN_LIMITS__{name.upper()}": str(value) for name, value in LIMITS.items()}
+            for name, env in (("off", {}), ("on", on), ("on, over Redis", {**on, "CAIRN_REDIS__URL": redis.url})):
+                await _completions(name, env, Path(folder) / name.replace(", ", "-").replace(" ", "-"))
+        finally:
+            redis.stop()
+
+
+async def _decisions(redis: RedisServer) -> None:
+    key, options = uuid4(), Limits(**LIMITS)  # type: ignore[arg-type]
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(open_redis(RedisOptions(url=SecretStr(redis.url), connections=AT_ONCE)))
+        assert client is not None
+        shared = Shared(client, timeout_seconds=1)
+        now = int(time.time())
+        for unit in ("requests", "tokens"):  # a minute with something in every second: the most that a window holds
+            await client.hset(f"cairn:limits:{{{key}:models}}:{unit}", mapping={str(now - each): 5 for each in range(60)})  # type: ignore[misc]
+        for name, limits in (("in process", RateLimits(options)), ("over Redis", RateLimits(options, shared))):
+            await _timed(f"a decision {name}", lambda limits=limits: limits.admit(key, model=True))  # type: ignore[misc]
+        ask, without = _asgi(RateLimits(options)), _asgi(RateLimits(Limits()))
+        await _timed("the middleware, with its headers", ask)
+        await _timed("the middleware without limits", without)
+
+
+async def _timed(name: str, act: Callable[[], Awaitable[object]]) -> None:
+    spent = []
+    cpu = time.process_time()
+    for _ in range(DECISIONS):
+        began = time.perf_counter()
+        await act()
+        spent.append((time.perf_counter() - began) * 1e6)
+    cpu = (time.process_time() - cpu) / DECISIONS * 1e6
+    print(f"{name}: p50 {percentile(spent, 0.5):.0f} µs, p99 {percentile(spent, 0.99):.0f} µs, CPU {cpu:.0f} µs", flush=True)
+
+
+def _asgi(limits: RateLimits) -> Callable[[], Awaitable[None]]:
+    """The middleware around an application that answers at once; the key is known already."""
+    caller = SimpleNamespace(key_id=uuid4(), developer="ada")
+
+    async def authenticate(key: str) -> object:
+        return caller
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Any) -> None:
+        return None
+
+    house = SimpleNamespace(limits=limits, accounts=SimpleNamespace(authenticate=authenticate))
+    middleware = Limited(app)
+
+    async def ask() -> None:
+        limited.house_of = lambda request: house  # type: ignore[assignment,return-value]
+        headers = [(b"authorization", b"Bearer cairn_key"), (b"content-type", b"application/json")]
+        await middleware({"type": "http", "method": "POST", "path": "/v1/embeddings", "headers": headers}, None, send)  # type: ignore[arg-type]
+
+    return ask
+
+
+async def _completions(name: str, env: Mapping[str, str], folder: Path) -> None:
+    os.environ.update(env)
+    folder.mkdir()
+    async with door._opened(folder) as opened:
+        server = psutil.Process(opened.server.process.pid)
+        await opened.many_at_once(500)
+        before = server.cpu_times()
+        await opened.many_at_once(COMPLETIONS)
+        after = server.cpu_times()
+        each = (after.user + after.system - before.user - before.system) / COMPLETIONS * 1e6
+        said = (folder / "inference.log").read_text()
+        print(f"limits {name}: {each:.0f} µs of the server's CPU a completion, away {said.count('limits.not_shared')} times", flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
