@@ -6,7 +6,9 @@ nobody knows what was missed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from app.storage.notices import Notices
@@ -38,6 +40,13 @@ class Invalidations:
             return
         one = what is not None and len(what) <= LONGEST and what.isprintable()
         self._notices.tell(f"{topic} {what}" if one else topic, crowded=topic)
+
+    async def begun(self, *, most_seconds: float) -> None:
+        """Wait until this process listens: what it holds in memory until then it forgets once, for it may have missed a word."""
+        if self._notices is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(most_seconds):
+                    await self._notices.begun.wait()
 
     async def run(self) -> None:
         """For ever."""

@@ -38,6 +38,8 @@ class Notices:
         self._stir = asyncio.Event()
         self._away = False
         self.listening = False
+        self.begun = asyncio.Event()
+        """Set when it listens for the first time."""
 
     def tell(self, words: str, *, crowded: str | None = None) -> None:
         """The other processes hear it within moments, once if it was told twice before it went out. Too much at once isn't heard:
@@ -81,6 +83,7 @@ class Notices:
                 log.info("notices.heard_again", channel=self._channel)
             self._away = False
             heard(None)
+            self.begun.set()
             while not connection.is_closed():
                 await self._tell(connection)
         finally:

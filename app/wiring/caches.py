@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
+LISTENING_SECONDS = 10.0
+"""So long what was used most waits for this process to hear from the others: when it begins to, it forgets what it has."""
+
+
 def memory(options: CacheSize) -> Memory:
     return Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
 
@@ -41,13 +45,20 @@ def tiers(
 
 
 @asynccontextmanager
-async def favoured(settings: Settings, database: Database, cache: Tiers, *, own_ttl_seconds: float | None = None) -> AsyncIterator[None]:
+async def favoured(
+    settings: Settings, database: Database, cache: Tiers, invalidations: Invalidations, *, own_ttl_seconds: float | None = None
+) -> AsyncIterator[None]:
     """Bring back what was used most of this cache, behind the start; note what is used while it lasts."""
     options = settings.cache.prewarm
     if not (options.enabled and settings.cache.database):
         yield
         return
     favourites = Favourites(database, cache.name, cache.memory, options, own_ttl_seconds=own_ttl_seconds)
-    async with owned(favourites.run(), name=f"prewarm {cache.name}"):
+
+    async def run() -> None:
+        await invalidations.begun(most_seconds=LISTENING_SECONDS)
+        await favourites.run()
+
+    async with owned(run(), name=f"prewarm {cache.name}"):
         yield
     await favourites.close()

@@ -47,7 +47,7 @@ async def open_inference(
     stack.push_async_callback(engine.close)
     if role == "serve":
         await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))
-        await stack.enter_async_context(favoured(settings, database, completions))
+        await stack.enter_async_context(favoured(settings, database, completions, invalidations))
         if sharing is not None:
             await stack.enter_async_context(owned(sharing.run(catalog.breakers), name="share breakers"))
     return Inference(engine, catalog, {completions.name: completions})

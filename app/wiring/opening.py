@@ -134,7 +134,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             await house.accounts.ensure_defaults()
             await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
             ttl = cached.embeddings.ttl_seconds
-            await stack.enter_async_context(favoured(settings, database, embedded_before, own_ttl_seconds=ttl))
+            await stack.enter_async_context(favoured(settings, database, embedded_before, invalidations, own_ttl_seconds=ttl))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
                 house = replace(house, worker=worker)
