@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets
+from app.alerts.alarms import Alarms
+from app.alerts.rollups import Rollups
 from app.budget.budgets import Budgets
 from app.budget.ledger import Ledger
 from app.budget.prices import Prices
@@ -68,6 +70,14 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What was measured over time, and which alerts fire."""
+
+    rollups: Rollups
+    alarms: Alarms
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """Every live object. Routes and commands take from it what they need; rooms never see it."""
 
@@ -86,4 +96,5 @@ class House:
     inference: Inference
     redis: Redis | None
     messages: Exchange
+    watch: Watch
     worker: Child | None = None

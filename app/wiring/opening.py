@@ -14,6 +14,8 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
+from app.alerts.alarms import Alarms
+from app.alerts.rollups import Rollups
 from app.embeddings import Embedder, open_embedder
 from app.errors import CairnError, ConfigurationError
 from app.knowledge.index import SCHEMA, Index
@@ -39,7 +41,7 @@ from app.storage.redis import open_redis
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
 from app.wiring.budget import open_budget
-from app.wiring.house import House, Knowledge, Role
+from app.wiring.house import House, Knowledge, Role, Watch
 from app.wiring.inference import open_inference
 from app.wiring.tasks import owned
 
@@ -106,6 +108,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             inference=inference,
             redis=redis,
             messages=_messages(settings, database, url, redis),
+            watch=Watch(Rollups(database), Alarms(database)),
         )
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
