@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt
@@ -15,7 +15,7 @@ from app.storage.tables import Base, CreatedAt
 class Minute(Base):
     """What one process measured in one minute. Written again by its process until the minute is over, each time whole.
 
-    `data`: series → [[labels, value], …]; see `rollup.py`.
+    `data`: see `rollup.packed`.
     """
 
     __tablename__ = "rollup_minutes"
@@ -23,17 +23,18 @@ class Minute(Base):
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     source: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     role: Mapped[str]
-    data: Mapped[dict[str, Any]]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
     written_at: Mapped[CreatedAt]
 
 
-class Hour(Base):
-    """The minutes of an hour, of all processes, merged. Made from them, and made again when one of them comes late."""
+class Span(Base):
+    """Ten minutes, or an hour, of all processes, merged. Made from the minutes, and made again when one of them comes late."""
 
-    __tablename__ = "rollup_hours"
+    __tablename__ = "rollup_spans"
 
-    hour: Mapped[datetime] = mapped_column(primary_key=True)
-    data: Mapped[dict[str, Any]]
+    seconds: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
     made_at: Mapped[CreatedAt]
 
 

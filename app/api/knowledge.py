@@ -89,7 +89,7 @@ async def query(house: TheHouse, caller: Caller, body: QueryBody) -> AnswerReply
         explain=body.explain,
     )
     answer = await house.knowledge.search.query(caller.team_id, asked)
-    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded))
+    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
     return AnswerReply(results=[_result(result) for result in answer.results], took_ms=answer.took_ms, degraded=list(answer.degraded))
 
 

@@ -24,6 +24,7 @@ from app.inference.stored import Stored
 from app.inference.stream import Stream, summary
 from app.redaction import redact
 from app.settings import CompletionsCache
+from app.telemetry import metrics
 
 MOST_CHECKED_CHARS = 65_536
 """A longer answer isn't looked through for secrets on the way, so it isn't kept."""
@@ -202,8 +203,10 @@ class CachedEngine:
         return done
 
     def _hit(self, request: ChatRequest, asker: Asker, found: Stored, tier: Tier, began: float) -> Receipt:
-        receipt = Receipt(provider=found.provider, model=found.model, cache=tier, saved=found.nanousd)
+        asked = next((each.model for each in self._catalog.candidates(request.model) if each.name == found.provider), "")
+        receipt = Receipt(provider=found.provider, model=found.model, asked_model=asked, cache=tier, saved=found.nanousd)
         self.saved_nanousd += found.nanousd
+        metrics.saved.add((), found.nanousd)
         self._engine.note(request, asker, receipt, began, status=200)
         return receipt
 

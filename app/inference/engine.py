@@ -72,6 +72,7 @@ class Engine:
         except BaseException as error:
             self.note(request, asker, receipt, began, status=_status(error))
             raise
+        metrics.answer_seconds.observe(perf_counter() - began, (receipt.provider,))
         self.note(request, asker, receipt, began, status=200)
         return answer
 
@@ -87,7 +88,12 @@ class Engine:
 
             return await self._walk(left, receipt, attempt, deadline=deadline)
 
+        spoke: float | None = None
+
         def ended(status: int) -> None:
+            if status == 200 and spoke is not None and receipt.produced > 1:
+                each = (perf_counter() - spoke) / (receipt.produced - 1)
+                metrics.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
             self.note(request, asker, receipt, began, status=status)
 
         try:
@@ -95,6 +101,8 @@ class Engine:
         except BaseException as error:
             ended(_status(error))
             raise
+        spoke = perf_counter()
+        metrics.first_token(receipt.provider, receipt.asked_model, spoke - began)
         return Stream(opened, request, receipt, usage_asked=usage_asked, proceed=proceed if self._options.rescue else None, ended=ended)
 
     async def infer_batch(
@@ -207,7 +215,8 @@ class Engine:
             raise
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
-        receipt.provider, receipt.model = candidate.name, found.model or candidate.model
+        receipt.provider, receipt.asked_model = candidate.name, candidate.model
+        receipt.model = found.model or candidate.model
         await held.settle(found.usage, found.text, model=found.model)
         return Answer(found.raw, receipt)
 
@@ -231,7 +240,8 @@ class Engine:
             raise
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
-        receipt.provider, receipt.model = candidate.name, share.model or candidate.model
+        receipt.provider, receipt.asked_model = candidate.name, candidate.model
+        receipt.model = share.model or candidate.model
         usage = Usage(input=held.estimate.input_tokens if share.tokens is None else share.tokens)
         await held.settle(usage if share.tokens is not None else None, "", model=share.model)
         return Vectors(share.vectors, usage.input, receipt)
@@ -264,13 +274,18 @@ class Engine:
             receipt.upstream_seconds += upstream.waited
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
-        receipt.provider, receipt.model = candidate.name, upstream.produced.model or candidate.model
+        receipt.provider, receipt.asked_model = candidate.name, candidate.model
+        receipt.model = upstream.produced.model or candidate.model
         return upstream
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._options.timeouts.total
 
     def note(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, status: int) -> None:
+        seconds = perf_counter() - began
+        if status == 200:
+            operation = "chat" if isinstance(request, ChatRequest) else "embeddings"
+            metrics.answered(operation, receipt.provider, receipt.asked_model, cache=receipt.cache, seconds=seconds)
         self._requests.add(
             Request(
                 request_id=asker.request_id,
@@ -285,7 +300,7 @@ class Engine:
                 cache=receipt.cache,
                 nanousd=receipt.nanousd,
                 saved_nanousd=receipt.saved,
-                milliseconds=round((perf_counter() - began) * 1000),
+                milliseconds=round(seconds * 1000),
                 status=status,
             )
         )

@@ -16,6 +16,7 @@ from app.inference.chain import Candidate
 from app.inference.faults import Fault
 from app.inference.request import Asker, ChatRequest, Receipt
 from app.settings import Budget
+from app.telemetry import metrics
 from app.tokens import count_text, image_chars
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Meter:
 
         wanted = await _counted(counted, sum(map(len, texts)))
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
-        return Held(self, await self.ledger.hold(asker.payer, attempt, wanted), wanted, candidate, receipt)
+        return Held(self, await self.ledger.hold(asker.payer, attempt, wanted), wanted, candidate, receipt, operation="embeddings")
 
     async def close(self) -> None:
         """Wait for the ends that are still being written."""
@@ -97,8 +98,11 @@ class Meter:
 class Held:
     """One attempt's hold. The first end that it is given is the one that counts."""
 
-    def __init__(self, meter: Meter, hold: Hold, estimate: Estimate, candidate: Candidate, receipt: Receipt) -> None:
+    def __init__(
+        self, meter: Meter, hold: Hold, estimate: Estimate, candidate: Candidate, receipt: Receipt, *, operation: str = "chat"
+    ) -> None:
         self._meter = meter
+        self._operation = operation
         self._hold = hold
         self._candidate = candidate
         self._receipt = receipt
@@ -135,6 +139,9 @@ class Held:
         cost = self._candidate.price.cost(usage)
         self.charged = usage
         self._receipt.nanousd += cost
+        self._receipt.produced += usage.output
+        who, model_asked = self._candidate.name, self._candidate.model
+        metrics.tokens_charged(self._operation, who, model_asked, given=usage.input, produced=usage.output, nanousd=cost)
         settlement = Settlement(usage, cost, mark, price=self._candidate.price, provider=self._candidate.name, model=model)
         left = await self._meter.ledger.settle(self._hold, settlement)
         self._receipt.left = left if left is not None else self._receipt.left

@@ -58,7 +58,10 @@ class EmbeddingRequest:
 
 @dataclass(slots=True)
 class Receipt:
-    """Who really answered, and what it cost, in nano-dollars. `left` None: no limit. `upstream_seconds`: spent waiting for providers."""
+    """Who really answered, and what it cost, in nano-dollars. `left` None: no limit. `upstream_seconds`: spent waiting for providers.
+
+    `asked_model`: the configured one (`model` is what the provider calls it); `produced`: its tokens.
+    """
 
     provider: str = ""
     model: str = ""
@@ -70,6 +73,8 @@ class Receipt:
     dropped: tuple[str, ...] = ()
     shrunk_to: int | None = None
     upstream_seconds: float = 0.0
+    asked_model: str = ""
+    produced: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from time import perf_counter
+from typing import Any, NoReturn
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -18,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
+from app.telemetry import metrics
 
 AWAY = (
     asyncpg.PostgresConnectionError,
@@ -38,6 +40,7 @@ AWAY = (
 )
 """What asyncpg raises when the server is away, shutting down, full, or took too long: worth another try later."""
 
+HOUSE = ("house",)
 MARGIN_SECONDS = 5
 """The driver gives up this much after the server should have: only when the server itself hangs."""
 
@@ -47,6 +50,8 @@ class PoolUse:
     size: int
     checked_out: int
     overflow: int
+    most: int
+    """Connections that this process may open."""
 
 
 class Database:
@@ -54,6 +59,8 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        event.listen(engine.sync_engine, "before_cursor_execute", _begun)
+        event.listen(engine.sync_engine, "after_cursor_execute", _ended)
 
     @classmethod
     async def open(
@@ -90,10 +97,13 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One transaction. DatabaseUnavailable when no connection is free in time, or the server is away or too slow."""
+        began = perf_counter()
         try:
             connection = await self._engine.connect()
         except (PoolTimeoutError, DBAPIError, *AWAY) as error:
             raise_away(error)
+        finally:
+            metrics.database_wait.observe(perf_counter() - began)
         try:
             async with connection.begin():
                 yield connection
@@ -111,10 +121,19 @@ class Database:
     def pool(self) -> PoolUse:
         pool = self._engine.pool
         assert isinstance(pool, AsyncAdaptedQueuePool)
-        return PoolUse(size=pool.size(), checked_out=pool.checkedout(), overflow=max(0, pool.overflow()))
+        most = pool.size() + pool._max_overflow  # noqa: SLF001 - SQLAlchemy tells it nowhere else
+        return PoolUse(size=pool.size(), checked_out=pool.checkedout(), overflow=max(0, pool.overflow()), most=most)
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _begun(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
+    context.began = perf_counter()
+
+
+def _ended(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
+    metrics.database_seconds.observe(perf_counter() - context.began, HOUSE)
 
 
 def async_url(url: str) -> str:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from app.telemetry.measures import Exported
 
 REGISTRY = CollectorRegistry()
+MEASURED = Exported(REGISTRY)
+"""What happens with every request: see `measures.py`. Its measures are also read by the roll-ups (app/wiring/watching.py)."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Seconds. 15 ms is the promise for a query, so it has an edge of its own."""
+LONG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 
 def _counter(name: str, what: str, *labels: str) -> Counter:
@@ -23,17 +28,14 @@ def _gauge(name: str, what: str, *labels: str) -> Gauge:
     return Gauge(f"cairn_{name}", what, labels, registry=REGISTRY)
 
 
-_requests = _counter("http_requests", "Answered requests.", "method", "route", "status")
-_seconds = Histogram(
-    "cairn_http_request_seconds",
-    "From the first byte in to the last out.",
-    ("method", "route"),
-    buckets=BUCKETS,
-    registry=REGISTRY,
+requests = MEASURED.tally("cairn_http_requests", "Answered requests.", "method", "route", "status")
+request_seconds = MEASURED.timing(
+    "cairn_http_request_seconds", "From the first byte in to the last out.", "method", "route", buckets=BUCKETS
 )
 _live = _counter("live_events", "Events that came in live: accepted or duplicate.", "outcome")
 _redactions = _counter("redactions", "Secrets taken out in this process, by kind.", "kind")
-_queries = _counter("queries", "Knowledge queries: answered, empty or degraded.", "outcome")
+queries = MEASURED.tally("cairn_queries", "Knowledge queries: answered, empty or degraded.", "outcome")
+search_seconds = MEASURED.timing("cairn_knowledge_search_seconds", "Knowledge queries.", buckets=BUCKETS)
 _results = _counter("query_results", "Results given to knowledge queries.")
 _messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
@@ -42,8 +44,53 @@ _items = _gauge("knowledge_items", "Items of knowledge.")
 _pending = _gauge("index_pending", "Changes that the vector index has yet to hear of.")
 _points = _gauge("vector_points", "Points in the vector index: all, or unindexed (in no graph yet).", "kind")
 _alerts = _counter("budget_alerts", "Budget alerts said by this process, by subject and rule.", "subject", "rule")
-_holds = _counter("budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
-_attempts = _counter("provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
+holds = MEASURED.tally("cairn_budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
+attempts = MEASURED.tally("cairn_provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
+breaker_changes = MEASURED.tally("cairn_breaker_changes", "Circuit breakers that changed, by their new state.", "provider", "state")
+database_seconds = MEASURED.timing(
+    "cairn_database_statement_seconds", "Statements, by who sends them: the house's pool, the ledger.", "by", buckets=BUCKETS
+)
+database_wait = MEASURED.timing("cairn_database_wait_seconds", "For a connection of the pool.", buckets=BUCKETS)
+embedding_seconds = MEASURED.timing("cairn_embedding_seconds", "Runs of the local embedding model.", buckets=BUCKETS)
+embedded_texts = MEASURED.tally("cairn_embedded_texts", "Texts that the local model embedded.")
+embedding_cache = MEASURED.tally("cairn_embedding_cache", "Texts looked up before they are embedded: hit, miss, evicted.", "outcome")
+job_seconds = MEASURED.timing("cairn_job_seconds", "Attempts at jobs, in this process.", "kind", buckets=LONG_BUCKETS)
+job_attempts = MEASURED.tally("cairn_job_attempts", "Attempts at jobs that ended in this process: done or failed.", "kind", "outcome")
+loop_lag = MEASURED.timing("cairn_event_loop_lag_seconds", "How late the event loop comes to what is due.", buckets=BUCKETS)
+
+_GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+"""OpenTelemetry's names, as Prometheus spells them. The operation is chat or embeddings; the model is the configured one."""
+server_seconds = MEASURED.timing(
+    "gen_ai_server_request_duration_seconds",
+    "From the question to the answer's last token; cache: where it came from.",
+    *_GEN_AI,
+    "cache",
+    buckets=(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
+)
+first_token_seconds = MEASURED.timing(
+    "gen_ai_server_time_to_first_token_seconds",
+    "From the question to a stream's first token.",
+    *_GEN_AI,
+    buckets=(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+per_token_seconds = MEASURED.timing(
+    "gen_ai_server_time_per_output_token_seconds",
+    "Each token of a stream after the first, on average of that stream.",
+    *_GEN_AI,
+    buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5),
+)
+token_usage = MEASURED.timing(
+    "gen_ai_client_token_usage",
+    "Tokens of a call that were charged.",
+    *_GEN_AI,
+    "gen_ai_token_type",
+    buckets=tuple(4.0**power for power in range(14)),
+)
+answer_seconds = MEASURED.timing(
+    "cairn_ai_response_seconds", "Until a provider's whole answer, or its stream's first token.", "provider", buckets=BUCKETS
+)
+charged = MEASURED.tally("cairn_charged_nanousd", "What calls were charged, in nano-dollars.", "provider")
+saved = MEASURED.tally("cairn_saved_nanousd", "What answers from the cache cost when they were made, in nano-dollars.")
 _rescues = _counter("stream_rescues", "Streams that broke in the middle: continued, restarted, different or failed.", "outcome")
 _breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
@@ -53,8 +100,8 @@ _UP = {"ok": 1.0, "degraded": 0.5, "down": 0.0}
 
 
 def request_answered(*, method: str, route: str, status: int, seconds: float) -> None:
-    _requests.labels(method, route, str(status)).inc()
-    _seconds.labels(method, route).observe(seconds)
+    requests.add((method, route, str(status)))
+    request_seconds.observe(seconds, (method, route))
 
 
 def live_events(*, accepted: int, duplicates: int) -> None:
@@ -67,8 +114,9 @@ def redacted(kinds: Mapping[str, int]) -> None:
         _redactions.labels(kind).inc(count)
 
 
-def query_answered(*, results: int, degraded: bool) -> None:
-    _queries.labels("degraded" if degraded else "answered" if results else "empty").inc()
+def query_answered(*, results: int, degraded: bool, seconds: float) -> None:
+    queries.add(("degraded" if degraded else "answered" if results else "empty",))
+    search_seconds.observe(seconds)
     _results.inc(results)
 
 
@@ -78,11 +126,50 @@ def budget_alert(subject: str, rule: str) -> None:
 
 
 def hold_asked(outcome: str) -> None:
-    _holds.labels(outcome).inc()
+    holds.add((outcome,))
 
 
 def provider_attempted(provider: str, outcome: str) -> None:
-    _attempts.labels(provider, outcome).inc()
+    attempts.add((provider, outcome))
+
+
+def breaker_changed(provider: str, state: str) -> None:
+    breaker_changes.add((provider, state))
+
+
+def embedded(*, texts: int, seconds: float) -> None:
+    embedding_seconds.observe(seconds)
+    embedded_texts.add((), texts)
+
+
+def looked_up(*, hits: int, misses: int, evicted: int) -> None:
+    """`evicted`: those of the misses that were there within the hour."""
+    for outcome, count in (("hit", hits), ("miss", misses), ("evicted", evicted)):
+        if count:
+            embedding_cache.add((outcome,), count)
+
+
+def job_ended(kind: str, outcome: str, seconds: float) -> None:
+    job_attempts.add((kind, outcome))
+    job_seconds.observe(seconds, (kind,))
+
+
+def tokens_charged(operation: str, provider: str, model: str, *, given: int, produced: int, nanousd: int) -> None:
+    """Of one call. `given` with those that the provider had cached, as OpenTelemetry counts them."""
+    token_usage.observe(given, (operation, provider, model, "input"))
+    if operation == "chat":
+        token_usage.observe(produced, (operation, provider, model, "output"))
+    charged.add((provider,), nanousd)
+
+
+def first_token(provider: str, model: str, seconds: float) -> None:
+    first_token_seconds.observe(seconds, ("chat", provider, model))
+    answer_seconds.observe(seconds, (provider,))
+
+
+def answered(operation: str, provider: str, model: str, *, cache: str, seconds: float) -> None:
+    """A request that was answered to its end."""
+    server_seconds.observe(seconds, (operation, provider, model, cache))
 
 
 def stream_rescued(outcome: str) -> None:

@@ -8,7 +8,7 @@ A bucket is at most 5 % wide and answers with its middle: a percentile is within
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import ceil
 
@@ -85,22 +85,22 @@ class Sketch:
             made.append(seen)
         return made
 
-    def packed(self) -> str:
+    def packed(self) -> list[int]:
         """As it is stored: place and count in turn, each place as its distance from the one before."""
-        words, last = [], 0
+        numbers: list[int] = []
+        last = 0
         for at in sorted(self.counts):
-            words += [str(at - last), str(self.counts[at])]
+            numbers += (at - last, self.counts[at])
             last = at
-        return " ".join(words)
+        return numbers
 
-    @classmethod
-    def unpacked(cls, packed: str, total: float) -> Sketch:
-        numbers = [int(word) for word in packed.split()]
-        counts, at = {}, 0
-        for distance, count in zip(numbers[::2], numbers[1::2], strict=True):
+    def add_packed(self, numbers: Sequence[int], total: float) -> None:
+        counts, at = self.counts, 0
+        pairs = iter(numbers)
+        for distance, count in zip(pairs, pairs, strict=True):
             at += distance
-            counts[at] = count
-        return cls(counts, total)
+            counts[at] = counts.get(at, 0) + count
+        self.sum += total
 
 
 def _middle(at: int) -> float:

@@ -14,8 +14,6 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
-from app.alerts.alarms import Alarms
-from app.alerts.rollups import Rollups
 from app.embeddings import Embedder, open_embedder
 from app.errors import CairnError, ConfigurationError
 from app.knowledge.index import SCHEMA, Index
@@ -41,9 +39,10 @@ from app.storage.redis import open_redis
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
 from app.wiring.budget import open_budget
-from app.wiring.house import House, Knowledge, Role, Watch
+from app.wiring.house import House, Knowledge, Role
 from app.wiring.inference import open_inference
 from app.wiring.tasks import owned
+from app.wiring.watching import open_recorder, record, watch
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -69,6 +68,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         secrets = load_secrets(settings, folder.path, role=role)
         url = await _database_url(stack, settings, folder)
         database = await _open_database(stack, settings, url, role)
+        recorder = open_recorder(stack, database, role)
         vectors = await stack.enter_async_context(
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
@@ -108,7 +108,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             inference=inference,
             redis=redis,
             messages=_messages(settings, database, url, redis),
-            watch=Watch(Rollups(database), Alarms(database)),
+            watch=watch(database),
         )
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
@@ -117,6 +117,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
                 house = replace(house, worker=worker)
+        record(recorder, house, role)
+        await stack.enter_async_context(owned(recorder.run(), name="roll-ups"))
         yield house
 
 

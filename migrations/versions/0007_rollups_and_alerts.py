@@ -1,4 +1,4 @@
-"""What was measured, by the minute and by the hour; alerts that fire and that did; one outbox for all that is told outside.
+"""What was measured, by the minute, ten minutes and hour; alerts that fire and that did; one outbox for all that is told outside.
 
 Revision ID: 0007
 Revises: 0005
@@ -36,12 +36,17 @@ def upgrade() -> None:
         _time("minute"),
         sa.Column("source", sa.UUID(), nullable=False),
         _text("role"),
-        _json("data"),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
         _now("written_at"),
         sa.PrimaryKeyConstraint("minute", "source", name=op.f("pk_rollup_minutes")),
     )
     op.create_table(
-        "rollup_hours", _time("hour"), _json("data"), _now("made_at"), sa.PrimaryKeyConstraint("hour", name=op.f("pk_rollup_hours"))
+        "rollup_spans",
+        sa.Column("seconds", sa.Integer(), nullable=False),
+        _time("at"),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        _now("made_at"),
+        sa.PrimaryKeyConstraint("seconds", "at", name=op.f("pk_rollup_spans")),
     )
     op.create_table(
         "alert_states",
@@ -73,5 +78,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in ("alert_turns", "alert_history", "alert_states", "rollup_hours", "rollup_minutes"):
+    for name in ("alert_turns", "alert_history", "alert_states", "rollup_spans", "rollup_minutes"):
         op.drop_table(name)
