@@ -27,7 +27,10 @@ from app.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
-SECRET_FIELDS = ("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "redis.url", "budget.webhook_url")
+SECRET_FIELDS = (
+    *("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "redis.url"),
+    *("budget.webhook_url", "alerts.webhook_url"),
+)
 
 
 class Section(BaseModel):
@@ -134,6 +137,15 @@ class Budget(Section):
     shrink: bool = Field(False, description="near the limit, lower max_tokens to what is affordable")
     shrink_least_tokens: int = Field(256, ge=1)
     process_silent_seconds: float = Field(30, ge=1, description="after this, a process is dead and its open holds are unreconciled")
+    webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="the older name of alerts.webhook_url")
+
+
+class Alerts(Section):
+    """Rules about what is measured. All alerts go to one webhook, those of budgets too."""
+
+    enabled: bool = True
+    rules: Path = Field(ROOT / "config" / "alerts.toml", description="the file of the rules and their thresholds")
+    every_seconds: float = Field(15, ge=1)
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
 
 
@@ -250,6 +262,7 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     knowledge: Knowledge = Knowledge()
     budget: Budget = Budget()
+    alerts: Alerts = Alerts()
     providers: dict[str, Provider] = {}
     inference: Inference = Inference()
     cache: Cache = Cache()
@@ -260,6 +273,12 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether Cairn runs its own PostgreSQL (and so owns this machine's data folder)."""
         return self.database.url is None
+
+    @property
+    def webhook(self) -> str | None:
+        """Where all alerts are posted."""
+        found = self.alerts.webhook_url or self.budget.webhook_url
+        return None if found is None else found.get_secret_value()
 
     @classmethod
     def settings_customise_sources(

@@ -47,6 +47,7 @@ SERIES = _named(
     Series("database.wait", "timing", (), "seconds", "for a connection of the pool"),
     Series("cache.hits", "counter", ("cache", "tier"), "look-ups", "found"),
     Series("cache.misses", "counter", ("cache", "tier"), "look-ups", "not found in this tier"),
+    Series("cache.lookups", "counter", ("cache",), "look-ups", "questions to a cache, whichever tier answers them"),
     Series("cache.evictions", "counter", ("cache",), "entries", "pushed out of memory before their time"),
     Series("cache.asked_again", "counter", ("cache",), "entries", "missed, though they were there within the hour: embeddings only"),
     Series("cache.bytes", "level", ("cache",), "bytes", "in memory"),

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from app.api.schema import Reply
 from app.errors import Unavailable
+from app.money import to_usd
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.principal import Scraper, TheHouse
@@ -72,12 +73,16 @@ async def readyz(house: TheHouse, response: Response) -> Readiness:
 )
 async def measurements(house: TheHouse) -> Response:
     pool = house.database.pool()
-    metrics.set_pool(size=pool.size, checked_out=pool.checked_out, overflow=pool.overflow)
+    metrics.set_pool(size=pool.size, checked_out=pool.checked_out, overflow=pool.overflow, most=pool.most)
     # A part that is away leaves its gauges as they were; `cairn_up` says so.
-    await asyncio.gather(_rows(house), _points(house))
+    await asyncio.gather(_rows(house), _points(house), _messages(house))
     metrics.set_dependencies(await readiness(house))
     for name, breaker in house.inference.catalog.breakers.items():
         metrics.set_breaker(name, breaker.state)
+    for name, tiers in house.inference.caches.items():
+        found = {"memory": (tiers.memory.hits, tiers.memory.misses)}
+        found |= {tier: (counts.hits, counts.misses) for tier, counts in tiers.counts.items()}
+        metrics.set_cache(name, found, size=tiers.memory.size)
     return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)
 
 
@@ -85,6 +90,20 @@ async def _rows(house: House) -> None:
     with suppress(Unavailable):
         metrics.set_jobs(await house.queue.counts())
         metrics.set_knowledge(items=await house.knowledge.store.count(), pending=await house.knowledge.index.pending())
+        backlog = await house.queue.backlog()
+        metrics.set_queues(jobs=backlog.waiting, oldest_seconds=backlog.oldest_seconds)
+        metrics.set_firing((each.rule, each.severity) for each in await house.watch.alarms.firing())
+        metrics.set_budgets(
+            [
+                (name, to_usd(each.spent), to_usd(each.held), None if each.limit is None else to_usd(each.limit))
+                for name, each in await house.budget.budgets.spending()
+            ]
+        )
+
+
+async def _messages(house: House) -> None:
+    with suppress(Unavailable):
+        metrics.set_messages_waiting(await house.messages.waiting())
 
 
 async def _points(house: House) -> None:

@@ -5,11 +5,11 @@ Each process has its own: what workers did is read from PostgreSQL (jobs, knowle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from app.telemetry.measures import Exported
+from app.telemetry.measures import OTHER, Exported
 
 REGISTRY = CollectorRegistry()
 MEASURED = Exported(REGISTRY)
@@ -39,7 +39,7 @@ search_seconds = MEASURED.timing("cairn_knowledge_search_seconds", "Knowledge qu
 _results = _counter("query_results", "Results given to knowledge queries.")
 _messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
-_pool = _gauge("database_pool", "Database connections: size, checked_out, overflow.", "kind")
+_pool = _gauge("database_pool", "Database connections: size, checked_out, overflow, most.", "kind")
 _items = _gauge("knowledge_items", "Items of knowledge.")
 _pending = _gauge("index_pending", "Changes that the vector index has yet to hear of.")
 _points = _gauge("vector_points", "Points in the vector index: all, or unindexed (in no graph yet).", "kind")
@@ -56,6 +56,7 @@ embedded_texts = MEASURED.tally("cairn_embedded_texts", "Texts that the local mo
 embedding_cache = MEASURED.tally("cairn_embedding_cache", "Texts looked up before they are embedded: hit, miss, evicted.", "outcome")
 job_seconds = MEASURED.timing("cairn_job_seconds", "Attempts at jobs, in this process.", "kind", buckets=LONG_BUCKETS)
 job_attempts = MEASURED.tally("cairn_job_attempts", "Attempts at jobs that ended in this process: done or failed.", "kind", "outcome")
+alert_changes = MEASURED.tally("cairn_alert_changes", "Alerts that this process saw begin to fire, or end.", "rule", "state")
 loop_lag = MEASURED.timing("cairn_event_loop_lag_seconds", "How late the event loop comes to what is due.", buckets=BUCKETS)
 
 _GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
@@ -93,8 +94,21 @@ charged = MEASURED.tally("cairn_charged_nanousd", "What calls were charged, in n
 saved = MEASURED.tally("cairn_saved_nanousd", "What answers from the cache cost when they were made, in nano-dollars.")
 _rescues = _counter("stream_rescues", "Streams that broke in the middle: continued, restarted, different or failed.", "outcome")
 _breakers = _gauge("breaker_open", "Circuit breakers: 1 open, 0.5 half-open, 0 closed.", "provider")
+_firing = _gauge("alerts_firing", "Alerts that fire, over all servers, by rule and severity.", "rule", "severity")
+_budgets = _gauge(
+    "budget_usd",
+    "This month by developer, in dollars: spent, held, limit. Beyond 50, together: other.",
+    "developer",
+    "kind",
+)
+_hit_ratio = _gauge("cache_hit_ratio", "Of a cache's look-ups since the start, found in whichever tier.", "cache")
+_cache_lookups = _gauge("cache_lookups", "Look-ups of a tier since the start: hit or miss.", "cache", "tier", "outcome")
+_cache_bytes = _gauge("cache_bytes", "What a cache holds in this process's memory.", "cache")
+_queue_depth = _gauge("queue_depth", "What waits: jobs that may run, messages between agents, changes for the vector index.", "queue")
+_queue_oldest = _gauge("queue_oldest_seconds", "How long the oldest job that may run has waited.")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
 
+MOST_DEVELOPERS = 50
 JOB_STATES = ("queued", "running", "done", "failed")
 _UP = {"ok": 1.0, "degraded": 0.5, "down": 0.0}
 
@@ -131,6 +145,10 @@ def hold_asked(outcome: str) -> None:
 
 def provider_attempted(provider: str, outcome: str) -> None:
     attempts.add((provider, outcome))
+
+
+def alert_changed(rule: str, state: str) -> None:
+    alert_changes.add((rule, state))
 
 
 def breaker_changed(provider: str, state: str) -> None:
@@ -189,15 +207,53 @@ def set_jobs(counts: Mapping[str, int]) -> None:
         _jobs.labels(state).set(counts.get(state, 0))
 
 
-def set_pool(*, size: int, checked_out: int, overflow: int) -> None:
+def set_pool(*, size: int, checked_out: int, overflow: int, most: int) -> None:
     _pool.labels("size").set(size)
     _pool.labels("checked_out").set(checked_out)
     _pool.labels("overflow").set(overflow)
+    _pool.labels("most").set(most)
+
+
+def set_queues(*, jobs: int, oldest_seconds: float) -> None:
+    _queue_depth.labels("jobs").set(jobs)
+    _queue_oldest.set(oldest_seconds)
+
+
+def set_messages_waiting(count: int) -> None:
+    _queue_depth.labels("messages").set(count)
+
+
+def set_firing(alerts: Iterable[tuple[str, str]]) -> None:
+    """(rule, severity) of each that fires."""
+    _firing.clear()
+    for rule, severity in alerts:
+        _firing.labels(rule, severity).inc()
+
+
+def set_budgets(spending: Sequence[tuple[str, float, float, float | None]]) -> None:
+    """(developer, spent, held, limit) in dollars, who spent most first. Without a limit there is no figure of it."""
+    _budgets.clear()
+    for place, (name, spent, held, limit) in enumerate(spending):
+        shown = name if place < MOST_DEVELOPERS else OTHER
+        for kind, value in (("spent", spent), ("held", held), ("limit", limit)):
+            if value is not None:
+                _budgets.labels(shown, kind).inc(value)
+
+
+def set_cache(name: str, tiers: Mapping[str, tuple[int, int]], *, size: int) -> None:
+    """`tiers`: (hits, misses) of each; memory is asked first, so its look-ups are the cache's."""
+    for tier, (hits, misses) in tiers.items():
+        _cache_lookups.labels(name, tier, "hit").set(hits)
+        _cache_lookups.labels(name, tier, "miss").set(misses)
+    asked = sum(tiers.get("memory", (0, 0)))
+    _hit_ratio.labels(name).set(sum(hits for hits, _ in tiers.values()) / asked if asked else 0.0)
+    _cache_bytes.labels(name).set(size)
 
 
 def set_knowledge(*, items: int, pending: int) -> None:
     _items.set(items)
     _pending.set(pending)
+    _queue_depth.labels("index").set(pending)
 
 
 def set_points(*, points: int, unindexed: int) -> None:

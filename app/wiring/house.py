@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets
-from app.alerts.alarms import Alarms
-from app.alerts.rollups import Rollups
+from app.alerts.watch import Watch
 from app.budget.budgets import Budgets
 from app.budget.ledger import Ledger
 from app.budget.prices import Prices
@@ -25,6 +24,7 @@ from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
+from app.queue.outbox import Outbox
 from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
 from app.settings import Settings
@@ -70,14 +70,6 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What was measured over time, and which alerts fire."""
-
-    rollups: Rollups
-    alarms: Alarms
-
-
-@dataclass(frozen=True, slots=True)
 class House:
     """Every live object. Routes and commands take from it what they need; rooms never see it."""
 
@@ -96,5 +88,6 @@ class House:
     inference: Inference
     redis: Redis | None
     messages: Exchange
+    outbox: Outbox
     watch: Watch
     worker: Child | None = None

@@ -26,6 +26,7 @@ from app.queue.jobs import Queue
 from app.queue.messages import postgres_bus
 from app.queue.messages.exchange import Exchange
 from app.queue.messages.postgres_bus import PostgresBus
+from app.queue.outbox import Outbox
 from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
 from app.settings import Settings
@@ -42,7 +43,7 @@ from app.wiring.budget import open_budget
 from app.wiring.house import House, Knowledge, Role
 from app.wiring.inference import open_inference
 from app.wiring.tasks import owned
-from app.wiring.watching import open_recorder, record, watch
+from app.wiring.watching import open_recorder, open_watch, record
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -79,7 +80,9 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             secret_key=secrets.secret_key,
             default_limit_nanousd=from_usd(settings.budget.monthly_limit_usd),
         )
-        budget = await open_budget(stack, settings, database, accounts, url)
+        outbox = Outbox(database, settings.webhook)
+        await stack.enter_async_context(owned(outbox.run(), name="webhook"))
+        budget = await open_budget(stack, settings, database, accounts, outbox, url)
         redis = await stack.enter_async_context(open_redis(settings.redis))
         inference = await open_inference(stack, settings, role, database, budget, embedder, redis)
         queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
@@ -108,7 +111,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             inference=inference,
             redis=redis,
             messages=_messages(settings, database, url, redis),
-            watch=watch(database),
+            outbox=outbox,
+            watch=open_watch(settings, database, outbox, budget.budgets),
         )
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
@@ -119,6 +123,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
                 house = replace(house, worker=worker)
         record(recorder, house, role)
         await stack.enter_async_context(owned(recorder.run(), name="roll-ups"))
+        if role == "serve" and settings.alerts.enabled:
+            await stack.enter_async_context(owned(house.watch.evaluator.run(), name="alerts"))
         yield house
 
 

@@ -7,16 +7,24 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Literal
 
+from app import clock
 from app.alerts.alarms import Alarms
+from app.alerts.evaluator import Evaluator
 from app.alerts.recorder import Recorder
 from app.alerts.rollup import Key
 from app.alerts.rollups import Rollups
+from app.alerts.rules import load as load_rules
+from app.alerts.watch import Watch
+from app.budget.alerts import EARLY
+from app.budget.budgets import Budgets
 from app.cache.tiers import Tiers
+from app.queue.outbox import Outbox
+from app.settings import Settings
 from app.storage.database import Database
 from app.telemetry import metrics
 from app.telemetry.machine import Machine, Use
 from app.telemetry.measures import Timing
-from app.wiring.house import House, Role, Watch
+from app.wiring.house import House, Role
 from app.wiring.tasks import quietly
 
 BREAKER = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
@@ -40,8 +48,19 @@ def open_recorder(stack: AsyncExitStack, database: Database, role: Role) -> Reco
     return recorder
 
 
-def watch(database: Database) -> Watch:
-    return Watch(Rollups(database), Alarms(database))
+def open_watch(settings: Settings, database: Database, outbox: Outbox, budgets: Budgets) -> Watch:
+    """ConfigurationError for a bad file of rules: before anything is served."""
+
+    async def used_early() -> Mapping[Key, float]:
+        """Spent of the limit, of developers whose month has more than a week left."""
+        early = clock.now() + EARLY
+        found = await budgets.spending()
+        return {(name,): each.spent / each.limit for name, each in found if each.limit and each.ends > early}
+
+    rules, rollups = load_rules(settings.alerts.rules), Rollups(database)
+    probes = {"budget.used_early": used_early}
+    evaluator = Evaluator(database, rollups, outbox, rules, every_seconds=settings.alerts.every_seconds, probes=probes)
+    return Watch(rollups, Alarms(database), evaluator, rules, settings)
 
 
 def record(recorder: Recorder, house: House, role: Role) -> None:
@@ -107,8 +126,9 @@ def _counters(recorder: Recorder) -> None:
     recorder.counter("budget.holds", lambda: metrics.holds.totals)
     hits = {"hit": ("embeddings", "memory")}
     misses = {"miss": ("embeddings", "memory")}
+    lookups = {"hit": ("embeddings",), "miss": ("embeddings",)}
     evicted = {"evicted": ("embeddings",)}
-    for series, keys in (("cache.hits", hits), ("cache.misses", misses), ("cache.asked_again", evicted)):
+    for series, keys in (("cache.hits", hits), ("cache.misses", misses), ("cache.lookups", lookups), ("cache.asked_again", evicted)):
         recorder.counter(series, lambda: metrics.embedding_cache.totals, lambda key, keys=keys: keys.get(key[0]))  # type: ignore[misc]
 
 
@@ -126,6 +146,7 @@ def _caches(recorder: Recorder, caches: Mapping[str, Tiers]) -> None:
             "cache.entries": {(name,): float(len(each.memory)) for name, each in caches.items()},
         }
 
+    recorder.counter("cache.lookups", lambda: {(name,): float(each.memory.hits + each.memory.misses) for name, each in caches.items()})
     recorder.counter("cache.hits", lambda: counted("hits"))
     recorder.counter("cache.misses", lambda: counted("misses"))
     recorder.counter("cache.evictions", lambda: {(name,): float(each.memory.evictions) for name, each in caches.items()})

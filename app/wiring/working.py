@@ -62,8 +62,10 @@ async def _maintain(house: House) -> None:
             purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
             jobs = await house.queue.sweep()
             cached = await sweep_cache(house.database)
-            hours = await ageing.age(house.database, clock.now())
-            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, purges=purges, jobs=jobs, cached=cached, hours=hours)
+            notices = await house.outbox.sweep()
+            spans = await ageing.age(house.database, clock.now())
+            gone = {"outbox": swept, "uploads": uploads, "purges": purges, "jobs": jobs, "cached": cached, "notices": notices}
+            log.info("maintenance.done", aged=aged, spans=spans, **gone)
             with suppress(Unavailable):  # it may need Redis, which nothing else here does
                 await house.messages.sweep()
         except Unavailable as error:
