@@ -32,8 +32,10 @@ class Tally:
 
     def add(self, key: Key = (), amount: float = 1) -> None:
         totals = self.totals
-        if key not in totals and len(totals) >= MOST_KEYS:
-            key = (OTHER,) * len(self.labels)
+        if key not in totals:
+            assert len(key) == len(self.labels), (self.name, key)
+            if len(totals) >= MOST_KEYS:
+                key = (OTHER,) * len(self.labels)
         totals[key] = totals.get(key, 0) + amount
 
     def families(self) -> Iterable[Metric]:
@@ -75,6 +77,7 @@ class Timing:
         yield family
 
     def _new(self, key: Key) -> Sketch:
+        assert len(key) == len(self.labels), (self.name, key)
         if len(self.sketches) >= MOST_KEYS:
             key = (OTHER,) * len(self.labels)
         return self.sketches.setdefault(key, Sketch())

@@ -57,7 +57,7 @@ embedding_cache = MEASURED.tally("cairn_embedding_cache", "Texts looked up befor
 job_seconds = MEASURED.timing("cairn_job_seconds", "Attempts at jobs, in this process.", "kind", buckets=LONG_BUCKETS)
 job_attempts = MEASURED.tally("cairn_job_attempts", "Attempts at jobs that ended in this process: done or failed.", "kind", "outcome")
 alert_changes = MEASURED.tally("cairn_alert_changes", "Alerts that this process saw begin to fire, or end.", "rule", "state")
-loop_lag = MEASURED.timing("cairn_event_loop_lag_seconds", "How late the event loop comes to what is due.", buckets=BUCKETS)
+loop_lag = MEASURED.timing("cairn_event_loop_lag_seconds", "How late the event loop comes to what is due.", "role", buckets=BUCKETS)
 
 _GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 """OpenTelemetry's names, as Prometheus spells them. The operation is chat or embeddings; the model is the configured one."""
