@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import TooLarge
 from app.telemetry import logs, metrics
-from app.web import errors, request_ids
+from app.web import errors, request_ids, told
 
 log = structlog.get_logger()
 
@@ -140,7 +140,7 @@ def _record(scope: Scope, status: int | None, seconds: float) -> None:
     route = _route(scope)
     metrics.request_answered(method=scope["method"], route=route, status=status or 499, seconds=seconds)
     say = log.debug if scope["path"] in QUIET else log.info
-    say("http.answered", method=scope["method"], route=route, status=status or 499, ms=round(seconds * 1000, 1))
+    say("http.answered", method=scope["method"], route=route, status=status or 499, ms=round(seconds * 1000, 1), **told.line(scope))
 
 
 def _route(scope: Scope) -> str:

@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.accounts.accounts import Principal
 from app.errors import NotAuthenticated, NotPermitted
+from app.web import told
 from app.wiring import House
 
 bearer = HTTPBearer(
@@ -46,12 +47,15 @@ TheHouse = Annotated[House, Depends(_house)]
 
 
 async def _principal(request: Request, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
-    return await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
+    caller = await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
+    told.who(request.scope, caller.developer, caller.team)
+    return caller
 
 
 async def authenticated(request: Request) -> None:
     """NotAuthenticated, before anything of the body is read."""
-    await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
+    caller = await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
+    told.who(request.scope, caller.developer, caller.team)
 
 
 Caller = Annotated[Principal, Depends(_principal)]
@@ -85,6 +89,7 @@ async def _payer(
     if x_cairn_developer is None:
         raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
     found = await house_of(request).accounts.find_developer(x_cairn_developer)
+    told.who(request.scope, found.name, found.team)
     return Principal(found.team_id, found.team, found.id, found.name)
 
 
