@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
 SECRET_FIELDS = (
     *("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "redis.url"),
-    *("budget.webhook_url", "alerts.webhook_url"),
+    *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers"),
 )
 
 
@@ -233,6 +233,15 @@ class Messages(Section):
     poll_seconds: float = Field(5, gt=0, description="who waits looks round so often for what a silent consumer left")
 
 
+class Telemetry(Section):
+    """Traces. Off without an endpoint, and then nothing of OpenTelemetry's is imported."""
+
+    otlp_endpoint: str | None = Field(None, pattern=r"^https?://\S+$", description="a collector's, OTLP over HTTP: http://127.0.0.1:4318")
+    otlp_headers: SecretStr | None = Field(None, description="name=value,…: a collector's key")
+    sample: float = Field(1.0, ge=0, le=1, description="share of the traces that begin here; a caller's own decision is kept")
+    content: bool = Field(False, description="put prompts, redacted, into spans")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -267,6 +276,7 @@ class Settings(BaseSettings):
     inference: Inference = Inference()
     cache: Cache = Cache()
     messages: Messages = Messages()
+    telemetry: Telemetry = Telemetry()
     log: Log = Log()
 
     @cached_property

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from app.budget.prices import Usage
@@ -27,8 +28,9 @@ from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, 
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
 from app.inference.wires.wire import Embedded
+from app.redaction import redact
 from app.settings import Inference
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 
 log = structlog.get_logger()
 
@@ -68,7 +70,8 @@ class Engine:
             return await self._complete_once(request, asker, candidate, ticket, number, receipt)
 
         try:
-            answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
+            with _span(request):
+                answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
         except BaseException as error:
             self.note(request, asker, receipt, began, status=_status(error))
             raise
@@ -97,7 +100,8 @@ class Engine:
             self.note(request, asker, receipt, began, status=status)
 
         try:
-            opened = await proceed(request, self._catalog.candidates(request.model), prefilled=False)
+            with _span(request):
+                opened = await proceed(request, self._catalog.candidates(request.model), prefilled=False)
         except BaseException as error:
             ended(_status(error))
             raise
@@ -134,7 +138,8 @@ class Engine:
             return await self._embed_once(request, asker, candidate, ticket, number, receipt)
 
         try:
-            found = await self._walk([candidate], receipt, attempt, deadline=self._deadline())
+            with traces.span("engine embeddings", gen_ai__operation__name="embeddings"):
+                found = await self._walk([candidate], receipt, attempt, deadline=self._deadline())
         except BaseException as error:
             self.note(request, asker, receipt, began, status=_status(error))
             raise
@@ -171,7 +176,8 @@ class Engine:
                             break
                         receipt.attempts += 1
                         try:
-                            return await attempt(candidate, ticket, receipt.attempts, left)
+                            with traces.span(f"attempt {candidate.name}", "client", **_attributes(candidate, receipt.attempts)):
+                                return await attempt(candidate, ticket, receipt.attempts, left)
                         except BudgetExceeded as error:
                             receipt.attempts -= 1
                             trail.unaffordable.append((candidate, error))
@@ -322,6 +328,20 @@ async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str,
         model = part.model or model
         tokens = None if tokens is None or part.usage is None else tokens + part.usage.total
     return Embedded(vectors, model, None if tokens is None else Usage(input=tokens))
+
+
+def _span(request: ChatRequest) -> traces.Span:
+    span = traces.span("engine chat", gen_ai__operation__name="chat")
+    if traces.content():
+        words = msgspec.json.encode(request.messages).decode()[: traces.MOST_CONTENT_CHARS]
+        span.set(gen_ai__input__messages=redact(words).text)
+    return span
+
+
+def _attributes(candidate: Candidate, number: int) -> dict[str, str | int]:
+    if not traces.on():
+        return {}
+    return {"gen_ai__provider__name": candidate.name, "gen_ai__request__model": candidate.model, "cairn__attempt": number}
 
 
 def _tell(candidate: Candidate, fault: Fault) -> None:

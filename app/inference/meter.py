@@ -16,7 +16,7 @@ from app.inference.chain import Candidate
 from app.inference.faults import Fault
 from app.inference.request import Asker, ChatRequest, Receipt
 from app.settings import Budget
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 from app.tokens import count_text, image_chars
 
 T = TypeVar("T")
@@ -44,7 +44,8 @@ class Meter:
             least = self._options.shrink_least_tokens
             hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=least)
         else:
-            hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
+            with traces.span("budget hold"):
+                hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
             receipt.shrunk_to = covered.max_tokens
         return Held(self, hold, covered, candidate, receipt)
@@ -143,7 +144,8 @@ class Held:
         who, model_asked = self._candidate.name, self._candidate.model
         metrics.tokens_charged(self._operation, who, model_asked, given=usage.input, produced=usage.output, nanousd=cost)
         settlement = Settlement(usage, cost, mark, price=self._candidate.price, provider=self._candidate.name, model=model)
-        left = await self._meter.ledger.settle(self._hold, settlement)
+        with traces.span("budget settle"):
+            left = await self._meter.ledger.settle(self._hold, settlement)
         self._receipt.left = left if left is not None else self._receipt.left
 
     async def _nothing(self) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 
 AWAY = (
     asyncpg.PostgresConnectionError,
@@ -132,8 +132,12 @@ def _begun(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, co
     context.began = perf_counter()
 
 
-def _ended(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
-    metrics.database_seconds.observe(perf_counter() - context.began, HOUSE)
+def _ended(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
+    seconds = perf_counter() - context.began
+    metrics.database_seconds.observe(seconds, HOUSE)
+    if traces.on():
+        verb = statement.split(None, 1)[0].upper()
+        traces.past(verb, seconds, db__system__name="postgresql", db__operation__name=verb)
 
 
 def async_url(url: str) -> str:

@@ -39,6 +39,7 @@ from app.storage.postgres import embedded_postgres
 from app.storage.redis import open_redis
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
+from app.telemetry.traces import open_traces
 from app.wiring.budget import open_budget
 from app.wiring.house import House, Knowledge, Role
 from app.wiring.inference import open_inference
@@ -63,6 +64,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
     worker: connects to what serve (or the team's servers) runs.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(open_traces(settings.telemetry, role=role))
         folder = await asyncio.to_thread(DataFolder.open, settings.data_dir)
         embedded = settings.embedded
         _check_sizes(settings, role)
