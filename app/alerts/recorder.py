@@ -128,8 +128,8 @@ class Recorder:
                 self._see(series, NOTHING, look())
 
     async def _write_often(self) -> None:
+        """At once, so that `cairn doctor` has something to judge; then on the quarters of the minute, as all servers do."""
         while True:
-            await asyncio.sleep(WRITE_SECONDS - clock.now().timestamp() % WRITE_SECONDS)
             try:
                 await self.look()
                 await self.write()
@@ -142,6 +142,7 @@ class Recorder:
                 self._away = True
             except Exception:
                 log.exception("rollups.failed")
+            await asyncio.sleep(WRITE_SECONDS - clock.now().timestamp() % WRITE_SECONDS)
 
     def _fold(self, *, start_over: bool) -> bytes:
         """What came since the minute began; `start_over`: the next one begins here."""

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from app.embeddings.embedder import Embedder
 from app.telemetry import metrics
 
-REMEMBERED, AGAIN_SECONDS = 4, 3600.0
+REMEMBERED, AGAIN_SECONDS = 2, 3600.0
 """So many times the cache's entries; asked again within the hour."""
 
 
 class CachedEmbedder:
-    """By a hash of the content, the least recently used out first: 384 floats an entry, 1.5 kB. Of four times as many it is known when
-    they were last asked, at 16 bytes each: what would a larger cache have spared?"""
+    """By a hash of the content, the least recently used out first: 384 floats an entry, 1.5 kB.
+
+    Of twice as many it is known when they were last asked: what would a cache of twice the size have spared?
+    """
 
     def __init__(self, inner: Embedder, *, entries: int) -> None:
         self._inner = inner
