@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import accounts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, sessions
+from app.api import accounts, alerts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, sessions
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
@@ -58,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         caches,
         messages,
         index,
+        alerts,
     ):  # the busiest first
         app.include_router(room.router)
     return app

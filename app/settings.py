@@ -29,14 +29,8 @@ from app.errors import ConfigurationError
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "config" / "cairn.toml"
 SECRET_FIELDS = (
-    "admin_key",
-    "secret_key",
-    "scrape_key",
-    "qdrant.api_key",
-    "database.url",
-    "database.replica_urls",
-    "redis.url",
-    "budget.webhook_url",
+    *("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "database.replica_urls", "redis.url"),
+    *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers"),
 )
 
 
@@ -164,6 +158,15 @@ class Budget(Section):
     shrink: bool = Field(False, description="near the limit, lower max_tokens to what is affordable")
     shrink_least_tokens: int = Field(256, ge=1)
     process_silent_seconds: float = Field(30, ge=1, description="after this, a process is dead and its open holds are unreconciled")
+    webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="the older name of alerts.webhook_url")
+
+
+class Alerts(Section):
+    """Rules about what is measured. All alerts go to one webhook, those of budgets too."""
+
+    enabled: bool = True
+    rules: Path = Field(ROOT / "config" / "alerts.toml", description="the file of the rules and their thresholds")
+    every_seconds: float = Field(15, ge=1)
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
 
 
@@ -324,6 +327,15 @@ class Limits(Section):
     timeout_seconds: float = Field(0.1, gt=0, description="a Redis that is slower is away: each server counts for itself")
 
 
+class Telemetry(Section):
+    """Traces. Off without an endpoint, and then nothing of OpenTelemetry's is imported."""
+
+    otlp_endpoint: str | None = Field(None, pattern=r"^https?://\S+$", description="a collector's, OTLP over HTTP: http://127.0.0.1:4318")
+    otlp_headers: SecretStr | None = Field(None, description="name=value,…: a collector's key")
+    sample: float = Field(1.0, ge=0, le=1, description="share of the traces that begin here; a caller's own decision is kept")
+    content: bool = Field(False, description="put prompts, redacted, into spans")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -353,17 +365,25 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     knowledge: Knowledge = Knowledge()
     budget: Budget = Budget()
+    alerts: Alerts = Alerts()
     providers: dict[str, Provider] = {}
     inference: Inference = Inference()
     cache: Cache = Cache()
     messages: Messages = Messages()
     limits: Limits = Limits()
+    telemetry: Telemetry = Telemetry()
     log: Log = Log()
 
     @cached_property
     def embedded(self) -> bool:
         """Whether Cairn runs its own PostgreSQL (and so owns this machine's data folder)."""
         return self.database.url is None
+
+    @property
+    def webhook(self) -> str | None:
+        """Where all alerts are posted."""
+        found = self.alerts.webhook_url or self.budget.webhook_url
+        return None if found is None else found.get_secret_value()
 
     @classmethod
     def settings_customise_sources(

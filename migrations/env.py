@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import app.accounts.tables
+import app.alerts.tables
 import app.budget.tables
 import app.cache.tables
 import app.knowledge.tables

@@ -181,6 +181,15 @@ class Accounts:
 
         return await self._database.read(read)
 
+    async def names(self, ids: Collection[UUID]) -> dict[UUID, str]:
+        """Of developers and teams, whichever they are; unknown ids are left out."""
+        found: dict[UUID, str] = {}
+        async with self._database.begin() as connection:
+            for table in (Developer, Team):
+                rows = await connection.execute(select(table.id, table.name).where(table.id.in_(list(ids))))
+                found |= {row.id: row.name for row in rows}
+        return found
+
     async def team_id(self, name: str) -> UUID:
         """NotFound for an unknown team."""
         async with self._database.begin() as connection:

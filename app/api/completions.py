@@ -22,7 +22,7 @@ from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
 from app.money import usd_text
 from app.tokens import text_of
-from app.web import limited
+from app.web import limited, told
 from app.web.errors import responses
 from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
@@ -295,6 +295,7 @@ def _wish(control: str, *, asked: bool | None) -> CacheWish:
 
 def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     """What is known when the first byte goes out."""
+    told.paid(request.scope, receipt)
     ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
     headers = {
         "x-cairn-provider": receipt.provider,

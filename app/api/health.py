@@ -11,6 +11,7 @@ from pydantic import Field
 
 from app.api.schema import Reply
 from app.errors import Unavailable
+from app.money import to_usd
 from app.storage.replicas.replicated import ReplicatedDatabase
 from app.telemetry import metrics
 from app.web.errors import responses
@@ -76,7 +77,7 @@ async def measurements(house: TheHouse) -> Response:
     pool = house.database.pool()
     metrics.set_pool(size=pool.size, most=pool.most, checked_out=pool.checked_out, overflow=pool.overflow)
     # A part that is away leaves its gauges as they were; `cairn_up` says so.
-    await asyncio.gather(_rows(house), _points(house))
+    await asyncio.gather(_rows(house), _points(house), _messages(house))
     metrics.set_dependencies(await readiness(house))
     if isinstance(house.database, ReplicatedDatabase):
         for each in house.database.standbys:
@@ -85,8 +86,7 @@ async def measurements(house: TheHouse) -> Response:
     for name, breaker in house.inference.catalog.breakers.items():
         metrics.set_breaker(name, breaker.state)
     for cache in house.caches.values():
-        for tier, figures in cache.figures().items():
-            metrics.set_cache(cache.name, tier, figures)
+        metrics.set_cache(cache.name, cache.figures())
     return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)
 
 
@@ -94,6 +94,20 @@ async def _rows(house: House) -> None:
     with suppress(Unavailable):
         metrics.set_jobs(await house.queue.counts())
         metrics.set_knowledge(items=await house.knowledge.store.count(), pending=await house.knowledge.index.pending())
+        backlog = await house.queue.backlog()
+        metrics.set_queues(jobs=backlog.waiting, oldest_seconds=backlog.oldest_seconds)
+        metrics.set_firing((each.rule, each.severity) for each in await house.watch.alarms.firing())
+        metrics.set_budgets(
+            [
+                (name, to_usd(each.spent), to_usd(each.held), None if each.limit is None else to_usd(each.limit))
+                for name, each in await house.budget.budgets.spending()
+            ]
+        )
+
+
+async def _messages(house: House) -> None:
+    with suppress(Unavailable):
+        metrics.set_messages_waiting(await house.messages.waiting())
 
 
 async def _points(house: House) -> None:

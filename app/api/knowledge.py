@@ -97,7 +97,7 @@ async def query(house: TheHouse, caller: Caller, cache: CacheControl, body: Quer
     )
     answer = await house.knowledge.search.query(caller.team_id, asked)
     response.headers["x-cairn-cache"] = answer.cache
-    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded))
+    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
     return AnswerReply(results=[_result(result) for result in answer.results], took_ms=answer.took_ms, degraded=list(answer.degraded))
 
 

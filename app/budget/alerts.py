@@ -1,4 +1,4 @@
-"""Alerts of a budget: at 50, 80, 90 and 100 %, each once a period and subject; stored, logged, counted (and posted: `webhook.py`).
+"""Alerts of a budget: at 50, 80, 90 and 100 %, each once a period and subject; stored, logged, counted, put into the outbox.
 
 `rule` is what an alert is called: `50%` … `100%`, `90%-early` (with more than seven days left), `tokens-80%` … for the tokens,
 `day-2026-11-21` (a team's tokens of a day above the daily figure), `overrun-<hold>` (charged above its hold).
@@ -19,10 +19,12 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app import clock
+from app.accounts.accounts import Accounts
 from app.budget.periods import Calendar
 from app.budget.tables import Alert, Day
 from app.errors import Unavailable
 from app.money import to_usd
+from app.queue.outbox import Notice, Outbox
 from app.storage.database import Database
 from app.telemetry import metrics
 
@@ -49,12 +51,14 @@ class Crossed:
 class Alerts:
     """`watch` is the ledger's: it only notes what moved. `run` judges and stores; the wiring owns the task."""
 
-    def __init__(self, database: Database, calendar: Calendar, *, team_tokens_a_day: int | None, posted: bool) -> None:
-        """`posted`: there is a webhook to post them to."""
+    def __init__(
+        self, database: Database, calendar: Calendar, accounts: Accounts, outbox: Outbox, *, team_tokens_a_day: int | None
+    ) -> None:
         self._database = database
         self._calendar = calendar
+        self._accounts = accounts
+        self._outbox = outbox
         self._a_day = team_tokens_a_day
-        self._posted = posted
         self._moved: dict[tuple[str, str], dict[str, Any]] = {}
         self._overran: list[Crossed] = []
         self._woken = asyncio.Event()
@@ -111,6 +115,8 @@ class Alerts:
         return new
 
     async def _store(self, found: Sequence[Crossed]) -> list[Crossed]:
+        """Those that are new, with their notices: in one transaction."""
+        names = await self._accounts.names({each.subject_id for each in found})
         values = [
             {
                 "id": uuid4(),
@@ -119,14 +125,20 @@ class Alerts:
                 "period_start": each.period_start,
                 "rule": each.rule,
                 "data": dict(each.data),
-                "next_at": clock.now() if self._posted else None,
             }
             for each in found
         ]
-        row = upsert(Alert).values(values).on_conflict_do_nothing().returning(Alert.subject_id, Alert.period_start, Alert.rule)
+        row = upsert(Alert).values(values).on_conflict_do_nothing()
+        stored = row.returning(Alert.id, Alert.subject_id, Alert.period_start, Alert.rule, Alert.created_at)
         async with self._database.begin() as connection:
-            new = {tuple(each) for each in await connection.execute(row)}
-        return [each for each in found if (each.subject_id, each.period_start, each.rule) in new]
+            rows = {(each.subject_id, each.period_start, each.rule): each for each in await connection.execute(stored)}
+            new = [each for each in found if (each.subject_id, each.period_start, each.rule) in rows]
+            notices = []
+            for each in new:
+                made = rows[each.subject_id, each.period_start, each.rule]
+                notices.append(_notice(each, names.get(each.subject_id, "?"), made.id, made.created_at))
+            await self._outbox.put(connection, notices)
+        return new
 
     async def _days(self, teams: Sequence[Mapping[str, Any]]) -> list[Crossed]:
         if self._a_day is None or not teams:
@@ -163,6 +175,20 @@ def crossed(row: Mapping[str, Any], now: datetime) -> Iterator[Crossed]:
         for share in SHARES:
             if row["spent_tokens"] > 0 and row["spent_tokens"] * 100 >= row["limit_tokens"] * share:
                 yield made(f"tokens-{share}%", {"limit_tokens": row["limit_tokens"], "spent_tokens": row["spent_tokens"]})
+
+
+def _notice(found: Crossed, name: str, notice_id: UUID, at: datetime) -> Notice:
+    facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found.data.items())
+    body = {
+        "subject": found.subject,
+        "subject_id": str(found.subject_id),
+        "name": name,
+        "period_start": found.period_start.isoformat(),
+        "rule": found.rule,
+        "at": at.isoformat(),
+        **found.data,
+    }
+    return Notice(f"Cairn: budget of {found.subject} {name}: {found.rule} ({facts})", body, notice_id)
 
 
 def _overrun(balances: Sequence[Mapping[str, Any]], end: Mapping[str, Any]) -> Crossed:

@@ -45,6 +45,17 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """A developer's month so far, in nano-dollars; the limit with its top-ups. None: no limit."""
+
+    developer_id: UUID
+    limit: int | None
+    spent: int
+    held: int
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One movement. See `tables.Movement`."""
 
@@ -124,6 +135,24 @@ class Books:
                 alerts=tuple(said.get(subject_id, ())),
             )
         return found
+
+    async def spent(self) -> list[Spent]:
+        """Of every developer who has asked this month, who spent most first: for whoever watches all of them."""
+        period = self._calendar.month_of(clock.now())
+        mine = (Balance.period_start == period.start, Balance.subject == "developer")
+        query = select(Balance.__table__).where(*mine).order_by(Balance.spent_nanousd.desc(), Balance.subject_id)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            Spent(
+                developer_id=row.subject_id,
+                limit=None if row.limit_nanousd is None else row.limit_nanousd + row.added_nanousd,
+                spent=row.spent_nanousd,
+                held=row.held_nanousd,
+                ends=row.period_end,
+            )
+            for row in rows
+        ]
 
     async def history(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[Entry]:
         """Movements, the newest first. `before`: the last id of the page before."""

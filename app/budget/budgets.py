@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app import clock
 from app.accounts.accounts import Accounts, Principal
-from app.budget.books import Books, Budget, Difference, Entry
+from app.budget.books import Books, Budget, Difference, Entry, Spent
 from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, Limits
@@ -54,6 +54,12 @@ class Budgets:
         for subject_id in [subject_id for subject_id, budget in found.items() if budget is None]:
             found[subject_id] = await self._state(accounts[subject_id])
         return [Named(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
+
+    async def spending(self) -> list[tuple[str, Spent]]:
+        """Of every developer who has asked this month, by name; who spent most first. One look, and nothing is opened."""
+        found = await self._books.spent()
+        names = await self._accounts.names([each.developer_id for each in found])
+        return [(names[each.developer_id], each) for each in found if each.developer_id in names]
 
     async def set_limit(self, developer: str, nanousd: int, *, actor: str) -> Named:
         """From now on, this month included."""

@@ -145,13 +145,10 @@ class Process(Base):
 
 
 class Alert(Base):
-    """Said once per subject, period and rule. `next_at`: when it is to be posted (again); null: no more."""
+    """Said once per subject, period and rule."""
 
     __tablename__ = "budget_alerts"
-    __table_args__ = (
-        UniqueConstraint("subject_id", "period_start", "rule"),
-        Index("ix_budget_alerts_due", "next_at", postgresql_where=text("next_at is not null")),
-    )
+    __table_args__ = (UniqueConstraint("subject_id", "period_start", "rule"),)
 
     id: Mapped[Id]
     subject: Mapped[str]
@@ -160,9 +157,6 @@ class Alert(Base):
     rule: Mapped[str]
     data: Mapped[dict[str, Any]]
     created_at: Mapped[CreatedAt]
-    delivered_at: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(server_default="0")
-    next_at: Mapped[datetime | None]
 
 
 class RequestRow(Base):

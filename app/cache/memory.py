@@ -62,6 +62,7 @@ class Memory:
     def __init__(
         self, policy: Policy, *, entries: int, most_bytes: int, jitter: float = 0.1, now: Callable[[], float] = time.monotonic
     ) -> None:
+        self.entries = entries
         self._store: Store = _TinyLfu(entries) if policy == "w-tinylfu" else _Recent(policy, entries)
         self._counted = Counted()
         self._most_bytes = most_bytes

@@ -135,7 +135,7 @@ class Tiers:
         if self._writing:
             await asyncio.wait(self._writing, timeout=1)
 
-    def figures(self) -> dict[Name, dict[str, int]]:
+    def figures(self) -> dict[str, dict[str, int]]:
         """What each tier has done for this process, by the words that `/v1/caches` and `/metrics` use."""
         memory = self.memory
         own = {"hits": memory.hits, "misses": memory.misses, "entries": len(memory), "bytes": memory.size, "evictions": memory.evictions}

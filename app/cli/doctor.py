@@ -30,7 +30,7 @@ class Check:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, data folder, disk, database, schema, vector engine, model and worker. Exit 1 when something fails."""
+    """Check settings, data folder, disk, database, schema, vector engine, model, worker and alerts. Exit 1 when something fails."""
     import asyncio
 
     from app.cli.output import out, plain, print_json
@@ -109,6 +109,21 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
     yield _keys(settings)
     for provider in (await client.get("/v1/providers"))["providers"]:
         yield _provider(provider)
+    found = await client.get("/v1/alerts")
+    for rule in found["rules"]:
+        yield _rule(rule, found["firing"])
+    for advice in found["recommendations"]:
+        yield Check(f"advice: {advice['topic']}", "note", f"{advice['evidence']}: {advice['change']}")
+
+
+def _rule(found: Json, firing: list[Json]) -> Check:
+    """Once, without its duration: what is breached for a moment is a note, what fires and is critical a failure."""
+    fires = any(each["rule"] == found["rule"] and each["labels"] == found["labels"] for each in firing)
+    name = f"alert {found['rule']}"
+    if not found["breached"] and not fires:
+        return Check(name, "ok", found["summary"])
+    verdict: Verdict = "failed" if fires and found["severity"] == "critical" else "note"
+    return Check(name, verdict, f"{found['summary']} ({'it fires' if fires else 'now, not yet for long enough to fire'})")
 
 
 def _provider(found: Json) -> Check:

@@ -10,6 +10,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from app.embeddings.model import NAME, Model
 from app.embeddings.tokens import Tokenizer, batches, padded
 from app.errors import Unavailable
 from app.settings import Embeddings as Options
+from app.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -62,12 +64,14 @@ class RuntimeEmbedder:
         """The turn ends with the thread, not with whoever waited for it: the runtime takes one run at a time."""
         async with self._turn:
             # The tokenizer and both runtimes release the GIL: the loop goes on.
-            thread = asyncio.ensure_future(asyncio.to_thread(self._embed, texts))
+            thread, began = asyncio.ensure_future(asyncio.to_thread(self._embed, texts)), perf_counter()
             try:
-                return await asyncio.shield(thread)
+                made = await asyncio.shield(thread)
             except asyncio.CancelledError:
                 await asyncio.wait([thread])
                 raise
+            metrics.embedded(texts=len(texts), seconds=perf_counter() - began)
+            return made
 
     def _embed(self, texts: list[str]) -> Floats:
         encodings = self._tokenizer.encode(texts)

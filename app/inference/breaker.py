@@ -18,6 +18,7 @@ import structlog
 
 from app.inference.faults import Fault
 from app.settings import Breaker as Options
+from app.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -99,6 +100,7 @@ class Breaker:
         if self.state == "open":
             self._machine.close()
             self._calls.clear()
+            metrics.breaker_changed(self.name, "closed")
             log.info("breaker.closed_elsewhere", provider=self.name)
 
     def wait(self, seconds: float) -> None:
@@ -156,9 +158,11 @@ class Breaker:
         self._opened_at = self._now() - self._options.reset_seconds + seconds_left
         self._calls.clear()
         self._era += 1
+        metrics.breaker_changed(self.name, "open")
         log.warning("breaker.opened_elsewhere", provider=self.name, seconds=round(seconds_left, 1))
 
     def _say(self) -> None:
+        metrics.breaker_changed(self.name, self.state)
         say = log.warning if self.state == "open" else log.info
         say("breaker.changed", provider=self.name, state=self.state)
         if self._changed is not None:

@@ -305,6 +305,8 @@ class CachedEngine:
     def _hit(self, asked: _Asked, found: Found, *, waited: bool = False) -> Receipt:
         stored, seconds = found.stored, perf_counter() - asked.began
         receipt = Receipt(stored.provider, stored.model, cache=found.tier, saved=stored.nanousd, similarity=found.similarity)
+        candidates = self._catalog.candidates(asked.request.model)
+        receipt.asked_model = next((each.model for each in candidates if each.name == stored.provider), "")
         receipt.upstream_seconds = seconds if waited else 0.0
         self._spared(receipt, max(0.0, stored.seconds - seconds))
         self._engine.note(asked.request, asked.asker, receipt, asked.began, status=200)
@@ -314,7 +316,9 @@ class CachedEngine:
         """What it saved is known at its end."""
         told = stream.receipt
         waited = perf_counter() - asked.began
-        return Receipt(told.provider, told.model, cache="memory", dropped=told.dropped, upstream_seconds=waited)
+        return Receipt(
+            told.provider, told.model, asked_model=told.asked_model, cache="memory", dropped=told.dropped, upstream_seconds=waited
+        )
 
     def _read(self, asked: _Asked, receipt: Receipt, status: int) -> None:
         self._spared(receipt, 0.0)  # it came no sooner
@@ -324,4 +328,5 @@ class CachedEngine:
         saved = receipt.saved or 0
         self.saved_nanousd += saved
         self.saved_seconds += seconds
+        metrics.saved.add((), saved)
         metrics.cache_saved(self._tiers.name, receipt.cache, usd=to_usd(saved), seconds=seconds)

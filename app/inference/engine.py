@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from app.budget.prices import Usage
@@ -39,8 +40,9 @@ from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, 
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
 from app.inference.wires.wire import Embedded
+from app.redaction import redact
 from app.settings import Inference
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 
 log = structlog.get_logger()
 
@@ -80,8 +82,11 @@ class Engine:
         async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Answer:
             return await self._complete_once(request, asker, candidate, ticket, number, receipt)
 
-        with self._noted(request, asker, receipt):
-            return await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
+        began = perf_counter()
+        with self._noted(request, asker, receipt), _span(request):
+            answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
+            metrics.answer_seconds.observe(perf_counter() - began, (receipt.provider,))
+            return answer
 
     async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream:
         """A stream whose first token has come: until then falling back is free. The same errors as `complete`, before it begins."""
@@ -94,14 +99,22 @@ class Engine:
             left = list(candidates)
             return Opened(await self._walk(left, receipt, attempt, deadline=deadline), left)
 
+        spoke: float | None = None
+
         def ended(status: int) -> None:
+            if status == 200 and spoke is not None and receipt.produced > 1:
+                each = (perf_counter() - spoke) / (receipt.produced - 1)
+                metrics.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
             self.note(request, asker, receipt, began, status=status)
 
         try:
-            opened = await proceed(request, self._catalog.candidates(request.model))
+            with _span(request):
+                opened = await proceed(request, self._catalog.candidates(request.model))
         except BaseException as error:
             ended(status_of(error))
             raise
+        spoke = perf_counter()
+        metrics.first_token(receipt.provider, receipt.asked_model, spoke - began)
         return Stream(opened, request, receipt, usage_asked=usage_asked, proceed=proceed if self._options.rescue else None, ended=ended)
 
     async def infer_batch(
@@ -131,7 +144,7 @@ class Engine:
         async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Vectors:
             return await self._embed_once(request, asker, candidate, ticket, number, receipt)
 
-        with self._noted(request, asker, receipt):
+        with self._noted(request, asker, receipt), traces.span("engine embeddings", gen_ai__operation__name="embeddings"):
             return await self._walk([candidate], receipt, attempt, deadline=self._deadline())
 
     async def prepare(self) -> None:
@@ -167,7 +180,8 @@ class Engine:
                             break
                         receipt.attempts += 1
                         try:
-                            return await attempt(candidate, ticket, receipt.attempts)
+                            with traces.span(f"attempt {candidate.name}", "client", **_attributes(candidate, receipt.attempts)):
+                                return await attempt(candidate, ticket, receipt.attempts)
                         except BudgetExceeded as error:
                             receipt.attempts -= 1
                             trail.unaffordable.append((candidate, error))
@@ -211,7 +225,8 @@ class Engine:
             raise
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
-        receipt.provider, receipt.model = candidate.name, found.model or candidate.model
+        receipt.provider, receipt.asked_model = candidate.name, candidate.model
+        receipt.model = found.model or candidate.model
         await held.settle(found.usage, found.text, model=found.model)
         return Answer(found.raw, receipt)
 
@@ -235,7 +250,8 @@ class Engine:
             raise
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
-        receipt.provider, receipt.model = candidate.name, share.model or candidate.model
+        receipt.provider, receipt.asked_model = candidate.name, candidate.model
+        receipt.model = share.model or candidate.model
         usage = Usage(input=held.estimate.input_tokens if share.tokens is None else share.tokens)
         await held.settle(usage if share.tokens is not None else None, "", model=share.model)
         return Vectors(share.vectors, usage.input, receipt)
@@ -268,7 +284,8 @@ class Engine:
             receipt.upstream_seconds += upstream.waited
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
-        receipt.provider, receipt.model = candidate.name, upstream.produced.model or candidate.model
+        receipt.provider, receipt.asked_model = candidate.name, candidate.model
+        receipt.model = upstream.produced.model or candidate.model
         return upstream
 
     def _deadline(self) -> float:
@@ -286,6 +303,10 @@ class Engine:
         self.note(request, asker, receipt, began, status=200)
 
     def note(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, status: int) -> None:
+        seconds = perf_counter() - began
+        if status == 200:
+            operation = "chat" if isinstance(request, ChatRequest) else "embeddings"
+            metrics.answered(operation, receipt.provider, receipt.asked_model, cache=receipt.cache, seconds=seconds)
         self._requests.add(
             Request(
                 request_id=asker.request_id,
@@ -300,7 +321,7 @@ class Engine:
                 cache=receipt.cache,
                 nanousd=receipt.nanousd,
                 saved_nanousd=receipt.saved or 0,
-                milliseconds=round((perf_counter() - began) * 1000),
+                milliseconds=round(seconds * 1000),
                 status=status,
             )
         )
@@ -322,6 +343,20 @@ async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str,
         model = part.model or model
         tokens = None if tokens is None or part.usage is None else tokens + part.usage.total
     return Embedded(vectors, model, None if tokens is None else Usage(input=tokens))
+
+
+def _span(request: ChatRequest) -> traces.Span:
+    span = traces.span("engine chat", gen_ai__operation__name="chat")
+    if traces.content():
+        words = msgspec.json.encode(request.messages).decode()[: traces.MOST_CONTENT_CHARS]
+        span.set(gen_ai__input__messages=redact(words).text)
+    return span
+
+
+def _attributes(candidate: Candidate, number: int) -> dict[str, str | int]:
+    if not traces.on():
+        return {}
+    return {"gen_ai__provider__name": candidate.name, "gen_ai__request__model": candidate.model, "cairn__attempt": number}
 
 
 def _tell(candidate: Candidate, fault: Fault) -> None:

@@ -17,6 +17,7 @@ from app.inference.faults import Fault
 from app.inference.parameters import thinking_tokens
 from app.inference.request import Asker, ChatRequest, Receipt
 from app.settings import Budget
+from app.telemetry import metrics, traces
 from app.tokens import count_text, image_chars
 
 T = TypeVar("T")
@@ -44,7 +45,8 @@ class Meter:
             least = self._options.shrink_least_tokens
             hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=least)
         else:
-            hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
+            with traces.span("budget hold"):
+                hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
             receipt.shrunk_to = covered.max_tokens
         return Held(self, hold, covered, candidate, receipt, asker)
@@ -57,7 +59,8 @@ class Meter:
 
         wanted = await _counted(counted, sum(map(len, texts)))
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
-        return Held(self, await self.ledger.hold(asker.payer, attempt, wanted), wanted, candidate, receipt, asker)
+        held = await self.ledger.hold(asker.payer, attempt, wanted)
+        return Held(self, held, wanted, candidate, receipt, asker, operation="embeddings")
 
     async def close(self) -> None:
         """Wait for the ends that are still being written."""
@@ -98,8 +101,19 @@ class Meter:
 class Held:
     """One attempt's hold. The first end that it is given is the one that counts."""
 
-    def __init__(self, meter: Meter, hold: Hold, estimate: Estimate, candidate: Candidate, receipt: Receipt, asker: Asker) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        hold: Hold,
+        estimate: Estimate,
+        candidate: Candidate,
+        receipt: Receipt,
+        asker: Asker,
+        *,
+        operation: str = "chat",
+    ) -> None:
         self._meter = meter
+        self._operation = operation
         self._hold = hold
         self._candidate = candidate
         self._receipt = receipt
@@ -147,7 +161,8 @@ class Held:
             usage = Usage(input=self.estimate.input_tokens, output=produced)
         cost = self._charge(usage)
         settlement = Settlement(usage, cost, mark, price=self._candidate.price, provider=self._candidate.name, model=model)
-        await self._meter.ledger.settle(self._hold, settlement)
+        with traces.span("budget settle"):
+            await self._meter.ledger.settle(self._hold, settlement)
 
     def _charge(self, usage: Usage) -> int:
         """On the receipt, once; of the hold's own balance, what the hold didn't take is left again."""
@@ -156,9 +171,12 @@ class Held:
             self._charged = True
             self.charged = usage
             self._receipt.nanousd += cost
+            self._receipt.produced += usage.output
             self._asker.used(usage.total)
             if self._hold.left is not None:
                 self._receipt.left = self._hold.left + self._hold.nanousd - cost
+            who, asked = self._candidate.name, self._candidate.model
+            metrics.tokens_charged(self._operation, who, asked, given=usage.input, produced=usage.output, nanousd=cost)
         return cost
 
     async def _nothing(self) -> None:

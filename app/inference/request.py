@@ -67,6 +67,7 @@ class Receipt:
 
     `saved`: what the answer cost when it was made; None: nothing was saved, or it isn't known yet. `similarity`: of another prompt whose
     answer this is.
+    `asked_model`: the configured one (`model` is what the provider calls it); `produced`: its tokens.
     """
 
     provider: str = ""
@@ -80,6 +81,8 @@ class Receipt:
     dropped: tuple[str, ...] = ()
     shrunk_to: int | None = None
     upstream_seconds: float = 0.0
+    asked_model: str = ""
+    produced: int = 0
 
 
 @dataclass(frozen=True, slots=True)

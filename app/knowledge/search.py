@@ -29,6 +29,7 @@ from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector, VectorStore
+from app.telemetry import traces
 
 log = structlog.get_logger()
 
@@ -146,7 +147,8 @@ class Search:
 
     async def _embed(self, text: str, degraded: list[str]) -> Vector | None:
         try:
-            return (await self._embedder.embed([text]))[0]  # type: ignore[no-any-return]
+            with traces.span("embed"):
+                return (await self._embedder.embed([text]))[0]  # type: ignore[no-any-return]
         except Unavailable as error:
             log.warning("search.degraded", part="embeddings", code=error.code)
             degraded.append("embeddings")
@@ -162,7 +164,8 @@ class Search:
             degraded.append("vectors")
             return None
         try:
-            hits = await self._vectors.hybrid(vector, query.text, where=where, limit=self._most(query))
+            with traces.span("vectors hybrid", "client", db__system__name="qdrant", db__operation__name="query"):
+                hits = await self._vectors.hybrid(vector, query.text, where=where, limit=self._most(query))
         except Unavailable as error:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,6 +51,15 @@ class Job:
     run_at: datetime
     created_at: datetime
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Jobs that may run now and wait, the longest for `oldest_seconds`; jobs under way."""
+
+    waiting: int
+    running: int
+    oldest_seconds: float
 
 
 class LeaseLost(Exception):
@@ -182,6 +191,15 @@ class Queue:
         async with self._database.begin() as connection:
             found = (await connection.execute(select(JobRow.state, func.count()).group_by(JobRow.state))).all()
         return dict.fromkeys(get_args(State), 0) | dict(found)
+
+    async def backlog(self) -> Backlog:
+        """What may run now and waits for a worker, for how long; and what runs."""
+        due = and_(JobRow.state == QUEUED, JobRow.run_at <= func.now())
+        oldest = func.extract("epoch", func.now() - func.min(JobRow.run_at).filter(due))
+        query = select(func.count().filter(due), func.count().filter(JobRow.state == RUNNING), oldest)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query.where(or_(JobRow.state == QUEUED, JobRow.state == RUNNING)))).one()
+        return Backlog(waiting=row[0], running=row[1], oldest_seconds=float(row[2] or 0))
 
     async def sweep(self, older_than: timedelta = KEPT) -> int:
         """Delete jobs that finished long ago."""

@@ -123,3 +123,17 @@ class DeadMessage(Base):
     payload: Mapped[str]
     at: Mapped[datetime]
     died_at: Mapped[CreatedAt]
+
+
+class Notice(Base):
+    """Something to be told outside. `next_at`: when it is to be posted (again); null: no more."""
+
+    __tablename__ = "notices"
+    __table_args__ = (Index("ix_notices_due", "next_at", postgresql_where=text("next_at is not null")),)
+
+    id: Mapped[Id]
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[CreatedAt]
+    delivered_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_at: Mapped[datetime | None]

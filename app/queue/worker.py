@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from app.errors import CairnError, Unavailable
 from app.queue.failure import cause_of, failure_of
 from app.queue.jobs import Job, LeaseLost, Queue
 from app.settings import Worker as WorkerSettings
+from app.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -145,18 +147,22 @@ class Worker:
     async def _work(self, job: Job) -> None:
         with bound_contextvars(job=str(job.id), kind=job.kind, attempt=job.attempts):
             log.info("job.started")
+            began = perf_counter()
             try:
                 done = await self._handlers[job.kind](job, partial(self._report, job))
                 async with self._queue.begin() as connection:
                     await self._queue.finish(connection, job, done.result)
                     if done.closing is not None:
                         await done.closing(connection)
+                metrics.job_ended(job.kind, "done", perf_counter() - began)
                 log.info("job.done")
             except asyncio.CancelledError as error:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise
+                metrics.job_ended(job.kind, "failed", perf_counter() - began)
                 await self._failed(job, error)  # nobody cancelled us: it is the handler's own, and a failure like any other
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is the job's failure, not the worker's
+                metrics.job_ended(job.kind, "failed", perf_counter() - began)
                 await self._failed(job, cause_of(error))
 
     async def _failed(self, job: Job, error: BaseException) -> None:

@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NoReturn, Self, TypeVar
+from time import perf_counter
+from typing import Any, NoReturn, Self, TypeVar
 
 import asyncpg
-from sqlalchemy import Executable, text
+from sqlalchemy import Executable, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -22,6 +23,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.storage.tables import AnyRow
+from app.telemetry import metrics, traces
 
 Found = TypeVar("Found")
 Reading = Callable[[AsyncConnection], Awaitable[Found]]
@@ -46,6 +48,7 @@ AWAY = (
 )
 """What asyncpg raises when the server is away, shutting down, full, or took too long: worth another try later."""
 
+HOUSE = ("house",)
 MARGIN_SECONDS = 5
 """The driver gives up this much after the server should have: only when the server itself hangs."""
 
@@ -114,7 +117,7 @@ class Database:
 def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngine:
     """A pool; nothing is connected yet."""
     milliseconds = str(int(settings.statement_timeout_seconds * 1000))
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(url),
         pool_size=settings.pool_size,
         max_overflow=settings.max_overflow,
@@ -132,6 +135,9 @@ def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngin
             },
         },
     )
+    event.listen(engine.sync_engine, "before_cursor_execute", _begun)
+    event.listen(engine.sync_engine, "after_cursor_execute", _ended)
+    return engine
 
 
 def rows_of(statement: Executable, values: Mapping[str, object] | None = None) -> Reading[Sequence[AnyRow]]:
@@ -151,10 +157,13 @@ def read_only(engine: AsyncEngine) -> AsyncEngine:
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction. DatabaseUnavailable when no connection is free in time, or the server is away or too slow."""
+    began = perf_counter()
     try:
         connection = await engine.connect()
     except (PoolTimeoutError, DBAPIError, *AWAY) as error:
         raise_away(error)
+    finally:
+        metrics.database_wait.observe(perf_counter() - began)
     try:
         async with connection.begin():
             yield connection
@@ -163,6 +172,18 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     finally:
         # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.
         await asyncio.shield(connection.close())
+
+
+def _begun(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
+    context.began = perf_counter()
+
+
+def _ended(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
+    seconds = perf_counter() - context.began
+    metrics.database_seconds.observe(seconds, HOUSE)
+    if traces.on():
+        verb = statement.split(None, 1)[0].upper()
+        traces.past(verb, seconds, db__system__name="postgresql", db__operation__name=verb)
 
 
 def async_url(url: str) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Any
 
 import asyncpg
 
 from app import settings as config
 from app.storage.database import AWAY, async_url, raise_away
+from app.telemetry import metrics
+
+LEDGER = ("ledger",)
 
 
 class Direct:
@@ -29,13 +33,15 @@ class Direct:
         """
         try:
             async with asyncio.timeout(self._timeout), self._turn:
-                connection = await self._connected()
+                connection, began = await self._connected(), perf_counter()
                 try:
-                    return await connection.fetchval(statement, *arguments)
+                    found = await connection.fetchval(statement, *arguments)
                 except BaseException as error:
                     if not isinstance(error, asyncpg.PostgresError) or isinstance(error, AWAY):
                         self._drop()  # else it is the server's own answer, and the connection is at rest
                     raise
+                metrics.database_seconds.observe(perf_counter() - began, LEDGER)
+                return found
         except (asyncpg.PostgresError, *AWAY) as error:
             raise_away(error)
 

@@ -6,41 +6,71 @@ quote what they choked on.
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
+import msgspec
 import structlog
 
 from app.errors import CairnError
 from app.settings import Log
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+PLAIN = re.compile(r"""[^\s"'=\x00-\x1f\x7f-\x9f\ud800-\udfff]+""")
 FRAMES = 12
 """Of a traceback, the innermost: the rest is the framework's."""
 
 
 def configure(settings: Log) -> None:
-    """Set up structlog and route the standard library's loggers through it. Safe to call again."""
+    """Our own lines are rendered straight to standard error; those of the standard library's loggers in the same shape. Safe to call again.
+
+    A line through the standard library's LogRecord cost three times as much: 4 to 5 % of what a server can do.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         frames_only,
     ]
-    level = LEVELS[settings.level]
+    level, colours = LEVELS[settings.level], sys.stderr.isatty()
+    renderer: structlog.typing.Processor = json_line
+    if settings.format == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=True, event_key="event", sort_keys=False) if colours else plain_line
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
-    if settings.format == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), event_key="event", sort_keys=False)
     _standard_library(shared, renderer, level)
+
+
+def json_line(logger: object, name: str, event: MutableMapping[str, Any]) -> str:  # noqa: ARG001 - structlog's protocol
+    """One object. What JSON doesn't know is written as Python shows it; a line break can't stand in it."""
+    try:
+        return msgspec.json.encode(event, enc_hook=repr).decode()
+    except (TypeError, ValueError, UnicodeEncodeError):  # keys that are no text, half characters
+        return json.dumps(event, default=repr)
+
+
+def plain_line(logger: object, name: str, event: MutableMapping[str, Any]) -> str:  # noqa: ARG001
+    """As the console shows it, without colours: `time [level] event key=value`. What could break the line is quoted."""
+    head = f"{event.pop('timestamp', '')} [{event.pop('level', ''):<8}] {event.pop('event', '')!s:<30}"
+    return _one_line(f"{head} {' '.join(f'{key}={_word(value)}' for key, value in event.items())}".rstrip())
+
+
+def _word(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if PLAIN.fullmatch(text) else repr(text)
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def bind_request(request_id: str) -> None:

@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import TooLarge
-from app.telemetry import logs, metrics
-from app.web import errors, request_ids
+from app.telemetry import logs, metrics, traces
+from app.web import errors, request_ids, told
 
 log = structlog.get_logger()
 
@@ -45,13 +45,16 @@ class Edge:
         logs.bind_request(request_id)
         body = Body(scope, receive, self._limits.get((scope["method"], scope["path"]), self._limit))
         answer = Answer(send, request_id, body)
-        try:
-            await self._answer(scope, body, answer)
-            await answer.flush()
-        except ClientDisconnect:
-            log.info("http.client_left", route=_route(scope))
-        finally:
-            _record(scope, answer.status, time.perf_counter() - began)
+        with traces.request(scope["method"], scope["headers"]) as span:
+            try:
+                await self._answer(scope, body, answer)
+                await answer.flush()
+            except ClientDisconnect:
+                log.info("http.client_left", route=_route(scope))
+            finally:
+                _record(scope, answer.status, time.perf_counter() - began)
+                if traces.on():
+                    _describe(span, scope, answer.status, request_id)
 
     async def _answer(self, scope: Scope, body: Body, answer: Answer) -> None:
         try:
@@ -140,7 +143,16 @@ def _record(scope: Scope, status: int | None, seconds: float) -> None:
     route = _route(scope)
     metrics.request_answered(method=scope["method"], route=route, status=status or 499, seconds=seconds)
     say = log.debug if scope["path"] in QUIET else log.info
-    say("http.answered", method=scope["method"], route=route, status=status or 499, ms=round(seconds * 1000, 1))
+    say("http.answered", method=scope["method"], route=route, status=status or 499, ms=round(seconds * 1000, 1), **told.line(scope))
+
+
+def _describe(span: traces.Span, scope: Scope, status: int | None, request_id: str) -> None:
+    span.rename(f"{scope['method']} {_route(scope)}")
+    span.set(http__request__method=scope["method"], http__route=_route(scope), cairn__request_id=request_id)
+    if status is not None:
+        span.set(http__response__status_code=status)
+        if status >= 500:
+            span.failed(str(status))
 
 
 def _route(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app.accounts.accounts import Principal
 from app.errors import NotAuthenticated, NotPermitted
 from app.storage.replicas.asker import identify
+from app.web import told
 from app.wiring import House
 
 bearer = HTTPBearer(
@@ -47,9 +48,10 @@ TheHouse = Annotated[House, Depends(_house)]
 
 
 async def _principal(request: Request, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
-    principal = await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
-    identify("admin" if principal.is_admin else str(principal.developer_id))
-    return principal
+    caller = await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
+    identify("admin" if caller.is_admin else str(caller.developer_id))
+    told.who(request.scope, caller.developer, caller.team)
+    return caller
 
 
 async def presented_key(request: Request) -> str | None:
@@ -60,7 +62,8 @@ async def presented_key(request: Request) -> str | None:
 
 async def authenticated(request: Request) -> None:
     """NotAuthenticated, before anything of the body is read."""
-    await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
+    caller = await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
+    told.who(request.scope, caller.developer, caller.team)
 
 
 Caller = Annotated[Principal, Depends(_principal)]
@@ -94,6 +97,7 @@ async def _payer(
     if x_cairn_developer is None:
         raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
     found = await house_of(request).accounts.find_developer(x_cairn_developer)
+    told.who(request.scope, found.name, found.team)
     return Principal(found.team_id, found.team, found.id, found.name)
 
 

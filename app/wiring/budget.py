@@ -15,7 +15,7 @@ from app.budget.limits import Limits
 from app.budget.periods import Calendar
 from app.budget.prices import load as load_prices
 from app.budget.requests import RequestLog
-from app.budget.webhook import Webhook
+from app.queue.outbox import Outbox
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.direct import Direct
@@ -23,13 +23,12 @@ from app.wiring.house import Money
 from app.wiring.tasks import owned, quietly
 
 
-async def open_budget(stack: AsyncExitStack, settings: Settings, database: Database, accounts: Accounts, url: str) -> Money:
+async def open_budget(stack: AsyncExitStack, settings: Settings, database: Database, accounts: Accounts, outbox: Outbox, url: str) -> Money:
     """The ledger with what keeps it: two connections of its own, the heartbeat, the alerts."""
     options, process_id = settings.budget, uuid4()
     calendar, prices = Calendar(options.time_zone), load_prices()
     limits, books = Limits(database, accounts, calendar, options), Books(database, calendar)
-    posted = options.webhook_url is not None
-    alerts = Alerts(database, calendar, team_tokens_a_day=options.team_tokens_a_day, posted=posted)
+    alerts = Alerts(database, calendar, accounts, outbox, team_tokens_a_day=options.team_tokens_a_day)
     directs = [Direct(settings.database, url, name=f"cairn {name}", timeout_seconds=options.timeout_seconds) for name in ("holds", "ends")]
     for direct in directs:
         stack.push_async_callback(direct.close)
@@ -49,6 +48,4 @@ async def open_budget(stack: AsyncExitStack, settings: Settings, database: Datab
         stack.push_async_callback(quietly, closing)
     await stack.enter_async_context(owned(keeper.run(), name="budget keeper"))
     await stack.enter_async_context(owned(alerts.run(), name="budget alerts"))
-    if options.webhook_url is not None:
-        await stack.enter_async_context(owned(Webhook(database, options.webhook_url.get_secret_value()).run(), name="budget webhook"))
     return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets
+from app.alerts.watch import Watch
 from app.budget.budgets import Budgets
 from app.budget.ledger import Ledger
 from app.budget.prices import Prices
@@ -25,6 +26,7 @@ from app.knowledge.store import KnowledgeStore
 from app.limits.limits import RateLimits
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
+from app.queue.outbox import Outbox
 from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
 from app.settings import Settings
@@ -94,6 +96,8 @@ class House:
     messages: Exchange
     small_caches: Mapping[str, Tiers]
     """Of rooms below the two hallways: embeddings, keys."""
+    outbox: Outbox
+    watch: Watch
     worker: Child | None = None
 
     @property

@@ -23,6 +23,7 @@ from app.queue.jobs import Queue
 from app.queue.messages import postgres_bus
 from app.queue.messages.exchange import Exchange
 from app.queue.messages.postgres_bus import PostgresBus
+from app.queue.outbox import Outbox
 from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
 from app.settings import Settings
@@ -35,6 +36,7 @@ from app.storage.notices import Notices
 from app.storage.postgres import embedded_postgres
 from app.storage.redis import open_redis
 from app.storage.vectors import open_store
+from app.telemetry.traces import open_traces
 from app.wiring.budget import open_budget
 from app.wiring.caches import favoured, tiers
 from app.wiring.house import House, Role
@@ -43,6 +45,7 @@ from app.wiring.knowledge import open_knowledge
 from app.wiring.limits import open_limits
 from app.wiring.replicas import open_replicas
 from app.wiring.tasks import owned
+from app.wiring.watching import open_recorder, open_watch, record
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -62,6 +65,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
     worker: connects to what serve (or the team's servers) runs.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(open_traces(settings.telemetry, role=role))
         folder = await asyncio.to_thread(DataFolder.open, settings.data_dir)
         embedded = settings.embedded
         _check_sizes(settings, role)
@@ -69,6 +73,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         url = await _database_url(stack, settings, folder)
         redis = await stack.enter_async_context(open_redis(settings.redis))
         database = await _open_database(stack, settings, url, role, redis)
+        recorder = open_recorder(stack, database, role)
         vectors = await stack.enter_async_context(
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
@@ -86,7 +91,9 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             cached=cached.keys,
             invalidations=invalidations,
         )
-        budget = await open_budget(stack, settings, database, accounts, url)
+        outbox = Outbox(database, settings.webhook)
+        await stack.enter_async_context(owned(outbox.run(), name="webhook"))
+        budget = await open_budget(stack, settings, database, accounts, outbox, url)
         limits = await open_limits(stack, settings, role)  # before the door: calls that end late are still counted
         inference = await open_inference(
             stack, settings, role, database=database, budget=budget, embedder=embedder, redis=redis, invalidations=invalidations
@@ -127,6 +134,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
                 "embeddings": embedded_before,
                 "keys": Tiers("keys", accounts.known, (), timeout_seconds=1, invalidations=invalidations),
             },
+            outbox=outbox,
+            watch=open_watch(settings, database, outbox, budget.budgets),
         )
         await stack.enter_async_context(owned(invalidations.run(), name="invalidations"))
         if role == "serve":
@@ -138,6 +147,10 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
                 house = replace(house, worker=worker)
+        record(recorder, house, role)
+        await stack.enter_async_context(owned(recorder.run(), name="roll-ups"))
+        if role == "serve" and settings.alerts.enabled:
+            await stack.enter_async_context(owned(house.watch.evaluator.run(), name="alerts"))
         yield house
 
 

@@ -30,4 +30,4 @@ async def quietly(closing: Callable[[], Awaitable[None]]) -> None:
     try:
         await closing()
     except Unavailable as error:
-        log.warning("budget.closing", code=error.code)
+        log.warning("closing.unwritten", code=error.code)

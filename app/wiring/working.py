@@ -10,6 +10,7 @@ from contextlib import suppress
 import structlog
 
 from app import clock
+from app.alerts import ageing
 from app.cache.shared import sweep as sweep_cache
 from app.errors import ConfigurationError, Unavailable
 from app.knowledge import freshness, intake
@@ -61,7 +62,10 @@ async def _maintain(house: House) -> None:
             purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
             jobs = await house.queue.sweep()
             cached = await sweep_cache(house.database)
-            log.info("maintenance.done", aged=aged, outbox=swept, uploads=uploads, purges=purges, jobs=jobs, cached=cached)
+            notices = await house.outbox.sweep()
+            spans = await ageing.age(house.database, clock.now())
+            gone = {"outbox": swept, "uploads": uploads, "purges": purges, "jobs": jobs, "cached": cached, "notices": notices}
+            log.info("maintenance.done", aged=aged, spans=spans, **gone)
             with suppress(Unavailable):  # it may need Redis, which nothing else here does
                 await house.messages.sweep()
         except Unavailable as error:

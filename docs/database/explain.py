@@ -82,10 +82,8 @@ insert into budget_movements (at, kind, mark, developer_id, team_id, period_star
 insert into budget_days (subject_id, day, nanousd, tokens)
   select developer_id, day, sum(nanousd), sum(tokens) from budget_holds group by developer_id, day
   union all select team_id, day, sum(nanousd), sum(tokens) from budget_holds group by team_id, day;
-insert into budget_alerts (id, subject, subject_id, period_start, rule, data, created_at, delivered_at, next_at)
-  select md5('alert' || row_number() over ())::uuid, subject, subject_id, period_start, rule, '{}', period_start + interval '20 days',
-         case when period_start < date_trunc('month', now()) or rule <> '50%' then period_start + interval '20 days' end,
-         case when period_start >= date_trunc('month', now()) and rule = '50%' then now() end
+insert into budget_alerts (id, subject, subject_id, period_start, rule, data, created_at)
+  select md5('alert' || row_number() over ())::uuid, subject, subject_id, period_start, rule, '{}', period_start + interval '20 days'
   from budget_balances, unnest(array['50%','80%','90%','100%']) rule;
 insert into request_log (at, request_id, developer_id, team_id, purpose, model_asked, provider, model_answered, attempts, cache, nanousd,
                          saved_nanousd, milliseconds, status)
@@ -93,6 +91,19 @@ insert into request_log (at, request_id, developer_id, team_id, purpose, model_a
   from budget_holds order by created_at;
 insert into cache_entries (cache, key, value, ends_at)
   select 'completions', decode(md5('entry' || n), 'hex'), repeat('x', 500)::bytea, now() + n * interval '1 second' from generate_series(-500, 20000) n;
+insert into notices (id, body, delivered_at, next_at)
+  select md5('notice' || n)::uuid, '{}', case when n > 50 then now() end, case when n <= 50 then now() end from generate_series(1, 20000) n;
+insert into rollup_minutes (minute, source, role, data)
+  select date_trunc('minute', now()) - n * interval '1 minute', md5('process' || p)::uuid, 'serve', repeat('x', 800)::bytea
+  from generate_series(1, 10000) n, generate_series(1, 3) p;
+insert into rollup_spans (seconds, at, data)
+  select seconds, date_trunc('hour', now()) - n * seconds * interval '1 second', repeat('x', 800)::bytea
+  from generate_series(1, 4000) n, unnest(array[600, 3600]) seconds;
+insert into alert_states (rule, key, labels, state, since, value, severity, summary)
+  select 'rule' || n, '', '{}', 'firing', now(), 1, 'warning', 'x' from generate_series(1, 1000) n;
+insert into alert_turns (name, at) select 'name' || n, now() from generate_series(1, 1000) n;
+insert into alert_history (rule, labels, severity, summary, fired_at, resolved_at)
+  select 'rule', '{}', 'warning', 'x', now(), now() - n * interval '1 minute' from generate_series(1, 5000) n;
 insert into messages (team_id, channel, sender, type, payload, at)
   select md5('team' || (1 + n % 5))::uuid, 'channel' || (n % 40), 'ada', 'task', '{}', now() - n * interval '20 seconds'
   from generate_series(30000, 1, -1) n;
@@ -268,17 +279,9 @@ QUERIES: dict[str, tuple[str, str]] = {
         "A heartbeat.",
         "insert into budget_processes (id) values (md5('process3')::uuid) on conflict (id) do update set seen_at = now()",
     ),
-    "pk_budget_alerts": (
-        "An alert that the webhook took.",
-        "update budget_alerts set delivered_at = now() where id = md5('alert7')::uuid",
-    ),
     "uq_budget_alerts_subject_id_period_start_rule": (
         "What was said of a subject this month. An alert that is there already isn't stored again.",
         f"select subject_id, rule from budget_alerts where subject_id in ({DEVELOPER}, {TEAM}) and period_start = {MONTH} order by created_at",
-    ),
-    "ix_budget_alerts_due": (
-        "The next alerts to post, the longest waiting first (partial: what was taken or given up waits no more).",
-        "select id from budget_alerts where next_at <= now() order by next_at limit 20 for update skip locked",
     ),
     "uq_request_log_request_id": (
         "A request that is logged twice is one row. The code doesn't name the conflict's column; named, EXPLAIN shows the index.",
@@ -333,6 +336,25 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_message_dead_letters_died_at": (
         "The sweep of the old ones.",
         "delete from message_dead_letters where died_at < now() - interval '720 hours'",
+    ),
+    "ix_notices_due": (
+        "The next notices to post, the longest waiting first (partial: what was taken or given up waits no more).",
+        "select id from notices where next_at <= now() order by next_at limit 20 for update skip locked",
+    ),
+    "pk_notices": ("A notice that the webhook took.", "update notices set delivered_at = now() where id = md5('notice7')::uuid"),
+    "pk_rollup_minutes": (
+        "An hour of minutes, of all processes.",
+        "select minute, data from rollup_minutes where minute >= now() - interval '1 hour' and minute < now() order by minute",
+    ),
+    "pk_rollup_spans": (
+        "A day in steps of ten minutes.",
+        "select at, data from rollup_spans where seconds = 600 and at >= now() - interval '1 day' and at < now() order by at",
+    ),
+    "pk_alert_states": ("How an alert stands.", "select state, since from alert_states where rule = 'rule7' and key = ''"),
+    "pk_alert_turns": ("Whose turn it is.", "select at from alert_turns where name = 'rules' for update skip locked"),
+    "ix_alert_history_resolved_at": (
+        "The last alerts that are over.",
+        "select rule, summary from alert_history order by resolved_at desc limit 50",
     ),
 }
 

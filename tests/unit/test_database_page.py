@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import UniqueConstraint
 
 import app.accounts.tables
+import app.alerts.tables
 import app.budget.tables
 import app.cache.tables
 import app.knowledge.tables

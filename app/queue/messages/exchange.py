@@ -20,6 +20,7 @@ from app.telemetry import metrics
 
 log = structlog.get_logger()
 
+COUNT_SECONDS = 60.0
 CHARS_IN_THE_LOOP = 8_000
 """A larger payload is redacted in a thread."""
 
@@ -48,6 +49,9 @@ class Bus(Protocol):
     async def sweep(self) -> int:
         """Forget what is too old or too many, and readers that are long gone. Returns how many messages went, where that is known."""
 
+    async def waiting(self) -> int:
+        """Messages given or to be given that their groups have yet to acknowledge; many are counted only so far."""
+
     async def listen(self, heard: Heard) -> None:
         """For ever: tell what other processes put."""
 
@@ -66,6 +70,7 @@ class Exchange:
         self._options = options
         self._bell = Bell()
         self._stopping = False
+        self._counted, self._count_after = 0, 0.0
 
     async def publish(self, team_id: UUID, channel: str, *, sender: str, kind: str, payload: object, to: str | None = None) -> Published:
         """Once it returns, the message will be delivered at least once. InvalidInput for a wrong name or payload, TooLarge for a large one.
@@ -126,6 +131,13 @@ class Exchange:
 
     async def sweep(self) -> int:
         return await self._bus.sweep()
+
+    async def waiting(self) -> int:
+        """How many a group has yet to acknowledge, in all channels; counted once a minute. Unavailable where the bus is away."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._count_after:
+            self._counted, self._count_after = await self._bus.waiting(), now + COUNT_SECONDS
+        return self._counted
 
     async def run(self) -> None:
         """For ever: wake those who wait here. The wiring owns the task."""

@@ -88,6 +88,10 @@ class PostgresBus:
             await connection.execute(sql.SWEEP_DEAD, {"age": self._dead_age, "most": most})
         return gone
 
+    async def waiting(self) -> int:
+        async with self._database.begin() as connection:
+            return int((await connection.execute(sql.WAITING)).scalar_one())
+
     async def listen(self, heard: Heard) -> None:
         await self._notices.run(lambda words: heard(None if words is None else _place(words)))
 

@@ -39,6 +39,8 @@ AT_ONCE = 16
 """Commands under way: a thousand who are woken together must not use up the connections that the caches share."""
 PAUSE_SECONDS, QUIET_SECONDS = 1.0, 15.0
 """Between two tries to listen; without a word for so long, the connection is tried."""
+MOST_COUNTED = 1000
+"""Channels: counting what waits in more of them would keep Redis busy."""
 IDLE_MS = 3_600_000
 """A consumer without anything pending is forgotten after an hour."""
 
@@ -108,6 +110,20 @@ class RedisBus:
                 if not _said(key).endswith(":dead"):
                     trimmed += int(await self._sweep(keys=[key], args=[self._oldest(), min(IDLE_MS, self._age_ms), self._age_ms]))
         return trimmed
+
+    async def waiting(self) -> int:
+        """What was given and not acknowledged, and since Redis 7 what is still to be given."""
+        waiting = streams = 0
+        async with self._asking(seconds=5):
+            async for key in self._client.scan_iter(f"{PREFIX}*", count=500, _type="stream"):
+                if _said(key).endswith(":dead"):
+                    continue
+                for group in await self._client.xinfo_groups(key):
+                    waiting += int(group["pending"]) + int(group.get("lag") or 0)
+                streams += 1
+                if streams >= MOST_COUNTED:
+                    break
+        return waiting
 
     async def listen(self, heard: Heard) -> None:
         away = False

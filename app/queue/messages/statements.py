@@ -97,6 +97,7 @@ DEAD_LETTERS = text(
     """
 )
 
+WAITING = text("select count(*) from (select 1 from message_deliveries limit 100000) as counted")
 SWEEP_OLD = text("delete from messages where at < now() - cast(:age as interval)")
 SWEEP_GROUPS = text("delete from message_groups where seen_at < now() - cast(:age as interval)")
 """Whatever is kept is younger than the group's last visit: coming back, it begins with the same messages."""

@@ -99,3 +99,10 @@ def _body(page: dict[str, object], route: dict[str, dict[str, object]]) -> objec
     text = json.dumps(route["requestBody"])
     named = re.search(r"#/components/schemas/(\w+)", text)
     return [text, page["components"]["schemas"][named[1]]] if named else text  # type: ignore[index]
+
+
+async def test_the_alerts_say_every_rules_value_and_only_to_the_admin(api: Api) -> None:
+    found = (await api.ask("GET", "/v1/alerts")).json
+    assert set(found) == {"firing", "over", "rules", "recommendations"}
+    assert {"inference_slow", "memory_full", "disk_full", "queue_stuck"} <= {each["rule"] for each in found["rules"]}
+    assert (await api.ask("GET", "/v1/alerts", key=await api.developer())).status == 403

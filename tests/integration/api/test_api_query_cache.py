@@ -96,4 +96,4 @@ async def test_the_admin_sees_and_empties_it(api: Api) -> None:
     assert (await api.ask("DELETE", "/v1/caches/queries")).json["entries"] > 0
     assert tier(await asked(api, topic)) == "miss"
     page = (await api.ask("GET", "/metrics")).text
-    assert 'cairn_cache{cache="queries",kind="hits",tier="memory"}' in page
+    assert 'cairn_cache_lookups{cache="queries",outcome="hit",tier="memory"}' in page

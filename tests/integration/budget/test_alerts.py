@@ -14,16 +14,17 @@ from aiohttp import web
 from sqlalchemy import text
 
 from app import clock
-from app.budget import webhook as posting
 from app.budget.alerts import Alerts
-from app.budget.webhook import Webhook
 from app.errors import DatabaseUnavailable
+from app.queue import outbox as posting
+from app.queue.outbox import Outbox
 from app.settings import Budget
 from app.storage.database import Database
 from tests.integration.budget.conftest import Bank, open_bank, team
 
 LATE, EARLY = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAILY = 1000
+AWAY = "http://127.0.0.1:9/hook"
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ async def watched(database: Database, database_url: str) -> AsyncIterator[Watche
     made = Watched()
     async for bank in open_bank(database, database_url, Budget(team_tokens_a_day=None), made.watch):
         made.bank = bank
-        made.alerts = Alerts(database, bank.calendar, team_tokens_a_day=DAILY, posted=True)
+        made.alerts = Alerts(database, bank.calendar, bank.accounts, Outbox(database, AWAY), team_tokens_a_day=DAILY)
         yield made
 
 
@@ -128,7 +129,8 @@ async def test_a_charge_above_its_hold_is_said_each_time(watched: Watched) -> No
 
 
 async def test_two_processes_that_see_the_same_say_it_once(watched: Watched) -> None:
-    other = Alerts(watched.bank.database, watched.bank.calendar, team_tokens_a_day=None, posted=True)
+    bank = watched.bank
+    other = Alerts(bank.database, bank.calendar, bank.accounts, Outbox(bank.database, AWAY), team_tokens_a_day=None)
     payer = await watched.bank.payer(1000)
     await spend(watched.bank, payer, 600)
     for row in list(watched.alerts._moved.values()):
@@ -214,7 +216,7 @@ async def test_an_alert_is_posted_until_it_is_taken_and_then_no_more(
     watched: Watched, receiver: tuple[Receiver, str], no_pause: None
 ) -> None:
     made, url = receiver
-    hook = Webhook(watched.bank.database, url)
+    hook = Outbox(watched.bank.database, url)
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     await watched.said()
     made.answers = [500, 404]
@@ -223,18 +225,19 @@ async def test_an_alert_is_posted_until_it_is_taken_and_then_no_more(
     assert {name: made.got[0][name] for name in ("subject", "rule", "limit_usd", "spent_usd")} == {
         "subject": "developer", "rule": "50%", "limit_usd": 1e-06, "spent_usd": 6e-07,
     }  # fmt: skip
+    assert made.got[0]["text"].startswith(f"Cairn: budget of developer {made.got[0]['name']}: 50%")
 
 
 async def test_a_refused_one_waits_before_it_is_posted_again(watched: Watched, receiver: tuple[Receiver, str]) -> None:
     made, url = receiver
-    hook = Webhook(watched.bank.database, url)
+    hook = Outbox(watched.bank.database, url)
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     await watched.said()
     made.answers = [500]
     assert [await hook.deliver(), await hook.deliver()] == [0, 0]
     assert (made.answers, made.got) == ([], [])
     async with watched.bank.database.begin() as connection:
-        waits = (await connection.execute(text("select attempts, next_at - now() from budget_alerts"))).one()
+        waits = (await connection.execute(text("select attempts, next_at - now() from notices"))).one()
     assert waits[0] == 1
     assert 10 < waits[1].total_seconds() <= 15
 
@@ -243,18 +246,18 @@ async def test_two_processes_post_it_once(watched: Watched, receiver: tuple[Rece
     made, url = receiver
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     await watched.said()
-    await asyncio.gather(*(Webhook(watched.bank.database, url).deliver() for _ in range(4)))
+    await asyncio.gather(*(Outbox(watched.bank.database, url).deliver() for _ in range(4)))
     assert len(made.got) == 1
 
 
 async def test_a_webhook_that_is_away_is_tried_twelve_times_and_then_left(watched: Watched, no_pause: None) -> None:
-    hook = Webhook(watched.bank.database, "http://127.0.0.1:9/hook")
+    hook = Outbox(watched.bank.database, AWAY)
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     await watched.said()
     for _ in range(posting.MOST_POSTS + 2):
         assert await hook.deliver() == 0
     async with watched.bank.database.begin() as connection:
-        assert (await connection.scalars(text("select attempts from budget_alerts"))).all() == [posting.MOST_POSTS]
+        assert (await connection.scalars(text("select attempts from notices"))).all() == [posting.MOST_POSTS]
 
 
 async def test_the_webhook_runs_by_itself_and_outlives_errors(
@@ -262,7 +265,7 @@ async def test_the_webhook_runs_by_itself_and_outlives_errors(
 ) -> None:
     made, url = receiver
     monkeypatch.setattr(posting, "POLL_SECONDS", 0.01)
-    hook = Webhook(watched.bank.database, url)
+    hook = Outbox(watched.bank.database, url)
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     await watched.said()
     errors, real = [DatabaseUnavailable("away"), RuntimeError("a bug")], hook.deliver
@@ -284,8 +287,9 @@ async def test_the_webhook_runs_by_itself_and_outlives_errors(
 
 async def test_without_a_webhook_nothing_waits_to_be_posted(watched: Watched, receiver: tuple[Receiver, str]) -> None:
     made, url = receiver
-    silent = Alerts(watched.bank.database, watched.bank.calendar, team_tokens_a_day=None, posted=False)
+    bank = watched.bank
+    silent = Alerts(bank.database, bank.calendar, bank.accounts, Outbox(bank.database, None), team_tokens_a_day=None)
     watched.alerts = silent
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     assert await watched.said() == [("developer", "50%")]
-    assert await Webhook(watched.bank.database, url).deliver() == 0
+    assert await Outbox(watched.bank.database, url).deliver() == 0

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from app.errors import NotFound
-from app.telemetry.logs import frames_only
+from app.telemetry.logs import frames_only, json_line, plain_line
+
+ROOT = Path(__file__).resolve().parents[3]
+Render = Callable[[object, str, dict[str, Any]], str]
 
 
 def line(error: Exception, exc_info: object = True) -> dict[str, object]:
@@ -35,3 +45,42 @@ def test_every_spelling_of_exc_info_is_understood() -> None:
 
 def test_a_line_without_an_error_stays_as_it_is() -> None:
     assert dict(frames_only(None, "info", {"event": "x"})) == {"event": "x"}
+
+
+@pytest.mark.parametrize("render", [json_line, plain_line])
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\r\nINFO forged", "\u2028x", "\x1b[31mred", "\ud800", "", "a b", "k=v", 7, None, {"a": [1]}, object()]
+)
+def test_one_event_is_one_line_whatever_stands_in_it(render: Render, value: object) -> None:
+    made = render(None, "", {"event": "x.y", "level": "info", "timestamp": "t", "value": value, "more": value})
+    assert not {"\n", "\r"} & set(made)
+    assert "\x1b" not in made
+    assert made.encode()
+
+
+def test_a_plain_line_reads_as_the_consoles() -> None:
+    made = plain_line(
+        None, "", {"timestamp": "t", "level": "info", "event": "http.answered", "method": "GET", "ms": 1.5, "why": "two words"}
+    )
+    assert made == f"t [info    ] {'http.answered':<30} method=GET ms=1.5 why='two words'"
+
+
+def test_a_json_line_keeps_its_order_and_its_types() -> None:
+    made = json_line(None, "", {"event": "x", "ms": 1.5, "names": ["ä"], "at": Path("/x")})
+    assert made == '{"event":"x","ms":1.5,"names":["ä"],"at":"' + "PosixPath('/x')" + '"}'
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_our_lines_and_other_libraries_come_in_one_shape(format: str) -> None:
+    code = (
+        "import logging, structlog\nfrom app.telemetry import logs\nfrom app.settings import Log\n"
+        f"logs.configure(Log(format={format!r}))\nlogs.bind_request('r1')\n"
+        "structlog.get_logger().info('ours', a=1)\nstructlog.get_logger().debug('hidden')\nlogging.getLogger('uvicorn').warning('theirs %s', 2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    ours, theirs = done.stderr.splitlines()
+    assert done.stdout == ""
+    for word in ("ours", "info", "r1"):
+        assert word in ours
+    for word in ("theirs 2", "warning", "r1"):
+        assert word in theirs

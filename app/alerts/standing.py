@@ -1,0 +1,49 @@
+"""How an alert stands, and where a new value takes it: at rest → pending → firing → at rest. Pure; time is given.
+
+Pending until the threshold was crossed for `for_seconds` without a break; firing until it was back beyond `clear` for `clear_seconds`.
+Between the two edges a firing alert goes on firing: that is the hysteresis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from app.alerts.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`since`: of pending, when the threshold was crossed; of firing, when it began to fire. At rest there is none."""
+
+    state: Literal["pending", "firing"]
+    since: datetime
+    value: float
+    quiet_since: datetime | None = None
+
+
+def moved(rule: Rule, before: Standing | None, value: float | None, now: datetime, *, watched: bool = True) -> Standing | None:
+    """The next standing; None: at rest. `value` None: nothing can be said, which is quiet.
+
+    `watched` False: nobody has looked for a while, so a pending one begins anew; a firing one goes on.
+    """
+    breached = value is not None and rule.breached(value)
+    if before is not None and before.state == "firing":
+        return _firing(rule, before, value, now)
+    if not breached:
+        return None
+    assert value is not None
+    since = before.since if before is not None and watched else now
+    if now - since >= timedelta(seconds=rule.for_seconds):
+        return Standing("firing", now, value)
+    return Standing("pending", since, value)
+
+
+def _firing(rule: Rule, before: Standing, value: float | None, now: datetime) -> Standing | None:
+    if value is not None and not rule.quiet(value):
+        return replace(before, value=value, quiet_since=None)
+    quiet_since = before.quiet_since or now
+    if now - quiet_since >= timedelta(seconds=rule.clear_seconds):
+        return None
+    return replace(before, value=before.value if value is None else value, quiet_since=quiet_since)

@@ -1,0 +1,79 @@
+"""Rows of the roll-ups and of the alerts. Read and written only in this room."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.storage.tables import Base, CreatedAt
+
+
+class Minute(Base):
+    """What one process measured in one minute. Written again by its process until the minute is over, each time whole.
+
+    `data`: see `rollup.packed`.
+    """
+
+    __tablename__ = "rollup_minutes"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    source: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    written_at: Mapped[CreatedAt]
+
+
+class Span(Base):
+    """Ten minutes, or an hour, of all processes, merged. Made from the minutes, and made again when one of them comes late."""
+
+    __tablename__ = "rollup_spans"
+
+    seconds: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[CreatedAt]
+
+
+class State(Base):
+    """A rule that is not at rest, for one set of labels. `quiet_since`: firing, and back below its lower edge since then."""
+
+    __tablename__ = "alert_states"
+    __table_args__ = (CheckConstraint("state in ('pending', 'firing')", name="state_known"),)
+
+    rule: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    labels: Mapped[dict[str, Any]]
+    state: Mapped[str]
+    since: Mapped[datetime]
+    quiet_since: Mapped[datetime | None]
+    value: Mapped[float]
+    severity: Mapped[str]
+    summary: Mapped[str]
+
+
+class Past(Base):
+    """An alert that is over."""
+
+    __tablename__ = "alert_history"
+    __table_args__ = (Index("ix_alert_history_resolved_at", text("resolved_at desc")),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    rule: Mapped[str]
+    labels: Mapped[dict[str, Any]]
+    severity: Mapped[str]
+    summary: Mapped[str]
+    fired_at: Mapped[datetime]
+    resolved_at: Mapped[datetime]
+
+
+class Turn(Base):
+    """When the rules were last evaluated, by whichever server: the row that the next evaluator locks."""
+
+    __tablename__ = "alert_turns"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]

@@ -1,0 +1,50 @@
+"""The room's front: what routes, pages and commands ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app import clock
+from app.alerts.advice import Advice, advise
+from app.alerts.alarms import Alarms
+from app.alerts.evaluator import Evaluator, summary
+from app.alerts.rollups import Rollups
+from app.alerts.rules import Rules
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a rule says now, once and without its duration. `value` None: too little was measured."""
+
+    rule: str
+    what: str
+    labels: Mapping[str, str]
+    severity: str
+    value: float | None
+    threshold: float
+    breached: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What was measured over time, which alerts fire, what each rule says now, what should be changed."""
+
+    rollups: Rollups
+    alarms: Alarms
+    evaluator: Evaluator
+    rules: Rules
+    settings: Settings
+
+    async def checked(self) -> list[Checked]:
+        made = []
+        for each in await self.evaluator.look():
+            rule = self.rules.by_name[each.rule]
+            words = f"{rule.what}: too little was measured" if each.value is None else summary(rule, each.labels, each.value)
+            made.append(Checked(each.rule, rule.what, each.labels, rule.severity, each.value, rule.threshold, each.breached, words))
+        return made
+
+    async def advice(self) -> list[Advice]:
+        return await advise(self.rollups, self.settings, clock.now())

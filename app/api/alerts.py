@@ -1,0 +1,73 @@
+"""What the rules say now, what fires, and what a day of measurements suggests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from app.api.schema import Reply
+from app.web.errors import responses
+from app.web.principal import Admin, TheHouse
+
+router = APIRouter(prefix="/v1", tags=["operations"])
+
+
+class FiringReply(Reply):
+    rule: str = Field(examples=["inference_slow"])
+    labels: dict[str, str]
+    severity: str = Field(examples=["warning"])
+    summary: str = Field(examples=["Answers of models are slow (p95): 2.4 s, above 2 s"])
+    value: float
+    since: datetime
+
+
+class OverReply(Reply):
+    rule: str
+    labels: dict[str, str]
+    severity: str
+    summary: str
+    since: datetime
+    until: datetime
+
+
+class RuleReply(Reply):
+    """`value` null: too little was measured to say anything. `breached`: now; it fires once that has lasted."""
+
+    rule: str
+    what: str
+    labels: dict[str, str]
+    severity: str
+    value: float | None
+    threshold: float
+    breached: bool
+    summary: str
+
+
+class AdviceReply(Reply):
+    topic: str
+    evidence: str
+    change: str
+
+
+class AlertsReply(Reply):
+    firing: list[FiringReply]
+    over: list[OverReply] = Field(description="The last that are over.")
+    rules: list[RuleReply] = Field(description="What each rule says now, once and without its duration.")
+    recommendations: list[AdviceReply] = Field(description="From the last 24 hours.")
+
+
+@router.get("/alerts", summary="Alerts that fire, every rule's value now, recommendations with their evidence", responses=responses())
+async def alerts(house: TheHouse, admin: Admin) -> AlertsReply:  # noqa: ARG001 - the key is what counts
+    watch = house.watch
+    rules = await watch.checked()
+    return AlertsReply.model_validate(
+        {
+            "firing": await watch.alarms.firing(),
+            "over": await watch.alarms.over(limit=20),
+            "rules": rules,
+            "recommendations": await watch.advice(),
+        },
+        from_attributes=True,
+    )

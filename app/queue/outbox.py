@@ -1,0 +1,105 @@
+"""What is to be told outside: put in the transaction that makes it true, posted as JSON until the webhook answers 2xx.
+
+One outbox and one webhook for all rooms. Each notice is posted by one process at a time, with longer pauses each time. `text` in the
+body is what Slack, and what understands Slack's webhooks, shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+import structlog
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import Unavailable
+from app.queue.tables import Notice as Row
+from app.storage.database import Database
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 1.0
+POST_SECONDS, MOST_POSTS = 10, 12
+FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 15, 3600
+"""Longer than a post may take: else another process would post the same meanwhile."""
+DELIVERED_AT_ONCE = 20
+KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`body` beside `id` and `text`: what a program reads."""
+
+    text: str
+    body: dict[str, Any]
+    id: UUID = field(default_factory=uuid4)
+
+
+class Outbox:
+    """`url` None: nobody is told, and nothing is kept for a webhook to come."""
+
+    def __init__(self, database: Database, url: str | None) -> None:
+        self._database = database
+        self._url = url
+
+    async def put(self, connection: AsyncConnection, notices: Sequence[Notice]) -> None:
+        """In the caller's transaction: told if that is committed, and then at least once."""
+        if self._url is None or not notices:
+            return
+        values = [{"id": each.id, "body": {"id": str(each.id), "text": each.text, **each.body}, "next_at": func.now()} for each in notices]
+        await connection.execute(insert(Row).values(values))
+
+    async def run(self) -> None:
+        """For ever; nothing without a webhook. The wiring owns the task."""
+        while self._url is not None:
+            try:
+                await self.deliver()
+            except Unavailable as error:
+                log.warning("webhook.waits", code=error.code)
+            except Exception:
+                log.exception("webhook.failed")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def deliver(self) -> int:
+        """Post what is due; what is refused is posted again, later each time. Returns how many were taken."""
+        if self._url is None:
+            return 0
+        due = select(Row.__table__).where(Row.next_at <= func.now()).order_by(Row.next_at).limit(DELIVERED_AT_ONCE)
+        # Taken by moving its next time ahead: no transaction waits for the webhook, and no other process posts the same.
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(due.with_for_update(skip_locked=True))).all()
+            for row in rows:
+                pause = timedelta(seconds=min(FIRST_PAUSE_SECONDS * 2**row.attempts, MOST_PAUSE_SECONDS))
+                later = None if row.attempts + 1 >= MOST_POSTS else func.now() + pause
+                taken = update(Row).where(Row.id == row.id).values(attempts=row.attempts + 1, next_at=later)
+                await connection.execute(taken)
+        answers = await asyncio.gather(*(self._post(self._url, row.body) for row in rows))
+        delivered = [row.id for row, answer in zip(rows, answers, strict=True) if answer]
+        if delivered:
+            async with self._database.begin() as connection:
+                done = update(Row).where(Row.id.in_(delivered)).values(delivered_at=func.now(), next_at=None)
+                await connection.execute(done)
+        return len(delivered)
+
+    async def sweep(self) -> int:
+        """Forget what was told, or given up, long ago."""
+        gone = delete(Row).where(Row.next_at.is_(None), Row.created_at < func.now() - KEPT)
+        async with self._database.begin() as connection:
+            return (await connection.execute(gone)).rowcount
+
+    async def _post(self, url: str, body: dict[str, Any]) -> bool:
+        try:
+            timeout = aiohttp.ClientTimeout(total=POST_SECONDS)
+            async with aiohttp.ClientSession(timeout=timeout) as client, client.post(url, json=body) as reply:
+                if reply.status < 300:
+                    return True
+                log.warning("webhook.refused", status=reply.status, rule=body.get("rule"))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("webhook.away", reason=type(error).__name__, rule=body.get("rule"))
+        return False

@@ -1,0 +1,78 @@
+"""Duration and hysteresis: the transitions as a table, and what holds for every course of values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.alerts.rules import Rule
+from app.alerts.standing import Standing, moved
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+EVERY = timedelta(seconds=15)
+ABOVE = Rule(what="x", series="machine.memory", take="last", above=0.8, clear=0.7, for_seconds=60, clear_seconds=30)
+BELOW = Rule(what="x", series="cache.hits", of="cache.lookups", take="share", below=0.4, clear=0.5, for_seconds=60, clear_seconds=30)
+
+
+def course(rule: Rule, values: list[float | None]) -> str:
+    """How it stands after each value: `.` at rest, `p` pending, `F` firing."""
+    standing: Standing | None = None
+    said = ""
+    for number, value in enumerate(values):
+        standing = moved(rule, standing, value, NOON + number * EVERY)
+        said += "." if standing is None else "p" if standing.state == "pending" else "F"
+    return said
+
+
+HIGH, MIDDLE, LOW = 0.9, 0.75, 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([HIGH] * 4, "pppp"),
+        ([HIGH] * 5, "ppppF"),
+        ([HIGH, HIGH, HIGH, LOW, HIGH, HIGH, HIGH, HIGH, HIGH], "ppp.ppppF"),
+        ([HIGH, HIGH, MIDDLE, HIGH], "pp.p"),
+        ([HIGH] * 5 + [MIDDLE] * 9, "ppppF" + "F" * 9),
+        ([HIGH] * 5 + [LOW, LOW, LOW], "ppppFFF."),
+        ([HIGH] * 5 + [LOW, HIGH, LOW, LOW, LOW], "ppppFFFFF."),
+        ([HIGH] * 5 + [None, None, None], "ppppFFF."),
+        ([None, HIGH, None, HIGH], ".p.p"),
+        ([0.8] * 6, "......"),
+    ],
+)
+def test_it_fires_after_its_time_and_ends_only_beyond_its_lower_edge(values: list[float | None], wanted: str) -> None:
+    assert course(ABOVE, values) == wanted
+
+
+def test_a_rule_about_too_little_is_the_same_upside_down() -> None:
+    assert course(BELOW, [0.3] * 5 + [0.45] * 3 + [0.6] * 3) == "ppppF" + "FFF" + "FF."
+
+
+def test_without_a_duration_it_fires_and_ends_at_once() -> None:
+    at_once = ABOVE.model_copy(update={"for_seconds": 0, "clear_seconds": 0})
+    assert course(at_once, [LOW, HIGH, LOW]) == ".F."
+
+
+def test_what_was_pending_while_nobody_looked_begins_anew_and_what_fired_goes_on() -> None:
+    pending = Standing("pending", NOON - timedelta(hours=1), HIGH)
+    after = moved(ABOVE, pending, HIGH, NOON, watched=False)
+    assert after == Standing("pending", NOON, HIGH)
+    firing = Standing("firing", NOON - timedelta(hours=1), HIGH)
+    assert moved(ABOVE, firing, HIGH, NOON, watched=False) == firing
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=60))
+def test_whatever_comes_it_never_fires_early_and_never_flaps(values: list[float | None]) -> None:
+    said = course(ABOVE, values)
+    for place in range(len(said)):
+        if said[place] == "F" and (place == 0 or said[place - 1] != "F"):
+            before = values[max(0, place - 4) : place + 1]
+            assert len(before) == 5
+            assert all(value is not None and value > 0.8 for value in before)
+        if said[place] != "F" and place and said[place - 1] == "F":
+            assert all(value is None or value <= 0.7 for value in values[place - 2 : place + 1])

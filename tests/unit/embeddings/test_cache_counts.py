@@ -1,0 +1,38 @@
+"""The embeddings' cache counts what it answered, and what one of twice the size would have answered too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embeddings.cache import CachedEmbedder
+from app.telemetry import metrics
+
+
+class Inner:
+    model = "x"
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.ones((len(texts), 384), dtype=np.float32)
+
+
+async def counted(entries: int, asked: Sequence[str]) -> dict[str, float]:
+    before = dict(metrics.embedding_cache.totals)
+    cache = CachedEmbedder(Inner(), entries=entries)
+    for text in asked:
+        await cache.embed([text])
+    return {key[0]: total - before.get(key, 0) for key, total in metrics.embedding_cache.totals.items() if total != before.get(key, 0)}
+
+
+async def test_hits_and_misses() -> None:
+    assert await counted(10, ["a", "b", "a", "a"]) == {"hit": 2, "miss": 2}
+
+
+async def test_what_was_pushed_out_and_is_asked_again_is_told() -> None:
+    assert await counted(2, ["a", "b", "c", "a"]) == {"miss": 4, "evicted": 1}
+
+
+async def test_what_twice_the_size_would_not_have_kept_is_not_told() -> None:
+    assert await counted(2, ["a", "b", "c", "d", "e", "a"]) == {"miss": 6}
