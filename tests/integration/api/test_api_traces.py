@@ -79,6 +79,7 @@ async def test_a_call_of_a_model_is_one_tree_under_the_callers_own_span(api: Api
         async with traces.open_traces(Telemetry(otlp_endpoint=collector.url), role="serve"):
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
             assert (await door.chat(f"tell me {SECRET}", headers=headers)).status == 200
+            await door.money()  # settled behind the answer
         request = collector.named("POST /v1/chat/completions")
         assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
         assert attributes(request)["http.response.status_code"] == 200

@@ -53,7 +53,7 @@ async def test_an_embeddings_cache_that_pushes_out_what_is_asked_again_is_to_be_
     (found,) = await advised({"cache.asked_again": {key: Counted(300)}, "cache.lookups": {key: Counted(1000)}})
     assert found.topic == "embeddings cache"
     assert found.evidence.startswith("300 of 1,000 texts (30%)")
-    assert found.change == "embeddings.cache_entries = 20,000 instead of 10,000: +15 MB a process"
+    assert found.change == "[cache.embeddings] entries = 20,000 instead of 10,000: +15 MB a process"
 
 
 @pytest.mark.parametrize(("again", "asked"), [(5, 1000), (30, 60)])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cache.memory import Memory
 from app.embeddings.cache import CachedEmbedder
 from app.telemetry import metrics
 
@@ -20,7 +21,7 @@ class Inner:
 
 async def counted(entries: int, asked: Sequence[str]) -> dict[str, float]:
     before = dict(metrics.embedding_cache.totals)
-    cache = CachedEmbedder(Inner(), entries=entries)
+    cache = CachedEmbedder(Inner(), Memory("lru", entries=entries, most_bytes=2**20), ttl_seconds=60)
     for text in asked:
         await cache.embed([text])
     return {key[0]: total - before.get(key, 0) for key, total in metrics.embedding_cache.totals.items() if total != before.get(key, 0)}
