@@ -65,6 +65,16 @@ class DeveloperView:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyView:
+    """A key without its secret. `lookup` is its public part."""
+
+    id: UUID
+    lookup: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectView:
     id: UUID
     name: str
@@ -94,7 +104,7 @@ class Accounts:
         """
         hashed = digest(self._secret_key, key)
         if hmac.compare_digest(hashed, self._admin):
-            return await self._admin_of(team or DEFAULT_TEAM)
+            return await self.acting_for(team or DEFAULT_TEAM)
         principal = self._known.get(hashed)
         if principal is None:
             revocations = self._revocations
@@ -140,9 +150,9 @@ class Accounts:
             raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
         return DeveloperView(made.id, name, team_id, team, limit, keys=0, created_at=made.created_at)
 
-    async def list_developers(self) -> list[DeveloperView]:
-        """All, by name."""
-        return await self._developers()
+    async def list_developers(self, *, team_id: UUID | None = None) -> list[DeveloperView]:
+        """All, or a team's, by name."""
+        return await self._developers(team_id=team_id)
 
     async def find_developer(self, name: str) -> DeveloperView:
         """NotFound for an unknown developer."""
@@ -189,6 +199,12 @@ class Accounts:
             key_id = (await connection.execute(insert(ApiKey).values(values).returning(ApiKey.id))).scalar_one()
         return key_id, made.key
 
+    async def keys_of(self, developer_id: UUID) -> list[KeyView]:
+        """A developer's keys, the newest first, revoked ones too."""
+        query = select(ApiKey.id, ApiKey.lookup, ApiKey.created_at, ApiKey.revoked_at).where(ApiKey.developer_id == developer_id)
+        async with self._database.begin() as connection:
+            return [KeyView(*row) for row in await connection.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))]
+
     async def revoke_key(self, key_id: UUID) -> None:
         """NotFound for an unknown key, or one that was revoked before."""
         live = (ApiKey.id == key_id) & ApiKey.revoked_at.is_(None)
@@ -224,7 +240,7 @@ class Accounts:
                 self._projects[project.id] = project.name
         return {project: self._projects[project] for project in projects}
 
-    async def _developers(self, name: str | None = None) -> list[DeveloperView]:
+    async def _developers(self, name: str | None = None, *, team_id: UUID | None = None) -> list[DeveloperView]:
         live = func.count(ApiKey.id).filter(ApiKey.revoked_at.is_(None))
         query = (
             select(Developer.id, Developer.name, Developer.team_id, Team.name, Developer.monthly_limit_nanousd, live, Developer.created_at)
@@ -235,10 +251,13 @@ class Accounts:
         )
         if name is not None:
             query = query.where(Developer.name == name)
+        if team_id is not None:
+            query = query.where(Developer.team_id == team_id)
         async with self._database.begin() as connection:
             return [DeveloperView(*row) for row in await connection.execute(query)]
 
-    async def _admin_of(self, team: str) -> Principal:
+    async def acting_for(self, team: str) -> Principal:
+        """An admin who acts for a team. NotFound for an unknown one."""
         team_id = self._teams.get(team)
         if team_id is None:
             async with self._database.begin() as connection:

@@ -124,3 +124,14 @@ class OutboxRow(Base):
     knowledge_id: Mapped[uuid.UUID]
     created_at: Mapped[CreatedAt]
     drained_at: Mapped[datetime | None]
+
+
+class UnansweredRow(Base):
+    """A question that nothing was found for, redacted; so many of a team, for so long."""
+
+    __tablename__ = "knowledge_unanswered"
+
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
+    question: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int] = mapped_column(server_default="1")
+    last_at: Mapped[CreatedAt]

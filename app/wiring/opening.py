@@ -14,13 +14,16 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
+from app.accounts.sign_ins import SignIns
 from app.embeddings import Embedder, open_embedder
 from app.errors import CairnError, ConfigurationError
 from app.knowledge.index import SCHEMA, Index
 from app.knowledge.intake import Intake
+from app.knowledge.overview import Overview
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.unanswered import Unanswered
 from app.money import from_usd
 from app.queue.jobs import Queue
 from app.queue.messages import postgres_bus
@@ -92,6 +95,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             secrets=secrets,
             database=database,
             accounts=accounts,
+            sign_ins=SignIns(database, accounts, admin_key=secrets.admin_key, secret_key=secrets.secret_key),
             queue=queue,
             uploads=uploads,
             journal=journal,
@@ -118,6 +122,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()
             await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
+            await stack.enter_async_context(owned(house.knowledge.unanswered.run(), name="unanswered"))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
                 house = replace(house, worker=worker)
@@ -181,8 +186,25 @@ def _knowledge(
         store=store,
         index=index,
     )
-    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
-    return Knowledge(intake=intake, store=store, index=index, search=search, purge=Purge(database, journal, store))
+    unanswered = Unanswered(database)
+    search = Search(
+        database=database,
+        accounts=accounts,
+        index=index,
+        vectors=vectors,
+        embedder=embedder,
+        limits=settings.knowledge,
+        unanswered=unanswered,
+    )
+    return Knowledge(
+        intake=intake,
+        store=store,
+        index=index,
+        search=search,
+        purge=Purge(database, journal, store),
+        overview=Overview(database),
+        unanswered=unanswered,
+    )
 
 
 def _messages(settings: Settings, database: Database, url: str, redis: Redis | None) -> Exchange:

@@ -106,7 +106,9 @@ def downgrade() -> None:
     op.add_column("budget_alerts", _time("delivered_at", nullable=True))
     op.add_column("budget_alerts", sa.Column("attempts", sa.Integer(), server_default="0", nullable=False))
     op.add_column("budget_alerts", _time("next_at", nullable=True))
-    op.execute("update budget_alerts a set attempts = n.attempts, next_at = n.next_at, delivered_at = n.delivered_at from notices n where n.id = a.id")
+    op.execute(
+        "update budget_alerts a set attempts = n.attempts, next_at = n.next_at, delivered_at = n.delivered_at from notices n where n.id = a.id"
+    )
     op.create_index("ix_budget_alerts_due", "budget_alerts", ["next_at"], unique=False, postgresql_where=sa.text("next_at is not null"))
     op.drop_table("notices")
     for name in ("alert_turns", "alert_history", "alert_states", "rollup_spans", "rollup_minutes"):
