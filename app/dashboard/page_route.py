@@ -10,6 +10,7 @@ import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 
@@ -37,6 +38,8 @@ class PageRoute(APIRoute):
                 return await _error(request, errors.status_of(error), error.message, retry_after(error))
             except RequestValidationError:
                 return await _error(request, 404, "There is no such page. Go on from My budget or Knowledge.")
+            except HTTPException as error:
+                return await _error(request, error.status_code, "The form could not be read: load the page again and repeat the change.")
             except ClientDisconnect:
                 raise
             except Exception:

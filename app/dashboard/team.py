@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +31,7 @@ from app.web import spreadsheet
 log = structlog.get_logger()
 
 RISK_PERCENT = 90
+GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 CHANGES = 8
 ACTOR, NOTE = "admin", "in the dashboard"
 
@@ -235,9 +237,10 @@ def _risk(used: int, middle: int, room: int, spent: int) -> str:
 
 
 def _nanousd(given: str) -> int:
-    """What a person typed: `12`, `12.50`, `$12.50`, `1,200`."""
+    """What a person typed: `12`, `12.50`, `$12.50`, `1,200`. `12,50` is refused: where a comma is a decimal point, it isn't 1,250."""
+    typed = given.removeprefix("$").strip()
     try:
-        return from_usd(given.removeprefix("$").replace(",", "").strip())
+        return from_usd(typed.replace(",", "") if GROUPED.fullmatch(typed) else typed)
     except ValueError as error:
         raise InvalidInput(f"The limit {error}.", param="amount_usd") from None
 

@@ -92,8 +92,9 @@ async def test_the_cookie_holds_no_key_and_is_out_of_reach_of_scripts_and_other_
     url = f"{api.url}/dashboard/sign-in"
     async with aiohttp.ClientSession() as http, http.post(url, data={"key": key}, allow_redirects=False) as reply:
         cookie = reply.headers["set-cookie"]
-    assert key.split("_")[1] not in cookie
-    assert key.split("_")[2] not in cookie
+    _, lookup, secret = key.split("_", 2)
+    assert lookup not in cookie
+    assert secret not in cookie
     for word in ("HttpOnly", "SameSite=lax", "Max-Age=28800", "Path=/dashboard"):
         assert word in cookie
 
@@ -184,3 +185,22 @@ async def test_errors_are_pages_with_the_right_status(api: Api) -> None:
             "system?span=%00",
         ):
             assert await status(http, api, f"/dashboard/{nonsense}") < 500, nonsense
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("12,50", 422), ("1,2", 422), ("-1", 422), ("1e9", 422), ("NaN", 422), ("1,200.50", 303), ("$ 7", 303)]
+)
+async def test_an_amount_that_can_be_misread_is_refused(api: Api, typed: str, wanted: int) -> None:
+    async with signed_in(api, api.key) as http:
+        form = {"csrf": await token_of(api, http), "amount_usd": typed}
+        async with http.post(f"{api.url}/dashboard/developers/viktor/limit", data=form, allow_redirects=False) as reply:
+            assert reply.status == wanted, await reply.text()
+
+
+async def test_a_form_that_cannot_be_read_is_a_page_of_its_own(api: Api) -> None:
+    async with signed_in(api, api.key) as http:
+        sent = aiohttp.FormData()
+        sent.add_field("amount_usd", b"x", filename="a.txt")
+        async with http.post(f"{api.url}/dashboard/developers/viktor/limit", data=sent, allow_redirects=False) as reply:
+            assert reply.status in {400, 403}
+            assert reply.headers["content-type"].startswith("text/html")
