@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app import __version__
+from app import __version__, dashboard
 from app.api import accounts, alerts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, sessions
 from app.settings import Settings
 from app.web import errors
@@ -61,4 +61,5 @@ def create_app(settings: Settings) -> FastAPI:
         alerts,
     ):  # the busiest first
         app.include_router(room.router)
+    dashboard.install(app, settings)
     return app

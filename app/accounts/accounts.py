@@ -73,6 +73,16 @@ class DeveloperView:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyView:
+    """A key without its secret. `lookup` is its public part."""
+
+    id: UUID
+    lookup: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectView:
     id: UUID
     name: str
@@ -118,7 +128,7 @@ class Accounts:
         """
         hashed = digest(self._secret_key, key)
         if hmac.compare_digest(hashed, self._admin):
-            return await self._admin_of(team or DEFAULT_TEAM)
+            return await self.acting_for(team or DEFAULT_TEAM)
         kept = self.known.get(hashed)
         if kept is not None:
             principal = msgspec.msgpack.decode(kept, type=Principal)
@@ -165,9 +175,10 @@ class Accounts:
             raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
         return DeveloperView(made.id, name, team_id, team, limit, keys=0, created_at=made.created_at)
 
-    async def list_developers(self) -> list[DeveloperView]:
-        """All, by name."""
-        return [DeveloperView(*row) for row in await self._database.read(rows_of(_developers()))]
+    async def list_developers(self, *, team_id: UUID | None = None) -> list[DeveloperView]:
+        """All, or a team's, by name."""
+        query = _developers() if team_id is None else _developers().where(Developer.team_id == team_id)
+        return [DeveloperView(*row) for row in await self._database.read(rows_of(query))]
 
     async def find_developer(self, name: str) -> DeveloperView:
         """NotFound for an unknown developer."""
@@ -219,6 +230,12 @@ class Accounts:
             key_id = (await connection.execute(insert(ApiKey).values(values).returning(ApiKey.id))).scalar_one()
         return key_id, made.key
 
+    async def keys_of(self, developer_id: UUID) -> list[KeyView]:
+        """A developer's keys, the newest first, revoked ones too."""
+        query = select(ApiKey.id, ApiKey.lookup, ApiKey.created_at, ApiKey.revoked_at).where(ApiKey.developer_id == developer_id)
+        async with self._database.begin() as connection:
+            return [KeyView(*row) for row in await connection.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))]
+
     async def revoke_key(self, key_id: UUID) -> None:
         """NotFound for an unknown key, or one that was revoked before."""
         live = (ApiKey.id == key_id) & ApiKey.revoked_at.is_(None)
@@ -266,7 +283,8 @@ class Accounts:
         self._revocations += 1
         self.known.clear()
 
-    async def _admin_of(self, team: str) -> Principal:
+    async def acting_for(self, team: str) -> Principal:
+        """An admin who acts for a team. NotFound for an unknown one."""
         team_id = self._teams.get(team)
         if team_id is None:
             async with self._database.begin() as connection:

@@ -54,3 +54,16 @@ class ApiKey(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[CreatedAt]
     revoked_at: Mapped[datetime | None]
+
+
+class SignIn(Base):
+    """A browser's stand-in for a key, until `ends_at`. `key_id` null: the admin's; `admin_digest` is then of the key it began with."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (Index("ix_sign_ins_key_id", "key_id"), Index("ix_sign_ins_ends_at", "ends_at"))
+
+    id: Mapped[Id]
+    key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    admin_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    ends_at: Mapped[datetime]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -19,6 +17,7 @@ from app.budget.budgets import Named
 from app.budget.holds import Unit
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
+from app.web import spreadsheet
 from app.web.errors import responses
 from app.web.principal import Admin, Caller, TheHouse
 
@@ -285,22 +284,12 @@ def _movement(entry: Entry) -> MovementReply:
 
 
 async def _csv(entries: AsyncIterator[Entry]) -> AsyncIterator[str]:
-    """A line at a time. What begins like a formula is quoted as text: a spreadsheet must not run a note."""
+    """A line at a time."""
     names = list(MovementReply.model_fields)
-    yield _line(names)
+    yield spreadsheet.line(names)
     async for entry in entries:
         row = _movement(entry).model_dump(mode="json")
-        yield _line([_harmless(row[name]) for name in names])
-
-
-def _line(cells: Sequence[object]) -> str:
-    held = io.StringIO()
-    csv.writer(held).writerow(cells)
-    return held.getvalue()
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
+        yield spreadsheet.line([row[name] for name in names])
 
 
 def _usd(nanousd: int | None) -> float | None:

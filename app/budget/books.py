@@ -136,6 +136,11 @@ class Books:
             )
         return found
 
+    def unopened(self, limit: int) -> Budget:
+        """A developer's month that nothing has been spent in."""
+        period = self._calendar.month_of(clock.now())
+        return Budget(period, limit, 0, 0, 0, 0, 0, limit_tokens=None, spent_tokens=0, held_tokens=0, alerts=())
+
     async def spent(self) -> list[Spent]:
         """Of every developer who has asked this month, who spent most first: for whoever watches all of them."""
         period = self._calendar.month_of(clock.now())

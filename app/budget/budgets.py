@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app import clock
-from app.accounts.accounts import Accounts, Principal
+from app.accounts.accounts import Accounts, DeveloperView, Principal
 from app.budget.books import Books, Budget, Difference, Entry, Spent
 from app.budget.holds import Unit
 from app.budget.ledger import Ledger
@@ -55,16 +55,25 @@ class Budgets:
             found[subject_id] = await self._state(accounts[subject_id])
         return [Named(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
 
+    async def among(self, developers: Sequence[DeveloperView]) -> dict[UUID, Budget]:
+        """Of these. Opens no month: where nobody has yet, it is told as it will be."""
+        found = await self._books.budgets([Account("developer", each.id, each.team_id) for each in developers])
+        return {each.id: found[each.id] or self._books.unopened(each.monthly_limit_nanousd) for each in developers}
+
+    async def of_team(self, team: str) -> Budget:
+        """A team's own budget, which all of its developers draw on. NotFound for an unknown team."""
+        return await self._state(await self._team(team))
+
     async def spending(self) -> list[tuple[str, Spent]]:
         """Of every developer who has asked this month, by name; who spent most first. One look, and nothing is opened."""
         found = await self._books.spent()
         names = await self._accounts.names([each.developer_id for each in found])
         return [(names[each.developer_id], each) for each in found if each.developer_id in names]
 
-    async def set_limit(self, developer: str, nanousd: int, *, actor: str) -> Named:
+    async def set_limit(self, developer: str, nanousd: int, *, actor: str, note: str | None = None) -> Named:
         """From now on, this month included."""
         account, _ = await self._account(developer)
-        await self._limits.set(account, "nanousd", nanousd, actor=actor)
+        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=note)
         return await self.of(developer)
 
     async def set_team_limits(self, team: str, limits: dict[Unit, int | None], *, actor: str) -> Budget:

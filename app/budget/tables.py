@@ -95,6 +95,7 @@ class Movement(Base):
         CheckConstraint("kind in ('settle', 'unreconciled', 'reconcile', 'limit', 'top_up')", name="kind_known"),
         Index("ix_budget_movements_developer", "developer_id", text("id desc")),
         Index("ix_budget_movements_team", "team_id", text("id desc")),
+        Index("ix_budget_movements_limits", "team_id", text("id desc"), postgresql_where=text("kind in ('limit', 'top_up')")),
         Index("ix_budget_movements_period", "period_start", "developer_id", postgresql_include=["nanousd", "tokens"]),
     )
 

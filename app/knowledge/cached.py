@@ -59,6 +59,8 @@ class CachedSearch:
             kept = await self._tiers.get(key)
             if kept is not None and (found := _unpacked(kept.value, team_id)) is not None:
                 took = (perf_counter() - began) * 1000
+                if not found.results:
+                    self._search.asked_in_vain(team_id, query)
                 self._tiers.saved_seconds += max(0.0, found.took_ms - took) / 1000
                 return Answer(found.results, round(took, 3), (), cache=kept.tier)
         read_newest()  # the version was read at the primary: what is kept under it must be as new

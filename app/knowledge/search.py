@@ -24,6 +24,7 @@ from app.knowledge.neighbours import unpack, wording
 from app.knowledge.relevance import Relevance, relevance
 from app.knowledge.store import Quote
 from app.knowledge.tables import Evidence, Knowledge
+from app.knowledge.unanswered import Unanswered
 from app.settings import Knowledge as Limits
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -93,13 +94,26 @@ class Answer:
 class Asks(Protocol):
     """Where questions go: `Search`, and what stands around it."""
 
+    def asked_in_vain(self, team_id: UUID, query: Query) -> None:
+        """Nothing was found. Noted where the question itself, not a filter of it, is to blame."""
+        if self._unanswered is not None and query.min_score is None and not query.types:
+            self._unanswered.note(team_id, query.text)
+
     async def query(self, team_id: UUID, query: Query) -> Answer:
         """The team's items that answer, best first. InvalidInput names the field that can't be used."""
 
 
 class Search:
     def __init__(
-        self, *, database: Database, accounts: Accounts, index: Index, vectors: VectorStore, embedder: Embedder, limits: Limits
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        index: Index,
+        vectors: VectorStore,
+        embedder: Embedder,
+        limits: Limits,
+        unanswered: Unanswered | None = None,
     ) -> None:
         self._database = database
         self._accounts = accounts
@@ -107,6 +121,12 @@ class Search:
         self._vectors = vectors
         self._embedder = embedder
         self._limits = limits
+        self._unanswered = unanswered
+
+    def asked_in_vain(self, team_id: UUID, query: Query) -> None:
+        """Nothing was found. Noted where the question itself, not a filter of it, is to blame."""
+        if self._unanswered is not None and query.min_score is None and not query.types:
+            self._unanswered.note(team_id, query.text)
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
         """Always a new answer."""
@@ -121,6 +141,8 @@ class Search:
         rows = await self._read(team_id, ids, query, where)
         names = await self._accounts.project_names(team_id, {row.project_id for row in rows})
         ranked = self._rank(query, rows, vector, names)
+        if not ranked and not degraded:
+            self.asked_in_vain(team_id, query)
         return Answer(tuple(ranked[: query.limit]), _since(began), tuple(degraded))
 
     def _check(self, query: Query) -> None:

@@ -140,3 +140,14 @@ class Version(Base):
     project_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     team_id: Mapped[uuid.UUID]
     version: Mapped[uuid.UUID] = mapped_column(server_default=func.gen_random_uuid())
+
+
+class UnansweredRow(Base):
+    """A question that nothing was found for, redacted; so many of a team, for so long."""
+
+    __tablename__ = "knowledge_unanswered"
+
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
+    question: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int] = mapped_column(server_default="1")
+    last_at: Mapped[CreatedAt]

@@ -138,6 +138,22 @@ class Journal:
                 yield _event(row)
                 last = row.seq
 
+    async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> list[Event]:
+        """The event at a locator with so many before and after it, in order; the session's first where there is none.
+
+        `max_chars`: so much of each text.
+        """
+        place = select(func.min(EventRow.seq)).where(EventRow.session_id == session_id, EventRow.locator == locator)
+        cut = {name: func.left(getattr(EventRow, name), max_chars).label(name) for name in ("text", "tool_input")}
+        output = func.right(EventRow.tool_output, max_chars).label("output")
+        names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output"}]
+        columns = [cut.get(name, EventRow.__table__.c[name]) for name in names]
+        async with self._database.begin() as connection:
+            seq = await connection.scalar(place)
+            first, last = (1, 1 + 2 * events) if seq is None else (seq - events, seq + events)
+            near = and_(EventRow.session_id == session_id, EventRow.seq.between(first, last))
+            return [_event(row) for row in await connection.execute(select(*columns, output).where(near).order_by(EventRow.seq))]
+
     async def get(self, team_id: UUID, session_id: UUID) -> Session:
         """One session. NotFound for an unknown one or another team's."""
         query = select(*_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id)

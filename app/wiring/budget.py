@@ -15,6 +15,7 @@ from app.budget.limits import Limits
 from app.budget.periods import Calendar
 from app.budget.prices import load as load_prices
 from app.budget.requests import RequestLog
+from app.budget.spending import Spending
 from app.queue.outbox import Outbox
 from app.settings import Settings
 from app.storage.database import Database
@@ -48,4 +49,4 @@ async def open_budget(stack: AsyncExitStack, settings: Settings, database: Datab
         stack.push_async_callback(quietly, closing)
     await stack.enter_async_context(owned(keeper.run(), name="budget keeper"))
     await stack.enter_async_context(owned(alerts.run(), name="budget alerts"))
-    return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests)
+    return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests, Spending(database, calendar))

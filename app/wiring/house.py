@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Literal
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets
+from app.accounts.sign_ins import SignIns
 from app.alerts.watch import Watch
 from app.budget.budgets import Budgets
 from app.budget.ledger import Ledger
 from app.budget.prices import Prices
 from app.budget.requests import RequestLog
+from app.budget.spending import Spending
 from app.cache.tiers import Tiers
 from app.embeddings import Embedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.overview import Overview
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
 from app.knowledge.search import Asks
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.unanswered import Unanswered
 from app.limits.limits import RateLimits
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
@@ -53,16 +57,19 @@ class Knowledge:
     caches: Mapping[str, Tiers]
     prefetch: PrefetchingSearch | None
     """Where it is switched on: then it is `search`."""
+    overview: Overview
+    unanswered: Unanswered
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """The ledger's doors: who takes holds, who looks at budgets, what a call may cost, what was asked."""
+    """The ledger's doors: who takes holds, who looks at budgets, what a call may cost, what was asked, where it went."""
 
     ledger: Ledger
     budgets: Budgets
     prices: Prices
     requests: RequestLog
+    spending: Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class House:
     secrets: Secrets
     database: Database
     accounts: Accounts
+    sign_ins: SignIns
     queue: Queue
     uploads: Uploads
     journal: Journal

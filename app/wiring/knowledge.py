@@ -10,10 +10,12 @@ from app.embeddings import CachedEmbedder
 from app.knowledge.cached import CachedSearch
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.overview import Overview
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
 from app.queue.jobs import Queue
 from app.sessions.journal import Journal
@@ -64,7 +66,16 @@ async def open_knowledge(
         store=store,
         index=index,
     )
-    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
+    unanswered = Unanswered(database)
+    search = Search(
+        database=database,
+        accounts=accounts,
+        index=index,
+        vectors=vectors,
+        embedder=embedder,
+        limits=settings.knowledge,
+        unanswered=unanswered,
+    )
     direct = Direct(settings.database, url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
     stack.push_async_callback(direct.close)
     queries = tiers("queries", settings.cache.queries, settings, redis=redis, invalidations=invalidations)
@@ -89,5 +100,7 @@ async def open_knowledge(
         search=prefetch or cached,
         purge=Purge(database, journal, store),
         caches={queries.name: queries},
+        overview=Overview(database),
+        unanswered=unanswered,
         prefetch=prefetch,
     )

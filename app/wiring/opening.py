@@ -14,6 +14,7 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
+from app.accounts.sign_ins import SignIns
 from app.cache.tiers import Tiers
 from app.embeddings import open_embedder
 from app.errors import CairnError, ConfigurationError
@@ -105,6 +106,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             secrets=secrets,
             database=database,
             accounts=accounts,
+            sign_ins=SignIns(database, accounts, admin_key=secrets.admin_key, secret_key=secrets.secret_key),
             queue=queue,
             uploads=uploads,
             journal=journal,
@@ -144,6 +146,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
             ttl = cached.embeddings.ttl_seconds
             await stack.enter_async_context(favoured(settings, database, embedded_before, invalidations, own_ttl_seconds=ttl))
+            await stack.enter_async_context(owned(house.knowledge.unanswered.run(), name="unanswered"))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
                 house = replace(house, worker=worker)

@@ -89,6 +89,11 @@ insert into request_log (at, request_id, developer_id, team_id, purpose, model_a
                          saved_nanousd, milliseconds, status)
   select created_at, request_id, developer_id, team_id, 'chat', model, provider, model, 1, 'miss', nanousd, 0, 9000, 200
   from budget_holds order by created_at;
+insert into sign_ins (id, key_id, ends_at)
+  select md5('sign-in' || n)::uuid, md5('key' || (1 + n % 1000))::uuid, now() + (n - 100) * interval '1 minute' from generate_series(1, 3000) n;
+insert into knowledge_unanswered (team_id, question, times) select md5('team' || (1 + n % 5))::uuid, 'question ' || n, 1 + n % 9 from generate_series(1, 1000) n;
+insert into budget_movements (kind, developer_id, team_id, period_start, unit, amount, actor)
+  select 'limit', id, team_id, date_trunc('month', now()), 'nanousd', 25000000000, 'admin' from developers;
 insert into cache_entries (cache, key, value, ends_at)
   select 'completions', decode(md5('entry' || n), 'hex'), repeat('x', 500)::bytea, now() + n * interval '1 second' from generate_series(-500, 20000) n;
 insert into notices (id, body, delivered_at, next_at)
@@ -119,7 +124,7 @@ TEAM, PROJECT = "md5('team1')::uuid", "md5('project10')::uuid"
 DEVELOPER, MONTH = "md5('developer7')::uuid", "date_trunc('month', now())"
 QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_team_type_created": (
-        "The newest items of a type.",
+        "The newest items of a type; the dashboard asks it for each type, and counts the week's.",
         f"select created_at, title from knowledge where team_id = {TEAM} and type = 'gotcha' order by created_at desc limit 20",
     ),
     "ix_knowledge_project_freshness": (
@@ -267,11 +272,18 @@ QUERIES: dict[str, tuple[str, str]] = {
         f"select at, kind, nanousd from budget_movements where team_id = {TEAM} and id < 20000 order by id desc limit 50",
     ),
     "ix_budget_movements_period": (
-        "For the dashboard, not in the code yet: spent by developer in a period, from the index alone.",
-        f"select developer_id, sum(nanousd), sum(tokens) from budget_movements where period_start = {MONTH} group by developer_id",
+        "Where a developer's month went, for the dashboard: with the day of each hold and the purpose of each request.",
+        "select h.day, m.provider, m.model, r.purpose, sum(m.nanousd) from budget_movements m join budget_holds h on h.id = m.hold_id"
+        f" left join request_log r on r.request_id = m.request_id where m.period_start = {MONTH} and m.developer_id = {DEVELOPER}"
+        " group by h.day, m.provider, m.model, r.purpose",
+    ),
+    "ix_budget_movements_limits": (
+        "Who changed whose limit in a team, the latest first (partial: a few of thousands).",
+        f"select at, kind, developer_id, amount, actor, note from budget_movements where team_id = {TEAM} and kind in ('limit', 'top_up')"
+        " order by id desc limit 8",
     ),
     "pk_budget_days": (
-        "Teams above the daily figure. A settlement adds to its day.",
+        "Teams above the daily figure. A settlement adds to its day. The dashboard reads a month of many subjects.",
         f"select subject_id, tokens from budget_days where subject_id in ({TEAM}, md5('team3')::uuid) and day = current_date"
         " and tokens > 100000",
     ),
@@ -290,12 +302,25 @@ QUERIES: dict[str, tuple[str, str]] = {
         " on conflict (request_id) do nothing",
     ),
     "ix_request_log_developer": (
-        "For the dashboard, not in the code yet: a developer's last calls.",
+        "A developer's last calls; what caches saved them this month.",
         f"select at, model_answered, nanousd, status from request_log where developer_id = {DEVELOPER} order by at desc limit 50",
     ),
     "ix_request_log_team": (
-        "For the dashboard, not in the code yet: a team's last calls.",
+        "A team's last calls; not in the code yet.",
         f"select at, model_answered, nanousd, status from request_log where team_id = {TEAM} order by at desc limit 50",
+    ),
+    "pk_sign_ins": (
+        "Whether a sign-in and its key still are, with every page.",
+        "select k.revoked_at from sign_ins s left join api_keys k on k.id = s.key_id where s.id = md5('sign-in7')::uuid and s.ends_at > now()",
+    ),
+    "ix_sign_ins_ends_at": ("What is over, swept when somebody signs in.", "delete from sign_ins where ends_at <= now()"),
+    "ix_sign_ins_key_id": (
+        "The foreign key's cascade, when a developer is deleted.",
+        "delete from sign_ins where key_id = md5('key7')::uuid",
+    ),
+    "pk_knowledge_unanswered": (
+        "A question that found nothing, asked again; a team's, at most 200.",
+        f"select question, times from knowledge_unanswered where team_id = {TEAM} order by times desc limit 15",
     ),
     "pk_cache_entries": (
         "A value of a cache.",

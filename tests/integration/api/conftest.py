@@ -7,6 +7,7 @@ import io
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,17 @@ class Api:
 
 @pytest.fixture(scope="session")
 async def api(short_folder: Path) -> AsyncIterator[Api]:
-    folder = short_folder / "api"
+    async with serving(short_folder / "api") as made:
+        yield made
+
+
+@asynccontextmanager
+async def serving(folder: Path, **more: Any) -> AsyncIterator[Api]:
+    """The application with its data in a new folder; `more` settings."""
     folder.mkdir()
     models_folder().mkdir(exist_ok=True)
     (folder / "models").symlink_to(models_folder())
-    settings = config.load(data_dir=folder, server={"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES})
+    settings = config.load(data_dir=folder, server={"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES}, **more)
     app, listening = create_app(settings), asyncio.Event()
     server = Server(configuration(app, settings), listening=listening.set)
     # With its protocol named: else asyncio leaves Nagle's algorithm on, and every request waits 40 ms.

@@ -1,0 +1,79 @@
+"""Sign-ins: what a browser shows instead of a key. Each is asked again with every page: a key revoked anywhere ends it at once.
+
+Knows no cookie: what it gives out is an id, which opens nothing by itself. Who signs it is the dashboard.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, insert, select
+
+from app import clock
+from app.accounts.accounts import DEFAULT_TEAM, Accounts, Principal
+from app.accounts.keys import digest, lookup_of
+from app.accounts.tables import ApiKey, Developer, SignIn, Team
+from app.errors import NotAuthenticated, NotPermitted
+from app.storage.database import Database
+
+OVER = "You were signed out: the sign-in has ended, or its key was revoked. Sign in again."
+
+
+class SignIns:
+    def __init__(self, database: Database, accounts: Accounts, *, admin_key: str, secret_key: str) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._admin = digest(secret_key, admin_key)
+
+    async def begin(self, key: str, *, hours: float) -> UUID:
+        """A new sign-in with this key. NotAuthenticated for an unknown or revoked one."""
+        principal = await self._accounts.authenticate(key)
+        now = clock.now()
+        async with self._database.begin() as connection:
+            key_id = None
+            if not principal.is_admin:
+                live = (ApiKey.lookup == lookup_of(key)) & ApiKey.revoked_at.is_(None)
+                key_id = await connection.scalar(select(ApiKey.id).where(live))
+                if key_id is None:
+                    raise NotAuthenticated(OVER)
+            sign_in = uuid4()
+            values = {
+                "id": sign_in,
+                "key_id": key_id,
+                "admin_digest": self._admin if principal.is_admin else None,
+                "ends_at": now + timedelta(hours=hours),
+            }
+            await connection.execute(insert(SignIn).values(values))
+            await connection.execute(delete(SignIn).where(SignIn.ends_at <= now))
+        return sign_in
+
+    async def who(self, sign_in: UUID, *, team: str | None = None) -> Principal:
+        """Who signed in. NotAuthenticated once it is over; an admin looks at `team`, a developer only at their own (NotPermitted)."""
+        query = (
+            select(SignIn.key_id, SignIn.admin_digest, ApiKey.revoked_at, Team.id, Team.name, Developer.id, Developer.name)
+            .outerjoin(ApiKey, ApiKey.id == SignIn.key_id)
+            .outerjoin(Developer, Developer.id == ApiKey.developer_id)
+            .outerjoin(Team, Team.id == Developer.team_id)
+            .where(SignIn.id == sign_in, SignIn.ends_at > clock.now())
+        )
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotAuthenticated(OVER)
+        key_id, admin_digest, revoked_at, team_id, its_team, developer_id, developer = row
+        if key_id is None:
+            if admin_digest is None or not hmac.compare_digest(admin_digest, self._admin):
+                raise NotAuthenticated(OVER)
+            return await self._accounts.acting_for(team or DEFAULT_TEAM)
+        if revoked_at is not None or developer_id is None:
+            raise NotAuthenticated(OVER)
+        if team not in {None, its_team}:
+            raise NotPermitted("Only an admin can look at another team.")
+        return Principal(team_id, its_team, developer_id, developer)
+
+    async def end(self, sign_in: UUID) -> None:
+        """Sign out. Ending it again changes nothing."""
+        async with self._database.begin() as connection:
+            await connection.execute(delete(SignIn).where(SignIn.id == sign_in))

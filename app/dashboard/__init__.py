@@ -1,0 +1,9 @@
+"""The pages people look at, under /dashboard: server-rendered, live, and nothing from another host.
+
+`door.py` is the way in; each page has a module of its own that gathers what its template shows. Knows no SQL and no arithmetic of
+money: every figure comes from a room, every amount is written by `figures.py`.
+"""
+
+from app.dashboard.door import install
+
+__all__ = ["install"]

@@ -1,0 +1,60 @@
+"""The ledger's alerts in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from app.budget.spending import Said
+from app.dashboard import figures
+
+GROUPED = {"day-": "day", "overrun-": "call"}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line: what was said, of whom, last when."""
+
+    whose: Literal["team", "budget"]
+    tone: Literal["warn", "bad"]
+    text: str
+    at: datetime
+
+
+def notices(said: Sequence[Said]) -> list[Notice]:
+    """The newest first. What may come every day, or with every call, is one line with how often."""
+    found: list[Notice] = []
+    grouped: dict[tuple[str, str], list[Said]] = {}
+    for each in said:
+        prefix = next((prefix for prefix in GROUPED if each.rule.startswith(prefix)), None)
+        if prefix is not None:
+            grouped.setdefault((each.subject, prefix), []).append(each)
+        else:
+            found.append(Notice(_whose(each), "bad" if each.rule == "100%" else "warn", _text(each.rule), each.at))
+    for (_, prefix), several in grouped.items():
+        latest = max(several, key=lambda each: each.rule if prefix == "day-" else each.at.isoformat())
+        found.append(Notice(_whose(latest), "bad" if prefix == "overrun-" else "warn", _together(prefix, several, latest), latest.at))
+    return sorted(found, key=lambda notice: notice.at, reverse=True)
+
+
+def _text(rule: str) -> str:
+    """`rule` as `app/budget/alerts.py` names them."""
+    if rule.startswith("tokens-"):
+        return f"{rule.removeprefix('tokens-').removesuffix('%')} % of the month's tokens are used"
+    if rule.endswith("-early"):
+        return f"{rule.removesuffix('%-early')} % of the limit is spent, with more than a week to go"
+    return "The limit is reached" if rule == "100%" else f"{rule.removesuffix('%')} % of the limit is spent"
+
+
+def _together(prefix: str, several: Sequence[Said], latest: Said) -> str:
+    if prefix == "overrun-":
+        return "A call cost more than was held for it" if len(several) == 1 else f"{len(several)} calls cost more than was held for them"
+    last = figures.day(date.fromisoformat(latest.rule.removeprefix(prefix)))
+    more = "" if len(several) == 1 else f", and on {len(several) - 1} other days"
+    return f"The team used more tokens than planned on {last}{more}"
+
+
+def _whose(said: Said) -> Literal["team", "budget"]:
+    return "team" if said.subject == "team" else "budget"

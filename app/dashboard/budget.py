@@ -1,0 +1,173 @@
+"""My budget: what is left, where it went, what the last calls cost and why. An admin sees the same of each developer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse
+
+from app import clock
+from app.accounts.accounts import DeveloperView
+from app.budget.books import Budget
+from app.budget.outlook import Outlook, outlook
+from app.budget.spending import Call, Saved, Slice
+from app.dashboard import charts, figures
+from app.dashboard.alerts import Notice, notices
+from app.dashboard.calls import Reason, reasons
+from app.dashboard.desk import desk_of
+from app.dashboard.live import mark_of
+from app.dashboard.page_route import PageRoute
+from app.dashboard.visitor import PATH, Visitor, visitor
+from app.wiring import House
+
+LAST_CALLS = 25
+NO_PURPOSE = "not named"
+
+router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A model's or a purpose's share of the month."""
+
+    name: str
+    under: str
+    attempts: int
+    nanousd: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """All that the page shows. Amounts in nano-dollars."""
+
+    developer: str
+    team: str
+    budget: Budget
+    outlook: Outlook
+    days_left: int
+    resets: date
+    empty_on: date | None
+    by_day: charts.Chart
+    models: Sequence[Part]
+    purposes: Sequence[Part]
+    tokens: Part
+    saved: Sequence[Saved]
+    calls: Sequence[tuple[Call, list[Reason]]]
+    alerts: Sequence[Notice]
+    today: date
+
+    @property
+    def room(self) -> int | None:
+        """The limit with the top-ups."""
+        return None if self.budget.limit is None else self.budget.limit + self.budget.added
+
+    @property
+    def saved_nanousd(self) -> int:
+        return sum(each.nanousd for each in self.saved)
+
+    @property
+    def state(self) -> str:
+        """One word for how the month goes."""
+        if self.room is None:
+            return "unlimited"
+        if self.budget.remaining == 0:
+            return "over"
+        if figures.percent(self.budget.spent, self.room) >= 90:
+            return "near"
+        return "ahead" if self.outlook.middle > self.room else "fine"
+
+
+@router.get("/budget")
+async def own(request: Request) -> Response:
+    who = await visitor(request)
+    if who.principal.developer is None:
+        return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
+    view = await who.house.accounts.find_developer(who.principal.developer)
+    return await shown(request, who, view)
+
+
+async def shown(
+    request: Request, who: Visitor, view: DeveloperView, *, new_key: str | None = None, problem: str | None = None, status: int = 200
+) -> Response:
+    """A developer's page; with what an admin may change where an admin looks."""
+    desk, accounts = desk_of(request), who.house.accounts
+    mark = await mark_of(who, "budget", view.name)
+    month = await gather(who.house, view, desk.renderer.zone)
+    changes = await who.house.budget.spending.limit_changes(view.team_id, developer_id=view.id, limit=10)
+    keys = await accounts.keys_of(view.id) if who.principal.is_admin else []
+    return await desk.renderer.page(
+        "budget.html", who, status=status, month=month, view=view, keys=keys, changes=changes, mark=mark, new_key=new_key, problem=problem
+    )
+
+
+async def gather(house: House, view: DeveloperView, zone: ZoneInfo) -> Month:
+    """One question after the other: a page holds one connection at a time."""
+    spending = house.budget.spending
+    period, today, now = spending.month(), spending.today(), clock.now()
+    budget = (await house.budget.budgets.among([view]))[view.id]
+    slices = await spending.slices(view.id, period)
+    days = spending.days_of(period)
+    per_day = dict.fromkeys(days, 0)
+    for each in slices:
+        per_day[each.day] += each.nanousd
+    ahead = outlook(budget.spent, [per_day[each] for each in days if each < today], period, now)
+    resets = period.end.astimezone(zone).date()
+    calls = await spending.calls(view.id, limit=LAST_CALLS)
+    return Month(
+        developer=view.name,
+        team=view.team,
+        budget=budget,
+        outlook=ahead,
+        days_left=(resets - today).days,
+        resets=resets,
+        empty_on=_empty_on(budget, ahead, period.start, now, zone),
+        by_day=_by_day(slices, days, today),
+        models=_parts(slices, lambda each: (each.model, each.provider)),
+        purposes=_parts(slices, lambda each: (each.purpose or NO_PURPOSE, "")),
+        tokens=next(iter(_parts(slices, lambda _: ("all", ""))), Part("all", "", 0, 0, 0, 0, 0, 0)),
+        saved=await spending.saved(view.id, period),
+        calls=[(call, reasons(call)) for call in calls],
+        alerts=notices(await spending.alerts([view.id, view.team_id], period)),
+        today=today,
+    )
+
+
+def _by_day(slices: Sequence[Slice], days: Sequence[date], today: date) -> charts.Chart:
+    amounts: dict[str, list[int]] = defaultdict(lambda: [0] * len(days))
+    places = {each: place for place, each in enumerate(days)}
+    for each in slices:
+        amounts[each.provider][places[each.day]] += each.nanousd
+    columns = [(str(each.day), figures.day(each) + (" (today)" if each == today else "")) for each in days]
+    return charts.of_money("by-day", "Spent by day, by provider", columns, amounts, write=figures.dollars)
+
+
+def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> list[Part]:
+    """The dearest first."""
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 5)
+    for each in slices:
+        figures_ = (each.attempts, each.nanousd, each.input_tokens, each.output_tokens, each.cached_tokens)
+        sums[key(each)] = [have + more for have, more in zip(sums[key(each)], figures_, strict=True)]
+    most = max((each[1] for each in sums.values()), default=0)
+    parts = [
+        Part(name, under, attempts, nanousd, given, made, cached, figures.permille(nanousd, most))
+        for (name, under), (attempts, nanousd, given, made, cached) in sums.items()
+    ]
+    return sorted(parts, key=lambda part: (-part.nanousd, part.name))
+
+
+def _empty_on(budget: Budget, ahead: Outlook, start: datetime, now: datetime, zone: ZoneInfo) -> date | None:
+    """When the limit is reached at this pace; None: not in this month."""
+    if budget.limit is None or budget.spent <= 0 or ahead.middle <= budget.limit + budget.added or not budget.remaining:
+        return None
+    elapsed = max(now - start, timedelta(days=1))
+    left = elapsed * ((budget.limit + budget.added - budget.spent) / budget.spent)
+    return min((now + left), budget.period.end - timedelta(seconds=1)).astimezone(zone).date()

@@ -1,0 +1,59 @@
+"""Why a call cost what it cost, in words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.budget.spending import Call
+from app.dashboard import figures
+
+Tone = Literal["good", "plain", "warn", "bad"]
+TIERS = {"memory": "this server's memory", "redis": "the shared cache", "database": "the database's cache"}
+MARKS: dict[str | None, tuple[Tone, str]] = {
+    "partial": ("warn", "cut short: the caller left, charged for what was produced"),
+    "counted": ("plain", "the provider told no usage: counted here"),
+    "overrun": ("bad", "cost more than was held for it"),
+}
+REFUSED = {
+    400: "refused: the request was wrong",
+    402: "refused: over the budget",
+    404: "refused: no such model",
+    429: "refused: providers asked to wait",
+    499: "the caller left",
+    502: "no provider answered",
+    503: "refused: a part was away",
+    504: "ran out of time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    tone: Tone
+    text: str
+
+
+def reasons(call: Call) -> list[Reason]:
+    """The least usual first; empty for a call that simply worked."""
+    found: list[Reason] = []
+    if call.status >= 400:
+        found.append(Reason("bad", REFUSED.get(call.status, f"failed with status {call.status}")))
+    if call.cache != "miss":
+        saved = f", saved {figures.fine_dollars(call.saved_nanousd)}" if call.saved_nanousd else ""
+        found.append(Reason("good", f"from {TIERS.get(call.cache, call.cache)}{saved}"))
+    failed = [each.provider for each in call.attempts if each.state == "released"]
+    unknown = [each.provider for each in call.attempts if each.state == "unreconciled"]
+    if failed:
+        answered = f", {call.provider} answered" if call.status < 400 and call.provider else ""
+        found.append(Reason("warn", f"{_listed(failed)} failed{answered}"))
+    if unknown:
+        found.append(Reason("bad", f"outcome at {_listed(unknown)} unknown: charged at its estimate"))
+    if call.mark in MARKS:
+        found.append(Reason(*MARKS[call.mark]))
+    if any(each.state == "held" for each in call.attempts):
+        found.append(Reason("plain", "under way"))
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(dict.fromkeys(names))

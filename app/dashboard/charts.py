@@ -1,0 +1,110 @@
+"""What a chart shows, as data. Its texts are written here; the browser's library only draws. The same data is the table behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from app.money import to_usd
+
+MOST_SERIES = 7
+OTHERS = "others"
+TONES = {"groq": 1, "anthropic": 2, "openai": 3, "gemini": 4, "local": 5, OTHERS: 7, "spent": 1}
+"""A provider keeps its colour, whoever else is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """`values` only give lengths; `shown` is what is read. None: nothing was measured. `tone`: its colour, 1 to 7."""
+
+    name: str
+    tone: int
+    values: tuple[float | None, ...]
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`labels` stand on the axis, `titles` say the same in full. `ticks` writes the axis: a prefix and a unit behind the number."""
+
+    id: str
+    kind: Literal["stacked", "lines"]
+    title: str
+    labels: tuple[str, ...]
+    titles: tuple[str, ...]
+    series: tuple[Series, ...]
+    totals: tuple[str, ...] = ()
+    prefix: str = ""
+    unit: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return not any(value for each in self.series for value in each.values)
+
+    def data(self) -> dict[str, object]:
+        """For the browser."""
+        series = [{"name": each.name, "tone": each.tone, "values": each.values, "shown": each.shown} for each in self.series]
+        return {
+            "kind": self.kind,
+            "labels": self.labels,
+            "titles": self.titles,
+            "series": series,
+            "totals": self.totals,
+            "prefix": self.prefix,
+            "unit": self.unit,
+        }
+
+
+def of_money(
+    id_: str,
+    title: str,
+    columns: Sequence[tuple[str, str]],
+    amounts: Mapping[str, Sequence[int]],
+    *,
+    write: Callable[[int], str],
+) -> Chart:
+    """Stacked bars of nano-dollars. `columns`: (label, title); `amounts`: by series. The largest series first, the small ones together."""
+    ordered = sorted(amounts, key=lambda each: (-sum(amounts[each]), each))
+    kept, rest = (ordered, []) if len(ordered) <= MOST_SERIES else (ordered[: MOST_SERIES - 1], ordered[MOST_SERIES - 1 :])
+    rows = [(each, list(amounts[each])) for each in kept]
+    if rest:
+        rows.append((OTHERS, [sum(column) for column in zip(*(amounts[each] for each in rest), strict=True)]))
+    totals = [sum(column) for column in zip(*(row for _, row in rows), strict=True)] if rows else [0] * len(columns)
+    return Chart(
+        id=id_,
+        kind="stacked",
+        title=title,
+        labels=tuple(label for label, _ in columns),
+        titles=tuple(full for _, full in columns),
+        series=tuple(
+            Series(each, tone, tuple(to_usd(value) for value in row), tuple(write(value) for value in row))
+            for (each, row), tone in zip(rows, tones([each for each, _ in rows]), strict=True)
+        ),
+        totals=tuple(write(total) for total in totals),
+        prefix="$",
+    )
+
+
+def lines(
+    id_: str, title: str, labels: tuple[str, ...], titles: tuple[str, ...], values: Mapping[str, Sequence[float | None]], *, unit: str
+) -> Chart:
+    """Lines over time; a gap where nothing was measured."""
+    return Chart(
+        id=id_,
+        kind="lines",
+        title=title,
+        labels=labels,
+        titles=titles,
+        series=tuple(
+            Series(name, tone, tuple(row), tuple("–" if each is None else f"{each:,.10g}{unit}" for each in row))
+            for tone, (name, row) in enumerate(values.items(), start=1)
+        ),
+        unit=unit,
+    )
+
+
+def tones(names: Sequence[str]) -> list[int]:
+    """A colour for each: its own where it has one, else one that is free."""
+    free = [tone for tone in (6, 5, 4, 3, 2, 1, 7) if tone not in {TONES.get(name) for name in names}]
+    return [TONES.get(name) or (free.pop(0) if free else 7) for name in names]

@@ -1,0 +1,26 @@
+"""What the pages of one server share: templates, files, who watches, who tried wrong keys."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from app.dashboard.assets import Assets
+from app.dashboard.live import Live
+from app.dashboard.rendering import Renderer
+from app.dashboard.throttle import Throttle
+from app.settings import Settings
+
+
+class Desk:
+    def __init__(self, settings: Settings) -> None:
+        options = settings.dashboard
+        self.assets = Assets()
+        self.renderer = Renderer(self.assets, time_zone=settings.budget.time_zone)
+        self.throttle = Throttle(tries=options.sign_in_tries, together=options.sign_in_tries_together, seconds=options.sign_in_minutes * 60)
+        self.live = Live(most=options.most_live, seconds=options.live_seconds)
+
+
+def desk_of(request: Request) -> Desk:
+    found = request.app.state.dashboard
+    assert isinstance(found, Desk)
+    return found

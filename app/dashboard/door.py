@@ -1,0 +1,112 @@
+"""The way in and out: sign in with a key, sign out, and what is no page of ours."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.responses import RedirectResponse
+
+from app.dashboard.budget import router as budget
+from app.dashboard.desk import Desk, desk_of
+from app.dashboard.knowledge import router as knowledge
+from app.dashboard.live import router as live
+from app.dashboard.page_route import SIGN_IN, PageRoute, retry_after
+from app.dashboard.system import router as system
+from app.dashboard.team import router as team
+from app.dashboard.visitor import MOST_FIELDS, PATH, changing, check_origin, forget, remember, text_of, visitor
+from app.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited
+from app.settings import Settings
+from app.web import errors
+from app.web.principal import house_of
+
+log = structlog.get_logger()
+
+MOST_KEY_CHARS = 200
+WRONG = "This key is not valid: it may be mistyped or revoked. An admin makes a new one."
+
+router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+rest = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Put the pages into the application; nothing where they are switched off."""
+    if settings.dashboard.enabled:
+        app.state.dashboard = Desk(settings)
+        for each in (router, budget, team, knowledge, system, live, rest):
+            app.include_router(each)
+
+
+@router.get("")
+async def home(request: Request) -> Response:
+    who = await visitor(request)
+    first = "team" if who.principal.is_admin else "budget"
+    return RedirectResponse(f"{PATH}/{first}{who.team_query}", status_code=303)
+
+
+@router.get("/sign-in")
+async def sign_in_form(request: Request) -> Response:
+    return await _sign_in_page(request)
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    """A right key begins a sign-in, and goes on to where the visitor wanted to go."""
+    house, desk = house_of(request), desk_of(request)
+    check_origin(request)
+    address = request.client.host if request.client else ""
+    try:
+        desk.throttle.check(address)
+        key = text_of(await request.form(max_files=0, max_fields=MOST_FIELDS), "key")
+        begun = await house.sign_ins.begin(key[:MOST_KEY_CHARS], hours=house.settings.dashboard.session_hours)
+    except NotAuthenticated:
+        desk.throttle.failed(address)
+        log.info("dashboard.refused", address=address)
+        return await _sign_in_page(request, status=401, problem=WRONG)
+    except (InvalidInput, RateLimited) as error:
+        return await _sign_in_page(request, status=errors.status_of(error), problem=error.message, headers=retry_after(error))
+    log.info("dashboard.signed_in", sign_in=str(begun)[:8])
+    answer = RedirectResponse(_wanted(request), status_code=303)
+    remember(answer, house, begun, secure=request.url.scheme == "https")
+    return answer
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """Ends the sign-in itself: a copy of its cookie opens nothing afterwards."""
+    who = await visitor(request)
+    await changing(request, who)
+    await who.house.sign_ins.end(who.sign_in)
+    answer = RedirectResponse(SIGN_IN, status_code=303)
+    forget(answer)
+    return answer
+
+
+@router.get("/assets/{digest}/{file}")
+async def asset(request: Request, digest: str, file: str) -> Response:
+    return desk_of(request).assets.answer(digest, file, packed="gzip" in request.headers.get("accept-encoding", ""))
+
+
+@rest.get("/{rest:path}")
+async def nothing() -> Response:
+    raise NotFound("There is no such page. Go on from My budget or Knowledge.")
+
+
+async def _sign_in_page(
+    request: Request, *, status: int = 200, problem: str | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    ended = request.query_params.get("ended") == "1" and problem is None
+    wanted = _wanted(request)
+    return await desk_of(request).renderer.page(
+        "sign_in.html", None, status=status, headers=headers, problem=problem, ended=ended, wanted="" if wanted == PATH else wanted
+    )
+
+
+def _wanted(request: Request) -> str:
+    """Where to go on: a page of ours, whatever the address says."""
+    wanted = request.query_params.get("next", "")
+    parts = urlsplit(wanted)
+    within = parts.path == PATH or parts.path.startswith(f"{PATH}/")
+    plain = not parts.scheme and not parts.netloc and "\\" not in wanted and wanted.isprintable()
+    return wanted if within and plain else PATH

@@ -1,0 +1,152 @@
+"""Knowledge: how much the team knows, what is new, what is asked in vain; a search, and the place in the session that taught it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import get_args
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from app import clock
+from app.dashboard import figures
+from app.dashboard.desk import desk_of
+from app.dashboard.live import mark_of
+from app.dashboard.page_route import PageRoute
+from app.dashboard.visitor import PATH, Visitor, visitor
+from app.errors import InvalidInput, NotFound
+from app.knowledge.item import KNOWLEDGE_TYPES, Freshness
+from app.knowledge.overview import Recent
+from app.knowledge.search import Answer, Query
+from app.knowledge.store import Quote
+from app.knowledge.unanswered import Question
+from app.telemetry import metrics
+
+WEEK = timedelta(days=7)
+RECENT, QUESTIONS, PROJECTS = 20, 15, 12
+AROUND, EVENT_CHARS = 4, 6000
+FRESHNESS: tuple[Freshness, ...] = get_args(Freshness)
+MOST_QUERY_CHARS, MOST_LOCATOR_CHARS = 1000, 1000
+
+router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A count beside others; `parts`: of it, by freshness, in thousandths of the longest bar."""
+
+    name: str
+    items: int
+    parts: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    items: int
+    new: int
+    fresh_percent: int
+    freshness: Sequence[tuple[str, int]]
+    types: Sequence[Bar]
+    projects: Sequence[Bar]
+    more_projects: int
+    recent: Sequence[tuple[Recent, str]]
+    asked: Sequence[Question]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the search box was asked, and what came."""
+
+    text: str
+    project: str
+    type: str
+    answer: Answer | None
+    problem: str
+
+
+@router.get("/knowledge")
+async def overview(request: Request) -> Response:
+    who = await visitor(request)
+    mark = await mark_of(who, "knowledge", None)
+    projects = {each.id: each.name for each in await who.house.accounts.find_projects(who.principal.team_id)}
+    asked = await _asked(who, request)
+    return await desk_of(request).renderer.page(
+        "knowledge.html",
+        who,
+        known=await gather(who, projects),
+        asked=asked,
+        projects=sorted(projects.values()),
+        types=KNOWLEDGE_TYPES,
+        source=lambda quote: _source(who, quote),
+        mark=mark,
+    )
+
+
+@router.get("/sessions/{session_id}")
+async def session(request: Request, session_id: UUID, at: str = "") -> Response:
+    """The place in a session that an item cites. What a transcript says is shown, and marked as quoted."""
+    who = await visitor(request)
+    house, team_id = who.house, who.principal.team_id
+    found = await house.journal.get(team_id, session_id)
+    names = await house.accounts.project_names(team_id, [found.project_id])
+    place = at.replace("\x00", "")[:MOST_LOCATOR_CHARS]
+    near = await house.journal.around(session_id, place, events=AROUND, max_chars=EVENT_CHARS)
+    cited = next((each.id for each in near if each.locator == place), None)
+    return await desk_of(request).renderer.page(
+        "session.html", who, session=found, project=names[found.project_id], events=near, cited=cited, most_chars=EVENT_CHARS
+    )
+
+
+async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
+    knowledge, team_id, since = who.house.knowledge, who.principal.team_id, clock.now() - WEEK
+    heaps = await knowledge.overview.heaps(list(projects)) if projects else []
+    by_age: Counter[str] = Counter()
+    by_type: dict[str, Counter[str]] = {}
+    by_project: dict[str, Counter[str]] = {}
+    for heap in heaps:
+        by_age[heap.freshness] += heap.items
+        by_type.setdefault(heap.type, Counter())[heap.freshness] += heap.items
+        by_project.setdefault(projects[heap.project_id], Counter())[heap.freshness] += heap.items
+    items = by_age.total()
+    found = _bars(by_project)
+    return Known(
+        items=items,
+        new=await knowledge.overview.learnt_since(team_id, since),
+        fresh_percent=figures.percent(by_age["fresh"], items) if items else 0,
+        freshness=[(each, by_age[each]) for each in FRESHNESS],
+        types=_bars(by_type),
+        projects=found[:PROJECTS],
+        more_projects=len(found[PROJECTS:]),
+        recent=[(each, projects.get(each.project_id, "")) for each in await knowledge.overview.recent(team_id, since, limit=RECENT)],
+        asked=await knowledge.unanswered.of(team_id, limit=QUESTIONS),
+    )
+
+
+def _source(who: Visitor, quote: Quote) -> str:
+    query = {"at": quote.locator, **({"team": who.principal.team} if who.team_query else {})}
+    return f"{PATH}/sessions/{quote.session_id}?{urlencode(query)}#cited"
+
+
+async def _asked(who: Visitor, request: Request) -> Asked:
+    text = request.query_params.get("q", "").strip()[:MOST_QUERY_CHARS]
+    project, kind = request.query_params.get("project", "")[:200], request.query_params.get("type", "")[:100]
+    if not text:
+        return Asked("", project, kind, None, "")
+    query = Query(text=text, project=project or None, types=(kind,) if kind else ())
+    try:
+        answer = await who.house.knowledge.search.query(who.principal.team_id, query)
+    except (InvalidInput, NotFound) as error:
+        return Asked(text, project, kind, None, error.message)
+    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
+    return Asked(text, project, kind, answer, "")
+
+
+def _bars(counts: dict[str, Counter[str]]) -> list[Bar]:
+    """The longest first."""
+    longest = max((each.total() for each in counts.values()), default=0)
+    bars = [Bar(name, each.total(), [(age, figures.permille(each[age], longest)) for age in FRESHNESS]) for name, each in counts.items()]
+    return sorted(bars, key=lambda bar: (-bar.items, bar.name))

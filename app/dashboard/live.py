@@ -1,0 +1,114 @@
+"""Live pages: a stream that says "something changed", whereupon the page asks for itself again. One way to write a page, not two.
+
+Every few seconds each open page costs one or two look-ups by index. A sign-in that is over ends its streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+
+from app.dashboard.visitor import PATH, Visitor, visitor
+from app.errors import NotAuthenticated, NotPermitted, Unavailable
+from app.web.leaving import Feed
+from app.web.principal import house_of
+
+Subject = Literal["budget", "team", "knowledge", "system"]
+STREAM_SECONDS = 600
+KEEP_ALIVE_SECONDS = 15
+CHANGED, ENDED, KEEP_ALIVE = b"event: changed\ndata: {}\n\n", b"event: ended\ndata: {}\n\n", b": here\n\n"
+
+
+class Live:
+    """How many watch, and how often they look."""
+
+    def __init__(self, *, most: int, seconds: float) -> None:
+        self._most = most
+        self._watching = 0
+        self.seconds = seconds
+
+    def check(self) -> None:
+        """Unavailable when there are too many."""
+        if self._watching >= self._most:
+            raise Unavailable("So many pages are open that this one isn't live. Load it again for new figures.", retry_after=30)
+
+    async def events(self, mark: Callable[[], Awaitable[str]], *, since: str, over: Callable[[], bool]) -> AsyncGenerator[bytes]:
+        """Until the visitor leaves, is signed out, the server stops, or the stream has had its time."""
+        self._watching += 1
+        try:
+            until, quiet_since = time.monotonic() + STREAM_SECONDS, time.monotonic()
+            yield b"retry: 3000\n\n"
+            while not over() and time.monotonic() < until:
+                try:
+                    found = await mark()
+                except NotAuthenticated:
+                    yield ENDED
+                    return
+                except Unavailable:
+                    found = since  # it is away for the moment: what is shown stays
+                if found != since:
+                    since, quiet_since = found, time.monotonic()
+                    yield CHANGED
+                elif time.monotonic() - quiet_since > KEEP_ALIVE_SECONDS:
+                    quiet_since = time.monotonic()
+                    yield KEEP_ALIVE
+                await asyncio.sleep(self.seconds)
+        finally:
+            self._watching -= 1
+
+
+async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
+    """Changes when the page may show something else."""
+    match of:
+        case "budget":
+            subject = who.principal.developer_id
+            if who.principal.is_admin:
+                subject = (await who.house.accounts.find_developer(developer or "")).id
+            assert subject is not None
+            found = await who.house.budget.spending.mark(subject, team=False)
+        case "team":
+            found = await who.house.budget.spending.mark(who.principal.team_id, team=True)
+        case "knowledge":
+            knowledge = who.house.knowledge
+            found = f"{await knowledge.overview.mark()} {await knowledge.unanswered.mark(who.principal.team_id)}"
+        case "system":
+            found = str(int(time.time() / SYSTEM_SECONDS))
+    return hashlib.sha256(found.encode()).hexdigest()[:16]
+
+
+SYSTEM_SECONDS = 10
+"""A page of what is measured: it is new every so often, whatever happened."""
+
+router = APIRouter(prefix=PATH, include_in_schema=False)
+
+
+@router.get("/live")
+async def live(request: Request, of: Subject, since: str = "", developer: str | None = None) -> Response:
+    who = await visitor(request)
+    if of in {"team", "system"} and not who.principal.is_admin:
+        raise NotPermitted("Only an admin can watch this.")
+
+    async def mark() -> str:
+        return await mark_of(await visitor(request), of, developer)
+
+    await mark()  # what is wrong is said with a status
+    watched, exchange = live_of(request), house_of(request).messages
+    watched.check()
+    events = watched.events(mark, since=since, over=lambda: exchange.stopping)
+    return Feed(events, {}, unread=_nothing)
+
+
+def live_of(request: Request) -> Live:
+    """The desk's; asked for here so that the desk can know this module, and not the other way round."""
+    found = request.app.state.dashboard.live
+    assert isinstance(found, Live)
+    return found
+
+
+async def _nothing() -> None:
+    """Nothing stands behind events that nobody began to read."""

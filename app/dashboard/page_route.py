@@ -1,0 +1,85 @@
+"""A route whose errors are pages: who isn't signed in is asked to, everybody else is told what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse
+
+from app.dashboard.desk import desk_of
+from app.dashboard.visitor import PATH, SignedOut, forget
+from app.errors import CairnError
+from app.web import errors, request_ids
+
+log = structlog.get_logger()
+
+SIGN_IN = f"{PATH}/sign-in"
+TITLES = {403: "Not yours to see", 404: "There is nothing here", 429: "Too many tries", 503: "Just a moment"}
+
+
+class PageRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def shown(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except SignedOut as error:
+                return _to_sign_in(request, error)
+            except CairnError as error:
+                return await _error(request, errors.status_of(error), error.message, retry_after(error))
+            except RequestValidationError:
+                return await _error(request, 404, "There is no such page. Go on from My budget or Knowledge.")
+            except HTTPException as error:
+                return await _error(request, error.status_code, "The form could not be read: load the page again and repeat the change.")
+            except ClientDisconnect:
+                raise
+            except Exception:
+                log.exception("dashboard.failed", path=request.url.path)
+                return await _error(request, 500, "Something went wrong on our side. The request id finds it in the server's log.")
+
+        return shown
+
+
+def retry_after(error: CairnError) -> dict[str, str]:
+    seconds = getattr(error, "retry_after", None)
+    return {} if seconds is None else {"retry-after": str(max(1, round(seconds + 0.5)))}
+
+
+def _wants_page(request: Request) -> bool:
+    """False: a script of ours asks, and shows the message where the person is."""
+    return "x-csrf" not in request.headers
+
+
+def _to_sign_in(request: Request, error: SignedOut) -> Response:
+    if not _wants_page(request):
+        answer: Response = errors.reply_to(error)
+    else:
+        query = {"next": _place(request)} if request.method == "GET" and request.url.path != PATH else {}
+        if error.was:
+            query["ended"] = "1"
+        answer = RedirectResponse(f"{SIGN_IN}?{urlencode(query)}" if query else SIGN_IN, status_code=303)
+    if error.was:
+        forget(answer)
+    return answer
+
+
+def _place(request: Request) -> str:
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+
+
+async def _error(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    if not _wants_page(request):
+        return errors.reply(status, message, "refused", headers=headers)
+    title = TITLES.get(status, "That didn't work")
+    return await desk_of(request).renderer.page(
+        "error.html", None, status=status, headers=headers, title=title, message=message, request_id=request_ids.current()
+    )

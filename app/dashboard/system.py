@@ -1,0 +1,247 @@
+"""System, for admins: how fast, how much, how full, what is broken; now, and over time as the roll-ups have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter, Request, Response
+
+from app import clock
+from app.alerts.advice import Advice
+from app.alerts.alarms import Firing, Over
+from app.alerts.rollup import Point
+from app.alerts.rollups import Reading
+from app.dashboard import charts, figures
+from app.dashboard.desk import desk_of
+from app.dashboard.live import mark_of
+from app.dashboard.page_route import PageRoute
+from app.dashboard.visitor import PATH, Visitor, admin
+from app.errors import Unavailable
+from app.inference.breaker import State as BreakerState
+from app.storage.database import PoolUse
+from app.wiring import House
+from app.wiring.readiness import State, readiness
+
+router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+
+SPANS: dict[str, tuple[timedelta, timedelta, str]] = {
+    "hour": (timedelta(hours=1), timedelta(minutes=1), "the last hour"),
+    "day": (timedelta(days=1), timedelta(minutes=15), "the last day"),
+    "week": (timedelta(days=7), timedelta(hours=2), "the last week"),
+    "month": (timedelta(days=30), timedelta(hours=12), "the last 30 days"),
+}
+TIMINGS = {
+    "inference.seconds": "Models, to the answer or its first token",
+    "search.seconds": "Search",
+    "embedding.seconds": "Embedding",
+    "database.seconds": "Database",
+}
+OTHERS = (
+    "http.requests", "cache.hits", "cache.misses", "breaker.open", "breaker.changes", "queue.waiting", "queue.running", "pool.used",
+    "machine.cpu", "machine.memory", "process.memory",
+)  # fmt: skip
+OVER = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Percentiles of the whole span, with their chart. None: nothing was measured."""
+
+    title: str
+    count: int
+    p50: str
+    p95: str
+    p99: str
+    chart: charts.Chart
+
+
+@dataclass(frozen=True, slots=True)
+class HitRate:
+    """`now` is of this server since it started; `share` of all servers in the span, in percent."""
+
+    cache: str
+    tier: str
+    hits: int
+    asked: int
+    share: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A provider and its breaker here; what it opened in the span, on all servers."""
+
+    name: str
+    model: str
+    ready: bool
+    detail: str
+    state: BreakerState | None
+    seconds_left: float
+    opened: int
+    history: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    span: str
+    said: str
+    parts: dict[str, State]
+    firing: Sequence[Firing]
+    over: Sequence[Over]
+    advice: Sequence[Advice]
+    timed: Sequence[Timed]
+    throughput: charts.Chart
+    queue: charts.Chart
+    load: charts.Chart
+    pool_chart: charts.Chart
+    hits: Sequence[HitRate]
+    providers: Sequence[Standing]
+    jobs: dict[str, int]
+    pending: int | None
+    pool: PoolUse
+    memory: str
+
+
+@router.get("/system")
+async def system(request: Request) -> Response:
+    who = await admin(request)
+    mark = await mark_of(who, "system", None)
+    span = request.query_params.get("span", "day")
+    found = await gather(who, request, span if span in SPANS else "day")
+    return await desk_of(request).renderer.page("system.html", who, system=found, spans=list(SPANS), mark=mark)
+
+
+async def gather(who: Visitor, request: Request, span: str) -> System:
+    house, zone = who.house, desk_of(request).renderer.zone
+    length, step, said = SPANS[span]
+    now = clock.now()
+    reading = await house.watch.rollups.read([*TIMINGS, *OTHERS], since=now - length, until=now, step=step)
+    times = [each.at.astimezone(zone) for each in reading.points("search.seconds")]
+    labels = tuple(f"{each:%H:%M}" if length <= timedelta(days=1) else f"{figures.short_day(each)} {each:%H:%M}" for each in times)
+    titles = tuple(f"{figures.short_day(each)}, {each:%H:%M}" for each in times)
+
+    def lines(id_: str, title: str, unit: str, *series: tuple[str, Sequence[float | None]]) -> charts.Chart:
+        return charts.lines(id_, title, labels, titles, dict(series), unit=unit)
+
+    jobs, pending = await _queue(house)
+    return System(
+        span=span,
+        said=said,
+        parts=await readiness(house),
+        firing=await house.watch.alarms.firing(),
+        over=await house.watch.alarms.over(limit=OVER),
+        advice=await house.watch.advice(),
+        timed=[_timed(reading, name, title, lines) for name, title in TIMINGS.items()],
+        throughput=lines("throughput", "Requests a minute", "/min", ("requests", _rate(reading.points("http.requests"), step, now))),
+        queue=lines(
+            "queue",
+            "Jobs",
+            "",
+            ("waiting", [each.last for each in reading.points("queue.waiting")]),
+            ("under way", [each.last for each in reading.points("queue.running")]),
+        ),
+        load=lines(
+            "load",
+            "CPU and memory of the machine",
+            " %",
+            ("CPU", _shares(reading.points("machine.cpu"))),
+            ("memory", _shares(reading.points("machine.memory"))),
+        ),
+        pool_chart=lines(
+            "pool", "Database connections in use", " %", ("in use, at the fullest", _shares(reading.points("pool.used"), most=True))
+        ),
+        hits=_hits(reading, house),
+        providers=_providers(
+            reading, house, zone_label=lambda at: f"{figures.short_day(at.astimezone(zone))}, {at.astimezone(zone):%H:%M}"
+        ),
+        jobs=jobs,
+        pending=pending,
+        pool=house.database.pool(),
+        memory=_memory(reading),
+    )
+
+
+async def _queue(house: House) -> tuple[dict[str, int], int | None]:
+    try:
+        return await house.queue.counts(), await house.knowledge.index.pending()
+    except Unavailable:
+        return {}, None
+
+
+def _timed(reading: Reading, name: str, title: str, lines: Callable[..., charts.Chart]) -> Timed:
+    points, whole = reading.points(name), reading.whole(name)
+    series = (("p50", "p50"), ("p95", "p95"), ("p99", "p99"))
+    chart = lines(
+        name.replace(".", "-"), title, " ms", *((label, [_ms(getattr(each, field)) for each in points]) for label, field in series)
+    )
+    return Timed(title, whole.count, _written(whole.p50), _written(whole.p95), _written(whole.p99), chart)
+
+
+def _hits(reading: Reading, house: House) -> list[HitRate]:
+    """By cache and tier: of all servers where the roll-ups have it, else of this one since it started."""
+    found = []
+    for cache, tiers in house.inference.caches.items():
+        live = {
+            "memory": (tiers.memory.hits, tiers.memory.misses),
+            **{name: (each.hits, each.misses) for name, each in tiers.counts.items()},
+        }
+        for tier, here in live.items():
+            chosen = {"cache": cache, "tier": tier}
+            over_time = round(reading.whole("cache.hits", chosen).sum), round(reading.whole("cache.misses", chosen).sum)
+            hits, misses = over_time if sum(over_time) else here
+            asked = hits + misses
+            found.append(HitRate(cache, tier, hits, asked, hits * 100 // asked if asked else None))
+    return found
+
+
+def _providers(reading: Reading, house: House, *, zone_label: Callable[[datetime], str]) -> list[Standing]:
+    catalog, found = house.inference.catalog, []
+    states = reading.values("breaker.changes", "state")
+    for each in catalog.standings:
+        breaker = catalog.breakers.get(each.name)
+        history = [
+            (zone_label(point.at), state, figures.count(round(point.sum)))
+            for state in states
+            for point in reading.points("breaker.changes", {"provider": each.name, "state": state})
+            if point.sum
+        ]
+        opened = reading.whole("breaker.changes", {"provider": each.name, "state": "open"}) if "open" in states else None
+        found.append(
+            Standing(
+                name=each.name,
+                model=each.model,
+                ready=each.why == "ready",
+                detail=each.detail,
+                state=breaker.state if breaker is not None and each.why == "ready" else None,
+                seconds_left=breaker.seconds_left if breaker is not None else 0.0,
+                opened=round(opened.sum) if opened is not None else 0,
+                history=sorted(history, reverse=True)[:OVER],
+            )
+        )
+    return found
+
+
+def _memory(reading: Reading) -> str:
+    whole = reading.whole("process.memory")
+    return figures.size(round(whole.last)) if whole.last is not None else "not yet measured"
+
+
+def _rate(points: Sequence[Point], step: timedelta, now: datetime) -> list[float | None]:
+    """A minute, also of the last step, which isn't over."""
+    minutes = [max(1.0, min(step, now - each.at) / timedelta(minutes=1)) for each in points]
+    return [round(each.sum / length, 2) if each.count else None for each, length in zip(points, minutes, strict=True)]
+
+
+def _shares(points: Sequence[Point], *, most: bool = False) -> list[float | None]:
+    """In percent."""
+    values = [each.most if most else each.mean for each in points]
+    return [None if each is None else round(each * 100, 1) for each in values]
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 2)
+
+
+def _written(seconds: float | None) -> str:
+    return "–" if seconds is None else figures.milliseconds(seconds * 1000)

@@ -1,0 +1,254 @@
+"""The team, for admins: who spends what, who is at risk; limits and keys are changed here. Every change of a limit names its author."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import quote
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse, StreamingResponse
+
+from app import clock
+from app.accounts.accounts import DeveloperView
+from app.budget.books import Budget, Entry, forecast
+from app.budget.outlook import Outlook, outlook
+from app.budget.spending import LimitChange
+from app.dashboard import budget as developer_page
+from app.dashboard import charts, figures
+from app.dashboard.desk import desk_of
+from app.dashboard.live import mark_of
+from app.dashboard.page_route import PageRoute
+from app.dashboard.visitor import PATH, Visitor, admin, changing, text_of
+from app.errors import InvalidInput, NotFound
+from app.money import from_usd, usd_text
+from app.web import spreadsheet
+
+log = structlog.get_logger()
+
+RISK_PERCENT = 90
+GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+CHANGES = 8
+ACTOR, NOTE = "admin", "in the dashboard"
+
+router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A developer's month. `spark`: each day so far, against their dearest. `risk` empty: none."""
+
+    name: str
+    keys: int
+    budget: Budget
+    room: int
+    left: int
+    used_percent: int
+    forecast: int
+    spark: str
+    dearest: int
+    risk: str
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    name: str
+    budget: Budget
+    outlook: Outlook
+    rows: Sequence[Row]
+    by_day: charts.Chart
+    days_left: int
+    resets: date
+    today: date
+    changes: Sequence[tuple[str, LimitChange]]
+
+    @property
+    def at_risk(self) -> list[Row]:
+        """Whose limit is reached or will be, the worst first."""
+        return sorted((row for row in self.rows if row.risk), key=lambda row: (-row.used_percent, -row.forecast, row.name))
+
+    @property
+    def limits(self) -> int:
+        """All developers' limits together."""
+        return sum(row.room for row in self.rows)
+
+    @property
+    def together(self) -> dict[str, int]:
+        """The sums below the table."""
+        return {
+            "spent": sum(row.budget.spent for row in self.rows),
+            "held": sum(row.budget.held for row in self.rows),
+            "left": sum(row.left for row in self.rows),
+            "forecast": sum(row.forecast for row in self.rows),
+        }
+
+
+@router.get("/team")
+async def team(request: Request) -> Response:
+    who = await admin(request)
+    mark = await mark_of(who, "team", None)
+    found = await gather(who, request)
+    teams = [each.name for each in await who.house.accounts.list_teams()]
+    return await desk_of(request).renderer.page("team.html", who, team=found, teams=teams, mark=mark)
+
+
+@router.get("/team.csv")
+async def table(request: Request) -> Response:
+    """The table for a spreadsheet: exact amounts."""
+    who = await admin(request)
+    found = await gather(who, request)
+    lines = [spreadsheet.line(["developer", "spent_usd", "held_usd", "limit_usd", "left_usd", "forecast_usd", "used_percent", "at_risk"])]
+    for row in found.rows:
+        amounts = (row.budget.spent, row.budget.held, row.room, row.left, row.forecast)
+        lines.append(spreadsheet.line([row.name, *(usd_text(each) for each in amounts), row.used_percent, row.risk]))
+    headers = {"content-disposition": 'attachment; filename="team.csv"', "cache-control": "no-store"}
+    return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/team/limit")
+async def set_team_limit(request: Request) -> Response:
+    who = await admin(request)
+    given = text_of(await changing(request, who), "amount_usd")
+    amount = None if not given else _nanousd(given)
+    await who.house.budget.budgets.set_team_limits(who.principal.team, {"nanousd": amount}, actor=ACTOR)
+    log.info("dashboard.team_limit_set", team=who.principal.team, nanousd=amount)
+    return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
+
+
+@router.get("/developers/{name:path}/movements.csv")
+async def history(request: Request, name: str) -> Response:
+    """Every movement of a developer's budget: exact amounts, page by page."""
+    who = await admin(request)
+    entries = await who.house.budget.budgets.whole_history((await _theirs(who, name)).name)
+    headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
+    return StreamingResponse(_lines(entries), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/developers/{name:path}")
+async def developer(request: Request, name: str) -> Response:
+    who = await admin(request)
+    return await developer_page.shown(request, who, await _theirs(who, name))
+
+
+@router.post("/developers/{name:path}/limit")
+async def set_limit(request: Request, name: str) -> Response:
+    who = await admin(request)
+    form, view = await changing(request, who), await _theirs(who, name)
+    amount = _nanousd(text_of(form, "amount_usd"))
+    await who.house.budget.budgets.set_limit(view.name, amount, actor=ACTOR, note=NOTE)
+    log.info("dashboard.limit_set", developer=view.name, nanousd=amount)
+    return _back_to(who, view)
+
+
+@router.post("/developers/{name:path}/keys")
+async def create_key(request: Request, name: str) -> Response:
+    """The page with the new key: the only time that it can be seen, so no redirect."""
+    who = await admin(request)
+    await changing(request, who)
+    view = await _theirs(who, name)
+    key_id, key = await who.house.accounts.create_key(view.name)
+    log.info("dashboard.key_created", developer=view.name, key=str(key_id))
+    return await developer_page.shown(request, who, view, new_key=key, status=201)
+
+
+@router.post("/developers/{name:path}/keys/{key_id}/revoke")
+async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
+    who = await admin(request)
+    await changing(request, who)
+    view = await _theirs(who, name)
+    if key_id not in {each.id for each in await who.house.accounts.keys_of(view.id)}:
+        raise NotFound(f"{view.name} has no key {key_id}.")
+    await who.house.accounts.revoke_key(key_id)
+    log.info("dashboard.key_revoked", developer=view.name, key=str(key_id))
+    return _back_to(who, view)
+
+
+async def gather(who: Visitor, request: Request) -> Team:
+    """A dozen queries, however many developers there are."""
+    spending, budgets = who.house.budget.spending, who.house.budget.budgets
+    team_id, zone = who.principal.team_id, desk_of(request).renderer.zone
+    period, today, now = spending.month(), spending.today(), clock.now()
+    members = await who.house.accounts.list_developers(team_id=team_id)
+    months = await budgets.among(members)
+    own = await budgets.of_team(who.principal.team)
+    days = await spending.days([team_id, *(each.id for each in members)], period)
+    whole = spending.days_of(period)
+    so_far = [each for each in whole if each <= today]
+    resets = period.end.astimezone(zone).date()
+    names = {each.id: each.name for each in members}
+    changes = await spending.limit_changes(team_id, limit=CHANGES)
+    together = days.get(team_id, {})
+    return Team(
+        name=who.principal.team,
+        budget=own,
+        outlook=outlook(own.spent, [together.get(each, 0) for each in so_far if each < today], period, now),
+        rows=[_row(each, months[each.id], [days.get(each.id, {}).get(one, 0) for one in so_far]) for each in members],
+        by_day=charts.of_money(
+            "by-day",
+            "The team's spending by day",
+            [(str(each.day), figures.day(each) + (" (today)" if each == today else "")) for each in whole],
+            {"spent": [together.get(each, 0) for each in whole]},
+            write=figures.dollars,
+        ),
+        days_left=(resets - today).days,
+        resets=resets,
+        today=today,
+        changes=[(names.get(each.developer_id, "") if each.developer_id else "", each) for each in changes],
+    )
+
+
+async def _lines(entries: AsyncIterator[Entry]) -> AsyncIterator[str]:
+    names = ("at", "kind", "mark", "request_id", "attempt", "provider", "model", "input_tokens", "output_tokens", "cached_input_tokens")
+    yield spreadsheet.line([*names, "usd", "unit", "amount", "actor", "note"])
+    async for each in entries:
+        amount = each.amount if each.unit == "tokens" or each.amount is None else usd_text(each.amount)
+        cells = [getattr(each, name) for name in names]
+        yield spreadsheet.line([*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note])
+
+
+def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> Row:
+    room = (budget.limit or 0) + budget.added
+    middle = forecast(budget.spent, budget.period, clock.now())
+    used, dearest = figures.percent(budget.spent, room), max(days, default=0)
+    return Row(
+        name=view.name,
+        keys=view.keys,
+        budget=budget,
+        room=room,
+        left=budget.remaining or 0,
+        used_percent=used,
+        forecast=middle,
+        spark=",".join(str(figures.permille(each, dearest) // 10) for each in days) if dearest else "",
+        dearest=dearest,
+        risk=_risk(used, middle, room, budget.spent),
+    )
+
+
+def _risk(used: int, middle: int, room: int, spent: int) -> str:
+    if spent and used >= 100:
+        return "limit reached"
+    if used >= RISK_PERCENT:
+        return f"{used} % spent"
+    return "pace too high" if middle > room else ""
+
+
+def _nanousd(given: str) -> int:
+    """What a person typed: `12`, `12.50`, `$12.50`, `1,200`. `12,50` is refused: where a comma is a decimal point, it isn't 1,250."""
+    typed = given.removeprefix("$").strip()
+    try:
+        return from_usd(typed.replace(",", "") if GROUPED.fullmatch(typed) else typed)
+    except ValueError as error:
+        raise InvalidInput(f"The limit {error}.", param="amount_usd") from None
+
+
+async def _theirs(who: Visitor, name: str) -> DeveloperView:
+    """A developer, of whatever team: an admin may see all."""
+    return await who.house.accounts.find_developer(name)
+
+
+def _back_to(who: Visitor, view: DeveloperView) -> Response:
+    return RedirectResponse(f"{PATH}/developers/{quote(view.name, safe='')}{who.team_query}", status_code=303)

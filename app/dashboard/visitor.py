@@ -1,0 +1,153 @@
+"""Who looks: the signed cookie behind a page, and the token that a change must bring. Neither holds a key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Unpadded
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.accounts.accounts import DEFAULT_TEAM, Principal
+from app.errors import InvalidInput, NotAuthenticated, NotPermitted
+from app.web.principal import house_of
+from app.wiring import House
+
+COOKIE, PATH = "cairn_dashboard", "/dashboard"
+TOKEN = "csrf"  # noqa: S105 - the field's name
+MOST_FIELDS = 20
+
+
+class SignedOut(NotAuthenticated):
+    """Nobody is signed in, or no longer: the sign-in page says so. `was`: there was a cookie."""
+
+    def __init__(self, message: str, *, was: bool) -> None:
+        super().__init__(message)
+        self.was = was
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who signed in, and the house that they look at. `token` is new for each page."""
+
+    house: House
+    principal: Principal
+    sign_in: UUID
+    token: str
+
+    @property
+    def team_query(self) -> str:
+        """What links carry on: the team that an admin looks at."""
+        chosen = self.principal.is_admin and self.principal.team != DEFAULT_TEAM
+        return f"?{urlencode({'team': self.principal.team})}" if chosen else ""
+
+
+async def visitor(request: Request) -> Visitor:
+    """SignedOut unless the cookie is ours, its time isn't over and its key is still good. Asked with every page."""
+    house, cookie = house_of(request), request.cookies.get(COOKIE)
+    sign_in = _sign_in_of(house, cookie) if cookie else None
+    if sign_in is None:
+        raise SignedOut("Sign in to go on.", was=False)
+    try:
+        principal = await house.sign_ins.who(sign_in, team=_team_of(request))
+    except NotAuthenticated as error:
+        raise SignedOut(error.message, was=True) from error
+    return Visitor(house, principal, sign_in, _masked(_token(house, sign_in)))
+
+
+async def admin(request: Request) -> Visitor:
+    found = await visitor(request)
+    if not found.principal.is_admin:
+        raise NotPermitted("This page is for admins. What is yours is under My budget.")
+    return found
+
+
+async def changing(request: Request, who: Visitor) -> FormData:
+    """The form of a change. NotPermitted unless it was sent from one of our pages, by who is signed in."""
+    check_origin(request)
+    form = await request.form(max_files=0, max_fields=MOST_FIELDS)
+    sent = request.headers.get("x-csrf") or form.get(TOKEN)
+    if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.house, who.sign_in)):
+        raise NotPermitted("This form is no longer good: load the page again and repeat the change.")
+    return form
+
+
+def check_origin(request: Request) -> None:
+    """NotPermitted for a form that another site sent. Browsers say so in one header or the other; what says nothing is no browser."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise NotPermitted("This form was sent from another site.")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise NotPermitted("This form was sent from another site.")
+
+
+def remember(response: Response, house: House, sign_in: UUID, *, secure: bool) -> None:
+    seconds = round(house.settings.dashboard.session_hours * 3600)
+    response.set_cookie(
+        COOKIE, f"{sign_in}.{_signature(house, sign_in)}", max_age=seconds, path=PATH, httponly=True, samesite="lax", secure=secure
+    )
+
+
+def forget(response: Response) -> None:
+    response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="lax")
+
+
+def text_of(form: FormData, field: str) -> str:
+    """InvalidInput where the form lacks it."""
+    value = form.get(field)
+    if not isinstance(value, str):
+        raise InvalidInput(f"{field} is missing: send the form again.", param=field)
+    return value.strip()
+
+
+def _team_of(request: Request) -> str | None:
+    team = request.query_params.get("team")
+    return team[:100] if team else None
+
+
+def _sign_in_of(house: House, cookie: str) -> UUID | None:
+    name, _, signature = cookie.partition(".")
+    try:
+        sign_in = UUID(name)
+    except ValueError:
+        return None
+    return sign_in if hmac.compare_digest(signature.encode(), _signature(house, sign_in).encode()) else None
+
+
+def _signature(house: House, sign_in: UUID) -> str:
+    return urlsafe_b64encode(_digest(house, "sign-in", sign_in)).decode().rstrip("=")
+
+
+def _token(house: House, sign_in: UUID) -> bytes:
+    return _digest(house, "change", sign_in)
+
+
+def _digest(house: House, what: str, sign_in: UUID) -> bytes:
+    """Keyed for one use: nothing signed for another means anything here."""
+    return hmac.digest(house.secrets.secret_key.encode(), f"dashboard {what} {sign_in}".encode(), hashlib.sha256)
+
+
+def _masked(token: bytes) -> str:
+    """Different each time, so that a compressed page tells nothing about it."""
+    mask = secrets.token_bytes(len(token))
+    return urlsafe_b64encode(mask + _xor(mask, token)).decode()
+
+
+def _unmasked(sent: str) -> bytes:
+    try:
+        raw = urlsafe_b64decode(sent.encode("ascii", "replace"))
+    except (Unpadded, ValueError):
+        return b""
+    half = len(raw) // 2
+    return _xor(raw[:half], raw[half:]) if len(raw) % 2 == 0 else b""
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

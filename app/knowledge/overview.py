@@ -1,0 +1,102 @@
+"""What a team knows, at a glance: how much, of which kind, how fresh, and what is new. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, String, func, select, true, values
+from sqlalchemy import column as sql_column
+
+from app.knowledge.item import KNOWLEDGE_TYPES
+from app.knowledge.store import Quote
+from app.knowledge.tables import Evidence, Knowledge, OutboxRow
+from app.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """So many items of one project, freshness and type."""
+
+    project_id: UUID
+    freshness: str
+    type: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """An item first learnt lately, and where: its words are quoted, never an instruction."""
+
+    id: UUID
+    type: str
+    title: str
+    freshness: str
+    project_id: UUID
+    created_at: datetime
+    source: Quote
+
+
+class Overview:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def heaps(self, projects: Sequence[UUID]) -> list[Heap]:
+        """Counted from an index alone."""
+        cut = (Knowledge.project_id, Knowledge.freshness, Knowledge.type)
+        query = select(*cut, func.count()).where(Knowledge.project_id.in_(projects)).group_by(*cut)
+        async with self._database.begin() as connection:
+            return [Heap(*row) for row in await connection.execute(query)]
+
+    async def learnt_since(self, team_id: UUID, moment: datetime) -> int:
+        """How many items were first learnt since then."""
+        query = select(func.count()).where(
+            Knowledge.team_id == team_id, Knowledge.type.in_(KNOWLEDGE_TYPES), Knowledge.created_at >= moment
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[Recent]:
+        """The newest items since then, each with its first citation."""
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(_recent(team_id, moment, limit))).all()
+        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, Quote(*row[6:])) for row in rows]
+
+    async def mark(self) -> int:
+        """Changes when any item does: one look at an index's end."""
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(func.max(OutboxRow.id))) or 0
+
+
+def _recent(team_id: UUID, moment: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+    """The newest of each type, by the index that keeps a type's items in order; then the newest of those."""
+    kinds = values(sql_column("type", String), name="kinds").data([(each,) for each in KNOWLEDGE_TYPES])
+    newest = (
+        select(Knowledge.id, Knowledge.created_at)
+        .where(Knowledge.team_id == team_id, Knowledge.type == kinds.c.type, Knowledge.created_at >= moment)
+        .order_by(Knowledge.created_at.desc())
+        .limit(limit)
+        .correlate(kinds)
+        .lateral("newest_of_type")
+    )
+    first = (
+        select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
+        .where(Evidence.knowledge_id == Knowledge.id)
+        .order_by(Evidence.at.nulls_last(), Evidence.candidate_key)
+        .limit(1)
+        .correlate(Knowledge)
+        .lateral("first_said")
+    )
+    item = (Knowledge.id, Knowledge.type, Knowledge.title, Knowledge.freshness, Knowledge.project_id, Knowledge.created_at)
+    return (
+        select(*item, *first.c)
+        .select_from(kinds)
+        .join(newest, true())
+        .join(Knowledge, Knowledge.id == newest.c.id)
+        .join(first, true())
+        .order_by(Knowledge.created_at.desc(), Knowledge.id)
+        .limit(limit)
+    )

@@ -1,0 +1,101 @@
+"""What was asked and not found: the gaps in a team's knowledge. Redacted, bounded, and nobody's name on it.
+
+Noted behind the answer. Lost at worst: the questions of the last second before a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.errors import Unavailable
+from app.knowledge.tables import UnansweredRow
+from app.redaction import redact
+from app.storage.database import Database
+
+log = structlog.get_logger()
+
+READ_CHARS, KEPT_CHARS = 2000, 300
+"""So much of a question is looked at for secrets; of that, without its end, so much is kept: a cut must not hide half a secret."""
+MARGIN_CHARS = 400
+MOST_WAITING, MOST_OF_A_TEAM = 500, 200
+KEPT_DAYS = 90
+GATHERED_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    text: str
+    times: int
+    last_at: datetime
+
+
+class Unanswered:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: Counter[tuple[UUID, str]] = Counter()
+        self._woken = asyncio.Event()
+
+    def note(self, team_id: UUID, text: str) -> None:
+        """Returns at once. Past a bound, new questions are let go."""
+        said = shown(text)
+        if said and ((team_id, said) in self._waiting or len(self._waiting) < MOST_WAITING):
+            self._waiting[team_id, said] += 1
+            self._woken.set()
+
+    async def of(self, team_id: UUID, *, limit: int) -> list[Question]:
+        """What a team asked in vain, the most often asked first."""
+        query = select(UnansweredRow.question, UnansweredRow.times, UnansweredRow.last_at).where(UnansweredRow.team_id == team_id)
+        async with self._database.begin() as connection:
+            rows = await connection.execute(query.order_by(UnansweredRow.times.desc(), UnansweredRow.last_at.desc()).limit(limit))
+            return [Question(*row) for row in rows]
+
+    async def mark(self, team_id: UUID) -> datetime | None:
+        """When the team last asked in vain."""
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(func.max(UnansweredRow.last_at)).where(UnansweredRow.team_id == team_id))
+
+    async def run(self) -> None:
+        """For ever: write what came. The wiring owns the task."""
+        while True:
+            await self._woken.wait()
+            await asyncio.sleep(GATHERED_SECONDS)
+            self._woken.clear()
+            try:
+                await self.write()
+            except Unavailable as error:
+                log.warning("unanswered.away", code=error.code)
+            except Exception:
+                log.exception("unanswered.failed")
+
+    async def write(self) -> None:
+        """What waits; then, of each team that asked, only the latest stay."""
+        waiting, self._waiting = self._waiting, Counter()
+        if not waiting:
+            return
+        async with self._database.begin() as connection:
+            for (team_id, question), times in sorted(waiting.items()):  # in one order: two servers can't wait for each other
+                row = upsert(UnansweredRow).values(team_id=team_id, question=question, times=times)
+                again = {"times": UnansweredRow.times + row.excluded.times, "last_at": func.now()}
+                await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "question"], set_=again))
+            for team_id in sorted({team_id for team_id, _ in waiting}):
+                mine = UnansweredRow.team_id == team_id
+                oldest = select(UnansweredRow.question).where(mine).order_by(UnansweredRow.last_at.desc()).offset(MOST_OF_A_TEAM)
+                old = UnansweredRow.last_at < func.now() - timedelta(days=KEPT_DAYS)
+                await connection.execute(delete(UnansweredRow).where(mine, old | UnansweredRow.question.in_(oldest)))
+
+
+def shown(text: str) -> str:
+    """A question as it may be kept and shown: one line, without secrets, bounded. Empty: nothing is left."""
+    clean = redact(text[:READ_CHARS]).text
+    if len(text) > READ_CHARS:
+        clean = clean[: READ_CHARS - MARGIN_CHARS]
+    line = " ".join("".join(char if char.isprintable() else " " for char in clean).split())
+    return line if len(line) <= KEPT_CHARS else line[: KEPT_CHARS - 1].rstrip() + "…"

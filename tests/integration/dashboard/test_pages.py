@@ -1,0 +1,187 @@
+"""Pages for everybody: readable by a screen reader, usable from 360 px, unmoved by hostile names, light, and quiet."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from sqlalchemy import text
+
+from tests.integration.api.conftest import lesson
+from tests.integration.dashboard.conftest import Door, key_of
+
+PAGES = ("team", "developers/elif", "knowledge", "knowledge?q=why+did+we+pick+NATS+over+Kafka", "system", "nowhere")
+ASSETS = "() => performance.getEntriesByType('resource').filter(each => !each.name.includes('chart.js')).reduce((sum, each) => sum + each.decodedBodySize, 0)"
+HOSTILE = (
+    "<script>window.hacked = 1</script><img src=x onerror=window.hacked=1>",
+    "gnp.exe \u05de\u05d9\u05db\u05dc \u0645\u0644\u0641",
+    "W" * 200,
+    "{{ 7 * 7 }} ' \" & </script><!--",
+)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_axe_finds_nothing_serious_on_any_page(door: Door, dark: bool) -> None:
+    found: list[str] = []
+    async with door.visit(dark=dark) as visit:
+        await visit.go("/dashboard/sign-in")
+        found += await _violations(visit.page, "sign-in")
+    async with door.visit(await key_of(door.api, "elif"), dark=dark) as visit:
+        found += await _violations(visit.page, "budget")
+    async with door.visit(door.api.key, dark=dark) as visit:
+        for page in PAGES:
+            await visit.go(f"/dashboard/{page}")
+            await visit.page.evaluate("() => document.querySelectorAll('details').forEach(each => { each.open = true; })")
+            found += await _violations(visit.page, page)
+            if page == "nowhere":
+                visit.said.clear()  # the browser logs the 404 that was asked for
+    assert not found, "\n".join(found)
+
+
+async def _violations(page: object, name: str) -> list[str]:
+    results = await Axe().run(page)  # type: ignore[arg-type]
+    return [
+        f"{name}: {each['id']} ({each['impact']}) {node['target']} {node.get('failureSummary', '')}"
+        for each in results.response["violations"]
+        if each["impact"] in {"serious", "critical", "moderate"}
+        for node in each["nodes"]
+    ]
+
+
+async def test_hostile_names_are_shown_and_nothing_more(door: Door) -> None:
+    """As the ledger might hold them from elsewhere: the room of accounts refuses most of them."""
+    team, house = f"hostile-{uuid4().hex[:8]}", door.api.house
+    assert (await door.api.ask("POST", "/v1/teams", json={"name": team})).status == 201
+    async with house.database.begin() as connection:
+        for each in HOSTILE:
+            await connection.execute(
+                text(
+                    "insert into developers (id, team_id, name, monthly_limit_nanousd) select gen_random_uuid(), id, :name, 8330000000 from teams where name = :team"
+                ),
+                {"name": each, "team": team},
+            )
+            await connection.execute(
+                text(
+                    "insert into request_log (request_id, developer_id, team_id, purpose, project, model_asked, provider, model_answered, attempts,"
+                    " cache, nanousd, saved_nanousd, milliseconds, status)"
+                    " select :request, id, team_id, :other, :other, :other, :other, :other, 1, 'miss', 0, 0, 5, 200 from developers where name = :name"
+                ),
+                {"name": each, "other": f"\u202e{each}", "request": uuid4().hex},
+            )
+            await connection.execute(
+                text("insert into knowledge_unanswered (team_id, question) select id, :name from teams where name = :team"),
+                {"name": each, "team": team},
+            )
+    await door.api.ingest(lesson("hostile").replace("hostile", "<b onclick=1>"), team=team, name="<script>1</script>.jsonl", project="<i>x")
+    async with door.visit(door.api.key, width=360, height=780) as visit:
+        page = visit.page
+        for path in ("team", "knowledge", "knowledge?q=%3Cscript%3Ewindow.hacked=1%3C/script%3E"):
+            await visit.go(f"/dashboard/{path}{'&' if '?' in path else '?'}team={team}")
+            assert await page.evaluate("() => window.hacked") is None
+            assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+        await visit.go(f"/dashboard/team?team={team}")
+        shown = await page.locator("#people tbody th bdi").evaluate_all("all => all.map(each => each.textContent)")
+        assert set(shown) == set(HOSTILE)
+        await visit.shot("hostile-360")
+        for link in await page.locator("#people tbody th a").evaluate_all("all => all.map(each => each.getAttribute('href'))"):
+            await visit.go(link)
+            assert await page.locator("#calls tbody tr").count() == 1, link
+            assert await page.evaluate("() => window.hacked") is None
+            assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), link
+        answer = await visit.context.request.get(f"{door.api.url}/dashboard/team.csv?team={team}")
+        assert (await answer.text()).count("\n") == 1 + len(HOSTILE)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280, 3840])
+async def test_no_page_is_wider_than_its_window(door: Door, width: int) -> None:
+    async with door.visit(door.api.key, width=width) as visit:
+        for page in ("team", "developers/elif", "knowledge?q=deploy", "system"):
+            await visit.go(f"/dashboard/{page}")
+            await visit.page.wait_for_function(
+                "() => !document.querySelector('script[data-chart]') || Chart.getChart(document.querySelector('.plot canvas'))"
+            )
+            assert await visit.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), page
+
+
+async def test_a_page_is_light_without_the_cached_library(door: Door) -> None:
+    """Under 600 kB with our own script and style, which are cached too."""
+    async with door.visit(door.api.key) as visit:
+        for page in ("team", "system", "knowledge", "developers/elif"):
+            response = await visit.page.goto(f"{door.api.url}/dashboard/{page}")
+            assert response is not None
+            assets = await visit.page.evaluate(ASSETS)
+            assert len(await response.body()) + assets < 600_000, page
+
+
+async def test_everything_can_be_reached_and_done_with_the_keyboard(door: Door) -> None:
+    async with door.visit(door.api.key) as visit:
+        page = visit.page
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("() => document.activeElement.className") == "skip"
+        seen = set()
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            seen.add(await page.evaluate("() => document.activeElement.id || document.activeElement.textContent.trim().slice(0, 20)"))
+        assert {"Cairn", "Knowledge", "System", "theme", "Sign out", "filter", "CSV", "Spent"} <= seen
+        await page.focus("button.edit >> nth=0")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("() => document.activeElement.name") == "amount_usd"
+        await page.keyboard.press("Escape")
+        assert await page.evaluate("() => document.activeElement.className") == "edit"
+
+
+async def test_the_theme_is_chosen_by_a_button_and_stays(door: Door) -> None:
+    async with door.visit(door.api.key) as visit:
+        paper = "() => getComputedStyle(document.body).backgroundColor"
+        before = await visit.page.evaluate(paper)
+        await visit.page.click("#theme")
+        after = await visit.page.evaluate(paper)
+        assert before != after
+        await visit.go("/dashboard/knowledge")
+        assert await visit.page.evaluate(paper) == after
+
+
+async def test_a_key_is_made_shown_once_and_revoked_after_a_question(door: Door) -> None:
+    async with door.visit(door.api.key) as visit:
+        page = visit.page
+        await visit.go("/dashboard/developers/uma")
+        await page.click("button:text-is('Make a key')")
+        key = await page.inner_text("#secret")
+        assert (await door.api.ask("GET", "/v1/budget", key=key)).json["developer"] == "uma"
+        await visit.go("/dashboard/developers/uma")
+        assert key not in await page.content()
+        await page.locator("button.danger").first.click()
+        await page.click("dialog button:text-is('Keep it')")
+        assert (await door.api.ask("GET", "/v1/budget", key=key)).status == 200
+        await page.locator("button.danger").first.click()
+        await page.click("dialog button:text-is('Revoke')")
+        await page.wait_for_selector(".chip:text-is('revoked')")
+        assert (await door.api.ask("GET", "/v1/budget", key=key)).status == 401
+
+
+async def test_knowledge_cites_its_source_and_what_finds_nothing_is_remembered_without_its_secret(door: Door) -> None:
+    async with door.visit(await key_of(door.api, "ada")) as visit:
+        page = visit.page
+        await visit.go("/dashboard/knowledge?q=why+did+we+pick+NATS+over+Kafka")
+        await page.locator(".result figcaption a").first.click()
+        assert "NATS" in await page.inner_text("#cited")
+        secret = "sk-ant-api03-" + "Zq8" * 20
+        question = f"zebra xylophone {secret} quokka"
+        await visit.go(f"/dashboard/knowledge?q={question.replace(' ', '+')}")
+        assert await page.locator("#results .result").count() == 0
+        await page.wait_for_selector("#unanswered li:has-text('zebra xylophone')")
+        assert secret not in await page.inner_text("#unanswered")
+
+
+async def test_a_developer_without_a_call_and_a_team_without_knowledge_are_told_so(door: Door) -> None:
+    team = f"new-{uuid4().hex[:8]}"
+    key = await door.api.developer(team)
+    async with door.visit(key) as visit:
+        page = visit.page
+        assert await page.inner_text("#left") == "$8.33"
+        assert "untouched" in await page.inner_text("#hero")
+        assert "No call yet" in await page.inner_text("#calls")
+        await visit.go("/dashboard/knowledge")
+        assert "Nothing learnt yet" in await page.inner_text("main")
+        await visit.shot("empty")
