@@ -94,11 +94,6 @@ class Answer:
 class Asks(Protocol):
     """Where questions go: `Search`, and what stands around it."""
 
-    def asked_in_vain(self, team_id: UUID, query: Query) -> None:
-        """Nothing was found. Noted where the question itself, not a filter of it, is to blame."""
-        if self._unanswered is not None and query.min_score is None and not query.types:
-            self._unanswered.note(team_id, query.text)
-
     async def query(self, team_id: UUID, query: Query) -> Answer:
         """The team's items that answer, best first. InvalidInput names the field that can't be used."""
 
