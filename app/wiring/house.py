@@ -21,6 +21,7 @@ from app.knowledge.intake import Intake
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.tails import Tails
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
 from app.sessions.journal import Journal
@@ -46,6 +47,7 @@ class Knowledge:
     index: Index
     search: Search
     purge: Purge
+    tails: Tails
 
 
 @dataclass(frozen=True, slots=True)

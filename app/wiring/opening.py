@@ -14,13 +14,14 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
-from app.embeddings import Embedder, open_embedder
+from app.embeddings import Embedder, LongForm, local_long_form, open_embedder
 from app.errors import CairnError, ConfigurationError
 from app.knowledge.index import SCHEMA, Index
 from app.knowledge.intake import Intake
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.tails import Tails
 from app.money import from_usd
 from app.queue.jobs import Queue
 from app.queue.messages import postgres_bus
@@ -70,7 +71,8 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         vectors = await stack.enter_async_context(
             open_store(settings, SCHEMA, folder=folder.vectors, owner=role == "serve" and settings.qdrant.url is None)
         )
-        embedder = await stack.enter_async_context(open_embedder(settings.embeddings, folder.models))
+        embedder = await stack.enter_async_context(open_embedder(settings.embeddings, folder.models, batches=role == "worker"))
+        long_form = await local_long_form(embedder, folder.models)
         accounts = Accounts(
             database,
             admin_key=secrets.admin_key,
@@ -101,6 +103,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
                 journal=journal,
                 vectors=vectors,
                 embedder=embedder,
+                long_form=long_form,
             ),
             budget=budget,
             inference=inference,
@@ -155,6 +158,7 @@ def _knowledge(
     journal: Journal,
     vectors: VectorStore,
     embedder: Embedder,
+    long_form: LongForm,
 ) -> Knowledge:
     """No I/O: what has a lifetime was opened before."""
     store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
@@ -167,11 +171,13 @@ def _knowledge(
         uploads=uploads,
         journal=journal,
         embedder=embedder,
+        long_form=long_form,
         store=store,
         index=index,
     )
     search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
-    return Knowledge(intake=intake, store=store, index=index, search=search, purge=Purge(database, journal, store))
+    purge, tails = Purge(database, journal, store), Tails(database, long_form)
+    return Knowledge(intake=intake, store=store, index=index, search=search, purge=purge, tails=tails)
 
 
 def _messages(settings: Settings, database: Database, url: str, redis: Redis | None) -> Exchange:
