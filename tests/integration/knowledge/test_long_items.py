@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sqlalchemy import text
 
@@ -73,6 +75,18 @@ async def test_only_long_items_are_told_to_the_index_again(bench: Bench, tails: 
     assert await bench.index.pending() == 0
     await tails.fill()
     assert await bench.index.pending() == 1
+
+
+async def test_what_others_hold_is_left_for_the_next_time_without_waiting(bench: Bench, tails: Tails) -> None:
+    bench.knows_long = False
+    await bench.teach("a", [lesson("1", PLUM), lesson("2", "a short one")])
+    for table in ("knowledge", "knowledge_evidence"):
+        async with bench.database.begin() as other:
+            await other.execute(text(f"select 1 from {table} where text = :body for update"), {"body": PLUM})
+            await asyncio.wait_for(tails.fill(), timeout=5)
+        assert await stored(bench) == [(False, bench.long_form.model), (False, None)]
+    await tails.fill()
+    assert await stored(bench) == [(False, bench.long_form.model), (True, bench.long_form.model)]
 
 
 async def test_until_they_have_them_they_are_compared_as_before(bench: Bench) -> None:
