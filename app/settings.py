@@ -103,6 +103,7 @@ class Vectors(Section):
 
 
 class Embeddings(Section):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     runtime: Literal["auto", "openvino", "onnxruntime"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int = Field(0, ge=0, description="0: as many as there are cores, at most 4")

@@ -1,4 +1,4 @@
-"""Embeddings: text → 384 dims with all-MiniLM-L6-v2. torch is needed once, for the export, in a process of its own."""
+"""Embeddings: text → 384 dims with all-MiniLM-L6-v2, a long text → 1536. torch is needed for the export, once, and on a GPU."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.cache.memory import Memory
+from app.embeddings import cuda
 from app.embeddings.cache import CachedEmbedder
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.embedder import Embedder
+from app.embeddings.longform import LongForm, local_long_form
 from app.embeddings.model import exported
 from app.embeddings.runtime import load
 from app.settings import Embeddings
 
-__all__ = ["CachedEmbedder", "Embedder", "open_embedder"]
+__all__ = ["CachedEmbedder", "Embedder", "LongForm", "local_long_form", "open_embedder"]
 
 
 @asynccontextmanager
-async def open_embedder(options: Embeddings, models: Path, memory: Memory, *, ttl_seconds: float) -> AsyncIterator[CachedEmbedder]:
+async def open_embedder(
+    options: Embeddings, models: Path, memory: Memory, *, ttl_seconds: float, batches: bool = False
+) -> AsyncIterator[CachedEmbedder]:
     """The embedder of this machine. The first time in a data folder it exports the model: 10 to 20 seconds on two cores.
 
-    What it has embedded is kept in `memory`.
+    What it has embedded is kept in `memory`. `batches`: the process embeds many texts at once, and so takes a GPU where there is one.
     """
     model = await exported(models)
-    runtime = await asyncio.to_thread(load, model, options, models / "compiled")
+    if await asyncio.to_thread(cuda.wanted, options, batches=batches):
+        runtime = await asyncio.to_thread(cuda.load, model, options)
+    else:
+        runtime = await asyncio.to_thread(load, model, options, models / "compiled")
     yield CachedEmbedder(CoalescingEmbedder(runtime), memory, ttl_seconds=ttl_seconds)

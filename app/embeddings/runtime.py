@@ -38,16 +38,18 @@ class RuntimeEmbedder:
 
     model = NAME
 
-    def __init__(self, tokenizer: Tokenizer, run: Run, *, padded_tokens: int, timeout_seconds: float) -> None:
+    def __init__(self, tokenizer: Tokenizer, run: Run, *, padded_tokens: int, timeout_seconds: float, texts_a_run: int = SLICE) -> None:
         self._tokenizer = tokenizer
         self._run = run
         self._padded_tokens = padded_tokens
         self._timeout = timeout_seconds
+        self._texts_a_run = texts_a_run
         self._turn = asyncio.Lock()
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384), unit length, in the order of the texts. Unavailable when SLICE of them take longer than the timeout."""
-        parts = [await self._slice(list(texts[start : start + SLICE])) for start in range(0, len(texts), SLICE)]
+        """(n, 384), unit length, in the order of the texts. Unavailable when the texts of one run take longer than the timeout."""
+        size = self._texts_a_run
+        parts = [await self._slice(list(texts[start : start + size])) for start in range(0, len(texts), size)]
         return np.concatenate(parts) if parts else np.zeros((0, 384), dtype=np.float32)
 
     async def _slice(self, texts: list[str]) -> Floats:

@@ -71,6 +71,8 @@ def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "evidence_count": len(rows),
         "embedding": best.embedding,
         "embedding_model": best.embedding_model,
+        "long_embedding": best.long_embedding,
+        "long_embedding_model": best.long_embedding_model,
         "created_at": min(*seen, moment),
         "last_seen_at": last,
         "updated_at": moment,

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.names import project_name_of
-from app.embeddings import Embedder
+from app.embeddings import Embedder, LongForm
 from app.errors import InvalidInput, NotPermitted, UnknownFormat
 from app.knowledge.extraction import VERSION, extract
 from app.knowledge.index import Index
@@ -93,6 +93,7 @@ class Intake:
         uploads: Uploads,
         journal: Journal,
         embedder: Embedder,
+        long_form: LongForm,
         store: KnowledgeStore,
         index: Index,
     ) -> None:
@@ -103,6 +104,7 @@ class Intake:
         self._uploads = uploads
         self._journal = journal
         self._embedder = embedder
+        self._long_form = long_form
         self._store = store
         self._index = index
 
@@ -298,8 +300,12 @@ class Intake:
         unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
         if not unknown:
             return {}
-        vectors = await self._embedder.embed([wording(each.title, each.text) for each in unknown])
-        return {each.key: Embedded(each, vector, self._embedder.model) for each, vector in zip(unknown, vectors, strict=True)}
+        words = [wording(each.title, each.text) for each in unknown]
+        vectors, longs = await self._embedder.embed(words), await self._long_form.embed(words)
+        names = self._embedder.model, self._long_form.model
+        return {
+            each.key: Embedded(each, vector, names[0], long, names[1]) for each, vector, long in zip(unknown, vectors, longs, strict=True)
+        }
 
 
 def _fingerprint(session: Session) -> str:

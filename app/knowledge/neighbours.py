@@ -1,6 +1,7 @@
 """Is it known already? A new candidate against the project's neighbours: the index, what the index has yet to hear of, this batch.
 
-Merging takes a cosine of at least the threshold *and* no differing number, version, path, identifier or negation (`app.likeness`).
+Merging takes a cosine of at least the threshold (of long texts also that of all they say) *and* no differing number, version, path,
+identifier or negation (`app.likeness`).
 The index is asked before the transaction that stores, so that no lock waits for a network; what changed since is read in it.
 """
 
@@ -16,9 +17,12 @@ import numpy as np
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.embeddings.longform import MODEL as LONG_MODEL
+from app.embeddings.longform import agreement, parts_of
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.likeness import differing
 from app.storage.database import Database
+from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
 
 NEAREST = 16
@@ -62,6 +66,7 @@ class Neighbourhood:
     threshold: float
     _items: list[UUID] = field(default_factory=list)
     _wordings: list[str] = field(default_factory=list)
+    _wholes: list[Vector | None] = field(default_factory=list)
     _vectors: Vector = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     """One a row, the last ones still empty: an item added costs its own row, not a copy of all."""
 
@@ -72,11 +77,11 @@ class Neighbourhood:
         near = or_(Knowledge.id.in_(list(nearby.items)), Knowledge.id.in_(unheard))
         made = cls(threshold)
         for row in await connection.execute(_ITEMS.where(Knowledge.project_id == project_id, near)):
-            made.add(row.id, wording(row.title, row.text), unpack(row.embedding))
+            made.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
         return made
 
-    def add(self, item: UUID, wording: str, vector: Vector) -> None:
-        """Also what is stored in this transaction: the batch's own later candidates must see it."""
+    def add(self, item: UUID, wording: str, vector: Vector, whole: Vector | None = None) -> None:
+        """Also what is stored in this transaction: the batch's own later candidates must see it. `whole`: see `whole_of`."""
         count = len(self._items)
         if count == len(self._vectors):
             grown = np.empty((2 * count + 64, vector.size), dtype=np.float32)
@@ -85,21 +90,28 @@ class Neighbourhood:
         self._vectors[count] = vector
         self._items.append(item)
         self._wordings.append(wording)
+        self._wholes.append(whole)
 
-    def twin(self, wording: str, vector: Vector) -> UUID | None:
-        """The nearest item that says the same, or None."""
+    def twin(self, wording: str, vector: Vector, whole: Vector | None = None) -> UUID | None:
+        """The nearest item that says the same, to its end, or None."""
         if not self._items:
             return None
         cosines = self._vectors[: len(self._items)] @ vector
         for place in map(int, np.argsort(-cosines, kind="stable")[:NEAREST]):
             if cosines[place] < self.threshold:
                 return None
-            if not differing(self._wordings[place], wording):
+            if self._agree(self._wholes[place], whole) and not differing(self._wordings[place], wording):
                 return self._items[place]
         return None
 
+    def _agree(self, one: Vector | None, other: Vector | None) -> bool:
+        """Two texts that begin alike may end otherwise."""
+        return one is None or other is None or len(one) == len(other) == 1 or agreement(one, other) >= self.threshold
 
-_ITEMS: Select[UUID, str, str, bytes] = select(Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding)
+
+_ITEMS: Select[UUID, str, str, bytes, bytes | None, str | None] = select(
+    Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding, Knowledge.long_embedding, Knowledge.long_embedding_model
+)
 
 
 def wording(title: str, text: str) -> str:
@@ -114,3 +126,13 @@ def pack(vector: Vector) -> bytes:
 
 def unpack(data: bytes) -> Vector:
     return np.frombuffer(data, dtype="<f4")
+
+
+def unpack_long(row: AnyRow) -> Vector | None:
+    """The 1536 dims of an item; None where its 384 say it whole, or another encoder made them."""
+    return None if row.long_embedding is None or row.long_embedding_model != LONG_MODEL else unpack(row.long_embedding)
+
+
+def whole_of(row: AnyRow) -> Vector | None:
+    """All that an item says, window by window; None while that is not known."""
+    return parts_of(unpack(row.embedding), unpack_long(row)) if row.long_embedding_model == LONG_MODEL else None

@@ -16,11 +16,12 @@ from sqlalchemy.dialects.postgresql import REGCONFIG
 
 from app.accounts.accounts import Accounts
 from app.embeddings import Embedder
+from app.embeddings.longform import closeness
 from app.errors import InvalidInput, Unavailable
 from app.knowledge.freshness import WEIGHT
 from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.neighbours import unpack, wording
+from app.knowledge.neighbours import unpack, unpack_long, wording
 from app.knowledge.relevance import Relevance, relevance
 from app.knowledge.store import Quote
 from app.knowledge.tables import Evidence, Knowledge
@@ -209,7 +210,7 @@ class Search:
         results = []
         for row in rows:
             words = frozenset(lexical.terms(wording(row.title, row.text)))
-            cosine = float(unpack(row.embedding) @ vector) if vector is not None else 0.0
+            cosine = closeness(vector, unpack(row.embedding), unpack_long(row)) if vector is not None else 0.0
             found = relevance(cosine=cosine, asked=asked, codes=codes, found=words)
             if vector is None:
                 found = Relevance(score=found.coverage, cosine=0.0, coverage=found.coverage, exact=found.exact)
@@ -283,6 +284,7 @@ def _full_text(text: str, where: dict[str, str | list[str]], limit: int) -> Sele
     return statement.where(Knowledge.search.op("@@")(asked)).order_by(best, Knowledge.id).limit(limit)
 
 
-_COLUMNS = frozenset(["id", "project_id", "type", "title", "text", "confidence", "freshness", "embedding", "evidence_count", "created_at"])
+_SHOWN = ("id", "project_id", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
+_COLUMNS = frozenset((*_SHOWN, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = _with_newest_evidence()
 _BY_ID = _ITEMS.where(Knowledge.id.in_(bindparam("ids", expanding=True)))

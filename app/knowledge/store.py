@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
+from app.embeddings.longform import parts_of
 from app.errors import NotFound, NotPermitted
 from app.knowledge.changes import Changed, note
 from app.knowledge.election import Elected, elect
@@ -43,9 +44,27 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
+    """`long`: see `LongForm.embed`; `long_model` None: it has not been asked."""
+
     candidate: Candidate
     vector: Vector
     model: str
+    long: Vector | None = None
+    long_model: str | None = None
+
+    @property
+    def columns(self) -> dict[str, object]:
+        return {
+            "embedding": pack(self.vector),
+            "embedding_model": self.model,
+            "long_embedding": None if self.long is None else pack(self.long),
+            "long_embedding_model": self.long_model,
+        }
+
+    @property
+    def whole(self) -> Vector | None:
+        """As `whole_of` says it of an item."""
+        return None if self.long_model is None else parts_of(self.vector, self.long)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +241,12 @@ async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Em
     for each in fresh:
         await asyncio.sleep(0)  # comparing takes its time: the job's heartbeat goes on
         words = wording(each.candidate.title, each.candidate.text)
-        item = neighbourhood.twin(words, each.vector)
+        item = neighbourhood.twin(words, each.vector, each.whole)
         if item is None:
             item = uuid4()
             made.append(item)
             items.append(_item(item, source, each))
-            neighbourhood.add(item, words, each.vector)
+            neighbourhood.add(item, words, each.vector, each.whole)
         else:
             merged.append(item)
         evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
@@ -297,7 +316,7 @@ def _evidence(source: Source, candidate: Candidate, embedded: Embedded | None) -
         "at": candidate.at or source.at,
     }
     if embedded is not None:
-        row |= {"embedding": pack(embedded.vector), "embedding_model": embedded.model}
+        row |= embedded.columns
     return row
 
 
@@ -315,8 +334,7 @@ def _item(item: UUID, source: Source, embedded: Embedded) -> dict[str, object]:
         "text": candidate.text,
         "confidence": candidate.confidence,
         "freshness": freshness(at, moment),
-        "embedding": pack(embedded.vector),
-        "embedding_model": embedded.model,
         "created_at": at,
         "last_seen_at": at,
+        **embedded.columns,
     }

@@ -19,6 +19,7 @@ class Knowledge(Base):
     """What was learnt: the elected view of its evidence.
 
     `embedding`: little-endian float32 × 384 of title and text (model in `embedding_model`); the vector store is rebuilt from it.
+    `long_embedding`: float32 × 1536 where that is longer than the model reads at once. No `long_embedding_model`: nobody has looked yet.
     `created_at`: when it was first learnt (the transcript's time); `last_seen_at`: when it was last learnt again.
     """
 
@@ -54,6 +55,8 @@ class Knowledge(Base):
     evidence_count: Mapped[int] = mapped_column(server_default="1")
     embedding: Mapped[bytes] = mapped_column(LargeBinary)
     embedding_model: Mapped[str]
+    long_embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
+    long_embedding_model: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -84,6 +87,8 @@ class Evidence(Base):
     confidence: Mapped[float]
     embedding: Mapped[bytes] = mapped_column(LargeBinary)
     embedding_model: Mapped[str]
+    long_embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
+    long_embedding_model: Mapped[str | None]
     at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 

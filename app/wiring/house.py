@@ -26,6 +26,7 @@ from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
 from app.knowledge.search import Asks
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
 from app.limits.limits import RateLimits
 from app.queue.jobs import Queue
@@ -59,6 +60,7 @@ class Knowledge:
     """Where it is switched on: then it is `search`."""
     overview: Overview
     unanswered: Unanswered
+    tails: Tails
 
 
 @dataclass(frozen=True, slots=True)

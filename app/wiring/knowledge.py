@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from app.accounts.accounts import Accounts
-from app.embeddings import CachedEmbedder
+from app.embeddings import CachedEmbedder, LongForm
 from app.knowledge.cached import CachedSearch
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
@@ -15,6 +15,7 @@ from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
 from app.queue.jobs import Queue
@@ -49,6 +50,7 @@ async def open_knowledge(
     journal: Journal,
     vectors: VectorStore,
     embedder: CachedEmbedder,
+    long_form: LongForm,
     redis: Redis | None,
     invalidations: Invalidations,
 ) -> Knowledge:
@@ -63,6 +65,7 @@ async def open_knowledge(
         uploads=uploads,
         journal=journal,
         embedder=embedder,
+        long_form=long_form,
         store=store,
         index=index,
     )
@@ -100,6 +103,7 @@ async def open_knowledge(
         search=prefetch or cached,
         purge=Purge(database, journal, store),
         caches={queries.name: queries},
+        tails=Tails(database, long_form),
         overview=Overview(database),
         unanswered=unanswered,
         prefetch=prefetch,

@@ -16,7 +16,7 @@ from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
 from app.accounts.sign_ins import SignIns
 from app.cache.tiers import Tiers
-from app.embeddings import open_embedder
+from app.embeddings import local_long_form, open_embedder
 from app.errors import CairnError, ConfigurationError
 from app.knowledge.index import SCHEMA
 from app.money import from_usd
@@ -81,9 +81,11 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         cached = settings.cache
         invalidations = Invalidations(Notices(settings.database, url, name="cairn invalidations", channel=CHANNEL))
         embedded_before = tiers("embeddings", cached.embeddings, settings, database=database, invalidations=invalidations)
+        ttl = cached.embeddings.ttl_seconds
         embedder = await stack.enter_async_context(
-            open_embedder(settings.embeddings, folder.models, embedded_before.memory, ttl_seconds=cached.embeddings.ttl_seconds)
+            open_embedder(settings.embeddings, folder.models, embedded_before.memory, ttl_seconds=ttl, batches=role == "worker")
         )
+        long_form = await local_long_form(embedder, folder.models)
         accounts = Accounts(
             database,
             admin_key=secrets.admin_key,
@@ -126,6 +128,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
                 embedder=embedder,
                 redis=redis,
                 invalidations=invalidations,
+                long_form=long_form,
             ),
             budget=budget,
             inference=inference,
@@ -144,7 +147,6 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()
             await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
-            ttl = cached.embeddings.ttl_seconds
             await stack.enter_async_context(favoured(settings, database, embedded_before, invalidations, own_ttl_seconds=ttl))
             await stack.enter_async_context(owned(house.knowledge.unanswered.run(), name="unanswered"))
             if embedded:

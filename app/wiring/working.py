@@ -57,6 +57,7 @@ async def _maintain(house: House) -> None:
         try:
             async with house.database.begin() as connection:
                 aged = await freshness.refresh(connection, clock.now())
+            looked_at = await house.knowledge.tails.fill()
             swept = await house.knowledge.index.sweep()
             uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
             purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
@@ -65,16 +66,16 @@ async def _maintain(house: House) -> None:
             notices = await house.outbox.sweep()
             spans = await ageing.age(house.database, clock.now())
             gone = {"outbox": swept, "uploads": uploads, "purges": purges, "jobs": jobs, "cached": cached, "notices": notices}
-            log.info("maintenance.done", aged=aged, spans=spans, **gone)
+            log.info("maintenance.done", aged=aged, tails=looked_at, spans=spans, **gone)
             with suppress(Unavailable):  # it may need Redis, which nothing else here does
                 await house.messages.sweep()
         except Unavailable as error:
             log.warning("maintenance.away", code=error.code)
-            aged = 0
+            aged = looked_at = 0
         except Exception:
             log.exception("maintenance.failed")
-            aged = 0
-        await asyncio.sleep(0 if aged else MAINTENANCE_SECONDS)
+            aged = looked_at = 0
+        await asyncio.sleep(0 if aged or looked_at else MAINTENANCE_SECONDS)
 
 
 async def _stay_seen(folder: DataFolder) -> None:

@@ -1,4 +1,4 @@
-"""An embedder without a model: a text's vector is the sum of its words' fixed random directions. Same words, same direction."""
+"""Embedders without a model: a text's vector is the sum of its words' fixed random directions. Same words, same direction."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.embeddings.longform import MODEL
+
+READS = 40
+"""Words that the fakes read at once."""
 
 
 class WordsEmbedder:
@@ -23,9 +28,25 @@ class WordsEmbedder:
         return np.stack([_vector(text) for text in texts])
 
 
+class WordsLongForm:
+    """Four windows of the words of a text that has more than READS of them."""
+
+    model = MODEL
+
+    async def embed(self, texts: Sequence[str]) -> list[NDArray[np.float32] | None]:
+        return [_windows(text.split()) for text in texts]
+
+
+def _windows(words: list[str]) -> NDArray[np.float32] | None:
+    if len(words) <= READS:
+        return None
+    quarters = [words[place * len(words) // 4 : (place + 1) * len(words) // 4] for place in range(4)]
+    return (np.concatenate([_vector(" ".join(each)) for each in quarters]) / 2).astype(np.float32)
+
+
 def _vector(text: str) -> NDArray[np.float32]:
     total = np.zeros(384, dtype=np.float64)
-    for word in re.findall(r"\w+", text.casefold()) or [""]:
+    for word in re.findall(r"\w+", text.casefold())[:READS] or [""]:
         seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
         total += np.random.default_rng(seed).standard_normal(384)
     return (total / np.linalg.norm(total)).astype(np.float32)

@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.storage.database import Database
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
-from tests.fakes.embedder import WordsEmbedder
+from tests.fakes.embedder import WordsEmbedder, WordsLongForm
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -50,6 +50,9 @@ class Bench:
     purge: Purge
     team_id: UUID
     project_id: UUID
+    long_form: WordsLongForm = field(default_factory=WordsLongForm)
+    knows_long: bool = True
+    """False: as a Cairn from before there were 1536 dims stored it."""
     sessions: dict[str, UUID] = field(default_factory=dict)
 
     async def session(self, name: str, *, project: str = "shop", developer_id: UUID | None = None) -> UUID:
@@ -79,8 +82,12 @@ class Bench:
         session_id = await self.session(name, project=project, developer_id=developer_id)
         known = await self.store.known(session_id)
         unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
-        vectors = await self.embedder.embed([wording(each.title, each.text) for each in unknown]) if unknown else []
-        embedded = {each.key: Embedded(each, vector, "words") for each, vector in zip(unknown, vectors, strict=True)}
+        words = [wording(each.title, each.text) for each in unknown]
+        vectors = await self.embedder.embed(words) if unknown else []
+        embedded = {
+            each.key: Embedded(each, vector, "words", *((long, self.long_form.model) if self.knows_long else ()))
+            for each, vector, long in zip(unknown, vectors, await self.long_form.embed(words), strict=True)
+        }
         async with self.database.begin() as connection:
             project_id = await self.accounts.project_id(connection, self.team_id, project)
         source = Source(session_id, self.team_id, project_id, developer_id, f"{name}.jsonl", AT)

@@ -40,6 +40,7 @@ def intake(bench: Bench, queue: Queue) -> Intake:
         uploads=Uploads(bench.database),
         journal=bench.journal,
         embedder=bench.embedder,
+        long_form=bench.long_form,
         store=bench.store,
         index=bench.index,
     )

@@ -1,0 +1,128 @@
+"""The model on an NVIDIA GPU, with sentence-transformers on torch. torch is imported only here, and only once a GPU has been found."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import structlog
+
+from app.embeddings.model import NAME, Model, check_weights, weights_folder
+from app.embeddings.runtime import Floats, Ints, Run, RuntimeEmbedder
+from app.embeddings.tokens import Tokenizer
+from app.errors import ConfigurationError
+from app.settings import Embeddings as Options
+
+if TYPE_CHECKING:
+    import torch
+
+log = structlog.get_logger()
+
+SLICE = 8192
+"""Texts of one run, sorted by length: so many that few are padded, so few that a run ends within seconds."""
+BYTES_A_TOKEN = 65_536
+"""What a padded token needs at most of the GPU's memory during a run, with room to spare."""
+MEMORY_SHARE = 0.5
+MOST_PADDED_TOKENS = 131_072
+"""Larger batches are no faster: the GPU is busy already."""
+
+
+def wanted(options: Options, *, batches: bool) -> bool:
+    """Whether to embed on the GPU. ConfigurationError where the settings ask for one that can't be used.
+
+    `auto`: where there is one, for a process that embeds batches. One question is answered sooner by the processor,
+    without torch's six seconds and 500 MB.
+    """
+    if options.device == "cpu" or (options.device == "auto" and not batches):
+        return False
+    missing = _missing()
+    if missing and options.device == "cuda":
+        raise ConfigurationError(f"CAIRN_EMBEDDINGS__DEVICE is cuda, but {missing} Or set it to auto.")
+    if missing and devices():
+        log.warning("embeddings.gpu_unused", reason=missing)
+    return not missing
+
+
+def devices() -> int:
+    """How many GPUs NVIDIA's driver has, asked without torch."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        count = ctypes.c_int(0)
+        return count.value if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
+    except (OSError, AttributeError):
+        return 0
+
+
+def load(model: Model, options: Options, *, device: str = "cuda", weights: Path | None = None) -> RuntimeEmbedder:
+    """Load the model: 6 seconds or more, most of them torch's. `weights`: another folder of the same, as measurements bring along."""
+    half = device != "cpu" and options.precision != "fp32"
+    run = _on(device, weights or _checked(), half=half)
+    padded = options.batch_padded_tokens if device == "cpu" else _padded_tokens()
+    log.info("embeddings.loaded", model=NAME, runtime="torch", device=device, precision="fp16" if half else "fp32", padded_tokens=padded)
+    return RuntimeEmbedder(
+        Tokenizer(model.tokenizer), run, padded_tokens=padded, timeout_seconds=options.timeout_seconds, texts_a_run=SLICE
+    )
+
+
+def _missing() -> str:
+    """What keeps the GPU from being used, as a sentence; empty: nothing does."""
+    if not devices():
+        return "NVIDIA's driver names no GPU here. Install the driver, or pass the GPU into the container."
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sentence_transformers") is None:
+        return "torch is not installed: run `make install`."
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"torch {torch.__version__} can't use the GPU. Install its CUDA build into this environment."
+    return ""
+
+
+def _checked() -> Path:
+    folder = weights_folder()
+    check_weights(folder)
+    return folder
+
+
+def _padded_tokens() -> int:
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    return max(2048, min(MOST_PADDED_TOKENS, int(free * MEMORY_SHARE / BYTES_A_TOKEN)))
+
+
+def _on(device: str, weights: Path, *, half: bool) -> Run:
+    """The transformer in fp16 (nearer to fp32 than bf16 is), the mean over its tokens in fp32."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from sentence_transformers import SentenceTransformer
+
+        loaded = SentenceTransformer(str(weights), device=device, local_files_only=True)
+    transformer = cast("torch.nn.Module", loaded[0].auto_model).eval()
+    transformer = transformer.half() if half else transformer.float()
+
+    def encode(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        states = transformer(input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(ids)).last_hidden_state.float()
+        weights = mask.unsqueeze(-1).float()
+        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+        return torch.nn.functional.normalize(mean, p=2, dim=1)
+
+    def run(ids: Ints, mask: Ints) -> Floats:
+        try:
+            with torch.inference_mode():
+                found = encode(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+                return np.asarray(found.cpu().numpy(), dtype=np.float32)
+        except torch.cuda.OutOfMemoryError:
+            if len(ids) == 1:
+                raise
+        # Others use the GPU too: what was free at the start isn't any more.
+        torch.cuda.empty_cache()
+        middle = len(ids) // 2
+        return np.concatenate([run(ids[:middle], mask[:middle]), run(ids[middle:], mask[middle:])])
+
+    return run

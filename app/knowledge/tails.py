@@ -1,0 +1,72 @@
+"""What long items say beyond what the model reads at once: 1536 dims for items that were stored before there were any.
+
+New items get theirs when they are learnt. The work is repeatable, in small batches; another encoder's vectors are made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.embeddings import LongForm
+from app.knowledge.changes import Changed, note
+from app.knowledge.election import elect
+from app.knowledge.neighbours import pack, wording
+from app.knowledge.tables import Evidence, Knowledge
+from app.storage.database import Database
+from app.storage.tables import AnyRow
+from app.storage.vectors.store import Vector
+
+BATCH = 256
+
+
+class Tails:
+    def __init__(self, database: Database, long_form: LongForm) -> None:
+        self._database = database
+        self._long_form = long_form
+        self._unseen = Evidence.long_embedding_model.is_distinct_from(long_form.model)
+
+    async def fill(self) -> int:
+        """Look at one batch of what this encoder has not seen. Returns how many were looked at: 0, nothing is left."""
+        columns = select(Evidence.id, Evidence.knowledge_id, Evidence.title, Evidence.text)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(columns.where(self._unseen).order_by(Evidence.id).limit(BATCH))).all()
+        if not rows:
+            return 0
+        vectors = await self._long_form.embed([wording(row.title, row.text) for row in rows])
+        async with self._database.begin() as connection:
+            await self._store(connection, list(zip(rows, vectors, strict=True)))
+        return len(rows)
+
+    async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> None:
+        """What others change right now is left for the next time: it waits for nobody, so nobody can wait for it in turn."""
+        items = select(Knowledge.id, Knowledge.project_id, Knowledge.team_id).where(
+            Knowledge.id.in_({row.knowledge_id for row, _ in looked_at})
+        )
+        locked = await connection.execute(items.order_by(Knowledge.id).with_for_update(skip_locked=True))
+        held = {row.id: Changed(row.id, row.project_id, row.team_id) for row in locked}
+        evidence = select(Evidence.id).where(Evidence.id.in_([row.id for row, _ in looked_at]), Evidence.knowledge_id.in_(held))
+        free = set(await connection.scalars(evidence.with_for_update(skip_locked=True)))
+        found = [(row, vector) for row, vector in looked_at if row.id in free]
+        if not found:
+            return
+        # Reworded meanwhile: those words were embedded when they were learnt.
+        same = (Evidence.id == bindparam("row_id"), Evidence.title == bindparam("said_title"), Evidence.text == bindparam("said_text"))
+        await connection.execute(
+            update(Evidence).where(*same).values(long_embedding=bindparam("long"), long_embedding_model=self._long_form.model),
+            [
+                {"row_id": row.id, "said_title": row.title, "said_text": row.text, "long": None if vector is None else pack(vector)}
+                for row, vector in found
+            ],
+        )
+        # Most are short: they need no election, and the index nothing new.
+        await connection.execute(
+            update(Knowledge)
+            .where(Knowledge.id.in_(held), Knowledge.long_embedding.is_(None))
+            .where(Knowledge.id.not_in(select(Evidence.knowledge_id).where(self._unseen)))
+            .values(long_embedding_model=self._long_form.model)
+        )
+        elected = await elect(connection, {row.knowledge_id for row, vector in found if vector is not None})
+        await note(connection, [held[item] for item in elected.items])
