@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from app.cache.memory import Memory
 from app.embeddings import Embedder, open_embedder
 from app.embeddings.longform import DIMS, LongForm, agreement, closeness, local_long_form, parts_of
 from app.embeddings.model import exported
@@ -374,7 +375,9 @@ async def main() -> int:
             text
         ]
 
-    async with open_embedder(Embeddings(device="cpu", cache_entries=1), models_folder()) as embedder:
+    async with open_embedder(
+        Embeddings(device="cpu"), models_folder(), Memory("lru", entries=1, most_bytes=2**16), ttl_seconds=60
+    ) as embedder:
         long_form = await local_long_form(embedder, models_folder())
         if part in {"speed", "all"}:
             await speed(console, embedder, long_form, data)

@@ -102,9 +102,10 @@ def test_a_worker_without_a_gpu_imports_no_torch() -> None:
     if cuda.devices():
         pytest.skip("there is a GPU: a worker imports torch to use it")
     code = (
-        "import asyncio, sys; from pathlib import Path; from app.embeddings import open_embedder; from app.settings import Embeddings\n"
+        "import asyncio, sys; from pathlib import Path; from app.cache.memory import Memory; from app.embeddings import open_embedder; from app.settings import Embeddings\n"
+        "memory = Memory('lru', entries=9, most_bytes=2**20)\n"
         "async def main():\n"
-        "    async with open_embedder(Embeddings(), Path(sys.argv[1]), batches=True) as embedder: await embedder.embed(['hello'])\n"
+        "    async with open_embedder(Embeddings(), Path(sys.argv[1]), memory, ttl_seconds=60, batches=True) as embedder: await embedder.embed(['hello'])\n"
         "asyncio.run(main())\n"
         "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])"
     )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from app.cache.memory import Memory
 from app.embeddings import Embedder, LongForm, local_long_form, open_embedder
 from app.embeddings.longform import DIMS, agreement, closeness, parts_of
 from app.embeddings.model import exported
@@ -24,7 +25,9 @@ TAIL = "The pgbouncer pool must run in session mode, because prepared statements
 
 @pytest.fixture(scope="module")
 async def embedder() -> AsyncIterator[Embedder]:
-    async with open_embedder(Embeddings(device="cpu"), models_folder()) as opened:
+    async with open_embedder(
+        Embeddings(device="cpu"), models_folder(), Memory("lru", entries=100, most_bytes=2**20), ttl_seconds=60
+    ) as opened:
         yield opened
 
 
