@@ -27,7 +27,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from app.cache.memory import Memory
 from app.embeddings import Embedder, open_embedder
 from app.embeddings.longform import DIMS, LongForm, agreement, closeness, local_long_form, parts_of
 from app.embeddings.model import exported
