@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test serve check format bench load-test clean
+.PHONY: help install demo test serve check format bench pictures load-test clean
 
 help:            ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ format: install  ## let ruff format and mend what it can
 
 bench: install   ## every component against its target
 	$(BIN)/python tests/performance/benchmarks.py --component=all
+
+pictures: install ## the README's picture of the dashboard, and artifacts/ with every page
+	KEEP_PICTURES=1 $(BIN)/python -m pytest tests/integration/dashboard/test_pictures.py -q
 
 load-test: install ## 50 developers at work for five minutes, over real HTTP
 	$(BIN)/python tests/performance/load_test.py --users=50 --duration=300s
