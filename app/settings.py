@@ -78,7 +78,8 @@ class Vectors(Section):
     hnsw_ef_construct: int = Field(200, ge=16)
     ef: int = Field(128, ge=16)
     oversampling: float = Field(2.0, ge=1)
-    reindex_after: int = Field(5000, ge=1, description="points without a graph before a re-index starts by itself")
+    reindex_after: int = Field(5000, ge=1, description="points without a graph before a re-index starts by itself …")
+    reindex_share: float = Field(0.1, ge=0, le=1, description="… where they are at least this share of all")
 
 
 class Embeddings(Section):

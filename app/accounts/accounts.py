@@ -79,6 +79,7 @@ class Accounts:
         self._known: cachebox.TTLCache[bytes, Principal | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._projects: cachebox.LRUCache[UUID, str] = cachebox.LRUCache(CACHED_KEYS)
+        self._named: cachebox.LRUCache[tuple[UUID, str], UUID] = cachebox.LRUCache(CACHED_KEYS)
         self._revocations = 0
 
     async def ensure_defaults(self) -> None:
@@ -207,6 +208,13 @@ class Accounts:
             query = query.where(Project.name == _askable(name))
         async with self._database.begin() as connection:
             return [ProjectView(*row) for row in await connection.execute(query)]
+
+    async def project_named(self, team_id: UUID, name: str) -> UUID | None:
+        """The project's id, if there is one. It is never renamed or made anew, so what was found once is not looked for again."""
+        found: UUID | None = self._named.get((team_id, name))
+        if found is None and (projects := await self.find_projects(team_id, name)):
+            found = self._named[team_id, name] = projects[0].id
+        return found
 
     async def project_names(self, team_id: UUID, projects: Collection[UUID]) -> dict[UUID, str]:
         """The names of these projects. A project is never renamed, so a name that was read once is never read again."""

@@ -52,6 +52,8 @@ class Connection(asyncio.Protocol):
 
     async def post(self, path: str, body: bytes) -> Reply:
         assert self._transport is not None
+        if self._transport.is_closing():
+            raise ConnectionError("the server closed the connection: it was idle for too long")
         self._reply, self._pieces, self._done = Reply(), [], asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in self._headers.items()), f"content-length: {len(body)}"]

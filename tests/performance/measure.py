@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,13 @@ def resident_mb(processes: Iterable[psutil.Process]) -> float:
             memory = process.memory_full_info()
             total += getattr(memory, "pss", memory.rss)
     return total / 1e6
+
+
+def show(figures: Iterable[Figure]) -> None:
+    """A table that a person likes to read."""
+    table = Table("component", "figure", "measured", "target", "")
+    for figure in figures:
+        bound = "" if figure.target is None else f"{'≥' if figure.at_least else '≤'} {figure.target:g} {figure.unit}"
+        verdict = "" if figure.target is None else ("met" if figure.met else "[red]MISSED[/red]")
+        table.add_row(figure.component, figure.name, f"{figure.value:,.2f} {figure.unit}", bound, verdict)
+    Console().print(table)

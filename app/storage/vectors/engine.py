@@ -10,7 +10,10 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +30,8 @@ LOCKED = "WouldBlock"
 HANG_UP_SECONDS = 2
 LOCK_SECONDS = 10
 """A killed owner's engine may still be flushing the folder when the next owner starts."""
+GENTLY = 15
+"""The nice value of the threads that build graphs: they take what queries and the door leave over."""
 
 
 class Engine:
@@ -104,7 +109,7 @@ class Engine:
             case "delete":
                 shard.delete(decode(body, type=list[str]))
             case "optimize":
-                shard.optimize()
+                _gently(shard.optimize)
             case "flush":
                 shard.flush()
             case "freeze":
@@ -112,6 +117,18 @@ class Engine:
             case _:
                 raise ValueError(f"unknown method {method!r}")
         return None
+
+
+def _gently(work: Callable[[], None]) -> None:
+    """In a thread of low priority, which the threads that it starts inherit. The process itself must not be slowed: it may soon be
+    the live engine, and only root may raise a priority again."""
+
+    def lower() -> None:
+        if sys.platform == "linux":  # elsewhere single threads have no priority
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GENTLY)
+
+    with ThreadPoolExecutor(1, initializer=lower) as thread:
+        thread.submit(work).result()
 
 
 def main() -> None:

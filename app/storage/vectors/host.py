@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -28,17 +29,29 @@ PROBE_SECONDS = 0.25
 
 
 class EdgeStaging:
-    """The next generation's engine. `engine` is the connection to it."""
+    """The next generation's engine. `engine` is the connection to it, `place` its socket."""
 
-    def __init__(self, host: EngineHost, child: Child, engine: EngineConnection, generation: int) -> None:
+    def __init__(self, host: EngineHost, child: Child, place: Path, engine: EngineConnection, generation: int) -> None:
         self._host = host
         self.child = child
+        self.place = place
         self.engine = engine
         self.generation = generation
         self.committed = False
 
     async def optimize(self) -> None:
-        await self.engine.call("optimize", timeout_seconds=OPTIMIZE_SECONDS)
+        """VectorStoreUnavailable also as soon as its process has ended: nobody starts a builder again."""
+        ended = asyncio.create_task(self.child.ended())
+        built = asyncio.create_task(self.engine.call("optimize", timeout_seconds=OPTIMIZE_SECONDS))
+        try:
+            await asyncio.wait([ended, built], return_when=asyncio.FIRST_COMPLETED)
+            if not built.done():
+                raise VectorStoreUnavailable("The process that built the new vector index was ended. The old one stays; it is built again.")
+            built.result()
+        finally:
+            for task in (ended, built):
+                task.cancel()
+            await asyncio.gather(ended, built, return_exceptions=True)
 
     async def commit(self) -> None:
         await self._host.promote(self)
@@ -78,7 +91,7 @@ class EngineHost:
             await asyncio.to_thread(self._place.prepare, generation)
             child = await self._start(generation)
             engine = EngineConnection(self._place.staging, timeout_seconds=self._timeout)
-            staging = EdgeStaging(self, child, engine, generation)
+            staging = EdgeStaging(self, child, self._place.staging, engine, generation)
             try:
                 yield staging
             finally:

@@ -27,6 +27,10 @@ _KINDS = {
 }
 
 
+LONG = 1024
+"""Dims from which on a vector is kept on the disk."""
+
+
 class Shard:
     """Opens the generation's shard, or makes it. A second process that opens the same folder is refused by the engine's WAL."""
 
@@ -131,7 +135,7 @@ def _opened(folder: Path, options: ShardOptions) -> edge.EdgeShard:
 
 def _config(options: ShardOptions) -> edge.EdgeConfig:
     return edge.EdgeConfig(
-        vectors={name: edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine) for name, size in options.dims.items()},
+        vectors={name: _vector(size) for name, size in options.dims.items()},
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         hnsw_config=edge.HnswIndexConfig(
             m=options.m,
@@ -144,6 +148,14 @@ def _config(options: ShardOptions) -> edge.EdgeConfig:
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD_KB),
         wal_enabled=True,
     )
+
+
+def _vector(size: int) -> edge.EdgeVectorParams:
+    """The long vectors stay on the disk, mapped: whether points have them or not, 100,000 of them take 730 MB."""
+    if size < LONG:
+        return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine)
+    mapped = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=edge.Memory.Cold)
+    return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine, memory=edge.Memory.Cold, quantization_config=mapped)
 
 
 def _point(point: WirePoint) -> edge.Point:
