@@ -19,13 +19,13 @@ import structlog
 
 from app import clock
 from app.budget.estimate import Estimate
-from app.budget.grouped import Grouped
 from app.budget.holds import Attempt, Hold, Payer, Settlement
 from app.budget.limits import MOST
 from app.budget.periods import Calendar
 from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable, InvalidInput
 from app.money import to_usd
 from app.storage.direct import Direct
+from app.storage.grouped import Grouped
 from app.telemetry import metrics
 
 log = structlog.get_logger()

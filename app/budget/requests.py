@@ -11,10 +11,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.budget.grouped import Grouped
 from app.budget.tables import RequestRow
 from app.errors import Unavailable
 from app.storage.database import Database
+from app.storage.grouped import Grouped
 
 log = structlog.get_logger()
 

@@ -18,6 +18,7 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.live import LiveIntake
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
@@ -42,6 +43,7 @@ class Knowledge:
     """The room's doors, by what they do."""
 
     intake: Intake
+    live: LiveIntake
     store: KnowledgeStore
     index: Index
     search: Search

@@ -19,6 +19,7 @@ from app.errors import CairnError, ConfigurationError
 from app.knowledge.copier import Copier
 from app.knowledge.index import SCHEMA, Index
 from app.knowledge.intake import Intake
+from app.knowledge.live import LiveIntake
 from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
@@ -174,7 +175,8 @@ def _knowledge(
         index=index,
     )
     search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
-    return Knowledge(intake=intake, store=store, index=index, search=search, purge=Purge(database, journal, store))
+    live = LiveIntake(limits=settings.sessions, database=database, accounts=accounts, queue=queue, journal=journal)
+    return Knowledge(intake=intake, live=live, store=store, index=index, search=search, purge=Purge(database, journal, store))
 
 
 def _messages(settings: Settings, database: Database, url: str, redis: Redis | None) -> Exchange:

@@ -52,15 +52,15 @@ async def search_at_size(iterations: int, scratch: Path, items: int = ITEMS) -> 
         headers = {"authorization": f"Bearer {server.key}"}
         asked = varied_questions(4 * iterations + RECALLED + 500, seed=int(time.time()))
         async with connected(server.url, AT_ONCE, headers) as connections:
-            await closed_loop(connections, 300, _asking(asked[:300]))
+            await closed_loop(connections, 300, asking(asked[:300]))
             del asked[:300]
             began = time.perf_counter()
-            many = await closed_loop(connections, 2 * iterations, _asking(asked[iterations:]))
+            many = await closed_loop(connections, 2 * iterations, asking(asked[iterations:]))
             rate = len(many) / (time.perf_counter() - began)
-            alone = await closed_loop(connections[:1], iterations, _asking(asked))
+            alone = await closed_loop(connections[:1], iterations, asking(asked))
         checked([*alone, *many])
         async with connected(server.url, 1, headers) as connections:
-            told = await closed_loop(connections, RECALLED, _asking(asked[-RECALLED:], min_score=0))
+            told = await closed_loop(connections, RECALLED, asking(asked[-RECALLED:], min_score=0))
         found = await _recall(asked[-RECALLED:], told, items)
         return [
             Figure("search", f"start to /readyz, {name} stored", "s", server.seconds_to_ready, 3),
@@ -88,7 +88,7 @@ def checked(replies: Sequence[Reply]) -> None:
             raise RuntimeError(f"{reply.status} {reply.body[:500]!r}")
 
 
-def _asking(questions: Sequence[str], **fields: object):  # type: ignore[no-untyped-def]
+def asking(questions: Sequence[str], **fields: object):  # type: ignore[no-untyped-def]
     left = iter(questions)
     places = cycle(range(PROJECTS))
 
