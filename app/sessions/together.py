@@ -123,7 +123,7 @@ _HOLD = (
     .where(SessionRow.id == func.any(_IDS))
     .with_for_update(skip_locked=True)
 )
-_each = func.unnest(_IDS).table_valued(column("id", Uuid), name="each")
+_each = func.unnest(_IDS).table_valued(column("id", Uuid)).render_derived(name="each")
 _LAST = select(
     _each.c.id,
     func.coalesce(
@@ -131,8 +131,10 @@ _LAST = select(
     ).label("last"),
 )
 """Asked only once the sessions are held: a number that was read before would be another's."""
-_pairs = func.unnest(bindparam("of_sessions", type_=ARRAY(Uuid)), bindparam("of_events", type_=ARRAY(Text))).table_valued(
-    column("session_id", Uuid), column("event_id", Text), name="pairs"
+_pairs = (
+    func.unnest(bindparam("of_sessions", type_=ARRAY(Uuid)), bindparam("of_events", type_=ARRAY(Text)))
+    .table_valued(column("session_id", Uuid), column("event_id", Text))
+    .render_derived(name="pairs")
 )
 _KNOWN = select(
     EventRow.session_id,

@@ -70,6 +70,12 @@ def resident_mb(processes: Iterable[psutil.Process]) -> float:
     return total / 1e6
 
 
+def cpu_seconds(*processes: psutil.Process) -> float:
+    """What they have used, in user and kernel: it says what a thing costs, also on a machine that others use too."""
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))
+
+
 def show(figures: Iterable[Figure]) -> None:
     """A table that a person likes to read."""
     table = Table("component", "figure", "measured", "target", "")

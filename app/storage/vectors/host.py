@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -41,17 +41,8 @@ class EdgeStaging:
 
     async def optimize(self) -> None:
         """VectorStoreUnavailable also as soon as its process has ended: nobody starts a builder again."""
-        ended = asyncio.create_task(self.child.ended())
-        built = asyncio.create_task(self.engine.call("optimize", timeout_seconds=OPTIMIZE_SECONDS))
-        try:
-            await asyncio.wait([ended, built], return_when=asyncio.FIRST_COMPLETED)
-            if not built.done():
-                raise VectorStoreUnavailable("The process that built the new vector index was ended. The old one stays; it is built again.")
-            built.result()
-        finally:
-            for task in (ended, built):
-                task.cancel()
-            await asyncio.gather(ended, built, return_exceptions=True)
+        if not await _answered(self.child, self.engine.call("optimize", timeout_seconds=OPTIMIZE_SECONDS)):
+            raise VectorStoreUnavailable("The process that built the new vector index was ended. The old one stays; it is built again.")
 
     async def commit(self) -> None:
         await self._host.promote(self)
@@ -117,7 +108,8 @@ class EngineHost:
         live = EngineConnection(self._place.live, timeout_seconds=self._timeout)
         await self._stop_watch()  # an old engine that died just now must not come back over the new one's socket
         try:
-            await live.call("freeze", True)
+            if old is not None:  # a dead one takes no writes, and nobody starts it again now
+                await _answered(old, live.call("freeze", True))
             await staging.engine.call("flush")
             await asyncio.to_thread(self._place.promote, staging.generation)
         except BaseException:
@@ -184,6 +176,20 @@ class EngineHost:
             with suppress(asyncio.CancelledError):
                 await self._watch
             self._watch = None
+
+
+async def _answered(child: Child, call: Coroutine[None, None, object]) -> bool:
+    """Wait for a call to a child's process. False: the process ended first, and nobody answers."""
+    answer, ended = asyncio.create_task(call), asyncio.create_task(child.ended())
+    try:
+        await asyncio.wait([answer, ended], return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            answer.result()
+        return answer.done()
+    finally:
+        for task in (answer, ended):
+            task.cancel()
+        await asyncio.gather(answer, ended, return_exceptions=True)
 
 
 def _shard_options(options: Options, schema: IndexSchema) -> ShardOptions:
