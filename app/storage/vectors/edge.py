@@ -67,7 +67,7 @@ class EdgeStore:
 
     async def status(self) -> StoreStatus:
         found = msgspec.msgpack.decode(await self._engine.call("status"), type=WireStatus)
-        detail = {"engine": "embedded", "segments": found.segments, "generation": found.generation, "pid": found.pid}
+        detail = {"engine": "embedded", "segments": found.segments, "generation": found.generation, "pid": found.pid, "ef": found.ef}
         return StoreStatus(found.points, found.unindexed, {name: str(value) for name, value in detail.items()})
 
     @asynccontextmanager

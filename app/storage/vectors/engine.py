@@ -97,19 +97,23 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the engine's errors are of no one class; the asker gets the words
             return Reply(number, f"{type(error).__name__}: {error}", frames.raw(None))
 
+    def _optimize(self, recall: float) -> None:
+        self._shard.optimize()
+        self._shard.tune(recall)
+
     def _do(self, method: str, body: msgspec.Raw) -> object:
         decode, shard = msgspec.msgpack.decode, self._shard
         match method:
             case "search":
                 return shard.search(decode(body, type=Ask))
             case "status":
-                return WireStatus(shard.points(), shard.unindexed(), shard.segments(), self._generation, os.getpid())
+                return WireStatus(shard.points(), shard.unindexed(), shard.segments(), self._generation, os.getpid(), shard.ef)
             case "upsert":
                 shard.upsert(decode(body, type=list[WirePoint]))
             case "delete":
                 shard.delete(decode(body, type=list[str]))
             case "optimize":
-                _gently(shard.optimize)
+                _gently(lambda: self._optimize(decode(body, type=float)))
             case "flush":
                 shard.flush()
             case "freeze":

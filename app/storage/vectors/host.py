@@ -41,7 +41,7 @@ class EdgeStaging:
 
     async def optimize(self) -> None:
         """VectorStoreUnavailable also as soon as its process has ended: nobody starts a builder again."""
-        if not await _answered(self.child, self.engine.call("optimize", timeout_seconds=OPTIMIZE_SECONDS)):
+        if not await _answered(self.child, self.engine.call("optimize", self._host.recall, timeout_seconds=OPTIMIZE_SECONDS)):
             raise VectorStoreUnavailable("The process that built the new vector index was ended. The old one stays; it is built again.")
 
     async def commit(self) -> None:
@@ -54,6 +54,7 @@ class EngineHost:
     def __init__(self, place: Place, options: Options, schema: IndexSchema) -> None:
         self._place = place
         self._timeout = options.timeout_seconds
+        self.recall = options.recall
         self._options = msgspec.json.encode(_shard_options(options, schema)).decode()
         self._rebuilding = asyncio.Lock()
         self._child: Child | None = None

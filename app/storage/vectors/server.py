@@ -19,6 +19,7 @@ from app.errors import VectorStoreUnavailable
 from app.settings import Settings
 from app.storage.vectors import lexical
 from app.storage.vectors.bounds import check_points, check_search
+from app.storage.vectors.breadth import UNMEASURED
 from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
 from app.storage.vectors.recipe import RRF_K, SPARSE, candidates
 from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where
@@ -47,7 +48,7 @@ class ServerStore:
         self._alias = settings.qdrant.collection
         self._collections = Collections(self._client, self._alias, settings.vectors, schema)
         self._params = models.SearchParams(
-            hnsw_ef=settings.vectors.ef,
+            hnsw_ef=settings.vectors.ef or UNMEASURED,
             quantization=models.QuantizationSearchParams(rescore=True, oversampling=settings.vectors.oversampling),
         )
         self._ready = False
