@@ -97,9 +97,11 @@ class Vectors(Section):
     timeout_seconds: float = Field(5, gt=0)
     hnsw_m: int = Field(16, ge=4)
     hnsw_ef_construct: int = Field(200, ge=16)
-    ef: int = Field(128, ge=16)
+    ef: int = Field(0, ge=0, le=4096, description="how broadly a graph is searched; 0: as measured when it was built")
+    recall: float = Field(0.99, gt=0, le=1, description="what is measured for: of the ten nearest, so many are found")
     oversampling: float = Field(2.0, ge=1)
-    reindex_after: int = Field(5000, ge=1, description="points without a graph before a re-index starts by itself")
+    reindex_after: int = Field(5000, ge=1, description="points without a graph before a re-index starts by itself …")
+    reindex_share: float = Field(0.1, ge=0, le=1, description="… where they are at least this share of all")
 
 
 class Embeddings(Section):

@@ -69,6 +69,17 @@ class Running:
         assert isinstance(found, list)
         return found
 
+    def text(self, path: str) -> str:
+        """What a GET answers, as it is."""
+        request = urllib.request.Request(self.url + path, headers={"authorization": f"Bearer {self.key}"})
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return str(reply.read(), "utf-8")
+
+    def database_url(self) -> str:
+        """Its embedded PostgreSQL, as its worker was told of it."""
+        worker = next(each for each in self.family() if each.cmdline()[-1] == "worker")
+        return worker.environ()["CAIRN_DATABASE__URL"]
+
     def family(self) -> list[psutil.Process]:
         """The server and its children (PostgreSQL daemonises and is not among them)."""
         parent = psutil.Process(self.process.pid)

@@ -119,7 +119,7 @@ async def ingest(
 )
 async def append(request: Request, house: TheHouse, caller: Caller, session: SessionName, project: ProjectFilter = None) -> LiveReply:
     events = live.read(await request.body(), limits=house.settings.sessions)
-    done = await house.knowledge.intake.live(
+    done = await house.knowledge.live.append(
         team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
     )
     metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,7 +20,7 @@ from app.knowledge.neighbours import unpack, wording
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
-from app.storage.vectors.store import IndexSchema, Point, Staging, VectorStore
+from app.storage.vectors.store import IndexSchema, Point, Sink, Staging, VectorStore
 
 log = structlog.get_logger()
 
@@ -35,17 +35,27 @@ SLACK_ITEMS, SLACK_SHARE = 10, 0.01
 CHECKED_SECONDS, FAILED_SECONDS = 30.0, 5.0
 
 
+Progress = Callable[[int, int], None]
+"""(done, total)."""
+Copy = Callable[[str, datetime | None, Progress], Awaitable[int]]
+"""Another process's `copy_all` (since None) or `catch_up` into the index that is being built at a place."""
+
+
 def _unheard(done: int, total: int) -> None:
     """Progress that nobody asked for."""
     del done, total
 
 
 class Index:
-    """`complete`: False once a check has found that items are missing: the store was made anew, or an old copy put in its place."""
+    """`complete`: False once a check has found that items are missing: the store was made anew, or an old copy put in its place.
 
-    def __init__(self, database: Database, vectors: VectorStore) -> None:
+    `copy`: who does the work of a rebuild; without one this process does, and its loop has less time for others.
+    """
+
+    def __init__(self, database: Database, vectors: VectorStore, *, copy: Copy | None = None) -> None:
         self._database = database
         self._vectors = vectors
+        self._copy_elsewhere = copy
         self._checked = -math.inf
         self.complete = True
 
@@ -127,7 +137,7 @@ class Index:
             gone = await connection.execute(delete(OutboxRow).where(OutboxRow.drained_at < func.now() - DRAINED_KEPT))
             return gone.rowcount
 
-    async def rebuild(self, progress: Callable[[int, int], None] = _unheard) -> int:
+    async def rebuild(self, progress: Progress = _unheard) -> int:
         """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns how many items it holds.
 
         Searches and drains go on throughout; drains wait only for the last catch-up and the swap. Conflict while another
@@ -135,15 +145,15 @@ class Index:
         """
         async with self._alone(), self._vectors.rebuild() as staging:
             async with self._database.begin() as connection:
-                began: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
-                total = await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
-            done = await self._copy(staging, total, progress)
+                began = await _moment(connection)
+            done = await self._copy(staging, progress)
             await staging.optimize()
             async with self._database.begin() as connection:
-                await self._catch_up(connection, staging, began)
+                again = await _moment(connection)
+            await self._catch_up(staging, began)
             async with self._database.begin() as connection:
                 await _lock_drain(connection)
-                await self._catch_up(connection, staging, began)
+                await catch_up(connection, staging, again)
                 await staging.commit()
                 await changes.everywhere(connection)
             log.info("index.rebuilt", items=done)
@@ -158,26 +168,52 @@ class Index:
                 raise Conflict("The index is being rebuilt already: wait for its end.")
             yield
 
-    async def _copy(self, staging: Staging, total: int, progress: Callable[[int, int], None]) -> int:
-        done, last = 0, None
-        while True:
-            query = select(*_COLUMNS).order_by(Knowledge.id).limit(BATCH)
-            async with self._database.begin() as connection:
-                rows = (await connection.execute(query if last is None else query.where(Knowledge.id > last))).all()
-            if not rows:
-                return done
-            await staging.upsert([_point(row) for row in rows])
-            done, last = done + len(rows), rows[-1].id
-            progress(done, max(done, total))
+    async def _copy(self, staging: Staging, progress: Progress) -> int:
+        if self._copy_elsewhere is not None:
+            return await self._copy_elsewhere(staging.place, None, progress)
+        return await copy_all(self._database, staging, progress)
 
-    async def _catch_up(self, connection: AsyncConnection, staging: Staging, began: datetime) -> None:
-        """What was drained since `began` reached only the live index; what was drained before had been committed and was copied."""
-        changed = await connection.scalars(
-            select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= began)).distinct()
-        )
-        items = list(changed)
-        for start in range(0, len(items), BATCH):
-            await _apply(connection, staging, items[start : start + BATCH])
+    async def _catch_up(self, staging: Staging, since: datetime) -> None:
+        """The long one, while drains still go on."""
+        if self._copy_elsewhere is not None:
+            await self._copy_elsewhere(staging.place, since, _unheard)
+            return
+        async with self._database.begin() as connection:
+            await catch_up(connection, staging, since)
+
+
+async def copy_all(database: Database, target: Sink, progress: Progress) -> int:
+    """Every item, page by page, in transactions of their own. Returns how many."""
+    async with database.begin() as connection:
+        total = await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
+    done, last = 0, None
+    while True:
+        query = select(*_COLUMNS).order_by(Knowledge.id).limit(BATCH)
+        async with database.begin() as connection:
+            rows = (await connection.execute(query if last is None else query.where(Knowledge.id > last))).all()
+        if not rows:
+            return done
+        await target.upsert([_point(row) for row in rows])
+        done, last = done + len(rows), rows[-1].id
+        progress(done, max(done, total))
+
+
+async def catch_up(connection: AsyncConnection, target: Sink, since: datetime) -> int:
+    """What was drained since then reached only the live index; what was drained before had been committed and was copied."""
+    await _without_idle_limit(connection)
+    changed = await connection.scalars(
+        select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= since)).distinct()
+    )
+    items = list(changed)
+    for start in range(0, len(items), BATCH):
+        await _apply(connection, target, items[start : start + BATCH])
+    return len(items)
+
+
+async def _moment(connection: AsyncConnection) -> datetime:
+    """PostgreSQL's clock: the one by which rows are drained."""
+    found: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
+    return found
 
 
 async def _without_idle_limit(connection: AsyncConnection) -> None:
@@ -190,7 +226,7 @@ async def _lock_drain(connection: AsyncConnection) -> None:
     await connection.execute(select(func.pg_advisory_xact_lock(_DRAIN_LOCK)))
 
 
-async def _apply(connection: AsyncConnection, target: VectorStore | Staging, items: Sequence[UUID]) -> None:
+async def _apply(connection: AsyncConnection, target: Sink, items: Sequence[UUID]) -> None:
     """Write the present state of these items: the outbox says only *that* they changed, so order and repetition don't matter."""
     rows = (await connection.execute(select(*_COLUMNS).where(Knowledge.id.in_(set(items))))).all()
     if rows:

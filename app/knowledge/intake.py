@@ -9,21 +9,20 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.names import project_name_of
 from app.embeddings import Embedder, LongForm
-from app.errors import InvalidInput, NotPermitted, UnknownFormat
+from app.errors import UnknownFormat
 from app.knowledge.extraction import VERSION, extract
 from app.knowledge.index import Index
 from app.knowledge.item import Candidate
+from app.knowledge.live import UNNAMED_PROJECT
 from app.knowledge.neighbours import wording
 from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
 from app.knowledge.stream import through_thread
@@ -39,16 +38,13 @@ from app.storage.database import Database
 
 log = structlog.get_logger()
 
-INGEST, LEARN = "ingest", "learn"
+INGEST = "ingest"
 EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
 CANDIDATES_PER_BATCH = 64
 MAX_OUTPUT_CHARS = 8_000
 """Extraction reads this much of a tool's output, from its end: errors and verdicts stand there."""
 READ_SHARE, LEARN_SHARE = 0.5, 0.45
 """How a job's progress (in bytes of the upload) is shared out: reading, learning; the rest is indexing."""
-LEARN_AFTER = timedelta(seconds=1)
-"""A live session is learnt from this long after it said something: what it says meanwhile is learnt in one go."""
-UNNAMED_PROJECT = "default"
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
 
 
@@ -58,16 +54,6 @@ _WORKTREE = re.compile(r"(?:/\.claude)?/\.?worktrees?/.*$")
 
 class _NotAdmitted(Exception):
     """Why a session of a transcript is left alone. Rolls back what `open` made or filled in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What a live request added."""
-
-    session_id: UUID
-    accepted: int
-    duplicates: int
-    redactions: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -142,39 +128,6 @@ class Intake:
             complete=enqueue,
         )
 
-    async def live(self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]) -> Live:
-        """Append to a session that is still going on, and have it learnt from soon. Idempotent by event id."""
-        if len(events) > self._limits.max_live_events:
-            raise InvalidInput(f"At most {self._limits.max_live_events} events in one request: send them in parts.")
-        known = await self._journal.resolve(team_id, session)
-        async with self._database.begin() as connection:
-            if known is None:
-                project_id = await self._accounts.project_id(connection, team_id, project or UNNAMED_PROJECT)
-                header = SessionHeader(provider="generic", external_id=session)
-                known = await self._journal.open(
-                    connection,
-                    team_id=team_id,
-                    project_id=project_id,
-                    developer_id=developer_id,
-                    header=header,
-                    transcript=f"live:{session}",
-                )
-            if not await self._journal.may_add(connection, known, developer_id):
-                raise NotPermitted("Only the developer who began this session or an admin can add to it: choose another session id.")
-        appended = await self._journal.append(known, events)
-        async with self._database.begin() as connection:
-            await self._queue.enqueue(
-                connection,
-                kind=LEARN,
-                payload={"session_id": str(known)},
-                team_id=team_id,
-                developer_id=developer_id,
-                lane=f"learn:{known}",
-                idempotency_key=str(known),
-                run_at=clock.now() + LEARN_AFTER,
-            )
-        return Live(known, appended.new, appended.known, dict(appended.redactions))
-
     async def ingest(self, job: Job, progress: Progress) -> Done:
         """The job behind `submit`: read the upload into the journal, learn from every session that it touched."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
@@ -195,7 +148,7 @@ class Intake:
         return Done(_report(upload, reading, learnt), closing=forget_upload)
 
     async def learn(self, job: Job, progress: Progress) -> Done:
-        """The job behind `live`."""
+        """The job behind a live session (`live.py`)."""
         assert job.team_id is not None
         learnt = await self._learn(job.team_id, UUID(job.payload["session_id"]))
         await self._index.drain_to(learnt.mark)

@@ -5,6 +5,7 @@ Thresholds: measured with `python tests/performance/search_quality.py` (docs/dec
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,13 +32,37 @@ def relevance(*, cosine: float, asked: Sequence[str], codes: Sequence[str], foun
     `asked`: the question's terms; `codes`: those among them that look like code (errors, flags, paths, symbols, versions);
     `found`: the terms of the item.
     """
-    dense = min(1.0, max(0.0, (cosine - UNRELATED) / (SAME - UNRELATED)))
+    dense = _dense(cosine)
     coverage = sum(term in found for term in asked) / len(asked) if asked else 0.0
     exact = tuple(code for code in codes if code in found)
     score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
     if codes:
         score = max(score, EXACT * len(exact) / len(codes))
     return Relevance(score=min(1.0, score), cosine=cosine, coverage=coverage, exact=exact)
+
+
+def at_most(cosine: float, *, asked: Sequence[str], codes: Sequence[str], text: str | None = None) -> float:
+    """What `relevance` can't exceed, at a tenth of its price: the item's terms aren't taken apart, its text is only looked into, or not
+    even that.
+
+    A term is a piece of its text, without the plural's ending (`lexical`): where neither it nor its plural stands, it isn't one of
+    the item's.
+    """
+    dense, coverage, exact = _dense(cosine), float(bool(asked)), 1.0
+    if text is not None:
+        low = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+        coverage = sum([_stands_in(term, low) for term in asked]) / len(asked) if asked else 0.0
+        exact = sum([_stands_in(code, low) for code in codes]) / len(codes) if codes else 0.0
+    score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
+    return min(1.0, max(score, EXACT * exact) if codes else score)
+
+
+def _stands_in(term: str, low: str) -> bool:
+    return term in low or (term.endswith("y") and f"{term[:-1]}ies" in low)
+
+
+def _dense(cosine: float) -> float:
+    return min(1.0, max(0.0, (cosine - UNRELATED) / (SAME - UNRELATED)))
 
 
 def _trust(dense: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ARRAY, Text, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,6 +62,16 @@ class Backlog:
     oldest_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A job of which one that waits is enough: whose `key` (of kind and team) it is."""
+
+    key: str
+    payload: Json
+    team_id: UUID
+    developer_id: UUID | None
+
+
 class LeaseLost(Exception):
     """The job has been taken over by another worker: what this one still does must not be recorded."""
 
@@ -111,6 +121,30 @@ class Queue:
             if (found := await connection.scalar(same)) is not None:
                 return found
             # The other job was taken between the two statements and released its key: so this one is new after all.
+
+    async def enqueue_once(self, connection: AsyncConnection, *, kind: str, wanted: Collection[Wanted], run_at: datetime) -> None:
+        """For each a job that runs after the caller's transaction: added, or one that waits already and can't begin before its end."""
+        waiting = {f"{kind}:{each.team_id}:{each.key}": each for each in wanted}
+        while waiting:
+            rows = [
+                {
+                    "kind": kind,
+                    "payload": _storable(each.payload),
+                    "team_id": each.team_id,
+                    "developer_id": each.developer_id,
+                    "lane": f"{kind}:{each.key}",
+                    "max_attempts": self._settings.max_attempts,
+                    "idempotency_key": key,
+                    "run_at": run_at,
+                }
+                for key, each in sorted(waiting.items())
+            ]
+            await connection.execute(upsert(JobRow).on_conflict_do_nothing(index_elements=["idempotency_key"]), rows)
+            same = select(JobRow.idempotency_key).where(JobRow.idempotency_key == func.any(bindparam("keys", type_=ARRAY(Text))))
+            # Held, it can't be taken before we commit (a worker passes what is held by): it will read what we have written.
+            held = same.order_by(JobRow.idempotency_key).with_for_update(key_share=True)
+            for key in (await connection.scalars(held, {"keys": list(waiting)})).all():
+                del waiting[str(key)]
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
         """One job. NotFound for an unknown one or another team's. `team_id` None: any team's."""

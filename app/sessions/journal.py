@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
 from app.sessions.event import Event, SessionHeader, ToolUse
+from app.sessions.late import RESULT, brings_result, result
 from app.sessions.redacted import Storable, identity, short, size, storable
 from app.sessions.tables import EventRow, PurgedSession
 from app.sessions.tables import Session as SessionRow
@@ -104,18 +105,26 @@ class Journal:
         query = select(SessionRow.id).where(SessionRow.id == session_id, theirs)
         return developer_id is None or await connection.scalar(query) is not None
 
+    async def storable(self, events: Sequence[Event]) -> list[Storable]:
+        """The events redacted and cut, each id once: inline, or in a thread where it takes longer than the way there."""
+        if size(events) <= INLINE_CHARS:
+            return storable(events, most_chars=self._limits.max_text_chars)
+        return await asyncio.to_thread(storable, events, most_chars=self._limits.max_text_chars)
+
     async def append(self, session_id: UUID, events: Sequence[Event]) -> Appended:
         """Redact, then append what is new, in order, in pages that are committed one by one.
 
         An event id that is known changes nothing, except that a tool call without a result gets it. Two appends to one
         session at once come one after the other. NotFound when the session is gone.
         """
-        most = self._limits.max_text_chars
-        if size(events) <= INLINE_CHARS:
-            rows = storable(events, most_chars=most)
-        else:
-            rows = await asyncio.to_thread(storable, events, most_chars=most)
-        appended = Appended(known=len(events) - len(rows))
+        rows = await self.storable(events)
+        appended = await self.append_rows(session_id, rows)
+        appended.known += len(events) - len(rows)
+        return appended
+
+    async def append_rows(self, session_id: UUID, rows: Sequence[Storable]) -> Appended:
+        """The same, of what `storable` made."""
+        appended = Appended()
         for start in range(0, len(rows), WRITTEN_PAGE):
             async with self._database.begin() as connection:
                 written = await _append(connection, session_id, rows[start : start + WRITTEN_PAGE])
@@ -236,13 +245,13 @@ async def _append(connection: AsyncConnection, session_id: UUID, rows: Sequence[
     new = [each for each in rows if each.row["event_id"] not in known]
     grown = new[:1] if new and await _grew(connection, session_id, new[0].row, known) else []
     new = new[len(grown) :]
-    results = [each for each in rows if each.row["event_id"] in known and _brings_result(known[each.row["event_id"]], each.row)]
+    results = [each for each in rows if each.row["event_id"] in known and brings_result(known[each.row["event_id"]], each.row)]
     if new:
         last = await connection.scalar(select(func.max(EventRow.seq)).where(EventRow.session_id == session_id)) or 0
         values = [each.row | {"session_id": session_id, "seq": last + place} for place, each in enumerate(new, start=1)]
         await connection.execute(insert(EventRow), values)
     if results:
-        await connection.execute(_RESULT, [_result(session_id, each.row) for each in results])
+        await connection.execute(RESULT, [result(session_id, each.row) for each in results])
     redactions = sum((each.secrets for each in (*grown, *new)), Counter[str]())
     redactions += sum((each.result_secrets for each in results), Counter[str]())
     updated = len(grown) + len(results)
@@ -277,34 +286,6 @@ async def _known(connection: AsyncConnection, session_id: UUID, ids: Sequence[st
     query = select(EventRow.event_id, EventRow.tool_name, EventRow.outcome, no_output)
     rows = await connection.execute(query.where(EventRow.session_id == session_id, EventRow.event_id.in_(ids)))
     return {row.event_id: row for row in rows}
-
-
-def _brings_result(known: AnyRow, row: dict[str, Any]) -> bool:
-    """A tool call was journalled before its result was known, and here is the result."""
-    if known.tool_name is None or not known.no_output:
-        return False
-    return bool(row["tool_output"]) or (known.outcome is None and row["outcome"] is not None)
-
-
-_RESULT = (
-    update(EventRow)
-    .where(EventRow.session_id == bindparam("in_session"), EventRow.event_id == bindparam("of_event"))
-    .values(
-        tool_output=bindparam("new_output"),
-        exit_code=func.coalesce(bindparam("new_exit", type_=Integer), EventRow.exit_code),
-        outcome=func.coalesce(bindparam("new_outcome", type_=Text), EventRow.outcome),
-    )
-)
-
-
-def _result(session_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "in_session": session_id,
-        "of_event": row["event_id"],
-        "new_output": row["tool_output"],
-        "new_exit": row["exit_code"],
-        "new_outcome": row["outcome"],
-    }
 
 
 async def _touch(connection: AsyncConnection, session_id: UUID, new: Sequence[Storable], redactions: Counter[str], count: int) -> None:

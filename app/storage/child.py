@@ -44,6 +44,11 @@ class Child:
         )
         log.info("child.started", child=self._name, pid=self._process.pid)
 
+    async def ended(self) -> int:
+        """Wait until the process that runs now has ended; its status."""
+        assert self._process is not None
+        return await self._process.wait()
+
     async def watch(self) -> None:
         """Restart it whenever it ends. The owner cancels this before it stops the child."""
         loop, pause = asyncio.get_running_loop(), BACKOFF_FIRST

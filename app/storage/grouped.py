@@ -1,4 +1,7 @@
-"""Many small requests in flight → few statements. No timer: an idle group runs at once, a busy one gathers what comes meanwhile."""
+"""Many small requests in flight → few statements. No timer: an idle group runs at once, a busy one gathers what comes meanwhile.
+
+Who asked hears of it when his batch has been run: what a batch writes is then committed.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,22 @@ Answer = TypeVar("Answer")
 
 
 class Grouped(Generic[Item, Answer]):
-    """`run` answers a batch, item by item and in order; an exception in an item's place is that item's, one it raises is everybody's."""
+    """`run` answers a batch, item by item and in order; an exception in an item's place is that item's, one it raises is everybody's.
 
-    def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]], *, most: int, name: str) -> None:
+    `most`: items of a batch, or what they weigh together; one that is heavier goes alone.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
+        *,
+        most: int,
+        name: str,
+        weight: Callable[[Item], int] = lambda _: 1,
+    ) -> None:
         self._run = run
         self._most = most
+        self._weight = weight
         self._name = name
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: asyncio.Task[None] | None = None
@@ -36,7 +50,7 @@ class Grouped(Generic[Item, Answer]):
 
     async def _drain(self) -> None:
         while self._waiting:
-            taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            taken = self._take()
             try:
                 answers: Sequence[Answer | Exception] = await self._run([item for item, _ in taken])
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
@@ -49,3 +63,10 @@ class Grouped(Generic[Item, Answer]):
                     future.exception()  # whoever left need not hear of it
                 else:
                     future.set_result(answer)
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+        taken, room = [self._waiting.popleft()], self._most
+        room -= self._weight(taken[0][0])
+        while self._waiting and (room := room - self._weight(self._waiting[0][0])) >= 0:
+            taken.append(self._waiting.popleft())
+        return taken

@@ -21,6 +21,7 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.live import LiveIntake
 from app.knowledge.overview import Overview
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
@@ -51,6 +52,7 @@ class Knowledge:
     """The room's doors, by what they do."""
 
     intake: Intake
+    live: LiveIntake
     store: KnowledgeStore
     index: Index
     search: Asks

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from app.accounts.accounts import Accounts
 from app.embeddings import CachedEmbedder, LongForm
 from app.knowledge.cached import CachedSearch
+from app.knowledge.copier import Copier
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
+from app.knowledge.live import LiveIntake
 from app.knowledge.overview import Overview
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
@@ -51,12 +53,13 @@ async def open_knowledge(
     vectors: VectorStore,
     embedder: CachedEmbedder,
     long_form: LongForm,
+    copier: Copier | None,
     redis: Redis | None,
     invalidations: Invalidations,
 ) -> Knowledge:
     """Versions are read over a connection of their own, made when the first question comes."""
     store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
-    index = Index(database, vectors)
+    index = Index(database, vectors, copy=copier)
     intake = Intake(
         limits=settings.sessions,
         database=database,
@@ -98,6 +101,7 @@ async def open_knowledge(
         await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
     return Knowledge(
         intake=intake,
+        live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, queue=queue, journal=journal),
         store=store,
         index=index,
         search=prefetch or cached,

@@ -18,6 +18,7 @@ from app.accounts.sign_ins import SignIns
 from app.cache.tiers import Tiers
 from app.embeddings import local_long_form, open_embedder
 from app.errors import CairnError, ConfigurationError
+from app.knowledge.copier import Copier
 from app.knowledge.index import SCHEMA
 from app.money import from_usd
 from app.queue.jobs import Queue
@@ -129,6 +130,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
                 redis=redis,
                 invalidations=invalidations,
                 long_form=long_form,
+                copier=_copier(settings, url) if role == "serve" else None,
             ),
             budget=budget,
             inference=inference,
@@ -202,6 +204,16 @@ def _messages(settings: Settings, database: Database, url: str, redis: Redis | N
     return Exchange(RedisBus(redis, settings.messages), settings.messages)
 
 
+def _copier(settings: Settings, url: str) -> Copier:
+    """Pointed at our parts, as the worker is; a URL from a file it reads itself."""
+    env = {"CAIRN_DATA_DIR": str(settings.data_dir)}
+    if "CAIRN_DATABASE__URL_FILE" not in os.environ:
+        env["CAIRN_DATABASE__URL"] = url
+    if settings.qdrant.url is not None:
+        env["CAIRN_QDRANT__URL"] = settings.qdrant.url
+    return Copier(env)
+
+
 def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:
     """The embedded size's one worker: the same command that a team runs beside its servers, pointed at our PostgreSQL."""
     env = {"CAIRN_DATABASE__URL": url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
@@ -211,10 +223,11 @@ def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[C
 
 async def _tend_index(house: House) -> None:
     """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
-    index, most = house.knowledge.index, house.settings.vectors.reindex_after
+    index, limits = house.knowledge.index, house.settings.vectors
     while True:
         try:
-            if not await index.check() or (await house.vectors.status()).unindexed >= most:
+            status = await house.vectors.status()
+            if not await index.check() or status.unindexed >= max(limits.reindex_after, limits.reindex_share * status.points):
                 await index.rebuild()
         except CairnError as error:
             log.warning("reindex.failed", code=error.code, reason=error.message)

@@ -13,7 +13,7 @@ from app import clock
 from app.alerts import ageing
 from app.cache.shared import sweep as sweep_cache
 from app.errors import ConfigurationError, Unavailable
-from app.knowledge import freshness, intake
+from app.knowledge import freshness, intake, live
 from app.queue.worker import Worker
 from app.settings import Settings
 from app.storage.child import owner_gone
@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 MAINTENANCE_SECONDS = 600
 ALIVE_SECONDS = 5
+GENTLY = 10
+"""An embedded worker's nice value: on the machine that it shares with the server, who asks goes before what is learnt."""
 
 
 async def run_worker(settings: Settings) -> None:
@@ -33,8 +35,10 @@ async def run_worker(settings: Settings) -> None:
         raise ConfigurationError(
             "An embedded Cairn starts its own worker with `cairn serve`. To run workers beside a team's servers, set CAIRN_DATABASE__URL."
         )
+    if os.environ.get("CAIRN_OWNED") == "1":
+        os.nice(GENTLY)
     async with open_house(settings, role="worker") as house:
-        handlers = {intake.INGEST: house.knowledge.intake.ingest, intake.LEARN: house.knowledge.intake.learn}
+        handlers = {intake.INGEST: house.knowledge.intake.ingest, live.LEARN: house.knowledge.intake.learn}
         worker = Worker(house.queue, handlers, settings.worker)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):

@@ -22,8 +22,6 @@ from uuid import uuid4
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import aiohttp
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import text
 
 from app import settings as settings_module
@@ -33,7 +31,7 @@ from app.knowledge.store import Embedded, Source
 from app.sessions.event import SessionHeader
 from app.wiring import House, open_house
 from tests.performance.corpus import lessons, questions
-from tests.performance.measure import Figure, latencies, percentile, resident_mb, timed
+from tests.performance.measure import Figure, latencies, percentile, resident_mb, show, timed
 from tests.performance.measure_budget import budget
 from tests.performance.measure_cache import policies
 from tests.performance.measure_hits import hits
@@ -192,15 +190,6 @@ def _worse(figures: list[Figure], earlier: dict[str, float]) -> list[str]:
     return found
 
 
-def _show(figures: list[Figure]) -> None:
-    table = Table("component", "figure", "measured", "target", "")
-    for figure in figures:
-        bound = "" if figure.target is None else f"{'≥' if figure.at_least else '≤'} {figure.target:g} {figure.unit}"
-        verdict = "" if figure.target is None else ("met" if figure.met else "[red]MISSED[/red]")
-        table.add_row(figure.component, figure.name, f"{figure.value:,.2f} {figure.unit}", bound, verdict)
-    Console().print(table)
-
-
 async def measure(names: list[str], iterations: int) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as scratch:
         return [figure for name in names for figure in await COMPONENTS[name](iterations, Path(scratch))]
@@ -216,7 +205,7 @@ def main() -> int:
     if options.iterations < 1:
         parser.error("--iterations must be at least 1")
     figures = asyncio.run(measure(list(COMPONENTS) if options.component == "all" else [options.component], options.iterations))
-    _show(figures)
+    show(figures)
     values = {f"{figure.component}: {figure.name}": figure.value for figure in figures}
     if options.json:
         options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")

@@ -50,11 +50,23 @@ class Connection(asyncio.Protocol):
     async def open(self) -> None:
         await asyncio.get_running_loop().create_connection(lambda: self, *self._address)
 
+    async def get(self, path: str) -> Reply:
+        return await self._exchange("GET", path, b"")
+
     async def post(self, path: str, body: bytes) -> Reply:
+        return await self._exchange("POST", path, body)
+
+    async def _exchange(self, method: str, path: str, body: bytes) -> Reply:
         assert self._transport is not None
+        if self._transport.is_closing():
+            raise ConnectionError("the server closed the connection: it was idle for too long")
         self._reply, self._pieces, self._done = Reply(), [], asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
-        lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in self._headers.items()), f"content-length: {len(body)}"]
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in self._headers.items()),
+            f"content-length: {len(body)}",
+        ]
         began = time.perf_counter()
         self._transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         await self._done

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,19 @@ def resident_mb(processes: Iterable[psutil.Process]) -> float:
             memory = process.memory_full_info()
             total += getattr(memory, "pss", memory.rss)
     return total / 1e6
+
+
+def cpu_seconds(*processes: psutil.Process) -> float:
+    """What they have used, in user and kernel: it says what a thing costs, also on a machine that others use too."""
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))
+
+
+def show(figures: Iterable[Figure]) -> None:
+    """A table that a person likes to read."""
+    table = Table("component", "figure", "measured", "target", "")
+    for figure in figures:
+        bound = "" if figure.target is None else f"{'≥' if figure.at_least else '≤'} {figure.target:g} {figure.unit}"
+        verdict = "" if figure.target is None else ("met" if figure.met else "[red]MISSED[/red]")
+        table.add_row(figure.component, figure.name, f"{figure.value:,.2f} {figure.unit}", bound, verdict)
+    Console().print(table)

@@ -28,6 +28,7 @@ class EdgeStore:
 
     def __init__(self, socket: Path, options: Options, host: EngineHost | None = None) -> None:
         self._engine = EngineConnection(socket, timeout_seconds=options.timeout_seconds)
+        self._timeout = options.timeout_seconds
         self._host = host
 
     async def upsert(self, points: Sequence[Point]) -> None:
@@ -66,7 +67,7 @@ class EdgeStore:
 
     async def status(self) -> StoreStatus:
         found = msgspec.msgpack.decode(await self._engine.call("status"), type=WireStatus)
-        detail = {"engine": "embedded", "segments": found.segments, "generation": found.generation, "pid": found.pid}
+        detail = {"engine": "embedded", "segments": found.segments, "generation": found.generation, "pid": found.pid, "ef": found.ef}
         return StoreStatus(found.points, found.unindexed, {name: str(value) for name, value in detail.items()})
 
     @asynccontextmanager
@@ -78,6 +79,14 @@ class EdgeStore:
         async with self._host.staging() as staging:
             yield EdgeStagingStore(staging)
 
+    @asynccontextmanager
+    async def beside(self, place: str) -> AsyncIterator[EdgeSink]:
+        engine = EngineConnection(Path(place), timeout_seconds=self._timeout)
+        try:
+            yield EdgeSink(engine)
+        finally:
+            await engine.close()
+
     async def close(self) -> None:
         await self._engine.close()
 
@@ -86,17 +95,26 @@ class EdgeStore:
         return [Hit(UUID(hit.id), hit.score, None if hit.vector is None else np.frombuffer(hit.vector, "<f4")) for hit in hits]
 
 
-class EdgeStagingStore:
+class EdgeSink:
+    """The Protocol's `Sink`: an engine that may be of another process's making."""
+
+    def __init__(self, engine: EngineConnection) -> None:
+        self._engine = engine
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        await upsert_points(self._engine, points)
+
+    async def delete(self, ids: Sequence[UUID]) -> None:
+        await delete_points(self._engine, ids)
+
+
+class EdgeStagingStore(EdgeSink):
     """The Protocol's `Staging`: the next generation, in a process of its own, until it takes over."""
 
     def __init__(self, staging: EdgeStaging) -> None:
+        super().__init__(staging.engine)
         self._staging = staging
-
-    async def upsert(self, points: Sequence[Point]) -> None:
-        await upsert_points(self._staging.engine, points)
-
-    async def delete(self, ids: Sequence[UUID]) -> None:
-        await delete_points(self._staging.engine, ids)
+        self.place = str(staging.place)
 
     async def optimize(self) -> None:
         await self._staging.optimize()

@@ -10,7 +10,10 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +30,8 @@ LOCKED = "WouldBlock"
 HANG_UP_SECONDS = 2
 LOCK_SECONDS = 10
 """A killed owner's engine may still be flushing the folder when the next owner starts."""
+GENTLY = 15
+"""The nice value of the threads that build graphs: they take what queries and the door leave over."""
 
 
 class Engine:
@@ -92,19 +97,23 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the engine's errors are of no one class; the asker gets the words
             return Reply(number, f"{type(error).__name__}: {error}", frames.raw(None))
 
+    def _optimize(self, recall: float) -> None:
+        self._shard.optimize()
+        self._shard.tune(recall)
+
     def _do(self, method: str, body: msgspec.Raw) -> object:
         decode, shard = msgspec.msgpack.decode, self._shard
         match method:
             case "search":
                 return shard.search(decode(body, type=Ask))
             case "status":
-                return WireStatus(shard.points(), shard.unindexed(), shard.segments(), self._generation, os.getpid())
+                return WireStatus(shard.points(), shard.unindexed(), shard.segments(), self._generation, os.getpid(), shard.ef)
             case "upsert":
                 shard.upsert(decode(body, type=list[WirePoint]))
             case "delete":
                 shard.delete(decode(body, type=list[str]))
             case "optimize":
-                shard.optimize()
+                _gently(lambda: self._optimize(decode(body, type=float)))
             case "flush":
                 shard.flush()
             case "freeze":
@@ -112,6 +121,18 @@ class Engine:
             case _:
                 raise ValueError(f"unknown method {method!r}")
         return None
+
+
+def _gently(work: Callable[[], None]) -> None:
+    """In a thread of low priority, which the threads that it starts inherit. The process itself must not be slowed: it may soon be
+    the live engine, and only root may raise a priority again."""
+
+    def lower() -> None:
+        if sys.platform == "linux":  # elsewhere single threads have no priority
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GENTLY)
+
+    with ThreadPoolExecutor(1, initializer=lower) as thread:
+        thread.submit(work).result()
 
 
 def main() -> None:

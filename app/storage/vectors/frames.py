@@ -32,7 +32,7 @@ class WirePoint(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ask(msgspec.Struct, array_like=True, frozen=True):
-    """A search. `sparse` None: by cosine only; otherwise dense and sparse candidates, fused."""
+    """A search. `sparse` None: by cosine only; otherwise dense and sparse candidates, fused. `ef` None: as the engine was tuned."""
 
     vector: bytes
     using: str
@@ -41,6 +41,7 @@ class Ask(msgspec.Struct, array_like=True, frozen=True):
     limit: int
     min_score: float | None
     with_vectors: bool
+    ef: int | None = None
 
 
 class WireHit(msgspec.Struct, array_like=True, frozen=True):
@@ -55,6 +56,7 @@ class WireStatus(msgspec.Struct, array_like=True, frozen=True):
     segments: int
     generation: int
     pid: int
+    ef: int
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):
@@ -83,7 +85,7 @@ class ShardOptions(msgspec.Struct, frozen=True):
     datetimes: list[str]
     m: int
     ef_construct: int
-    ef: int
+    ef: int  # 0: as measured
     oversampling: float
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -28,17 +29,20 @@ PROBE_SECONDS = 0.25
 
 
 class EdgeStaging:
-    """The next generation's engine. `engine` is the connection to it."""
+    """The next generation's engine. `engine` is the connection to it, `place` its socket."""
 
-    def __init__(self, host: EngineHost, child: Child, engine: EngineConnection, generation: int) -> None:
+    def __init__(self, host: EngineHost, child: Child, place: Path, engine: EngineConnection, generation: int) -> None:
         self._host = host
         self.child = child
+        self.place = place
         self.engine = engine
         self.generation = generation
         self.committed = False
 
     async def optimize(self) -> None:
-        await self.engine.call("optimize", timeout_seconds=OPTIMIZE_SECONDS)
+        """VectorStoreUnavailable also as soon as its process has ended: nobody starts a builder again."""
+        if not await _answered(self.child, self.engine.call("optimize", self._host.recall, timeout_seconds=OPTIMIZE_SECONDS)):
+            raise VectorStoreUnavailable("The process that built the new vector index was ended. The old one stays; it is built again.")
 
     async def commit(self) -> None:
         await self._host.promote(self)
@@ -50,6 +54,7 @@ class EngineHost:
     def __init__(self, place: Place, options: Options, schema: IndexSchema) -> None:
         self._place = place
         self._timeout = options.timeout_seconds
+        self.recall = options.recall
         self._options = msgspec.json.encode(_shard_options(options, schema)).decode()
         self._rebuilding = asyncio.Lock()
         self._child: Child | None = None
@@ -78,7 +83,7 @@ class EngineHost:
             await asyncio.to_thread(self._place.prepare, generation)
             child = await self._start(generation)
             engine = EngineConnection(self._place.staging, timeout_seconds=self._timeout)
-            staging = EdgeStaging(self, child, engine, generation)
+            staging = EdgeStaging(self, child, self._place.staging, engine, generation)
             try:
                 yield staging
             finally:
@@ -104,7 +109,8 @@ class EngineHost:
         live = EngineConnection(self._place.live, timeout_seconds=self._timeout)
         await self._stop_watch()  # an old engine that died just now must not come back over the new one's socket
         try:
-            await live.call("freeze", True)
+            if old is not None:  # a dead one takes no writes, and nobody starts it again now
+                await _answered(old, live.call("freeze", True))
             await staging.engine.call("flush")
             await asyncio.to_thread(self._place.promote, staging.generation)
         except BaseException:
@@ -171,6 +177,20 @@ class EngineHost:
             with suppress(asyncio.CancelledError):
                 await self._watch
             self._watch = None
+
+
+async def _answered(child: Child, call: Coroutine[None, None, object]) -> bool:
+    """Wait for a call to a child's process. False: the process ended first, and nobody answers."""
+    answer, ended = asyncio.create_task(call), asyncio.create_task(child.ended())
+    try:
+        await asyncio.wait([answer, ended], return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            answer.result()
+        return answer.done()
+    finally:
+        for task in (answer, ended):
+            task.cancel()
+        await asyncio.gather(answer, ended, return_exceptions=True)
 
 
 def _shard_options(options: Options, schema: IndexSchema) -> ShardOptions:

@@ -14,5 +14,8 @@ FULL_SCAN_THRESHOLD_KB = 1000
 
 
 def candidates(limit: int) -> int:
-    """How many each side of a fusion brings. A few only would leave out what is good on both sides and best on neither."""
-    return max(4 * limit, 50)
+    """How many each side of a fusion brings. A few only would leave out what is good on both sides and best on neither.
+
+    Four times the limit instead of twice found the same ten at 100,000 items, and cost 2.3 ms instead of 1.6 (docs/performance.md).
+    """
+    return max(2 * limit, 50)

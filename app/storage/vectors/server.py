@@ -19,6 +19,7 @@ from app.errors import VectorStoreUnavailable
 from app.settings import Settings
 from app.storage.vectors import lexical
 from app.storage.vectors.bounds import check_points, check_search
+from app.storage.vectors.breadth import UNMEASURED
 from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
 from app.storage.vectors.recipe import RRF_K, SPARSE, candidates
 from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where
@@ -47,7 +48,7 @@ class ServerStore:
         self._alias = settings.qdrant.collection
         self._collections = Collections(self._client, self._alias, settings.vectors, schema)
         self._params = models.SearchParams(
-            hnsw_ef=settings.vectors.ef,
+            hnsw_ef=settings.vectors.ef or UNMEASURED,
             quantization=models.QuantizationSearchParams(rescore=True, oversampling=settings.vectors.oversampling),
         )
         self._ready = False
@@ -135,6 +136,10 @@ class ServerStore:
             if not staging.committed:
                 await self.manage(lambda: self._collections.discard(name))
 
+    @asynccontextmanager
+    async def beside(self, place: str) -> AsyncIterator[ServerSink]:
+        yield ServerSink(self, place)
+
     async def close(self) -> None:
         if self._preparing is not None:
             self._preparing.cancel()
@@ -174,28 +179,35 @@ class ServerStore:
         self._ready = True
 
 
-class ServerStaging:
-    """A new collection that no alias names yet."""
+class ServerSink:
+    """A collection that no alias names yet."""
 
-    def __init__(self, store: ServerStore, collections: Collections, name: str) -> None:
+    def __init__(self, store: ServerStore, name: str) -> None:
         self._store = store
-        self._collections = collections
-        self._name = name
-        self.committed = False
+        self.place = name
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        await self._store.upsert_into(self._name, points)
+        await self._store.upsert_into(self.place, points)
 
     async def delete(self, ids: Sequence[UUID]) -> None:
-        await self._store.delete_from(self._name, ids)
+        await self._store.delete_from(self.place, ids)
+
+
+class ServerStaging(ServerSink):
+    """The same, for whoever builds it."""
+
+    def __init__(self, store: ServerStore, collections: Collections, name: str) -> None:
+        super().__init__(store, name)
+        self._collections = collections
+        self.committed = False
 
     async def optimize(self) -> None:
         """The server builds the graphs by itself; wait for it."""
-        await asked(lambda: self._collections.settle(self._name), seconds=GREEN_SECONDS + MANAGE_SECONDS)
+        await asked(lambda: self._collections.settle(self.place), seconds=GREEN_SECONDS + MANAGE_SECONDS)
 
     async def commit(self) -> None:
         old = await self._store.manage(self._collections.target)
-        await self._store.manage(lambda: self._collections.switch(self._name, old=old))
+        await self._store.manage(lambda: self._collections.switch(self.place, old=old))
         self.committed = True
         if old is not None:
             await self._store.manage(lambda: self._collections.discard(old))

@@ -9,12 +9,14 @@ import os
 import shutil
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
 import qdrant_edge as edge
 
+from app.storage.vectors import breadth
 from app.storage.vectors.frames import Ask, ShardOptions, WireHit, WirePoint
 from app.storage.vectors.recipe import FULL_SCAN_THRESHOLD_KB, INDEXING_THRESHOLD_KB, QUANTILE, RRF_K, SPARSE, candidates
 from app.storage.vectors.ungraphed import Ungraphed
@@ -27,16 +29,22 @@ _KINDS = {
 }
 
 
+LONG = 1024
+"""Dims from which on a vector is kept on the disk."""
+
+
 class Shard:
-    """Opens the generation's shard, or makes it. A second process that opens the same folder is refused by the engine's WAL."""
+    """`ef`: how broadly its graphs are searched.
+
+    Opens the generation's shard, or makes it. A second process that opens the same folder is refused by the engine's WAL.
+    """
 
     def __init__(self, folder: Path, options: ShardOptions) -> None:
         self._options = options
         self._shard = _opened(folder, options)
         self._ungraphed = Ungraphed(folder / "ungraphed", self._existing)
-        self._params = edge.SearchParams(
-            hnsw_ef=options.ef, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
-        )
+        self._tuned = folder / "ef"
+        self.ef = options.ef or _kept(self._tuned)
         self._index_payload()
 
     def upsert(self, points: Sequence[WirePoint]) -> None:
@@ -67,6 +75,14 @@ class Shard:
         self._shard.flush()
         self._ungraphed.clear()
 
+    def tune(self, recall: float) -> int:
+        """Measure how broadly these graphs have to be searched for such a recall, and search so from now on; unless it is set."""
+        if not self._options.ef:
+            enough = self.points() >= breadth.WORTH_MEASURING
+            self.ef = breadth.least_breadth(self._sample(), self._nearest, recall=recall) if enough else breadth.UNMEASURED
+            self._tuned.write_text(str(self.ef))
+        return self.ef
+
     def index(self, field: str, kind: FieldKind) -> None:
         self._shard.update(edge.UpdateOperation.create_field_index(field, _KINDS[kind]))
 
@@ -78,6 +94,21 @@ class Shard:
         self._shard.close()
         self._ungraphed.close()
 
+    def _sample(self) -> list[list[float]]:
+        """So many stored vectors as are asked for: ids are random, so a page from any place is a fair choice."""
+        records, _ = self._shard.scroll(edge.ScrollRequest(limit=breadth.STORED, with_payload=False, with_vector=[breadth.NAME]))
+        vectors = [record.vector[breadth.NAME] for record in records if isinstance(record.vector, dict) and breadth.NAME in record.vector]
+        return [vector for vector in vectors if isinstance(vector, list) and isinstance(vector[0], float)]
+
+    def _nearest(self, question: breadth.Vector, ef: int | None) -> list[str]:
+        params = edge.SearchParams(exact=True) if ef is None else self._params(ef)
+        asked = edge.Query.Nearest(list(question), using=breadth.NAME)
+        return [str(point.id) for point in self._shard.query(edge.QueryRequest(limit=breadth.K, query=asked, params=params))]
+
+    def _params(self, ef: int | None = None) -> edge.SearchParams:
+        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=self._options.oversampling)
+        return edge.SearchParams(hnsw_ef=ef or self.ef, quantization=rescored)
+
     def _request(self, ask: Ask) -> edge.QueryRequest:
         where = edge.Filter(must=[edge.FieldCondition(key, match=edge.MatchAny(any=values)) for key, values in ask.where.items()])
         dense = edge.Query.Nearest(_floats(ask.vector), using=ask.using)
@@ -87,12 +118,12 @@ class Shard:
                 limit=ask.limit,
                 query=dense,
                 filter=where,
-                params=self._params,
+                params=self._params(ask.ef),
                 score_threshold=ask.min_score,
                 with_vector=vectors,
             )
         limit = candidates(ask.limit)
-        prefetches = [edge.Prefetch(limit=limit, query=dense, filter=where, params=self._params)]
+        prefetches = [edge.Prefetch(limit=limit, query=dense, filter=where, params=self._params(ask.ef))]
         if ask.sparse.indices:
             words = edge.SparseVector(indices=ask.sparse.indices, values=ask.sparse.values)
             prefetches.append(edge.Prefetch(limit=limit, query=edge.Query.Nearest(words, using=SPARSE), filter=where))
@@ -117,6 +148,13 @@ class Shard:
         return (UUID(str(record.id)) for record in found)
 
 
+def _kept(tuned: Path) -> int:
+    """What was measured when the generation was built; half a file, or none, is no measurement."""
+    with suppress(OSError, ValueError):
+        return int(tuned.read_text())
+    return breadth.UNMEASURED
+
+
 def _opened(folder: Path, options: ShardOptions) -> edge.EdgeShard:
     """`made` is written last: without it a start was cut off before anything was stored, and the shard is made anew."""
     shard, made = folder / "shard", folder / "made"
@@ -131,7 +169,7 @@ def _opened(folder: Path, options: ShardOptions) -> edge.EdgeShard:
 
 def _config(options: ShardOptions) -> edge.EdgeConfig:
     return edge.EdgeConfig(
-        vectors={name: edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine) for name, size in options.dims.items()},
+        vectors={name: _vector(size) for name, size in options.dims.items()},
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         hnsw_config=edge.HnswIndexConfig(
             m=options.m,
@@ -144,6 +182,14 @@ def _config(options: ShardOptions) -> edge.EdgeConfig:
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD_KB),
         wal_enabled=True,
     )
+
+
+def _vector(size: int) -> edge.EdgeVectorParams:
+    """The long vectors stay on the disk, mapped: whether points have them or not, 100,000 of them take 730 MB."""
+    if size < LONG:
+        return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine)
+    mapped = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=edge.Memory.Cold)
+    return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine, memory=edge.Memory.Cold, quantization_config=mapped)
 
 
 def _point(point: WirePoint) -> edge.Point:

@@ -103,15 +103,25 @@ class VectorStore(Protocol):
         Leaving the context without a commit throws the new index away.
         """
 
+    def beside(self, place: str) -> AbstractAsyncContextManager[Sink]:
+        """Write into the index that another process is building: `place` is its `Staging.place`."""
+
     async def close(self) -> None: ...
 
 
-class Staging(Protocol):
-    """An index under construction."""
+class Sink(Protocol):
+    """What points can be written into."""
 
     async def upsert(self, points: Sequence[Point]) -> None: ...
 
     async def delete(self, ids: Sequence[UUID]) -> None: ...
+
+
+class Staging(Sink, Protocol):
+    """An index under construction. `place`: where it is, for another process of this machine or team."""
+
+    @property
+    def place(self) -> str: ...
 
     async def optimize(self) -> None:
         """Build the HNSW graphs. Takes seconds to minutes; the live index is not disturbed."""

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavailable
 from app.knowledge.intake import ANOTHERS, PURGED, Intake
+from app.knowledge.live import LiveIntake
 from app.knowledge.search import Query
 from app.queue.jobs import Job, Queue
 from app.sessions.event import Event
@@ -44,6 +45,11 @@ def intake(bench: Bench, queue: Queue) -> Intake:
         store=bench.store,
         index=bench.index,
     )
+
+
+@pytest.fixture
+def live(bench: Bench, queue: Queue) -> LiveIntake:
+    return LiveIntake(limits=SETTINGS.sessions, database=bench.database, accounts=bench.accounts, queue=queue, journal=bench.journal)
 
 
 def transcript(session: str = "s1", body: str = REASON, **fields: object) -> bytes:
@@ -183,16 +189,16 @@ async def test_while_the_index_lacks_items_nothing_new_is_stored_and_searches_sa
     assert (await bench.search.query(bench.team_id, Query("alpha waits"))).degraded == ()
 
 
-async def test_only_who_began_a_live_session_or_an_admin_adds_to_it(bench: Bench, intake: Intake) -> None:
+async def test_only_who_began_a_live_session_or_an_admin_adds_to_it(bench: Bench, live: LiveIntake) -> None:
     await bench.accounts.create_developer("ada")
     await bench.accounts.create_developer("bob")
     ada, bob = [each.id for each in await bench.accounts.list_developers()]
     event = Event("1", "user", "prompt", "hello", "1")
     ids: dict[str, Any] = {"team_id": bench.team_id, "session": "live-1", "project": None}
-    await intake.live(developer_id=ada, events=[event], **ids)
+    await live.append(developer_id=ada, events=[event], **ids)
     with pytest.raises(NotPermitted, match="choose another session id"):
-        await intake.live(developer_id=bob, events=[replace(event, id="2", locator="2")], **ids)
-    assert (await intake.live(developer_id=None, events=[replace(event, id="3", locator="3")], **ids)).accepted == 1
+        await live.append(developer_id=bob, events=[replace(event, id="2", locator="2")], **ids)
+    assert (await live.append(developer_id=None, events=[replace(event, id="3", locator="3")], **ids)).accepted == 1
 
 
 async def test_a_developers_transcript_adds_nothing_to_anothers_session(bench: Bench, queue: Queue, intake: Intake) -> None:
@@ -208,10 +214,12 @@ async def test_a_developers_transcript_adds_nothing_to_anothers_session(bench: B
     assert (session.developer_id, session.event_count) == (ada, 2)
 
 
-async def test_what_a_live_session_says_in_a_burst_is_learnt_in_one_go(bench: Bench, queue: Queue, intake: Intake) -> None:
+async def test_what_a_live_session_says_in_a_burst_is_learnt_in_one_go(
+    bench: Bench, queue: Queue, intake: Intake, live: LiveIntake
+) -> None:
     ids: dict[str, Any] = {"team_id": bench.team_id, "session": "live-1", "project": None, "developer_id": None}
     for number in range(5):
-        await intake.live(events=[Event(str(number), "assistant", "reply", REASON, str(number))], **ids)
+        await live.append(events=[Event(str(number), "assistant", "reply", REASON, str(number))], **ids)
     assert (await queue.counts())["queued"] == 1
     async with bench.database.begin() as connection:
         await connection.execute(text("update jobs set run_at = now()"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.knowledge.relevance import EXACT, relevance
+from app.knowledge.relevance import EXACT, at_most, relevance
+from app.storage.vectors import lexical
 
 ASKED = ["why", "payment", "worker", "timeout"]
 
@@ -48,3 +49,19 @@ def test_a_nearer_vector_never_scores_less(low: float, high: float, found: froze
     asked = ["a", "b", "c"]
     near, far = (relevance(cosine=cosine, asked=asked, codes=[], found=found).score for cosine in (high, low))
     assert near >= far
+
+
+TEXTS = st.text(st.sampled_from("abcxyzsie 09_-./:ABCÉßﬁ中文"), max_size=60)
+
+
+@given(question=TEXTS, text=TEXTS, cosine=st.floats(-1, 1))
+@example(question="queries", text="one query", cosine=0.5)
+@example(question="query", text="two queries", cosine=0.5)
+@example(question="ﬁle", text="FILES", cosine=0.9)
+@example(question="boxes Straße", text="box STRASSE", cosine=0.1)
+def test_no_item_is_more_relevant_than_a_look_at_its_text_allows(question: str, text: str, cosine: float) -> None:
+    asked, codes = list(dict.fromkeys(lexical.terms(question))), lexical.codes(question)
+    found = relevance(cosine=cosine, asked=asked, codes=codes, found=frozenset(lexical.terms(text))).score
+    looked = at_most(cosine, asked=asked, codes=codes, text=text)
+    assert found <= looked + 1e-9
+    assert looked <= at_most(cosine, asked=asked, codes=codes) + 1e-9

@@ -154,3 +154,14 @@ async def test_finishing_when_nothing_runs_returns_and_the_group_goes_on() -> No
     assert await group.submit(1) == 2
     await group.finish()
     assert await group.submit(2) == 4
+
+
+async def test_a_batch_is_bounded_by_what_its_items_weigh_and_a_heavy_one_goes_alone() -> None:
+    inner = Watched()
+    inner.gate.clear()
+    group: Grouped[int, int] = Grouped(inner.run, most=10, name="weighed", weight=lambda item: item)
+    asked = [group.submit(item) for item in (1, 4, 6, 1, 25, 3)]
+    await begun(inner)
+    inner.gate.set()
+    assert await asyncio.gather(*asked) == [2, 8, 12, 2, 50, 6]
+    assert inner.batches == [[1, 4], [6, 1], [25], [3]]

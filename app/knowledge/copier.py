@@ -1,0 +1,100 @@
+"""The process that copies knowledge from PostgreSQL into an index under construction, so that the server's loop doesn't.
+
+`python -m app.knowledge.copier PLACE [SINCE]`, started by the server at low priority; says on its output how far it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from subprocess import PIPE
+
+from app import settings as config
+from app.errors import VectorStoreUnavailable
+from app.knowledge.index import SCHEMA, Progress, catch_up, copy_all
+from app.storage.child import owner_gone
+from app.storage.database import Database
+from app.storage.folder import DataFolder
+from app.storage.vectors import open_store
+from app.telemetry import logs
+
+GENTLY = 15
+"""The nice value: queries and the door go first."""
+AT_ONCE = 1
+
+
+class Copier:
+    """`env`: how the process finds this Cairn's PostgreSQL and data folder."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = {**os.environ, **env}
+
+    async def __call__(self, place: str, since: datetime | None, progress: Progress) -> int:
+        """Copy all, or what has changed since then. Returns how many items. VectorStoreUnavailable when the process fails or is killed.
+
+        It ends with us, however we end: its standard input is ours.
+        """
+        command = [sys.executable, "-m", "app.knowledge.copier", place, *([] if since is None else [since.isoformat()])]
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=self._env, start_new_session=True)
+        assert process.stdout is not None
+        done = 0
+        try:
+            async for line in process.stdout:
+                done, total = map(int, line.split())
+                progress(done, total)
+            if status := await process.wait():
+                raise VectorStoreUnavailable(f"Copying items into the new vector index ended with {status}; the reason stands above.")
+            return done
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def _run(place: str, since: datetime | None) -> None:
+    work, owner = asyncio.create_task(_copy(place, since)), asyncio.create_task(owner_gone())
+    await asyncio.wait([work, owner], return_when=asyncio.FIRST_COMPLETED)
+    for task in (work, owner):
+        task.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    if not work.cancelled():
+        work.result()
+
+
+async def _copy(place: str, since: datetime | None) -> None:
+    settings = config.load()
+    logs.configure(settings.log)
+    assert settings.database.url is not None  # the server's own, where it is embedded
+    async with AsyncExitStack() as stack:
+        database = await Database.open(
+            settings.database, settings.database.url.get_secret_value(), name="cairn copier", pool_size=AT_ONCE, max_overflow=0
+        )
+        stack.push_async_callback(database.close)
+        folder = DataFolder.open(settings.data_dir).vectors
+        vectors = await stack.enter_async_context(open_store(settings, SCHEMA, folder=folder, owner=False))
+        target = await stack.enter_async_context(vectors.beside(place))
+        if since is None:
+            await copy_all(database, target, _say)
+            return
+        async with database.begin() as connection:
+            done = await catch_up(connection, target, since)
+        _say(done, done)
+
+
+def _say(done: int, total: int) -> None:
+    sys.stdout.write(f"{done} {total}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    os.nice(GENTLY)
+    place, *since = sys.argv[1:]
+    asyncio.run(_run(place, datetime.fromisoformat(since[0]) if since else None))
+
+
+if __name__ == "__main__":
+    main()

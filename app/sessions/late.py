@@ -1,0 +1,39 @@
+"""Results of tool calls that come later than the calls: the one thing in the journal that is filled in afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Integer, Text, bindparam, func, update
+
+from app.sessions.tables import EventRow
+from app.storage.tables import AnyRow
+
+
+def brings_result(known: AnyRow, row: dict[str, Any]) -> bool:
+    """A tool call was journalled before its result was known, and here is the result."""
+    if known.tool_name is None or not known.no_output:
+        return False
+    return bool(row["tool_output"]) or (known.outcome is None and row["outcome"] is not None)
+
+
+RESULT = (
+    update(EventRow)
+    .where(EventRow.session_id == bindparam("in_session"), EventRow.event_id == bindparam("of_event"))
+    .values(
+        tool_output=bindparam("new_output"),
+        exit_code=func.coalesce(bindparam("new_exit", type_=Integer), EventRow.exit_code),
+        outcome=func.coalesce(bindparam("new_outcome", type_=Text), EventRow.outcome),
+    )
+)
+
+
+def result(session_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "in_session": session_id,
+        "of_event": row["event_id"],
+        "new_output": row["tool_output"],
+        "new_exit": row["exit_code"],
+        "new_outcome": row["outcome"],
+    }

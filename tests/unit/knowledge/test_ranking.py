@@ -1,0 +1,93 @@
+"""Ranking looks closely only at what may come among the first, and finds the same as if it had looked at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from app.knowledge.neighbours import pack
+from app.knowledge.search import Query, Search
+from app.settings import Knowledge as Limits
+from app.storage.vectors import lexical
+
+WORDS = ["queue", "broker", "retries", "timeout", "payment", "worker", "ECONNREFUSED", "app/mail.py", "cache", "index", "queries"]
+PROJECTS = [UUID(int=1), UUID(int=2)]
+NAMES = {PROJECTS[0]: "shop", PROJECTS[1]: "till"}
+
+
+@dataclass
+class Row:
+    """As `_BY_ID` gives it."""
+
+    id: UUID
+    title: str
+    text: str
+    embedding: bytes
+    confidence: float
+    freshness: str
+    project_id: UUID
+    type: str = "gotcha"
+    session_id: UUID = PROJECTS[0]
+    transcript: str = "t"
+    locator: str = "L1"
+    excerpt: str = "e"
+    at: datetime | None = None
+    evidence_count: int = 1
+    created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def rows(seed: int, count: int = 60) -> tuple[list[Row], Any]:
+    chosen = np.random.default_rng(seed)
+    question = chosen.standard_normal(384)
+    made = []
+    for number in range(count):
+        vector = question * chosen.uniform(-0.2, 1) + chosen.standard_normal(384) * chosen.uniform(0.2, 1.5)
+        words = " ".join(chosen.choice(WORDS, 4))
+        made.append(
+            Row(
+                UUID(int=number),
+                words,
+                f"{words}.",
+                pack((vector / np.linalg.norm(vector)).astype(np.float32)),
+                float(chosen.uniform()),
+                str(chosen.choice(["fresh", "aging", "stale", "deprecated"])),
+                PROJECTS[number % 2],
+            )
+        )
+    return made, (question / np.linalg.norm(question)).astype(np.float32)
+
+
+@pytest.fixture
+def search() -> Search:
+    nobody: Any = None
+    return Search(database=nobody, accounts=nobody, index=nobody, vectors=nobody, embedder=nobody, limits=Limits())
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("text", ["why do the payment retries time out", "ECONNREFUSED in app/mail.py", "query", "…"])
+def test_the_first_ten_are_those_of_a_ranking_of_all(search: Search, seed: int, text: str) -> None:
+    found, vector = rows(seed)
+    for fields in ({}, {"min_score": 0.0}, {"min_score": 0.4}, {"prefer_project": "till"}):
+        few = search._rank(Query(text, limit=10, **fields), found, vector, NAMES)[:10]  # type: ignore[arg-type]
+        everything = search._rank(Query(text, limit=len(found), **fields), found, vector, NAMES)  # type: ignore[arg-type]
+        assert [(each.id, each.score) for each in few] == [(each.id, each.score) for each in everything[:10]]
+
+
+def test_most_texts_are_not_taken_apart(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    terms = lexical.terms
+    monkeypatch.setattr(lexical, "terms", lambda text: taken.append(text) or terms(text))
+    found, vector = rows(1)
+    search._rank(Query("why do the payment retries time out", limit=3), found, vector, NAMES)
+    assert len(taken) < len(found) / 2
+
+
+def test_without_a_vector_every_text_is_read(search: Search) -> None:
+    found, _ = rows(1)
+    told = search._rank(Query("broker", limit=3), found, None, NAMES)
+    assert {each.id for each in told[:3]} <= {row.id for row in found if "broker" in row.text}
