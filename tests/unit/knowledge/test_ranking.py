@@ -10,6 +10,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from app.embeddings.longform import MODEL as LONG_MODEL
 from app.knowledge.neighbours import pack
 from app.knowledge.search import Query, Search
 from app.settings import Knowledge as Limits
@@ -38,6 +39,8 @@ class Row:
     excerpt: str = "e"
     at: datetime | None = None
     evidence_count: int = 1
+    long_embedding: bytes | None = None
+    long_embedding_model: str | None = LONG_MODEL
     created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -53,13 +56,18 @@ def rows(seed: int, count: int = 60) -> tuple[list[Row], Any]:
                 UUID(int=number),
                 words,
                 f"{words}.",
-                pack((vector / np.linalg.norm(vector)).astype(np.float32)),
+                pack(_unit(vector)),
                 float(chosen.uniform()),
                 str(chosen.choice(["fresh", "aging", "stale", "deprecated"])),
                 PROJECTS[number % 2],
+                long_embedding=pack(_unit(chosen.standard_normal(1536))) if number % 5 == 0 else None,
             )
         )
-    return made, (question / np.linalg.norm(question)).astype(np.float32)
+    return made, _unit(question)
+
+
+def _unit(vector: Any) -> Any:
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 @pytest.fixture
