@@ -27,6 +27,8 @@ from app.web.protocol import Protocol
 from app.wiring import House
 
 BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 130
+"""Longer than a proxy or client keeps an idle connection (Caddy: two minutes): who closes last never resets a request under way."""
 
 
 class Server(uvicorn.Server):
@@ -104,6 +106,7 @@ def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.server.shutdown_seconds),
     )
 
