@@ -1,0 +1,251 @@
+"""Typed, frozen settings: environment (`CAIRN_…`, `__` for nesting) over `CAIRN_CONFIG` over `config/cairn.toml`.
+
+Secrets come only from the environment, or from the file that `NAME_FILE` names (or, embedded, from files of mode 0600 in the data folder).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from app.errors import ConfigurationError
+from app.settings.sections import (
+    ROOT,
+    Alerts,
+    Breaker,
+    Budget,
+    Cache,
+    CacheSize,
+    CompletionsCache,
+    Dashboard,
+    Database,
+    Embeddings,
+    EmbeddingsCache,
+    Inference,
+    KeysCache,
+    Knowledge,
+    Limits,
+    Log,
+    Messages,
+    Prefetch,
+    Prewarm,
+    Provider,
+    Qdrant,
+    QueriesCache,
+    Redis,
+    Section,
+    SemanticCache,
+    Server,
+    Sessions,
+    Telemetry,
+    Timeouts,
+    Vectors,
+    Worker,
+)
+
+__all__ = [
+    "ROOT",
+    "SECRET_FIELDS",
+    "SHIPPED",
+    "Alerts",
+    "Breaker",
+    "Budget",
+    "Cache",
+    "CacheSize",
+    "CompletionsCache",
+    "Dashboard",
+    "Database",
+    "Embeddings",
+    "EmbeddingsCache",
+    "Inference",
+    "KeysCache",
+    "Knowledge",
+    "Limits",
+    "Log",
+    "Messages",
+    "Prefetch",
+    "Prewarm",
+    "Provider",
+    "Qdrant",
+    "QueriesCache",
+    "Redis",
+    "Section",
+    "SemanticCache",
+    "Server",
+    "Sessions",
+    "Settings",
+    "Telemetry",
+    "Timeouts",
+    "Vectors",
+    "Worker",
+    "load",
+    "secret_of",
+    "unknown_variables",
+]
+
+SHIPPED = ROOT / "config" / "cairn.toml"
+SECRET_FIELDS = (
+    *("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "database.replica_urls", "redis.url"),
+    *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers"),
+)
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="CAIRN_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cairn"
+    admin_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    scrape_key: SecretStr | None = Field(None, description="reads /metrics and nothing else; the admin key does too")
+    server: Server = Server()
+    database: Database = Database()
+    qdrant: Qdrant = Qdrant()
+    redis: Redis = Redis()
+    vectors: Vectors = Vectors()
+    embeddings: Embeddings = Embeddings()
+    sessions: Sessions = Sessions()
+    worker: Worker = Worker()
+    knowledge: Knowledge = Knowledge()
+    budget: Budget = Budget()
+    alerts: Alerts = Alerts()
+    providers: dict[str, Provider] = {}
+    inference: Inference = Inference()
+    cache: Cache = Cache()
+    messages: Messages = Messages()
+    limits: Limits = Limits()
+    telemetry: Telemetry = Telemetry()
+    dashboard: Dashboard = Dashboard()
+    log: Log = Log()
+
+    @cached_property
+    def embedded(self) -> bool:
+        """Whether Cairn runs its own PostgreSQL (and so owns this machine's data folder)."""
+        return self.database.url is None
+
+    @property
+    def webhook(self) -> str | None:
+        """Where all alerts are posted."""
+        found = self.alerts.webhook_url or self.budget.webhook_url
+        return None if found is None else found.get_secret_value()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = [SHIPPED]
+        if custom := os.environ.get("CAIRN_CONFIG"):
+            files.append(Path(custom))
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = _with_files(env_settings.env_vars)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=files, deep_merge=True)
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings once. Raises ConfigurationError that names the field (and never shows a secret's value)."""
+    custom = os.environ.get("CAIRN_CONFIG")
+    if custom:
+        _check_file(Path(custom))
+    try:
+        return Settings(**overrides)
+    except SettingsError as error:
+        raise ConfigurationError(f"Settings can't be read: {error}. Sections are set field by field: CAIRN_SERVER__PORT=8080.") from None
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
+        raise ConfigurationError(
+            "Settings can't be used: " + "; ".join(lines) + ". Check the CAIRN_… variables and the configuration file."
+        ) from None
+
+
+def secret_of(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The secret of a variable: its value, or what the file that `NAME_FILE` names holds, without the white space around it.
+
+    None: neither is set. ConfigurationError where both are, or the file can't be read; an empty file is an empty secret.
+    """
+    return _secret(name, environment.get(name), environment.get(f"{name}_FILE"))
+
+
+def unknown_variables() -> list[str]:
+    """`CAIRN_…` variables that set nothing: a slip of the pen, or of another version."""
+    own = {"CONFIG", "KEY", "URL", "OWNED", "EVAL_DATA"}
+    known = own | {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRET_FIELDS}
+    given = (name for name in os.environ if name.startswith("CAIRN_"))
+    return sorted(name for name in given if name.removeprefix("CAIRN_").split("__")[0].upper() not in known)
+
+
+def _with_files(environment: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The environment (its names in lower case), with what the files of secrets hold in place of the files' names."""
+    found = dict(environment)
+    for field in SECRET_FIELDS:
+        name = f"CAIRN_{field.replace('.', '__').upper()}"
+        file = found.pop(f"{name}_FILE".lower(), None)
+        secret = _secret(name, found.get(name.lower()), file)
+        if secret == "":
+            raise ConfigurationError(f"{name}_FILE={file} is empty: write the secret into it, or unset the variable.")
+        if secret is not None:
+            found[name.lower()] = secret
+    return found
+
+
+def _secret(name: str, value: str | None, file: str | None) -> str | None:
+    if not file:
+        return value
+    if value:
+        raise ConfigurationError(f"{name} and {name}_FILE are both set: unset one of them.")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{name}_FILE={file} can't be read: {error.strerror}. It must be there, and readable by the user who runs Cairn."
+        ) from error
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}_FILE={file} is not a text file: it must hold the secret and nothing else.") from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"CAIRN_CONFIG={path} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"CAIRN_CONFIG={path} is not valid TOML: {error}.") from error
+    if found := [name for name in SECRET_FIELDS if _holds_secret(content, name)]:
+        raise ConfigurationError(
+            f"{path} holds {', '.join(found)}: secrets come only from the environment (CAIRN_ADMIN_KEY, CAIRN_ADMIN_KEY_FILE …)."
+        )
+
+
+def _holds_secret(content: dict[str, Any], name: str) -> bool:
+    """A URL is a secret only with a password in it."""
+    section, _, field = name.rpartition(".")
+    holder = content.get(section, {}) if section else content
+    found = holder.get(field) if isinstance(holder, dict) else None
+    if field not in {"url", "replica_urls"}:
+        return found is not None
+    urls = found if isinstance(found, list) else [] if found is None else str(found).split()
+    return any("@" in str(url) and ":" in str(url).partition("@")[0].partition("://")[2] for url in urls)
