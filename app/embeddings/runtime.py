@@ -6,6 +6,7 @@ Which one, and why: docs/decisions/0002-embedding-runtime.md.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -116,6 +117,7 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path) -> Run:
     core = openvino.Core()
     core.set_property({"CACHE_DIR": str(cache)})
 
+    @functools.cache  # the second is compiled when it is first needed: 65 MB that a worker may never need
     def request_of(count: int) -> openvino.InferRequest:
         compiled = core.compile_model(
             str(model.graph.resolve()),  # its path is part of the cache's key: links to one folder would fill it, 90 MB each
@@ -128,10 +130,10 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path) -> Run:
         )
         return compiled.create_infer_request()
 
-    wide, narrow = request_of(threads), request_of(1)
+    wide = request_of(threads)
 
     def run(ids: Ints, mask: Ints) -> Floats:
-        request = narrow if 1 < len(ids) <= SHARED_TEXTS and ids.size <= SHARED_TOKENS else wide
+        request = request_of(1) if 1 < len(ids) <= SHARED_TEXTS and ids.size <= SHARED_TOKENS else wide
         request.infer({"ids": ids, "mask": mask})
         return np.array(request.get_output_tensor(0).data, dtype=np.float32)
 

@@ -44,8 +44,10 @@ class Copier:
         done = 0
         try:
             async for line in process.stdout:
-                done, total = map(int, line.split())
-                progress(done, total)
+                words = line.split()
+                if len(words) == 2 and all(word.isdigit() for word in words):  # what else a library may print is no progress
+                    done, total = map(int, words)
+                    progress(done, total)
             if status := await process.wait():
                 raise VectorStoreUnavailable(f"Copying items into the new vector index ended with {status}; the reason stands above.")
             return done

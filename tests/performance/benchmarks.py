@@ -1,9 +1,9 @@
 """Every component against its target: p50, p95, p99, after a warm-up that isn't counted.
 
-python tests/performance/benchmarks.py --component=all|database|budget|inference|cache|embedding|search|pipeline --iterations=N [--json FILE] [--compare FILE]
+python tests/performance/benchmarks.py --component=all|database|budget|inference|cache|embedding|search|pipeline|reindex|hnsw --iterations=N [--json FILE] [--compare FILE]
 
 Exit 1 when a target is missed, or a figure is more than 10 % worse than in the file compared with.
-Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
+`all` leaves out `reindex` and `hnsw`, which take minutes. Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ from tests.performance.measure import Figure, latencies, percentile, resident_mb
 from tests.performance.measure_budget import budget
 from tests.performance.measure_cache import policies
 from tests.performance.measure_hits import hits
+from tests.performance.measure_hnsw import FULL_GRAPH, engine_alone
 from tests.performance.measure_inference import inference
+from tests.performance.measure_live import SECONDS as LIVE_SECONDS
+from tests.performance.measure_live import live
+from tests.performance.measure_reindex import reindex
+from tests.performance.measure_search import ITEMS as MANY_ITEMS
+from tests.performance.measure_search import search_at_size
 from tests.running import running
 
 ITEMS = 10_000
@@ -95,7 +101,8 @@ async def search(iterations: int, scratch: Path) -> list[Figure]:
             figures = latencies(
                 "search", f"query over HTTP, {ITEMS:,} items", await timed(ask, iterations=iterations, warm_up=50), p95_target=15
             )
-        return [*figures, Figure("search", "memory, server and children", "MB", resident_mb(server.family()))]
+        figures.append(Figure("search", "memory, server and children", "MB", resident_mb(server.family())))
+    return [*figures, *await search_at_size(iterations, scratch)]
 
 
 async def pipeline(iterations: int, scratch: Path) -> list[Figure]:
@@ -129,7 +136,20 @@ async def pipeline(iterations: int, scratch: Path) -> list[Figure]:
         Figure("pipeline", "first start to /readyz (model export included)", "s", first_start),
         Figure("pipeline", "second start to /readyz", "s", second_start, 3),
         Figure("pipeline", "cairn --help", "s", await _help_seconds(), 0.5),
+        *await live(LIVE_SECONDS, scratch),
     ]
+
+
+async def reindexing(iterations: int, scratch: Path) -> list[Figure]:
+    """Queries while 50,000 items come in beside 100,000."""
+    del iterations
+    return await reindex(scratch)
+
+
+async def hnsw(iterations: int, scratch: Path) -> list[Figure]:
+    """The engine alone: searches, recall, and what a graph costs."""
+    del iterations
+    return await engine_alone(scratch, MANY_ITEMS, [FULL_GRAPH], two_pass=True)
 
 
 COMPONENTS: dict[str, Component] = {
@@ -140,7 +160,10 @@ COMPONENTS: dict[str, Component] = {
     "embedding": embedding,
     "search": search,
     "pipeline": pipeline,
+    "reindex": reindexing,
+    "hnsw": hnsw,
 }
+MINUTES = {"reindex", "hnsw"}
 
 
 async def _fill(house: House, count: int) -> None:
@@ -204,7 +227,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.iterations < 1:
         parser.error("--iterations must be at least 1")
-    figures = asyncio.run(measure(list(COMPONENTS) if options.component == "all" else [options.component], options.iterations))
+    figures = asyncio.run(
+        measure(
+            [name for name in COMPONENTS if name not in MINUTES] if options.component == "all" else [options.component], options.iterations
+        )
+    )
     show(figures)
     values = {f"{figure.component}: {figure.name}": figure.value for figure in figures}
     if options.json:

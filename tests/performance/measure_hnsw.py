@@ -93,8 +93,8 @@ class Measured:
         return right / (K * len(told)), spent
 
 
-def engine_alone(scratch: Path, items: int, graphs: Sequence[tuple[int, int]], *, two_pass: bool) -> list[Figure]:
-    vectors, questions = asyncio.run(_embedded(items))
+async def engine_alone(scratch: Path, items: int, graphs: Sequence[tuple[int, int]], *, two_pass: bool) -> list[Figure]:
+    vectors, questions = await _embedded(items)
     figures = []
     for graph in graphs:
         name = f"{items:,} × 384, m {graph[0]}, ef_construct {graph[1]}"
@@ -160,7 +160,7 @@ def main() -> int:
     options = parser.parse_args()
     graphs = [(int(m), int(ef)) for m, ef in (each.split("x") for each in options.graphs.split(","))]
     with tempfile.TemporaryDirectory(prefix="cairn-hnsw-", dir="/tmp") as scratch:
-        figures = engine_alone(Path(scratch), options.items, graphs, two_pass=options.two_pass)
+        figures = asyncio.run(engine_alone(Path(scratch), options.items, graphs, two_pass=options.two_pass))
     show(figures)
     print("load of the machine while measured:", ", ".join(f"{each:.1f}" for each in psutil.getloadavg()), "· cores:", os.cpu_count())
     return int(not all(figure.met for figure in figures))

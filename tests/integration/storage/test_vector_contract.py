@@ -297,3 +297,14 @@ async def test_an_index_is_rebuilt_again_and_again(store: VectorStore) -> None:
 def _towards(vector: Vector) -> Vector:
     made = vector + 0.3 * unit()
     return made / np.linalg.norm(made)
+
+
+async def test_another_writes_into_an_index_that_is_being_built(store: VectorStore) -> None:
+    await store.upsert([point("old")])
+    first, second = point("first"), point("second")
+    async with store.rebuild() as staging:
+        async with store.beside(staging.place) as sink:
+            await sink.upsert([first, second])
+            await sink.delete([first.id])
+        await staging.commit()
+    assert await everything(store) == {second.id}
