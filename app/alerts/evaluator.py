@@ -162,11 +162,14 @@ class Evaluator:
         return changes
 
 
-def summary(rule: Rule, labels: Labels, value: float) -> str:
+def summary(rule: Rule, labels: Labels, value: float | None) -> str:
+    """In a line, for a person. `value` None: too little was measured."""
     unit = SERIES[rule.series].unit if rule.series in SERIES and rule.take != "share" else "share"
     where = f" [{', '.join(f'{name} {each}' for name, each in labels.items())}]" if labels else ""
+    if value is None:
+        return f"{rule.what}{where}: too little was measured"
     edge = "above" if rule.above is not None else "below"
-    return f"{rule.what}{where}: {_words(value, unit)}, {edge} {_words(rule.threshold, unit)}"
+    return f"{rule.what}{where}: {_words(value, unit)} (fires {edge} {_words(rule.threshold, unit)})"
 
 
 def _words(value: float, unit: str) -> str:

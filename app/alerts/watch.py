@@ -42,7 +42,7 @@ class Watch:
         made = []
         for each in await self.evaluator.look():
             rule = self.rules.by_name[each.rule]
-            words = f"{rule.what}: too little was measured" if each.value is None else summary(rule, each.labels, each.value)
+            words = summary(rule, each.labels, each.value)
             made.append(Checked(each.rule, rule.what, each.labels, rule.severity, each.value, rule.threshold, each.breached, words))
         return made
 

@@ -97,8 +97,8 @@ async def test_memory_above_the_threshold_for_five_minutes_fires_and_ends(world:
     assert await world.passes(180, server) == [("memory_full", "resolved")]
     assert await world.firing() == []
     assert await world.notices() == [
-        "Cairn WARNING: Memory is nearly full: 90 %, above 80 %",
-        "Cairn resolved: Memory is nearly full: 50 %, above 80 %",
+        "Cairn WARNING: Memory is nearly full: 90 % (fires above 80 %)",
+        "Cairn resolved: Memory is nearly full: 50 % (fires above 80 %)",
     ]
     over = await Alarms(world.database).over()
     assert [each.rule for each in over] == ["memory_full"]
