@@ -40,9 +40,19 @@ def body(name: str) -> str:
     return f"The {name} service keeps {name} retries in {name} tables"
 
 
+@pytest.fixture(autouse=True)
+def only_this_tests_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process have theirs."""
+    monkeypatch.setattr(sys.modules[__name__], "FOLDER", str(tmp_path))
+
+
+FOLDER = ""
+
+
 def engines() -> list[psutil.Process]:
     """The live one first."""
-    found = [each for each in psutil.Process().children() if "app.storage.vectors.engine" in each.cmdline()]
+    ours = [each for each in psutil.Process().children() if "app.storage.vectors.engine" in each.cmdline()]
+    found = [each for each in ours if any(part.startswith(FOLDER) for part in each.cmdline()[1:])]
     return sorted(found, key=lambda each: int(each.cmdline()[each.cmdline().index("--generation") + 1]))
 
 
