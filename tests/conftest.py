@@ -72,6 +72,9 @@ def short_folder() -> Iterator[Path]:
 async def postgres_url(short_folder: Path) -> AsyncIterator[str]:
     """One embedded PostgreSQL for this test process, with a migrated template database."""
     async with embedded_postgres(short_folder / "postgres", max_connections=100) as url:
+        for setting in ("fsync", "full_page_writes"):  # what a killed process wrote is there; only the machine's end would lose it
+            await _statement(url, f"alter system set {setting} = off")
+        await _statement(url, "select pg_reload_conf()")
         await _statement(url, f"create database {TEMPLATE}")
         await migrations.upgrade(_in(url, TEMPLATE))
         yield url

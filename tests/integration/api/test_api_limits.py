@@ -15,7 +15,7 @@ from app.errors import DatabaseUnavailable
 from app.limits.limits import RateLimits
 from app.settings import Limits
 from tests.integration.api.conftest import Api, Reply
-from tests.integration.api.door import Door, open_door
+from tests.integration.api.door import QUICK, Door, open_door
 
 
 @contextmanager
@@ -80,7 +80,7 @@ async def test_over_its_tokens_a_key_is_told_which_limit_it_was(door: Door) -> N
 
 
 async def test_an_outcome_that_nobody_knows_counts_as_its_estimate(api: Api) -> None:
-    async with open_door(api, "one", retries=0) as door:
+    async with open_door(api, "one", retries=0, timeouts=QUICK) as door:
         door.fakes["one"].will("slow_headers")
         with limited(api, model_tokens_a_minute=50):
             failed = await door.chat("hello", max_tokens=200)

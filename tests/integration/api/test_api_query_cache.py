@@ -54,9 +54,9 @@ async def test_what_was_deleted_or_purged_is_not_given_again(api: Api) -> None:
 
 
 async def test_cache_control_is_obeyed(api: Api) -> None:
-    topic = name()
+    topic, key = name(), await api.developer(team=name())
     wishes = ("no-store", None, "no-cache", "No-Store, max-age=0", None)
-    assert [tier(await asked(api, topic, control=wish)) for wish in wishes] == ["miss", "miss", "miss", "miss", "memory"]
+    assert [tier(await asked(api, topic, key=key, control=wish)) for wish in wishes] == ["miss", "miss", "miss", "miss", "memory"]
 
 
 async def test_nothing_crosses_teams(api: Api) -> None:

@@ -13,7 +13,7 @@ import pytest
 from app.settings import Breaker, Timeouts
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api
-from tests.integration.api.door import SECRET, Door, open_door
+from tests.integration.api.door import PATIENT, QUICK, SECRET, Door, open_door
 
 WORDS = "".join(full("hello"))
 
@@ -52,34 +52,39 @@ BEFORE: list[tuple[str, dict[str, Any], int, str, bool]] = [
 ]
 
 
+HANGS = {"slow_headers", "silent", "stall"}
+"""Ended by a timeout only."""
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize(("fault", "options", "times", "ends", "counts"), BEFORE, ids=[f"{each[0]}-{each[1]}" for each in BEFORE])
 async def test_before_the_first_token_the_next_provider_answers(
-    door: Door, fault: str, options: dict[str, Any], times: int, ends: str, counts: bool, stream: bool
+    api: Api, fault: str, options: dict[str, Any], times: int, ends: str, counts: bool, stream: bool
 ) -> None:
     if stream and fault in {"short_body", "empty_choices"}:
         pytest.skip("a stream says its tokens before this fault")
-    door.fakes["one"].will(fault, times=None, **options)  # type: ignore[arg-type]
-    if stream:
-        reply, events = await door.events()
-        assert reply.status == 200, reply.text
-        assert "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1]) == WORDS
-        assert events[-1] == "[DONE]"
-    else:
-        reply = await door.chat()
-        assert reply.status == 200, reply.text
-        assert reply.json["choices"][0]["message"]["content"] == WORDS
-    assert reply.headers["x-cairn-provider"] == "two"
-    assert reply.headers["x-cairn-attempts"] == str(times + 1)
-    assert await door.asked() == {"one": times, "two": 1}
-    held = await door.holds()
-    assert [(name, state) for name, state, _ in held] == [("one", ends)] * times + [("two", "settled")]
-    budget = await door.money()
-    assert budget["held_usd"] == 0
-    assert (budget["unreconciled_usd"] > 0) == (ends == "unreconciled")
-    breaker = door.breaker("one")
-    assert breaker._machine.fail_counter == (times if counts else 0)
-    assert SECRET not in reply.text
+    async with open_door(api, timeouts=QUICK if fault in HANGS else PATIENT) as door:
+        door.fakes["one"].will(fault, times=None, **options)  # type: ignore[arg-type]
+        if stream:
+            reply, events = await door.events()
+            assert reply.status == 200, reply.text
+            assert "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1]) == WORDS
+            assert events[-1] == "[DONE]"
+        else:
+            reply = await door.chat()
+            assert reply.status == 200, reply.text
+            assert reply.json["choices"][0]["message"]["content"] == WORDS
+        assert reply.headers["x-cairn-provider"] == "two"
+        assert reply.headers["x-cairn-attempts"] == str(times + 1)
+        assert await door.asked() == {"one": times, "two": 1}
+        held = await door.holds()
+        assert [(name, state) for name, state, _ in held] == [("one", ends)] * times + [("two", "settled")]
+        budget = await door.money()
+        assert budget["held_usd"] == 0
+        assert (budget["unreconciled_usd"] > 0) == (ends == "unreconciled")
+        breaker = door.breaker("one")
+        assert breaker._machine.fail_counter == (times if counts else 0)
+        assert SECRET not in reply.text
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -195,7 +200,7 @@ async def test_five_failures_open_the_breaker_and_one_probe_closes_it(api: Api) 
 
 
 async def test_in_an_outage_a_hundred_at_once_make_no_storm(api: Api) -> None:
-    async with open_door(api, timeouts=Timeouts(answer=20)) as door:
+    async with open_door(api) as door:
         door.fakes["one"].will("500", times=None)
         answers = await asyncio.gather(*(door.chat() for _ in range(100)))
         assert {each.status for each in answers} == {200}
@@ -211,7 +216,7 @@ MIDDLE = ["stall", "cut", "eof", "error_in_stream", "malformed"]
 
 @pytest.mark.parametrize("fault", MIDDLE)
 async def test_a_stream_that_breaks_is_continued_by_the_next_provider(api: Api, fault: str) -> None:
-    async with open_door(api, provider={"prefill": True}) as door:
+    async with open_door(api, provider={"prefill": True}, timeouts=QUICK if fault in HANGS else PATIENT) as door:
         door.fakes["one"].will(fault, after_tokens=3)  # type: ignore[arg-type]
         reply, events = await door.events("say 9 words", stream_options={"include_usage": True})
         text = "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1] if each["choices"])
@@ -274,10 +279,11 @@ async def test_another_answer_is_never_spliced_on(api: Api, monkeypatch: pytest.
         assert [state for _, state, _ in await door.holds()] == ["settled", "settled"]
 
 
-async def test_comments_are_no_tokens(door: Door) -> None:
-    door.fakes["one"].will("comments_only")
-    reply, events = await door.events()
-    assert (reply.headers["x-cairn-provider"], events[-1]) == ("two", "[DONE]")
+async def test_comments_are_no_tokens(api: Api) -> None:
+    async with open_door(api, timeouts=QUICK) as door:
+        door.fakes["one"].will("comments_only")
+        reply, events = await door.events()
+        assert (reply.headers["x-cairn-provider"], events[-1]) == ("two", "[DONE]")
 
 
 async def left(door: Door, *, stream: bool, after_bytes: int) -> None:

@@ -16,9 +16,8 @@ from sqlalchemy import text
 from app.settings import Budget, Timeouts
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api
-from tests.integration.api.door import Door, open_door
+from tests.integration.api.door import QUICK, Door, open_door
 
-CALM = Timeouts(connect=5, first_token=20, idle=20, answer=20, total=60)
 USAGE = {"include_usage": True}
 
 
@@ -84,7 +83,7 @@ async def log_of(door: Door) -> list[tuple[str, int, int]]:
 @pytest.mark.parametrize("first", ["streamed", "whole"])
 async def test_a_hundred_at_once_streamed_and_whole_are_one_call_and_one_charge(api: Api, first: str) -> None:
     words = "".join(full("say 30 words"))
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"first_token_ms": 100, "per_token_ms": 10}) as door:
+    async with open_door(api, cached=True, fakes={"first_token_ms": 100, "per_token_ms": 10}) as door:
         asked = []
         for number in range(100):
             if (number % 2 == 0) == (first == "streamed"):
@@ -113,7 +112,7 @@ async def test_a_hundred_at_once_streamed_and_whole_are_one_call_and_one_charge(
 
 
 async def test_a_follower_gets_what_was_said_and_then_each_chunk_as_it_comes(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 20}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 20}) as door:
         async with reading(door, "say 60 words") as leader:
             before = [await leader.next() for _ in range(20)]
             async with reading(door, "say 60 words") as follower:
@@ -130,7 +129,7 @@ async def test_a_follower_gets_what_was_said_and_then_each_chunk_as_it_comes(api
 
 
 async def test_another_developer_of_the_team_pays_nothing_and_another_team_asks_itself(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 10}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 10}) as door:
         mate, stranger = await api.developer(), await api.developer(f"team-{uuid4().hex[:8]}")
         async with reading(door, "say 30 words") as leader:
             await leader.next()
@@ -166,7 +165,7 @@ async def test_when_the_stream_breaks_readers_hear_it_and_those_who_waited_ask_o
 
 
 async def test_a_stream_that_breaks_again_and_again_makes_no_storm(api: Api) -> None:
-    async with open_door(api, "one", cached=True, timeouts=CALM, fakes={"per_token_ms": 250}, retries=0) as door:
+    async with open_door(api, "one", cached=True, fakes={"per_token_ms": 250}, retries=0) as door:
         door.fakes["one"].will("cut", times=1, after_tokens=5)
         async with reading(door, "say 20 words") as leader:
             await leader.next()
@@ -180,7 +179,7 @@ async def test_a_stream_that_breaks_again_and_again_makes_no_storm(api: Api) -> 
 
 @pytest.mark.parametrize("prefill", [True, False])
 async def test_a_rescued_stream_is_one_answer_for_all_who_read_along(api: Api, prefill: bool) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, provider={"prefill": prefill}, fakes={"per_token_ms": 20}) as door:
+    async with open_door(api, cached=True, provider={"prefill": prefill}, fakes={"per_token_ms": 20}) as door:
         door.fakes["one"].will("cut", after_tokens=8)
         async with reading(door, "say 20 words") as leader, reading(door, "say 20 words") as follower:
             waits = asyncio.create_task(door.chat("say 20 words"))
@@ -194,7 +193,7 @@ async def test_a_rescued_stream_is_one_answer_for_all_who_read_along(api: Api, p
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_fails_before_it_begins_fails_for_all_who_wait(api: Api, stream: bool) -> None:
-    async with open_door(api, cached=True, fakes={"first_token_ms": 100}) as door:
+    async with open_door(api, cached=True, timeouts=QUICK, fakes={"first_token_ms": 100}) as door:
         for fake in door.fakes.values():
             fake.will("slow_headers", times=None)
         replies = await asyncio.gather(*(door.chat("the same", stream=stream) for _ in range(50)))
@@ -205,7 +204,7 @@ async def test_what_fails_before_it_begins_fails_for_all_who_wait(api: Api, stre
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_when_the_first_one_leaves_before_an_answer_it_goes_on_for_the_others_and_is_paid_once(api: Api, stream: bool) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"first_token_ms": 1000}) as door:
+    async with open_door(api, cached=True, fakes={"first_token_ms": 1000}) as door:
         mate = await api.developer()
         leaving = asyncio.create_task(door.chat("say 9 words", stream=stream))
         await until(lambda: bool(door.fakes["one"].asked))
@@ -224,7 +223,7 @@ async def test_when_the_first_one_leaves_before_an_answer_it_goes_on_for_the_oth
 
 
 async def test_when_the_first_one_leaves_in_mid_stream_those_who_read_along_get_all_of_it(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 40}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 40}) as door:
         async with reading(door, "say 40 words") as follower_of_nobody:
             await follower_of_nobody.next()
             async with reading(door, "say 40 words") as follower:
@@ -242,7 +241,7 @@ async def test_when_the_first_one_leaves_in_mid_stream_those_who_read_along_get_
 
 
 async def test_when_all_have_left_the_provider_is_stopped_and_what_it_said_is_paid_once(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 20}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 20}) as door:
         async with reading(door, "say 400 words") as leader, reading(door, "say 400 words") as follower:
             await leader.next()
             leader._reply.close()
@@ -252,11 +251,12 @@ async def test_when_all_have_left_the_provider_is_stopped_and_what_it_said_is_pa
         assert door.fakes["one"].asked[0].tokens_sent < 400
         assert await door.holds() == [("one", "settled", "partial")]
         assert not door.front._under_way  # type: ignore[union-attr]
+        door.fakes["one"].per_token_ms = 0
         assert (await door.chat("say 400 words")).headers["x-cairn-cache"] == "miss"
 
 
 async def test_a_follower_that_leaves_disturbs_nobody(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 40}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 40}) as door:
         async with reading(door, "say 40 words") as leader:
             await leader.next()
             async with reading(door, "say 40 words") as follower:
@@ -273,7 +273,7 @@ async def test_a_follower_that_leaves_disturbs_nobody(api: Api) -> None:
 
 async def test_a_follower_that_reads_late_holds_nobody_up_and_gets_the_same(api: Api) -> None:
     words = 6000
-    async with open_door(api, cached=True, timeouts=CALM) as door:
+    async with open_door(api, cached=True) as door:
         door.fakes["one"].per_token_ms = 0.05
         async with (
             reading(door, f"say {words} words", max_tokens=words) as leader,
@@ -287,7 +287,7 @@ async def test_a_follower_that_reads_late_holds_nobody_up_and_gets_the_same(api:
 
 
 async def test_an_empty_budget_of_the_first_one_is_not_that_of_the_others(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, limit_usd=0.0001, fakes={"first_token_ms": 100}) as door:
+    async with open_door(api, cached=True, limit_usd=0.0001, fakes={"first_token_ms": 100}) as door:
         mate = await api.developer()
         replies = await asyncio.gather(*(door.chat("the same", key=key, max_tokens=1000) for key in [door.key] * 5 + [mate] * 5))
         assert {each.status for each in replies[5:]} == {200}
@@ -299,7 +299,7 @@ async def test_an_empty_budget_of_the_first_one_is_not_that_of_the_others(api: A
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_made_smaller_for_the_first_ones_budget_is_for_nobody_else(api: Api, stream: bool) -> None:
     budget = Budget(shrink=True, shrink_least_tokens=4)
-    async with open_door(api, cached=True, timeouts=CALM, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 1000}) as door:
+    async with open_door(api, cached=True, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 1000}) as door:
         mate = await api.developer()
         poor = asyncio.create_task(door.chat("say 60 words", max_tokens=500, stream=stream))
         await until(lambda: bool(door.fakes["one"].asked))
@@ -315,7 +315,7 @@ async def test_an_answer_made_smaller_for_the_first_ones_budget_is_for_nobody_el
 
 
 async def test_what_is_under_way_when_the_server_stops_is_settled(api: Api) -> None:
-    async with open_door(api, cached=True, timeouts=CALM, fakes={"per_token_ms": 20}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 20}) as door:
         async with reading(door, "say 400 words") as leader, reading(door, "say 400 words") as follower:
             await leader.next()
             await door.front.close()

@@ -28,7 +28,7 @@ async def server(bench: Bench, url: str, *, lower: Sequence[Tier] = (), options:
     index = Index(bench.database, bench.vectors)
     search = Search(database=bench.database, accounts=accounts, index=index, vectors=bench.vectors, embedder=bench.embedder, limits=limits)
     memory = Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
-    tiers = Tiers("queries", memory, lower, timeout_seconds=1)
+    tiers = Tiers("queries", memory, lower, timeout_seconds=10)
     try:
         yield CachedSearch(search, tiers, Versions(direct), accounts=accounts, index=index, options=options, tuned="test")
     finally:

@@ -54,7 +54,7 @@ async def servers(redis_server: RedisServer) -> AsyncIterator[tuple[Server, Serv
             client = await stack.enter_async_context(open_redis(options))
             assert client is not None
             await client.flushall()
-            shared = Shared(client, timeout_seconds=1)
+            shared = Shared(client, timeout_seconds=10)
             stack.push_async_callback(shared.close)
             task = asyncio.create_task(shared.run())
             stack.callback(task.cancel)

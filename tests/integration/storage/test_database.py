@@ -39,7 +39,7 @@ async def test_a_full_pool_refuses_after_its_timeout_and_says_what_to_do(databas
 
 
 async def test_a_statement_past_its_timeout_is_unavailable(database_url: str) -> None:
-    database = await opened(database_url, statement_timeout_seconds=0.05)
+    database = await opened(database_url, statement_timeout_seconds=0.5)
     with pytest.raises(DatabaseUnavailable, match="statement_timeout"):
         async with database.begin() as connection:
             await connection.execute(text("select pg_sleep(5)"))

@@ -63,7 +63,7 @@ async def standby(primary: str, standbys: list[StandbyServer]) -> AsyncIterator[
 async def opened(primary: str, *urls: str, redis: Redis | None = None, **fields: object) -> AsyncIterator[ReplicatedDatabase]:
     """As a server has it, but tested only when the test says so."""
     options = config.Database(replica_urls=urls, **fields)  # type: ignore[arg-type]
-    positions = Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=1)
+    positions = Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10)
     database = await open_replicated(options, primary, name="test", positions=positions)
     try:
         yield database
@@ -202,7 +202,7 @@ async def test_of_two_positions_the_later_one_stays(redis_server: RedisServer) -
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
         await redis.set(KNOWN, 1)
-        one, two, three = (Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=1) for _ in range(3))
+        one, two, three = (Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10) for _ in range(3))
         await one.wrote("ada", 2**40 + 7)
         await two.wrote("ada", 2**40 + 6)
         assert [await each.of("ada") for each in (one, two, three)] == [2**40 + 7] * 3

@@ -254,7 +254,7 @@ async def test_a_live_engine_that_dies_during_a_rebuild_disturbs_neither(store: 
 
 
 async def test_a_staging_engine_that_dies_leaves_the_live_one(folder: Path) -> None:
-    settings = Settings(vectors=Vectors(timeout_seconds=0.5))
+    settings = Settings(vectors=Vectors(timeout_seconds=3))
     async with open_store(settings, SCHEMA, folder=folder, owner=True) as store:
         old = points(3)
         await store.upsert(old)
