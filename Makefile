@@ -22,7 +22,7 @@ demo: install    ## ingest the example sessions, ask them questions, see cited a
 	@$(BIN)/cairn demo
 
 test: install    ## every test, against a real PostgreSQL, Qdrant's engine and real HTTP that it starts itself
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 serve: install   ## cairn serve on 127.0.0.1:8080
 	@$(BIN)/cairn serve

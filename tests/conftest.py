@@ -22,6 +22,7 @@ from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
 from tests.fakes.redis_server import RedisServer
 
+pytest_plugins = ("tests.heavy",)
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "cairn_template"
 

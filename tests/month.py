@@ -75,6 +75,7 @@ MODELS = (
     ("gemini", "gemini-2.5-flash", 0.10),
 )
 PURPOSES, PROJECTS = ("chat", "review", "tests", "commit", "docs"), ("shop", "payments", "timetable", None)
+AT_ONCE = 64
 LIMITS = (8_330_000_000, 8_330_000_000, 8_330_000_000, 12_000_000_000, 5_000_000_000)
 
 
@@ -110,8 +111,8 @@ async def seed(house: House, *, developers: int = 40, seed: int = 11) -> list[De
                 at = min(morning + timedelta(minutes=chance.triangular(0, 690, 200)), now - timedelta(seconds=chance.uniform(5, 3000)))
                 rows.append(_row(chance, each, max(at, period.start)))
         with patch("app.clock.now", return_value=max(morning, period.start) + timedelta(hours=2)):
-            for start in range(0, len(rows), 256):
-                batch = rows[start : start + 256]
+            for start in range(0, len(rows), AT_ONCE):
+                batch = rows[start : start + AT_ONCE]
                 made = await asyncio.gather(*(_made(house, row, chance.random()) for row in batch))
                 await _logged(house, [each for each in made if each is not None])
     for each in people[:7]:  # under way

@@ -13,6 +13,8 @@ import pytest
 
 from tests.running import ROOT, Running, running
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 180
 
 

@@ -15,6 +15,7 @@ from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
 from tests.running import Failed, Running, running, start
 
+pytestmark = pytest.mark.slow
 QUESTIONS = [
     ("Why does the linter complain about t.Fatal?", "staticcheck"),
     ("How do we run the integration tests?", "test:integration"),
@@ -140,7 +141,6 @@ def test_every_fixture_of_other_agents_is_read_or_refused_with_a_reason(
     assert refused > 0
 
 
-@pytest.mark.slow
 def test_kill_9_in_the_middle_and_a_restart_end_like_an_undisturbed_run(short_folder: Path, shared_data: Path) -> None:
     files = [file for file in transcripts(shared_data) if file.stat().st_size < 1_000_000][:40]
     calm, rough = short_folder / "calm", short_folder / "rough"

@@ -18,6 +18,8 @@ from aiohttp import web
 from tests.fakes.models import models_folder
 from tests.fakes.qdrant_server import QdrantServer
 
+pytestmark = pytest.mark.slow
+
 ADMIN = "admin-key-of-this-test-0123456789"
 TRANSCRIPT = "".join(
     json.dumps(each) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from sqlalchemy import text
 
 from app.budget.estimate import Estimate
@@ -14,6 +15,8 @@ from app.dashboard import figures
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door
 from tests.integration.dashboard.conftest import Door, key_of
+
+pytestmark = pytest.mark.slow
 
 
 async def one(api: Api, sql: str, **values: object) -> int:

@@ -11,6 +11,8 @@ from sqlalchemy import text
 from tests.integration.api.conftest import lesson
 from tests.integration.dashboard.conftest import Door, key_of
 
+pytestmark = pytest.mark.slow
+
 PAGES = ("team", "developers/elif", "knowledge", "knowledge?q=why+did+we+pick+NATS+over+Kafka", "system", "nowhere")
 ASSETS = "() => performance.getEntriesByType('resource').filter(each => !each.name.includes('chart.js')).reduce((sum, each) => sum + each.decodedBodySize, 0)"
 HOSTILE = (

@@ -20,6 +20,8 @@ from app.knowledge.search import Query
 from app.storage.vectors.edge import EdgeStagingStore
 from tests.integration.knowledge.conftest import Bench, lesson
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["amber", "birch", "cedar", "daisy", "ebony", "fern", "grape", "hazel", "iris", "jade", "kelp", "lotus"]
 HANGS_SECONDS = 60
 """What would hang, hangs for half an hour."""
