@@ -22,6 +22,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
+from app.storage import preping
 from app.storage.tables import AnyRow
 from app.telemetry import metrics, traces
 
@@ -69,6 +70,7 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._reading = read_only(engine)
+        self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @staticmethod
     async def open(
@@ -96,7 +98,8 @@ class Database:
 
     async def read(self, work: Reading[Found]) -> Found:
         """What `work` finds in one transaction that can't write. Here there is no replica: it is as fresh as `begin()`."""
-        async with transaction(self._reading) as connection:
+        engine = self._alone if isinstance(work, Rows) else self._reading  # one statement is a transaction: two round trips less
+        async with transaction(engine) as connection:
             return await work(connection)
 
     async def ping(self) -> None:
@@ -121,7 +124,6 @@ def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngin
         async_url(url),
         pool_size=settings.pool_size,
         max_overflow=settings.max_overflow,
-        pool_pre_ping=settings.pre_ping,
         pool_recycle=settings.recycle_seconds,
         pool_timeout=settings.acquire_timeout_seconds,
         connect_args={
@@ -135,18 +137,27 @@ def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngin
             },
         },
     )
+    if settings.pre_ping:
+        preping.install(engine)
     event.listen(engine.sync_engine, "before_cursor_execute", _begun)
     event.listen(engine.sync_engine, "after_cursor_execute", _ended)
     return engine
 
 
-def rows_of(statement: Executable, values: Mapping[str, object] | None = None) -> Reading[Sequence[AnyRow]]:
-    """The commonest thing to `read`: all rows of one statement."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows of one statement that selects."""
 
-    async def work(connection: AsyncConnection) -> Sequence[AnyRow]:
-        return (await connection.execute(statement, values)).all()
+    statement: Executable
+    values: Mapping[str, object] | None
 
-    return work
+    async def __call__(self, connection: AsyncConnection) -> Sequence[AnyRow]:
+        return (await connection.execute(self.statement, self.values)).all()
+
+
+def rows_of(statement: Executable, values: Mapping[str, object] | None = None) -> Rows:
+    """The commonest thing to `read`."""
+    return Rows(statement, values)
 
 
 def read_only(engine: AsyncEngine) -> AsyncEngine:
