@@ -22,7 +22,7 @@ from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
 from app.money import usd_text
 from app.tokens import text_of
-from app.web import limited, told
+from app.web import cache_control, limited, told
 from app.web.errors import responses
 from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
@@ -212,7 +212,7 @@ async def complete(
         max_tokens=body.max_completion_tokens or body.max_tokens,
         choices=body.n or 1,
         bytes=int(request.headers.get("content-length") or 0) or len(await request.body()),
-        cache=_wish(request.headers.get("cache-control", "").lower(), asked=body.cache),
+        cache=_wish(request, asked=body.cache),
     )
     if asked.choices * (asked.max_tokens or 1) > MOST_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MOST_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
@@ -284,13 +284,12 @@ def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
         raise InvalidInput("input holds a number that is no token of cl100k_base: send the text itself.", param="input") from None
 
 
-def _wish(control: str, *, asked: bool | None) -> CacheWish:
-    """`Cache-Control` as a browser means it, and the request's own field."""
-    if asked is False or "no-store" in control:
+def _wish(request: Request, *, asked: bool | None) -> CacheWish:
+    """`Cache-Control`, and the request's own field."""
+    if asked is False:
         return "never"
-    if "no-cache" in control:
-        return "refresh"
-    return "always" if asked else "auto"
+    told = cache_control.wish(request)
+    return "always" if asked and told == "auto" else told
 
 
 def _headers(request: Request, receipt: Receipt) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import Field
 
 from app.accounts.accounts import Principal
@@ -18,7 +18,7 @@ from app.sessions.event import Format
 from app.sessions.journal import Session
 from app.telemetry import metrics
 from app.web.errors import responses
-from app.web.principal import Caller, TheHouse
+from app.web.principal import Caller, TheHouse, house_of
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -112,19 +112,21 @@ async def ingest(
 @router.post(
     "/{session}/events",
     status_code=202,
+    response_model=LiveReply,
     summary="Append to a session that is still going on",
     description="One JSON object a line. Idempotent: an event whose id is known changes nothing. All lines are taken, or none.",
     openapi_extra=live.BODY,
     responses=responses(400, 413),
 )
-async def append(request: Request, house: TheHouse, caller: Caller, session: SessionName, project: ProjectFilter = None) -> LiveReply:
+async def append(request: Request, caller: Caller, session: SessionName, project: ProjectFilter = None) -> Response:
+    house = house_of(request)
     events = live.read(await request.body(), limits=house.settings.sessions)
     done = await house.knowledge.live.append(
         team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
     )
     metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
     metrics.redacted(done.redactions)
-    return LiveReply.model_validate(done)
+    return Response(LiveReply.model_validate(done).model_dump_json(), status_code=202, media_type="application/json")
 
 
 @router.get("", summary="List sessions, latest started first", responses=responses())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.embedder import Embedder
 from app.embeddings.model import NAME, exported
+from app.embeddings.tokens import MOST_TOKENS
 from app.embeddings.windows import PARTS, Cutter
 
 Floats = NDArray[np.float32]
@@ -27,9 +28,10 @@ HEAD_SHARE = 0.5
 
 
 class LongForm(Protocol):
-    """`model` names what made the vectors."""
+    """`model` names what made the vectors. `short_bytes`: a text of no more has none, whatever it says."""
 
     model: str
+    short_bytes: int
 
     async def embed(self, texts: Sequence[str]) -> list[Floats | None]:
         """(1536,) float32 of unit length, in the order of the texts; None for a text that its 384 dims say whole."""
@@ -39,6 +41,8 @@ class WindowsEmbedder:
     """Windows go through the same embedder as questions do, and so through its runtime, its batches and its cache."""
 
     model = MODEL
+    short_bytes = MOST_TOKENS - 2
+    """No token is shorter than a byte, and two of those that are read are the model's own."""
 
     def __init__(self, inner: Embedder, cutter: Cutter) -> None:
         self._inner = inner

@@ -18,8 +18,9 @@ from app import __version__
 from app.accounts.accounts import Accounts
 from app.cache.tiers import Tiers
 from app.errors import Unavailable
+from app.knowledge.answer import Answer, Query, Result
 from app.knowledge.index import Index
-from app.knowledge.search import Answer, Query, Result, Search
+from app.knowledge.search import Search
 from app.knowledge.versions import Scope, Versions
 from app.settings import QueriesCache
 from app.storage.replicas.asker import read_newest

@@ -18,8 +18,8 @@ import cachebox
 import structlog
 
 from app.errors import CairnError
+from app.knowledge.answer import Answer, Query
 from app.knowledge.cached import CachedSearch
-from app.knowledge.search import Answer, Query
 from app.settings import Prefetch
 from app.telemetry import metrics
 

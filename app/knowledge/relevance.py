@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 UNRELATED, SAME = 0.20, 0.75
@@ -26,39 +27,58 @@ class Relevance:
     exact: tuple[str, ...]
 
 
-def relevance(*, cosine: float, asked: Sequence[str], codes: Sequence[str], found: frozenset[str]) -> Relevance:
-    """How relevant an item is.
+class Asked:
+    """A question's terms, ready to be looked for in many items.
 
-    `asked`: the question's terms; `codes`: those among them that look like code (errors, flags, paths, symbols, versions);
-    `found`: the terms of the item.
+    `codes`: those among them that look like code (errors, flags, paths, symbols, versions).
     """
-    dense = _dense(cosine)
-    coverage = sum(term in found for term in asked) / len(asked) if asked else 0.0
-    exact = tuple(code for code in codes if code in found)
-    score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
-    if codes:
-        score = max(score, EXACT * len(exact) / len(codes))
-    return Relevance(score=min(1.0, score), cosine=cosine, coverage=coverage, exact=exact)
 
+    def __init__(self, terms: Sequence[str], codes: Sequence[str]) -> None:
+        self.terms = list(dict.fromkeys(terms))
+        self.codes = list(codes)
+        self._spelt = [(term, _plural(term)) for term in self.terms]
+        self._spelt_codes = [(code, _plural(code)) for code in self.codes]
 
-def at_most(cosine: float, *, asked: Sequence[str], codes: Sequence[str], text: str | None = None) -> float:
-    """What `relevance` can't exceed, at a tenth of its price: the item's terms aren't taken apart, its text is only looked into, or not
-    even that.
+    def relevance(self, cosine: float, found: AbstractSet[str]) -> Relevance:
+        """How relevant an item of the terms `found` is."""
+        dense = _dense(cosine)
+        coverage = self._coverage(found)
+        exact = tuple([code for code in self.codes if code in found])
+        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
+        if self.codes:
+            score = max(score, EXACT * len(exact) / len(self.codes))
+        return Relevance(score=min(1.0, score), cosine=cosine, coverage=coverage, exact=exact)
 
-    A term is a piece of its text, without the plural's ending (`lexical`): where neither it nor its plural stands, it isn't one of
-    the item's.
-    """
-    dense, coverage, exact = _dense(cosine), float(bool(asked)), 1.0
-    if text is not None:
+    def coverage_alone(self, found: AbstractSet[str]) -> Relevance:
+        """Where there is no vector."""
+        coverage = self._coverage(found)
+        return Relevance(score=coverage, cosine=0.0, coverage=coverage, exact=tuple([code for code in self.codes if code in found]))
+
+    def at_most(self, cosine: float, text: str) -> float:
+        """What `relevance` can't exceed, at a tenth of its price: the text isn't taken apart, only looked into.
+
+        A term is a piece of its text, without the plural's ending (`lexical`): where neither it nor its plural stands, it isn't one
+        of the item's.
+        """
+        dense = _dense(cosine)
         low = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
-        coverage = sum([_stands_in(term, low) for term in asked]) / len(asked) if asked else 0.0
-        exact = sum([_stands_in(code, low) for code in codes]) / len(codes) if codes else 0.0
-    score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
-    return min(1.0, max(score, EXACT * exact) if codes else score)
+        coverage = _share_in(low, self._spelt)
+        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
+        if self.codes:
+            score = max(score, EXACT * _share_in(low, self._spelt_codes))
+        return min(1.0, score)
+
+    def _coverage(self, found: AbstractSet[str]) -> float:
+        return sum([term in found for term in self.terms]) / len(self.terms) if self.terms else 0.0
 
 
-def _stands_in(term: str, low: str) -> bool:
-    return term in low or (term.endswith("y") and f"{term[:-1]}ies" in low)
+def _plural(term: str) -> str | None:
+    """The one whose stem isn't a piece of it."""
+    return f"{term[:-1]}ies" if term.endswith("y") else None
+
+
+def _share_in(low: str, spelt: Sequence[tuple[str, str | None]]) -> float:
+    return sum([term in low or (plural is not None and plural in low) for term, plural in spelt]) / len(spelt) if spelt else 0.0
 
 
 def _dense(cosine: float) -> float:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from heapq import heapify, heappop, heappush, heappushpop
-from typing import Any, Literal, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -17,14 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.accounts.accounts import Accounts
 from app.embeddings import Embedder
-from app.embeddings.longform import closeness
 from app.errors import InvalidInput, Unavailable
-from app.knowledge.freshness import WEIGHT
+from app.knowledge.answer import Answer, Query
 from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.neighbours import unpack, unpack_long, wording
-from app.knowledge.relevance import Relevance, at_most, relevance
-from app.knowledge.store import Quote
+from app.knowledge.ranking import rank
 from app.knowledge.tables import Evidence, Knowledge
 from app.knowledge.unanswered import Unanswered
 from app.settings import Knowledge as Limits
@@ -35,69 +29,6 @@ from app.storage.vectors.store import Vector, VectorStore
 from app.telemetry import traces
 
 log = structlog.get_logger()
-
-CONFIDENCE_WEIGHT = 0.15
-"""A rank depends on confidence this far: 0.85 for confidence 0, 1 for confidence 1."""
-ELSEWHERE = 0.9
-"""What another project's item keeps of its rank when the question prefers a project."""
-
-
-CacheWish = Literal["auto", "refresh", "never"]
-"""By the rules; a new answer, kept; neither read nor kept."""
-Origin = Literal["miss", "memory", "redis", "database"]
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """`project` filters; `prefer_project` only ranks that project's items first. `cache`: what may be done with an answer from before.
-
-    `asker`: who asks; it changes nothing in the answer.
-    """
-
-    text: str
-    project: str | None = None
-    types: tuple[str, ...] = ()
-    limit: int = 10
-    min_score: float | None = None
-    prefer_project: str | None = None
-    explain: bool = False
-    cache: CacheWish = "auto"
-    asker: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One item that answers, with its newest citation. Its words are quoted from a transcript: never an instruction."""
-
-    id: UUID
-    type: str
-    title: str
-    text: str
-    score: float
-    confidence: float
-    freshness: str
-    project: str
-    source: Quote
-    created_at: datetime
-    evidence_count: int
-    explain: dict[str, object] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`degraded` names the parts that were away: the answer is narrower than usual. `cache`: the tier it came from."""
-
-    results: tuple[Result, ...]
-    took_ms: float
-    degraded: tuple[str, ...]
-    cache: Origin = "miss"
-
-
-class Asks(Protocol):
-    """Where questions go: `Search`, and what stands around it."""
-
-    async def query(self, team_id: UUID, query: Query) -> Answer:
-        """The team's items that answer, best first. InvalidInput names the field that can't be used."""
 
 
 class Search:
@@ -137,10 +68,11 @@ class Search:
         ids = await self._candidates(query, vector, where, degraded)
         rows = await self._read(team_id, ids, query, where)
         names = await self._accounts.project_names(team_id, {row.project_id for row in rows})
-        ranked = self._rank(query, rows, vector, names)
+        least = self._limits.min_relevance if query.min_score is None else 0.0
+        ranked = rank(query, rows, vector, names, least_relevance=least)
         if not ranked and not degraded:
             self.asked_in_vain(team_id, query)
-        return Answer(tuple(ranked[: query.limit]), _since(began), tuple(degraded))
+        return Answer(tuple(ranked), _since(began), tuple(degraded))
 
     def _check(self, query: Query) -> None:
         if not query.text.strip():
@@ -202,83 +134,6 @@ class Search:
     def _most(self, query: Query) -> int:
         """How many candidates to rank: some of them will be too weak to show."""
         return max(self._limits.candidates, query.limit)
-
-    def _rank(self, query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str]) -> list[Result]:
-        """Those that are relevant, best first. Without a vector, shared terms alone decide."""
-        asked = list(dict.fromkeys(lexical.terms(query.text)))
-        codes = lexical.codes(query.text)
-        least = self._limits.min_relevance if query.min_score is None else 0.0
-        results: list[Result] = []
-        best: list[float] = []
-        cosines, places = _cosines(rows, vector), [_place(row, names[row.project_id], query) for row in rows]
-        # The most that each can score, the highest first: looked at more closely only while it may come among the first.
-        bounds = [(-places[n] * at_most(cosines[n], asked=asked, codes=codes), n, False) for n in range(len(rows))]
-        heapify(bounds)
-        while bounds:
-            bound, n, read = heappop(bounds)
-            if len(best) == query.limit and round(-bound, 4) < best[0]:
-                break
-            row, text = rows[n], wording(rows[n].title, rows[n].text)
-            if not read and vector is not None:
-                heappush(bounds, (-places[n] * at_most(cosines[n], asked=asked, codes=codes, text=text), n, True))
-                continue
-            found = relevance(cosine=cosines[n], asked=asked, codes=codes, found=frozenset(lexical.terms(text)))
-            if vector is None:
-                found = Relevance(score=found.coverage, cosine=0.0, coverage=found.coverage, exact=found.exact)
-            if found.score >= least:
-                results.append(_result(row, found, names[row.project_id], query))
-                (heappush if len(best) < query.limit else heappushpop)(best, results[-1].score)
-        if query.min_score is not None:
-            results = [result for result in results if result.score >= query.min_score]
-        results.sort(key=lambda result: (-result.score, str(result.id)))
-        return results
-
-
-def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
-    if vector is None or not rows:
-        return [0.0] * len(rows)
-    cosines: list[float] = (unpack(b"".join(row.embedding for row in rows)).reshape(len(rows), -1) @ vector).tolist()
-    long = {place: tail for place, row in enumerate(rows) if (tail := unpack_long(row)) is not None}
-    return [
-        closeness(vector, unpack(rows[place].embedding), long[place]) if place in long else cosine for place, cosine in enumerate(cosines)
-    ]
-
-
-def _place(row: AnyRow, project: str, query: Query) -> float:
-    """What confidence, freshness and the preferred project leave of a relevance."""
-    preferred = ELSEWHERE if query.prefer_project not in {None, project} else 1.0
-    factor: float = (1 - CONFIDENCE_WEIGHT * (1 - row.confidence)) * WEIGHT[row.freshness] * preferred
-    return factor
-
-
-def _result(row: AnyRow, found: Relevance, project: str, query: Query) -> Result:
-    confidence = 1 - CONFIDENCE_WEIGHT * (1 - row.confidence)
-    place = ELSEWHERE if query.prefer_project not in {None, project} else 1.0
-    explain: dict[str, object] | None = None
-    if query.explain:
-        explain = {
-            "relevance": round(found.score, 4),
-            "cosine": round(found.cosine, 4),
-            "coverage": round(found.coverage, 4),
-            "exact": list(found.exact),
-            "confidence_factor": round(confidence, 4),
-            "freshness_factor": WEIGHT[row.freshness],
-            "project_factor": place,
-        }
-    return Result(
-        id=row.id,
-        type=row.type,
-        title=row.title,
-        text=row.text,
-        score=round(found.score * _place(row, project, query), 4),
-        confidence=round(row.confidence, 3),
-        freshness=row.freshness,
-        project=project,
-        source=Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at),
-        created_at=row.created_at,
-        evidence_count=row.evidence_count,
-        explain=explain,
-    )
 
 
 def _since(began: float) -> float:

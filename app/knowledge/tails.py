@@ -6,8 +6,10 @@ New items get theirs when they are learnt. The work is repeatable, in small batc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Uuid, any_, bindparam, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import LongForm
@@ -20,6 +22,7 @@ from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
 
 BATCH = 256
+SHORT_BATCH = 5_000
 
 
 class Tails:
@@ -30,8 +33,10 @@ class Tails:
 
     async def fill(self) -> int:
         """Look at one batch of what this encoder has not seen. Returns how many were looked at: 0, nothing is left."""
-        columns = select(Evidence.id, Evidence.knowledge_id, Evidence.title, Evidence.text)
         async with self._database.begin() as connection:
+            if short := await self._pass_short(connection):
+                return short
+            columns = select(Evidence.id, Evidence.knowledge_id, Evidence.title, Evidence.text)
             rows = (await connection.execute(columns.where(self._unseen).order_by(Evidence.id).limit(BATCH))).all()
         if not rows:
             return 0
@@ -39,6 +44,23 @@ class Tails:
         async with self._database.begin() as connection:
             await self._store(connection, list(zip(rows, vectors, strict=True)))
         return len(rows)
+
+    async def _pass_short(self, connection: AsyncConnection) -> int:
+        """Most are: a hundred thousand take seconds, not minutes. As in `_store`, what others change is left for the next time."""
+        most = self._long_form.short_bytes - len(wording("", ""))
+        short = func.octet_length(Evidence.title) + func.octet_length(Evidence.text) <= most
+        items = select(Knowledge.id).where(
+            Knowledge.id.in_(select(Evidence.knowledge_id).where(self._unseen, short).order_by(Evidence.id).limit(SHORT_BATCH))
+        )
+        held = list(await connection.scalars(items.with_for_update(skip_locked=True)))
+        free = select(Evidence.id).where(self._unseen, short, Evidence.knowledge_id == any_(literal(held, ARRAY(Uuid))))
+        passed = await connection.execute(
+            update(Evidence)
+            .where(Evidence.id.in_(free.with_for_update(skip_locked=True)))
+            .values(long_embedding=None, long_embedding_model=self._long_form.model)
+        )
+        await self._say_seen(connection, held)
+        return passed.rowcount
 
     async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> None:
         """What others change right now is left for the next time: it waits for nobody, so nobody can wait for it in turn."""
@@ -61,12 +83,15 @@ class Tails:
                 for row, vector in found
             ],
         )
-        # Most are short: they need no election, and the index nothing new.
-        await connection.execute(
-            update(Knowledge)
-            .where(Knowledge.id.in_(held), Knowledge.long_embedding.is_(None))
-            .where(Knowledge.id.not_in(select(Evidence.knowledge_id).where(self._unseen)))
-            .values(long_embedding_model=self._long_form.model)
-        )
+        await self._say_seen(connection, list(held))
         elected = await elect(connection, {row.knowledge_id for row, vector in found if vector is not None})
         await note(connection, [held[item] for item in elected.items])
+
+    async def _say_seen(self, connection: AsyncConnection, items: Sequence[UUID]) -> None:
+        """Of those that say nothing beyond what the model reads: they need no election, and the index nothing new."""
+        unseen = select(Evidence.knowledge_id).where(Evidence.knowledge_id == Knowledge.id, self._unseen)
+        await connection.execute(
+            update(Knowledge)
+            .where(Knowledge.id == any_(literal(items, ARRAY(Uuid))), Knowledge.long_embedding.is_(None), ~unseen.exists())
+            .values(long_embedding_model=self._long_form.model)
+        )

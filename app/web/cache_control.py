@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 
 def wish(request: Request) -> Literal["auto", "refresh", "never"]:
@@ -13,6 +13,3 @@ def wish(request: Request) -> Literal["auto", "refresh", "never"]:
     if "no-store" in control:
         return "never"
     return "refresh" if "no-cache" in control else "auto"
-
-
-CacheControl = Annotated[Literal["auto", "refresh", "never"], Depends(wish)]

@@ -19,13 +19,13 @@ from app.cache.tiers import Tiers
 from app.embeddings import Embedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
+from app.knowledge.answer import Asks
 from app.knowledge.index import Index
 from app.knowledge.intake import Intake
 from app.knowledge.live import LiveIntake
 from app.knowledge.overview import Overview
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.purge import Purge
-from app.knowledge.search import Asks
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
@@ -59,9 +60,8 @@ async def _maintain(house: House) -> None:
     """Ageing, and what has had its time: every ten minutes."""
     while True:
         try:
-            async with house.database.begin() as connection:
-                aged = await freshness.refresh(connection, clock.now())
-            looked_at = await house.knowledge.tails.fill()
+            aged = await _drained(house, _aged)
+            looked_at = await _drained(house, _looked_at)
             swept = await house.knowledge.index.sweep()
             uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
             purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
@@ -75,11 +75,26 @@ async def _maintain(house: House) -> None:
                 await house.messages.sweep()
         except Unavailable as error:
             log.warning("maintenance.away", code=error.code)
-            aged = looked_at = 0
         except Exception:
             log.exception("maintenance.failed")
-            aged = looked_at = 0
-        await asyncio.sleep(0 if aged or looked_at else MAINTENANCE_SECONDS)
+        await asyncio.sleep(MAINTENANCE_SECONDS)
+
+
+async def _drained(house: House, step: Callable[[House], Awaitable[int]]) -> int:
+    """Batch after batch until nothing is left. Returns how many there were."""
+    total = 0
+    while done := await step(house):
+        total += done
+    return total
+
+
+async def _aged(house: House) -> int:
+    async with house.database.begin() as connection:
+        return await freshness.refresh(connection, clock.now())
+
+
+async def _looked_at(house: House) -> int:
+    return await house.knowledge.tails.fill()
 
 
 async def _stay_seen(folder: DataFolder) -> None:

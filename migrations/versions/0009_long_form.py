@@ -1,7 +1,7 @@
 """1536 dims of long items, beside the 384 of all. Both columns are filled by the worker's maintenance.
 
 Revision ID: 0009
-Revises: 0005
+Revises: 0008
 """
 
 import sqlalchemy as sa

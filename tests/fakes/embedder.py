@@ -32,6 +32,7 @@ class WordsLongForm:
     """Four windows of the words of a text that has more than READS of them."""
 
     model = MODEL
+    short_bytes = READS
 
     async def embed(self, texts: Sequence[str]) -> list[NDArray[np.float32] | None]:
         return [_windows(text.split()) for text in texts]

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+
+from app.cache.memory import Memory
+from app.embeddings import CachedEmbedder, open_embedder
+from app.settings import Embeddings
 
 
 def models_folder() -> Path:
     """Where tests and measurements keep the exported model (`app.embeddings.model.exported` fills it)."""
     return Path(tempfile.gettempdir()) / f"cairn-test-models-{os.getuid()}"
+
+
+def uncached_embedder(options: Embeddings | None = None) -> AbstractAsyncContextManager[CachedEmbedder]:
+    """This machine's embedder, as for batches, with a cache too small to help."""
+    return open_embedder(options or Embeddings(), models_folder(), Memory("lru", entries=1, most_bytes=2**16), ttl_seconds=60)

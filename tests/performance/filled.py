@@ -21,6 +21,7 @@ from sqlalchemy import text
 from app import settings as settings_module
 from app.clock import now
 from app.embeddings import Embedder
+from app.embeddings.longform import MODEL as LONG_MODEL
 from app.knowledge.neighbours import pack, wording
 from app.storage import migrations
 from app.wiring import House, open_house
@@ -32,6 +33,8 @@ PROJECTS = 10
 A_SESSION = 100
 EMBEDDED_AT_ONCE = 5_000
 SEED = 1
+RECIPE = 2
+"""Of what is stored: a folder that was made by another is made anew."""
 
 
 def project(number: int) -> str:
@@ -40,7 +43,7 @@ def project(number: int) -> str:
 
 async def filled(count: int, folder: Path) -> None:
     """Make `folder` the data folder of a stopped Cairn that holds `count` items, indexed."""
-    stock = Path(tempfile.gettempdir()) / f"cairn-filled-{os.getuid()}-{count}-{migrations.head()}"
+    stock = Path(tempfile.gettempdir()) / f"cairn-filled-{os.getuid()}-{count}-{migrations.head()}-{RECIPE}"
     if not (stock / "whole").exists():
         await asyncio.to_thread(shutil.rmtree, stock, ignore_errors=True)
         (stock / "data").mkdir(parents=True)
@@ -114,6 +117,7 @@ def _items(
             "confidence": 0.7,
             "embedding": pack(vectors[number]),
             "embedding_model": model,
+            "long_embedding_model": LONG_MODEL,  # as learnt: the texts are short
             "created_at": moment,
             "last_seen_at": moment,
         }
@@ -138,4 +142,5 @@ def _evidence(
             "confidence": 0.7,
             "embedding": pack(vectors[number]),
             "embedding_model": model,
+            "long_embedding_model": LONG_MODEL,  # as learnt: the texts are short
         }

@@ -27,8 +27,6 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from app import settings as settings_module
-from app.embeddings import open_embedder
 from app.knowledge.index import SCHEMA
 from app.knowledge.neighbours import wording
 from app.settings import Vectors
@@ -36,7 +34,7 @@ from app.storage.vectors import lexical
 from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
 from app.storage.vectors.shard import Shard
 from app.storage.vectors.store import DIMS
-from tests.fakes.models import models_folder
+from tests.fakes.models import uncached_embedder
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import A_SESSION, PROJECTS, SEED, project, vectors_of
 from tests.performance.measure import Figure, show
@@ -140,7 +138,7 @@ def _two_passes(measured: Measured, name: str) -> list[Figure]:
 
 
 async def _embedded(items: int) -> tuple[Floats, Floats]:
-    async with open_embedder(settings_module.load().embeddings, models_folder()) as embedder:
+    async with uncached_embedder() as embedder:
         vectors = await vectors_of(embedder, [wording(*pair) for pair in varied_lessons(items, seed=SEED)])
         return vectors, (await embedder.embed(varied_questions(ASKED))).astype(np.float32)
 

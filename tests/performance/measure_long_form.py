@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from app.embeddings import Embedder, open_embedder
+from app.embeddings import Embedder
 from app.embeddings.longform import DIMS, LongForm, agreement, closeness, local_long_form, parts_of
 from app.embeddings.model import exported
 from app.embeddings.tokens import MOST_TOKENS
@@ -36,12 +36,12 @@ from app.knowledge.extraction import extract
 from app.knowledge.extraction.exchanges import exchanges
 from app.knowledge.extraction.memory import Memory
 from app.knowledge.extraction.prose import statements
-from app.knowledge.relevance import relevance
+from app.knowledge.relevance import Asked
 from app.likeness import differing
 from app.settings import Embeddings
 from app.storage.vectors import lexical
 from app.storage.vectors.recipe import RRF_K
-from tests.fakes.models import models_folder
+from tests.fakes.models import models_folder, uncached_embedder
 from tests.integration.knowledge.test_extraction_real import _files, _sessions
 from tests.performance.measure import percentile, timed
 from tests.running import ROOT
@@ -211,13 +211,13 @@ def words_of(task: Task) -> Floats:
 
 
 def ranked(task: Task, scores: Floats, candidates: NDArray[np.int64]) -> Floats:
-    """What a search shows: the candidates by `relevance()`, with this cosine in it."""
-    found = [frozenset(lexical.terms(text)) for text in task.passages]
+    """What a search shows: the candidates by `Asked.relevance`, with this cosine in it."""
+    found = [lexical.distinct(text) for text in task.passages]
     shown = np.full(scores.shape, -1.0)
     for row, (text, _) in enumerate(task.questions):
-        asked, codes = list(dict.fromkeys(lexical.terms(text))), lexical.codes(text)
+        asked = Asked(lexical.terms(text), lexical.codes(text))
         for place in candidates[row]:
-            shown[row, place] = relevance(cosine=float(scores[row, place]), asked=asked, codes=codes, found=found[place]).score
+            shown[row, place] = asked.relevance(float(scores[row, place]), found[place]).score
     return shown
 
 
@@ -374,9 +374,7 @@ async def main() -> int:
             text
         ]
 
-    async with open_embedder(
-        Embeddings(device="cpu"), models_folder(), Memory("lru", entries=1, most_bytes=2**16), ttl_seconds=60
-    ) as embedder:
+    async with uncached_embedder(Embeddings(device="cpu")) as embedder:
         long_form = await local_long_form(embedder, models_folder())
         if part in {"speed", "all"}:
             await speed(console, embedder, long_form, data)

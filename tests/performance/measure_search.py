@@ -23,12 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import psutil
 
-from app import settings as settings_module
-from app.embeddings import open_embedder
 from app.knowledge.neighbours import wording
-from app.knowledge.relevance import relevance
+from app.knowledge.relevance import Asked
 from app.storage.vectors import lexical
-from tests.fakes.models import models_folder
+from tests.fakes.models import uncached_embedder
 from tests.performance.callers import Connection, Reply, closed_loop, connected
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import A_SESSION, PROJECTS, SEED, filled, project, vectors_of
@@ -103,19 +101,16 @@ async def _recall(questions: Sequence[str], replies: Sequence[Reply], items: int
     """Over all questions, in one project each."""
     pairs = list(varied_lessons(items, seed=SEED))
     shares = []
-    async with open_embedder(settings_module.load().embeddings, models_folder()) as embedder:
+    async with uncached_embedder() as embedder:
         vectors = await vectors_of(embedder, [wording(*pair) for pair in pairs])
         asked = await embedder.embed(questions)
     mine = {place: [n for n in range(items) if n // A_SESSION % PROJECTS == place] for place in range(PROJECTS)}
-    words = {place: [frozenset(lexical.terms(wording(*pairs[n]))) for n in mine[place]] for place in mine}
+    words = {place: [lexical.distinct(wording(*pairs[n])) for n in mine[place]] for place in mine}
     for number, (question, reply) in enumerate(zip(questions, replies, strict=True)):
         place = number % PROJECTS
         cosines = vectors[mine[place]] @ asked[number]
-        terms, codes = list(dict.fromkeys(lexical.terms(question))), lexical.codes(question)
-        scores = [
-            relevance(cosine=float(cosine), asked=terms, codes=codes, found=found).score
-            for cosine, found in zip(cosines, words[place], strict=True)
-        ]
+        terms = Asked(lexical.terms(question), lexical.codes(question))
+        scores = [terms.relevance(float(cosine), found).score for cosine, found in zip(cosines, words[place], strict=True)]
         told = json.loads(reply.body)["results"]
         by_text = {pairs[n][1]: scores[at] for at, n in enumerate(mine[place])}
         least = float(np.sort(scores)[-K])

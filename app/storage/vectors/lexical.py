@@ -53,9 +53,17 @@ class SparseVector:
 
 def terms(text: str) -> list[str]:
     """The terms of a text, casefolded, with repetition, in order. Stop words are left out."""
+    return [term for token in _tokens(text) for term in _of_token(token)]
+
+
+def distinct(text: str) -> frozenset[str]:
+    """The terms of a text, each once: faster than `terms`."""
+    return frozenset().union(*map(_of_token, set(_tokens(text))))
+
+
+def _tokens(text: str) -> list[str]:
     # One form for what looks alike: decomposed accents of file names, full-width letters.
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return [term for token in _TOKEN.findall(plain) for term in _of_token(token)]
+    return _TOKEN.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
 
 
 def is_code(term: str) -> bool:
@@ -81,7 +89,7 @@ def query(text: str) -> SparseVector:
     return _sparse(dict.fromkeys(terms(text), 1.0))
 
 
-@lru_cache(maxsize=8192)  # most words of a text are those of the text before: five times faster
+@lru_cache(maxsize=32_768)  # most words of a text are those of the text before: five times faster
 def _of_token(token: str) -> tuple[str, ...]:
     if _CJK.search(token):
         return tuple(term for piece in _apart(token) for term in (_of_cjk(piece) if _CJK.match(piece) else _of_name(piece)))

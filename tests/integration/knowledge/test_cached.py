@@ -15,9 +15,9 @@ from app.cache.shared import RedisTier
 from app.cache.tiers import Tiers
 from app.errors import DatabaseUnavailable, InvalidInput, VectorStoreUnavailable
 from app.knowledge import freshness
+from app.knowledge.answer import Answer, Query
 from app.knowledge.cached import CachedSearch
 from app.knowledge.index import Index
-from app.knowledge.search import Answer, Query
 from app.settings import QueriesCache, Redis
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer

@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 
 from app.knowledge import freshness
+from app.knowledge.answer import Query
 from app.knowledge.index import SCHEMA
-from app.knowledge.search import Query
 from app.settings import Database as DatabaseSettings
 from app.settings import QueriesCache, Settings
 from app.storage.database import Database

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from app.errors import VectorStoreUnavailable
+from app.knowledge.answer import Query
 from app.knowledge.index import Index
-from app.knowledge.search import Query
 from tests.integration.knowledge.conftest import Bench, lesson
 
 TEXTS = [f"The {name} service keeps its retries in the {name} table" for name in ("order", "invoice", "login", "search", "mail")]

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavailable
+from app.knowledge.answer import Query
 from app.knowledge.intake import ANOTHERS, PURGED, Intake
 from app.knowledge.live import LiveIntake
-from app.knowledge.search import Query
 from app.queue.jobs import Job, Queue
 from app.sessions.event import Event
 from app.sessions.uploads import Uploads

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.knowledge.answer import Query
 from app.knowledge.prefetch import MOST_CHARS, PrefetchingSearch
-from app.knowledge.search import Query
 from app.settings import Prefetch
 from tests.integration.knowledge.conftest import Bench, lesson
 from tests.integration.knowledge.servers import server

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import NotFound, NotPermitted
-from app.knowledge.search import Query
+from app.knowledge.answer import Query
 from tests.integration.knowledge.conftest import Bench, lesson
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
-from app.knowledge.search import Query
+from app.knowledge.answer import Query
 from tests.integration.knowledge.conftest import Bench, lesson
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from app.embeddings.longform import MODEL as LONG_MODEL
+from app.knowledge.answer import Query, Result
 from app.knowledge.neighbours import pack
-from app.knowledge.search import Query, Search
+from app.knowledge.ranking import rank
 from app.settings import Knowledge as Limits
 from app.storage.vectors import lexical
 
@@ -70,32 +71,31 @@ def _unit(vector: Any) -> Any:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-@pytest.fixture
-def search() -> Search:
-    nobody: Any = None
-    return Search(database=nobody, accounts=nobody, index=nobody, vectors=nobody, embedder=nobody, limits=Limits())
+def ranked(query: Query, found: list[Row], vector: Any) -> list[Result]:
+    least = Limits().min_relevance if query.min_score is None else 0.0
+    return rank(query, found, vector, NAMES, least_relevance=least)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("text", ["why do the payment retries time out", "ECONNREFUSED in app/mail.py", "query", "…"])
-def test_the_first_ten_are_those_of_a_ranking_of_all(search: Search, seed: int, text: str) -> None:
+def test_the_first_ten_are_those_of_a_ranking_of_all(seed: int, text: str) -> None:
     found, vector = rows(seed)
     for fields in ({}, {"min_score": 0.0}, {"min_score": 0.4}, {"prefer_project": "till"}):
-        few = search._rank(Query(text, limit=10, **fields), found, vector, NAMES)[:10]  # type: ignore[arg-type]
-        everything = search._rank(Query(text, limit=len(found), **fields), found, vector, NAMES)  # type: ignore[arg-type]
+        few = ranked(Query(text, limit=10, **fields), found, vector)  # type: ignore[arg-type]
+        everything = ranked(Query(text, limit=len(found), **fields), found, vector)  # type: ignore[arg-type]
         assert [(each.id, each.score) for each in few] == [(each.id, each.score) for each in everything[:10]]
 
 
-def test_most_texts_are_not_taken_apart(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_most_texts_are_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
-    terms = lexical.terms
-    monkeypatch.setattr(lexical, "terms", lambda text: taken.append(text) or terms(text))
+    distinct = lexical.distinct
+    monkeypatch.setattr(lexical, "distinct", lambda text: taken.append(text) or distinct(text))
     found, vector = rows(1)
-    search._rank(Query("why do the payment retries time out", limit=3), found, vector, NAMES)
+    ranked(Query("why do the payment retries time out", limit=3), found, vector)
     assert len(taken) < len(found) / 2
 
 
-def test_without_a_vector_every_text_is_read(search: Search) -> None:
+def test_without_a_vector_every_text_is_read() -> None:
     found, _ = rows(1)
-    told = search._rank(Query("broker", limit=3), found, None, NAMES)
+    told = ranked(Query("broker", limit=3), found, None)
     assert {each.id for each in told[:3]} <= {row.id for row in found if "broker" in row.text}

@@ -1,0 +1,108 @@
+"""Candidates → results, best first: relevance, then what confidence, freshness and the preferred project leave of it.
+
+Looks closely only at what may come among the first: taking a text apart into its terms costs more than all the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappush, heappushpop
+from uuid import UUID
+
+from app.embeddings.longform import closeness
+from app.knowledge.answer import Query, Result
+from app.knowledge.freshness import WEIGHT
+from app.knowledge.neighbours import unpack, unpack_long, wording
+from app.knowledge.relevance import Asked, Relevance
+from app.knowledge.store import Quote
+from app.storage.tables import AnyRow
+from app.storage.vectors import lexical
+from app.storage.vectors.store import Vector
+
+CONFIDENCE_WEIGHT = 0.15
+"""A rank depends on confidence this far: 0.85 for confidence 0, 1 for confidence 1."""
+ELSEWHERE = 0.9
+"""What another project's item keeps of its rank when the question prefers a project."""
+DIGITS = 4
+"""Of a score, as it is told and compared."""
+
+
+def rank(query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str], *, least_relevance: float) -> list[Result]:
+    """The first `query.limit` of those that are relevant. Without a vector, shared terms alone decide.
+
+    `names`: of the rows' projects.
+    """
+    asked = Asked(lexical.terms(query.text), lexical.codes(query.text))
+    cosines = _cosines(rows, vector)
+    places = [_place(row, names[row.project_id], query) for row in rows]
+    texts = [wording(row.title, row.text) for row in rows]
+    if vector is None:
+        most = places
+    else:
+        most = [place * asked.at_most(cosine, text) for place, cosine, text in zip(places, cosines, texts, strict=True)]
+    best: list[float] = []
+    found: list[tuple[float, str, int, Relevance]] = []
+    for n in sorted(range(len(rows)), key=most.__getitem__, reverse=True):
+        if len(best) == query.limit and round(most[n], DIGITS) < best[0]:
+            break
+        terms = lexical.distinct(texts[n])
+        seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
+        score = round(seen.score * places[n], DIGITS)
+        if seen.score < least_relevance or (query.min_score is not None and score < query.min_score):
+            continue
+        found.append((-score, str(rows[n].id), n, seen))
+        (heappush if len(best) < query.limit else heappushpop)(best, score)
+    return [_result(rows[n], -score, seen, names[rows[n].project_id], query) for score, _, n, seen in sorted(found)[: query.limit]]
+
+
+def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
+    if vector is None or not rows:
+        return [0.0] * len(rows)
+    cosines: list[float] = (unpack(b"".join([row.embedding for row in rows])).reshape(len(rows), -1) @ vector).tolist()
+    for place, row in enumerate(rows):
+        if (tail := unpack_long(row)) is not None:
+            cosines[place] = closeness(vector, unpack(row.embedding), tail)
+    return cosines
+
+
+def _place(row: AnyRow, project: str, query: Query) -> float:
+    """What confidence, freshness and the preferred project leave of a relevance."""
+    factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query)
+    return factor
+
+
+def _trusted(row: AnyRow) -> float:
+    weight: float = 1 - CONFIDENCE_WEIGHT * (1 - row.confidence)
+    return weight
+
+
+def _preferred(project: str, query: Query) -> float:
+    return 1.0 if query.prefer_project is None or query.prefer_project == project else ELSEWHERE
+
+
+def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Query) -> Result:
+    explain: dict[str, object] | None = None
+    if query.explain:
+        explain = {
+            "relevance": round(seen.score, DIGITS),
+            "cosine": round(seen.cosine, DIGITS),
+            "coverage": round(seen.coverage, DIGITS),
+            "exact": list(seen.exact),
+            "confidence_factor": round(_trusted(row), DIGITS),
+            "freshness_factor": WEIGHT[row.freshness],
+            "project_factor": _preferred(project, query),
+        }
+    return Result(
+        id=row.id,
+        type=row.type,
+        title=row.title,
+        text=row.text,
+        score=score,
+        confidence=round(row.confidence, 3),
+        freshness=row.freshness,
+        project=project,
+        source=Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at),
+        created_at=row.created_at,
+        evidence_count=row.evidence_count,
+        explain=explain,
+    )
