@@ -115,7 +115,7 @@ class Worker(Section):
 class Knowledge(Section):
     merge_threshold: float = Field(0.95, gt=0, le=1)
     min_relevance: float = Field(0.30, ge=0, le=1, description="results below it are not shown")
-    candidates: int = Field(50, ge=10)
+    candidates: int = Field(40, ge=10)
     max_query_chars: int = Field(8000, ge=100)
     max_limit: int = Field(100, ge=1)
 
