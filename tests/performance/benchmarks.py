@@ -31,7 +31,7 @@ from app.knowledge.store import Embedded, Source
 from app.sessions.event import SessionHeader
 from app.wiring import House, open_house
 from tests.performance.corpus import lessons, questions
-from tests.performance.measure import Figure, latencies, percentile, resident_mb, show, timed
+from tests.performance.measure import Figure, latencies, machine, percentile, resident_mb, show, timed
 from tests.performance.measure_budget import budget
 from tests.performance.measure_cache import policies
 from tests.performance.measure_hits import hits
@@ -42,6 +42,7 @@ from tests.performance.measure_live import live
 from tests.performance.measure_reindex import reindex
 from tests.performance.measure_search import ITEMS as MANY_ITEMS
 from tests.performance.measure_search import search_at_size
+from tests.performance.measure_torch import against_torch
 from tests.running import running
 
 ITEMS = 10_000
@@ -79,7 +80,7 @@ async def embedding(iterations: int, scratch: Path) -> list[Figure]:
         began = time.perf_counter()
         await house.embedder.embed(texts)
         figures.append(Figure("embedding", "500 items", "texts/s", len(texts) / (time.perf_counter() - began)))
-        return figures
+    return figures + (await against_torch(iterations) or [])
 
 
 async def search(iterations: int, scratch: Path) -> list[Figure]:
@@ -233,6 +234,7 @@ def main() -> int:
         )
     )
     show(figures)
+    print(machine())
     values = {f"{figure.component}: {figure.name}": figure.value for figure in figures}
     if options.json:
         options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import shutil
 import sys
 import tempfile
@@ -24,7 +23,6 @@ from uuid import UUID
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from app.knowledge.index import SCHEMA
@@ -37,7 +35,7 @@ from app.storage.vectors.store import DIMS
 from tests.fakes.models import uncached_embedder
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import A_SESSION, PROJECTS, SEED, project, vectors_of
-from tests.performance.measure import Figure, show
+from tests.performance.measure import Figure, machine, show
 
 K, ASKED, RECALL = 10, 400, 0.99
 BREADTHS = (16, 32, 48, 64, 96, 128, 192, 256)
@@ -160,7 +158,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cairn-hnsw-", dir="/tmp") as scratch:
         figures = asyncio.run(engine_alone(Path(scratch), options.items, graphs, two_pass=options.two_pass))
     show(figures)
-    print("load of the machine while measured:", ", ".join(f"{each:.1f}" for each in psutil.getloadavg()), "· cores:", os.cpu_count())
+    print(machine())
     return int(not all(figure.met for figure in figures))
 
 

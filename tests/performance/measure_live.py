@@ -21,7 +21,7 @@ import psutil
 
 from tests.performance.callers import Connection, Reply, connected
 from tests.performance.corpus import varied_lessons
-from tests.performance.measure import Figure, cpu_seconds, latencies, percentile, show
+from tests.performance.measure import Figure, cpu_seconds, latencies, machine, percentile, show
 from tests.running import Running, running
 
 BATCH, BATCHERS, ONES = 100, 8, 50
@@ -112,7 +112,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cairn-live-", dir="/tmp") as scratch:
         figures = asyncio.run(live(options.seconds, Path(scratch)))
     show(figures)
-    print("load of the machine while measured:", ", ".join(f"{each:.1f}" for each in psutil.getloadavg()))
+    print(machine())
     return int(not all(figure.met for figure in figures))
 
 

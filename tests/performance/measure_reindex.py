@@ -21,7 +21,6 @@ from uuid import uuid4
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-import psutil
 from sqlalchemy import text
 
 from app import settings as settings_module
@@ -38,7 +37,7 @@ from tests.fakes.models import models_folder
 from tests.performance.callers import Connection, Reply, connected
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import PROJECTS, SEED, filled, project
-from tests.performance.measure import Figure, latencies, percentile, show
+from tests.performance.measure import Figure, latencies, machine, percentile, show
 from tests.performance.measure_search import ITEMS, asking, checked
 from tests.running import Running, running
 
@@ -222,7 +221,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cairn-reindex-", dir="/tmp") as scratch:
         figures = asyncio.run(reindex(Path(scratch), options.items, options.more))
     show(figures)
-    print("load of the machine while measured:", ", ".join(f"{each:.1f}" for each in psutil.getloadavg()))
+    print(machine())
     return int(not all(figure.met for figure in figures))
 
 

@@ -21,7 +21,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-import psutil
 
 from app.knowledge.neighbours import wording
 from app.knowledge.relevance import Asked
@@ -30,7 +29,7 @@ from tests.fakes.models import uncached_embedder
 from tests.performance.callers import Connection, Reply, closed_loop, connected
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import A_SESSION, PROJECTS, SEED, filled, project, vectors_of
-from tests.performance.measure import Figure, latencies, percentile, resident_mb, show
+from tests.performance.measure import Figure, latencies, machine, percentile, resident_mb, show
 from tests.running import Running, running
 
 ITEMS = 100_000
@@ -126,7 +125,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cairn-search-", dir="/tmp") as scratch:
         figures = asyncio.run(search_at_size(options.iterations, Path(scratch), options.items))
     show(figures)
-    print("load of the machine while measured:", ", ".join(f"{each:.1f}" for each in psutil.getloadavg()))
+    print(machine())
     return int(not all(figure.met for figure in figures))
 
 
