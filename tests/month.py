@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -198,7 +199,7 @@ async def seed_measures(house: House, *, hours: int = 24, seed: int = 3) -> None
                 made.observe(chance.lognormvariate(0, spread) * middle)
             return made
 
-        data = {
+        data: dict[str, Mapping[tuple[str, ...], Sketch | Level | Counted]] = {
             "inference.seconds": {(each,): timing(0.7 * bump, 0.5, 6 * busy) for each in ("groq", "anthropic")},
             "search.seconds": {(): timing(0.0085, 0.25, 12 * busy)},
             "embedding.seconds": {(): timing(0.0042, 0.3, 12 * busy)},

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class Running:
         """Send a transcript; returns the job's id."""
         suffix = f"?project={project}" if project else ""
         body = file.read_bytes()
-        headers = {"content-type": "application/octet-stream", "x-filename": urllib.request.quote(file.name)}
+        headers = {"content-type": "application/octet-stream", "x-filename": urllib.parse.quote(file.name)}
         return str(self._ask("POST", f"/v1/sessions{suffix}", body, headers)["job_id"])
 
     def finished(self, job: str, *, seconds: float = 120) -> dict[str, object]:
@@ -78,7 +79,7 @@ class Running:
     def database_url(self) -> str:
         """Its embedded PostgreSQL, as its worker was told of it."""
         worker = next(each for each in self.family() if each.cmdline()[-1] == "worker")
-        return worker.environ()["CAIRN_DATABASE__URL"]
+        return str(worker.environ()["CAIRN_DATABASE__URL"])
 
     def family(self) -> list[psutil.Process]:
         """The server and its children (PostgreSQL daemonises and is not among them)."""

@@ -43,7 +43,7 @@ def served(folder: Path, providers: Mapping[str, str]) -> Iterator[tuple[Running
 
 
 @contextmanager
-def fake(per_token_ms: int) -> Iterator[str]:
+def fake(per_token_ms: float) -> Iterator[str]:
     """Its address. Ended at the context's end."""
     command = [sys.executable, "-m", "tests.fakes.provider", "--per-token-ms", str(per_token_ms)]
     with subprocess.Popen(command, stdout=PIPE, cwd=ROOT) as process:

@@ -18,6 +18,7 @@ from app import settings
 from app.cache.memory import Memory, Policy
 from app.errors import UnknownFormat
 from app.sessions import formats
+from app.sessions.event import Event
 from app.sessions.formats.tally import Tally
 from tests.performance.measure import Figure
 
@@ -57,7 +58,7 @@ def sessions() -> Iterator[bytes]:
         except UnknownFormat:
             continue
         for each in formats.parse(iter([content]), format=found, limits=settings.Sessions(), tally=Tally()):
-            if isinstance(each, formats.Event) and each.tool is not None:
+            if isinstance(each, Event) and each.tool is not None:
                 yield f"{each.tool.name}\0{each.tool.input}".encode(errors="replace")
 
 

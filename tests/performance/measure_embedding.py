@@ -6,6 +6,7 @@ import asyncio
 import random
 import sys
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -24,7 +25,7 @@ from tests.performance.measure import percentile, timed
 async def main(runtime: str, precision: str, threads: int) -> None:
     model = await exported(models_folder())
     began = time.perf_counter()
-    options = Embeddings(runtime=runtime, precision=precision, threads=threads)  # type: ignore[arg-type]
+    options = Embeddings(runtime=runtime, precision=precision, threads=threads)
     embedder = load(model, options, models_folder() / "compiled")
     loaded = time.perf_counter() - began
     asked = iter(questions(220))
@@ -45,9 +46,9 @@ async def main(runtime: str, precision: str, threads: int) -> None:
     )
 
 
-async def _longest_delay(work: object) -> float:
+async def _longest_delay(work: Awaitable[object]) -> float:
     """Milliseconds that a sleep of one millisecond overslept, at most, while `work` went on."""
-    task, longest = asyncio.ensure_future(work), 0.0  # type: ignore[arg-type]
+    task, longest = asyncio.ensure_future(work), 0.0
     while not task.done():
         began = time.perf_counter()
         await asyncio.sleep(0.001)

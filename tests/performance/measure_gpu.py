@@ -22,12 +22,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import structlog
+
+if TYPE_CHECKING:
+    from app.embeddings.embedder import Embedder
+    from app.embeddings.model import Model
+    from app.embeddings.runtime import RuntimeEmbedder
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS, SINGLES, LEAST_COSINE, LEAST_RATIO = 4096, 50, 0.999, 5.0
@@ -81,9 +88,9 @@ def passages() -> list[str]:
     return [" ".join(chosen.choices(words, k=chosen.choice(WORDS))) for _ in range(TEXTS)]
 
 
-async def rate(embedder: object, texts: list[str], *, repeats: int = 1) -> tuple[float, np.ndarray]:
+async def rate(embedder: Embedder, texts: list[str], *, repeats: int = 1) -> tuple[float, np.ndarray]:
     """Texts a second (the best of `repeats`), after a warm-up with the same shapes; and the vectors."""
-    embed = embedder.embed  # type: ignore[attr-defined]
+    embed = embedder.embed
     await embed(texts[: max(64, len(texts) // 8)])
     fastest = float("inf")
     for _ in range(repeats):
@@ -93,11 +100,11 @@ async def rate(embedder: object, texts: list[str], *, repeats: int = 1) -> tuple
     return round(len(texts) / fastest, 1), vectors
 
 
-async def one_by_one(embedder: object, texts: list[str]) -> dict[str, float]:
+async def one_by_one(embedder: Embedder, texts: list[str]) -> dict[str, float]:
     took = []
     for text in texts[: SINGLES + 5]:
         began = time.perf_counter()
-        await embedder.embed([text])  # type: ignore[attr-defined]
+        await embedder.embed([text])
         took.append((time.perf_counter() - began) * 1000)
     return {"p50_ms": round(float(np.percentile(took[5:], 50)), 2), "p95_ms": round(float(np.percentile(took[5:], 95)), 2)}
 
@@ -111,6 +118,7 @@ async def measure(weights: Path | None) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as scratch:
         model = await _model(weights, Path(scratch), report)
         reference: np.ndarray | None = None
+        agrees: float | None
         fastest = 0.0
         for name, load in _processors(model, Path(scratch), weights).items():
             try:
@@ -133,9 +141,9 @@ async def measure(weights: Path | None) -> dict[str, object]:
             "torch": torch.__version__,
         }
         for precision in ("fp32", "auto"):
-            options = Embeddings(device="cuda", precision=precision)  # type: ignore[arg-type]
+            options = Embeddings(device="cuda", precision=precision)
             began = time.perf_counter()
-            embedder = await asyncio.to_thread(lambda options=options: cuda.load(model, options, weights=weights))
+            embedder = await asyncio.to_thread(cuda.load, model, options, weights=weights)
             loaded = round(time.perf_counter() - began, 2)
             found, vectors = await rate(embedder, texts, repeats=3)
             agrees = None if reference is None else round(float((vectors[:CPU_TEXTS] * reference).sum(axis=1).min()), 6)
@@ -151,7 +159,7 @@ async def measure(weights: Path | None) -> dict[str, object]:
     return report
 
 
-async def _model(weights: Path | None, scratch: Path, report: dict[str, object]) -> object:
+async def _model(weights: Path | None, scratch: Path, report: dict[str, object]) -> Model:
     """The exported model. Packed weights are exported here and now; without a graph only torch's paths are measured."""
     from app.embeddings import export
     from app.embeddings.model import GRAPH, TOKENIZER, Model, exported
@@ -167,17 +175,17 @@ async def _model(weights: Path | None, scratch: Path, report: dict[str, object])
     return Model(scratch)
 
 
-def _processors(model: object, scratch: Path, weights: Path | None) -> dict[str, Callable[[], object]]:
+def _processors(model: Model, scratch: Path, weights: Path | None) -> dict[str, Callable[[], RuntimeEmbedder]]:
     """The paths of a Cairn without a GPU, fp32 first: the others are compared with it."""
     from app.embeddings import cuda, runtime
     from app.settings import Embeddings
 
-    ways: dict[str, Callable[[], object]] = {}
+    ways: dict[str, Callable[[], RuntimeEmbedder]] = {}
     for name, precision in (("onnxruntime", "fp32"), ("openvino", "bf16")):
-        options = Embeddings(device="cpu", runtime=name, precision=precision)  # type: ignore[arg-type]
+        options = Embeddings(device="cpu", runtime=name, precision=precision)
         if importlib.util.find_spec(name) is not None:
-            ways[f"processor, {name} {precision}, 4 threads"] = lambda options=options: runtime.load(model, options, scratch / "compiled")  # type: ignore[misc, arg-type]
-    ways["processor, sentence-transformers on torch fp32"] = lambda: cuda.load(model, Embeddings(), device="cpu", weights=weights)  # type: ignore[arg-type]
+            ways[f"processor, {name} {precision}, 4 threads"] = partial(runtime.load, model, options, scratch / "compiled")
+    ways["processor, sentence-transformers on torch fp32"] = lambda: cuda.load(model, Embeddings(), device="cpu", weights=weights)
     return ways
 
 

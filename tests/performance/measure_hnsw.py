@@ -123,7 +123,9 @@ def _two_passes(measured: Measured, name: str) -> list[Figure]:
     for (narrow, wide), margin in product(((16, 128), (32, 128), (32, 256), (64, 256)), (0.001, 0.003, 0.01)):
         twice = Counter[bool]()
 
-        def search(n: int, where: int | None, narrow=narrow, wide=wide, margin=margin, twice=twice) -> Sequence[tuple[int, float]]:  # type: ignore[no-untyped-def]
+        def search(
+            n: int, where: int | None, narrow: int = narrow, wide: int = wide, margin: float = margin, twice: Counter[bool] = twice
+        ) -> Sequence[tuple[int, float]]:
             first = measured.found(n, where, ef=narrow, limit=K + 1)
             sure = len(first) > K and first[K - 1][1] - first[K][1] >= margin
             twice[not sure] += 1
@@ -143,9 +145,15 @@ async def _embedded(items: int) -> tuple[Floats, Floats]:
 
 def _point(number: int, vector: Floats, place: int) -> WirePoint:
     words = lexical.document(str(number))
-    payload = {"team": "team", "project": project(place), "type": "bug_solution", "freshness": "fresh", "confidence": 0.7}
+    payload: dict[str, str | float] = {
+        "team": "team",
+        "project": project(place),
+        "type": "bug_solution",
+        "freshness": "fresh",
+        "confidence": 0.7,
+    }
     payload["created_at"] = "2026-11-21T00:00:00Z"
-    return WirePoint(str(UUID(int=number)), {"dense_384": vector.tobytes()}, SparseParts(words.indices, words.values), payload)  # type: ignore[arg-type]
+    return WirePoint(str(UUID(int=number)), {"dense_384": vector.tobytes()}, SparseParts(words.indices, words.values), payload)
 
 
 def main() -> int:

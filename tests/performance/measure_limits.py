@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import psutil
 import uvloop
 from pydantic import SecretStr
+from starlette.types import Message, Receive, Scope, Send
 
 from app.limits.limits import RateLimits
 from app.limits.shared import AT_ONCE, Shared
@@ -48,19 +50,19 @@ async def main() -> None:
 
 
 async def _decisions(redis: RedisServer) -> None:
-    key, options = uuid4(), Limits(**LIMITS)  # type: ignore[arg-type]
+    key, options = uuid4(), Limits(**LIMITS)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(open_redis(RedisOptions(url=SecretStr(redis.url), connections=AT_ONCE)))
         assert client is not None
         shared = Shared(client, timeout_seconds=1)
         now = int(time.time())
         for unit in ("requests", "tokens"):  # a minute with something in every second: the most that a window holds
-            await client.hset(f"cairn:limits:{{{key}:models}}:{unit}", mapping={str(now - each): 5 for each in range(60)})  # type: ignore[misc]
+            await client.hset(f"cairn:limits:{{{key}:models}}:{unit}", mapping={str(now - each): 5 for each in range(60)})
         for name, limits in (("in process", RateLimits(options)), ("over Redis", RateLimits(options, shared))):
-            await _timed(f"a decision {name}", lambda limits=limits: limits.admit(key, model=True))  # type: ignore[misc]
-        ask, without = _asgi(RateLimits(options)), _asgi(RateLimits(Limits()))
-        await _timed("the middleware, with its headers", ask)
-        await _timed("the middleware without limits", without)
+            await _timed(f"a decision {name}", partial(limits.admit, key, model=True))
+        for name, limits in ((", with its headers", RateLimits(options)), (" without limits", RateLimits(Limits()))):
+            with _asgi(limits) as ask:
+                await _timed(f"the middleware{name}", ask)
 
 
 async def _timed(name: str, act: Callable[[], Awaitable[object]]) -> None:
@@ -74,28 +76,32 @@ async def _timed(name: str, act: Callable[[], Awaitable[object]]) -> None:
     print(f"{name}: p50 {percentile(spent, 0.5):.0f} µs, p99 {percentile(spent, 0.99):.0f} µs, CPU {cpu:.0f} µs", flush=True)
 
 
-def _asgi(limits: RateLimits) -> Callable[[], Awaitable[None]]:
+@contextmanager
+def _asgi(limits: RateLimits) -> Iterator[Callable[[], Awaitable[None]]]:
     """The middleware around an application that answers at once; the key is known already."""
     caller = SimpleNamespace(key_id=uuid4(), developer="ada")
 
     async def authenticate(key: str) -> object:
         return caller
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    async def send(message: Any) -> None:
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
         return None
 
     house = SimpleNamespace(limits=limits, accounts=SimpleNamespace(authenticate=authenticate))
     middleware = Limited(app)
 
     async def ask() -> None:
-        limited.house_of = lambda request: house  # type: ignore[assignment,return-value]
         headers = [(b"authorization", b"Bearer cairn_key"), (b"content-type", b"application/json")]
-        await middleware({"type": "http", "method": "POST", "path": "/v1/embeddings", "headers": headers}, None, send)  # type: ignore[arg-type]
+        await middleware({"type": "http", "method": "POST", "path": "/v1/embeddings", "headers": headers}, receive, send)
 
-    return ask
+    with patch.object(limited, "house_of", lambda request: house):
+        yield ask
 
 
 async def _completions(name: str, env: Mapping[str, str], folder: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -79,10 +80,10 @@ async def _appended(server: Running, seconds: float, clients: int, each: int) ->
         return reply
 
     async with connected(server.url, clients, headers) as connections, connected(server.url, 1) as probes:
-        await _for(WARM_UP_SECONDS, [lambda n=n, c=c: append(n, c) for n, c in enumerate(connections)])
+        await _for(WARM_UP_SECONDS, [partial(append, n, c) for n, c in enumerate(connections)])
         spent, began = cpu_seconds(process), time.perf_counter()
         probing = asyncio.create_task(_for(seconds, [lambda: probes[0].get("/healthz")], pause=0.02))
-        replies = await _for(seconds, [lambda n=n, c=c: append(n, c) for n, c in enumerate(connections)])
+        replies = await _for(seconds, [partial(append, n, c) for n, c in enumerate(connections)])
         took, spent = time.perf_counter() - began, cpu_seconds(process) - spent
         alive = await probing
     count = len(replies) * each

@@ -46,7 +46,7 @@ from tests.integration.knowledge.test_extraction_real import _files, _sessions
 from tests.performance.measure import percentile, timed
 from tests.running import ROOT
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 SEED, CANDIDATES, DEPTH = 7, 50, 10
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
@@ -164,7 +164,8 @@ def _best(windows: Sequence[NDArray[np.float32]], asked: NDArray[np.float32]) ->
 
 def _mean(windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     summed = np.stack([each.sum(axis=0) for each in windows])
-    return summed / np.linalg.norm(summed, axis=1, keepdims=True)
+    mean: NDArray[np.float32] = summed / np.linalg.norm(summed, axis=1, keepdims=True)
+    return mean
 
 
 def _whole(made: Encoded) -> list[NDArray[np.float32]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from app import settings
 from app.errors import UnknownFormat
 from app.sessions import formats
+from app.sessions.event import Event
 from app.sessions.formats.tally import Tally
 
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
@@ -24,7 +25,7 @@ LEAST_SEEN = (1, 2)
 LOOKING = ("grep", "glob", "search", "read", "find", "list", "ls")
 
 
-def sessions(wanted: Callable[[formats.Event], str | None]) -> Iterator[list[str]]:
+def sessions(wanted: Callable[[Event], str | None]) -> Iterator[list[str]]:
     """Of each file what was asked, in order."""
     for path in sorted(path for path in (DATA / "transcripts").rglob("*") if path.suffix in {".md", ".jsonl"}):
         content = path.read_bytes()
@@ -33,16 +34,16 @@ def sessions(wanted: Callable[[formats.Event], str | None]) -> Iterator[list[str
         except UnknownFormat:
             continue
         events = formats.parse(iter([content]), format=found, limits=settings.Sessions(), tally=Tally())
-        asked = [words for each in events if isinstance(each, formats.Event) and (words := wanted(each))]
+        asked = [words for each in events if isinstance(each, Event) and (words := wanted(each))]
         if asked:
             yield asked
 
 
-def prompt(event: formats.Event) -> str | None:
+def prompt(event: Event) -> str | None:
     return event.text.strip() if event.role == "user" and event.tool is None else None
 
 
-def lookup(event: formats.Event) -> str | None:
+def lookup(event: Event) -> str | None:
     if event.tool is None or not any(word in event.tool.name.casefold() for word in LOOKING):
         return None
     return f"{event.tool.name}\0{event.tool.input}"

@@ -10,6 +10,8 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from uuid import UUID
@@ -19,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import aiohttp
 
 from app import settings as config
-from app.knowledge.versions import Scope
+from app.knowledge.cached import CachedSearch
+from app.knowledge.versions import Scope, Versions
 from app.wiring import House, open_house
 from tests.performance.benchmarks import _fill
 from tests.performance.corpus import questions
@@ -43,24 +46,24 @@ async def measure(iterations: int, scratch: Path) -> list[Figure]:
 
 async def _versions(house: House, iterations: int) -> list[Figure]:
     """One read alone, and 64 at once, which share reads."""
-    versions = house.knowledge.search._versions  # type: ignore[attr-defined]
+    assert isinstance(house.knowledge.search, CachedSearch)
+    versions = house.knowledge.search._versions
     team = await house.accounts.team_id("default")
     project = (await house.accounts.find_projects(team))[0].id
     figures = []
     for name, scope in (("a project", Scope(team, project)), ("a team", Scope(team, None))):
-        figures += latencies(
-            "queries", f"version of {name}", await timed(lambda s=scope: versions.of(s), iterations=iterations, warm_up=50)
-        )[:2]
+        spent = await timed(partial(versions.of, scope), iterations=iterations, warm_up=50)
+        figures += latencies("queries", f"version of {name}", spent)[:2]
     figures.append(await _shared(versions, team, project))
     return figures
 
 
-async def _shared(versions: object, team: UUID, project: UUID) -> Figure:
+async def _shared(versions: Versions, team: UUID, project: UUID) -> Figure:
     spent: list[float] = []
 
     async def one() -> None:
         began = time.perf_counter()
-        await versions.of(Scope(team, project))  # type: ignore[attr-defined]
+        await versions.of(Scope(team, project))
         spent.append((time.perf_counter() - began) * 1000)
 
     for _ in range(50):
@@ -98,12 +101,12 @@ async def _over_http(server: Running, iterations: int) -> list[Figure]:
         return figures
 
 
-async def _rate(ask: object, texts: list[str], control: str) -> float:
+async def _rate(ask: Callable[[str, str], Awaitable[str]], texts: Sequence[str], control: str) -> float:
     until, done, places = time.perf_counter() + SECONDS, count(), count()
 
     async def client() -> None:
         while time.perf_counter() < until:
-            await ask(texts[next(places) % len(texts)], control)  # type: ignore[operator]
+            await ask(texts[next(places) % len(texts)], control)
             next(done)
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))

@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def checked(replies: Sequence[Reply]) -> None:
             raise RuntimeError(f"{reply.status} {reply.body[:500]!r}")
 
 
-def asking(questions: Sequence[str], **fields: object):  # type: ignore[no-untyped-def]
+def asking(questions: Sequence[str], **fields: object) -> Callable[[Connection], Awaitable[Reply]]:
     left = iter(questions)
     places = cycle(range(PROJECTS))
 

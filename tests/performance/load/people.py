@@ -123,7 +123,7 @@ class Person:
 
     async def _post(self, path: str, content: dict[str, object] | bytes, headers: dict[str, str] | None = None) -> bytes:
         given = {"data": content} if isinstance(content, bytes) else {"json": content}
-        async with self._session.post(self._place.url + path, headers={**self._headers, **(headers or {})}, **given) as reply:  # type: ignore[arg-type]
+        async with self._session.post(self._place.url + path, headers={**self._headers, **(headers or {})}, **given) as reply:
             return await _body(reply)
 
     def _event(self) -> str:
