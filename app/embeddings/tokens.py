@@ -12,6 +12,8 @@ from tokenizers import Tokenizer as RustTokenizer
 
 MOST_TOKENS = 256
 """The model's own limit: what follows is not read."""
+ROUNDED_TO = 8
+"""Tokens. Measured 1, 8, 16, 32 in turn, one question: 1.60, 1.36, 1.53, 1.46 ms."""
 MOST_CHARS = MOST_TOKENS * 40
 """Cut before tokenizing: no 256 tokens are longer, and a 10 MB text costs nothing."""
 
@@ -30,8 +32,8 @@ class Tokenizer:
 
 
 def padded(encodings: Sequence[Encoding]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(ids, mask), each batch × longest."""
-    longest = max(len(encoding.ids) for encoding in encodings)
+    """(ids, mask), each batch × longest, which is rounded up: a shape that the runtime has just had costs it 0.2 ms less than another."""
+    longest = -(-max(len(encoding.ids) for encoding in encodings) // ROUNDED_TO) * ROUNDED_TO
     ids = np.zeros((len(encodings), longest), dtype=np.int64)
     mask = np.zeros_like(ids)
     for row, encoding in enumerate(encodings):

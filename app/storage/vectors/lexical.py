@@ -89,7 +89,7 @@ def query(text: str) -> SparseVector:
     return _sparse(dict.fromkeys(terms(text), 1.0))
 
 
-@lru_cache(maxsize=32_768)  # most words of a text are those of the text before: five times faster
+@lru_cache(maxsize=16_384)  # most words of a text are those of the text before: five times faster
 def _of_token(token: str) -> tuple[str, ...]:
     if _CJK.search(token):
         return tuple(term for piece in _apart(token) for term in (_of_cjk(piece) if _CJK.match(piece) else _of_name(piece)))
