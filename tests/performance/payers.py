@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from uuid import UUID, uuid4
@@ -25,6 +25,7 @@ from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.ledger import Ledger
 from app.budget.prices import Price, Usage
+from app.queue.outbox import Outbox
 from app.storage.database import Database
 from app.telemetry import logs
 from app.wiring.budget import open_budget
@@ -33,7 +34,7 @@ ESTIMATE = Estimate(input_tokens=6, max_tokens=4, nanousd=1000)
 SETTLEMENT = Settlement(Usage(input=6, output=2), 500, "usage", Price(input=50_000_000, output=100_000_000), "fake", "fake-1")
 WARM_UP_SECONDS = 5.0
 
-Pay = Callable[[float], Awaitable[None]]
+Pay = Callable[[float], Coroutine[None, None, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
     database = await Database.open(settings.database, url, name="payers")
     stack.push_async_callback(database.close)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=0)
-    return (await open_budget(stack, settings, database, accounts, url)).ledger
+    return (await open_budget(stack, settings, database, accounts, Outbox(database, None), url)).ledger
 
 
 def as_line(order: Order) -> bytes:
