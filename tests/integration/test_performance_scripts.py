@@ -1,4 +1,4 @@
-"""The two scripts under tests/performance, in their shortest form: that they work, not how fast."""
+"""Scripts under tests/performance, in their shortest form: that they work, not how fast."""
 
 from __future__ import annotations
 
@@ -78,3 +78,29 @@ def test_a_short_benchmark_measures_and_says_what_is_worse_than_before(tmp_path:
     assert all(value > 0 for value in figures.values())
     assert done.returncode == 1
     assert "worse: database: round trip p50: 0.00 → " in done.stderr
+
+
+@pytest.mark.parametrize(("ways", "sizes"), [("ingest,dedup,query", [100]), ("hold", [100, 200]), ("dashboard,team page", [100])])
+def test_growth_is_measured_fitted_and_drawn_where_it_was_asked_for(ways: str, sizes: list[int], tmp_path: Path) -> None:
+    docs = ROOT / "docs" / "performance.md"
+    before, found = docs.read_bytes(), tmp_path / "growth.json"
+    given = [f"--sizes={','.join(map(str, sizes))}", f"--only={ways}", "--iterations=1", f"--out={tmp_path}", f"--json={found}"]
+    done = ran("measure_growth", *given)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(found.read_text())["ways"]
+    assert list(told) == ways.split(",")
+    for name, each in told.items():
+        assert [point["size"] for point in each["points"]] == sizes, name
+        assert all(0 < point["p50"] <= point["p95"] for point in each["points"]), name
+        assert (each["fit"] is None) == (len(sizes) == 1), name
+    assert "<svg" in (tmp_path / "growth.svg").read_text()
+    page = (tmp_path / "performance.md").read_text()
+    assert all(f"| {name}, ms " in page for name in told)
+    assert docs.read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["--sizes=1000,many"], ["--sizes=5"], ["--only=everything"], ["--iterations=0"]])
+def test_growth_of_nonsense_is_refused_by_name(arguments: list[str]) -> None:
+    done = ran("measure_growth", *arguments)
+    assert done.returncode == 2
+    assert arguments[0].partition("=")[0] in done.stderr

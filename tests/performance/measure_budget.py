@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,12 +65,24 @@ class Paid:
 
 async def budget(iterations: int, scratch: Path) -> list[Figure]:
     """Hold then settle, by load. Each figure after a warm-up that isn't counted, and from empty tables but for the past ones."""
-    folder = scratch / "budget"
+    async with opened(scratch / "budget", iterations) as (loads, team, teams):
+        return [
+            *await loads.saturated(team),
+            *await loads.calm(team),
+            *await loads.four_processes(team),
+            *await loads.past(team),
+            *await loads.many_developers(teams),
+        ]
+
+
+@asynccontextmanager
+async def opened(folder: Path, iterations: int) -> AsyncIterator[tuple[Loads, list[Payer], list[Payer]]]:
+    """A ledger of its own: its loads, one team's developers, and those of many teams."""
     folder.mkdir()
     settings = config.load()
     async with (
         embedded_postgres(folder / "postgres", max_connections=settings.database.embedded_max_connections) as url,
-        _connected(url) as connection,
+        connected(url) as connection,
     ):
         await migrations.upgrade(url)
         database = await Database.open(settings.database, url, name="benchmark")
@@ -78,14 +90,7 @@ async def budget(iterations: int, scratch: Path) -> list[Figure]:
             accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=LIMIT_NANOUSD)
             limits = Limits(database, accounts, Calendar(settings.budget.time_zone), settings.budget)
             team, teams = await _made(accounts)
-            loads = Loads(url, connection, limits, iterations)
-            return [
-                *await loads.saturated(team),
-                *await loads.calm(team),
-                *await loads.four_processes(team),
-                *await loads.past(team),
-                *await loads.many_developers(teams),
-            ]
+            yield Loads(url, connection, limits, iterations), team, teams
         finally:
             await database.close()
 
@@ -121,24 +126,28 @@ class Loads:
         return figures
 
     async def past(self, team: Sequence[Payer]) -> list[Figure]:
-        """One pair after the other, so that it is a pair's own cost and no waiting for others."""
-        figures, medians, filled = [], [], 0
-        await self._empty(team)
-        for rows in PAST_ROWS:
-            while filled < rows:
-                _say(f"filling, {filled:,} of {rows:,} past rows")
-                await self._connection.execute(FILL, [each.developer_id for each in team], team[0].team_id, FILLED_AT_ONCE)
-                filled += FILLED_AT_ONCE
-            for statement in ("vacuum analyze", "checkpoint"):
-                await self._connection.execute(statement)
-            name = f"hold and settle, {rows:,} past rows"
-            paid = await self._paid(name, team, at_once=1, pairs=4, empty=False)
-            figures += latencies("budget", name, paid.pairs)
+        figures, medians = [], []
+        async for rows, paid in self.after(team, PAST_ROWS):
+            figures += latencies("budget", f"hold and settle, {rows:,} past rows", paid.pairs)
             medians.append(percentile(paid.pairs, 0.5))
         return [
             *figures,
             Figure("budget", f"hold and settle, {PAST_ROWS[-1]:,} past rows to none, p50", "×", medians[-1] / medians[0], 1.25),
         ]
+
+    async def after(self, payers: Sequence[Payer], past: Sequence[int]) -> AsyncGenerator[tuple[int, Paid], None]:
+        """Beside so many past rows, fewest first. One pair after the other: a pair's own cost, and no waiting for others."""
+        filled = 0
+        await self._empty(payers)
+        for rows in past:
+            while filled < rows:
+                _say(f"filling, {filled:,} of {rows:,} past rows")
+                more = min(FILLED_AT_ONCE, rows - filled)
+                await self._connection.execute(FILL, [each.developer_id for each in payers], payers[0].team_id, more)
+                filled += more
+            for statement in ("vacuum analyze", "checkpoint"):
+                await self._connection.execute(statement)
+            yield rows, await self._paid(f"hold and settle, {rows:,} past rows", payers, at_once=1, pairs=4, empty=False)
 
     async def many_developers(self, teams: Sequence[Payer]) -> list[Figure]:
         name = f"{DEVELOPERS:,} developers of {TEAMS} teams, 64 at once"
@@ -226,7 +235,7 @@ async def _made(accounts: Accounts) -> tuple[list[Payer], list[Payer]]:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     """Outside of any transaction, and without a timeout: for what fills and empties the tables."""
     connection = await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://", 1))
     try:

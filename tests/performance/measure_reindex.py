@@ -91,14 +91,14 @@ async def reindex(scratch: Path, items: int = ITEMS, more: int = MORE) -> list[F
     ]
 
 
-def transcripts(scratch: Path) -> list[Path]:
+def transcripts(scratch: Path, count: int = UPLOADS, prompts: int = PROMPTS) -> list[Path]:
     """Prompts that lay something down: each becomes an item."""
     made = []
-    bodies = [body for _, body in varied_lessons(UPLOADS * PROMPTS, seed=9)]
-    for number in range(UPLOADS):
+    bodies = [body for _, body in varied_lessons(count * prompts, seed=9)]
+    for number in range(count):
         lines = [
             {"id": f"e{n}", "role": "user", "text": f"Remember that {body[0].lower()}{body[1:]}"}
-            for n, body in enumerate(bodies[number * PROMPTS : (number + 1) * PROMPTS])
+            for n, body in enumerate(bodies[number * prompts : (number + 1) * prompts])
         ]
         made.append(scratch / f"session-{number}.jsonl")
         made[-1].write_text("".join(json.dumps(line) + "\n" for line in lines))
