@@ -14,7 +14,8 @@ from datetime import datetime
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, Uuid, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings.longform import MODEL as LONG_MODEL
@@ -74,7 +75,8 @@ class Neighbourhood:
     async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby, threshold: float) -> Neighbourhood:
         """What the index found, and what it had not heard of when it was asked."""
         unheard = select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
-        near = or_(Knowledge.id.in_(list(nearby.items)), Knowledge.id.in_(unheard))
+        known = select(func.unnest(literal(list(nearby.items), ARRAY(Uuid))))
+        near = Knowledge.id.in_(known.union(unheard))  # not one or the other: PostgreSQL would read all of the project
         made = cls(threshold)
         for row in await connection.execute(_ITEMS.where(Knowledge.project_id == project_id, near)):
             made.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
