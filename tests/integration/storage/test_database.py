@@ -7,10 +7,12 @@ import asyncio
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
-from app.storage.database import Database, async_url
+from app.storage import preping
+from app.storage.database import Database, async_url, rows_of
 
 
 async def opened(url: str, **fields: object) -> Database:
@@ -51,6 +53,54 @@ async def test_a_connection_that_the_server_ended_is_replaced(database: Database
         async with database.begin() as connection:
             await connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
     await database.ping()
+
+
+@pytest.mark.parametrize("rested_seconds", [0, 60])
+async def test_one_that_was_ended_while_it_rested_is_replaced_before_its_use(
+    database: Database, monkeypatch: pytest.MonkeyPatch, rested_seconds: float
+) -> None:
+    monkeypatch.setattr(preping, "RESTED_SECONDS", rested_seconds)
+    async with database.begin() as one, database.begin() as two:
+        rested = await one.scalar(text("select pg_backend_pid()"))
+        other = await two.scalar(text("select pg_backend_pid()"))
+    async with database.begin() as killer:
+        mine = await killer.scalar(text("select pg_backend_pid()"))
+        await killer.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": rested if mine == other else other})
+    for _ in range(2):
+        await database.ping()
+
+
+async def test_a_ping_that_finds_nobody_gets_a_new_connection(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver has not heard of the end: only the ping finds it."""
+    monkeypatch.setattr(preping, "RESTED_SECONDS", 0)
+    await database.ping()
+    asked: list[object] = []
+    dialect = database._engine.dialect
+
+    def gone(connection: object) -> bool:
+        asked.append(connection)
+        raise dialect.loaded_dbapi.InterfaceError("gone")
+
+    monkeypatch.setattr(dialect, "do_ping", gone)
+    await database.ping()
+    assert len(asked) == 1
+
+
+async def test_a_lone_statement_opens_no_transaction_and_others_that_read_cannot_write(database: Database) -> None:
+    how = text("select current_setting('transaction_read_only')")
+    alone = await database.read(rows_of(how))
+    assert alone[0][0] == "off"
+
+    async def together(connection: AsyncConnection) -> object:
+        return await connection.scalar(how)
+
+    assert await database.read(together) == "on"
+    async with database.begin() as connection:  # the connection is as before
+        assert await connection.scalar(how) == "off"
+        await connection.execute(text("create table kept_not (n int)"))
+        await connection.rollback()
+    async with database.begin() as connection:
+        assert await connection.scalar(text("select to_regclass('kept_not')")) is None
 
 
 async def test_no_server_at_all_is_unavailable_at_once() -> None:
