@@ -32,48 +32,51 @@ class Tails:
         self._unseen = Evidence.long_embedding_model.is_distinct_from(long_form.model)
 
     async def fill(self) -> int:
-        """Look at one batch of what this encoder has not seen. Returns how many were looked at: 0, nothing is left."""
+        """Look at one batch of what this encoder has not seen. Returns how many are done: 0, nothing is left, or others hold it."""
         async with self._database.begin() as connection:
-            if short := await self._pass_short(connection):
-                return short
             columns = select(Evidence.id, Evidence.knowledge_id, Evidence.title, Evidence.text)
             rows = (await connection.execute(columns.where(self._unseen).order_by(Evidence.id).limit(BATCH))).all()
         if not rows:
             return 0
         vectors = await self._long_form.embed([wording(row.title, row.text) for row in rows])
         async with self._database.begin() as connection:
-            await self._store(connection, list(zip(rows, vectors, strict=True)))
-        return len(rows)
+            return await self._store(connection, list(zip(rows, vectors, strict=True)))
 
-    async def _pass_short(self, connection: AsyncConnection) -> int:
-        """Most are: a hundred thousand take seconds, not minutes. As in `_store`, what others change is left for the next time."""
+    async def pass_short(self) -> int:
+        """A batch of those that are surely short, before `fill`: most are, and a hundred thousand take seconds, not minutes.
+
+        Returns as `fill` does; as there, what others change is left for the next time.
+        """
         most = self._long_form.short_bytes - len(wording("", ""))
         short = func.octet_length(Evidence.title) + func.octet_length(Evidence.text) <= most
         items = select(Knowledge.id).where(
             Knowledge.id.in_(select(Evidence.knowledge_id).where(self._unseen, short).order_by(Evidence.id).limit(SHORT_BATCH))
         )
-        held = list(await connection.scalars(items.with_for_update(skip_locked=True)))
-        free = select(Evidence.id).where(self._unseen, short, Evidence.knowledge_id == any_(literal(held, ARRAY(Uuid))))
-        passed = await connection.execute(
-            update(Evidence)
-            .where(Evidence.id.in_(free.with_for_update(skip_locked=True)))
-            .values(long_embedding=None, long_embedding_model=self._long_form.model)
-        )
-        await self._say_seen(connection, held)
+        async with self._database.begin() as connection:
+            held = list(await connection.scalars(items.with_for_update(skip_locked=True)))
+            free = select(Evidence.id).where(self._unseen, short, Evidence.knowledge_id == any_(literal(held, ARRAY(Uuid))))
+            passed = await connection.execute(
+                update(Evidence)
+                .where(Evidence.id.in_(free.with_for_update(skip_locked=True)))
+                .values(long_embedding=None, long_embedding_model=self._long_form.model)
+            )
+            await self._say_seen(connection, held)
         return passed.rowcount
 
-    async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> None:
+    async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> int:
         """What others change right now is left for the next time: it waits for nobody, so nobody can wait for it in turn."""
         items = select(Knowledge.id, Knowledge.project_id, Knowledge.team_id).where(
             Knowledge.id.in_({row.knowledge_id for row, _ in looked_at})
         )
         locked = await connection.execute(items.order_by(Knowledge.id).with_for_update(skip_locked=True))
         held = {row.id: Changed(row.id, row.project_id, row.team_id) for row in locked}
-        evidence = select(Evidence.id).where(Evidence.id.in_([row.id for row, _ in looked_at]), Evidence.knowledge_id.in_(held))
+        evidence = select(Evidence.id).where(
+            Evidence.id.in_([row.id for row, _ in looked_at]), Evidence.knowledge_id.in_(held), self._unseen
+        )
         free = set(await connection.scalars(evidence.with_for_update(skip_locked=True)))
         found = [(row, vector) for row, vector in looked_at if row.id in free]
         if not found:
-            return
+            return 0
         # Reworded meanwhile: those words were embedded when they were learnt.
         same = (Evidence.id == bindparam("row_id"), Evidence.title == bindparam("said_title"), Evidence.text == bindparam("said_text"))
         await connection.execute(
@@ -86,6 +89,7 @@ class Tails:
         await self._say_seen(connection, list(held))
         elected = await elect(connection, {row.knowledge_id for row, vector in found if vector is not None})
         await note(connection, [held[item] for item in elected.items])
+        return len(found)
 
     async def _say_seen(self, connection: AsyncConnection, items: Sequence[UUID]) -> None:
         """Of those that say nothing beyond what the model reads: they need no election, and the index nothing new."""

@@ -98,7 +98,8 @@ class Database:
 
     async def read(self, work: Reading[Found]) -> Found:
         """What `work` finds in one transaction that can't write. Here there is no replica: it is as fresh as `begin()`."""
-        engine = self._alone if isinstance(work, Rows) else self._reading  # one statement is a transaction: two round trips less
+        # One statement that selects is a transaction: two round trips less.
+        engine = self._alone if isinstance(work, Rows) and work.statement.is_select else self._reading
         async with transaction(engine) as connection:
             return await work(connection)
 
@@ -179,6 +180,8 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with connection.begin():
             yield connection
     except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # all but the first: the driver's own
+        if isinstance(error, TimeoutError):
+            await connection.invalidate()  # the server hangs: the next one would wait for the same
         raise_away(error)
     finally:
         # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -60,8 +62,7 @@ async def _maintain(house: House) -> None:
     """Ageing, and what has had its time: every ten minutes."""
     while True:
         try:
-            aged = await _drained(house, _aged)
-            looked_at = await _drained(house, _looked_at)
+            aged = await _drained(partial(_age, house))
             swept = await house.knowledge.index.sweep()
             uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
             purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
@@ -69,6 +70,8 @@ async def _maintain(house: House) -> None:
             cached = await sweep_cache(house.database)
             notices = await house.outbox.sweep()
             spans = await ageing.age(house.database, clock.now())
+            tails = house.knowledge.tails  # last: of an older version's items there may be many
+            looked_at = await _drained(tails.pass_short) + await _drained(tails.fill)
             gone = {"outbox": swept, "uploads": uploads, "purges": purges, "jobs": jobs, "cached": cached, "notices": notices}
             log.info("maintenance.done", aged=aged, tails=looked_at, spans=spans, **gone)
             with suppress(Unavailable):  # it may need Redis, which nothing else here does
@@ -80,21 +83,17 @@ async def _maintain(house: House) -> None:
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
 
-async def _drained(house: House, step: Callable[[House], Awaitable[int]]) -> int:
-    """Batch after batch until nothing is left. Returns how many there were."""
-    total = 0
-    while done := await step(house):
+async def _drained(step: Callable[[], Awaitable[int]]) -> int:
+    """Batch after batch until nothing is left, or the other parts are due again. Returns how many there were."""
+    total, until = 0, time.monotonic() + MAINTENANCE_SECONDS
+    while time.monotonic() < until and (done := await step()):
         total += done
     return total
 
 
-async def _aged(house: House) -> int:
+async def _age(house: House) -> int:
     async with house.database.begin() as connection:
         return await freshness.refresh(connection, clock.now())
-
-
-async def _looked_at(house: House) -> int:
-    return await house.knowledge.tails.fill()
 
 
 async def _stay_seen(folder: DataFolder) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -87,9 +87,11 @@ async def test_a_ping_that_finds_nobody_gets_a_new_connection(database: Database
 
 
 async def test_a_lone_statement_opens_no_transaction_and_others_that_read_cannot_write(database: Database) -> None:
-    how = text("select current_setting('transaction_read_only')")
+    how = select(func.current_setting("transaction_read_only"))
     alone = await database.read(rows_of(how))
     assert alone[0][0] == "off"
+    with pytest.raises(DatabaseUnavailable):  # as at a server that became a standby
+        await database.read(rows_of(text("create table kept_not (n int)")))
 
     async def together(connection: AsyncConnection) -> object:
         return await connection.scalar(how)
