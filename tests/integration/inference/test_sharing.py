@@ -145,6 +145,17 @@ async def test_without_redis_each_goes_on_alone_and_they_meet_again(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def test_it_ends_when_it_is_told_to_whatever_it_is_doing(servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing_room, "PERIOD_SECONDS", 0.0002)
+    for number in range(60):
+        tasks = [asyncio.create_task(each.sharing.run({"groq": each.breaker})) for each in servers]
+        await asyncio.sleep(number % 20 / 2000)
+        for task in tasks:
+            task.cancel()
+        ended, _ = await asyncio.wait(tasks, timeout=5)
+        assert len(ended) == 2
+
+
 async def test_a_url_that_is_none_says_so() -> None:
     with pytest.raises(ConfigurationError, match="CAIRN_REDIS__URL"):
         async with open_redis(RedisOptions(url=SecretStr("what is this"))):
