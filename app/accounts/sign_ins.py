@@ -71,7 +71,7 @@ class SignIns:
             raise NotAuthenticated(OVER)
         if team not in {None, its_team}:
             raise NotPermitted("Only an admin can look at another team.")
-        return Principal(team_id, its_team, developer_id, developer)
+        return Principal(team_id, its_team, developer_id, developer, key_id)
 
     async def end(self, sign_in: UUID) -> None:
         """Sign out. Ending it again changes nothing."""

@@ -16,9 +16,9 @@ LEAST = 100
 VECTOR_BYTES = 1_600
 """Of an entry of the embeddings' cache: 384 floats and the book-keeping."""
 SERIES = (
-    *("cache.hits", "cache.lookups", "cache.evictions", "cache.entries", "cache.bytes", "cache.asked_again"),
-    *("pool.used", "database.wait", "queue.oldest", "queue.seconds", "inference.attempts", "inference.seconds"),
-    *("loop.lag", "machine.memory", "machine.cpu"),
+    *("cache.hits", "cache.lookups", "cache.evictions", "cache.bytes", "cache.asked_again"),
+    *("pool.used", "database.wait", "queue.oldest", "inference.attempts", "inference.seconds"),
+    *("loop.lag", "machine.cpu"),
 )
 
 

@@ -288,8 +288,8 @@ def _wish(request: Request, *, asked: bool | None) -> CacheWish:
     """`Cache-Control`, and the request's own field."""
     if asked is False:
         return "never"
-    told = cache_control.wish(request)
-    return "always" if asked and told == "auto" else told
+    wish = cache_control.wish(request)
+    return "always" if asked and wish == "auto" else wish
 
 
 def _headers(request: Request, receipt: Receipt) -> dict[str, str]:

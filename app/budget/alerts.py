@@ -93,25 +93,20 @@ class Alerts:
         moved, self._moved = self._moved, {}
         overran, self._overran = self._overran, []
         found = [*overran, *(each for row in moved.values() for each in crossed(row, clock.now()))]
-        found += await self._days([row for row in moved.values() if row["subject"] == "team"])
-        unsaid = [each for each in found if (each.subject_id, each.period_start, each.rule) not in self._said]
-        if not unsaid:
-            return []
+        new: list[Crossed] = []
         try:
-            new = [
-                each
-                for start in range(0, len(unsaid), STORED_AT_ONCE)
-                for each in await self._store(unsaid[start : start + STORED_AT_ONCE])
-            ]
+            found += await self._days([row for row in moved.values() if row["subject"] == "team"])
+            unsaid = [each for each in found if (each.subject_id, each.period_start, each.rule) not in self._said]
+            for start in range(0, len(unsaid), STORED_AT_ONCE):
+                chunk = unsaid[start : start + STORED_AT_ONCE]
+                stored = await self._store(chunk)
+                self._said.update({(each.subject_id, each.period_start, each.rule): True for each in chunk})
+                _tell(stored)
+                new += stored
         except Unavailable:
             self._moved = moved | self._moved
             self._overran += overran
             raise
-        for each in unsaid:
-            self._said[each.subject_id, each.period_start, each.rule] = True
-        for each in new:
-            metrics.budget_alert(each.subject, each.rule)
-            log.warning("budget.alert", subject=each.subject, subject_id=str(each.subject_id), rule=each.rule, **each.data)
         return new
 
     async def _store(self, found: Sequence[Crossed]) -> list[Crossed]:
@@ -154,6 +149,12 @@ class Alerts:
             Crossed("team", subject_id, starts[subject_id], f"day-{day}", {"tokens": tokens, "daily_tokens": self._a_day})
             for subject_id, tokens in over.items()
         ]
+
+
+def _tell(new: Sequence[Crossed]) -> None:
+    for each in new:
+        metrics.budget_alert(each.subject, each.rule)
+        log.warning("budget.alert", subject=each.subject, subject_id=str(each.subject_id), rule=each.rule, **each.data)
 
 
 def crossed(row: Mapping[str, Any], now: datetime) -> Iterator[Crossed]:

@@ -9,7 +9,12 @@ from app.budget.spending import Call
 from app.dashboard import figures
 
 Tone = Literal["good", "plain", "warn", "bad"]
-TIERS = {"memory": "this server's memory", "redis": "the shared cache", "database": "the database's cache"}
+TIERS = {
+    "memory": "this server's memory",
+    "redis": "the shared cache",
+    "database": "the database's cache",
+    "semantic": "a similar question's answer",
+}
 MARKS: dict[str | None, tuple[Tone, str]] = {
     "partial": ("warn", "cut short: the caller left, charged for what was produced"),
     "counted": ("plain", "the provider told no usage: counted here"),

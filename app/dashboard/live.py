@@ -1,6 +1,6 @@
 """Live pages: a stream that says "something changed", whereupon the page asks for itself again. One way to write a page, not two.
 
-Every few seconds each open page costs one or two look-ups by index. A sign-in that is over ends its streams.
+Every few seconds each open page costs the look at its sign-in and one or two look-ups by index. A sign-in that is over ends its streams.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
     return hashlib.sha256(found.encode()).hexdigest()[:16]
 
 
-SYSTEM_SECONDS = 10
-"""A page of what is measured: it is new every so often, whatever happened."""
+SYSTEM_SECONDS = 15
+"""A page of what is measured: it is new as often as processes write what they measure, whatever happened."""
 
 router = APIRouter(prefix=PATH, include_in_schema=False)
 

@@ -28,7 +28,7 @@ router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 
 SPANS: dict[str, tuple[timedelta, timedelta, str]] = {
     "hour": (timedelta(hours=1), timedelta(minutes=1), "the last hour"),
-    "day": (timedelta(days=1), timedelta(minutes=15), "the last day"),
+    "day": (timedelta(days=1), timedelta(minutes=10), "the last day"),
     "week": (timedelta(days=7), timedelta(hours=2), "the last week"),
     "month": (timedelta(days=30), timedelta(hours=12), "the last 30 days"),
 }
@@ -39,7 +39,7 @@ TIMINGS = {
     "database.seconds": "Database",
 }
 OTHERS = (
-    "http.requests", "cache.hits", "cache.misses", "breaker.open", "breaker.changes", "queue.waiting", "queue.running", "pool.used",
+    "http.requests", "cache.hits", "cache.misses", "breaker.changes", "queue.waiting", "queue.running", "pool.used",
     "machine.cpu", "machine.memory", "process.memory",
 )  # fmt: skip
 OVER = 10
@@ -59,7 +59,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class HitRate:
-    """`now` is of this server since it started; `share` of all servers in the span, in percent."""
+    """`share`, in percent: of all servers in the span, or of this one since it started where they have measured nothing."""
 
     cache: str
     tier: str

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, StreamingResponse
 
 from app import clock
 from app.accounts.accounts import DeveloperView
-from app.budget.books import Budget, Entry, forecast
+from app.budget.books import Budget, Entry
 from app.budget.outlook import Outlook, outlook
 from app.budget.spending import LimitChange
 from app.dashboard import budget as developer_page
@@ -212,7 +212,6 @@ async def _lines(entries: AsyncIterator[Entry]) -> AsyncIterator[str]:
 
 def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> Row:
     room = (budget.limit or 0) + budget.added
-    middle = forecast(budget.spent, budget.period, clock.now())
     used, dearest = figures.percent(budget.spent, room), max(days, default=0)
     return Row(
         name=view.name,
@@ -221,10 +220,10 @@ def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> Row:
         room=room,
         left=budget.remaining or 0,
         used_percent=used,
-        forecast=middle,
+        forecast=budget.forecast,
         spark=",".join(str(figures.permille(each, dearest) // 10) for each in days) if dearest else "",
         dearest=dearest,
-        risk=_risk(used, middle, room, budget.spent),
+        risk=_risk(used, budget.forecast, room, budget.spent),
     )
 
 

@@ -67,7 +67,7 @@ class Outbox:
             await asyncio.sleep(POLL_SECONDS)
 
     async def deliver(self) -> int:
-        """Post what is due; what is refused is posted again, later each time. Returns how many were taken."""
+        """Post what is due; what is refused is posted again, later each time. Returns how many were delivered."""
         if self._url is None:
             return 0
         due = select(Row.__table__).where(Row.next_at <= func.now()).order_by(Row.next_at).limit(DELIVERED_AT_ONCE)

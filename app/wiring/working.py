@@ -70,12 +70,12 @@ async def _maintain(house: House) -> None:
             cached = await sweep_cache(house.database)
             notices = await house.outbox.sweep()
             spans = await ageing.age(house.database, clock.now())
-            tails = house.knowledge.tails  # last: of an older version's items there may be many
-            looked_at = await _drained(tails.pass_short) + await _drained(tails.fill)
             gone = {"outbox": swept, "uploads": uploads, "purges": purges, "jobs": jobs, "cached": cached, "notices": notices}
-            log.info("maintenance.done", aged=aged, tails=looked_at, spans=spans, **gone)
             with suppress(Unavailable):  # it may need Redis, which nothing else here does
                 await house.messages.sweep()
+            tails = house.knowledge.tails  # last: of an older version's items there may be many
+            looked_at = await _drained(tails.pass_short) + await _drained(tails.fill)
+            log.info("maintenance.done", aged=aged, tails=looked_at, spans=spans, **gone)
         except Unavailable as error:
             log.warning("maintenance.away", code=error.code)
         except Exception:

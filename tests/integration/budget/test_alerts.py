@@ -139,7 +139,8 @@ async def test_two_processes_that_see_the_same_say_it_once(watched: Watched) -> 
     assert [each.rule for each in both] == ["50%"]
 
 
-async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at", ["_store", "_days"])
+async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(watched: Watched, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     payer = await watched.bank.payer(1000)
     await watched.bank.settle(await watched.bank.hold(payer, 10), 600)
 
@@ -147,7 +148,7 @@ async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(watched:
         raise DatabaseUnavailable("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(watched.alerts, "_store", away)
+        patch.setattr(watched.alerts, at, away)
         with pytest.raises(DatabaseUnavailable):
             await watched.alerts.judge()
     assert [rule.split("-")[0] for _, rule in await watched.said()] == ["50%", "overrun"]
