@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,7 +11,6 @@ from pydantic import Field
 from app.api.schema import Reply
 from app.cache.tiers import Tiers
 from app.errors import NotFound
-from app.inference.semantic import Semantic
 from app.money import to_usd
 from app.web.errors import responses
 from app.web.principal import Admin, TheHouse
@@ -70,25 +70,11 @@ async def flush(house: TheHouse, admin: Admin, name: Annotated[str, Path(max_len
 
 def _reply(tiers: Tiers, house: House) -> CacheReply:
     shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
-    saved_usd, saved_seconds, prefetch, engine = 0.0, tiers.saved_seconds, None, house.inference.engine
-    if tiers.name == "completions":
-        saved_usd, saved_seconds = to_usd(engine.saved_nanousd), engine.saved_seconds
-        if engine.by_meaning is not None:
-            shown.append(_semantic(engine.by_meaning))
+    prefetch, semantic = None, house.inference.engine.by_meaning
+    if tiers.name == "completions" and semantic is not None:
+        shown.append(TierReply(tier="semantic", entries=len(semantic), bytes=semantic.size, **asdict(semantic.counts)))
     if tiers.name == "queries" and (ahead := house.knowledge.prefetch) is not None:
         prefetch = PrefetchReply.model_validate(ahead.counts)
-    return CacheReply(name=tiers.name, saved_usd=saved_usd, saved_seconds=saved_seconds, tiers=shown, prefetch=prefetch)
-
-
-def _semantic(tier: Semantic) -> TierReply:
-    counts = tier.counts
-    return TierReply(
-        tier="semantic",
-        hits=counts.hits,
-        misses=counts.misses,
-        entries=len(tier),
-        bytes=tier.size,
-        evictions=counts.evictions,
-        errors=counts.errors,
-        guarded=counts.guarded,
+    return CacheReply(
+        name=tiers.name, saved_usd=to_usd(tiers.saved_nanousd), saved_seconds=tiers.saved_seconds, tiers=shown, prefetch=prefetch
     )

@@ -26,7 +26,7 @@ from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable
 from app.money import to_usd
 from app.storage.direct import Direct
 from app.storage.grouped import Grouped
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 
 log = structlog.get_logger()
 
@@ -87,15 +87,16 @@ class Ledger:
         if not (0 <= estimate.nanousd <= MOST and 0 <= estimate.tokens <= MOST):
             raise InvalidInput(f"A call of {estimate.tokens:,} tokens can't be paid for: ask for less.", param="max_tokens")
         try:
-            async with asyncio.timeout(self._timeout):
-                under_way = self._last_end.get(payer.developer_id)
-                try:
-                    hold = await self._granted(payer, attempt, estimate)
-                except BudgetExceeded:
-                    if under_way is None:
-                        raise
-                    await asyncio.wait([under_way])
-                    hold = await self._granted(payer, attempt, estimate)
+            with traces.span("budget hold"):
+                async with asyncio.timeout(self._timeout):
+                    under_way = self._last_end.get(payer.developer_id)
+                    try:
+                        hold = await self._granted(payer, attempt, estimate)
+                    except BudgetExceeded:
+                        if under_way is None:
+                            raise
+                        await asyncio.wait([under_way])
+                        hold = await self._granted(payer, attempt, estimate)
         except TimeoutError:
             metrics.hold_asked("failed")
             raise DatabaseUnavailable("The budget could not be asked in time: nothing was sent. Try again.") from None

@@ -13,7 +13,9 @@ import zstandard
 
 from app.cache.memory import Memory
 from app.errors import Unavailable
+from app.money import to_usd
 from app.storage.invalidations import Invalidations
+from app.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -63,10 +65,7 @@ class Found:
 
 
 class Tiers:
-    """One cache: its memory, and the tiers below it in order. `timeout_seconds`: of one question to a lower tier.
-
-    `saved_seconds`: added to by whoever asks, who knows what making a value took.
-    """
+    """One cache: its memory, and the tiers below it in order. `timeout_seconds`: of one question to a lower tier."""
 
     def __init__(
         self,
@@ -84,7 +83,7 @@ class Tiers:
         self._flushes = 0
         self.memory = memory
         self.counts: Mapping[Name, Counts] = {tier.name: Counts() for tier in lower}
-        self.saved_seconds = 0.0
+        self.saved_nanousd, self.saved_seconds = 0, 0.0
         self._lower = lower
         self._timeout = timeout_seconds
         self._now = now
@@ -134,6 +133,12 @@ class Tiers:
         """What is being written may end."""
         if self._writing:
             await asyncio.wait(self._writing, timeout=1)
+
+    def spared(self, tier: str, *, seconds: float, nanousd: int = 0) -> None:
+        """By whoever asks, who knows what making a value that was given again had cost and taken."""
+        self.saved_nanousd += nanousd
+        self.saved_seconds += seconds
+        metrics.cache_saved(self.name, tier, usd=to_usd(nanousd), seconds=seconds)
 
     def figures(self) -> dict[str, dict[str, int]]:
         """What each tier has done for this process, by the words that `/v1/caches` and `/metrics` use."""

@@ -99,7 +99,7 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
     if "replicas" in ready and "redis" not in ready:
         yield Check("replicas", "note", "without CAIRN_REDIS__URL only the server that took a write knows of it: see docs/operations.md")
     yield Check("schema", "ok", "the newest: a server refuses to run on another")
-    answer = await client.post("/v1/knowledge/query", {"query": "is anybody there?", "limit": 1})
+    answer = await client.post("/v1/knowledge/query", {"query": "is anybody there?", "limit": 1, "min_score": 0})
     away = "embeddings" in answer["degraded"]
     yield Check(
         "model",
@@ -143,7 +143,7 @@ def _words(name: str, state: str) -> str:
         "database": "does not answer",
         "replicas": "one or more are left alone: others or the primary are read; the server's log says why (replica.left_alone)",
         "vectors": "does not answer: searches fall back to PostgreSQL",
-        "redis": "does not answer: servers don't share their breakers meanwhile",
+        "redis": "does not answer: messages say 503; breakers, limits and caches are each server's own; replicas aren't read",
         "worker": "is not running",
     }[name]
 

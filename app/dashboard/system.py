@@ -181,15 +181,11 @@ def _timed(reading: Reading, name: str, title: str, lines: Callable[..., charts.
 def _hits(reading: Reading, house: House) -> list[HitRate]:
     """By cache and tier: of all servers where the roll-ups have it, else of this one since it started."""
     found = []
-    for cache, tiers in house.inference.caches.items():
-        live = {
-            "memory": (tiers.memory.hits, tiers.memory.misses),
-            **{name: (each.hits, each.misses) for name, each in tiers.counts.items()},
-        }
-        for tier, here in live.items():
+    for cache, tiers in house.caches.items():
+        for tier, here in tiers.figures().items():
             chosen = {"cache": cache, "tier": tier}
             over_time = round(reading.whole("cache.hits", chosen).sum), round(reading.whole("cache.misses", chosen).sum)
-            hits, misses = over_time if sum(over_time) else here
+            hits, misses = over_time if sum(over_time) else (here["hits"], here["misses"])
             asked = hits + misses
             found.append(HitRate(cache, tier, hits, asked, hits * 100 // asked if asked else None))
     return found

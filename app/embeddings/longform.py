@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embeddings.embedder import Embedder
-from app.embeddings.model import NAME, exported
+from app.embeddings.model import FOLDER, NAME, Model
 from app.embeddings.tokens import MOST_TOKENS
 from app.embeddings.windows import PARTS, Cutter
 
@@ -58,8 +58,8 @@ class WindowsEmbedder:
 
 
 async def local_long_form(embedder: Embedder, models: Path) -> LongForm:
-    """The long-form encoder of this machine: the same model, four times."""
-    model = await exported(models)
+    """The long-form encoder of this machine: the same model, four times. `models`: where `open_embedder` has exported and checked it."""
+    model = Model(models / FOLDER)
     return WindowsEmbedder(embedder, await asyncio.to_thread(Cutter, model.tokenizer))
 
 

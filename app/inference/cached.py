@@ -26,7 +26,6 @@ from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, 
 from app.inference.semantic import Question, Semantic
 from app.inference.stored import Stored
 from app.inference.stream import Broken, Stream, summary
-from app.money import to_usd
 from app.settings import CompletionsCache
 from app.telemetry import metrics
 
@@ -87,8 +86,6 @@ class CachedEngine:
         self._under_way: dict[bytes, Flight] = {}
         self._work: set[asyncio.Task[None]] = set()
         self.by_meaning = by_meaning
-        self.saved_nanousd = 0
-        self.saved_seconds = 0.0
 
     async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
         """From the cache where the rules allow it; `Engine.complete` else, with its errors."""
@@ -326,7 +323,5 @@ class CachedEngine:
 
     def _spared(self, receipt: Receipt, seconds: float) -> None:
         saved = receipt.saved or 0
-        self.saved_nanousd += saved
-        self.saved_seconds += seconds
         metrics.saved.add((), saved)
-        metrics.cache_saved(self._tiers.name, receipt.cache, usd=to_usd(saved), seconds=seconds)
+        self._tiers.spared(receipt.cache, seconds=seconds, nanousd=saved)

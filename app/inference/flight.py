@@ -70,7 +70,8 @@ class Flight:
     def leading(self) -> Place:
         """The first one's place in the stream, once that has begun."""
         assert self.fanout is not None
-        return self.fanout.leader or Place()
+        assert self.fanout.leader is not None
+        return self.fanout.leader
 
     def join(self) -> None:
         self._here += 1

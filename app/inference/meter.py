@@ -45,8 +45,7 @@ class Meter:
             least = self._options.shrink_least_tokens
             hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=least)
         else:
-            with traces.span("budget hold"):
-                hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
+            hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
             receipt.shrunk_to = covered.max_tokens
         return Held(self, hold, covered, candidate, receipt, asker)

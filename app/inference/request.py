@@ -14,7 +14,7 @@ CacheWish = Literal["auto", "always", "refresh", "never"]
 Tier = Literal["miss", "memory", "redis", "database", "semantic"]
 
 
-def _uncounted(tokens: int) -> None:
+def uncounted(tokens: int) -> None:
     del tokens
 
 
@@ -27,7 +27,7 @@ class Asker:
     request_id: str
     purpose: str = "chat"
     project: str | None = None
-    used: Callable[[int], None] = field(default=_uncounted, compare=False)
+    used: Callable[[int], None] = field(default=uncounted, compare=False)
 
     @property
     def payer(self) -> Payer:

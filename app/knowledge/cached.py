@@ -62,7 +62,7 @@ class CachedSearch:
                 took = (perf_counter() - began) * 1000
                 if not found.results:
                     self._search.asked_in_vain(team_id, query)
-                self._tiers.saved_seconds += max(0.0, found.took_ms - took) / 1000
+                self._tiers.spared(kept.tier, seconds=max(0.0, found.took_ms - took) / 1000)
                 return Answer(found.results, round(took, 3), (), cache=kept.tier)
         read_newest()  # the version was read at the primary: what is kept under it must be as new
         answer = await self._search.query(team_id, query)

@@ -14,7 +14,7 @@ from sqlalchemy import column as sql_column
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.store import Quote
 from app.knowledge.tables import Evidence, Knowledge, OutboxRow
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +48,23 @@ class Overview:
         """Counted from an index alone."""
         cut = (Knowledge.project_id, Knowledge.freshness, Knowledge.type)
         query = select(*cut, func.count()).where(Knowledge.project_id.in_(projects)).group_by(*cut)
-        async with self._database.begin() as connection:
-            return [Heap(*row) for row in await connection.execute(query)]
+        return [Heap(*row) for row in await self._database.read(rows_of(query))]
 
     async def learnt_since(self, team_id: UUID, moment: datetime) -> int:
         """How many items were first learnt since then."""
         query = select(func.count()).where(
             Knowledge.team_id == team_id, Knowledge.type.in_(KNOWLEDGE_TYPES), Knowledge.created_at >= moment
         )
-        async with self._database.begin() as connection:
-            return (await connection.execute(query)).scalar_one()
+        return int((await self._database.read(rows_of(query)))[0][0])
 
     async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[Recent]:
         """The newest items since then, each with its first citation."""
-        async with self._database.begin() as connection:
-            rows = (await connection.execute(_recent(team_id, moment, limit))).all()
+        rows = await self._database.read(rows_of(_recent(team_id, moment, limit)))
         return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, Quote(*row[6:])) for row in rows]
 
     async def mark(self) -> int:
         """Changes when any item does: one look at an index's end."""
-        async with self._database.begin() as connection:
-            return await connection.scalar(select(func.max(OutboxRow.id))) or 0
+        return (await self._database.read(rows_of(select(func.max(OutboxRow.id)))))[0][0] or 0
 
 
 def _recent(team_id: UUID, moment: datetime, limit: int) -> Select[*tuple[Any, ...]]:

@@ -1,6 +1,6 @@
 """What was asked and not found: the gaps in a team's knowledge. Redacted, bounded, and nobody's name on it.
 
-Noted behind the answer. Lost at worst: the questions of the last second before a crash.
+Noted behind the answer. Lost: the last second's at a stop, and those that come while PostgreSQL is away.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.errors import Unavailable
 from app.knowledge.tables import UnansweredRow
 from app.redaction import redact
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 
 log = structlog.get_logger()
 
@@ -53,14 +53,13 @@ class Unanswered:
     async def of(self, team_id: UUID, *, limit: int) -> list[Question]:
         """What a team asked in vain, the most often asked first."""
         query = select(UnansweredRow.question, UnansweredRow.times, UnansweredRow.last_at).where(UnansweredRow.team_id == team_id)
-        async with self._database.begin() as connection:
-            rows = await connection.execute(query.order_by(UnansweredRow.times.desc(), UnansweredRow.last_at.desc()).limit(limit))
-            return [Question(*row) for row in rows]
+        query = query.order_by(UnansweredRow.times.desc(), UnansweredRow.last_at.desc()).limit(limit)
+        return [Question(*row) for row in await self._database.read(rows_of(query))]
 
     async def mark(self, team_id: UUID) -> datetime | None:
         """When the team last asked in vain."""
-        async with self._database.begin() as connection:
-            return await connection.scalar(select(func.max(UnansweredRow.last_at)).where(UnansweredRow.team_id == team_id))
+        query = select(func.max(UnansweredRow.last_at)).where(UnansweredRow.team_id == team_id)
+        return (await self._database.read(rows_of(query)))[0][0]  # type: ignore[no-any-return]
 
     async def run(self) -> None:
         """For ever: write what came. The wiring owns the task."""
@@ -80,11 +79,13 @@ class Unanswered:
         waiting, self._waiting = self._waiting, Counter()
         if not waiting:
             return
+        row = upsert(UnansweredRow)
+        again = {"times": UnansweredRow.times + row.excluded.times, "last_at": func.now()}
+        asked = [  # in one order: two servers can't wait for each other
+            {"team_id": team_id, "question": question, "times": times} for (team_id, question), times in sorted(waiting.items())
+        ]
         async with self._database.begin() as connection:
-            for (team_id, question), times in sorted(waiting.items()):  # in one order: two servers can't wait for each other
-                row = upsert(UnansweredRow).values(team_id=team_id, question=question, times=times)
-                again = {"times": UnansweredRow.times + row.excluded.times, "last_at": func.now()}
-                await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "question"], set_=again))
+            await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "question"], set_=again), asked)
             for team_id in sorted({team_id for team_id, _ in waiting}):
                 mine = UnansweredRow.team_id == team_id
                 oldest = select(UnansweredRow.question).where(mine).order_by(UnansweredRow.last_at.desc()).offset(MOST_OF_A_TEAM)

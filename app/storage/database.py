@@ -178,10 +178,12 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         metrics.database_wait.observe(perf_counter() - began)
     try:
         async with connection.begin():
-            yield connection
+            try:
+                yield connection
+            except TimeoutError:
+                await connection.invalidate()  # the server hangs: what would be waited for, to give it back in order?
+                raise
     except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # all but the first: the driver's own
-        if isinstance(error, TimeoutError):
-            await connection.invalidate()  # the server hangs: the next one would wait for the same
         raise_away(error)
     finally:
         # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.

@@ -13,9 +13,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import CairnError
+from app.inference.request import uncounted
 from app.limits.limits import Admission
 from app.limits.own import Unit
-from app.web import errors
+from app.web import errors, told
 from app.web.principal import house_of, presented_key
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class Limited:
         caller = await house.accounts.authenticate(key)
         if caller.key_id is None:
             return None
+        told.who(scope, caller.developer, caller.team)  # a refusal's log line names them too
         admission = await house.limits.admit(caller.key_id, model=scope["path"] in MODEL_CALLS)
         if admission is not None and admission.refusal is not None and caller.key_id not in self._said:
             self._said[caller.key_id] = None
@@ -78,7 +80,7 @@ class Limited:
 def counter(request: Request) -> Callable[[int], None]:
     """Where the tokens of a request's calls are counted, once they are known."""
     admission = request.scope.get(_ADMISSION)
-    return admission.used if isinstance(admission, Admission) else _uncounted
+    return admission.used if isinstance(admission, Admission) else uncounted
 
 
 def _stamp(headers: MutableHeaders, admission: Admission) -> None:
@@ -88,7 +90,3 @@ def _stamp(headers: MutableHeaders, admission: Admission) -> None:
             headers.append(f"x-ratelimit-limit-{unit}", str(standing.limit))
             headers.append(f"x-ratelimit-remaining-{unit}", str(standing.left))
             headers.append(f"x-ratelimit-reset-{unit}", f"{standing.reset_seconds:.3f}".rstrip("0").rstrip(".") + "s")
-
-
-def _uncounted(tokens: int) -> None:
-    del tokens

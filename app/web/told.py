@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.types import Scope
 
+from app.inference.request import Receipt
 from app.money import to_usd
 
 KEY = "cairn.told"
-
-
-class Paid(Protocol):
-    """Of a receipt, what is told."""
-
-    @property
-    def provider(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def attempts(self) -> int: ...
-    @property
-    def nanousd(self) -> int: ...
-    @property
-    def cache(self) -> str: ...
 
 
 def who(scope: Scope, developer: str | None, team: str) -> None:
@@ -34,14 +20,14 @@ def who(scope: Scope, developer: str | None, team: str) -> None:
         facts["team"] = team
 
 
-def paid(scope: Scope, receipt: Paid) -> None:
+def paid(scope: Scope, receipt: Receipt) -> None:
     scope["cairn.receipt"] = receipt
 
 
 def line(scope: Scope) -> dict[str, Any]:
     """All that is known at the end."""
     found: dict[str, Any] = scope.setdefault(KEY, {})
-    receipt: Paid | None = scope.get("cairn.receipt")
+    receipt: Receipt | None = scope.get("cairn.receipt")
     if receipt is not None:
         found |= {
             "provider": receipt.provider,

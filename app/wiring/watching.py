@@ -130,11 +130,7 @@ def _counters(recorder: Recorder) -> None:
 
 def _caches(recorder: Recorder, caches: Mapping[str, Tiers]) -> None:
     def counted(what: Literal["hits", "misses"]) -> dict[Key, float]:
-        made: dict[Key, float] = {}
-        for name, each in caches.items():
-            made[name, "memory"] = getattr(each.memory, what)
-            made |= {(name, tier): getattr(counts, what) for tier, counts in each.counts.items()}
-        return made
+        return {(name, tier): figures[what] for name, each in caches.items() for tier, figures in each.figures().items()}
 
     async def look() -> Mapping[str, Mapping[Key, float]]:
         return {

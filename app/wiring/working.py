@@ -27,6 +27,8 @@ from app.wiring.opening import open_house
 log = structlog.get_logger()
 
 MAINTENANCE_SECONDS = 600
+TAILS_SECONDS = 86_400
+"""Once nothing is left: only a worker of an older version makes more, and to look takes reading all evidence."""
 ALIVE_SECONDS = 5
 GENTLY = 10
 """An embedded worker's nice value: on the machine that it shares with the server, who asks goes before what is learnt."""
@@ -60,6 +62,7 @@ async def run_worker(settings: Settings) -> None:
 
 async def _maintain(house: House) -> None:
     """Ageing, and what has had its time: every ten minutes."""
+    tails_due = 0.0
     while True:
         try:
             aged = await _drained(partial(_age, house))
@@ -73,8 +76,11 @@ async def _maintain(house: House) -> None:
             gone = {"outbox": swept, "uploads": uploads, "purges": purges, "jobs": jobs, "cached": cached, "notices": notices}
             with suppress(Unavailable):  # it may need Redis, which nothing else here does
                 await house.messages.sweep()
-            tails = house.knowledge.tails  # last: of an older version's items there may be many
-            looked_at = await _drained(tails.pass_short) + await _drained(tails.fill)
+            looked_at = 0
+            if time.monotonic() >= tails_due:  # last: of an older version's items there may be many; and then never again
+                tails = house.knowledge.tails
+                looked_at = await _drained(tails.pass_short) + await _drained(tails.fill)
+                tails_due = time.monotonic() + (0 if looked_at else TAILS_SECONDS)
             log.info("maintenance.done", aged=aged, tails=looked_at, spans=spans, **gone)
         except Unavailable as error:
             log.warning("maintenance.away", code=error.code)

@@ -83,9 +83,6 @@ class Standby:
                         self._reading.add(patience)
                         begun = True
                         return await work(connection), replayed
-                except TimeoutError:
-                    await connection.invalidate()  # it hangs: what would be waited for, to give it back in order?
-                    raise
                 finally:
                     self._reading.discard(patience)
         except NotHere:
