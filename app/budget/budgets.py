@@ -125,10 +125,8 @@ class Budgets:
         """InvalidInput where a hold is to be closed at more than it covered: that might pass the limit."""
         short = None if nanousd is None else await self._books.covering_less(account, nanousd, among=among)
         if short is not None:
-            raise InvalidInput(
-                f"Hold {short[0]} covered ${to_usd(short[1]):.6f}: it can be closed at that or less. Charge what is missing as a correction.",
-                param="amount_usd",
-            )
+            covered = f"Hold {short[0]} covered ${to_usd(short[1]):.6f}: it can be closed at that or less."
+            raise InvalidInput(f"{covered} What is missing can be charged as a correction, within the limit.", param="amount_usd")
 
     async def _state(self, account: Account) -> Budget:
         found = (await self._books.budgets([account]))[account.id]

@@ -56,8 +56,11 @@ def disbelief(usage: Usage, estimate: Estimate, candidate: Candidate, *, thinks:
 
 def fewest_tokens(text: str, *, model: str) -> int:
     """Count how few tokens the provider's own tokenizer may make of a text: an honest answer must never be cut."""
-    counted = count_text(text, model=model)
-    return min(counted, max(len(text.split()), -(-counted // COARSEST_TOKENIZER)))
+    return _fewest(count_text(text, model=model), len(text.split()))
+
+
+def _fewest(tokens: int, words: int) -> int:
+    return min(tokens, max(words, -(-tokens // COARSEST_TOKENIZER)))
 
 
 def beginning(text: str, tokens: int, *, model: str) -> str:
@@ -95,7 +98,7 @@ class OutputCount:
     def __init__(self, limit: int, *, model: str) -> None:
         self.limit = limit
         self._model = model
-        self._counted = 0
+        self._tokens, self._words = 0, 0
         self._waiting: list[str] = []
         self._bytes = 0
 
@@ -105,15 +108,16 @@ class OutputCount:
             return False
         self._waiting.append(text)
         self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-        if self._counted + self._bytes <= self.limit:
+        if _fewest(self._tokens, self._words) + self._bytes <= self.limit:
             return False
         await self._count()
-        return self._counted > self.limit
+        return _fewest(self._tokens, self._words) > self.limit
 
     async def _count(self) -> None:
         text, size = "".join(self._waiting), self._bytes
         self._waiting, self._bytes = [], 0
-        self._counted += await off_the_loop(lambda: fewest_tokens(text, model=self._model), size)
+        self._tokens += await off_the_loop(lambda: count_text(text, model=self._model), size)
+        self._words += len(text.split())
 
 
 async def off_the_loop(count: Callable[[], T], size: int) -> T:

@@ -228,7 +228,8 @@ def shortened(raw: bytes, cut: Callable[[str], str]) -> bytes:
         message = choice["message"]
         before = msgspec.json.encode(message)
         for name in ("content", *SAYING):
-            message[name] = _each(message[name], cut) if message.get(name) else message.get(name)
+            if name in message:
+                message[name] = _each(message[name], cut)
         if msgspec.json.encode(message) != before:
             choice["finish_reason"] = "length"
     return msgspec.json.encode(data)

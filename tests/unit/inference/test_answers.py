@@ -72,7 +72,6 @@ def test_nesting_without_end_is_malformed() -> None:
 def test_an_answer_needs_no_text(said: dict[str, Any]) -> None:
     found = answers.completion({"choices": [{"message": {"content": None, **said}, "finish_reason": "stop"}]}, b"raw")
     assert found.raw == b"raw"
-    assert found.raw == b"raw"
 
 
 @pytest.mark.parametrize(
@@ -228,3 +227,56 @@ def test_a_stream_must_have_an_end_and_something_in_it(finish: str | None, said:
 @pytest.mark.parametrize(("finish", "said"), [("stop", True), ("length", False), ("content_filter", False), ("tool_calls", True)])
 def test_a_stream_that_ended(finish: str, said: bool) -> None:
     answers.check_end(finish, said=said)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": "hi"}, "hi"),
+        ({"content": [{"type": "text", "text": "hi"}]}, "hi"),
+        (
+            {
+                "content": None,
+                "tool_calls": [{"id": "call_9", "type": "function", "index": 0, "function": {"name": "f", "arguments": "{}"}}],
+            },
+            "f{}",
+        ),
+        ({"content": "so", "function_call": {"name": "g", "arguments": '{"a": 1}'}}, 'sog{"a": 1}'),
+        ({"content": "x", "reasoning_content": "hm", "reasoning": "hm"}, "xhm"),
+        ({"content": "x", "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "s" * 99, "format": "v1"}]}, "xhm"),
+        ({"content": None, "tool_calls": [{"type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}]}, "patch*** Begin"),
+        ({"content": None, "refusal": "no"}, "no"),
+    ],
+)
+def test_what_the_model_wrote_is_counted_and_not_the_json_around_it(message: dict[str, Any], text: str) -> None:
+    found = answers.completion({"choices": [{"message": message, "finish_reason": "stop"}]}, b"")
+    assert found.text == text
+    assert taken(piece(**message)).text == text
+
+
+def test_a_chunk_reaches_the_caller_without_the_providers_usage() -> None:
+    bare = taken(piece(content="hi"))
+    assert answers.unbilled(bare) is bare.raw
+    billed = {**piece(content="hi"), "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+    assert json.loads(answers.unbilled(taken(billed))) == piece(content="hi")
+    inside = piece(content="hi")
+    inside["choices"][0]["usage"] = {"prompt_tokens": 1}
+    assert json.loads(answers.unbilled(taken(inside))) == piece(content="hi")
+
+
+def test_a_whole_answer_is_cut_choice_by_choice() -> None:
+    calls = [{"id": "call_long_name", "type": "function", "function": {"name": "f", "arguments": "abcdef"}}]
+    data = {
+        "choices": [
+            {"message": {"content": "abcdef"}, "finish_reason": "stop"},
+            {"message": {"tool_calls": calls}, "finish_reason": "stop"},
+        ]
+    }
+    found = json.loads(answers.shortened(json.dumps(data).encode(), lambda text: text[:4]))
+    assert [each["finish_reason"] for each in found["choices"]] == ["length", "length"]
+    assert found["choices"][0]["message"]["content"] == "abcd"
+    assert found["choices"][1]["message"]["tool_calls"] == [
+        {"id": "call_long_name", "type": "function", "function": {"name": "f", "arguments": "abcd"}}
+    ]
+    untouched = json.loads(answers.shortened(json.dumps(data).encode(), lambda text: text))
+    assert [each["finish_reason"] for each in untouched["choices"]] == ["stop", "stop"]
