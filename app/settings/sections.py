@@ -359,8 +359,7 @@ class Dashboard(Section):
 
     enabled: bool = True
     session_hours: float = Field(8, gt=0, le=720, description="then a key is asked for again")
-    sign_in_tries: int = Field(10, ge=1, description="wrong keys from one address within sign_in_minutes, per server")
-    sign_in_tries_together: int = Field(200, ge=1, description="the same of all addresses")
+    sign_in_tries: int = Field(10, ge=1, description="wrong keys of an address within sign_in_minutes, per server; a right one gets in")
     sign_in_minutes: float = Field(5, gt=0)
     live_seconds: float = Field(2, gt=0, description="how often a page that is open asks whether something changed")
     most_live: int = Field(300, ge=1, description="pages that are open at once, per server; more are shown, but not live")
