@@ -108,7 +108,7 @@ def text_of(form: FormData, field: str) -> str:
     value = form.get(field)
     if not isinstance(value, str):
         raise InvalidInput(f"{field} is missing: send the form again.", param=field)
-    return value.strip()
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()  # a form names its own encoding
 
 
 def _team_of(request: Request) -> str | None:
