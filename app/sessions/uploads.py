@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 CHUNK_BYTES = 256 * 1024
 NAME_CHARS = 255
+UNNAMED = "transcript"
 SILENT_SECONDS = 60
 """A client that sends nothing for so long is given up."""
 RECEIVING_KEPT = timedelta(hours=1)
@@ -161,6 +162,21 @@ class Uploads:
         await asyncio.shield(task)
 
 
+async def named(connection: AsyncConnection, team_id: UUID, name: str) -> dict[UUID, UUID | None]:
+    """Uploads that wait under this file name, each with its developer."""
+    query = select(UploadRow.id, UploadRow.developer_id).where(UploadRow.team_id == team_id, UploadRow.transcript == name)
+    return {row.id: row.developer_id for row in await connection.execute(query)}
+
+
+async def forget_names(connection: AsyncConnection, upload_ids: Collection[UUID]) -> None:
+    """What waits is still read, but no longer under its file's name."""
+    await connection.execute(update(UploadRow).where(UploadRow.id.in_(list(upload_ids))).values(transcript=UNNAMED))
+
+
+async def discard(connection: AsyncConnection, upload_ids: Collection[UUID]) -> None:
+    await connection.execute(delete(UploadRow).where(UploadRow.id.in_(list(upload_ids))))
+
+
 def _format(head: bytes, given: Format | Literal["auto"]) -> Format:
     if given == "auto":
         return detect(head)
@@ -173,7 +189,7 @@ def base_name(name: str) -> str:
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     # Controls, formats (such as the marks that turn the writing direction), surrogates, line separators.
     seen = "".join(char for char in last if not unicodedata.category(char).startswith("C") and char not in "\u2028\u2029")
-    return seen.strip()[:NAME_CHARS] if seen.strip(". ") else "transcript"
+    return seen.strip()[:NAME_CHARS] if seen.strip(". ") else UNNAMED
 
 
 async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values: dict[str, Any]) -> None:
