@@ -26,6 +26,8 @@ MAX_COUNTED_SECONDS = 2.0
 """A loop that stood still says nothing about clients: so much of a pause, at most, is held against them."""
 YOUNG_SECONDS = 1.0
 """A crowd that comes at once is let in, up to the cap of all: most of it shows a key with its first bytes."""
+MAX_LEAVING = 100
+"""Connections that are refused or cut and still have a word to hear. Beyond, they are dropped without one."""
 SAID_SECONDS = 60.0
 """Cuts are named in the log once a minute: under attack a line for each would be an attack of its own."""
 KEY = "cairn.connection"
@@ -75,12 +77,16 @@ class Connections:
         self._keyed: dict[Connection, None] = {}
         self._leaving: dict[Connection, None] = {}
         self._by_address: dict[str, dict[Connection, None]] = {}
-        self._cuts = Counter[Reason]()
+        self._cuts = Counter[str]()
         self._timer: asyncio.TimerHandle | None = None
         self._swept_at = self._said_at = 0.0
 
     def __len__(self) -> int:
         return len(self._unkeyed) + len(self._keyed)
+
+    @property
+    def overrun(self) -> bool:
+        return len(self._leaving) > MAX_LEAVING
 
     def opened(self, connection: Connection) -> Reason | None:
         """Take a connection in, where need be in the place of the one that waits longest. A reason: it must be refused."""

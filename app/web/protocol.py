@@ -85,6 +85,8 @@ class Protocol(HttpToolsProtocol):
         self._refusal = self._connections.opened(self)
         if self._refusal is not None:
             self._patience = REFUSED_SECONDS
+            if self._connections.overrun:
+                self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.closed(self)
@@ -113,13 +115,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._begin("body", self._limits.body_seconds)
-        self.scope[KEY] = self  # type: ignore[typeddict-unknown-key]
+        self.scope[KEY] = self  # type: ignore[literal-required]
         if not self._proxied:
             super().on_headers_complete()
             return
         refused = self._attribute()
         app = self.app
-        self.app = app if refused is None else _refusing(refused, self._limits)  # type: ignore[assignment]
+        self.app = app if refused is None else _refusing(refused, self._limits)
         super().on_headers_complete()
         self.app = app
 
@@ -216,7 +218,7 @@ class Protocol(HttpToolsProtocol):
         origin = self._proxies.origin(self.client[0], self.headers)
         self.scope["client"] = (origin.address, 0)
         if origin.scheme is not None:
-            self.scope["scheme"] = origin.scheme  # type: ignore[typeddict-item]
+            self.scope["scheme"] = origin.scheme
         self.keyed = False
         return self._connections.attribute(self, None if origin.address == self.client[0] else bucket(origin.address))
 

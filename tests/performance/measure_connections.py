@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,7 +60,7 @@ def shown(state: str, server: Running, requests: int) -> int:
     """Measure and print, each request on a connection of its own. Returns how many failed."""
     failed = 0
     for name, path, headers in (("/healthz", "/healthz", {}), ("keyed", "/v1/models", {"authorization": f"Bearer {server.key}"})):
-        took, wrong = timed(lambda path=path, headers=headers: asked(server, path, headers), requests)
+        took, wrong = timed(partial(asked, server, path, headers), requests)
         failed += wrong
         p95 = statistics.quantiles(took, n=20)[-1] if len(took) > 1 else float("nan")
         print(f"{state:32} {name:9} p50 {statistics.median(took) * 1e3:6.2f} ms  p95 {p95 * 1e3:6.2f} ms  failed {wrong} of {requests}")

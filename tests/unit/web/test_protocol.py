@@ -253,6 +253,38 @@ async def test_who_shows_a_key_late_goes_after_strangers_and_rests_before_workin
     assert (resting.closed, working.closed, new.closed) == (True, False, False)
 
 
+async def test_connections_of_strangers_that_rest_make_room_too() -> None:
+    bench = Bench(replace(LIMITS, total=3))
+    resting = []
+    for number in range(3):
+        resting.append(bench.connect(f"198.51.100.{number}", WHOLE)[1])
+        await settled()
+    for _ in range(2):
+        bench.connect("203.0.113.1", WHOLE)
+        await settled()
+    assert [each.closed for each in resting] == [True, True, False]
+
+
+async def test_an_answer_that_a_stranger_does_not_read_makes_room_too() -> None:
+    bench = Bench(replace(LIMITS, total=1))
+    protocol, unread = bench.connect("198.51.100.1", WHOLE)
+    protocol.pause_writing()
+    unread.unsent = 100_000
+    _, new = bench.connect("203.0.113.1", WHOLE)
+    await settled()
+    assert unread.aborted
+    assert new.sent.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_crowd_of_refused_connections_is_dropped_without_a_word() -> None:
+    bench = Bench(replace(LIMITS, total=1))
+    bench.app.let_go.clear()
+    bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    refused = [bench.connect("198.51.100.2")[1] for _ in range(150)]
+    assert (refused[0].aborted, refused[-1].aborted) == (False, True)
+
+
 async def test_where_all_are_at_work_the_new_one_is_told_to_come_again() -> None:
     bench = Bench(replace(LIMITS, total=1))
     bench.app.let_go.clear()
