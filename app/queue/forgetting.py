@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, or_, update
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,8 @@ from app.queue.tables import Job as JobRow
 
 SUBJECTS = "subjects"
 """Where a job's payload names what it has worked on: ids, so that a purge finds the job before it has a result, and after it failed."""
+MARK = {"purged": True}
+"""In the payload of a job that told of something purged: if it dies later, what it worked on must go at once."""
 PURGED = "What this job worked on was purged."
 
 
@@ -61,11 +63,19 @@ async def forget(
     )
     less = func.jsonb_set(JobRow.result, [listed], func.coalesce(JobRow.result[listed], literal([], JSONB)).op("-")(literal(said, Text)))
     values_ = {
+        "payload": JobRow.payload.op("||")(literal(MARK, JSONB)),
         "result": case((_is_object(JobRow.result), less.op("||")(literal(dict(blank), JSONB)))),
         "error": case((_is_object(JobRow.error), JobRow.error.op("||")(literal({"message": PURGED}, JSONB)))),
     }
     changed = update(JobRow).where(and_(JobRow.team_id == team_id, tells)).values(values_).returning(JobRow.payload, JobRow.state)
     return [Told(row.payload, row.state == "failed") for row in await connection.execute(changed)]
+
+
+async def dead_and_purged(connection: AsyncConnection, field: str) -> set[str]:
+    """What failed jobs that told of something purged name under `field` in their payloads."""
+    value = JobRow.payload[field].astext
+    query = select(value).where(JobRow.state == "failed", JobRow.payload.contains(MARK), value.is_not(None))
+    return set(await connection.scalars(query))
 
 
 def _is_object(column: Any) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.names import check_project_name
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
+from app.queue.forgetting import dead_and_purged
 from app.queue.jobs import needed
 from app.redaction import redact
 from app.sessions.event import Format
@@ -115,12 +116,16 @@ class Uploads:
         await connection.execute(delete(UploadRow).where(UploadRow.id == upload_id))
 
     async def sweep(self, ttl_hours: float) -> int:
-        """Delete what was never completed, and what a dead job left behind past its time. What a job still waits for stays."""
+        """Delete what was never completed, and what a dead job left behind: past its time, or at once where it was purged meanwhile.
+
+        What a job still waits for stays.
+        """
         abandoned = and_(UploadRow.state == "receiving", UploadRow.created_at < func.now() - RECEIVING_KEPT)
         past = UploadRow.created_at < func.now() - timedelta(hours=ttl_hours)
         async with self._database.begin() as connection:
             waiting = [UUID(name) for name in await needed(connection, JOB_FIELD)]
-            old = and_(or_(abandoned, past), UploadRow.id.not_in(waiting))
+            purged = [UUID(name) for name in await dead_and_purged(connection, JOB_FIELD)]
+            old = or_(and_(or_(abandoned, past), UploadRow.id.not_in(waiting)), UploadRow.id.in_(purged))
             return (await connection.execute(delete(UploadRow).where(old))).rowcount
 
     async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: Format | Literal["auto"], limit: int) -> None:

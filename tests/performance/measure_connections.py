@@ -1,6 +1,6 @@
 """Answers beside strangers who hold connections open: p95 of /healthz and of a keyed request, idle and beside half-sent request heads.
 
-`python -m tests.performance.measure_connections [--heads 1100] [--open-files 1024] [--requests 400]`. One run, one server, whose limit of
+`python tests/performance/measure_connections.py [--heads 1100] [--open-files 1024] [--requests 400]`. One run, one server, whose limit of
 open files is lower than the number of heads; no embedding model is needed. Exit 1 when a request failed.
 """
 
@@ -18,6 +18,8 @@ from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.running import Running, running
 

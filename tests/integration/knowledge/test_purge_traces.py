@@ -232,6 +232,24 @@ async def test_of_a_job_that_is_to_be_tried_again_the_name_and_the_error_go(benc
     assert await traces(bench) == []
 
 
+@pytest.mark.parametrize("begun", [True, False], ids=["read", "never read"])
+async def test_of_a_job_that_dies_after_the_purge_the_next_sweep_leaves_nothing(
+    bench: Bench, queue: Queue, intake: Intake, *, begun: bool
+) -> None:
+    await submit(bench, intake, transcript())
+    session = await run(queue, intake)
+    await submit(bench, intake, transcript())
+    job = await claimed(queue)
+    if begun:
+        await intake.ingest(job, no_progress)
+    await purge(bench, session)
+    await queue.fail(job, Failure("internal_error", "It failed.", retryable=False))
+    await submit(bench, intake, transcript(session="other", said="other"), name="other.jsonl")
+    assert await Uploads(bench.database).sweep(24) == 1
+    assert await traces(bench) == []
+    assert await traces(bench, "other.jsonl") != []
+
+
 async def test_an_earlier_file_of_the_same_name_that_failed_tells_nothing_either(bench: Bench, queue: Queue, intake: Intake) -> None:
     await submit(bench, intake, b'{"type": "progress"}\n', format="claude-code")
     job = await claimed(queue)
