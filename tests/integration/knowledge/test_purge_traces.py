@@ -218,6 +218,18 @@ async def test_of_a_job_that_died_not_even_its_upload_is_left(bench: Bench, queu
     assert (found.error["code"], found.error["message"]) == ("internal_error", "What this job worked on was purged.")
 
 
+async def test_of_a_job_that_read_the_session_under_another_name_nothing_is_left(bench: Bench, queue: Queue, intake: Intake) -> None:
+    await submit(bench, intake, transcript(), name="first.jsonl")
+    session = await run(queue, intake)
+    await submit(bench, intake, transcript())
+    job = await claimed(queue)
+    await intake.ingest(job, no_progress)
+    await queue.fail(job, Failure("internal_error", f"It failed at {FILE}.", retryable=False))
+    await purge(bench, session)
+    assert await traces(bench) == []
+    assert await traces(bench, "first.jsonl") == []
+
+
 async def test_of_a_job_that_is_to_be_tried_again_the_name_and_the_error_go(bench: Bench, queue: Queue, intake: Intake) -> None:
     await submit(bench, intake, transcript())
     job = await claimed(queue)
