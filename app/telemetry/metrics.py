@@ -32,6 +32,12 @@ requests = MEASURED.tally("cairn_http_requests", "Answered requests.", "method",
 request_seconds = MEASURED.timing(
     "cairn_http_request_seconds", "From the first byte in to the last out.", "method", "route", buckets=BUCKETS
 )
+_connections = _gauge("connections", "Open connections: keyed (a key was shown on them) or unkeyed.", "kind")
+_cuts = _counter(
+    "connections_cut",
+    "Connections cut or refused: head_slow, body_slow, answer_unread, too_many, too_many_of_address.",
+    "reason",
+)
 _live = _counter("live_events", "Events that came in live: accepted or duplicate.", "outcome")
 _redactions = _counter("redactions", "Secrets taken out in this process, by kind.", "kind")
 queries = MEASURED.tally("cairn_queries", "Knowledge queries: answered, empty or degraded.", "outcome")
@@ -136,6 +142,15 @@ _UP = {"ok": 1.0, "degraded": 0.5, "down": 0.0}
 def request_answered(*, method: str, route: str, status: int, seconds: float) -> None:
     requests.add((method, route, str(status)))
     request_seconds.observe(seconds, (method, route))
+
+
+def connection_cut(reason: str) -> None:
+    _cuts.labels(reason).inc()
+
+
+def set_connections(*, keyed: int, unkeyed: int) -> None:
+    _connections.labels("keyed").set(keyed)
+    _connections.labels("unkeyed").set(unkeyed)
 
 
 def live_events(*, accepted: int, duplicates: int) -> None:

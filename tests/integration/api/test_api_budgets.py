@@ -510,7 +510,6 @@ async def test_an_amount_that_is_none_is_refused_and_named_and_changes_nothing(
         ("POST", "/v1/budgets/NAME/top-ups", {"amount_usd": 1, "amount": 1}, "amount"),
         ("POST", "/v1/budgets/NAME/top-ups", {"amount_usd": 1, "note": "x" * 501}, "note"),
         ("POST", "/v1/budgets/NAME/top-ups", {"amount_usd": 1, "note": "a\x00b"}, "note"),
-        ("POST", "/v1/budgets/NAME/top-ups", {"amount_usd": 1, "note": "\ud800"}, "note"),
         ("POST", "/v1/budgets/NAME/top-ups", {"amount_usd": 1, "note": 7}, "note"),
         ("POST", "/v1/budgets/NAME/reconcile", {"amount": 1}, "amount"),
         ("POST", "/v1/budgets/NAME/reconcile", {"holds": ["mine"]}, "holds.0"),
