@@ -10,6 +10,7 @@ import msgspec
 
 from app.budget.prices import Usage
 from app.inference.faults import Fault, malformed, of_error_object
+from app.inference.usage import reply_usage
 
 SAYING = ("tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
 """Beside `content`: fields of a message or delta that hold something produced."""
@@ -90,7 +91,7 @@ def completion(data: object, raw: bytes) -> Completion:
         raise malformed("it answered with something that is no completion")
     if data.get("error"):
         raise of_error_object(data["error"])
-    used, choices = usage(data.get("usage")), data.get("choices")
+    used, choices = reply_usage(data), data.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Fault("empty", "it answered without a choice", unknown=True, usage=used)
     messages = [found for each in choices if isinstance(each, dict) and isinstance(found := each.get("message"), dict)]
@@ -108,7 +109,7 @@ def chunk(data: object, raw: bytes) -> Chunk:
         raise malformed("its stream holds something that is no chunk")
     if data.get("error"):
         raise of_error_object(data["error"])
-    made = Chunk(raw, data, usage=usage(data.get("usage")), model=model(data))
+    made = Chunk(raw, data, usage=reply_usage(data), model=model(data))
     choices = data.get("choices") or ()
     if not isinstance(choices, Sequence) or not all(isinstance(each, dict) for each in choices):
         raise malformed("its stream holds a chunk whose choices can't be read")
@@ -136,29 +137,6 @@ def check_end(finish: str | None, *, said: bool) -> None:
         raise Fault("cut", "its stream ended without a finish", unknown=True)
     if finish == "stop" and not said:
         raise Fault("empty", "its stream had nothing in it", unknown=True)
-
-
-def usage(found: object) -> Usage | None:
-    """None: none was given, or one that can't be believed. What the total holds beyond its parts is charged as output."""
-    if not isinstance(found, Mapping):
-        return None
-    prompt, produced, total = (_count(found.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    if prompt is None or (produced is None and total is None):
-        return None
-    produced = max(produced or 0, (total or 0) - prompt)
-    details = found.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-    if cached is None:
-        cached = _count(found.get("cache_read_input_tokens"))
-    written = _count(found.get("cache_creation_input_tokens")) or 0
-    if prompt == 0 and produced == 0:
-        return None  # litellm's way of saying that none came
-    cached = min(cached or 0, prompt)
-    return Usage(input=prompt, output=produced, cached_input=cached, cache_write=min(written, prompt - cached))
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
 
 
 def model(data: Mapping[str, Any]) -> str | None:

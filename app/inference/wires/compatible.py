@@ -12,6 +12,7 @@ import msgspec
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault, malformed
+from app.inference.usage import parse_usage
 from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
 from app.inference.wires.wire import Call, Embedded
@@ -100,9 +101,7 @@ def embedded(found: object, count: int) -> Embedded:
         vectors = [msgspec.convert(row["embedding"], list[float], strict=False) for row in rows]
     except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise malformed("it answered with vectors that can't be read") from error
-    given = found.get("usage")
-    usage = answers.usage({"completion_tokens": 0, **given} if isinstance(given, dict) else None)
-    return Embedded(vectors, answers.model(found), usage)
+    return Embedded(vectors, answers.model(found), parse_usage(found.get("usage"), output=0))
 
 
 async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ import msgspec
 
 from app.inference import answers
 from app.inference.answers import Chunk
+from app.inference.usage import parse_usage
 
 KEPT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
 """Of a completion: what OpenAI's has, not litellm's additions such as `vertex_ai_citation_metadata`."""
@@ -22,7 +23,7 @@ def completion(found: Any) -> dict[str, Any]:
         choice["message"] = {name: value for name, value in message.items() if value or name == "content"}
         choice.setdefault("finish_reason", None)
         choice.pop("provider_specific_fields", None)
-    if answers.usage(data.get("usage")) is None:
+    if parse_usage(data.get("usage")) is None:
         data.pop("usage", None)
     return data
 

@@ -19,6 +19,7 @@ from app.errors import ConfigurationError
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault, malformed
+from app.inference.usage import parse_usage
 from app.inference.wires import gemini, library, shape
 from app.inference.wires.compatible import embedded
 from app.inference.wires.exchange import Exchange
@@ -98,7 +99,7 @@ class LitellmWire:
                 raise fault from error
         finally:
             self._ended(exchange)
-        if answers.usage(usage) is not None:
+        if parse_usage(usage) is not None:
             yield shape.chunk({**head, "choices": [], "usage": usage})
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:

@@ -28,7 +28,6 @@ JSON = st.recursive(
     ),
     max_leaves=25,
 )
-COUNTS = st.none() | st.integers(-5, 10_000) | st.booleans() | st.text(max_size=2)
 
 
 def whole(content: object = "hi", finish: object = "stop", **more: Any) -> dict[str, Any]:
@@ -50,7 +49,6 @@ def test_anything_is_an_answer_or_a_fault(data: object) -> None:
             read(data, b"raw")
         except Fault as fault:
             assert fault.message
-    answers.usage(data)
 
 
 @given(raw=st.binary(max_size=60))
@@ -115,57 +113,6 @@ def test_an_empty_answer_says_what_it_used() -> None:
 def test_a_models_name_is_one(name: object) -> None:
     assert answers.model({"model": name}) is None
     assert answers.model({"model": "gpt-4o-mini"}) == "gpt-4o-mini"
-
-
-# --- usage
-
-
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [
-        ({"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}, Usage(3, 5)),
-        ({"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 20}, Usage(3, 17)),  # thoughts that only the total holds
-        ({"prompt_tokens": 3, "total_tokens": 8}, Usage(3, 5)),
-        ({"prompt_tokens": 100, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 60}}, Usage(100, 1, 60)),
-        ({"prompt_tokens": 100, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 600}}, Usage(100, 1, 100)),
-        (
-            {"prompt_tokens": 100, "completion_tokens": 1, "cache_read_input_tokens": 60, "cache_creation_input_tokens": 30},
-            Usage(100, 1, 60, 30),
-        ),
-        (
-            {"prompt_tokens": 100, "completion_tokens": 1, "cache_read_input_tokens": 60, "cache_creation_input_tokens": 300},
-            Usage(100, 1, 60, 40),
-        ),
-        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None),
-        ({"prompt_tokens": None, "completion_tokens": 1}, None),
-        ({"prompt_tokens": True, "completion_tokens": 1}, None),
-        ({"prompt_tokens": -1, "completion_tokens": 1}, None),
-        ({"prompt_tokens": 2**50, "completion_tokens": 1}, None),
-        ({"prompt_tokens": 3}, None),
-        ({}, None),
-        (None, None),
-        ([], None),
-    ],
-)
-def test_usage(given: object, read: Usage | None) -> None:
-    assert answers.usage(given) == read
-
-
-@given(prompt=COUNTS, produced=COUNTS, total=COUNTS, cached=COUNTS, written=COUNTS)
-def test_the_parts_of_a_usage_never_exceed_it(prompt: object, produced: object, total: object, cached: object, written: object) -> None:
-    found = answers.usage(
-        {
-            "prompt_tokens": prompt,
-            "completion_tokens": produced,
-            "total_tokens": total,
-            "prompt_tokens_details": {"cached_tokens": cached},
-            "cache_creation_input_tokens": written,
-        }
-    )
-    if found is not None:
-        assert min(found.input, found.output, found.cached_input, found.cache_write) >= 0
-        assert found.cached_input + found.cache_write <= found.input
-        assert found.total > 0
 
 
 # --- chunks
