@@ -177,6 +177,17 @@ async def test_when_all_limit_the_rate_the_soonest_is_told(door: Door) -> None:
     assert await door.asked() == {"one": 1, "two": 1}  # nobody is sent there before its time
 
 
+@pytest.mark.parametrize(("fault", "status"), [("429", 429), ("503", 502)])
+@pytest.mark.parametrize("wait", ["1764320000", "1e300", "Fri, 31 Dec 9999 23:59:59 GMT"], ids=["a date in seconds", "huge", "far away"])
+async def test_a_wait_that_no_provider_can_mean_is_told_capped(door: Door, wait: str, fault: str, status: int) -> None:
+    for fake in door.fakes.values():
+        fake.will(fault, times=None, retry_after=wait)  # type: ignore[arg-type]
+    for _ in range(2):  # in the provider's words, then in the breaker's
+        reply = await door.chat()
+        assert reply.status == status
+        assert 3590 <= int(reply.headers["retry-after"]) <= 3600
+
+
 async def test_the_requests_time_ends_it_whatever_hangs(api: Api) -> None:
     async with open_door(api, timeouts=Timeouts(connect=1, first_token=5, idle=5, answer=5, total=0.4)) as door:
         door.fakes["one"].will("slow_headers", times=None)
