@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 
 from app.budget.prices import Usage
+from app.inference import surrogates
 from app.inference.faults import Fault, malformed, of_error_object
 from app.inference.usage import reply_usage
 
 SAYING = ("tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
 """Beside `content`: fields of a message or delta that hold something produced."""
 TEXTUAL = frozenset({"role", "content"})
+UNFINISHED = frozenset({"", "null"})
+"""How some servers write that an answer isn't finished yet: null, as a finish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,20 @@ class Produced:
 
 
 def decoded(raw: bytes) -> object:
-    """Fault when it is no JSON."""
+    """Fault when it is no JSON. Halves of characters are mended."""
+    return decoded_whole(raw)[0]
+
+
+def decoded_whole(raw: bytes) -> tuple[object, bytes]:
+    """An answer in one piece, and its JSON as every reader takes it. Fault when it is no JSON."""
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(raw), raw
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        data = surrogates.mend(surrogates.decode(raw))
+        return data, surrogates.encode(data)
+    except (ValueError, RecursionError) as error:
         raise malformed("it answered with something that is no JSON") from error
 
 
@@ -98,7 +111,7 @@ def completion(data: object, raw: bytes) -> Completion:
     if len(messages) < len(choices):
         raise malformed("it answered with a choice that has no message", usage=used)
     said = [_said(message) for message in messages]
-    if not any(said) and choices[0].get("finish_reason") in (None, "stop"):
+    if not any(said) and finish_reason(choices[0]) is None:
         raise Fault("empty", "it answered with nothing", unknown=True, usage=used)
     return Completion(raw, model(data), used, "\n".join(said))
 
@@ -125,18 +138,25 @@ def chunk(data: object, raw: bytes) -> Chunk:
                 made.said, made.plain = True, False
         if choice.get("index", 0) != 0 or choice.get("logprobs"):
             made.plain = False
-        if isinstance(reason := choice.get("finish_reason"), str):
+        if (reason := finish_reason(choice)) is not None:
             made.finish = reason
             made.finished += 1
+        elif choice.get("finish_reason") is not None:
+            choice["finish_reason"] = None
+            made.raw = surrogates.encode(data)  # a client would take "" for the end
     return made
 
 
-def check_end(finish: str | None, *, said: bool) -> None:
-    """Fault unless a stream that is over brought an answer to its end."""
+def finish_reason(choice: Mapping[str, Any]) -> str | None:
+    """Why a choice ended. None: it hasn't."""
+    found = choice.get("finish_reason")
+    return found if isinstance(found, str) and found not in UNFINISHED else None
+
+
+def check_end(finish: str | None) -> None:
+    """Fault unless a stream that is over brought an answer to its end. An empty one is an answer."""
     if finish is None:
         raise Fault("cut", "its stream ended without a finish", unknown=True)
-    if finish == "stop" and not said:
-        raise Fault("empty", "its stream had nothing in it", unknown=True)
 
 
 def model(data: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -46,6 +46,11 @@ def choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
         made = {"index": index, "delta": delta, "finish_reason": finish}
         found.append(made | ({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}))
     return found
+
+
+def unfinish(choices: Sequence[dict[str, Any]]) -> None:
+    for choice in choices:
+        choice["finish_reason"] = None
 
 
 def chunk(data: dict[str, Any]) -> Chunk:

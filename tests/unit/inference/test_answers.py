@@ -83,9 +83,9 @@ def test_an_answer_needs_no_text(said: dict[str, Any]) -> None:
         ({"choices": {}}, "empty"),
         ({"choices": [{}]}, "malformed"),
         ({"choices": ["hi"]}, "malformed"),
-        (whole(""), "empty"),
-        (whole(None), "empty"),
         (whole("", None), "empty"),
+        (whole("", ""), "empty"),
+        (whole(None, "null"), "empty"),
         (whole(error={"message": "overloaded", "code": 503}), "server_error"),
         (whole(error="something"), "server_error"),
         (whole(error={"message": "x", "code": "context_length_exceeded", "status": 400}), "context_too_long"),
@@ -97,16 +97,16 @@ def test_what_is_no_answer_is_a_fault(data: object, kind: str) -> None:
     assert caught.value.kind == kind
 
 
-@pytest.mark.parametrize("finish", ["length", "content_filter", "tool_calls"])
-def test_nothing_with_a_reason_is_an_answer(finish: str) -> None:
-    assert answers.completion(whole("", finish), b"").text == ""
+@pytest.mark.parametrize("finish", ["stop", "length", "content_filter", "tool_calls"])
+@pytest.mark.parametrize("content", ["", None, []])
+def test_nothing_with_a_reason_is_an_answer(content: object, finish: str) -> None:
+    assert answers.completion(whole(content, finish), b"").text == ""
 
 
-def test_an_empty_answer_says_what_it_used() -> None:
+def test_an_answer_without_a_choice_says_what_it_used() -> None:
     with pytest.raises(Fault) as caught:
-        answers.completion(whole("", usage={"prompt_tokens": 3, "completion_tokens": 2}), b"")
-    assert caught.value.usage == Usage(3, 2)
-    assert caught.value.unknown
+        answers.completion({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}, b"")
+    assert (caught.value.usage, caught.value.unknown) == (Usage(3, 2), True)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "new\nline", "größe", 7, None])
@@ -165,13 +165,57 @@ def test_produced_is_the_sum_of_its_chunks(texts: list[str]) -> None:
     assert produced.said == any(texts)
 
 
-@pytest.mark.parametrize(("finish", "said", "kind"), [(None, True, "cut"), (None, False, "cut"), ("stop", False, "empty")])
-def test_a_stream_must_have_an_end_and_something_in_it(finish: str | None, said: bool, kind: str) -> None:
+def test_a_stream_must_have_an_end() -> None:
     with pytest.raises(Fault) as caught:
-        answers.check_end(finish, said=said)
-    assert (caught.value.kind, caught.value.unknown) == (kind, True)
+        answers.check_end(None)
+    assert (caught.value.kind, caught.value.unknown) == ("cut", True)
 
 
-@pytest.mark.parametrize(("finish", "said"), [("stop", True), ("length", False), ("content_filter", False), ("tool_calls", True)])
-def test_a_stream_that_ended(finish: str, said: bool) -> None:
-    answers.check_end(finish, said=said)
+@pytest.mark.parametrize("finish", ["stop", "length", "content_filter", "tool_calls"])
+def test_a_stream_that_ended(finish: str) -> None:
+    answers.check_end(finish)
+
+
+@pytest.mark.parametrize("blank", ["", "null"])
+def test_a_finish_that_is_blank_is_none_and_is_told_as_none(blank: str) -> None:
+    made = taken(piece(blank, content="hi"))
+    assert (made.finish, made.finished, made.text) == (None, 0, "hi")
+    assert json.loads(made.raw)["choices"][0]["finish_reason"] is None
+
+
+@pytest.mark.parametrize("odd", [0, False, [], {}, 7])
+def test_a_finish_that_is_no_word_is_none(odd: Any) -> None:
+    assert taken(piece(odd)).finish is None
+
+
+# --- halves of characters
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (r"\ud83e\udd9c", "🦜"),
+        (r"a\ud83e", "a\ufffd"),
+        (r"\udd9ca", "\ufffda"),
+        (r"\udd9c\ud83e", "\ufffd\ufffd"),
+        (r"\ud83e \udd9c", "\ufffd \ufffd"),
+        (r"\uD83E\ud83e\uDD9C", "\ufffd🦜"),
+    ],
+)
+def test_a_half_that_stays_alone_is_replaced_in_the_answer_and_in_its_json(said: str, text: str) -> None:
+    raw = b'{"model":"m","choices":[{"index":0,"message":{"content":"%b"},"finish_reason":"stop"}]}' % said.encode()
+    found = answers.completion(*answers.decoded_whole(raw))
+    assert found.text == text
+    assert json.loads(found.raw)["choices"][0]["message"]["content"] == text
+    found.raw.decode()
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    data, raw = answers.decoded_whole(b'{"a": "\xf0\x9f"}')
+    assert data == {"a": "\ufffd"} == json.loads(raw)
+
+
+@pytest.mark.parametrize("raw", [b'{"a": NaN, "b": "\\ud83e"}', b'{"a": "\\ud83e"', b"\xf0"])
+def test_a_half_is_no_excuse_for_what_is_no_json(raw: bytes) -> None:
+    with pytest.raises(Fault):
+        answers.decoded_whole(raw)
