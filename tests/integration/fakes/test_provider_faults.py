@@ -347,7 +347,7 @@ async def test_a_finish_can_be_blank_until_it_comes(fake: FakeProvider, kind: Ki
     fake.will("blank_finish")
     heard = await ask(fake, kind, PROMPT, stream=True)
     assert (heard.text, heard.finish) == (WHOLE, STOP[kind])
-    assert "_reason\":null" not in heard.raw
+    assert '_reason":null' not in heard.raw
     assert ('_reason":""' in heard.raw) == (kind != "gemini")
 
 

@@ -116,7 +116,23 @@ def test_each_dialect_is_read(given: object, read: Usage) -> None:
         *[
             pytest.param({**block(20, 10, total_tokens=30), name: wrong}, id=f"{name}: {wrong!r:.20}")
             for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-            for wrong in (-1, True, 12.5, float("nan"), float("inf"), 1e300, MAX_COUNT, 10**30, "", "-3", "1e3", "٣", "9" * 5000, [3], {"a": 1})
+            for wrong in (
+                -1,
+                True,
+                12.5,
+                float("nan"),
+                float("inf"),
+                1e300,
+                MAX_COUNT,
+                10**30,
+                "",
+                "-3",
+                "1e3",
+                "٣",
+                "9" * 5000,
+                [3],
+                {"a": 1},
+            )
         ],
     ],
 )
