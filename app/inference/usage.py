@@ -116,8 +116,8 @@ def _or_none(value: object) -> int | None:
 
 def _count(value: object) -> int:
     """A number of tokens: whole, also as 12.0 or "12". ValueError for anything else."""
-    if isinstance(value, str) and len(value) <= MAX_DIGITS and value.isascii() and value.isdigit():
-        value = int(value)
+    if isinstance(value, str):
+        value = int(value) if len(value) <= MAX_DIGITS and value.isascii() and value.isdigit() else None
     elif isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT:

@@ -19,8 +19,8 @@ from app.errors import ConfigurationError
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault, malformed
-from app.inference.usage import parse_usage
 from app.inference.surrogates import mend
+from app.inference.usage import parse_usage
 from app.inference.wires import gemini, library, shape, unstreamed
 from app.inference.wires.compatible import embedded
 from app.inference.wires.exchange import Exchange

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -117,5 +118,5 @@ def test_however_a_text_is_cut_it_comes_out_as_in_one_piece(text: str, cuts: lis
     units = text.encode("utf-16-le", "surrogatepass")
     whole = units.decode("utf-16-le", "replace")
     places = sorted({0, len(units), *(2 * cut for cut in cuts if 2 * cut < len(units))})
-    pieces = [units[start:end].decode("utf-16-le", "surrogatepass") for start, end in zip(places, places[1:], strict=False)]
+    pieces = [units[start:end].decode("utf-16-le", "surrogatepass") for start, end in pairwise(places)]
     assert "".join(texts(read(*[event({"content": piece}) for piece in pieces], STOP))) == whole
