@@ -18,7 +18,7 @@ from app.inference.parameters import thinking_tokens
 from app.inference.request import Asker, ChatRequest, Receipt
 from app.settings import Budget
 from app.telemetry import metrics, traces
-from app.tokens import count_text, image_chars
+from app.tokens import count_images, count_text, image_chars
 
 T = TypeVar("T")
 
@@ -26,7 +26,6 @@ READ = frozenset({"functions", "response_format", "tool_choice", "function_call"
 """Parameters beside the tools that a model may read."""
 MOST_BYTES_COUNTED = 2**20
 """A larger prompt is taken for as many tokens as it has bytes, or as its provider's window holds: counting it would take seconds."""
-MOST_IMAGES_TOKENS = 200_000
 MOST_BYTES_IN_THE_LOOP = 16_384
 """Longer texts are counted in a thread: tiktoken lets go of the interpreter, but takes 10 ms for 50 kB."""
 
@@ -71,8 +70,9 @@ class Meter:
         size = request.bytes - image_chars(request.messages)
         if size > MOST_BYTES_COUNTED:
             window = candidate.context_tokens
+            pictured = count_images(request.messages, candidate.images)
             return estimates.of_size(
-                size, MOST_IMAGES_TOKENS, context_tokens=window, price=candidate.price, max_tokens=max_tokens, choices=request.choices
+                size, pictured, context_tokens=window, price=candidate.price, max_tokens=max_tokens, choices=request.choices
             )
 
         def counted() -> Estimate:
@@ -85,6 +85,7 @@ class Meter:
                 max_tokens=max_tokens,
                 choices=request.choices,
                 extra={name: value for name, value in request.parameters.items() if name in READ},
+                images=candidate.images,
             )
 
         return await _counted(counted, size)
