@@ -47,6 +47,16 @@ class Price:
     cache_write: int | None = None
     tiers: tuple[Tier, ...] = ()
 
+    @classmethod
+    def of(cls, parts: Mapping[str, int]) -> Price:
+        """Make one of its parts by name."""
+        return cls(parts["input"], parts.get("output", 0), parts.get("cached_input"), parts.get("cache_write"))
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The parts that it has, by name."""
+        return {part: amount for part in PARTS if (amount := getattr(self, part)) is not None}
+
     def at(self, prompt_tokens: int) -> Price:
         """The price of a call with a prompt so long: all of its tokens cost what the highest tier that it passes says."""
         return next((tier.price for tier in reversed(self.tiers) if prompt_tokens > tier.above_tokens), self)
@@ -68,8 +78,7 @@ class Price:
     def noted(self, prompt_tokens: int) -> dict[str, int | None]:
         """What a movement tells of the price that it was charged at; `above_tokens`: the tier's, where it was one."""
         above = max((tier.above_tokens for tier in self.tiers if prompt_tokens > tier.above_tokens), default=None)
-        price = self.at(prompt_tokens)
-        parts = {part: getattr(price, part) for part in PARTS}
+        parts = dict.fromkeys(PARTS) | self.at(prompt_tokens).parts
         return parts if above is None else {**parts, "above_tokens": above}
 
 
@@ -101,9 +110,9 @@ def overruled(price: Price, parts: Mapping[str, int]) -> Price:
     """Replace parts of a price. A tier stays at least as dear as the new price, and has the parts that it has."""
     tiers = []
     for tier in price.tiers:
-        dearer = {part: max(own, getattr(tier.price, part) or 0) for part, own in parts.items()}
-        tiers.append(replace(tier, price=replace(tier.price, **dearer)))
-    return tiered(replace(price, tiers=(), **parts), tiers)
+        dearer = {part: max(own, tier.price.parts.get(part, 0)) for part, own in parts.items()}
+        tiers.append(Tier(tier.above_tokens, Price.of(tier.price.parts | dearer)))
+    return tiered(Price.of({**price.parts, **parts}), tiers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +173,7 @@ def _price(path: Path, name: str, fields: object) -> Price:
         raise ConfigurationError(f"The price list {path} lacks the input price of {name!r}.")
     if unknown := fields.keys() - {*PARTS, *TRAITS, "tiers"}:
         raise ConfigurationError(f"The price list {path} has unknown fields for {name!r}: {', '.join(sorted(unknown))}.")
-    price = Price(**_amounts(path, name, fields))
+    price = Price.of(_amounts(path, name, fields))
     listed = fields.get("tiers", [])
     if not isinstance(listed, list):
         raise ConfigurationError(f'The price list {path}: tiers of {name!r} are tables [[models."{name}".tiers]].')
@@ -180,7 +189,7 @@ def _tier(path: Path, name: str, fields: object) -> Tier:
         raise ConfigurationError(f"The price list {path}: each tier of {name!r} needs above_tokens, input and output.")
     if unknown := fields.keys() - {*PARTS, "above_tokens"}:
         raise ConfigurationError(f"The price list {path} has unknown fields in a tier of {name!r}: {', '.join(sorted(unknown))}.")
-    return Tier(_tokens(path, name, fields, "above_tokens") or 0, Price(**_amounts(path, name, fields)))
+    return Tier(_tokens(path, name, fields, "above_tokens") or 0, Price.of(_amounts(path, name, fields)))
 
 
 def _amounts(path: Path, name: str, fields: Mapping[str, Any]) -> dict[str, int]:

@@ -169,7 +169,7 @@ class Catalog:
         }
         set_ones = {part: from_usd(amount) for part, amount in own.items() if amount is not None}
         if {"input", "output"} <= set_ones.keys():
-            price = Price(**set_ones)
+            price = Price.of(set_ones)
         else:
             price = overruled(self._prices.of(model), set_ones)
         if not options.price_tiers:
@@ -212,4 +212,4 @@ def _tier(given: PriceTier) -> Tier:
         "cached_input": given.cached_input_usd_per_mtok,
         "cache_write": given.cache_write_usd_per_mtok,
     }
-    return Tier(given.above_tokens, Price(**{part: from_usd(amount) for part, amount in own.items() if amount is not None}))
+    return Tier(given.above_tokens, Price.of({part: from_usd(amount) for part, amount in own.items() if amount is not None}))
