@@ -5,7 +5,7 @@ A usage that can't be true (a negative, a share of a token, a number no window h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.budget.prices import Usage
@@ -37,7 +37,15 @@ REASONING: Sequence[tuple[str, ...]] = (("completion_tokens_details", "reasoning
 
 def reply_usage(reply: Mapping[str, Any]) -> Usage | None:
     """Find and read the usage of a completion or of a chunk, wherever it stands. None: there is none, or none that can be believed."""
-    return next((found for block in _blocks(reply) if (found := parse_usage(block)) is not None), None)
+    if (found := parse_usage(reply.get("usage"))) is not None:
+        return found
+    if isinstance(groq := reply.get("x_groq"), dict) and (found := parse_usage(groq.get("usage"))) is not None:
+        return found
+    choices = reply.get("choices")
+    for choice in choices if isinstance(choices, list) else ():  # Moonshot, and servers built after it
+        if isinstance(choice, dict) and (found := parse_usage(choice.get("usage"))) is not None:
+            return found
+    return None
 
 
 def parse_usage(block: object, *, output: int | None = None) -> Usage | None:
@@ -45,7 +53,7 @@ def parse_usage(block: object, *, output: int | None = None) -> Usage | None:
 
     What the total, or the reasoning tokens, hold beyond the other parts is charged as output.
     """
-    if not isinstance(block, Mapping):
+    if not isinstance(block, dict):
         return None
     try:
         prompt, produced, total = (_first(block, names) for names in (PROMPT, OUTPUT, TOTAL))
@@ -64,16 +72,6 @@ def parse_usage(block: object, *, output: int | None = None) -> Usage | None:
         return None  # litellm's way of saying that none came
     cached = min(_largest(block, CACHED), prompt)
     return Usage(input=prompt, output=produced, cached_input=cached, cache_write=min(_largest(block, CACHE_WRITES), prompt - cached))
-
-
-def _blocks(reply: Mapping[str, Any]) -> Iterator[object]:
-    yield reply.get("usage")
-    if isinstance(groq := reply.get("x_groq"), Mapping):
-        yield groq.get("usage")
-    choices = reply.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, Mapping):
-            yield choice.get("usage")  # Moonshot, and servers built after it
 
 
 def _prompt_of_parts(block: Mapping[str, Any], total: int | None) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
@@ -12,14 +12,12 @@ from app.inference.answers import Chunk, finish_reason
 from app.inference.usage import reply_usage
 
 
-def holds_whole(event: object) -> TypeGuard[Mapping[str, Any]]:
+def holds_whole(event: object) -> bool:
     """Say whether an event of a stream is a whole completion: its choices have messages, not deltas."""
-    choices = event.get("choices") if isinstance(event, Mapping) else None
-    return (
-        isinstance(choices, list)
-        and bool(choices)
-        and all(isinstance(each, Mapping) and isinstance(each.get("message"), Mapping) and "delta" not in each for each in choices)
-    )
+    choices = event.get("choices") if isinstance(event, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict) or "delta" in choices[0]:
+        return False
+    return all(isinstance(each, dict) and "delta" not in each and isinstance(each.get("message"), dict) for each in choices)
 
 
 def chunks(whole: object) -> Iterator[Chunk]:
