@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -135,7 +135,7 @@ class Ledger:
             cache_write_tokens=usage.cache_write,
             provider=settlement.provider,
             model=settlement.model,
-            price=None if settlement.price is None else asdict(settlement.price),
+            price=None if settlement.price is None else settlement.price.noted(usage.input),
             note=settlement.note,
         )
 

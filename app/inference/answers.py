@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from app.budget.prices import Usage
+from app.inference import surrogates
 from app.inference.faults import Fault, malformed, of_error_object
+from app.inference.usage import reply_usage
 
 SAYING = ("tool_calls", "function_call", "reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "refusal", "audio")
 """Beside `content`: fields of a message or delta that hold something produced."""
@@ -18,6 +20,8 @@ THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blo
 ENVELOPE = frozenset({"id", "index", "type", "role", "format", "signature", "expires_at"})
 """Keys whose values the model didn't write."""
 TEXTUAL = frozenset({"role", "content"})
+UNFINISHED = frozenset({"", "null"})
+"""How some servers write that an answer isn't finished yet: null, as a finish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,20 @@ class Produced:
 
 
 def decoded(raw: bytes) -> object:
-    """Fault when it is no JSON."""
+    """Fault when it is no JSON. Halves of characters are mended."""
+    return decoded_whole(raw)[0]
+
+
+def decoded_whole(raw: bytes) -> tuple[object, bytes]:
+    """An answer in one piece, and its JSON as every reader takes it. Fault when it is no JSON."""
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(raw), raw
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        data = surrogates.mend(surrogates.decode(raw))
+        return data, surrogates.encode(data)
+    except (ValueError, RecursionError) as error:
         raise malformed("it answered with something that is no JSON") from error
 
 
@@ -96,7 +110,7 @@ def completion(data: object, raw: bytes) -> Completion:
         raise malformed("it answered with something that is no completion")
     if data.get("error"):
         raise of_error_object(data["error"])
-    used, choices = usage(data.get("usage")), data.get("choices")
+    used, choices = reply_usage(data), data.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Fault("empty", "it answered without a choice", unknown=True, usage=used)
     messages = [found for each in choices if isinstance(each, dict) and isinstance(found := each.get("message"), dict)]
@@ -104,7 +118,7 @@ def completion(data: object, raw: bytes) -> Completion:
         raise malformed("it answered with a choice that has no message", usage=used)
     written = [_written(message) for message in messages]
     said = any(written) or any(message.get(name) for message in messages for name in SAYING)
-    if not said and choices[0].get("finish_reason") in (None, "stop"):
+    if not said and finish_reason(choices[0]) is None:
         raise Fault("empty", "it answered with nothing", unknown=True, usage=used)
     return Completion(raw, model(data), used, "\n".join(written))
 
@@ -115,7 +129,7 @@ def chunk(data: object, raw: bytes) -> Chunk:
         raise malformed("its stream holds something that is no chunk")
     if data.get("error"):
         raise of_error_object(data["error"])
-    made = Chunk(raw, data, usage=usage(data.get("usage")), model=model(data))
+    made = Chunk(raw, data, usage=reply_usage(data), model=model(data))
     choices = data.get("choices") or ()
     if not isinstance(choices, Sequence) or not all(isinstance(each, dict) for each in choices):
         raise malformed("its stream holds a chunk whose choices can't be read")
@@ -131,41 +145,25 @@ def chunk(data: object, raw: bytes) -> Chunk:
                 made.said, made.plain = True, False
         if choice.get("index", 0) != 0 or choice.get("logprobs"):
             made.plain = False
-        if isinstance(reason := choice.get("finish_reason"), str):
+        if (reason := finish_reason(choice)) is not None:
             made.finish = reason
             made.finished |= {index if isinstance(index := choice.get("index", 0), int) else 0}
+        elif choice.get("finish_reason") is not None:
+            choice["finish_reason"] = None
+            made.raw = surrogates.encode(data)  # a client would take "" for the end
     return made
 
 
-def check_end(finish: str | None, *, said: bool) -> None:
-    """Fault unless a stream that is over brought an answer to its end."""
+def finish_reason(choice: Mapping[str, Any]) -> str | None:
+    """Why a choice ended. None: it hasn't."""
+    found = choice.get("finish_reason")
+    return found if isinstance(found, str) and found not in UNFINISHED else None
+
+
+def check_end(finish: str | None) -> None:
+    """Fault unless a stream that is over brought an answer to its end. An empty one is an answer."""
     if finish is None:
         raise Fault("cut", "its stream ended without a finish", unknown=True)
-    if finish == "stop" and not said:
-        raise Fault("empty", "its stream had nothing in it", unknown=True)
-
-
-def usage(found: object) -> Usage | None:
-    """None: none was given, or one that can't be believed. What the total holds beyond its parts is charged as output."""
-    if not isinstance(found, Mapping):
-        return None
-    prompt, produced, total = (_count(found.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    if prompt is None or (produced is None and total is None):
-        return None
-    produced = max(produced or 0, (total or 0) - prompt)
-    details = found.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-    if cached is None:
-        cached = _count(found.get("cache_read_input_tokens"))
-    written = _count(found.get("cache_creation_input_tokens")) or 0
-    if prompt == 0 and produced == 0:
-        return None  # litellm's way of saying that none came
-    cached = min(cached or 0, prompt)
-    return Usage(input=prompt, output=produced, cached_input=cached, cache_write=min(written, prompt - cached))
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
 
 
 def model(data: Mapping[str, Any]) -> str | None:
@@ -200,10 +198,17 @@ def _strings(value: object) -> Iterator[str]:
 def unbilled(chunk: Chunk) -> bytes:
     """Return a chunk's JSON without the provider's usage: the caller sees ours, once, at the end."""
     data, choices = chunk.data, chunk.data.get("choices") or ()
-    if not data.get("usage") and not any("usage" in each for each in choices):
+    groq = data.get("x_groq")
+    if not data.get("usage") and not (isinstance(groq, dict) and "usage" in groq) and not any("usage" in each for each in choices):
         return chunk.raw
-    bare = {name: value for name, value in data.items() if name != "usage"}
-    return msgspec.json.encode({**bare, "choices": [{name: each[name] for name in each if name != "usage"} for each in choices]})
+    bare = _without_usage(data)
+    if isinstance(groq, dict):
+        bare["x_groq"] = _without_usage(groq)
+    return msgspec.json.encode({**bare, "choices": [_without_usage(each) for each in choices]})
+
+
+def _without_usage(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name != "usage"}
 
 
 def with_usage(raw: bytes, found: Usage) -> bytes:

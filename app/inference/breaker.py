@@ -16,7 +16,7 @@ from typing import Literal
 import pybreaker
 import structlog
 
-from app.inference.faults import Fault
+from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault
 from app.settings import Breaker as Options
 from app.telemetry import metrics
 
@@ -28,8 +28,6 @@ Changed = Callable[["Breaker", What], None]
 """Told of a breaker that changed here: to share it."""
 MOST_PROBE_SECONDS = 15.0
 """A probe that takes longer doesn't keep the others out: one of them probes too."""
-MOST_WAIT_SECONDS = 3600.0
-"""No provider's `retry-after` is obeyed for longer."""
 DISTRUSTED_TIMES, DISTRUSTED_SECONDS = 3, 600.0
 """So many answers or usages that can't be true, within so long, open it."""
 _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
@@ -118,7 +116,7 @@ class Breaker:
 
     def hold_off(self, seconds: float, *, rate_limited: bool) -> None:
         """The provider asked for it: nobody is sent there before."""
-        until = self._now() + min(seconds, MOST_WAIT_SECONDS)
+        until = self._now() + min(seconds, MAX_RETRY_AFTER_SECONDS)
         if until > self._not_before:
             self._not_before, self._rate_limited = until, rate_limited
 

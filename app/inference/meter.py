@@ -19,11 +19,11 @@ from app.inference.allowance import off_the_loop
 from app.inference.breaker import Ticket
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
-from app.inference.parameters import thinking_tokens
+from app.inference.parameters import thinking_tokens, thinks
 from app.inference.request import Asker, ChatRequest, Receipt
 from app.settings import Budget
 from app.telemetry import metrics, traces
-from app.tokens import count_text, image_chars
+from app.tokens import count_images, count_text, image_chars
 
 log = structlog.get_logger()
 
@@ -31,7 +31,6 @@ READ = frozenset({"functions", "response_format", "tool_choice", "function_call"
 """Parameters beside the tools that a model may read."""
 MOST_BYTES_COUNTED = 2**20
 """A larger prompt is taken for as many tokens as it has bytes, or as its provider's window holds: counting it would take seconds."""
-MOST_IMAGES_TOKENS = 200_000
 Disputed = Literal["output", "usage"]
 """What of an answer can't be true: how long it is, or the usage that is reported for it."""
 
@@ -53,7 +52,7 @@ class Meter:
             hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
             receipt.shrunk_to = covered.max_tokens
-        return Held(self, hold, covered, candidate, receipt, asker, ticket, thinks=thinking_tokens(request.parameters) > 0)
+        return Held(self, hold, covered, candidate, receipt, asker, ticket, thinks=thinks(candidate, request))
 
     async def hold_texts(self, texts: list[str], asker: Asker, candidate: Candidate, number: int, receipt: Receipt, ticket: Ticket) -> Held:
         """The same for embeddings."""
@@ -81,8 +80,9 @@ class Meter:
         size = request.bytes - image_chars(request.messages)
         if size > MOST_BYTES_COUNTED:
             window = candidate.context_tokens
+            pictured = count_images(request.messages, candidate.images)
             return estimates.of_size(
-                size, MOST_IMAGES_TOKENS, context_tokens=window, price=candidate.price, max_tokens=max_tokens, choices=request.choices
+                size, pictured, context_tokens=window, price=candidate.price, max_tokens=max_tokens, choices=request.choices
             )
 
         def counted() -> Estimate:
@@ -95,6 +95,7 @@ class Meter:
                 max_tokens=max_tokens,
                 choices=request.choices,
                 extra={name: value for name, value in request.parameters.items() if name in READ},
+                images=candidate.images,
             )
 
         return await off_the_loop(counted, size)

@@ -188,6 +188,16 @@ class Alerts(Section):
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
 
 
+class PriceTier(Section):
+    """What a call costs whose prompt has more tokens than `above_tokens`."""
+
+    above_tokens: int = Field(ge=1)
+    input_usd_per_mtok: float = Field(ge=0)
+    output_usd_per_mtok: float = Field(ge=0)
+    cached_input_usd_per_mtok: float | None = Field(None, ge=0)
+    cache_write_usd_per_mtok: float | None = Field(None, ge=0)
+
+
 class Provider(Section):
     """One entry of `[providers.NAME]`. `kind` is litellm's name of the provider; "openai" and "local" serve any compatible `api_base`."""
 
@@ -201,7 +211,10 @@ class Provider(Section):
     cached_input_usd_per_mtok: float | None = Field(None, ge=0)
     cache_write_usd_per_mtok: float | None = Field(None, ge=0)
     embedding_usd_per_mtok: float | None = Field(None, ge=0)
+    price_tiers: tuple[PriceTier, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
     context_tokens: int | None = Field(None, ge=1, description="its window; a longer prompt goes to the next provider")
+    image_tokens: int | None = Field(None, ge=1, description="the most that it counts for one image")
+    reasoning: bool | None = Field(None, description="it may think unseen, at a price")
     prefill: bool | None = Field(None, description="continues an assistant's unfinished message; default: by kind")
     connections: int = Field(500, ge=1, description="open at once, per server")
 

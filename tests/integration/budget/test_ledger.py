@@ -186,6 +186,20 @@ async def test_the_price_and_the_tokens_stand_in_the_movement(bank: Bank) -> Non
     assert row.nanousd == price.cost(usage) == 63_000
 
 
+@pytest.mark.parametrize(("prompt", "tier"), [(300, {}), (301, {"input": 4_000, "output": 9_000, "above_tokens": 300})])
+async def test_a_movement_tells_which_tier_it_was_charged_at(bank: Bank, prompt: int, tier: dict[str, int]) -> None:
+    from app.budget.prices import Price, Tier, tiered
+
+    payer = await bank.payer(10**9)
+    hold = await bank.ledger.hold(payer, Attempt("r", 1, "gemini", "pro"), Estimate(1000, 50, 10_000))
+    price = tiered(Price(2_000, 3_000), [Tier(300, Price(4_000, 9_000))])
+    usage = Usage(prompt, 20)
+    await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price))
+    async with bank.database.begin() as connection:
+        row = (await connection.execute(text("select * from budget_movements"))).one()
+    assert row.price == {"input": 2_000, "output": 3_000, "cached_input": None, "cache_write": None} | tier
+
+
 async def test_an_unknown_payer_is_refused(bank: Bank) -> None:
     from uuid import uuid4
 
