@@ -1,6 +1,7 @@
-"""Passwords that a sentence announces: `use the passphrase …`, `Password → …`, `пароль: …`, `mot de passe : …`, `パスワードは…`, `密码是…`.
+"""Passwords that a sentence announces: `the password for the database is …`, `set it to …`, `use … as the password`, `from … to …`.
 
-Many languages, one word each. Knows no assignments: `password=…` is theirs.
+In many languages (`languages.py`), with what stands between the word and the value: of what it is the password, a sign, a verb, a line
+break. Knows no assignments: `password=…` is theirs.
 """
 
 from __future__ import annotations
@@ -11,60 +12,245 @@ from collections.abc import Iterator
 from app.redaction import shape
 from app.redaction.finding import Finding
 from app.redaction.gate import Rule
+from app.redaction.languages import INFLECTED_PASSWORDS, PASSWORDS, SHORT_PASSWORDS, USERS, anchors, pattern
 
-_WORDS = {
-    "en": ("password", "passphrase", "passcode", "passwd"),
-    "short": ("pw:", "pw=", "pw =", "pw :", 'pw"', "pw'", "pw is "),
-    "de": ("passwort", "kennwort"),
-    "fr": ("mot de passe",),
-    "es": ("contrase",),
-    "pt": ("senha",),
-    "nl": ("wachtwoord",),
-    "ru": ("пароль",),
-    "ja": ("パスワード",),
-    "zh": ("密码", "密碼"),
-    "ko": ("비밀번호",),
-}
-_FULL_COLON, _FULL_EQUALS = "\uff1a", "\uff1d"
-_CLOSING = r"[*_`\"'“”»」』）)\]]{0,4}"
-_SIGN = rf"(?:=>|->|[:={_FULL_COLON}{_FULL_EQUALS}→⇒➜]|[—–-](?=[ ]))"
-_IS = rf"(?:(?:is|was|ist|lautet|est|es|será|é|è|это|[—–-][ ]это)(?=[ :{_FULL_COLON}])|[是为為はが는은])"
+_COLON, _EQUALS = "\uff1a", "\uff1d"
+_GAP = r"[ \t\u3000\u00a0]{0,20}+"
+_BREAK = r"(?:(?:\r?\n|\\n)[ \t>]{0,20}+){1,2}(?:[-*+•][ ])?(?:```\w{0,10}(?:\r?\n|\\n)[ \t]{0,20})?"
+_CLOSING = r"(?:(?!['’]s\b)[*_`\"'“”’»」』）)\]]){0,4}+"
+_SIGN = rf"(?:=>|->|[:={_COLON}{_EQUALS}→⇒➜]|[—–-](?=[ ]))"
+_WORD = re.compile(
+    rf"(?:(?P<long>(?:{pattern(INFLECTED_PASSWORDS)})[a-zà-ɏ]{{0,6}}|{pattern(PASSWORDS)})|(?P<short>{pattern(SHORT_PASSWORDS)}))(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+_TOKEN = r"[^\s:=,;!?(){}\[\]<>|" + _COLON + _EQUALS + r"]{1,60}+"  # noqa: S105 - a word of a sentence
+_PREPOSITION = (
+    r"(?:(?:for|of|to|on|in|at|from|that|which|you|we|i|used|needed|für|fuer|zu|zum|zur|von|vom|des|der|auf|im|bei|beim|am|de|du|pour|à|au"
+    r"|aux|sur|del|para|en|a|al|do|da|dos|das|no|na|em|di|della|dello|dei|per|su|sul|alla|dla|od|w|z|k|ke|pro|för|till|på|i|til|for|voor|van"
+    r"|op|bij|naar|için|от|для|к|на|у|в|do|pre)[ ]|(?:d|dell|all|sull|nell)['’])"
+)
+_VERBS = pattern(
+    (
+        *("is", "was", "are", "'s", "’s", "will be", "should be", "has been", "reads", "remains", "becomes", "equals"),
+        *("ist", "lautet", "war", "wurde", "wird", "sei", "heißt", "est", "était", "sera", "a été", "es", "era", "será", "ha sido", "se", "fue"),
+        *("é", "foi", "è", "e'", "e’", "sarà", "to", "jest", "brzmi", "zostało", "je", "bude", "bylo", "byla", "zní", "är", "var", "er"),
+        *("ändrades", "sattes", "luidt", "werd", "это", "—", "– это", "будет", "изменён", "on", "là", "adalah", "είναι"),
+    )
+)
+_FILLERS = pattern(
+    (
+        *("now", "still", "currently", "just", "simply", "actually", "probably", "always", "again", "set", "changed", "reset", "updated", "rotated"),
+        *("switched", "to", "as", "been", "equal", "jetzt", "nun", "neu", "auf", "zu", "geändert", "gesetzt", "maintenant", "changé", "défini"),
+        *("passé", "à", "en", "por", "para", "cambió", "cambiada", "cambiado", "establecida", "alterada", "definida", "mudada", "agora", "ahora"),
+        *("stata", "cambiata", "impostata", "ora", "in", "zmienione", "ustawione", "teraz", "na", "změněno", "nastaveno", "nyní", "nu", "ändrat"),
+        *("satt", "till", "gewijzigd", "veranderd", "naar", "c'est", "теперь", "на"),
+    )
+)
+_ASIAN_IS = (
+    r"(?:(?:已|被|就|会|應該|应该)?(?:(?:设置|设定|设|改|修改|更改|重置|更新|变更|設置|設定|設|重設|變更)(?:成了|成|为了|为|為|是|了)|是|为|為)"
+    r"|を|が|は|는|은|가|를|을)"
+)
+_OPEN = r"[*_]{0,2}(?P<open>\\{0,3}[`\"'“”„「『‘]|«[ \u00a0]?)?[*_]{0,2}"
 _VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]"  # what can be typed, but for quotes, `<`, `>`, `\` and `|`
-_SAID = re.compile(
-    rf"(?:password|passphrase|passcode|passwd|pw|passwort|kennwort|mot[ ]de[ ]passe|contrase(?:ñ|n\u0303|n)a|senha|wachtwoord|пароль"
-    rf"|パスワード|密码|密碼|비밀번호){_CLOSING}[ \t\u3000\u00a0]{{0,20}}"
-    rf"(?:(?P<join>{_SIGN}[*_]{{0,2}}|{_IS}[:{_FULL_COLON}]?)[ \t\u3000\u00a0]{{0,20}}|(?<=[ \t\u3000\u00a0]))"
-    rf"(?P<open>[*_]{{0,2}}[`\"'«“„「『]{{0,1}})(?P<secret>{_VALUE}{{5,200}}+)",
+_LINK = re.compile(
+    rf"""
+    (?P<closing>{_CLOSING}){_GAP}
+    (?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITION}(?:{_TOKEN}[ ]){{0,7}}?(?:{_TOKEN}[ ]?(?=[:={_COLON}]))?)??)
+    (?P<join>{_SIGN}[*_]{{0,2}} | (?:{_VERBS})(?=[ \u00a0\n:{_COLON}*])(?:[ ](?:{_FILLERS})(?=[ \u00a0\n:{_COLON}])){{0,4}}[ ]?[:{_COLON}]?
+      | (?<=[ ])(?P<to>(?:to|auf|à|en|a|para|na|till|naar|in)(?=[ ])|olarak(?=[ ])) | {_ASIAN_IS}[:{_COLON}]?)
+    {_GAP}(?P<break>{_BREAK})?
+    {_OPEN}(?P<secret>{_VALUE}{{5,200}}+)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_BARE = re.compile(rf"{_CLOSING}(?:[ \t\u3000\u00a0]{{1,20}}+(?P<paren>\(?)|(?=[“「『«])){_OPEN}(?P<secret>{_VALUE}{{5,200}}+)")
+_FROM = re.compile(
+    rf"(?:[ ]{_TOKEN}){{0,8}}?[ ](?:from|von|vom|de|di|da|dal|z|ze|från|van|od|с)[ ]{_OPEN}(?P<old>{_VALUE}{{4,200}}+)[`\"'”»]?"
+    rf"[ ](?:to|into|auf|zu|à|a|en|in|para|na|naar|till|på|на|->|→)[ ][`\"'“«]?(?P<new>{_VALUE}{{4,200}}+)",
     re.IGNORECASE,
 )
 _PART_OF_A_NAME = re.compile(r"[A-Za-z0-9_.$/-]")
-_CODE = re.compile(r"pass(?:word|phrase|code|wd)", re.IGNORECASE)
+_PART_OF_CODE = re.compile(r"[_.$/]")
+_CODE = re.compile(r"pass(?:word|phrase|code|wd)?\b|pwd\b", re.IGNORECASE)
 _IN_CODE = re.compile(r"[,:;(){}\[\]]")
-_SHORT = re.compile(r"pw", re.IGNORECASE)
-_FULL_STOP = ".,:;!?*_)]}"
+_WORD_AND_NUMBER = re.compile(r"[A-Za-z]+[0-9]{1,4}\Z")
+_FULL_STOP = ".,:;*_)]}"
+_CLOSES = {"`": "`", '"': '"', "'": "'", "“": "”", "”": "”", "„": "“”", "「": "」", "『": "』", "‘": "’"}
+_LINE_ENDS = re.compile(r"[.*_`\"'”»]{0,3}[ \t]{0,20}(?:\r?\n|\\n|\Z)")
+# What a value is said to be, or that it goes on: `AES-256 encrypted`, `8-20 characters`, `node2: …`.
+_NO_VALUE_BEFORE = re.compile(
+    r"[`\"']?(?:[ ]?[:=(\[](?!\S*[)\]])|[- ](?:encrypted|hashed|encoded|based|protected|characters|chars|digits|bits?|bytes|or|hash|hashes|digest"
+    r"|hashing|algorithm|format|field|verschlüsselt|gehasht|zeichen|caractères|caracteres|caratteri|znaków)\b)",
+    re.IGNORECASE,
+)
+_SETTING = re.compile(
+    r"(?:set|sets|setting|change|changed|changes|changing|reset|resets|update|updated|rotate|rotated|switch|make|put|setze|setz|ändere|mets|mettre"
+    r"|change[rz]?|cambia|cambiar|pon|poner|altera|alterar|mude|mudar|imposta|cambiare|zmień|ustaw|změň|nastav|ändra|sätt|wijzig|zet)\Z",
+    re.IGNORECASE,
+)
+_TURKISH = re.compile(r"[şs][iİ]fre|parola[a-zà-ɏ]", re.IGNORECASE)
+_MAX_BEFORE = 120
+_MAX_WORDS_BEFORE = 6
+_LINKING = frozenset("is was becomes remains = as als ist comme est como es é è come jako to je som är olarak".split())
+_ARTICLES = frozenset(
+    "the a my your our his her their its this new old current root admin user db database das dein mein unser neue neues altes le la el il lo"
+    " l o un une een het de den det ditt mitt tvoje moje twoje".split()
+)
+_AFTER_WORD = re.compile(
+    r"(?:[)\]*_`\"'’”]{0,3}(?:[.,;:!?]|\s*\Z|\s*\n|[ ](?:for|of|to|on|in|at|and|but|so|when|if|now|please|für|fuer|zu|zum|von|vom|und|pour|de|du|del"
+    r"|et|para|y|do|da|e|di|per|dla|k|pro|a|i|för|till|och|voor|van|en)\b|[ ]?[(—–-]))"
+)
+_ASIAN_BEFORE = re.compile(rf"(?P<secret>{_VALUE}{{6,80}}+)[`\"'”」』]?[ ]?(?:を|作为|作為|当作|當作|当|當|设为|設為|是|就是)(?:新的?)?[ ]?\Z")
+_USER_BEFORE = re.compile(
+    rf"(?:\b|(?<=[^\x00-\x7f]))(?:{pattern(USERS)})[\"'`*]{{0,3}}(?P<sign>[ ]?[:={_COLON}])?[ ]{{0,2}}[\"'`]?(?P<user>[A-Za-z0-9_][\w.@+\\-]{{0,60}}+)"
+    rf"[\"'`*]{{0,3}}[ ]{{0,2}}(?:[,;/|&、，]|and|with|und|mit|et|avec|y|con|e|com|i|och|en|met|和|\n)?[ ]{{0,4}}(?:the[ ]|das[ ]|[*_-]{{1,2}}[ ]?)?\Z",
+    re.IGNORECASE,
+)
+_IN_BRACES = re.compile(r"[{(<\[][^{}()<>\[\]]*\Z")
 
 
 def _said(text: str, at: int) -> Iterator[Finding]:
-    if at and _PART_OF_A_NAME.match(text, at - 1) and text[at - 2 : at] != "**":
+    if not (word := _WORD.match(text, at)):
         return
-    if not (match := _SAID.match(text, at)):
+    if word["long"] is None and (word[0] == "PASS" or (at and text[at - 1].isalnum())):  # `PASS: …` is a test's verdict
         return
-    begin = match.start("secret")
-    if _CODE.match(match[0]) and (match["join"] or "") in {":", "="} and (text[begin - 1] != " " or _IN_CODE.search(match["secret"])):
+    yield from _before(text, at, word)
+    yield from _after(text, at, word)
+
+
+def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    within = at > 0 and _PART_OF_A_NAME.match(text, at - 1) is not None and text[at - 2 : at] != "**"
+    link = _LINK.match(text, word.end())
+    if link is None:
+        if not within:
+            yield from _next_to_it(text, at, word)
+            yield from _from_to(text, word)
+        return
+    joined = "" if link["of"] else link["join"].strip()
+    if within and (_PART_OF_CODE.match(text, at - 1) or (_CODE.match(word[0]) and (joined[:1] in {":", "=", "-"} or not joined))):
+        return
+    value, begin = _value(text, word, link), link.start("secret")
+    plain = (link["open"] or "")[-1:] in "\"'`"
+    in_code = joined in {":", "="} and plain and (text[begin - 1] != " " or _IN_CODE.search(link["secret"]) is not None)
+    if in_code and _CODE.match(word[0]) and not link["break"]:
         return  # an assignment
-    value = (match["secret"].partition(",")[0] if _SHORT.match(match[0]) else match["secret"]).rstrip(_FULL_STOP)
-    if text[begin + len(value) : begin + len(value) + 1] in {"(", "["} or "(" in value:
-        return  # a call
-    sure = match["join"] is not None and "->" not in match["join"]
-    if _revealed(value, sure=sure, quoted=match["open"] != ""):
+    if _accepted(text, at, link, value):
         yield Finding("password", begin, begin + len(value))
+    else:
+        yield from _from_to(text, word)
 
 
-def _revealed(value: str, *, sure: bool, quoted: bool) -> bool:
-    """After a sign or `is`, what looks like a password. With nothing between, only what looks like nothing else."""
-    if sure:
-        return shape.password(value, quoted=quoted)
+def _accepted(text: str, at: int, link: re.Match[str], value: str) -> bool:
+    begin, quoted = link.start("secret"), link["open"] is not None
+    end = begin + len(value)
+    if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end):
+        return False
+    if "->" in link["join"]:
+        return _like_nothing_else(value)
+    if link["break"] and not (quoted or _LINE_ENDS.match(text, end)):
+        return False
+    if link["to"] and link["to"] != "olarak" and not _is_set(text, at, link):
+        return False
+    if link["join"] == "e" and _WORD_AND_NUMBER.match(value):
+        return False
+    plain = not (link["of"] or link["break"] or link["to"] or " " in link["join"].strip())
+    if shape.password(value.rstrip("!?"), quoted=quoted) or shape.passphrase(value):
+        return plain or not shape.identifier(value)
+    return link["join"].strip() in {":", "=", _COLON} and plain and _named_with_its_user(text, at, value)
+
+
+def _next_to_it(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    """Nothing stands between the word and the value: so it has to look like a password, and like nothing else."""
+    if not (bare := _BARE.match(text, word.end())):
+        return
+    value, begin = _value(text, word, bare), bare.start("secret")
+    end = begin + len(value)
+    if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end) or not shape.password(value, quoted=False):
+        return
+    quoted = bare["open"] is not None and text[end : end + 1] in _CLOSES.get(bare["open"][-1:], "»")
+    turkish = text[end : end + 7] == " olarak" or _TURKISH.match(word[0]) is not None
+    typed = (quoted or turkish or _USER_BEFORE.search(text, max(0, at - 100), at)) and not shape.identifier(value)
+    if (typed or shape.unlike_words(value)) and not (bare["paren"] and text[end : end + 1] != ")"):
+        yield Finding("password", begin, end)
+
+
+def _from_to(text: str, word: re.Match[str]) -> Iterator[Finding]:
+    if not (match := _FROM.match(text, word.end())):
+        return
+    spans = [(match.start(name), match[name].rstrip(_FULL_STOP)) for name in ("old", "new")]
+    if any(shape.password(value, quoted=False) and not shape.identifier(value) for _, value in spans):
+        yield from (Finding("password", start, start + len(value)) for start, value in spans if shape.word_as_password(value))
+
+
+def _before(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    """`use … as the password`, `… is the password`."""
+    if not at:
+        return
+    if word[0][0] > "\u2fff":
+        if (match := _ASIAN_BEFORE.search(text, max(0, at - 90), at)) and _good(match["secret"], quoted=False):
+            yield Finding("password", *match.span("secret"))
+        return
+    if text[at - 1] not in " '’":
+        return
+    place, linked = at - 1, False
+    for _ in range(_MAX_WORDS_BEFORE):
+        start = text.rfind(" ", max(0, at - _MAX_BEFORE, place - 100), place) + 1
+        token = text[start:place]
+        if linked:
+            yield from _candidate(text, start, place, word)
+            return
+        linked = token.lower() in _LINKING
+        if not linked and token.lower() not in _ARTICLES:
+            return
+        if start < 2 or text[start - 1] != " ":
+            return
+        place = start - 1
+
+
+def _candidate(text: str, start: int, end: int, word: re.Match[str]) -> Iterator[Finding]:
+    token = text[start:end]
+    line = token.rfind("\n") + 1
+    start, token = start + line, token[line:]
+    bare = token.strip("`\"'“”„«»*_,")
+    begin = start + token.find(bare)
+    if bare and _good(bare, quoted=bare != token and token[0] in "`\"'“„«") and _AFTER_WORD.match(text, word.end()):
+        yield Finding("password", begin, begin + len(bare))
+
+
+def _good(value: str, *, quoted: bool) -> bool:
+    return "(" not in value and shape.password(value, quoted=quoted) and not shape.identifier(value)
+
+
+def _value(text: str, word: re.Match[str], match: re.Match[str]) -> str:
+    """Up to its closing quote, or without the sentence's full stop."""
+    value, after = match["secret"], match.end("secret")
+    opened = (match["open"] or "").strip(" \u00a0\\")
+    if opened and text[after : after + 1].strip() and text[after] in _CLOSES.get(opened, "»"):
+        return value
+    return (value if word["long"] else value.partition(",")[0]).rstrip(_FULL_STOP)
+
+
+def _like_nothing_else(value: str) -> bool:
     return shape.password(value, quoted=False) and shape.unlike_words(value)
 
 
-RULES = (Rule(tuple(word for words in _WORDS.values() for word in words), _said),)
+def _is_set(text: str, at: int, link: re.Match[str]) -> bool:
+    """`set the password of the database to …`: a verb before it says so."""
+    words = text[max(0, at - 60) : at].rpartition("\n")[2].split()[-_MAX_WORDS_BEFORE:]
+    return any(_SETTING.match(each) for each in words) or _SETTING.match(link["of"].strip()) is not None
+
+
+def _named_with_its_user(text: str, at: int, value: str) -> bool:
+    """`user: bob, pass: swordfish`: beside a user any word is a password, unless this is code."""
+    start = max(0, at - 100)
+    before = _USER_BEFORE.search(text, start, at)
+    if before is None or before["sign"] is None or _IN_BRACES.search(text, start, at) or value == before["user"]:
+        return False
+    return value.isalpha() and text[at - 1] != '"' and shape.word_as_password(value)
+
+
+_SHORT = re.compile(r"(?!)")
+RULES = (
+    Rule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _said),
+    Rule(anchors(SHORT_PASSWORDS, (":", "=", " =", " :", '"', "'", " is ", " for ", "?", " est ", " to ")), _said),
+)
