@@ -17,7 +17,7 @@ from app.redaction.languages import INFLECTED_PASSWORDS, PASSWORDS, SHORT_PASSWO
 _COLON, _EQUALS = "\uff1a", "\uff1d"
 _GAP = r"[ \t\u3000\u00a0]{0,20}+"
 _BREAK = r"(?:(?:\r?\n|\\n)[ \t>]{0,20}+){1,2}(?:[-*+•][ ])?(?:```\w{0,10}(?:\r?\n|\\n)[ \t]{0,20})?"
-_CLOSING = r"(?:(?!['’]s\b)[*_`\"'“”’»」』）)\]]){0,4}+"
+_CLOSING = r"(?:(?!['’]s\b)[*_`\"'”’»」』）)\]]|“(?![!-~])){0,4}+"
 _SIGN = rf"(?:=>|->|[:={_COLON}{_EQUALS}→⇒➜]|[—–-](?=[ ]))"
 _WORD = re.compile(
     rf"(?:(?P<long>(?:{pattern(INFLECTED_PASSWORDS)})[a-zà-ɏ]{{0,6}}|{pattern(PASSWORDS)})|(?P<short>{pattern(SHORT_PASSWORDS)}))(?![A-Za-z0-9])",
@@ -34,7 +34,7 @@ _VERBS = pattern(
         *("is", "was", "are", "'s", "’s", "will be", "should be", "has been", "reads", "remains", "becomes", "equals"),
         *("ist", "lautet", "war", "wurde", "wird", "sei", "heißt", "est", "était", "sera", "a été", "es", "era", "será", "ha sido", "se", "fue"),
         *("é", "foi", "è", "e'", "e’", "sarà", "to", "jest", "brzmi", "zostało", "je", "bude", "bylo", "byla", "zní", "är", "var", "er"),
-        *("ändrades", "sattes", "luidt", "werd", "это", "—", "– это", "будет", "изменён", "on", "là", "adalah", "είναι"),
+        *("ändrades", "sattes", "luidt", "werd", "это", "—", "– это", "будет", "изменён", "là", "adalah", "είναι"),
     )
 )
 _FILLERS = pattern(
@@ -52,17 +52,25 @@ _ASIAN_IS = (
 )
 _OPEN = r"[*_]{0,2}(?P<open>\\{0,3}[`\"'“”„「『‘]|«[ \u00a0]?)?[*_]{0,2}"
 _VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]"  # what can be typed, but for quotes, `<`, `>`, `\` and `|`
+_OF = (
+    rf"(?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITION}(?:{_TOKEN}[ ]){{0,7}}?(?:{_TOKEN}[ ]?(?=[:={_COLON}]))?)??)"
+)
+# Prose goes on with words: what has nothing of a password is no value, and what follows may still be one.
+_LIKELY = r"(?=\S{0,60}?(?:[0-9]|[!@#$%^&*+=?~][!-~]|[a-z][A-Z]|[^aeiouyAEIOUY\s]{5}|[a-z]-[a-z]))"
 _LINK = re.compile(
     rf"""
-    (?P<closing>{_CLOSING}){_GAP}
-    (?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITION}(?:{_TOKEN}[ ]){{0,7}}?(?:{_TOKEN}[ ]?(?=[:={_COLON}]))?)??)
+    {_CLOSING}{_GAP}{_OF}
     (?P<join>{_SIGN}[*_]{{0,2}} | (?:{_VERBS})(?=[ \u00a0\n:{_COLON}*])(?:[ ](?:{_FILLERS})(?=[ \u00a0\n:{_COLON}])){{0,4}}[ ]?[:{_COLON}]?
-      | (?<=[ ])(?P<to>(?:to|auf|à|en|a|para|na|till|naar|in)(?=[ ])|olarak(?=[ ])) | {_ASIAN_IS}[:{_COLON}]?)
-    {_GAP}(?P<break>{_BREAK})?
-    {_OPEN}(?P<secret>{_VALUE}{{5,200}}+)
+      | (?<=[ ])olarak(?=[ ]) | {_ASIAN_IS}[:{_COLON}]?)
+    {_GAP}(?P<break>{_BREAK})?{_OPEN}{_LIKELY}(?P<secret>{_VALUE}{{5,200}}+)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_SET_TO = re.compile(
+    rf"{_CLOSING}{_GAP}{_OF}(?<=[ ])(?P<join>to|auf|à|en|a|para|na|till|naar|in)(?P<break>)[ ]{{1,4}}{_OPEN}{_LIKELY}(?P<secret>{_VALUE}{{5,200}}+)",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(rf"{_CLOSING}[ ]{{0,2}}[:={_COLON}][ ]{{0,2}}(?P<open>[`\"'“])?(?P<secret>[A-Za-z]{{4,40}}+)(?![\w.(\[:=-])")
 _BARE = re.compile(rf"{_CLOSING}(?:[ \t\u3000\u00a0]{{1,20}}+(?P<paren>\(?)|(?=[“「『«])){_OPEN}(?P<secret>{_VALUE}{{5,200}}+)")
 _FROM = re.compile(
     rf"(?:[ ]{_TOKEN}){{0,8}}?[ ](?:from|von|vom|de|di|da|dal|z|ze|från|van|od|с)[ ]{_OPEN}(?P<old>{_VALUE}{{4,200}}+)[`\"'”»]?"
@@ -102,7 +110,7 @@ _AFTER_WORD = re.compile(
 )
 _ASIAN_BEFORE = re.compile(rf"(?P<secret>{_VALUE}{{6,80}}+)[`\"'”」』]?[ ]?(?:を|作为|作為|当作|當作|当|當|设为|設為|是|就是)(?:新的?)?[ ]?\Z")
 _USER_BEFORE = re.compile(
-    rf"(?:\b|(?<=[^\x00-\x7f]))(?:{pattern(USERS)})[\"'`*]{{0,3}}(?P<sign>[ ]?[:={_COLON}])?[ ]{{0,2}}[\"'`]?(?P<user>[A-Za-z0-9_][\w.@+\\-]{{0,60}}+)"
+    rf"(?:\b|(?<=[^\x00-\x7f]))(?:{pattern((*USERS, 'user id', 'userid', 'uid', 'id'))})[\"'`*]{{0,3}}(?P<sign>[ ]?[:={_COLON}])?[ ]{{0,2}}[\"'`]?(?P<user>[A-Za-z0-9_][\w.@+\\-]{{0,60}}+)"
     rf"[\"'`*]{{0,3}}[ ]{{0,2}}(?:[,;/|&、，]|and|with|und|mit|et|avec|y|con|e|com|i|och|en|met|和|\n)?[ ]{{0,4}}(?:the[ ]|das[ ]|[*_-]{{1,2}}[ ]?)?\Z",
     re.IGNORECASE,
 )
@@ -121,42 +129,49 @@ def _said(text: str, at: int) -> Iterator[Finding]:
 def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
     within = at > 0 and _PART_OF_A_NAME.match(text, at - 1) is not None and text[at - 2 : at] != "**"
     link = _LINK.match(text, word.end())
-    if link is None:
-        if not within:
-            yield from _next_to_it(text, at, word)
-            yield from _from_to(text, word)
+    if within and not _compound(text, at, word, link):
         return
-    joined = "" if link["of"] else link["join"].strip()
-    if within and (_PART_OF_CODE.match(text, at - 1) or (_CODE.match(word[0]) and (joined[:1] in {":", "=", "-"} or not joined))):
+    if link is not None and _of_code(text, word, link):
         return
-    value, begin = _value(text, word, link), link.start("secret")
+    for found in (link, _set_to(text, at, word)):
+        if found is not None and _accepted(text, found, value := _value(text, word, found)):
+            yield Finding("password", found.start("secret"), found.start("secret") + len(value))
+            return
+    if link is None and not within:
+        yield from _next_to_it(text, at, word)
+    yield from _from_to(text, word)
+    yield from _beside_its_user(text, at, word)
+
+
+def _compound(text: str, at: int, word: re.Match[str], link: re.Match[str] | None) -> bool:
+    """`Datenbankpasswort: …`, `the db-password is …`; but `db_password` and, before a sign, `dbpassword` are names of code."""
+    if link is None or _PART_OF_CODE.match(text, at - 1):
+        return False
+    return not _CODE.match(word[0]) or bool(link["of"]) or link["join"].strip()[:1] not in {":", "=", "-"}
+
+
+def _of_code(text: str, word: re.Match[str], link: re.Match[str]) -> bool:
+    """An assignment: no space follows the sign, or the value looks like code."""
+    if link["of"] or link["break"] or link["join"].strip() not in {":", "="} or not _CODE.match(word[0]):
+        return False
     plain = (link["open"] or "")[-1:] in "\"'`"
-    in_code = joined in {":", "="} and plain and (text[begin - 1] != " " or _IN_CODE.search(link["secret"]) is not None)
-    if in_code and _CODE.match(word[0]) and not link["break"]:
-        return  # an assignment
-    if _accepted(text, at, link, value):
-        yield Finding("password", begin, begin + len(value))
-    else:
-        yield from _from_to(text, word)
+    return plain and (text[link.start("secret") - 1] != " " or _IN_CODE.search(link["secret"]) is not None)
 
 
-def _accepted(text: str, at: int, link: re.Match[str], value: str) -> bool:
-    begin, quoted = link.start("secret"), link["open"] is not None
-    end = begin + len(value)
+def _accepted(text: str, link: re.Match[str], value: str) -> bool:
+    quoted, end = link["open"] is not None, link.start("secret") + len(value)
     if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end):
         return False
     if "->" in link["join"]:
         return _like_nothing_else(value)
     if link["break"] and not (quoted or _LINE_ENDS.match(text, end)):
         return False
-    if link["to"] and link["to"] != "olarak" and not _is_set(text, at, link):
-        return False
     if link["join"] == "e" and _WORD_AND_NUMBER.match(value):
         return False
-    plain = not (link["of"] or link["break"] or link["to"] or " " in link["join"].strip())
-    if shape.password(value.rstrip("!?"), quoted=quoted) or shape.passphrase(value):
-        return plain or not shape.identifier(value)
-    return link["join"].strip() in {":", "=", _COLON} and plain and _named_with_its_user(text, at, value)
+    plain = not (link["of"] or link["break"]) and link["join"].strip() not in {"to", "in"} and " " not in link["join"].strip()
+    if not shape.password(value.rstrip("!?"), quoted=quoted) and not shape.passphrase(value):
+        return False
+    return plain or not shape.identifier(value)
 
 
 def _next_to_it(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
@@ -234,22 +249,23 @@ def _like_nothing_else(value: str) -> bool:
     return shape.password(value, quoted=False) and shape.unlike_words(value)
 
 
-def _is_set(text: str, at: int, link: re.Match[str]) -> bool:
+def _set_to(text: str, at: int, word: re.Match[str]) -> re.Match[str] | None:
     """`set the password of the database to …`: a verb before it says so."""
     words = text[max(0, at - 60) : at].rpartition("\n")[2].split()[-_MAX_WORDS_BEFORE:]
-    return any(_SETTING.match(each) for each in words) or _SETTING.match(link["of"].strip()) is not None
+    return _SET_TO.match(text, word.end()) if any(map(_SETTING.match, words)) else None
 
 
-def _named_with_its_user(text: str, at: int, value: str) -> bool:
+def _beside_its_user(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
     """`user: bob, pass: swordfish`: beside a user any word is a password, unless this is code."""
+    match = _LABELLED.match(text, word.end())
+    if not match or text[at - 1 : at] == '"' or not shape.word_as_password(match["secret"]):
+        return
     start = max(0, at - 100)
     before = _USER_BEFORE.search(text, start, at)
-    if before is None or before["sign"] is None or _IN_BRACES.search(text, start, at) or value == before["user"]:
-        return False
-    return value.isalpha() and text[at - 1] != '"' and shape.word_as_password(value)
+    if before and before["sign"] and before["user"] != match["secret"] and not _IN_BRACES.search(text, start, at):
+        yield Finding("password", *match.span("secret"))
 
 
-_SHORT = re.compile(r"(?!)")
 RULES = (
     Rule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _said),
     Rule(anchors(SHORT_PASSWORDS, (":", "=", " =", " :", '"', "'", " is ", " for ", "?", " est ", " to ")), _said),

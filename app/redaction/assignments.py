@@ -39,7 +39,8 @@ _ASSIGNMENT = re.compile(
       | (?P<xml>(?<![<])>(?:<(?:string|value)>)?)
       | (?P<flag>[ \t]{{1,4}})
     )
-    (?:[rbuRBU]{{1,2}}(?=["']))?
+    (?:[\[(][ \t\r\n]{{0,40}}+(?=[fFrbuRBU]{{0,2}}["'`]))?
+    (?:[rbuRBU]{{1,2}}(?=["'])|[fF](?=["'][^"'{{}}\n]{{4,300}}["']))?
     (?:
         (?P<open>{_QUOTE})(?P<quoted>(?:(?!(?P=open))[^\n]){{4,300}}+)
       | (?={_RAW}{{0,63}}?(?:[0-9]|[a-z][A-Z]))(?P<percent>%2[27])?(?P<raw>{_RAW}{{1,300}}+=*)
@@ -63,7 +64,9 @@ _ENV_BEFORE = re.compile(r"(?:^|\n|\\n|\b(?:export|ENV|ARG|set|setx|-e|env)[ \t]
 
 def _find(text: str, at: int) -> Iterator[Finding]:
     match = _ASSIGNMENT.match(text, at)
-    if not match or _OTHER_WORD.match(match["name"].lower() if match["name"].isupper() else _cased(match["name"])):
+    if not match or _is_number(match):
+        return
+    if _OTHER_WORD.match(match["name"].lower() if match["name"].isupper() else _cased(match["name"])):
         return
     before = _NAME_BEFORE.match(text[max(0, at - 40) : at][::-1])
     start = at - before.end() if before else at
@@ -79,6 +82,12 @@ def _find(text: str, at: int) -> Iterator[Finding]:
     attribute = match["attribute"] is not None and shape.unlike_words(value)
     if attribute or _fits(name, value, quoted=quoted) or (quoted and _set_in_a_shell(text, match, start, name)):
         yield Finding(names.kind(name), begin, begin + len(value))
+
+
+def _is_number(match: re.Match[str]) -> bool:
+    """`"input_tokens": 18277`, of which a transcript has thousands: no secret, and known without looking at the name."""
+    raw, operator = match["raw"], match["operator"]
+    return raw is not None and operator != "=" and raw.rstrip(".").isdigit()
 
 
 def _cased(name: str) -> str:

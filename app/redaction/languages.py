@@ -41,7 +41,7 @@ LOGINS = (
     *("authenticated", "connect", "melde dich", "anmelden", "einloggen", "логин", "账号", "帐号", "账户", "アカウント"),
 )
 USERS = (
-    *("username", "user name", "user", "userid", "user id", "uid", "login", "account", "id"),
+    *("username", "user name", "user", "login", "account"),
     *("benutzername", "benutzer", "nutzername", "utilisateur", "identifiant", "usuario", "usuário", "nombre de usuario"),
     *("utente", "nome utente", "użytkownik", "nazwa użytkownika", "kullanıcı adı", "kullanıcı", "uživatel", "uživatelské jméno"),
     *("användare", "användarnamn", "gebruiker", "gebruikersnaam", "bruker", "brugernavn", "käyttäjä", "felhasználó"),
@@ -61,8 +61,9 @@ def pattern(words: Iterable[str]) -> str:
 
 
 def anchors(words: Iterable[str], ends: Iterable[str] = ("",)) -> tuple[str, ...]:
-    """Spell the words as the gate sees a text (`gate.py`): ASCII in lower case, `?` for what lies beyond Latin-1, then each of the `ends`."""
-    found = (form + end for word in words for form in _forms(word) for end in ends)
+    """Spell the words as the gate sees a text (`gate.py`): ASCII in lower case, `?` for what lies beyond Latin-1, then each of the `ends` (words of another
+    script are rare enough without)."""
+    found = (form + end for word in words for form in _forms(word) for end in (("",) if ord(max(form)) > _LATIN else ends))
     return tuple(dict.fromkeys(found))
 
 
