@@ -134,7 +134,7 @@ def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
     if link is not None and _of_code(text, word, link):
         return
     for found in (link, _set_to(text, at, word)):
-        if found is not None and _accepted(text, found, value := _value(text, word, found)):
+        if found is not None and _accepted(text, word, found, value := _value(text, word, found)):
             yield Finding("password", found.start("secret"), found.start("secret") + len(value))
             return
     if link is None and not within:
@@ -158,7 +158,7 @@ def _of_code(text: str, word: re.Match[str], link: re.Match[str]) -> bool:
     return plain and (text[link.start("secret") - 1] != " " or _IN_CODE.search(link["secret"]) is not None)
 
 
-def _accepted(text: str, link: re.Match[str], value: str) -> bool:
+def _accepted(text: str, word: re.Match[str], link: re.Match[str], value: str) -> bool:
     quoted, end = link["open"] is not None, link.start("secret") + len(value)
     if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end):
         return False
@@ -166,8 +166,11 @@ def _accepted(text: str, link: re.Match[str], value: str) -> bool:
         return _like_nothing_else(value)
     if link["break"] and not (quoted or _LINE_ENDS.match(text, end)):
         return False
-    if link["join"] == "e" and _WORD_AND_NUMBER.match(value):
+    said = word[0].lower()
+    if (link["join"] == "e" or (link["of"] and said in {"clave", "parola"})) and _WORD_AND_NUMBER.match(value):
         return False
+    if said == "pass" and not link["of"] and link["join"].strip() not in {":", "="}:
+        return _like_nothing_else(value)  # `the first pass is mark2sweep`
     plain = not (link["of"] or link["break"]) and link["join"].strip() not in {"to", "in"} and " " not in link["join"].strip()
     if not shape.password(value.rstrip("!?"), quoted=quoted) and not shape.passphrase(value):
         return False

@@ -97,8 +97,9 @@ def _cased(name: str) -> str:
 def _names_a_secret(name: str, match: re.Match[str]) -> bool:
     if match["flag"] is not None and not name.startswith("-"):  # `GITHUB_TOKEN x…` said in a chat, but not `token x…`
         return match["raw"] is not None and _CONSTANT.match(name) is not None and _LONE_TOKEN.match(match["raw"]) is not None
-    if name == "PASS" and match["operator"] == ":":  # a test runner's verdict
-        return False
+    if name.lower() == "pass" and match["operator"] in {":", "is "}:
+        # `PASS: …` is a test runner's verdict; `the first pass is …` says nothing of a password, unless the value does
+        return name != "PASS" and (match["operator"] == ":" or shape.unlike_words(match["raw"] or match["quoted"] or ""))
     if match["call"] is not None and "." in match["name"]:  # `password.encode("latin1")`
         return False
     return names.announces(name)

@@ -39,7 +39,7 @@ _MAX_AFTER = 60
 _JOIN_BEFORE = re.compile(r"(?:\"\"|'')\.join\([\[(]\s{0,20}\Z")
 _LINE_BREAKS = ("\n", "\\n", "\r\n", " \n", " \\\n")
 _OPERATORS = ("+", " +", " . ", " .. ", " & ", " || ", " <> ", ' "', " '", ' f"', " f'")
-_JOINS = ("].join(", ".join([", "concat(", "implode(")
+_JOINS = ("].join(\"\")", "].join('')", '"".join([', "''.join([", '"".join((', "''.join((", "concat(", "implode(")
 
 
 class Seams:

@@ -65,7 +65,9 @@ def option(*spelled: str, accepts: Accepts = stated, attached: bool = False, spl
             return
         wanted = False
         for each in arguments(text, begin):
-            if wanted and each.in_one:
+            if attached and wanted:
+                pass
+            elif wanted and each.in_one:
                 yield from _found(each.whole, each.begin, split, accepts)
             elif wanted or each.name.rstrip(":=") in known:
                 yield from _found(each.value, each.start, split, accepts)

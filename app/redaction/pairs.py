@@ -78,9 +78,11 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
     if not shape.password(value.rstrip("!?"), quoted=match["open"] is not None) or shape.identifier(value):
         well_known = match["user"].lower() in _WELL_KNOWN and glue in {"/", ":", "|"} and named and signed
         return (well_known and shape.word_as_password(value)) or (named and signed and shape.passphrase(value))
-    if glue in {"/", ":", "|", "／"}:
+    if shape.unlike_words(value) or (named and signed and glue != ""):
         return True
-    return (named and signed and glue != "") or shape.unlike_words(value) or (_LEET.search(value) is not None and value.isalnum())
+    if glue in {"/", ":", "|", "／"}:
+        return named or glue == ":" or glue != match["glue"] or match["word"].lower() == "login"  # `account: repo/image2` is none
+    return _LEET.search(value) is not None and value.isalnum()
 
 
 def _using(text: str, at: int) -> Iterator[Finding]:

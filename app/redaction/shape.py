@@ -37,6 +37,7 @@ _TECHNICAL = re.compile(
     re.IGNORECASE,
 )
 """Names of algorithms, standards and programs: `AES-256-GCM`, `id_ed25519`, `argon2id`, `base64url`, `k8s`."""
+_PASSWORD_VARIABLE = re.compile(r"[a-z]+Pass(?:word|wd|phrase)?[0-9]{0,4}\Z")
 _IDENTIFIER = re.compile(r"[A-Za-z]+\d{0,3}(?:[_.-][A-Za-z0-9]{1,16}){1,3}\Z|[a-z]{3,}(?:[A-Z][a-z]{2,})+\d{0,2}\Z|[a-z]{4,}V\d\Z")
 _PASSPHRASE = re.compile(r"[A-Za-z][a-z]{2,11}(?:[._-][A-Za-z][a-z]{2,11}){3,9}\Z")
 _NO_PASSPHRASE = re.compile(
@@ -133,7 +134,7 @@ def password(value: str, *, quoted: bool) -> bool:
     if _something_else(value):
         return False
     if word := _WORD_AND_NUMBER.match(value):
-        return word[1].lower() not in _NO_PASSWORDS
+        return word[1].lower() not in _NO_PASSWORDS and not _PASSWORD_VARIABLE.match(value)
     if value.isalnum() or _LEET.search(value):  # `hunter2x`, `S3cure_x`, but not `oauth2Token`
         return not any(len(hump) > 3 and hump.lower() in _NO_PASSWORDS for hump in _HUMPS.findall(value))
     return special or wordiness(value) < 0.7
