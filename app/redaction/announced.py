@@ -20,7 +20,7 @@ _BREAK = r"(?:(?:\r?\n|\\n)[ \t>]{0,20}+){1,2}(?:[-*+•][ ])?(?:```\w{0,10}(?:\
 _CLOSING = r"(?:(?!['’]s\b)[*_`\"'”’»」』）)\]]|“(?![!-~])){0,4}+"
 _SIGN = rf"(?:=>|->|[:={_COLON}{_EQUALS}→⇒➜]|[—–-](?=[ ]))"
 _WORD = re.compile(
-    rf"(?:(?P<long>(?:{pattern(INFLECTED_PASSWORDS)})[a-zà-ɏ]{{0,6}}|{pattern(PASSWORDS)})|(?P<short>{pattern(SHORT_PASSWORDS)}))(?![A-Za-z0-9])",
+    rf"(?:(?P<long>{pattern(PASSWORDS)}|(?:{pattern(INFLECTED_PASSWORDS)})[a-zà-ɏ]{{0,6}})|(?P<short>{pattern(SHORT_PASSWORDS)}))(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _TOKEN = r"[^\s:=,;!?(){}\[\]<>|" + _COLON + _EQUALS + r"]{1,60}+"  # noqa: S105 - a word of a sentence
@@ -96,6 +96,8 @@ _SETTING = re.compile(
     r"|change[rz]?|cambia|cambiar|pon|poner|altera|alterar|mude|mudar|imposta|cambiare|zmień|ustaw|změň|nastav|ändra|sätt|wijzig|zet)\Z",
     re.IGNORECASE,
 )
+_OF_DATA = re.compile(r"objeto|mapa|diccionario|json|tabla|cach[eé]|registro|fila|columna", re.IGNORECASE)
+"""In Spanish a key is a `clave` too."""
 _TURKISH = re.compile(r"[şs][iİ]fre|parola[a-zà-ɏ]", re.IGNORECASE)
 _MAX_BEFORE = 120
 _MAX_WORDS_BEFORE = 6
@@ -167,7 +169,7 @@ def _accepted(text: str, word: re.Match[str], link: re.Match[str], value: str) -
     if link["break"] and not (quoted or _LINE_ENDS.match(text, end)):
         return False
     said = word[0].lower()
-    if (link["join"] == "e" or (link["of"] and said in {"clave", "parola"})) and _WORD_AND_NUMBER.match(value):
+    if (link["join"] == "e" or (said == "clave" and _OF_DATA.search(link["of"]))) and _WORD_AND_NUMBER.match(value):
         return False
     if said == "pass" and not link["of"] and link["join"].strip() not in {":", "="}:
         return _like_nothing_else(value)  # `the first pass is mark2sweep`

@@ -81,6 +81,9 @@ def rules(gate: Gate) -> tuple[Rule, ...]:
             yield from read(text, opening, seams)
 
     def lines(text: str, at: int) -> Iterator[Finding]:
+        above = text.rfind("\n", max(0, at - _MAX_PIECE), at)
+        if above > 1 and text[above - 1] == "\\" and text[above - 2].strip() and text[above + 1].strip():
+            return  # read from the line above
         seams = []
         place: int | None = at
         while place is not None and len(seams) < _MAX_PIECES and (seam := _CONTINUED.match(text, place)):

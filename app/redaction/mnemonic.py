@@ -27,12 +27,12 @@ _COUNTS = frozenset({12, 15, 18, 21, 24})
 _MIN_DISTINCT = 8
 """`test test … junk` and `abandon abandon … about` are everybody's: public examples that hide nothing."""
 _LEAD = re.compile(
-    rf"(?:{pattern(_ANNOUNCED)})(?P<rest>[^\n:=\uff1a→>]{{0,60}}?(?:[:=\uff1a→]|=>|->|[ ](?:is|are|was|ist|lautet|est|es|é|è|to|je|är)(?=[ \n])|[是はが为為]|\n|[ ]?(?=[`\"'“]))"
+    rf"(?:{pattern(_ANNOUNCED)})(?P<rest>[^\n:=\uff1a→>]{{0,60}}?(?:[:=\uff1a→]|=>|->|[ ](?:is|are|was|ist|lautet|est|es|é|è|to|je|är)(?=[ \n])|[是はが为為]|\n|[ ]?(?=[`\"'“]\w))"
     r"(?:[ \t\u3000\"'`“„«「\[(*>]|\\?[\"']|\r?\n|\\n){0,40})",
     re.IGNORECASE,
 )
 _BETWEEN = r"(?>[ \t\u3000\u00a0]{0,4}(?:[,;]|\"?'?,[ ]?[\"']|\r?\n|\\n)?[ \t\u3000\u00a0>|]{0,12}(?:\d{1,2}[.):]?[ \t]{1,4})?[\"'`]?)"
-_LATIN = re.compile(rf"(?:1[.):]?[ \t]{{1,4}})?(?:[a-zà-ÿ\u0300-\u036f]{{3,10}}+(?![\w'-]){_BETWEEN}){{11,30}}+", re.IGNORECASE)
+_LATIN = re.compile(rf"(?:1[.):]?[ \t]{{1,4}})?(?:[a-zà-ÿ\u0300-\u036f]{{3,10}}+(?![\w-]|'[a-z]){_BETWEEN}){{11,30}}+", re.IGNORECASE)
 _ASIAN = re.compile(r"(?:[\u3041-\u309f\u3099]{2,8}[ \u3000\n]{1,2}|[\u4e00-\u9fff][ \u3000\n]{1,2}|[\uac00-\ud7a3]{2,8}[ \u3000\n]{1,2}){11,23}+(?:[\u3041-\u309f]{2,8}|[\u4e00-\u9fff](?![\u4e00-\u9fff])|[\uac00-\ud7a3]{2,8})")
 _WORD = re.compile(r"[^\W\d_]+")
 # Common words that no list of BIP-39 holds, and which a sentence of a dozen words can hardly do without.

@@ -15,8 +15,8 @@ from app.redaction.finding import Finding
 from app.redaction.gate import Find, Rule
 from app.redaction.typed import one, stated, typed_with_digit
 
-_MAX_LINE = 400
-_MAX_ARGUMENTS = 40
+_MAX_LINE = 300
+_MAX_ARGUMENTS = 24
 _ARGUMENT = re.compile(
     r"(?:[ \t]|\\\r?\n|`\r?\n|\^\r?\n){1,40}+(?P<lead>[-/+]{0,2}[A-Za-z0-9_.$-]{0,30}[:=]|-[A-Za-z]{1,2}(?=[\"']))?"
     r"(?P<quote>\\?[\"'])?(?P<value>(?(quote)[^\"'\n\\]{0,200}|[^\s\"'|;&<>()`]{1,200}))(?(quote)\\?[\"']|)"
@@ -159,7 +159,7 @@ _INTO_SECURE_STRING = re.compile(r"[\"'](?P<secret>[^\"'\n$]{3,200})[\"'][ \t]*\
 _CREDENTIAL = re.compile(rf"(?i:pscredential|networkcredential)\]?(?i:::new)?[ ]?\([ ]?[\"'][^\"'\n]{{1,80}}[\"'][ ]?,[ ]?{_QUOTED}")
 _IDENTIFIED = re.compile(r"(?i:identified(?:[ ]with[ ]['\"]?\w{1,40}['\"]?)?[ ](?:by|as)[ ](?:password[ ])?)['\"](?P<secret>[^'\"\n]{3,200})['\"]")
 _NATIVE = re.compile(r"(?i:mysql_native_password|caching_sha2_password)['\"]?[ ](?i:by)[ ]['\"](?P<secret>[^'\"\n]{3,200})['\"]")
-_TARGET = re.compile(r"[^\s/\"']{1,60}/\"?(?P<secret>[^\s@\"']{3,100})\"?@")
+_TARGET = re.compile(r"[^\s/\"']{1,60}/\"?(?P<secret>[^\s\"']{3,100})\"?@[\w./:-]{1,100}\Z")
 _SENT = re.compile(r"send(?:_user)?[ ](?:--[ ])?\\?\"(?P<secret>[^\s\"\\$]{3,100})\\{1,2}r")
 
 
@@ -189,7 +189,7 @@ def _oracle(text: str, at: int) -> Iterator[Finding]:
 _LDAP = ("ldapsearch ", "ldapadd ", "ldapmodify ", "ldapwhoami ", "ldapdelete ", "ldappasswd ", "ldapcompare ")
 _SMB = ("smbclient ", "rpcclient ", "smbmap ", "net rpc ", "net ads ", "smbget ", "wmiexec ")
 _PENTEST = ("hydra ", "crackmapexec ", "netexec ", "nxc ", "evil-winrm ", "psexec ", "psexec64 ", "cqlsh ", "rdesktop ", "medusa ", "mongoimport ")
-_IMPACKET = re.compile(r"(?i:impacket-\w{1,20}|\w{3,12}exec\.py|secretsdump\.py)[ ][^\n]{0,80}?[\w./-]{1,60}:['\"]?(?P<secret>[^\s'\"@]{3,100})['\"]?@")
+_IMPACKET = re.compile(r"(?i:impacket-\w{1,20}|\w{3,12}exec\.py|secretsdump\.py)[ ][^\n]{0,80}?[\w./-]{1,60}:['\"]?(?P<secret>[^\s'\"]{3,100})['\"]?@(?=[\w.-])")
 RULES = (
     Rule(("htpasswd ",), _htpasswd),
     Rule(_LDAP, option("-w", "-s")),

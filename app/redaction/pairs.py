@@ -39,6 +39,7 @@ _USING = re.compile(
     r"(?:[ (\"'`“]|^)(?P<user>[A-Za-z_][\w.@+-]{0,63}+)[ ]?[:/][ ]?(?P<secret>[!#-&(-.0-9;=?-\[\]-_a-{}-~]{4,100}+)[\"'`”)]{0,2}[ ]\Z", re.MULTILINE
 )
 _WELL_KNOWN = frozenset("admin administrator root sa postgres mysql oracle guest ubuntu pi ec2-user deploy superuser sysadmin".split())
+_ARE = frozenset("is are was were sind ist lauten sont est son es são é sono è to są jsou je är zijn".split())
 _FULL_STOP = ".,:;*_)]}"
 _KEY = re.compile(r"[\"'`]?[ ]?[:=](?!\S)|[\"'`]?[:=][ ]")
 _ENDS = re.compile(r"[.*_`\"'”»]{0,3}[ \t]{0,20}(?:\r?\n|\\n|\Z)")
@@ -78,11 +79,11 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
     if not shape.password(value.rstrip("!?"), quoted=match["open"] is not None) or shape.identifier(value):
         well_known = match["user"].lower() in _WELL_KNOWN and glue in {"/", ":", "|"} and named and signed
         return (well_known and shape.word_as_password(value)) or (named and signed and shape.passphrase(value))
-    if shape.unlike_words(value) or (named and signed and glue != ""):
+    if shape.unlike_words(value) or (named and glue != "" and (signed or match["join"].strip().lower() in _ARE)):
         return True
     if glue in {"/", ":", "|", "／"}:
         return named or glue == ":" or glue != match["glue"] or match["word"].lower() == "login"  # `account: repo/image2` is none
-    return _LEET.search(value) is not None and value.isalnum()
+    return (_LEET.search(value) is not None and value.isalnum()) or (value.isascii() and value[-1] in "!#$%&*+" and value[0].isalpha())
 
 
 def _using(text: str, at: int) -> Iterator[Finding]:
