@@ -13,6 +13,7 @@ from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, Limits
 from app.errors import InvalidInput, NotFound
+from app.redaction.labels import free_text
 
 AT_ONCE = 1000
 
@@ -73,7 +74,7 @@ class Budgets:
     async def set_limit(self, developer: str, nanousd: int, *, actor: str, note: str | None = None) -> Named:
         """From now on, this month included."""
         account, _ = await self._account(developer)
-        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=note)
+        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=_note(note))
         return await self.of(developer)
 
     async def set_team_limits(self, team: str, limits: dict[Unit, int | None], *, actor: str) -> Budget:
@@ -86,7 +87,7 @@ class Budgets:
     async def top_up(self, developer: str, nanousd: int, *, actor: str, note: str | None) -> Named:
         """Once, for this month."""
         account, _ = await self._account(developer)
-        await self._limits.top_up(account, nanousd, actor=actor, note=note)
+        await self._limits.top_up(account, nanousd, actor=actor, note=_note(note))
         return await self.of(developer)
 
     async def history(self, developer: str, *, before: int | None, limit: int) -> list[Entry]:
@@ -105,6 +106,7 @@ class Budgets:
         NotFound for a hold that is not one of theirs, or not open.
         """
         account, _ = await self._account(developer)
+        note = _note(note)
         if hold_ids is not None:
             found = await self._books.unreconciled(account, among=hold_ids, limit=len(hold_ids))
             if unknown := set(hold_ids) - set(found):
@@ -133,3 +135,7 @@ class Budgets:
     async def _team(self, team: str) -> Account:
         team_id = await self._accounts.team_id(team)
         return Account("team", team_id, team_id)
+
+
+def _note(note: str | None) -> str | None:
+    return None if note is None else free_text(note)

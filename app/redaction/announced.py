@@ -23,7 +23,7 @@ _WORD = re.compile(
     rf"(?:(?P<long>{pattern(PASSWORDS)}|(?:{pattern(INFLECTED_PASSWORDS)})[a-zà-ɏ]{{0,6}})|(?P<short>{pattern(SHORT_PASSWORDS)}))(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-_TOKEN = r"[^\s:=,;!?(){}\[\]<>|" + _COLON + _EQUALS + r"]{1,60}+"  # noqa: S105 - a word of a sentence
+_TOKEN = r"[^\s:=,;!?(){}\[\]<>|" + _COLON + _EQUALS + r"]{1,60}+"
 _PREPOSITION = (
     r"(?:(?:for|of|to|on|in|at|from|that|which|you|we|i|used|needed|für|fuer|zu|zum|zur|von|vom|des|der|auf|im|bei|beim|am|de|du|pour|à|au"
     r"|aux|sur|del|para|en|a|al|do|da|dos|das|no|na|em|di|della|dello|dei|per|su|sul|alla|dla|od|w|z|k|ke|pro|för|till|på|i|til|for|voor|van"
@@ -32,17 +32,96 @@ _PREPOSITION = (
 _VERBS = pattern(
     (
         *("is", "was", "are", "'s", "’s", "will be", "should be", "has been", "reads", "remains", "becomes", "equals"),
-        *("ist", "lautet", "war", "wurde", "wird", "sei", "heißt", "est", "était", "sera", "a été", "es", "era", "será", "ha sido", "se", "fue"),
+        *(
+            "ist",
+            "lautet",
+            "war",
+            "wurde",
+            "wird",
+            "sei",
+            "heißt",
+            "est",
+            "était",
+            "sera",
+            "a été",
+            "es",
+            "era",
+            "será",
+            "ha sido",
+            "se",
+            "fue",
+        ),
         *("é", "foi", "è", "e'", "e’", "sarà", "to", "jest", "brzmi", "zostało", "je", "bude", "bylo", "byla", "zní", "är", "var", "er"),
         *("ändrades", "sattes", "luidt", "werd", "это", "—", "– это", "будет", "изменён", "là", "adalah", "είναι"),
     )
 )
 _FILLERS = pattern(
     (
-        *("now", "still", "currently", "just", "simply", "actually", "probably", "always", "again", "set", "changed", "reset", "updated", "rotated"),
-        *("switched", "to", "as", "been", "equal", "jetzt", "nun", "neu", "auf", "zu", "geändert", "gesetzt", "maintenant", "changé", "défini"),
-        *("passé", "à", "en", "por", "para", "cambió", "cambiada", "cambiado", "establecida", "alterada", "definida", "mudada", "agora", "ahora"),
-        *("stata", "cambiata", "impostata", "ora", "in", "zmienione", "ustawione", "teraz", "na", "změněno", "nastaveno", "nyní", "nu", "ändrat"),
+        *(
+            "now",
+            "still",
+            "currently",
+            "just",
+            "simply",
+            "actually",
+            "probably",
+            "always",
+            "again",
+            "set",
+            "changed",
+            "reset",
+            "updated",
+            "rotated",
+        ),
+        *(
+            "switched",
+            "to",
+            "as",
+            "been",
+            "equal",
+            "jetzt",
+            "nun",
+            "neu",
+            "auf",
+            "zu",
+            "geändert",
+            "gesetzt",
+            "maintenant",
+            "changé",
+            "défini",
+        ),
+        *(
+            "passé",
+            "à",
+            "en",
+            "por",
+            "para",
+            "cambió",
+            "cambiada",
+            "cambiado",
+            "establecida",
+            "alterada",
+            "definida",
+            "mudada",
+            "agora",
+            "ahora",
+        ),
+        *(
+            "stata",
+            "cambiata",
+            "impostata",
+            "ora",
+            "in",
+            "zmienione",
+            "ustawione",
+            "teraz",
+            "na",
+            "změněno",
+            "nastaveno",
+            "nyní",
+            "nu",
+            "ändrat",
+        ),
         *("satt", "till", "gewijzigd", "veranderd", "naar", "c'est", "теперь", "на"),
     )
 )
@@ -52,9 +131,7 @@ _ASIAN_IS = (
 )
 _OPEN = r"[*_]{0,2}(?P<open>\\{0,3}[`\"'“”„「『‘]|«[ \u00a0]?)?[*_]{0,2}"
 _VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]"  # what can be typed, but for quotes, `<`, `>`, `\` and `|`
-_OF = (
-    rf"(?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITION}(?:{_TOKEN}[ ]){{0,7}}?(?:{_TOKEN}[ ]?(?=[:={_COLON}]))?)??)"
-)
+_OF = rf"(?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITION}(?:{_TOKEN}[ ]){{0,7}}?(?:{_TOKEN}[ ]?(?=[:={_COLON}]))?)??)"
 # Prose goes on with words: what has nothing of a password is no value, and what follows may still be one.
 _LIKELY = r"(?=\S{0,60}?(?:[0-9]|[!@#$%^&*+=?~][!-~]|[a-z][A-Z]|[^aeiouyAEIOUY\s]{5}|[a-z]-[a-z]))"
 _LINK = re.compile(
@@ -101,16 +178,86 @@ _OF_DATA = re.compile(r"objeto|mapa|diccionario|json|tabla|cach[eé]|registro|fi
 _TURKISH = re.compile(r"[şs][iİ]fre|parola[a-zà-ɏ]", re.IGNORECASE)
 _MAX_BEFORE = 120
 _MAX_WORDS_BEFORE = 6
-_LINKING = frozenset("is was becomes remains = as als ist comme est como es é è come jako to je som är olarak".split())
+_LINKING = frozenset(
+    [
+        "is",
+        "was",
+        "becomes",
+        "remains",
+        "=",
+        "as",
+        "als",
+        "ist",
+        "comme",
+        "est",
+        "como",
+        "es",
+        "é",
+        "è",
+        "come",
+        "jako",
+        "to",
+        "je",
+        "som",
+        "är",
+        "olarak",
+    ]
+)
 _ARTICLES = frozenset(
-    "the a my your our his her their its this new old current root admin user db database das dein mein unser neue neues altes le la el il lo"
-    " l o un une een het de den det ditt mitt tvoje moje twoje".split()
+    [
+        "the",
+        "a",
+        "my",
+        "your",
+        "our",
+        "his",
+        "her",
+        "their",
+        "its",
+        "this",
+        "new",
+        "old",
+        "current",
+        "root",
+        "admin",
+        "user",
+        "db",
+        "database",
+        "das",
+        "dein",
+        "mein",
+        "unser",
+        "neue",
+        "neues",
+        "altes",
+        "le",
+        "la",
+        "el",
+        "il",
+        "lo",
+        "l",
+        "o",
+        "un",
+        "une",
+        "een",
+        "het",
+        "de",
+        "den",
+        "det",
+        "ditt",
+        "mitt",
+        "tvoje",
+        "moje",
+        "twoje",
+    ]
 )
 _AFTER_WORD = re.compile(
     r"(?:[)\]*_`\"'’”]{0,3}(?:[.,;:!?]|\s*\Z|\s*\n|[ ](?:for|of|to|on|in|at|and|but|so|when|if|now|please|für|fuer|zu|zum|von|vom|und|pour|de|du|del"
     r"|et|para|y|do|da|e|di|per|dla|k|pro|a|i|för|till|och|voor|van|en)\b|[ ]?[(—–-]))"
 )
-_ASIAN_BEFORE = re.compile(rf"(?P<secret>{_VALUE}{{6,80}}+)[`\"'”」』]?[ ]?(?:を|作为|作為|当作|當作|当|當|设为|設為|是|就是)(?:新的?)?[ ]?\Z")
+_ASIAN_BEFORE = re.compile(
+    rf"(?P<secret>{_VALUE}{{6,80}}+)[`\"'”」』]?[ ]?(?:を|作为|作為|当作|當作|当|當|设为|設為|是|就是)(?:新的?)?[ ]?\Z"
+)
 _USER_BEFORE = re.compile(
     rf"(?:\b|(?<=[^\x00-\x7f]))(?:{pattern((*USERS, 'user id', 'userid', 'uid', 'id'))})[\"'`*]{{0,3}}(?P<sign>[ ]?[:={_COLON}])?[ ]{{0,2}}[\"'`]?(?P<user>[A-Za-z0-9_][\w.@+\\-]{{0,60}}+)"
     rf"[\"'`*]{{0,3}}[ ]{{0,2}}(?:[,;/|&、，]|and|with|und|mit|et|avec|y|con|e|com|i|och|en|met|和|\n)?[ ]{{0,4}}(?:the[ ]|das[ ]|[*_-]{{1,2}}[ ]?)?\Z",

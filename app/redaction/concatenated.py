@@ -39,7 +39,7 @@ _MAX_AFTER = 60
 _JOIN_BEFORE = re.compile(r"(?:\"\"|'')\.join\([\[(]\s{0,20}\Z")
 _LINE_BREAKS = ("\n", "\\n", "\r\n", " \n", " \\\n")
 _OPERATORS = ("+", " +", " . ", " .. ", " & ", " || ", " <> ", ' "', " '", ' f"', " f'")
-_JOINS = ("].join(\"\")", "].join('')", '"".join([', "''.join([", '"".join((', "''.join((", "concat(", "implode(")
+_JOINS = ('].join("")', "].join('')", '"".join([', "''.join([", '"".join((', "''.join((", "concat(", "implode(")
 
 
 class Seams:
@@ -66,21 +66,37 @@ class Seams:
 
 
 def rules(gate: Gate) -> tuple[Rule, ...]:
-    """The rules for pieces; `gate` reads what they make together."""
+    """Make the rules for pieces; `gate` reads what they make together."""
+    joined = _Joined(gate)
+    return (
+        Rule(tuple(f"{quote}{after}" for quote in "\"'`" for after in _OPERATORS), joined.literals),
+        Rule(tuple(f"{quote}{after}" for quote in "\"'" for after in _LINE_BREAKS), joined.literals),
+        Rule(("}${", "}{"), joined.templates),
+        Rule(('";', "';"), joined.literals),
+        Rule(("\\\n", "\\\r\n"), joined.lines),
+        Rule(_JOINS, joined.listed),
+    )
 
-    def literals(text: str, at: int) -> Iterator[Finding]:
+
+class _Joined:
+    """Each way to join pieces, read by the gate."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def literals(self, text: str, at: int) -> Iterator[Finding]:
         if not (seam := _JOINED.match(text, at)) or _is_continuation(text, seam):
             return
-        yield from read(text, _opening(text, seam), _chain(text, seam))
+        yield from self._read(text, _opening(text, seam), _chain(text, seam))
 
-    def templates(text: str, at: int) -> Iterator[Finding]:
+    def templates(self, text: str, at: int) -> Iterator[Finding]:
         if at and (seam := _JOINED.match(text, at - 1)) and not _is_continuation(text, seam):
             opening, seams = _opening(text, seam), _chain(text, seam)
             if text[opening - 3 : opening] == "`${":
                 seams.insert(0, (opening - 3, opening))
-            yield from read(text, opening, seams)
+            yield from self._read(text, opening, seams)
 
-    def lines(text: str, at: int) -> Iterator[Finding]:
+    def lines(self, text: str, at: int) -> Iterator[Finding]:
         above = text.rfind("\n", max(0, at - _MAX_PIECE), at)
         if above > 1 and text[above - 1] == "\\" and text[above - 2].strip() and text[above + 1].strip():
             return  # read from the line above
@@ -93,32 +109,24 @@ def rules(gate: Gate) -> tuple[Rule, ...]:
             stop = text.find("\n", seam.end(), seam.end() + _MAX_PIECE)
             place = stop - 1 if stop > 0 and text[stop - 1] == "\\" else None
         if seams:
-            yield from read(text, at, seams)
+            yield from self._read(text, at, seams)
 
-    def read(text: str, at: int, seams: list[tuple[int, int]]) -> Iterator[Finding]:
+    def _read(self, text: str, at: int, seams: list[tuple[int, int]]) -> Iterator[Finding]:
         if not seams:
             return
+        at = min(at, seams[0][0])
         start = max(text.rfind("\n", max(0, at - _MAX_BEFORE), at) + 1, at - _MAX_BEFORE, 0)
         joined = Seams(text, start, min(len(text), seams[-1][1] + _MAX_PIECE + _MAX_AFTER), seams)
-        for finding in gate.findings(joined.text):
+        for finding in self._gate.findings(joined.text):
             yield from joined.pieces(finding)
 
-    def listed(text: str, at: int) -> Iterator[Finding]:
+    def listed(self, text: str, at: int) -> Iterator[Finding]:
         bracket = text.rfind("[", max(0, at - _MAX_LIST), at) if text[at] == "]" else at
         if bracket >= 0 and (first := _LIST.search(text, bracket, bracket + 40)):
             close = text.find(first["open"], first.end(), first.end() + _MAX_PIECE)
             if close > 0 and (seam := _COMMA.match(text, close)):
                 lead = _JOIN_BEFORE.search(text, max(0, bracket - 12), first.start("open"))
-                yield from read(text, first.end(), [*([lead.span()] if lead else []), *_chain(text, seam, _COMMA)])
-
-    return (
-        Rule(tuple(f"{quote}{after}" for quote in "\"'`" for after in _OPERATORS), literals),
-        Rule(tuple(f"{quote}{after}" for quote in "\"'" for after in _LINE_BREAKS), literals),
-        Rule(("}${", "}{"), templates),
-        Rule(("\";", "';"), literals),
-        Rule(("\\\n", "\\\r\n"), lines),
-        Rule(_JOINS, listed),
-    )
+                yield from self._read(text, first.end(), [*([lead.span()] if lead else []), *_chain(text, seam, _COMMA)])
 
 
 def _opening(text: str, seam: re.Match[str]) -> int:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.redaction import names, shape
+from app.redaction import names
 from app.redaction.finding import Finding
 from app.redaction.gate import Find, Rule
 from app.redaction.typed import one, stated, typed_with_digit
@@ -49,7 +49,9 @@ def arguments(text: str, place: int) -> Iterator[Argument]:
     for _ in range(_MAX_ARGUMENTS):
         if not (match := _ARGUMENT.match(text, place, end)) or match.end() == place:
             return
-        yield Argument(match["lead"] or "", match["value"], match.start("value"), match.start("lead") if match["lead"] else match.start("value"))
+        yield Argument(
+            match["lead"] or "", match["value"], match.start("value"), match.start("lead") if match["lead"] else match.start("value")
+        )
         place = match.end()
 
 
@@ -157,7 +159,9 @@ _SECURE_STRING = re.compile(
 )
 _INTO_SECURE_STRING = re.compile(r"[\"'](?P<secret>[^\"'\n$]{3,200})[\"'][ \t]*\|[ \t]*\Z")
 _CREDENTIAL = re.compile(rf"(?i:pscredential|networkcredential)\]?(?i:::new)?[ ]?\([ ]?[\"'][^\"'\n]{{1,80}}[\"'][ ]?,[ ]?{_QUOTED}")
-_IDENTIFIED = re.compile(r"(?i:identified(?:[ ]with[ ]['\"]?\w{1,40}['\"]?)?[ ](?:by|as)[ ](?:password[ ])?)['\"](?P<secret>[^'\"\n]{3,200})['\"]")
+_IDENTIFIED = re.compile(
+    r"(?i:identified(?:[ ]with[ ]['\"]?\w{1,40}['\"]?)?[ ](?:by|as)[ ](?:password[ ])?)['\"](?P<secret>[^'\"\n]{3,200})['\"]"
+)
 _NATIVE = re.compile(r"(?i:mysql_native_password|caching_sha2_password)['\"]?[ ](?i:by)[ ]['\"](?P<secret>[^'\"\n]{3,200})['\"]")
 _TARGET = re.compile(r"[^\s/\"']{1,60}/\"?(?P<secret>[^\s\"']{3,100})\"?@[\w./:-]{1,100}\Z")
 _SENT = re.compile(r"send(?:_user)?[ ](?:--[ ])?\\?\"(?P<secret>[^\s\"\\$]{3,100})\\{1,2}r")
@@ -188,8 +192,22 @@ def _oracle(text: str, at: int) -> Iterator[Finding]:
 
 _LDAP = ("ldapsearch ", "ldapadd ", "ldapmodify ", "ldapwhoami ", "ldapdelete ", "ldappasswd ", "ldapcompare ")
 _SMB = ("smbclient ", "rpcclient ", "smbmap ", "net rpc ", "net ads ", "smbget ", "wmiexec ")
-_PENTEST = ("hydra ", "crackmapexec ", "netexec ", "nxc ", "evil-winrm ", "psexec ", "psexec64 ", "cqlsh ", "rdesktop ", "medusa ", "mongoimport ")
-_IMPACKET = re.compile(r"(?i:impacket-\w{1,20}|\w{3,12}exec\.py|secretsdump\.py)[ ][^\n]{0,80}?[\w./-]{1,60}:['\"]?(?P<secret>[^\s'\"]{3,100})['\"]?@(?=[\w.-])")
+_PENTEST = (
+    "hydra ",
+    "crackmapexec ",
+    "netexec ",
+    "nxc ",
+    "evil-winrm ",
+    "psexec ",
+    "psexec64 ",
+    "cqlsh ",
+    "rdesktop ",
+    "medusa ",
+    "mongoimport ",
+)
+_IMPACKET = re.compile(
+    r"(?i:impacket-\w{1,20}|\w{3,12}exec\.py|secretsdump\.py)[ ][^\n]{0,80}?[\w./-]{1,60}:['\"]?(?P<secret>[^\s'\"]{3,100})['\"]?@(?=[\w.-])"
+)
 RULES = (
     Rule(("htpasswd ",), _htpasswd),
     Rule(_LDAP, option("-w", "-s")),
@@ -223,5 +241,8 @@ RULES = (
     Rule(("identified by", "identified with", "identified as"), one("password", _IDENTIFIED, stated)),
     Rule(("mysql_native_password", "caching_sha2_password"), one("password", _NATIVE, stated)),
     Rule(('send "', 'send \\"', 'send -- "'), _sent),
-    Rule(("input_pw ", "owner_pw ", "user_pw "), one("password", re.compile(r"\w{4,5}_pw[ ][\"']?(?P<secret>[^\s\"']{3,100})", re.IGNORECASE), stated)),
+    Rule(
+        ("input_pw ", "owner_pw ", "user_pw "),
+        one("password", re.compile(r"\w{4,5}_pw[ ][\"']?(?P<secret>[^\s\"']{3,100})", re.IGNORECASE), stated),
+    ),
 )

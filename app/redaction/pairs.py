@@ -15,10 +15,14 @@ from app.redaction.gate import Rule
 from app.redaction.languages import CREDENTIALS, LOGINS, PASSWORDS, USERS, anchors, pattern
 
 _COLON = "\uff1a"
-_TOKEN = rf"[^\s:=,;!?(){{}}\[\]<>|{_COLON}]{{1,40}}+"  # noqa: S105 - a word of a sentence
+_TOKEN = rf"[^\s:=,;!?(){{}}\[\]<>|{_COLON}]{{1,40}}+"
 _BREAK = r"(?:(?:\r?\n|\\n)[ \t>]{0,12}(?:[-*+•][ ])?)"
 _QUOTE = r"[`\"'“”„«»「」*_]{0,3}"
-_FOR = r"(?:[ ](?:for|to|of|on|in|at|für|fuer|zu|zum|zur|von|vom|pour|de|du|para|do|da|per|di|del|dla|k|för|till|voor|van|için|для|к|na)(?:[ ]" + _TOKEN + r"){1,6}?)"
+_FOR = (
+    r"(?:[ ](?:for|to|of|on|in|at|für|fuer|zu|zum|zur|von|vom|pour|de|du|para|do|da|per|di|del|dla|k|för|till|voor|van|için|для|к|na)(?:[ ]"
+    + _TOKEN
+    + r"){1,6}?)"
+)
 _PAIR = re.compile(
     rf"""
     (?P<word>{pattern((*CREDENTIALS, *LOGINS, *USERS, *PASSWORDS))})(?:[/:+](?:pass(?:word|wd)?|pw|pwd|passwort|mdp|senha|clave|密码))?{_QUOTE}{_FOR}??
@@ -36,10 +40,52 @@ _PAIR = re.compile(
 _CREDENTIALS = re.compile(pattern((*CREDENTIALS, *PASSWORDS)), re.IGNORECASE)
 _PASSWORD = re.compile(pattern(PASSWORDS), re.IGNORECASE)
 _USING = re.compile(
-    r"(?:[ (\"'`“]|^)(?P<user>[A-Za-z_][\w.@+-]{0,63}+)[ ]?[:/][ ]?(?P<secret>[!#-&(-.0-9;=?-\[\]-_a-{}-~]{4,100}+)[\"'`”)]{0,2}[ ]\Z", re.MULTILINE
+    r"(?:[ (\"'`“]|^)(?P<user>[A-Za-z_][\w.@+-]{0,63}+)[ ]?[:/][ ]?(?P<secret>[!#-&(-.0-9;=?-\[\]-_a-{}-~]{4,100}+)[\"'`”)]{0,2}[ ]\Z",
+    re.MULTILINE,
 )
-_WELL_KNOWN = frozenset("admin administrator root sa postgres mysql oracle guest ubuntu pi ec2-user deploy superuser sysadmin".split())
-_ARE = frozenset("is are was were sind ist lauten sont est son es são é sono è to są jsou je är zijn".split())
+_WELL_KNOWN = frozenset(
+    [
+        "admin",
+        "administrator",
+        "root",
+        "sa",
+        "postgres",
+        "mysql",
+        "oracle",
+        "guest",
+        "ubuntu",
+        "pi",
+        "ec2-user",
+        "deploy",
+        "superuser",
+        "sysadmin",
+    ]
+)
+_ARE = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "sind",
+        "ist",
+        "lauten",
+        "sont",
+        "est",
+        "son",
+        "es",
+        "são",
+        "é",
+        "sono",
+        "è",
+        "to",
+        "są",
+        "jsou",
+        "je",
+        "är",
+        "zijn",
+    ]
+)
 _FULL_STOP = ".,:;*_)]}"
 _KEY = re.compile(r"[\"'`]?[ ]?[:=](?!\S)|[\"'`]?[:=][ ]")
 _ENDS = re.compile(r"[.*_`\"'”»]{0,3}[ \t]{0,20}(?:\r?\n|\\n|\Z)")
@@ -89,9 +135,9 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
 def _using(text: str, at: int) -> Iterator[Finding]:
     """`use bob:… to log in`."""
     start = max(0, at - 120)
-    if (match := _USING.search(text, text.rfind("\n", start, at) + 1 or start, at)) and shape.password(match["secret"], quoted=False):
-        if not shape.identifier(match["secret"]):
-            yield Finding("password", *match.span("secret"))
+    match = _USING.search(text, text.rfind("\n", start, at) + 1 or start, at)
+    if match and shape.password(match["secret"], quoted=False) and not shape.identifier(match["secret"]):
+        yield Finding("password", *match.span("secret"))
 
 
 _SIGNS = (":", " :", "=", " =", " is ", "?", ")", "*", "`", '"', " (", " -", "/pass", "/pw")
@@ -100,5 +146,8 @@ RULES = (
     Rule(anchors(LOGINS, (*_SIGNS, " with ", " as ", " using ", " mit ", " als ", " avec ", " con ", " com ", " as: ")), _pair),
     Rule(anchors(USERS, (":", " :", "=", " =", "?", "/pass", "/pw")), _pair),
     Rule(anchors(PASSWORDS, (":", " :", "?")), _pair),
-    Rule(("to log in", "to login", "to sign in", "to authenticate", "to connect", "zum einloggen", "zum anmelden", "pour se connecter"), _using),
+    Rule(
+        ("to log in", "to login", "to sign in", "to authenticate", "to connect", "zum einloggen", "zum anmelden", "pour se connecter"),
+        _using,
+    ),
 )

@@ -414,6 +414,10 @@ def test_what_only_speaks_of_a_secret_is_left_alone(line: str) -> None:
     assert redact(line).text == line
 
 
-@pytest.mark.parametrize("text", [PROSE, LOGINS, CODE, COMMANDS, LANGUAGES, PHRASES, OTHER], ids="prose logins code commands languages phrases other".split())
+@pytest.mark.parametrize(
+    "text",
+    [PROSE, LOGINS, CODE, COMMANDS, LANGUAGES, PHRASES, OTHER],
+    ids=["prose", "logins", "code", "commands", "languages", "phrases", "other"],
+)
 def test_lines_that_speak_of_secrets_make_none_of_each_other(text: str) -> None:
     assert redact(text).text == text
