@@ -32,13 +32,17 @@ _COMMA = re.compile(rf"(?P<close>{_QUOTE})[ \t]{{0,8}},{_BLANK}{_PREFIX}(?P<open
 _LIST = re.compile(rf"[\[(,][ \t\r\n]{{0,20}}{_PREFIX}(?P<open>{_QUOTE})")
 _CONTINUED = re.compile(r"\\\r?\n")
 _MAX_PIECE = 200
-_MAX_PIECES = 64
+_MAX_PIECES = 32
 _MAX_BEFORE = 160
 _MAX_LIST = 400
 _MAX_AFTER = 60
 _JOIN_BEFORE = re.compile(r"(?:\"\"|'')\.join\([\[(]\s{0,20}\Z")
-_LINE_BREAKS = ("\n", "\\n", "\r\n", " \n", " \\\n")
-_OPERATORS = ("+", " +", " . ", " .. ", " & ", " || ", " <> ", ' "', " '", ' f"', " f'")
+_NEXT = ('"', "'", "`", 'f"', "f'")
+_OPERATORS = tuple(f"{sign}{quote}" for sign in ("+", " + ", "+ ", " +", " . ", " .. ", " & ", " || ", " <> ", " ") for quote in _NEXT)
+_BROKEN_OPERATORS = ("+\n", " +\n", "+ \n", " + \n", " +\r", "+\\n", " +\\n", " & _\n", " .\n", " ..\n", " ||\n", " &\n")
+_LINE_BREAKS = tuple(
+    f"{line}{after}" for line in ("\n", "\\n", "\r\n", " \\\n", "\\\n") for after in (" ", "\t", "\\t", '"', "'", "+", 'f"', "f'")
+)
 _JOINS = ('].join("")', "].join('')", '"".join([', "''.join([", '"".join((', "''.join((", "concat(", "implode(")
 
 
@@ -69,7 +73,7 @@ def rules(gate: Gate) -> tuple[Rule, ...]:
     """Make the rules for pieces; `gate` reads what they make together."""
     joined = _Joined(gate)
     return (
-        Rule(tuple(f"{quote}{after}" for quote in "\"'`" for after in _OPERATORS), joined.literals),
+        Rule(tuple(f"{quote}{after}" for quote in "\"'`" for after in (*_OPERATORS, *_BROKEN_OPERATORS)), joined.literals),
         Rule(tuple(f"{quote}{after}" for quote in "\"'" for after in _LINE_BREAKS), joined.literals),
         Rule(("}${", "}{"), joined.templates),
         Rule(('";', "';"), joined.literals),
@@ -100,7 +104,7 @@ class _Joined:
         above = text.rfind("\n", max(0, at - _MAX_PIECE), at)
         if above > 1 and text[above - 1] == "\\" and text[above - 2].strip() and text[above + 1].strip():
             return  # read from the line above
-        seams = []
+        seams: list[tuple[int, int]] = []
         place: int | None = at
         while place is not None and len(seams) < _MAX_PIECES and (seam := _CONTINUED.match(text, place)):
             if text[seam.end() : seam.end() + 1].strip() == "" or text[place - 1 : place].strip() == "":

@@ -50,6 +50,11 @@ class Gate:
             else:
                 self._automaton.add_word(anchor, (len(anchor) - 1, tuple(found)))
         self._automaton.make_automaton()
+        self._scripts = (
+            re.compile(b"[" + re.escape(bytes({form[0] for forms in self._written.values() for form in forms})) + b"]")
+            if self._written
+            else None
+        )
 
     def findings(self, text: str) -> Iterator[Finding]:
         """All that the rules find, unsorted; what two rules find may overlap. A rule is not asked within what it has found."""
@@ -75,8 +80,10 @@ class Gate:
         return merge(found, ((word.start(), self._foreign[word[0].lower()]) for word in written), key=itemgetter(0))
 
     def _foreign_words(self, text: str) -> list[str]:
-        """The anchors of other scripts that the text may hold: looked for where little is left, so that their number costs nothing."""
+        """The anchors of other scripts that the text may hold: looked for where little is left, so that their number costs little."""
         rest = _beyond_ascii(text)
+        if self._scripts is None or not self._scripts.search(rest):  # dashes, typographic quotes, emoji
+            return []
         return [word for word, forms in self._written.items() if any(form in rest for form in forms)]
 
 
