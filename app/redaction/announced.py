@@ -259,7 +259,7 @@ _ASIAN_BEFORE = re.compile(
     rf"(?P<secret>{_VALUE}{{6,80}}+)[`\"'”」』]?[ ]?(?:を|作为|作為|当作|當作|当|當|设为|設為|是|就是)(?:新的?)?[ ]?\Z"
 )
 _USER_BEFORE = re.compile(
-    rf"(?:\b|(?<=[^\x00-\x7f]))(?:{pattern((*USERS, 'user id', 'userid', 'uid', 'id'))})[\"'`*]{{0,3}}(?P<sign>[ ]?[:={_COLON}])?[ ]{{0,2}}[\"'`]?(?P<user>[A-Za-z0-9_][\w.@+\\-]{{0,60}}+)"
+    rf"(?:\b|(?<=[^\x00-\x7f]))(?:{pattern((*USERS, 'user id', 'userid', 'uid', 'id', 'as'))})[\"'`*]{{0,3}}(?P<sign>[ ]?[:={_COLON}])?[ ]{{0,2}}[\"'`]?(?P<user>[A-Za-z0-9_][\w.@+\\-]{{0,60}}+)"
     rf"[\"'`*]{{0,3}}[ ]{{0,2}}(?:[,;/|&、，]|and|with|und|mit|et|avec|y|con|e|com|i|och|en|met|和|\n)?[ ]{{0,4}}(?:the[ ]|das[ ]|[*_-]{{1,2}}[ ]?)?\Z",
     re.IGNORECASE,
 )

@@ -13,7 +13,7 @@ PASSWORDS = (
     *("password", "passphrase", "passcode", "passwd"),  # en
     *("passwort", "paßwort", "kennwort", "zugangscode"),  # de
     *("mot de passe", "phrase de passe"),  # fr
-    *("contraseña", "clave"),  # es
+    *("contraseña", "contrasenya", "clave"),  # es
     *("senha", "palavra-passe", "palavra passe"),  # pt
     *("parola d'ordine", "parola d’ordine"),  # it
     *("hasło", "hasła", "hasłem", "heslo", "heslem", "hesla"),  # pl, cs, sk

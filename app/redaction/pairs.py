@@ -25,7 +25,7 @@ _FOR = (
 )
 _PAIR = re.compile(
     rf"""
-    (?P<word>{pattern((*CREDENTIALS, *LOGINS, *USERS, *PASSWORDS))})(?:[/:+](?:pass(?:word|wd)?|pw|pwd|passwort|mdp|senha|clave|密码))?{_QUOTE}{_FOR}??
+    (?P<word>{pattern((*CREDENTIALS, *LOGINS, *USERS, *PASSWORDS))})(?P<both>[/:+](?:pass(?:word|wd)?|pw|pwd|passwort|mdp|senha|clave|密码))?{_QUOTE}{_FOR}??
     (?P<join>[ ]{{0,2}}(?:=>|->|[:={_COLON}→-](?=[ \n`"'“«*]|[^ -~])|[:{_COLON}](?=[A-Za-z]))[ \t\u3000\u00a0]{{0,8}}{_BREAK}?
       |[ ]?[(（][ ]?|[ ](?:is|are|was|were|as|with|using|sind|ist|lauten|mit|als|sont|est|avec|comme|son|es|con|como|são|é|com|sono|è|to|są|jsou|je|är|med|zijn|met)[ ]
       |[是为為はが]
@@ -113,7 +113,7 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
     """After `/` or `:` what looks like a password is one; after a comma, `and` or a line's end only if no name could look like it."""
     if "/" in value and not shape.random(value, least=10):
         return False
-    named = _CREDENTIALS.match(match["word"]) is not None
+    named = match["both"] is not None or _CREDENTIALS.match(match["word"]) is not None
     glue = match["glue"].strip()
     if match["join"] == ":" and not named:  # `user:a/b2` of code
         return False

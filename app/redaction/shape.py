@@ -60,7 +60,7 @@ _NO_PASSWORDS = {
     "port", "required", "optional", "hidden", "masked", "unknown", "missing", "invalid", "wrong", "incorrect", "empty", "same", "hashed",
     "encrypted", "stored", "vault", "given", "provided", "changed", "expired", "weak", "strong", "redacted", "prompt", "stdin", "env", "file",
     "passwort", "kennwort", "senha", "clave", "parola", "heslo", "haslo", "sifre", "losenord", "wachtwoord", "lozinka", "passord", "email",
-    "words", "word", "phrase", "anything", "something", "whatever", "nothing", "blank", "unset", "guest", "viewer", "editor", "owner", "member",
+    "policy", "rule", "form", "page", "manager", "reset", "hint", "label", "check", "server", "words", "word", "phrase", "anything", "something", "whatever", "nothing", "blank", "unset", "guest", "viewer", "editor", "owner", "member",
 }  # fmt: skip
 _JUDGED = 96
 """So much of a value is looked at: enough to know it by, and what one anchor costs stays bounded."""

@@ -65,6 +65,10 @@ the first pass is mark2sweep
 """
 
 LOGINS = """
+connect as reader with password policy2
+run it as admin, password in Vault2
+user/password: required / optional
+user/pass: see docs/setup2
 credentials: include
 credentials: 'same-origin'
 credentials: true, origin2: x

@@ -9,6 +9,12 @@ from app.redaction import redact
 VALUES = ("Kd4!rop" + "9zQ", "lantern" + "58x", "m7Wq" + "Lx2Tn4", "Gr4nite" + "#Falls", "Winter" + "2031!")
 """With a special character in the midst, a word with digits, random, and what people choose."""
 SENTENCES = [
+    "connect as bob with password {}",
+    "user/pass: bob/{}",
+    "username/password: bob / {}",
+    "contrasenya: {}",
+    "the new password is {} now",
+    "My credentials: bob@example.com / {}",
     "the password for the database is {}",
     "The password for the staging database is: {}",
     "password for `db-1` is {}",
@@ -455,8 +461,8 @@ def test_a_password_is_hidden_wherever_people_write_it(shape: str) -> None:
         assert value not in redact(text).text, text
 
 
-HIDDEN_WHOLE = {"credentials: admin/{}"}
-"""Read as one value of `credentials`."""
+HIDDEN_WHOLE = {"credentials: admin/{}", "user/pass: bob/{}"}
+"""Read as one value of `credentials` or `pass`."""
 FORMER = ("tulip47", "Rw9#kx2Lp")
 """What some of the passwords were changed from: hidden as well."""
 
