@@ -199,6 +199,7 @@ credentials: admin / ********
 login with $USER:$PASS2
 login with user:pass
 Zugangsdaten: <Benutzer> / <Passwort>
+TOKEN_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" "abcdefghijklmnopqrstuvwxyz"
 enum Password { Weak1, Strong2 }
 password.length >= 8 && /[0-9]/.test(password)
 password !== confirmPassword2
