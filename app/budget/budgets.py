@@ -14,6 +14,7 @@ from app.budget.ledger import Ledger
 from app.budget.limits import Account, Limits
 from app.errors import InvalidInput, NotFound
 from app.money import to_usd
+from app.redaction.labels import free_text
 
 AT_ONCE = 1000
 
@@ -74,7 +75,7 @@ class Budgets:
     async def set_limit(self, developer: str, nanousd: int, *, actor: str, note: str | None = None) -> Named:
         """From now on, this month included."""
         account, _ = await self._account(developer)
-        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=note)
+        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=_note(note))
         return await self.of(developer)
 
     async def set_team_limits(self, team: str, limits: dict[Unit, int | None], *, actor: str) -> Budget:
@@ -87,7 +88,7 @@ class Budgets:
     async def top_up(self, developer: str, nanousd: int, *, actor: str, note: str | None) -> Named:
         """Once, for this month."""
         account, _ = await self._account(developer)
-        await self._limits.top_up(account, nanousd, actor=actor, note=note)
+        await self._limits.top_up(account, nanousd, actor=actor, note=_note(note))
         return await self.of(developer)
 
     async def history(self, developer: str, *, before: int | None, limit: int) -> list[Entry]:
@@ -106,6 +107,7 @@ class Budgets:
         NotFound for a hold that is not one of theirs, or not open. InvalidInput for more than a hold covered: that may not fit the limit.
         """
         account, _ = await self._account(developer)
+        note = _note(note)
         if hold_ids is not None:
             found = await self._books.unreconciled(account, among=hold_ids, limit=len(hold_ids))
             if unknown := set(hold_ids) - set(found):
@@ -143,3 +145,7 @@ class Budgets:
     async def _team(self, team: str) -> Account:
         team_id = await self._accounts.team_id(team)
         return Account("team", team_id, team_id)
+
+
+def _note(note: str | None) -> str | None:
+    return None if note is None else free_text(note)

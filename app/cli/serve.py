@@ -15,10 +15,11 @@ def serve(
     """Run the server. Embedded, it starts PostgreSQL, the vector engine and a worker beside itself."""
     from app import settings as config
     from app.cli.serving import run
+    from app.redaction.labels import free_text
     from app.telemetry import logs
 
     settings = config.load()
-    logs.configure(settings.log)
+    logs.configure(settings.log, clean=free_text)
     for name in config.unknown_variables():
         typer.echo(f"cairn: {name} is no setting of this version: it does nothing.", err=True)
     if os.environ.get("FORWARDED_ALLOW_IPS") and not settings.server.trusted_proxies:

@@ -59,6 +59,17 @@ def test_a_rule_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, change: 
     assert str(file) in refused.value.message
 
 
+def test_a_rule_that_is_named_or_described_by_a_secret_is_refused_without_repeating_it(tmp_path: Path) -> None:
+    secret = "gh" + "p_" + "z9y8x7w6v5" * 3 + "u4t3s2"
+    for name, what in ((secret, "slow"), ("slow", f"slow with the key {secret}")):
+        file = tmp_path / "alerts.toml"
+        fields = GOOD | {"what": f'"{what}"'}
+        file.write_text(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items()))
+        with pytest.raises(ConfigurationError, match="looks like a secret") as refused:
+            load(file)
+        assert secret not in refused.value.message
+
+
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="CAIRN_ALERTS__RULES"):
         load(tmp_path / "none.toml")

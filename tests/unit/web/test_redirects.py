@@ -28,7 +28,7 @@ AWAY = [
     "?x",
     "",
     "//[",
-    "／／evil.example",  # noqa: RUF001
+    "／／evil.example",
 ]
 
 

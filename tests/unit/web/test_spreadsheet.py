@@ -9,7 +9,7 @@ import pytest
 
 from app.web import spreadsheet
 
-SIGNS = ["=", "+", "-", "@", "＝", "＋", "－", "＠", "−", "﹦"]  # noqa: RUF001 - these are what is tested
+SIGNS = ["=", "+", "-", "@", "＝", "＋", "－", "＠", "−", "﹦"]
 BEFORE = ["", " ", "   ", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2028", "\x0b", "\x00", "\t", "\r", "\n", "\r\n", " \t"]
 
 
