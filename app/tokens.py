@@ -59,6 +59,17 @@ def count_text(text: str, *, model: str = "", exact: bool = True) -> int:
     return max(counted + foreign, len(text) // CHARS_OF_A_RUN)
 
 
+def first_tokens(text: str, tokens: int, *, model: str = "") -> str:
+    """Cut a text to its first `tokens` tokens. A character that the cut would split is left out."""
+    encoding, left = _encoding(_name_of(model)), max(0, tokens)
+    for start in range(0, len(text), PIECE_CHARS):
+        found = encoding.encode_ordinary(text[start : start + PIECE_CHARS])
+        if len(found) > left:
+            return text[:start] + encoding.decode(found[:left], errors="ignore")
+        left -= len(found)
+    return text
+
+
 def text_of(tokens: Sequence[int], *, model: str = "") -> str:
     """The text that was encoded to these. ValueError for a number that is no token of the encoding."""
     try:

@@ -13,10 +13,11 @@ from app.cache.tiers import Tiers
 from app.errors import NotFound
 from app.money import to_usd
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Admin, TheHouse
 from app.wiring import House
 
-router = APIRouter(prefix="/v1", tags=["caches"])
+router = APIRouter(prefix="/v1", tags=["caches"], route_class=JsonRoute)
 
 
 class TierReply(Reply):

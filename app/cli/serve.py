@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -20,4 +21,6 @@ def serve(
     logs.configure(settings.log)
     for name in config.unknown_variables():
         typer.echo(f"cairn: {name} is no setting of this version: it does nothing.", err=True)
+    if os.environ.get("FORWARDED_ALLOW_IPS") and not settings.server.trusted_proxies:
+        typer.echo("cairn: FORWARDED_ALLOW_IPS does nothing any more: name your proxies in CAIRN_SERVER__TRUSTED_PROXIES.", err=True)
     run(settings, host=settings.server.host if host is None else host, port=settings.server.port if port is None else port)

@@ -28,6 +28,8 @@ Changed = Callable[["Breaker", What], None]
 """Told of a breaker that changed here: to share it."""
 MOST_PROBE_SECONDS = 15.0
 """A probe that takes longer doesn't keep the others out: one of them probes too."""
+DISTRUSTED_TIMES, DISTRUSTED_SECONDS = 3, 600.0
+"""So many answers or usages that can't be true, within so long, open it."""
 _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
 
 
@@ -56,6 +58,7 @@ class Breaker:
         self._rate_limited = False
         self._probe: Ticket | None = None
         self._probed_at = 0.0
+        self._distrusted: deque[float] = deque(maxlen=DISTRUSTED_TIMES)
         self._era = 0
         """How often it has opened: what began before says nothing about afterwards."""
 
@@ -123,6 +126,18 @@ class Breaker:
         if self._changed is not None:
             self._changed(self, "limit")
 
+    def distrust(self) -> None:
+        """Its answer, or the usage that it reported, can't be true. Opens at the third time within ten minutes."""
+        self._distrusted.append(self._now())
+        if len(self._distrusted) == DISTRUSTED_TIMES and self._distrusted[0] > self._now() - DISTRUSTED_SECONDS:
+            self._distrusted.clear()
+            if self.state != "open":
+                self._machine.open()
+                self._opened_at = self._now()
+                self._calls.clear()
+                self._era += 1
+                self._say()
+
     def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
         """`failed` None: it says nothing about the provider."""
         probing, self._probe = self._probe is ticket, None if self._probe is ticket else self._probe
@@ -172,6 +187,7 @@ class Ticket:
 
     def __init__(self, breaker: Breaker, era: int) -> None:
         self._breaker: Breaker | None = breaker
+        self._distrusted = breaker.distrust
         self.era = era
 
     def passed(self) -> None:
@@ -182,6 +198,10 @@ class Ticket:
         if self._breaker is not None and fault.retry_after is not None:
             self._breaker.asked_to_wait(fault.retry_after, rate_limited=fault.kind == "rate_limited")
         self._end(failed=True if fault.counts else None)
+
+    def distrusted(self) -> None:
+        """What it brought can't be true. This may show long after it has passed: with a stream's last chunk."""
+        self._distrusted()
 
     def dropped(self) -> None:
         """Cancelled, or never sent: it says nothing."""

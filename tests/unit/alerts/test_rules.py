@@ -26,6 +26,7 @@ def test_the_shipped_rules_are_those_that_were_asked_for() -> None:
         "cpu_full": ("machine.cpu", "last", 0.95, 300),
         "disk_full": ("disk.used", "last", 0.9, 60),
         "breaker_open": ("breaker.open", "last", 0.9, 0),
+        "provider_disputed": ("inference.disputes", "sum", 0.0, 0),
         "queue_stuck": ("queue.oldest", "last", 600.0, 300),
         "budget_early": ("budget.used_early", "last", 0.9, 0),
     }

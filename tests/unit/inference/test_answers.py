@@ -69,7 +69,6 @@ def test_nesting_without_end_is_malformed() -> None:
 )
 def test_an_answer_needs_no_text(said: dict[str, Any]) -> None:
     found = answers.completion({"choices": [{"message": {"content": None, **said}, "finish_reason": "stop"}]}, b"raw")
-    assert found.text
     assert found.raw == b"raw"
 
 
@@ -179,7 +178,7 @@ def test_a_stream_that_ended(finish: str) -> None:
 @pytest.mark.parametrize("blank", ["", "null"])
 def test_a_finish_that_is_blank_is_none_and_is_told_as_none(blank: str) -> None:
     made = taken(piece(blank, content="hi"))
-    assert (made.finish, made.finished, made.text) == (None, 0, "hi")
+    assert (made.finish, made.finished, made.text) == (None, frozenset(), "hi")
     assert json.loads(made.raw)["choices"][0]["finish_reason"] is None
 
 
@@ -219,3 +218,61 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
 def test_a_half_is_no_excuse_for_what_is_no_json(raw: bytes) -> None:
     with pytest.raises(Fault):
         answers.decoded_whole(raw)
+
+
+# --- what the model wrote
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": "hi"}, "hi"),
+        ({"content": [{"type": "text", "text": "hi"}]}, "hi"),
+        (
+            {
+                "content": None,
+                "tool_calls": [{"id": "call_9", "type": "function", "index": 0, "function": {"name": "f", "arguments": "{}"}}],
+            },
+            "f{}",
+        ),
+        ({"content": "so", "function_call": {"name": "g", "arguments": '{"a": 1}'}}, 'sog{"a": 1}'),
+        ({"content": "x", "reasoning_content": "hm", "reasoning": "hm"}, "xhm"),
+        ({"content": "x", "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "s" * 99, "format": "v1"}]}, "xhm"),
+        ({"content": None, "tool_calls": [{"type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}]}, "patch*** Begin"),
+        ({"content": None, "refusal": "no"}, "no"),
+    ],
+)
+def test_what_the_model_wrote_is_counted_and_not_the_json_around_it(message: dict[str, Any], text: str) -> None:
+    found = answers.completion({"choices": [{"message": message, "finish_reason": "stop"}]}, b"")
+    assert found.text == text
+    assert taken(piece(**message)).text == text
+
+
+def test_a_chunk_reaches_the_caller_without_the_providers_usage() -> None:
+    bare = taken(piece(content="hi"))
+    assert answers.unbilled(bare) is bare.raw
+    billed = {**piece(content="hi"), "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+    assert json.loads(answers.unbilled(taken(billed))) == piece(content="hi")
+    groqs = {**piece(content="hi"), "x_groq": {"id": "1", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}}
+    assert json.loads(answers.unbilled(taken(groqs))) == {**piece(content="hi"), "x_groq": {"id": "1"}}
+    inside = piece(content="hi")
+    inside["choices"][0]["usage"] = {"prompt_tokens": 1}
+    assert json.loads(answers.unbilled(taken(inside))) == piece(content="hi")
+
+
+def test_a_whole_answer_is_cut_choice_by_choice() -> None:
+    calls = [{"id": "call_long_name", "type": "function", "function": {"name": "f", "arguments": "abcdef"}}]
+    data = {
+        "choices": [
+            {"message": {"content": "abcdef"}, "finish_reason": "stop"},
+            {"message": {"tool_calls": calls}, "finish_reason": "stop"},
+        ]
+    }
+    found = json.loads(answers.shortened(json.dumps(data).encode(), lambda text: text[:4]))
+    assert [each["finish_reason"] for each in found["choices"]] == ["length", "length"]
+    assert found["choices"][0]["message"]["content"] == "abcd"
+    assert found["choices"][1]["message"]["tool_calls"] == [
+        {"id": "call_long_name", "type": "function", "function": {"name": "f", "arguments": "abcd"}}
+    ]
+    untouched = json.loads(answers.shortened(json.dumps(data).encode(), lambda text: text))
+    assert [each["finish_reason"] for each in untouched["choices"]] == ["stop", "stop"]

@@ -352,3 +352,20 @@ def test_without_anybody_to_tell_it_works_alone() -> None:
     clock.now += OPTIONS.reset_seconds
     admitted(breaker).failed(Fault("rate_limited", "429", 429, retry_after=90))
     assert (breaker.state, breaker.limited_seconds) == ("open", 90)
+
+
+def test_the_third_answer_within_ten_minutes_that_cannot_be_true_opens_it() -> None:
+    now, told = [MOMENT], []
+    breaker = Breaker("one", OPTIONS, now=lambda: now[0], changed=lambda _, what: told.append(what))
+    for wait in (0, 400, 250, 0):  # the first is forgotten by the third
+        now[0] += wait
+        ticket = admitted(breaker)
+        ticket.passed()
+        assert breaker.state == "closed"
+        ticket.distrusted()
+    assert (breaker.state, told) == ("open", ["state"])
+    now[0] += OPTIONS.reset_seconds
+    probe = admitted(breaker)
+    probe.passed()
+    probe.distrusted()
+    assert breaker.state == "closed"  # it begins anew

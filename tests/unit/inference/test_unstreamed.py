@@ -32,7 +32,7 @@ def joined(data: object) -> tuple[Produced, list[dict[str, Any]]]:
 
 def test_a_text_comes_in_one_piece_then_its_finish_then_its_usage() -> None:
     produced, told = joined(whole({"role": "assistant", "content": "hi there", "refusal": None}, usage=USAGE))
-    assert (produced.text, produced.finish, produced.finished, produced.plain) == ("hi there", "stop", 1, True)
+    assert (produced.text, produced.finish, produced.finished, produced.plain) == ("hi there", "stop", {0}, True)
     assert (produced.usage, produced.model) == (Usage(9, 3), "m")
     head = {"id": "1", "object": "chat.completion.chunk", "created": 5, "model": "m"}
     assert told == [
@@ -51,7 +51,7 @@ def test_calls_of_tools_have_their_places() -> None:
 
 def test_each_choice_finishes() -> None:
     produced, told = joined(whole({"content": "a"}, {"content": "b"}, finish="length"))
-    assert produced.finished == 2
+    assert produced.finished == {0, 1}
     assert [each["choices"][0]["index"] for each in told] == [0, 0, 1, 1]
 
 
