@@ -199,13 +199,16 @@ def unbilled(chunk: Chunk) -> bytes:
     """Return a chunk's JSON without the provider's usage: the caller sees ours, once, at the end."""
     data, choices = chunk.data, chunk.data.get("choices") or ()
     groq = data.get("x_groq")
-    beside = isinstance(groq, dict) and "usage" in groq
-    if not data.get("usage") and not beside and not any("usage" in each for each in choices):
+    if not data.get("usage") and not (isinstance(groq, dict) and "usage" in groq) and not any("usage" in each for each in choices):
         return chunk.raw
-    bare = {name: value for name, value in data.items() if name != "usage"}
+    bare = _without_usage(data)
     if isinstance(groq, dict):
-        bare["x_groq"] = {name: value for name, value in groq.items() if name != "usage"}
-    return msgspec.json.encode({**bare, "choices": [{name: each[name] for name in each if name != "usage"} for each in choices]})
+        bare["x_groq"] = _without_usage(groq)
+    return msgspec.json.encode({**bare, "choices": [_without_usage(each) for each in choices]})
+
+
+def _without_usage(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name != "usage"}
 
 
 def with_usage(raw: bytes, found: Usage) -> bytes:

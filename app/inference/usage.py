@@ -1,6 +1,7 @@
 """Read what a provider says a call used, in each dialect that is known. Pure: it knows no price.
 
-A usage that can't be true (a negative, a share of a token, a number no window holds) is None: then Cairn's own count is charged.
+What is no usage (a negative, a share of a token) is None: then Cairn's own count is charged. A number that no window holds is read as
+`MAX_COUNT`: `allowance.py` disputes it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from app.budget.prices import Usage
 
 MAX_COUNT = 2**40
-"""No call uses so many tokens."""
+"""No call uses so many tokens: what is reported above it is read as this."""
 MAX_DIGITS = 13
 PROMPT, OUTPUT, TOTAL = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"), ("total_tokens",)
 HIT, MISS = "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"
@@ -114,10 +115,10 @@ def _or_none(value: object) -> int | None:
 
 def _count(value: object) -> int:
     """A number of tokens: whole, also as 12.0 or "12". ValueError for anything else."""
-    if isinstance(value, str):
-        value = int(value) if len(value) <= MAX_DIGITS and value.isascii() and value.isdigit() else None
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value) if len(value) <= MAX_DIGITS else MAX_COUNT
     elif isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT:
-        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return min(value, MAX_COUNT)
     raise ValueError("no count of tokens")

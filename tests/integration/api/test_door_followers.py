@@ -405,3 +405,13 @@ async def unread(door: Door, prompt: str, **fields: Any) -> AsyncIterator[None]:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {door.key}\r\ncontent-type: application/json\r\n"
         await loop.sock_sendall(caller, f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         yield
+
+
+async def test_who_leaves_a_model_that_thinks_unseen_leaves_its_hold_charged(api: Api) -> None:
+    liar = HostileProvider(Lie(pieces=5_000, pause=0.01))
+    async with liar, open_door(api, hostile={"liar": liar}, provider={"reasoning": True}) as door:
+        async with reading(door, "think first", max_tokens=2_000) as reader:
+            await reader.next()
+        assert await held(door) == [("liar", "unreconciled", None)]
+        found = await door.money()
+        assert found["spent_usd"] == found["unreconciled_usd"] >= 2_000 * 2e-6

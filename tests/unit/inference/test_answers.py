@@ -170,59 +170,6 @@ def test_a_stream_must_have_an_end() -> None:
     assert (caught.value.kind, caught.value.unknown) == ("cut", True)
 
 
-@pytest.mark.parametrize("finish", ["stop", "length", "content_filter", "tool_calls"])
-def test_a_stream_that_ended(finish: str) -> None:
-    answers.check_end(finish)
-
-
-@pytest.mark.parametrize("blank", ["", "null"])
-def test_a_finish_that_is_blank_is_none_and_is_told_as_none(blank: str) -> None:
-    made = taken(piece(blank, content="hi"))
-    assert (made.finish, made.finished, made.text) == (None, frozenset(), "hi")
-    assert json.loads(made.raw)["choices"][0]["finish_reason"] is None
-
-
-@pytest.mark.parametrize("odd", [0, False, [], {}, 7])
-def test_a_finish_that_is_no_word_is_none(odd: Any) -> None:
-    assert taken(piece(odd)).finish is None
-
-
-# --- halves of characters
-
-
-@pytest.mark.parametrize(
-    ("said", "text"),
-    [
-        (r"\ud83e\udd9c", "🦜"),
-        (r"a\ud83e", "a\ufffd"),
-        (r"\udd9ca", "\ufffda"),
-        (r"\udd9c\ud83e", "\ufffd\ufffd"),
-        (r"\ud83e \udd9c", "\ufffd \ufffd"),
-        (r"\uD83E\ud83e\uDD9C", "\ufffd🦜"),
-    ],
-)
-def test_a_half_that_stays_alone_is_replaced_in_the_answer_and_in_its_json(said: str, text: str) -> None:
-    raw = b'{"model":"m","choices":[{"index":0,"message":{"content":"%b"},"finish_reason":"stop"}]}' % said.encode()
-    found = answers.completion(*answers.decoded_whole(raw))
-    assert found.text == text
-    assert json.loads(found.raw)["choices"][0]["message"]["content"] == text
-    found.raw.decode()
-
-
-def test_bytes_that_are_no_text_are_replaced() -> None:
-    data, raw = answers.decoded_whole(b'{"a": "\xf0\x9f"}')
-    assert data == {"a": "\ufffd"} == json.loads(raw)
-
-
-@pytest.mark.parametrize("raw", [b'{"a": NaN, "b": "\\ud83e"}', b'{"a": "\\ud83e"', b"\xf0"])
-def test_a_half_is_no_excuse_for_what_is_no_json(raw: bytes) -> None:
-    with pytest.raises(Fault):
-        answers.decoded_whole(raw)
-
-
-# --- what the model wrote
-
-
 @pytest.mark.parametrize(
     ("message", "text"),
     [
@@ -276,3 +223,53 @@ def test_a_whole_answer_is_cut_choice_by_choice() -> None:
     ]
     untouched = json.loads(answers.shortened(json.dumps(data).encode(), lambda text: text))
     assert [each["finish_reason"] for each in untouched["choices"]] == ["stop", "stop"]
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", "content_filter", "tool_calls"])
+def test_a_stream_that_ended(finish: str) -> None:
+    answers.check_end(finish)
+
+
+@pytest.mark.parametrize("blank", ["", "null"])
+def test_a_finish_that_is_blank_is_none_and_is_told_as_none(blank: str) -> None:
+    made = taken(piece(blank, content="hi"))
+    assert (made.finish, made.finished, made.text) == (None, frozenset(), "hi")
+    assert json.loads(made.raw)["choices"][0]["finish_reason"] is None
+
+
+@pytest.mark.parametrize("odd", [0, False, [], {}, 7])
+def test_a_finish_that_is_no_word_is_none(odd: Any) -> None:
+    assert taken(piece(odd)).finish is None
+
+
+# --- halves of characters
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (r"\ud83e\udd9c", "🦜"),
+        (r"a\ud83e", "a\ufffd"),
+        (r"\udd9ca", "\ufffda"),
+        (r"\udd9c\ud83e", "\ufffd\ufffd"),
+        (r"\ud83e \udd9c", "\ufffd \ufffd"),
+        (r"\uD83E\ud83e\uDD9C", "\ufffd🦜"),
+    ],
+)
+def test_a_half_that_stays_alone_is_replaced_in_the_answer_and_in_its_json(said: str, text: str) -> None:
+    raw = b'{"model":"m","choices":[{"index":0,"message":{"content":"%b"},"finish_reason":"stop"}]}' % said.encode()
+    found = answers.completion(*answers.decoded_whole(raw))
+    assert found.text == text
+    assert json.loads(found.raw)["choices"][0]["message"]["content"] == text
+    found.raw.decode()
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    data, raw = answers.decoded_whole(b'{"a": "\xf0\x9f"}')
+    assert data == {"a": "\ufffd"} == json.loads(raw)
+
+
+@pytest.mark.parametrize("raw", [b'{"a": NaN, "b": "\\ud83e"}', b'{"a": "\\ud83e"', b"\xf0"])
+def test_a_half_is_no_excuse_for_what_is_no_json(raw: bytes) -> None:
+    with pytest.raises(Fault):
+        answers.decoded_whole(raw)
