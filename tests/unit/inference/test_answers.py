@@ -200,6 +200,8 @@ def test_a_chunk_reaches_the_caller_without_the_providers_usage() -> None:
     assert answers.unbilled(bare) is bare.raw
     billed = {**piece(content="hi"), "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
     assert json.loads(answers.unbilled(taken(billed))) == piece(content="hi")
+    groqs = {**piece(content="hi"), "x_groq": {"id": "1", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}}
+    assert json.loads(answers.unbilled(taken(groqs))) == {**piece(content="hi"), "x_groq": {"id": "1"}}
     inside = piece(content="hi")
     inside["choices"][0]["usage"] = {"prompt_tokens": 1}
     assert json.loads(answers.unbilled(taken(inside))) == piece(content="hi")
