@@ -98,6 +98,16 @@ class ReconcileBody(Body):
     note: Plain | None = Field(None, max_length=500)
 
 
+class CorrectionBody(Body):
+    """`charged_usd`: what the call should be charged in all, corrections before this one included."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"movement": 4711, "charged_usd": 0.0021, "note": "as billed"}]})
+
+    movement: int = Field(strict=True, ge=1, le=2**62, description="The `id` of the movement that charged it.")
+    charged_usd: Usd
+    note: Plain = Field(min_length=1, max_length=500, description="Why: it stands in the history.")
+
+
 class ReconcileReply(Reply):
     closed: int
 
@@ -125,6 +135,7 @@ class MovementReply(Reply):
     amount: float | None
     actor: str | None
     note: str | None
+    corrects: int | None = Field(description="The `id` of the movement that this one sets right.")
 
 
 class MovementList(Reply):
@@ -224,6 +235,19 @@ async def reconcile(house: TheHouse, admin: Admin, developer: Developer, body: R
     amount = None if body.amount_usd is None else _nanousd(body.amount_usd, "amount_usd")
     closed = await house.budget.budgets.reconcile(developer, nanousd=amount, hold_ids=body.holds, actor=_actor(admin), note=body.note)
     return ReconcileReply(closed=closed)
+
+
+@router.post(
+    "/budgets/{developer}/corrections",
+    status_code=201,
+    summary="Set right what a call was charged, by a movement against it",
+    description="Both stay in the history, with who corrected. A dearer charge must fit the limit of its month.",
+    responses=responses(400, 409, 413),
+)
+async def correct(house: TheHouse, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
+    amount = _nanousd(body.charged_usd, "charged_usd")
+    made = await house.budget.budgets.correct(developer, body.movement, nanousd=amount, actor=_actor(admin), note=body.note)
+    return _reply(made)
 
 
 @router.put("/teams/{name}/budget", summary="Set a team's limits, this month included", responses=responses(400, 413))

@@ -83,6 +83,7 @@ class Entry:
     amount: int | None
     actor: str | None
     note: str | None
+    corrects: int | None
 
 
 @dataclass(frozen=True, slots=True)
