@@ -19,6 +19,7 @@ from app.knowledge.index import SCHEMA, Progress, catch_up, copy_all
 from app.storage.child import owner_gone
 from app.storage.database import Database
 from app.storage.folder import DataFolder
+from app.storage.priority import lower_priority
 from app.storage.vectors import open_store
 from app.telemetry import logs
 
@@ -93,7 +94,7 @@ def _say(done: int, total: int) -> None:
 
 
 def main() -> None:
-    os.nice(GENTLY)
+    lower_priority(GENTLY)
     place, *since = sys.argv[1:]
     asyncio.run(_run(place, datetime.fromisoformat(since[0]) if since else None))
 
