@@ -25,7 +25,7 @@ from app.storage.priority import lower_priority
 NICE = 19
 """Whoever asks, and what is learnt, go first; what they leave is enough."""
 PADDED_TOKENS = 1024
-"""Of a batch at most: four long texts. More are no faster on one thread, and take more memory."""
+"""Of a batch at most: four long texts. More are hardly faster, and take more memory."""
 
 
 def main() -> None:

@@ -43,9 +43,8 @@ class EmbeddingProcess:
 
     @staticmethod
     def of(options: Embeddings, models: Path) -> EmbeddingProcess:
-        """The bulk process of this machine, with so many threads as it may use."""
-        told = options.model_copy(update={"threads": options.threads_of_bulk}).model_dump_json()
-        command = [sys.executable, "-m", "app.embeddings.process", "--models", str(models), "--options", told]
+        """The bulk process of this machine."""
+        command = [sys.executable, "-m", "app.embeddings.process", "--models", str(models), "--options", options.model_dump_json()]
         return EmbeddingProcess(command, timeout_seconds=options.timeout_seconds)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -92,14 +91,9 @@ class Embeddings(Section):
     threads: int = Field(0, ge=0, description="0: as many as there are cores, at most 4")
     batch_padded_tokens: int = Field(2048, ge=256)
     timeout_seconds: float = Field(60, gt=0)
-    bulk_threads: int = Field(0, ge=0, description="of the process that embeds batches of /v1/embeddings; 0: half of the cores, at most 4")
     bulk_texts_a_caller: int = Field(4096, ge=1, description="that may wait at once; more are refused with 429")
     bulk_texts: int = Field(16_384, ge=1, description="of all callers together; more are refused with 503")
     bulk_wait_seconds: float = Field(90, gt=0, description="a caller's texts that would take longer are refused with 429")
-
-    @property
-    def threads_of_bulk(self) -> int:
-        return self.bulk_threads or max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 class Sessions(Section):

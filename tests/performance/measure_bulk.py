@@ -1,6 +1,6 @@
 """Queries beside bulk work: p95 of new questions, idle and beside each load in turn, in one run. Target: at most three times idle.
 
-python tests/performance/measure_bulk.py [--items=10000] [--seconds=20] [--loads=one,six,again,ingest,rebuild,pages]
+python tests/performance/measure_bulk.py [--items=10000] [--seconds=20] [--loads=one,six,again,ingest,rebuild,pages,export]
 
 Who loads is a process of its own, so that what it does with its answers isn't measured. Idle is measured anew before each load: a shared
 machine's speed varies within minutes.
@@ -15,14 +15,17 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from subprocess import PIPE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import aiohttp
+import asyncpg
 import psutil
 
 from tests.performance.callers import Connection, Reply, connected
@@ -31,6 +34,7 @@ from tests.performance.filled import filled, project
 from tests.performance.measure import Figure, latencies, machine, percentile, resident_mb, show
 from tests.performance.measure_reindex import transcripts
 from tests.performance.measure_search import asking
+from tests.performance.past_calls import past_calls
 from tests.running import Running, running
 
 ITEMS, SECONDS = 10_000, 20.0
@@ -41,9 +45,10 @@ IDLE_SECONDS = 8.0
 MAX_TIMES_IDLE = 3.0
 WARM_UP = 100
 START_SECONDS = 2.0
-"""Of a load that isn't measured: its first call is on its way, its process has started."""
+"""Of a load that isn't measured: its first calls are on their way, processes have started."""
 OWN_MODEL = "all-MiniLM-L6-v2"
 UPLOADS, PROMPTS = 20, 400
+PAST_CALLS, PAYERS = 200_000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ LOADS = {
     "again": Load(f"two callers who send the same {TEXTS} texts again and again", 2),
     "ingest": Load(f"ingest of {UPLOADS * PROMPTS:,} items", 1),
     "rebuild": Load("the index rebuilt", 1),
-    "pages": Load("six who load the team's page and its CSV", 6),
+    "pages": Load("six who load the team's page, its CSV and a developer's page", 6),
+    "export": Load(f"six who export a developer's {PAST_CALLS // PAYERS:,} movements", 6),
 }
 
 
@@ -70,25 +76,28 @@ async def bulk(scratch: Path, items: int = ITEMS, seconds: float = SECONDS, name
     await filled(items, folder)
     figures: list[Figure] = []
     with running(folder, env={"CAIRN_LOG__LEVEL": "warning"}) as server:
+        if {"pages", "export"} & set(names or LOADS):
+            await _past(server)
         for number in range(max(load.callers for load in LOADS.values())):
             await asyncio.to_thread(server.post, "/v1/developers", {"name": f"d{number}", "monthly_limit_usd": 10})
         questions = iter(varied_questions(100_000, seed=int(time.time())))
         async with connected(server.url, 1, {"authorization": f"Bearer {server.key}"}) as (connection,):
             await _ask(connection, questions, seconds=1e9, most=WARM_UP)
+            if {"one", "six", "again"} & set(names or LOADS):  # what any first call loads is no part of what is measured
+                async with connected(server.url, 1, {"authorization": f"Bearer {server.key}", "x-cairn-developer": "d0"}) as (first,):
+                    await first.post("/v1/embeddings", json.dumps({"model": OWN_MODEL, "input": "x"}).encode())
             for name in names or list(LOADS):
                 idle = await _ask(connection, questions, seconds=IDLE_SECONDS)
                 memory = resident_mb(_ours(server))
                 async with _loaded(server, name, scratch) as report:
-                    await asyncio.sleep(START_SECONDS)
                     beside = await _ask(connection, questions, seconds=seconds)
                     peak = resident_mb(_ours(server))
                 figures += _figures(name, idle, beside, report(), memory, peak)
-                show(figures[-8 - len(report()) :])
     return figures
 
 
-async def _ask(connection: Connection, questions: AsyncIterator[str] | object, *, seconds: float, most: int = 10**9) -> list[Reply]:
-    ask: Callable[[Connection], Awaitable[Reply]] = asking(questions)  # type: ignore[arg-type]
+async def _ask(connection: Connection, questions: Iterator[str], *, seconds: float, most: int = 10**9) -> list[Reply]:
+    ask: Callable[[Connection], Awaitable[Reply]] = asking(questions)  # type: ignore[arg-type] # it only iterates
     until, replies = time.monotonic() + seconds, list[Reply]()
     while time.monotonic() < until and len(replies) < most:
         replies.append(await ask(connection))
@@ -110,7 +119,7 @@ def _figures(name: str, idle: list[Reply], beside: list[Reply], report: dict[str
         Figure("bulk", f"of these degraded, {name}", "", sum(bool(json.loads(reply.body)["degraded"]) for reply in beside), 0),
         *(Figure("bulk", f"{what}, {name}", "", value) for what, value in report.items()),
         Figure("bulk", f"memory of server and worker before · {name}", "MB", before_mb),
-        Figure("bulk", f"memory of server and worker meanwhile · {name}", "MB", peak_mb, before_mb + 100),
+        Figure("bulk", f"memory of server and worker meanwhile · {name}", "MB", peak_mb),
     ]
 
 
@@ -124,6 +133,8 @@ async def _loaded(server: Running, name: str, scratch: Path) -> AsyncIterator[Ca
     told: dict[str, float] = {}
     command = [sys.executable, __file__, "--load", name, "--url", server.url, "--key", server.key, "--scratch", str(scratch)]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    assert process.stdout is not None
+    await process.stdout.readline()  # it has begun
     try:
         yield lambda: told
     finally:
@@ -137,6 +148,13 @@ async def _load(name: str, url: str, key: str, scratch: Path) -> None:
     began = time.monotonic()
     async with connected(url, LOADS[name].callers, {"authorization": f"Bearer {key}"}) as connections:
         tasks = [asyncio.create_task(_caller(name, number, url, key, each, scratch, done)) for number, each in enumerate(connections)]
+        if name == "again":
+            warm = asyncio.create_task(_until(lambda: done.get("texts a second", 0) >= TEXTS * len(tasks)))
+            await asyncio.wait([warm, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            done.clear()
+            began = time.monotonic()
+        await asyncio.sleep(START_SECONDS)
+        print("begun", flush=True)
         ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([ended])
@@ -162,12 +180,42 @@ async def _caller(name: str, number: int, url: str, key: str, connection: Connec
                 await connection.post("/v1/index/rebuild", b"")
                 done["rebuilds"] = done.get("rebuilds", 0) + 1
         case "pages":
-            while True:
-                for path in ("/dashboard/team", "/dashboard/team.csv", "/v1/budgets"):
-                    reply = await connection.get(path)
-                    if reply.status != 200:
-                        raise RuntimeError(f"{path}: {reply.status}")
-                    done["pages a second"] = done.get("pages a second", 0) + 1
+            async with connected(url, 1, {"cookie": await _cookie(url, key)}) as (own,):
+                paths = ("/dashboard/team?team=big", "/dashboard/team.csv?team=big", "/dashboard/developers/developer007?team=big")
+                await _get(own, paths, done)
+        case "export":
+            await _get(connection, (f"/v1/budgets/developer{number:03}/movements.csv",), done)
+
+
+async def _past(server: Running) -> None:
+    """A ledger with calls in it."""
+    connection = await asyncpg.connect(server.database_url().replace("+asyncpg", ""))
+    try:
+        for statement in past_calls(PAST_CALLS, developers=PAYERS):
+            await connection.execute(statement, timeout=300)
+        await connection.execute("vacuum analyze", timeout=300)
+    finally:
+        await connection.close()
+
+
+async def _cookie(url: str, key: str) -> str:
+    form = {"key": key}
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/dashboard/sign-in", data=form, allow_redirects=False) as reply:
+        return reply.headers["set-cookie"].partition(";")[0]
+
+
+async def _until(held: Callable[[], bool]) -> None:
+    while not held():
+        await asyncio.sleep(0.1)
+
+
+async def _get(connection: Connection, paths: Sequence[str], done: dict[str, float]) -> None:
+    for path in cycle(paths):
+        reply = await connection.get(path)
+        if reply.status != 200:
+            raise RuntimeError(f"{path}: {reply.status} {reply.body[:300]!r}")
+        done["answers a second"] = done.get("answers a second", 0) + 1
+        done["megabytes a second"] = done.get("megabytes a second", 0) + len(reply.body) / 1e6
 
 
 async def _embeddings(connection: Connection, number: int, *, again: bool, done: dict[str, float]) -> None:
