@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
@@ -21,6 +20,7 @@ from app.web import spreadsheet
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
 from app.web.principal import Admin, Caller, TheHouse
+from app.web.turns import exports_of
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=JsonRoute)
 
@@ -224,10 +224,12 @@ async def movements(
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
     response_class=StreamingResponse,
 )
-async def export(house: TheHouse, admin: Admin, developer: Developer) -> StreamingResponse:  # noqa: ARG001
+async def export(request: Request, house: TheHouse, admin: Admin, developer: Developer) -> StreamingResponse:  # noqa: ARG001
     entries = await house.budget.budgets.whole_history(developer)
     headers = {"content-disposition": 'attachment; filename="movements.csv"'}
-    return StreamingResponse(_csv(entries), media_type="text/csv; charset=utf-8", headers=headers)
+    names = list(MovementReply.model_fields)
+    lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/budgets/{developer}/reconcile", summary="Close holds whose outcome is unknown", responses=responses(400, 413))
@@ -308,13 +310,9 @@ def _movement(entry: Entry) -> MovementReply:
     )
 
 
-async def _csv(entries: AsyncIterator[Entry]) -> AsyncIterator[str]:
-    """A line at a time."""
-    names = list(MovementReply.model_fields)
-    yield spreadsheet.line(names)
-    async for entry in entries:
-        row = _movement(entry).model_dump(mode="json")
-        yield spreadsheet.line([row[name] for name in names])
+def _csv_line(entry: Entry) -> str:
+    row = _movement(entry).model_dump(mode="json")
+    return spreadsheet.line([row[name] for name in MovementReply.model_fields])
 
 
 def _usd(nanousd: int | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -98,7 +98,7 @@ class Budgets:
         await self._ledger.written()
         return await self._books.history(account, before=before, limit=limit)
 
-    async def whole_history(self, developer: str) -> AsyncIterator[Entry]:
+    async def whole_history(self, developer: str) -> AsyncGenerator[Entry]:
         """Fails before its first entry, or not at all."""
         account, _ = await self._account(developer)
         return self._books.whole_history(account)

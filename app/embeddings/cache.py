@@ -42,6 +42,14 @@ class CachedEmbedder:
                 self._memory.set(key, vector.astype(np.float32).tobytes(), self._ttl)
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, 384), dtype=np.float32)
 
+    @property
+    def inner(self) -> Embedder:
+        return self._inner
+
+    def around(self, inner: Embedder) -> CachedEmbedder:
+        """The same cache around another embedder of the same model."""
+        return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl)
+
     def knows(self, text: str) -> bool:
         """Whether this text's vector is here: no model would be run for it."""
         return self._key(text) in self._memory
