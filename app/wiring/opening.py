@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
 from app.accounts.sign_ins import SignIns
 from app.cache.tiers import Tiers
-from app.embeddings import local_long_form, open_embedder
-from app.errors import CairnError, ConfigurationError
+from app.embeddings import is_vector, local_long_form, open_embedder
+from app.errors import CairnError, ConfigurationError, Unavailable, VectorStoreUnavailable
 from app.knowledge.copier import Copier
 from app.knowledge.index import SCHEMA
 from app.money import from_usd
@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TEND_SECONDS = 30
+TEND_SECONDS, AWAY_SECONDS = 30, 5
+"""The shorter one once the engine was away: it may come back without its index."""
 MOST_WITHOUT_GRAPH = 20_000
 """Points, however many there are in all: by brute force, so many cost a search 2.8 ms."""
 GRACE_SECONDS = 15
@@ -88,7 +89,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         embedder = await stack.enter_async_context(
             open_embedder(settings.embeddings, folder.models, embedded_before.memory, ttl_seconds=ttl, batches=role == "worker")
         )
-        long_form = await local_long_form(embedder, folder.models)
+        long_form = local_long_form(embedder, folder.models)
         accounts = Accounts(
             database,
             admin_key=secrets.admin_key,
@@ -150,8 +151,12 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()
+            with suppress(Unavailable):  # an index that was lost is known to be before the first question comes
+                await house.knowledge.index.check()
             await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
-            await stack.enter_async_context(favoured(settings, database, embedded_before, invalidations, own_ttl_seconds=ttl))
+            await stack.enter_async_context(
+                favoured(settings, database, embedded_before, invalidations, valid=is_vector, own_ttl_seconds=ttl)
+            )
             await stack.enter_async_context(owned(house.knowledge.unanswered.run(), name="unanswered"))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
@@ -227,13 +232,17 @@ async def _tend_index(house: House) -> None:
     """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
     index, limits = house.knowledge.index, house.settings.vectors
     while True:
+        pause = TEND_SECONDS
         try:
             status = await house.vectors.status()
             most = max(limits.reindex_after, min(limits.reindex_share * status.points, MOST_WITHOUT_GRAPH))
             if not await index.check() or status.unindexed >= most:
                 await index.rebuild()
+        except VectorStoreUnavailable as error:
+            log.warning("reindex.failed", code=error.code, reason=error.message)
+            pause = AWAY_SECONDS
         except CairnError as error:
             log.warning("reindex.failed", code=error.code, reason=error.message)
         except Exception:
             log.exception("reindex.failed")
-        await asyncio.sleep(TEND_SECONDS)
+        await asyncio.sleep(pause)
