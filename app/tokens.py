@@ -9,7 +9,8 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +22,6 @@ MESSAGE_TOKENS, NAME_TOKENS, REPLY_TOKENS = 4, 1, 3
 """What OpenAI's chat format adds: to each message, to a name, to the whole. Newer models add 3 to a message; 4 is the most."""
 TOOL_TOKENS = 16
 """What the declaration of one tool adds to its JSON."""
-IMAGE_TOKENS = 2_000
-"""At most, of one image: OpenAI's high detail reaches 1,445 (85 + 170 a tile), Anthropic's 1,600."""
-IMAGE_TOKENS_OF = {"gpt-4o-mini": 48_169, "gpt-4.1-mini": 2_489, "gpt-4.1-nano": 3_779}
-"""Models that charge more: 2,833 + 5,667 a tile of eight at most; 1,536 patches × 1.62 or × 2.46."""
 TOOLS_TOKENS = 400
 """What a provider with a prompt of its own for tools adds to it: Anthropic 346 at most."""
 CHARS_OF_A_RUN = 8
@@ -32,6 +29,20 @@ CHARS_OF_A_RUN = 8
 PIECE_CHARS = 20_000
 """Counted in pieces: tiktoken's time grows with the square of a run without a space."""
 _OLD = ("gpt-3.5", "gpt-4-", "gpt-4", "text-embedding")
+MAX_IMAGE_TOKENS = 48_169
+"""Of one image, at the model that counts most of those known (gpt-4o-mini: 2,833, and 5,667 a tile of eight): docs/decisions/0024."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTokens:
+    """The most tokens that a model counts for one image. `low`: where the caller asks for `detail: low`; None: the same."""
+
+    most: int = MAX_IMAGE_TOKENS
+    low: int | None = None
+
+
+ANY_IMAGE = ImageTokens()
+"""Of a model that isn't known."""
 
 
 def count_text(text: str, *, model: str = "", exact: bool = True) -> int:
@@ -46,6 +57,17 @@ def count_text(text: str, *, model: str = "", exact: bool = True) -> int:
         return counted
     foreign = 0 if text.isascii() else len(text.encode("utf-8", "replace")) - len(text)
     return max(counted + foreign, len(text) // CHARS_OF_A_RUN)
+
+
+def first_tokens(text: str, tokens: int, *, model: str = "") -> str:
+    """Cut a text to its first `tokens` tokens. A character that the cut would split is left out."""
+    encoding, left = _encoding(_name_of(model)), max(0, tokens)
+    for start in range(0, len(text), PIECE_CHARS):
+        found = encoding.encode_ordinary(text[start : start + PIECE_CHARS])
+        if len(found) > left:
+            return text[:start] + encoding.decode(found[:left], errors="ignore")
+        left -= len(found)
+    return text
 
 
 def text_of(tokens: Sequence[int], *, model: str = "") -> str:
@@ -63,29 +85,40 @@ def count_messages(
     extra: Mapping[str, object] | None = None,
     model: str = "",
     margin: float = 1.0,
+    images: ImageTokens = ANY_IMAGE,
 ) -> int:
     """Tokens of a chat prompt in OpenAI's shape, format and tools included; `extra`: what else is sent and may be read.
 
-    `margin`: 1.15 adds 15 %, for another tokenizer; 1 means that tiktoken's is the model's own.
+    `margin`: 1.15 adds 15 %, for another tokenizer; 1 means that tiktoken's is the model's own. `images`: what the model counts for one.
     """
     exact = margin == 1.0
     total = REPLY_TOKENS + sum(_message(message, model, exact=exact) for message in messages)
     total += sum(TOOL_TOKENS + _json(tool, model, exact=exact) for tool in tools)
     if extra:
         total += _json(extra, model, exact=exact)
-    return math.ceil(total * margin) + (0 if exact or not tools else TOOLS_TOKENS)
+    return math.ceil(total * margin) + (0 if exact or not tools else TOOLS_TOKENS) + count_images(messages, images)
+
+
+def count_images(messages: Sequence[Mapping[str, object]], images: ImageTokens = ANY_IMAGE) -> int:
+    """The most tokens that a model counts for the images of a prompt."""
+    return sum(_image_tokens(part, images) for part, _ in _images(messages))
 
 
 def image_chars(messages: Sequence[Mapping[str, object]]) -> int:
     """How much of a prompt is the data of its images."""
-    parts = (part for message in messages if isinstance(content := message.get("content"), list) for part in content)
-    return sum(len(url) for part in parts if (url := _image(part)) is not None)
+    return sum(len(url) for _, url in _images(messages))
 
 
 def remote_images(messages: Sequence[Mapping[str, object]]) -> bool:
     """Whether an image is only named, so that the provider would have to fetch it."""
-    parts = (part for message in messages if isinstance(content := message.get("content"), list) for part in content)
-    return any((url := _image(part)) is not None and not url.startswith("data:") for part in parts)
+    return any(not url.startswith("data:") for _, url in _images(messages))
+
+
+def _images(messages: Sequence[Mapping[str, object]]) -> Iterator[tuple[object, str]]:
+    """Each image block, and its address."""
+    for message in messages:
+        if isinstance(content := message.get("content"), list):
+            yield from ((part, url) for part in content if (url := _image(part)) is not None)
 
 
 def _image(part: object) -> str | None:
@@ -97,12 +130,22 @@ def _image(part: object) -> str | None:
             return None
 
 
+def _image_tokens(part: object, images: ImageTokens) -> int:
+    match part:
+        case {"image_url": {"detail": "low"}} if images.low is not None:
+            return images.low
+        case _:
+            return images.most
+
+
 def _message(message: Mapping[str, object], model: str, *, exact: bool) -> int:
+    """Without its images: `count_images`."""
     total = MESSAGE_TOKENS
     for key, value in message.items():
         if key == "name":
             total += NAME_TOKENS
-        total += _value(value, model, exact=exact)
+        parts = [each for each in value if _image(each) is None] if key == "content" and isinstance(value, list) else value
+        total += _value(parts, model, exact=exact)
     return total
 
 
@@ -115,8 +158,6 @@ def _value(value: object, model: str, *, exact: bool) -> int:
             return count_text(value, model=model, exact=exact)
         case list():
             return sum(_value(each, model, exact=exact) for each in value)
-        case _ if _image(value) is not None:
-            return next((most for name, most in IMAGE_TOKENS_OF.items() if _bare(model).startswith(name)), IMAGE_TOKENS)
         case {"type": "text", "text": str() as text, **more} if more.keys() <= {"cache_control"}:
             return count_text(text, model=model, exact=exact) + MESSAGE_TOKENS
         case _:

@@ -115,8 +115,10 @@ class Running:
         return loaded
 
 
-def start(folder: Path, env: Mapping[str, str] | None = None) -> Running:
+def start(folder: Path, env: Mapping[str, str] | None = None, *, open_files: int | None = None) -> Running:
     """Start `cairn serve` on a free port with its data in `folder`, and wait until it is ready.
+
+    `open_files`: its soft and hard limit of open files.
 
     A `models` folder that is absent is linked to the tests' shared one: give an empty one to measure the export too.
     """
@@ -127,9 +129,10 @@ def start(folder: Path, env: Mapping[str, str] | None = None) -> Running:
     (folder / "server.json").unlink(missing_ok=True)
     began = time.monotonic()
     log = folder.parent / f"{folder.name}.log"
+    limited = [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"]
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--port", "0"],
+            [*limited, sys.executable, "-m", "app.cli", "serve", "--port", "0"],
             env={**os.environ, "CAIRN_DATA_DIR": str(folder), **(env or {})},
             stdout=out,
             stderr=out,
@@ -147,9 +150,9 @@ def start(folder: Path, env: Mapping[str, str] | None = None) -> Running:
 
 
 @contextmanager
-def running(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+def running(folder: Path, env: Mapping[str, str] | None = None, *, open_files: int | None = None) -> Iterator[Running]:
     """A started server for the length of the context; stopped cleanly at its end, whatever happened."""
-    server = start(folder, env)
+    server = start(folder, env, open_files=open_files)
     try:
         yield server
     finally:

@@ -23,7 +23,8 @@ from app.accounts.keys import digest, lookup_of, make_key
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.tables import ApiKey, Developer, Project, Team
 from app.cache.memory import Memory
-from app.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from app.redaction.labels import check_label
 from app.settings import KeysCache
 from app.storage.database import Database, rows_of
 from app.storage.invalidations import Invalidations
@@ -187,7 +188,7 @@ class Accounts:
         async def read(connection: AsyncConnection) -> DeveloperView:
             row = (await connection.execute(query)).one_or_none()
             if row is None:  # said within: whose key was made just now isn't at a replica yet, but at the primary
-                raise NotFound(f"There is no developer {name!r}. List them: GET /v1/developers or `cairn developers list`.")
+                raise _no_developer(name)
             return DeveloperView(*row)
 
         return await self._database.read(read)
@@ -225,7 +226,7 @@ class Accounts:
         async with self._database.begin() as connection:
             developer_id = await connection.scalar(select(Developer.id).where(Developer.name == _askable(developer)))
             if developer_id is None:
-                raise NotFound(f"There is no developer {developer!r}. List them: GET /v1/developers or `cairn developers list`.")
+                raise _no_developer(developer)
             values = {"developer_id": developer_id, "lookup": made.lookup, "digest": made.digest}
             key_id = (await connection.execute(insert(ApiKey).values(values).returning(ApiKey.id))).scalar_one()
         return key_id, made.key
@@ -326,8 +327,17 @@ def _developers() -> Select[*tuple[Any, ...]]:
 async def _team_id(connection: AsyncConnection, name: str) -> UUID:
     found = await connection.scalar(select(Team.id).where(Team.name == _askable(name)))
     if found is None:
+        check_label(name, param="team")  # else the answer would repeat it
         raise NotFound(f"There is no team {name!r}. List them: GET /v1/teams or `cairn teams list`.")
     return found
+
+
+def _no_developer(name: str) -> CairnError:
+    try:
+        check_label(name, param="developer")
+    except InvalidInput as secret:
+        return secret
+    return NotFound(f"There is no developer {name!r}. List them: GET /v1/developers or `cairn developers list`.")
 
 
 def _askable(name: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from app.alerts.series import SERIES
 from app.errors import ConfigurationError
+from app.redaction.labels import looks_like_a_secret
 
 Take = Literal["p50", "p95", "p99", "mean", "most", "last", "sum", "share"]
 KINDS: Mapping[str, frozenset[Take]] = {
@@ -60,6 +61,8 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if looks_like_a_secret(self.what):
+            raise ValueError("what looks like a secret, and is shown and posted: describe the rule without it")
         if (self.above is None) == (self.below is None):
             raise ValueError("needs either above or below")
         if self.breached(self.clear):
@@ -98,6 +101,10 @@ def load(path: Path) -> Rules:
         raise ConfigurationError(f"The rules of alerts can't be read from {path}: {error.strerror}. Check CAIRN_ALERTS__RULES.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
+    if (place := next((place for place, name in enumerate(content, start=1) if looks_like_a_secret(name)), None)) is not None:
+        raise ConfigurationError(
+            f"{path} can't be used: the name of rule {place} looks like a secret, and names are shown. Choose another."
+        )
     try:
         return Rules(_FILE.validate_python(content))
     except ValidationError as error:

@@ -36,6 +36,7 @@ SERIES = _named(
     Series("inference.first_token", "timing", ("provider",), "seconds", "a stream's first token"),
     Series("inference.per_token", "timing", ("provider",), "seconds", "each token of a stream after the first, on average of that stream"),
     Series("inference.attempts", "counter", ("provider", "outcome"), "calls", "calls of providers: ok, or the kind of fault"),
+    Series("inference.disputes", "counter", ("provider", "kind"), "answers", "answers too long, or with a usage too high, to be true"),
     Series("inference.tokens", "counter", ("provider", "type"), "tokens", "tokens that were charged: input, output"),
     Series("inference.nanousd", "counter", ("provider",), "nano-dollars", "what was charged"),
     Series("inference.saved_nanousd", "counter", (), "nano-dollars", "what answers from the cache would have cost"),

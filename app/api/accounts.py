@@ -14,9 +14,10 @@ from app.api.schema import AccountName, Body, Reply
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Admin, TheHouse
 
-router = APIRouter(prefix="/v1", tags=["accounts"])
+router = APIRouter(prefix="/v1", tags=["accounts"], route_class=JsonRoute)
 
 
 class TeamBody(Body):

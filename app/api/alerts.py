@@ -9,9 +9,10 @@ from pydantic import Field
 
 from app.api.schema import Reply
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Admin, TheHouse
 
-router = APIRouter(prefix="/v1", tags=["operations"])
+router = APIRouter(prefix="/v1", tags=["operations"], route_class=JsonRoute)
 
 
 class FiringReply(Reply):

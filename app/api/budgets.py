@@ -19,9 +19,10 @@ from app.errors import InvalidInput
 from app.money import from_usd, to_usd
 from app.web import spreadsheet
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Admin, Caller, TheHouse
 
-router = APIRouter(prefix="/v1", tags=["budget"])
+router = APIRouter(prefix="/v1", tags=["budget"], route_class=JsonRoute)
 
 Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False, examples=[8.33])]
 Developer = Annotated[AccountName, Path(examples=["ada"])]

@@ -8,15 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from app.api.schema import Reply
+from app.api.schema import Label, Reply
 from app.cache.tiers import Tiers
 from app.errors import NotFound
 from app.money import to_usd
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Admin, TheHouse
 from app.wiring import House
 
-router = APIRouter(prefix="/v1", tags=["caches"])
+router = APIRouter(prefix="/v1", tags=["caches"], route_class=JsonRoute)
 
 
 class TierReply(Reply):
@@ -61,7 +62,7 @@ async def caches(house: TheHouse, admin: Admin) -> CacheList:  # noqa: ARG001 - 
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())
-async def flush(house: TheHouse, admin: Admin, name: Annotated[str, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
+async def flush(house: TheHouse, admin: Admin, name: Annotated[Label, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
     found = house.caches.get(name)
     if found is None:
         raise NotFound(f"There is no cache {name!r}. There are: {', '.join(house.caches)}.", param="name")

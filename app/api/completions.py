@@ -13,10 +13,10 @@ from uuid import uuid4
 import msgspec
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.accounts.accounts import Principal
-from app.api.schema import Body, Plain, ProjectName, Reply
+from app.api.schema import NO_NUL, Body, Label, Plain, ProjectName, Reply
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
@@ -41,8 +41,9 @@ NAME, MOST_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
 """The caller's own names in a header: none that could be anything else."""
 NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `local`; what was dropped stands in `x-cairn-dropped`."
 
+ModelName = Annotated[Label, StringConstraints(pattern=NO_NUL)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Purpose = Annotated[str | None, Header(alias="x-cairn-purpose", description="For the request log, such as `review`.", max_length=64)]
+Purpose = Annotated[Label | None, Header(alias="x-cairn-purpose", description="For the request log, such as `review`.", max_length=64)]
 Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="For the request log.")]
 
 
@@ -113,7 +114,7 @@ class ChatBody(Loose):
         json_schema_extra={"examples": [{"model": "auto", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}]}
     )
 
-    model: Plain = Field(min_length=1, max_length=200, examples=[AUTO])
+    model: ModelName = Field(min_length=1, max_length=200, examples=[AUTO])
     messages: Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MOST_MESSAGES)]
     stream: bool | None = Field(None, strict=True)
     stream_options: StreamOptions | None = None
@@ -149,7 +150,7 @@ class EmbeddingsBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "auto", "input": ["one text", "another"]}]})
 
-    model: Plain = Field(min_length=1, max_length=200, examples=[AUTO])
+    model: ModelName = Field(min_length=1, max_length=200, examples=[AUTO])
     input: str | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True, min_length=1, max_length=MOST_TEXTS)]
     dimensions: int | None = Field(None, strict=True, ge=1, le=4096)
     encoding_format: Literal["float", "base64"] | None = None

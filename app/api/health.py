@@ -15,11 +15,12 @@ from app.money import to_usd
 from app.storage.replicas.replicated import ReplicatedDatabase
 from app.telemetry import metrics
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Scraper, TheHouse
 from app.wiring import House
 from app.wiring.readiness import readiness
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=JsonRoute)
 
 State = Literal["ok", "degraded", "down"]
 

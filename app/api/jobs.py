@@ -11,9 +11,10 @@ from pydantic import Field
 
 from app.api.schema import Reply
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Caller, TheHouse
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
 
 class ProgressReply(Reply):

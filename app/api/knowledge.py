@@ -15,9 +15,10 @@ from app.knowledge.item import Freshness, Intent, KnowledgeType
 from app.telemetry import metrics
 from app.web import cache_control
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Caller, TheHouse, house_of
 
-router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"])
+router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
 
 ASKING = (
     "A question that was asked before is answered from memory until the knowledge it covers has changed (`x-cairn-cache`: `memory`, `redis`"

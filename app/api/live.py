@@ -11,11 +11,13 @@ from pydantic_core import to_json
 
 from app.api.schema import Body, Plain
 from app.errors import InvalidInput, Unreadable
+from app.nesting import may_be_deep
 from app.sessions.event import Event, Kind, Role, ToolUse
 from app.sessions.formats.generic import ended
 from app.sessions.formats.values import believed
 from app.sessions.formats.words import prompt_in
 from app.settings import Sessions
+from app.web import json_body
 from app.web.errors import field
 
 KINDS: dict[Role, Kind] = {"user": "prompt", "assistant": "reply", "tool": "tool", "system": "notice"}
@@ -70,7 +72,11 @@ def read(body: bytes, *, limits: Sessions) -> list[Event]:
 
 def _event(number: int, line: bytes) -> Event:
     try:
-        given = GenericEvent.model_validate_json(_paired(line))
+        given = GenericEvent.model_validate_json(_bounded(line))
+    except (Unreadable, InvalidInput) as error:
+        raise type(error)(f"Line {number}: {error.message} Nothing was taken.", param=error.param) from None
+    except json.JSONDecodeError:
+        raise Unreadable(f"Line {number} is not valid JSON in UTF-8. Nothing was taken.") from None
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         if problem["type"] == "json_invalid":
@@ -80,15 +86,11 @@ def _event(number: int, line: bytes) -> Event:
     return _journalled(given)
 
 
-def _paired(line: bytes) -> bytes:
-    """Half a character, as JavaScript writes it where a text was cut (`\\ud83d`), as U+FFFD. Other lines stay as they are."""
-    if b"\\ud" not in line.lower():
+def _bounded(line: bytes) -> bytes:
+    """A line as it may be read: lines that are deep, or hold half a character, go the slower way of every other body."""
+    if not may_be_deep(line) and b"\\ud" not in line.lower():
         return line
-    try:
-        text = json.dumps(json.loads(line), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return line
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    return json.dumps(json_body.parse(line), ensure_ascii=False).encode()
 
 
 def _journalled(given: GenericEvent) -> Event:

@@ -18,10 +18,11 @@ from app.queue.messages.exchange import Exchange
 from app.queue.messages.message import CHANNEL, NAME, DeadLetter, Message
 from app.telemetry import metrics
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.leaving import Feed, unless_gone
 from app.web.principal import Caller, TheHouse
 
-router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"])
+router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=JsonRoute)
 
 KEEP_ALIVE_SECONDS = 15.0
 """A proxy that hears nothing for a minute hangs up."""

@@ -12,9 +12,10 @@ from app.api.schema import Body, Reply
 from app.redaction import redact
 from app.telemetry import metrics
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Caller
 
-router = APIRouter(prefix="/v1/redact", tags=["redaction"])
+router = APIRouter(prefix="/v1/redact", tags=["redaction"], route_class=JsonRoute)
 
 
 class RedactBody(Body):

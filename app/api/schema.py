@@ -13,12 +13,13 @@ from pydantic_core import PydanticCustomError
 from app.accounts.names import MOST_CHARS, check_account_name, check_project_name
 from app.errors import InvalidInput
 from app.knowledge.store import Quote
+from app.redaction.labels import check_label
 
 
 class NameCheck(Protocol):
-    """A rule of `accounts`; InvalidInput when it is broken."""
+    """A room's rule for a name; InvalidInput when it is broken."""
 
-    def __call__(self, name: str, *, param: str) -> None: ...
+    def __call__(self, name: str, /, *, param: str) -> None: ...
 
 
 NO_NUL = r"^[^\x00]*$"
@@ -35,6 +36,10 @@ def _project_name(name: str) -> str:
     return _checked(check_project_name, name)
 
 
+def _label(name: str) -> str:
+    return _checked(check_label, name)
+
+
 def _checked(check: NameCheck, name: str) -> str:
     """The room's own rule, told as pydantic tells its own: then the error names the field."""
     try:
@@ -45,6 +50,8 @@ def _checked(check: NameCheck, name: str) -> str:
 
 
 Short = Field(min_length=1, max_length=MOST_CHARS, examples=["shop"])
+Label = Annotated[str, AfterValidator(_label)]
+"""An identifier that a caller chooses and no room checks: refused where it looks like a secret."""
 AccountName = Annotated[str, AfterValidator(_account_name), Short]
 ProjectName = Annotated[str, AfterValidator(_project_name), Short]
 ProjectFilter = Annotated[ProjectName | None, Query(description="Only this project.", examples=["shop"])]

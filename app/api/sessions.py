@@ -18,9 +18,10 @@ from app.sessions.event import Format
 from app.sessions.journal import Session
 from app.telemetry import metrics
 from app.web.errors import responses
+from app.web.json_body import JsonRoute
 from app.web.principal import Caller, TheHouse, house_of
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=JsonRoute)
 
 SessionName = Annotated[Plain, Path(max_length=200, description="A session's id, or a live session's own name.", examples=["ide-4711"])]
 Transcript = {"schema": {"type": "string", "format": "binary"}, "example": '{"id":"1","role":"user","text":"Why NATS?"}\n'}

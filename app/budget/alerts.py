@@ -1,7 +1,8 @@
 """Alerts of a budget: at 50, 80, 90 and 100 %, each once a period and subject; stored, logged, counted, put into the outbox.
 
 `rule` is what an alert is called: `50%` … `100%`, `90%-early` (with more than seven days left), `tokens-80%` … for the tokens,
-`day-2026-11-21` (a team's tokens of a day above the daily figure), `overrun-<hold>` (charged above its hold).
+`day-2026-11-21` (a team's tokens of a day above the daily figure), `overrun-<hold>` (it cost more than its hold, which was charged),
+`disputed-<hold>` (what its provider made or reported can't be true; the hold was charged).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Alerts:
         self._outbox = outbox
         self._a_day = team_tokens_a_day
         self._moved: dict[tuple[str, str], dict[str, Any]] = {}
-        self._overran: list[Crossed] = []
+        self._above: list[Crossed] = []
         self._woken = asyncio.Event()
         self._said: cachebox.LRUCache[tuple[UUID, datetime, str], bool] = cachebox.LRUCache(100_000)
 
@@ -69,8 +70,8 @@ class Alerts:
         for row in balances:
             self._moved[row["subject_id"], row["period_start"]] = row
         for end in ended:
-            if end["overrun"] and balances and len(self._overran) < MOST_WAITING:
-                self._overran.append(_overrun(balances, end))
+            if end["above"] is not None and balances and len(self._above) < MOST_WAITING:
+                self._above.append(_above(balances, end))
         self._woken.set()
 
     async def run(self) -> None:
@@ -91,8 +92,8 @@ class Alerts:
     async def judge(self) -> list[Crossed]:
         """Store and say what is newly crossed. Two processes that find the same say it once."""
         moved, self._moved = self._moved, {}
-        overran, self._overran = self._overran, []
-        found = [*overran, *(each for row in moved.values() for each in crossed(row, clock.now()))]
+        above, self._above = self._above, []
+        found = [*above, *(each for row in moved.values() for each in crossed(row, clock.now()))]
         new: list[Crossed] = []
         try:
             found += await self._days([row for row in moved.values() if row["subject"] == "team"])
@@ -105,7 +106,7 @@ class Alerts:
                 new += stored
         except Unavailable:
             self._moved = moved | self._moved
-            self._overran += overran
+            self._above += above
             raise
         return new
 
@@ -192,9 +193,8 @@ def _notice(found: Crossed, name: str, notice_id: UUID, at: datetime) -> Notice:
     return Notice(f"Cairn: budget of {found.subject} {name}: {found.rule} ({facts})", body, notice_id)
 
 
-def _overrun(balances: Sequence[Mapping[str, Any]], end: Mapping[str, Any]) -> Crossed:
+def _above(balances: Sequence[Mapping[str, Any]], end: Mapping[str, Any]) -> Crossed:
     row = next((each for each in balances if each["subject_id"] == end["developer_id"]), balances[0])
     start = datetime.fromisoformat(row["period_start"])
-    return Crossed(
-        "developer", UUID(end["developer_id"]), start, f"overrun-{end['id']}", {"hold": end["id"], "spent_usd": to_usd(end["spent"])}
-    )
+    data = {"hold": end["id"], "spent_usd": to_usd(end["spent"])}
+    return Crossed("developer", UUID(end["developer_id"]), start, f"{end['above']}-{end['id']}", data)

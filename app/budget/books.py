@@ -184,6 +184,17 @@ class Books:
         async with self._database.begin() as connection:
             return list(await connection.scalars(query))
 
+    async def covering_less(self, account: Account, nanousd: int, *, among: Sequence[UUID] | None) -> tuple[UUID, int] | None:
+        """Find an unreconciled hold that covered less than `nanousd`, and what it covered; `among`: only of these."""
+        mine = Hold.developer_id == account.id if account.subject == "developer" else Hold.team_id == account.id
+        query = select(Hold.id, Hold.nanousd).where(mine, Hold.state == "unreconciled", Hold.nanousd < nanousd)
+        if among is not None:
+            query = query.where(Hold.id.in_(among))
+        query = query.order_by(Hold.nanousd).limit(1)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else (row.id, row.nanousd)
+
     async def verify(self) -> list[Difference]:
         """Recompute every balance from its movements and open holds. Empty: all is as it should be."""
         async with self._database.begin() as connection:

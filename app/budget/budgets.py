@@ -13,6 +13,8 @@ from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, Limits
 from app.errors import InvalidInput, NotFound
+from app.money import to_usd
+from app.redaction.labels import free_text
 
 AT_ONCE = 1000
 
@@ -73,7 +75,7 @@ class Budgets:
     async def set_limit(self, developer: str, nanousd: int, *, actor: str, note: str | None = None) -> Named:
         """From now on, this month included."""
         account, _ = await self._account(developer)
-        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=note)
+        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=_note(note))
         return await self.of(developer)
 
     async def set_team_limits(self, team: str, limits: dict[Unit, int | None], *, actor: str) -> Budget:
@@ -86,7 +88,7 @@ class Budgets:
     async def top_up(self, developer: str, nanousd: int, *, actor: str, note: str | None) -> Named:
         """Once, for this month."""
         account, _ = await self._account(developer)
-        await self._limits.top_up(account, nanousd, actor=actor, note=note)
+        await self._limits.top_up(account, nanousd, actor=actor, note=_note(note))
         return await self.of(developer)
 
     async def history(self, developer: str, *, before: int | None, limit: int) -> list[Entry]:
@@ -102,14 +104,17 @@ class Budgets:
     async def reconcile(self, developer: str, *, nanousd: int | None, hold_ids: Sequence[UUID] | None, actor: str, note: str | None) -> int:
         """Close unreconciled holds (all of them, or those named) at `nanousd` each, or at nothing. Returns how many.
 
-        NotFound for a hold that is not one of theirs, or not open.
+        NotFound for a hold that is not one of theirs, or not open. InvalidInput for more than a hold covered: that may not fit the limit.
         """
         account, _ = await self._account(developer)
+        note = _note(note)
         if hold_ids is not None:
             found = await self._books.unreconciled(account, among=hold_ids, limit=len(hold_ids))
             if unknown := set(hold_ids) - set(found):
                 raise NotFound(f"{developer} has no unreconciled hold {min(unknown)}. GET /v1/budgets/{developer}/movements lists them.")
+            await self._check_covered(account, nanousd, among=found)
             return await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note) if found else 0
+        await self._check_covered(account, nanousd)
         closed = 0
         while found := await self._books.unreconciled(account, limit=AT_ONCE):
             closed += await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note)
@@ -117,6 +122,13 @@ class Budgets:
 
     async def verify(self) -> list[Difference]:
         return await self._books.verify()
+
+    async def _check_covered(self, account: Account, nanousd: int | None, *, among: Sequence[UUID] | None = None) -> None:
+        """InvalidInput where a hold is to be closed at more than it covered: that might pass the limit."""
+        short = None if nanousd is None else await self._books.covering_less(account, nanousd, among=among)
+        if short is not None:
+            covered = f"Hold {short[0]} covered ${to_usd(short[1]):.6f}: it can be closed at that or less."
+            raise InvalidInput(f"{covered} What is missing can be charged as a correction, within the limit.", param="amount_usd")
 
     async def _state(self, account: Account) -> Budget:
         found = (await self._books.budgets([account]))[account.id]
@@ -133,3 +145,7 @@ class Budgets:
     async def _team(self, team: str) -> Account:
         team_id = await self._accounts.team_id(team)
         return Account("team", team_id, team_id)
+
+
+def _note(note: str | None) -> str | None:
+    return None if note is None else free_text(note)

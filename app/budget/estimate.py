@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.budget.prices import MTOK, Price, Usage
-from app.tokens import count_messages, count_text
+from app.tokens import ANY_IMAGE, ImageTokens, count_messages, count_text
 
 MARGINS: Mapping[str, float] = {"openai": 1.0, "azure": 1.0, "anthropic": 1.15, "gemini": 1.15, "groq": 1.1}
 """By provider kind: how much its tokenizer may count above tiktoken's (Claude's counts 9 % more)."""
@@ -41,17 +41,21 @@ def of_chat(
     max_tokens: int,
     choices: int = 1,
     extra: Mapping[str, object] | None = None,
+    images: ImageTokens = ANY_IMAGE,
 ) -> Estimate:
     """A chat completion. `kind`: the provider's; `choices`: how many answers are asked for, each up to `max_tokens`.
 
-    `extra`: the other parameters that are sent: schemas and names are part of the prompt.
+    `extra`: the other parameters that are sent: schemas and names are part of the prompt. `images`: what the model counts for one.
     """
-    counted = count_messages(messages, tools=tools, extra=extra, model=model, margin=margin_of(kind))
+    counted = count_messages(messages, tools=tools, extra=extra, model=model, margin=margin_of(kind), images=images)
     return _made(counted, max_tokens, price, choices)
 
 
 def of_size(text_bytes: int, images: int, *, context_tokens: int | None, price: Price, max_tokens: int, choices: int = 1) -> Estimate:
-    """A prompt too large to be counted: no token is smaller than a byte, and no provider reads more than its window."""
+    """A prompt too large to be counted: no token is smaller than a byte, and no provider reads more than its window.
+
+    `images`: the tokens of all its images.
+    """
     counted = text_bytes + images
     return _made(counted if context_tokens is None else min(counted, context_tokens), max_tokens, price, choices)
 
@@ -73,14 +77,18 @@ def shrunk(
         room = affordable_nanousd - _made(estimate.input_tokens, 0, price).nanousd
         if room < 0:
             return None
-        if price.output > 0:
-            most = min(most, room * MTOK // (price.output * estimate.choices))
+        if (output := price.at(estimate.input_tokens).output) > 0:
+            most = min(most, room * MTOK // (output * estimate.choices))
     if most < least_tokens:
         return None
     return _made(estimate.input_tokens, most, price, estimate.choices)
 
 
 def _made(input_tokens: int, max_tokens: int, price: Price, choices: int = 1) -> Estimate:
-    """Prompt and answer are rounded up each for itself, so that a shrunk answer fits the room that the prompt leaves."""
+    """Prompt and answer are rounded up each for itself, so that a shrunk answer fits the room that the prompt leaves.
+
+    At the dearest tier that the prompt may reach: no shorter one costs more.
+    """
+    price = price.at(input_tokens)
     prompt = replace(price, input=price.dearest_input).cost(Usage(input=input_tokens))
     return Estimate(input_tokens, max_tokens, prompt + price.cost(Usage(output=max_tokens * choices)), choices)

@@ -12,8 +12,9 @@ from app.budget.prices import Price, Usage
 Unit = Literal["nanousd", "tokens"]
 UNITS: tuple[Unit, ...] = ("nanousd", "tokens")
 Subject = Literal["developer", "team"]
-Mark = Literal["usage", "counted", "partial"]
-"""Whose figures a settlement rests on: the provider's, our own count, our count of what was produced until the caller left."""
+Mark = Literal["usage", "counted", "partial", "disputed"]
+"""Whose figures a settlement rests on: the provider's, our own count, our count of what was produced until the caller left; or
+nobody's: what the provider made or reported can't be true, and the hold was charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,19 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """What is left of a payer's budgets, of the developer's and the team's the smaller. None: no limit."""
+
+    nanousd: int | None
+    tokens: int | None
+
+    def covers(self, nanousd: int, tokens: int) -> bool:
+        return (self.nanousd is None or nanousd <= self.nanousd) and (self.tokens is None or tokens <= self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt really cost. `price` is noted beside it, in nano-dollars per million tokens."""
+    """What an attempt really cost. `price` is noted beside it, in nano-dollars per million tokens; `note`: why it is disputed."""
 
     usage: Usage
     nanousd: int
@@ -59,3 +71,4 @@ class Settlement:
     price: Price | None = None
     provider: str | None = None
     model: str | None = None
+    note: str | None = None

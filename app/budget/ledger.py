@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,11 +19,12 @@ import structlog
 
 from app import clock
 from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Hold, Payer, Settlement
+from app.budget.holds import Attempt, Hold, Payer, Room, Settlement
 from app.budget.limits import MOST
 from app.budget.periods import Calendar
 from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable, InvalidInput
 from app.money import to_usd
+from app.storage import statements
 from app.storage.direct import Direct
 from app.storage.grouped import Grouped
 from app.telemetry import metrics, traces
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 MOST_IN_A_STATEMENT = 128
 UNWRITABLE = "its settlement could not be written"
 HOLD, SETTLE = "select budget_hold($1::jsonb)", "select budget_settle($1::jsonb)"
+ROOM = statements.load("budget", "room")
 
 Opened = Callable[[Payer, datetime], Coroutine[Any, Any, None]]
 """Make the balances of a payer's period, where they are missing."""
@@ -106,8 +108,17 @@ class Ledger:
         metrics.hold_asked("granted")
         return hold
 
+    async def room(self, payer: Payer) -> Room:
+        """Read what is left of the payer's budgets this month. DatabaseUnavailable when it can't be told in time."""
+        while True:
+            period = self._calendar.month_of(clock.now())
+            found = json.loads(await self._holds.value(ROOM, payer.developer_id, payer.team_id, period.start))
+            if found["balances"] == 2:
+                return Room(found["nanousd"], found["tokens"])
+            await self._opened(payer, period.start)
+
     async def settle(self, hold: Hold, settlement: Settlement) -> int | None:
-        """Charge what the attempt really cost; above the hold it is charged in full and marked `overrun`. Idempotent.
+        """Charge what the attempt really cost, up to what was held: what costs more is marked `overrun`. Idempotent.
 
         Returns what the developer has left, in nano-dollars; None: no limit, or it isn't known yet.
         """
@@ -124,7 +135,8 @@ class Ledger:
             cache_write_tokens=usage.cache_write,
             provider=settlement.provider,
             model=settlement.model,
-            price=None if settlement.price is None else asdict(settlement.price),
+            price=None if settlement.price is None else settlement.price.noted(usage.input),
+            note=settlement.note,
         )
 
     async def release(self, hold: Hold) -> None:

@@ -100,13 +100,14 @@ def _run(work: Callable[[Settings], Awaitable[T]]) -> T:
     import asyncio
 
     from app import settings as config
+    from app.redaction.labels import free_text
     from app.telemetry import logs
 
     async def run() -> T:
         return await work(settings)
 
     settings = config.load()
-    logs.configure(settings.log.model_copy(update={"level": "warning"}))
+    logs.configure(settings.log.model_copy(update={"level": "warning"}), clean=free_text)
     return asyncio.run(run())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -14,10 +15,13 @@ def serve(
     """Run the server. Embedded, it starts PostgreSQL, the vector engine and a worker beside itself."""
     from app import settings as config
     from app.cli.serving import run
+    from app.redaction.labels import free_text
     from app.telemetry import logs
 
     settings = config.load()
-    logs.configure(settings.log)
+    logs.configure(settings.log, clean=free_text)
     for name in config.unknown_variables():
         typer.echo(f"cairn: {name} is no setting of this version: it does nothing.", err=True)
+    if os.environ.get("FORWARDED_ALLOW_IPS") and not settings.server.trusted_proxies:
+        typer.echo("cairn: FORWARDED_ALLOW_IPS does nothing any more: name your proxies in CAIRN_SERVER__TRUSTED_PROXIES.", err=True)
     run(settings, host=settings.server.host if host is None else host, port=settings.server.port if port is None else port)

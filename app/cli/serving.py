@@ -10,6 +10,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import cast
 
 import typer
 import uvicorn
@@ -17,12 +19,16 @@ import uvloop
 from fastapi import FastAPI
 
 from app.accounts.secrets import ADMIN_FILE
+from app.cli import descriptors
+from app.cli.descriptors import max_connections
 from app.cli.reach import Announcement, announce, withdraw
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.settings import Settings
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
+from app.web.connections import ConnectionLimits, Connections
+from app.web.forwarded import TrustedProxies
 from app.web.protocol import Protocol
 from app.wiring import House
 
@@ -49,6 +55,7 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings, *, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C. ConfigurationError when the port is taken."""
+    descriptors.raise_limit()
     listener = _bind(host, port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, listener:
         runner.run(_serve(settings, listener))
@@ -96,15 +103,27 @@ def _settle_memory() -> None:
 
 
 def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    server = settings.server
+    bounds = ConnectionLimits(
+        header_seconds=server.header_timeout_seconds,
+        body_seconds=server.body_timeout_seconds,
+        body_bytes_per_second=server.min_body_bytes_per_second,
+        write_seconds=server.write_timeout_seconds,
+        idle_seconds=KEEP_ALIVE_SECONDS,
+        total=max_connections(settings, descriptors.limit()),
+        per_address=server.max_connections_per_address,
+    )
+    protocol = partial(Protocol, connections=Connections(bounds), proxies=TrustedProxies(server.trusted_proxies))
     return uvicorn.Config(
         app,
         loop="none",
-        http=Protocol,
+        http=cast("type[asyncio.Protocol]", protocol),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # ours: only configured proxies are believed
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.server.shutdown_seconds),

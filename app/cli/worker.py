@@ -10,10 +10,11 @@ def worker() -> None:
     import uvloop
 
     from app import settings as config
+    from app.redaction.labels import free_text
     from app.telemetry import logs
     from app.wiring.working import run_worker
 
     settings = config.load()
-    logs.configure(settings.log)
+    logs.configure(settings.log, clean=free_text)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_worker(settings))

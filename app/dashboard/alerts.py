@@ -10,7 +10,7 @@ from typing import Literal
 from app.budget.spending import Said
 from app.dashboard import figures
 
-GROUPED = {"day-": "day", "overrun-": "call"}
+GROUPED = ("day-", "overrun-", "disputed-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def notices(said: Sequence[Said]) -> list[Notice]:
             found.append(Notice(_whose(each), "bad" if each.rule == "100%" else "warn", _text(each.rule), each.at))
     for (_, prefix), several in grouped.items():
         latest = max(several, key=lambda each: each.rule if prefix == "day-" else each.at.isoformat())
-        found.append(Notice(_whose(latest), "bad" if prefix == "overrun-" else "warn", _together(prefix, several, latest), latest.at))
+        found.append(Notice(_whose(latest), "warn" if prefix == "day-" else "bad", _together(prefix, several, latest), latest.at))
     return sorted(found, key=lambda notice: notice.at, reverse=True)
 
 
@@ -49,8 +49,11 @@ def _text(rule: str) -> str:
 
 
 def _together(prefix: str, several: Sequence[Said], latest: Said) -> str:
+    calls, them = ("A call", "it") if len(several) == 1 else (f"{len(several)} calls", "them")
     if prefix == "overrun-":
-        return "A call cost more than was held for it" if len(several) == 1 else f"{len(several)} calls cost more than was held for them"
+        return f"{calls} cost more than was held for {them}: what was held is charged"
+    if prefix == "disputed-":
+        return f"{calls}: what the provider reported can't be true, so what was held for {them} is charged"
     last = figures.day(date.fromisoformat(latest.rule.removeprefix(prefix)))
     more = "" if len(several) == 1 else f", and on {len(several) - 1} other days"
     return f"The team used more tokens than planned on {last}{more}"

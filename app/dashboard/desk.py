@@ -16,7 +16,7 @@ class Desk:
         options = settings.dashboard
         self.assets = Assets()
         self.renderer = Renderer(self.assets, time_zone=settings.budget.time_zone)
-        self.throttle = Throttle(tries=options.sign_in_tries, together=options.sign_in_tries_together, seconds=options.sign_in_minutes * 60)
+        self.throttle = Throttle(tries=options.sign_in_tries, seconds=options.sign_in_minutes * 60)
         self.live = Live(most=options.most_live, seconds=options.live_seconds)
 
 

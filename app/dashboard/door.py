@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -19,7 +19,10 @@ from app.dashboard.visitor import MOST_FIELDS, PATH, changing, check_origin, for
 from app.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited
 from app.settings import Settings
 from app.web import errors
+from app.web.connections import mark_keyed
+from app.web.forwarded import bucket
 from app.web.principal import house_of
+from app.web.redirects import own_path
 
 log = structlog.get_logger()
 
@@ -52,20 +55,17 @@ async def sign_in_form(request: Request) -> Response:
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    """A right key begins a sign-in, and goes on to where the visitor wanted to go."""
+    """A right key begins a sign-in, and goes on to where the visitor wanted to go. Only wrong ones are counted against an address."""
     house, desk = house_of(request), desk_of(request)
     check_origin(request)
-    address = request.client.host if request.client else ""
     try:
-        desk.throttle.check(address)
         key = text_of(await request.form(max_files=0, max_fields=MOST_FIELDS), "key")
         begun = await house.sign_ins.begin(key[:MOST_KEY_CHARS], hours=house.settings.dashboard.session_hours)
     except NotAuthenticated:
-        desk.throttle.failed(address)
-        log.info("dashboard.refused", address=address)
-        return await _sign_in_page(request, status=401, problem=WRONG)
-    except (InvalidInput, RateLimited) as error:
-        return await _sign_in_page(request, status=errors.status_of(error), problem=error.message, headers=retry_after(error))
+        return await _wrong_key(request, desk)
+    except InvalidInput as error:
+        return await _sign_in_page(request, status=errors.status_of(error), problem=error.message)
+    mark_keyed(request.scope)
     log.info("dashboard.signed_in", sign_in=str(begun)[:8])
     answer = RedirectResponse(_wanted(request), status_code=303)
     remember(answer, house, begun, secure=request.url.scheme == "https")
@@ -93,6 +93,16 @@ async def nothing() -> Response:
     raise NotFound("There is no such page. Go on from My budget or Knowledge.")
 
 
+async def _wrong_key(request: Request, desk: Desk) -> Response:
+    address = request.client.host if request.client else ""  # behind a trusted proxy, the one that it names (web/protocol.py)
+    log.info("dashboard.refused", address=address)
+    try:
+        desk.throttle.failed(bucket(address))
+    except RateLimited as error:
+        return await _sign_in_page(request, status=errors.status_of(error), problem=error.message, headers=retry_after(error))
+    return await _sign_in_page(request, status=401, problem=WRONG)
+
+
 async def _sign_in_page(
     request: Request, *, status: int = 200, problem: str | None = None, headers: dict[str, str] | None = None
 ) -> Response:
@@ -105,8 +115,7 @@ async def _sign_in_page(
 
 def _wanted(request: Request) -> str:
     """Where to go on: a page of ours, whatever the address says."""
-    wanted = request.query_params.get("next", "")
-    parts = urlsplit(wanted)
-    within = parts.path == PATH or parts.path.startswith(f"{PATH}/")
-    plain = not parts.scheme and not parts.netloc and "\\" not in wanted and wanted.isprintable()
-    return wanted if within and plain else PATH
+    wanted = own_path(request.query_params.get("next", ""), otherwise=PATH)
+    path = unquote(urlsplit(wanted).path)
+    within = path == PATH or (path.startswith(f"{PATH}/") and "//" not in path and ".." not in path.split("/"))
+    return wanted if within else PATH

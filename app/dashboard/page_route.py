@@ -73,7 +73,9 @@ def _to_sign_in(request: Request, error: SignedOut) -> Response:
 
 
 def _place(request: Request) -> str:
-    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    """As it was asked for, percent-encoded: whatever a name in it holds."""
+    path = request.scope.get("raw_path", b"").decode("ascii", "replace") or request.url.path
+    return f"{path}?{request.url.query}" if request.url.query else path
 
 
 async def _error(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from app.accounts.accounts import DEFAULT_TEAM, Principal
 from app.errors import InvalidInput, NotAuthenticated, NotPermitted
 from app.storage.replicas.asker import identify
+from app.web.connections import mark_keyed
 from app.web.principal import house_of
 from app.wiring import House
 
@@ -60,6 +61,7 @@ async def visitor(request: Request) -> Visitor:
         principal = await house.sign_ins.who(sign_in, team=_team_of(request))
     except NotAuthenticated as error:
         raise SignedOut(error.message, was=True) from error
+    mark_keyed(request.scope)
     return Visitor(house, principal, sign_in, _masked(_token(house, sign_in)))
 
 
@@ -106,7 +108,7 @@ def text_of(form: FormData, field: str) -> str:
     value = form.get(field)
     if not isinstance(value, str):
         raise InvalidInput(f"{field} is missing: send the form again.", param=field)
-    return value.strip()
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()  # a form names its own encoding
 
 
 def _team_of(request: Request) -> str | None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from app.budget.prices import Usage
+from app.inference import surrogates
 from app.inference.faults import Fault, malformed, of_error_object
+from app.inference.usage import reply_usage
 
-SAYING = ("tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
+SAYING = ("tool_calls", "function_call", "reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "refusal", "audio")
 """Beside `content`: fields of a message or delta that hold something produced."""
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
+"""Of these a provider may fill several with the same thought."""
+ENVELOPE = frozenset({"id", "index", "type", "role", "format", "signature", "expires_at"})
+"""Keys whose values the model didn't write."""
 TEXTUAL = frozenset({"role", "content"})
+UNFINISHED = frozenset({"", "null"})
+"""How some servers write that an answer isn't finished yet: null, as a finish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +45,8 @@ class Chunk:
     said: bool = False
     plain: bool = True
     finish: str | None = None
-    finished: int = 0
-    """How many of its choices ended here."""
+    finished: frozenset[int] = frozenset()
+    """The choices that ended here."""
     usage: Usage | None = None
     model: str | None = None
 
@@ -57,9 +65,10 @@ class Produced:
     said: bool = False
     plain: bool = True
     finish: str | None = None
-    finished: int = 0
+    finished: frozenset[int] = frozenset()
     usage: Usage | None = None
     model: str | None = None
+    bytes: int = 0
 
     def add(self, chunk: Chunk) -> None:
         if chunk.text:
@@ -67,7 +76,8 @@ class Produced:
         self.said = self.said or chunk.said
         self.plain = self.plain and chunk.plain
         self.finish = chunk.finish or self.finish
-        self.finished += chunk.finished
+        self.finished |= chunk.finished
+        self.bytes += len(chunk.raw)
         self.usage = chunk.usage or self.usage
         self.model = chunk.model or self.model
 
@@ -77,10 +87,20 @@ class Produced:
 
 
 def decoded(raw: bytes) -> object:
-    """Fault when it is no JSON."""
+    """Fault when it is no JSON. Halves of characters are mended."""
+    return decoded_whole(raw)[0]
+
+
+def decoded_whole(raw: bytes) -> tuple[object, bytes]:
+    """An answer in one piece, and its JSON as every reader takes it. Fault when it is no JSON."""
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(raw), raw
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        data = surrogates.mend(surrogates.decode(raw))
+        return data, surrogates.encode(data)
+    except (ValueError, RecursionError) as error:
         raise malformed("it answered with something that is no JSON") from error
 
 
@@ -90,16 +110,17 @@ def completion(data: object, raw: bytes) -> Completion:
         raise malformed("it answered with something that is no completion")
     if data.get("error"):
         raise of_error_object(data["error"])
-    used, choices = usage(data.get("usage")), data.get("choices")
+    used, choices = reply_usage(data), data.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Fault("empty", "it answered without a choice", unknown=True, usage=used)
     messages = [found for each in choices if isinstance(each, dict) and isinstance(found := each.get("message"), dict)]
     if len(messages) < len(choices):
         raise malformed("it answered with a choice that has no message", usage=used)
-    said = [_said(message) for message in messages]
-    if not any(said) and choices[0].get("finish_reason") in (None, "stop"):
+    written = [_written(message) for message in messages]
+    said = any(written) or any(message.get(name) for message in messages for name in SAYING)
+    if not said and finish_reason(choices[0]) is None:
         raise Fault("empty", "it answered with nothing", unknown=True, usage=used)
-    return Completion(raw, model(data), used, "\n".join(said))
+    return Completion(raw, model(data), used, "\n".join(written))
 
 
 def chunk(data: object, raw: bytes) -> Chunk:
@@ -108,7 +129,7 @@ def chunk(data: object, raw: bytes) -> Chunk:
         raise malformed("its stream holds something that is no chunk")
     if data.get("error"):
         raise of_error_object(data["error"])
-    made = Chunk(raw, data, usage=usage(data.get("usage")), model=model(data))
+    made = Chunk(raw, data, usage=reply_usage(data), model=model(data))
     choices = data.get("choices") or ()
     if not isinstance(choices, Sequence) or not all(isinstance(each, dict) for each in choices):
         raise malformed("its stream holds a chunk whose choices can't be read")
@@ -119,46 +140,30 @@ def chunk(data: object, raw: bytes) -> Chunk:
             if isinstance(content, str) and content:
                 made.text += content
                 made.said = True
-            elif content or any(delta.get(name) for name in SAYING):
-                made.text += _said(delta)
+            if (content and not isinstance(content, str)) or any(delta.get(name) for name in SAYING):
+                made.text += _written(delta, beside=isinstance(content, str))
                 made.said, made.plain = True, False
         if choice.get("index", 0) != 0 or choice.get("logprobs"):
             made.plain = False
-        if isinstance(reason := choice.get("finish_reason"), str):
+        if (reason := finish_reason(choice)) is not None:
             made.finish = reason
-            made.finished += 1
+            made.finished |= {index if isinstance(index := choice.get("index", 0), int) else 0}
+        elif choice.get("finish_reason") is not None:
+            choice["finish_reason"] = None
+            made.raw = surrogates.encode(data)  # a client would take "" for the end
     return made
 
 
-def check_end(finish: str | None, *, said: bool) -> None:
-    """Fault unless a stream that is over brought an answer to its end."""
+def finish_reason(choice: Mapping[str, Any]) -> str | None:
+    """Why a choice ended. None: it hasn't."""
+    found = choice.get("finish_reason")
+    return found if isinstance(found, str) and found not in UNFINISHED else None
+
+
+def check_end(finish: str | None) -> None:
+    """Fault unless a stream that is over brought an answer to its end. An empty one is an answer."""
     if finish is None:
         raise Fault("cut", "its stream ended without a finish", unknown=True)
-    if finish == "stop" and not said:
-        raise Fault("empty", "its stream had nothing in it", unknown=True)
-
-
-def usage(found: object) -> Usage | None:
-    """None: none was given, or one that can't be believed. What the total holds beyond its parts is charged as output."""
-    if not isinstance(found, Mapping):
-        return None
-    prompt, produced, total = (_count(found.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    if prompt is None or (produced is None and total is None):
-        return None
-    produced = max(produced or 0, (total or 0) - prompt)
-    details = found.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-    if cached is None:
-        cached = _count(found.get("cache_read_input_tokens"))
-    written = _count(found.get("cache_creation_input_tokens")) or 0
-    if prompt == 0 and produced == 0:
-        return None  # litellm's way of saying that none came
-    cached = min(cached or 0, prompt)
-    return Usage(input=prompt, output=produced, cached_input=cached, cache_write=min(written, prompt - cached))
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
 
 
 def model(data: Mapping[str, Any]) -> str | None:
@@ -167,7 +172,89 @@ def model(data: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) and 0 < len(found) <= 200 and found.isprintable() and found.isascii() else None
 
 
-def _said(message: Mapping[str, Any]) -> str:
-    """Everything in a message that was produced, as one text to count."""
-    parts = [message.get("content"), *(message.get(name) for name in SAYING)]
-    return "".join(part if isinstance(part, str) else repr(part) for part in parts if part)
+def _written(message: Mapping[str, Any], *, beside: bool = False) -> str:
+    """Join everything in a message that the model wrote, to be counted: words, names and arguments, not the JSON around them.
+
+    `beside`: without its `content`.
+    """
+    thought = next((found for name in THOUGHTS if (found := message.get(name))), None)
+    parts = [None if beside else message.get("content"), thought, *(message.get(name) for name in SAYING if name not in THOUGHTS)]
+    return "".join(text for part in parts for text in _strings(part))
+
+
+def _strings(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for each in value:
+                yield from _strings(each)
+        case dict():
+            for name, each in value.items():
+                if name not in ENVELOPE:
+                    yield from _strings(each)
+
+
+def unbilled(chunk: Chunk) -> bytes:
+    """Return a chunk's JSON without the provider's usage: the caller sees ours, once, at the end."""
+    data, choices = chunk.data, chunk.data.get("choices") or ()
+    groq = data.get("x_groq")
+    if not data.get("usage") and not (isinstance(groq, dict) and "usage" in groq) and not any("usage" in each for each in choices):
+        return chunk.raw
+    bare = _without_usage(data)
+    if isinstance(groq, dict):
+        bare["x_groq"] = _without_usage(groq)
+    return msgspec.json.encode({**bare, "choices": [_without_usage(each) for each in choices]})
+
+
+def _without_usage(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name != "usage"}
+
+
+def with_usage(raw: bytes, found: Usage) -> bytes:
+    """Put a usage into a whole answer: ours, where the provider gave none or one that can't be true."""
+    return msgspec.json.encode({**msgspec.json.decode(raw), "usage": usage_object(found)})
+
+
+def usage_object(found: Usage) -> dict[str, Any]:
+    """Write a usage as OpenAI does."""
+    return {
+        "prompt_tokens": found.input,
+        "completion_tokens": found.output,
+        "total_tokens": found.total,
+        "prompt_tokens_details": {"cached_tokens": found.cached_input},
+    }
+
+
+def shortened(raw: bytes, cut: Callable[[str], str]) -> bytes:
+    """Cut what the model wrote in a whole answer, text by text, and finish with "length" the choices in which something was cut."""
+    data = msgspec.json.decode(raw)
+    for choice in data["choices"]:
+        message = choice["message"]
+        before = msgspec.json.encode(message)
+        for name in ("content", *SAYING):
+            if name in message:
+                message[name] = _each(message[name], cut)
+        if msgspec.json.encode(message) != before:
+            choice["finish_reason"] = "length"
+    return msgspec.json.encode(data)
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """Change every text that the model wrote in a field."""
+    match value:
+        case str():
+            return change(value)
+        case list():
+            return [_each(each, change) for each in value]
+        case dict():
+            return {name: each if name in ENVELOPE else _each(each, change) for name, each in value.items()}
+    return value
+
+
+def ending(chunk: Chunk, text: str, choices: Iterable[int]) -> Chunk:
+    """Make the last chunk of a stream that was ended: what still fits of `chunk`, and "length" as the finish of these choices."""
+    head = {name: value for name, value in chunk.data.items() if name not in {"choices", "usage"}}
+    made = [{"index": index, "delta": {"content": text} if text else {}, "finish_reason": "length"} for index in choices]
+    data = {**head, "choices": made}
+    return Chunk(msgspec.json.encode(data), data, text=text, said=bool(text), plain=chunk.plain, finish="length")

@@ -16,7 +16,7 @@ from typing import Literal
 import pybreaker
 import structlog
 
-from app.inference.faults import Fault
+from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault
 from app.settings import Breaker as Options
 from app.telemetry import metrics
 
@@ -28,8 +28,8 @@ Changed = Callable[["Breaker", What], None]
 """Told of a breaker that changed here: to share it."""
 MOST_PROBE_SECONDS = 15.0
 """A probe that takes longer doesn't keep the others out: one of them probes too."""
-MOST_WAIT_SECONDS = 3600.0
-"""No provider's `retry-after` is obeyed for longer."""
+DISTRUSTED_TIMES, DISTRUSTED_SECONDS = 3, 600.0
+"""So many answers or usages that can't be true, within so long, open it."""
 _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
 
 
@@ -58,6 +58,7 @@ class Breaker:
         self._rate_limited = False
         self._probe: Ticket | None = None
         self._probed_at = 0.0
+        self._distrusted: deque[float] = deque(maxlen=DISTRUSTED_TIMES)
         self._era = 0
         """How often it has opened: what began before says nothing about afterwards."""
 
@@ -115,7 +116,7 @@ class Breaker:
 
     def hold_off(self, seconds: float, *, rate_limited: bool) -> None:
         """The provider asked for it: nobody is sent there before."""
-        until = self._now() + min(seconds, MOST_WAIT_SECONDS)
+        until = self._now() + min(seconds, MAX_RETRY_AFTER_SECONDS)
         if until > self._not_before:
             self._not_before, self._rate_limited = until, rate_limited
 
@@ -124,6 +125,18 @@ class Breaker:
         self.hold_off(seconds, rate_limited=rate_limited)
         if self._changed is not None:
             self._changed(self, "limit")
+
+    def distrust(self) -> None:
+        """Its answer, or the usage that it reported, can't be true. Opens at the third time within ten minutes."""
+        self._distrusted.append(self._now())
+        if len(self._distrusted) == DISTRUSTED_TIMES and self._distrusted[0] > self._now() - DISTRUSTED_SECONDS:
+            self._distrusted.clear()
+            if self.state != "open":
+                self._machine.open()
+                self._opened_at = self._now()
+                self._calls.clear()
+                self._era += 1
+                self._say()
 
     def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
         """`failed` None: it says nothing about the provider."""
@@ -174,6 +187,7 @@ class Ticket:
 
     def __init__(self, breaker: Breaker, era: int) -> None:
         self._breaker: Breaker | None = breaker
+        self._distrusted = breaker.distrust
         self.era = era
 
     def passed(self) -> None:
@@ -184,6 +198,10 @@ class Ticket:
         if self._breaker is not None and fault.retry_after is not None:
             self._breaker.asked_to_wait(fault.retry_after, rate_limited=fault.kind == "rate_limited")
         self._end(failed=True if fault.counts else None)
+
+    def distrusted(self) -> None:
+        """What it brought can't be true. This may show long after it has passed: with a stream's last chunk."""
+        self._distrusted()
 
     def dropped(self) -> None:
         """Cancelled, or never sent: it says nothing."""

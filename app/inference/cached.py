@@ -97,6 +97,8 @@ class CachedEngine:
                 return Answer(found.stored.body, self._hit(asked, found))
             if (flight := self._joined(asked)) is None:
                 return await self._lead(asked)
+            if not await self._covered(asked, flight):
+                continue
             if (found := await self._follow(asked, flight)) is not None:
                 return Answer(found.stored.body, self._hit(asked, found, waited=True))
         return await self._engine.complete(request, asker)
@@ -111,6 +113,8 @@ class CachedEngine:
                 return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
             if (flight := self._joined(asked)) is None:
                 return await self._lead_stream(asked, usage_asked=usage_asked)
+            if not await self._covered(asked, flight):
+                continue
             if (reading := await self._read_along(asked, flight, usage_asked=usage_asked)) is not None:
                 return reading
         return await self._engine.open_stream(request, asker, usage_asked=usage_asked)
@@ -203,10 +207,29 @@ class CachedEngine:
         assert found is not None
         return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
 
+    async def _covered(self, asked: _Asked, flight: Flight) -> bool:
+        """Say whether the follower could pay for the answer itself. Who can't waits for its end: what was kept then is anybody's.
+
+        Otherwise a developer with nothing left would get what another pays for.
+        """
+        covered = False
+        try:
+            covered = await self._engine.covers(asked.request, asked.asker)
+            if not covered:
+                asked.followed += 1
+                await flight.over()
+        except BaseException as error:
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            raise
+        finally:
+            if not covered:
+                await flight.leave()
+        return covered
+
     async def _follow(self, asked: _Asked, flight: Flight) -> Found | None:
         """The whole answer. None: that one was of no use to us."""
         try:
-            found = await asyncio.shield(flight.landed)
+            found = await flight.whole()
         except BaseException as error:  # noqa: BLE001 - raised again, unless it was another's
             self._in_vain(asked, error)
             return None
@@ -265,7 +288,7 @@ class CachedEngine:
         began = perf_counter()
         answer = flight.answer = await self._engine.complete(asked.request, asked.asker)
         receipt = answer.receipt
-        flight.private = receipt.shrunk_to is not None
+        flight.private = receipt.shrunk_to is not None or receipt.disputed
         made = Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
         flight.land(Found(made, "memory"))
         await self._keep(asked.plan, flight, made)
@@ -280,6 +303,7 @@ class CachedEngine:
         receipt = stream.receipt
         flight.private = receipt.shrunk_to is not None
         await flight.stream(stream)
+        flight.private = flight.private or receipt.disputed
         body = stream.whole()
         made = None if body is None else Stored(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
         flight.land(None if made is None else Found(made, "memory"))

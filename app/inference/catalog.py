@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from app.budget.prices import Price, Prices
+from app.budget.prices import Price, Prices, Tier, Traits, overruled, tiered
 from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Breaker, Changed
@@ -17,9 +17,9 @@ from app.inference.wires.compatible import KINDS, CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
 from app.money import from_usd
-from app.settings import Inference, secret_of
+from app.settings import Inference, PriceTier, secret_of
 from app.settings import Provider as Options
-from app.tokens import count_text
+from app.tokens import ImageTokens, count_text
 
 AUTO = "auto"
 OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
@@ -128,12 +128,25 @@ class Catalog:
             price = self._price(options.model, options)
         except NotFound as error:
             return Standing(name, options.model, "no_price", error.message)
+        except ConfigurationError as error:
+            return Standing(name, options.model, "unusable", error.message)
         try:
             wire = self._wire(options, key)
         except CairnError as error:
             return Standing(name, options.model, "unusable", error.message)
         prefill = options.kind in PREFILLING if options.prefill is None else options.prefill
-        self._ready[name] = Candidate(name, options.kind, options.model, price, wire, options.context_tokens, prefill)
+        traits = self._traits(options)
+        self._ready[name] = Candidate(
+            name,
+            options.kind,
+            options.model,
+            price,
+            wire,
+            traits.context_tokens,
+            prefill,
+            images=traits.images,
+            reasoning=traits.reasoning,
+        )
         if options.embedding_model is not None:
             try:
                 self._take_embedding(name, options, options.embedding_model, wire)
@@ -156,10 +169,24 @@ class Catalog:
         }
         set_ones = {part: from_usd(amount) for part, amount in own.items() if amount is not None}
         if {"input", "output"} <= set_ones.keys():
-            return Price(**set_ones)
-        listed = self._prices.of(model)
-        parts = {"input": listed.input, "output": listed.output, "cached_input": listed.cached_input, "cache_write": listed.cache_write}
-        return Price(**{**parts, **set_ones})  # type: ignore[arg-type]
+            price = Price.of(set_ones)
+        else:
+            price = overruled(self._prices.of(model), set_ones)
+        if not options.price_tiers:
+            return price
+        try:
+            return tiered(replace(price, tiers=()), [_tier(each) for each in options.price_tiers])
+        except ValueError as error:
+            raise ConfigurationError(f"The price_tiers of {model!r} can't be used: {error}.") from None
+
+    def _traits(self, options: Options) -> Traits:
+        """The list's, each overruled by the provider's own settings."""
+        listed = self._prices.traits_of(options.model)
+        return Traits(
+            listed.context_tokens if options.context_tokens is None else options.context_tokens,
+            listed.images if options.image_tokens is None else ImageTokens(options.image_tokens),
+            listed.reasoning if options.reasoning is None else options.reasoning,
+        )
 
     def _wire(self, options: Options, key: str | None) -> Wire:
         connect, connections = self._options.timeouts.connect, options.connections
@@ -176,3 +203,13 @@ class Catalog:
         for each in self.standings:
             if model in {each.model, each.name, f"{each.name}/{each.model}"} and each.why == "no_price":
                 raise NotFound(each.detail, code="model_without_price", param="model")
+
+
+def _tier(given: PriceTier) -> Tier:
+    own = {
+        "input": given.input_usd_per_mtok,
+        "output": given.output_usd_per_mtok,
+        "cached_input": given.cached_input_usd_per_mtok,
+        "cache_write": given.cache_write_usd_per_mtok,
+    }
+    return Tier(given.above_tokens, Price.of({part: from_usd(amount) for part, amount in own.items() if amount is not None}))

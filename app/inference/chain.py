@@ -11,6 +11,7 @@ from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, DeadlineE
 from app.inference.breaker import Refusal
 from app.inference.faults import Fault
 from app.inference.wires.wire import Wire
+from app.tokens import ANY_IMAGE, ImageTokens
 
 SHORT_WAIT_SECONDS = 2.0
 """A 429 that asks for no more is worth waiting for."""
@@ -30,6 +31,9 @@ class Candidate:
     wire: Wire
     context_tokens: int | None = None
     prefill: bool = False
+    images: ImageTokens = ANY_IMAGE
+    reasoning: bool = False
+    """It may think unseen, and what it thinks is output that is paid."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,15 @@ from app.errors import (
     Refused,
     Unavailable,
 )
-from app.inference import chain, faults
+from app.inference import allowance, answers, chain, faults
+from app.inference.allowance import OutputCount
+from app.inference.answers import Completion
 from app.inference.breaker import Refusal, Ticket
 from app.inference.catalog import Catalog
 from app.inference.chain import Candidate, Trail
 from app.inference.faults import Fault
 from app.inference.gather import Gather
-from app.inference.meter import Meter
+from app.inference.meter import Held, Meter
 from app.inference.parameters import call_for, check
 from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import Opened, Stream
@@ -147,6 +149,13 @@ class Engine:
         with self._noted(request, asker, receipt), traces.span("engine embeddings", gen_ai__operation__name="embeddings"):
             return await self._walk([candidate], receipt, attempt, deadline=self._deadline())
 
+    async def covers(self, request: ChatRequest, asker: Asker) -> bool:
+        """Say whether the payer could pay for an answer of any provider of the chain. Holds nothing, asks nobody."""
+        for candidate in self._catalog.candidates(request.model):
+            if await self._meter.covers(request, asker, candidate):
+                return True
+        return False
+
     async def prepare(self) -> None:
         """What the first request would wait for: tokenizers, libraries. Off the loop, and not where there is no provider."""
         await self._catalog.prepare()
@@ -209,7 +218,7 @@ class Engine:
         self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
     ) -> Answer:
         check(candidate, request)
-        held = await self._meter.hold(request, asker, candidate, number, receipt)
+        held = await self._meter.hold(request, asker, candidate, number, receipt, ticket)
         began = perf_counter()
         try:
             call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
@@ -227,14 +236,24 @@ class Engine:
         metrics.provider_attempted(candidate.name, "ok")
         receipt.provider, receipt.asked_model = candidate.name, candidate.model
         receipt.model = found.model or candidate.model
-        await held.settle(found.usage, found.text, model=found.model)
-        return Answer(found.raw, receipt)
+        return Answer(await self._paid(found, held, candidate), receipt)
+
+    async def _paid(self, found: Completion, held: Held, candidate: Candidate) -> bytes:
+        """End the hold of a whole answer, and return the answer: cut where it is longer than was held, with a usage that can be true."""
+        raw, limit = found.raw, allowance.max_output(held.estimate)
+        if await OutputCount(limit, model=candidate.model).passed(found.text):
+            raw = await asyncio.to_thread(answers.shortened, raw, allowance.Shears(limit, model=candidate.model).cut)
+            reason = f"Its answer was longer than the {held.estimate.max_tokens:,} tokens that were asked for: it was cut."
+            await held.dispute(reason, kind="output", model=found.model)
+        else:
+            await held.settle(found.usage, found.text, model=found.model)
+        return raw if found.usage == held.charged else answers.with_usage(raw, held.charged)
 
     async def _embed_once(
         self, request: EmbeddingRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
     ) -> Vectors:
         texts = list(request.texts)
-        held = await self._meter.hold_texts(texts, asker, candidate, number, receipt)
+        held = await self._meter.hold_texts(texts, asker, candidate, number, receipt, ticket)
         began = perf_counter()
         seat = self._gathered(candidate, request.dimensions).seat(texts, most_tokens=held.estimate.input_tokens)
         try:
@@ -252,9 +271,8 @@ class Engine:
         metrics.provider_attempted(candidate.name, "ok")
         receipt.provider, receipt.asked_model = candidate.name, candidate.model
         receipt.model = share.model or candidate.model
-        usage = Usage(input=held.estimate.input_tokens if share.tokens is None else share.tokens)
-        await held.settle(usage if share.tokens is not None else None, "", model=share.model)
-        return Vectors(share.vectors, usage.input, receipt)
+        await held.settle(None if share.tokens is None else Usage(input=share.tokens), "", model=share.model)
+        return Vectors(share.vectors, held.charged.input, receipt)
 
     def _gathered(self, candidate: Candidate, dimensions: int | None) -> Gather:
         """Those who ask for the same share calls."""
@@ -273,7 +291,7 @@ class Engine:
         self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt, deadline: float
     ) -> Upstream:
         check(candidate, request)
-        held = await self._meter.hold(request, asker, candidate, number, receipt)
+        held = await self._meter.hold(request, asker, candidate, number, receipt, ticket)
         call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
         choices = int(call.parameters.get("n") or 1)
         stream = candidate.wire.stream(call)

@@ -34,6 +34,8 @@ Kind = Literal[
     "caller",  # any other 4xx
 ]
 MOST_MESSAGE_CHARS = 500
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""No provider's `retry-after` is obeyed, or told, for longer: some send a date in seconds, or anything."""
 _TOO_LONG = (
     "context_length_exceeded", "maximum context length", "context window", "prompt is too long", "too many tokens", "input is too long",
     "exceeds the maximum number of tokens", "input token count", "reduce the length",
@@ -145,7 +147,7 @@ def of_error_object(error: object) -> Fault:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from seconds or a date. None: it doesn't say, or not in a way that can be read."""
+    """Read how many seconds to wait, from seconds or a date, capped. None: it doesn't say, or not in a way that can be read."""
     value = headers.get("retry-after") or headers.get("Retry-After")
     if value is None:
         return None
@@ -158,7 +160,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return None
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         seconds = (aware - clock.now()).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS) if math.isfinite(seconds) else None
 
 
 def _retry_delay(error: Mapping[str, Any]) -> float | None:

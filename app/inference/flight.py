@@ -48,6 +48,7 @@ class Flight:
         self.private = False
         """It was made smaller than was asked for, since the first one's budget is: for nobody else."""
         self._here = 0
+        self._waiting = 0
         self._led = True
         self._task: asyncio.Task[None] | None = None
 
@@ -76,6 +77,28 @@ class Flight:
     def join(self) -> None:
         self._here += 1
 
+    async def whole(self) -> Found | None:
+        """Wait for the whole answer. Until then a stream is read as fast as it comes."""
+        self._wait(1)
+        try:
+            return await asyncio.shield(self.landed)
+        finally:
+            self._wait(-1)
+
+    async def over(self) -> None:
+        """Wait until the work has ended, and what may be kept of it is kept. Raises nothing of what went wrong."""
+        assert self._task is not None
+        self._wait(1)
+        try:
+            await asyncio.wait([self._task])
+        finally:
+            self._wait(-1)
+
+    def _wait(self, count: int) -> None:
+        self._waiting += count
+        if self.fanout is not None:
+            self.fanout.look_again()
+
     async def leave(self) -> None:
         """Returns once the work has ended, where it was for nobody else."""
         self._here -= 1
@@ -92,7 +115,7 @@ class Flight:
 
     async def stream(self, stream: Stream) -> None:
         """It has begun. Returns when it has been read to its end."""
-        self.fanout = Fanout(lambda: stream.head)
+        self.fanout = Fanout(lambda: stream.head, unpaced=lambda: self._waiting > 0)
         if not self._led:
             self.fanout.leave()
         self.opened.set_result(stream)

@@ -36,6 +36,17 @@ def thinking_tokens(parameters: Mapping[str, Any]) -> int:
     return THINKING_TOKENS.get(str(parameters.get("reasoning_effort")), 0)
 
 
+def thinks(candidate: Candidate, request: ChatRequest) -> bool:
+    """Say whether the model may think unseen: because it always may, or because it is asked to. What it thinks is paid as output."""
+    parameters = request.parameters
+    asked = parameters.get("thinking")
+    return (
+        candidate.reasoning
+        or thinking_tokens(parameters) > 0
+        or (isinstance(asked, Mapping) and asked.get("type") not in (None, "disabled"))
+    )
+
+
 def call_for(candidate: Candidate, request: ChatRequest, max_tokens: int) -> tuple[Call, tuple[str, ...]]:
     """The call, and the names of the parameters that were dropped."""
     given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}

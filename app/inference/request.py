@@ -67,7 +67,8 @@ class Receipt:
 
     `saved`: what the answer cost when it was made; None: nothing was saved, or it isn't known yet. `similarity`: of another prompt whose
     answer this is.
-    `asked_model`: the configured one (`model` is what the provider calls it); `produced`: its tokens.
+    `asked_model`: the configured one (`model` is what the provider calls it); `produced`: its tokens. `disputed`: the provider made, or
+    reported, more than can be true.
     """
 
     provider: str = ""
@@ -83,6 +84,7 @@ class Receipt:
     upstream_seconds: float = 0.0
     asked_model: str = ""
     produced: int = 0
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

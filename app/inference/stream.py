@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from app.budget.prices import Usage
 from app.errors import AllProvidersFailed, CairnError
-from app.inference import stored as answers
+from app.inference import answers, stored
 from app.inference.answers import Chunk
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
@@ -73,7 +74,7 @@ class Stream:
         self.head: dict[str, Any] = {}
         """What its chunks have in common: id, model …; known with the first one."""
         self._bare = True
-        self._totals = [0, 0, 0]
+        self._totals = Usage()
 
     async def events(self) -> AsyncGenerator[bytes]:
         """Broken, when it can't be brought to its end: what was delivered stays, and was paid."""
@@ -109,7 +110,7 @@ class Stream:
     def whole(self) -> bytes | None:
         """The answer in one piece, once the pieces are over. None: it isn't whole, or more than text."""
         finish = self._opened.upstream.produced.finish
-        return answers.whole(self.head, "".join(self._delivered), finish, self._tokens()) if self._bare and finish else None
+        return stored.whole(self.head, "".join(self._delivered), finish, self._tokens()) if self._bare and finish else None
 
     async def _chunks(self) -> AsyncGenerator[Piece]:
         joiner: Joiner | None = None
@@ -177,7 +178,7 @@ class Stream:
             return None
         bare = chunk.bare
         self._bare = self._bare and bare
-        return Piece(chunk.raw, chunk.text if bare and chunk.finish is None else None)
+        return Piece(answers.unbilled(chunk), chunk.text if bare and chunk.finish is None else None)
 
     def _joined(self, chunk: Chunk, joiner: Joiner) -> Piece | None:
         """Of another provider's answer: what follows what was delivered, under the first one's id."""
@@ -196,17 +197,13 @@ class Stream:
 
     def _count(self, upstream: Upstream) -> None:
         """Tokens of every attempt that was charged, for the usage at the end."""
-        usage = upstream.charged
-        self._totals = [self._totals[0] + usage.input, self._totals[1] + usage.output, self._totals[2] + usage.cached_input]
+        each, so_far = upstream.charged, self._totals
+        self._totals = Usage(
+            input=so_far.input + each.input, output=so_far.output + each.output, cached_input=so_far.cached_input + each.cached_input
+        )
 
     def _tokens(self) -> dict[str, Any]:
-        prompt, produced, cached = self._totals
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": produced,
-            "total_tokens": prompt + produced,
-            "prompt_tokens_details": {"cached_tokens": cached},
-        }
+        return answers.usage_object(self._totals)
 
     def _broken(self, message: str) -> Broken:
         return Broken(f"{message}. What came before it was delivered and paid.")

@@ -1,13 +1,15 @@
-"""One provider's stream: its timeouts, what it has brought, and the one end of its hold."""
+"""One provider's stream: its timeouts, what it has brought and may bring, and the one end of its hold."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from time import perf_counter
 
 from app.budget.prices import Usage
-from app.inference import faults
+from app.inference import allowance, answers, faults
+from app.inference.allowance import OutputCount
 from app.inference.answers import Chunk, Produced
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
@@ -34,6 +36,9 @@ class Upstream:
         self._deadline = deadline
         self._choices = choices
         self._first: list[Chunk] = []
+        self._finish_by: float | None = None
+        self._output = OutputCount(allowance.max_output(held.estimate), model=candidate.model)
+        self._max_bytes = allowance.max_stream_bytes(held.estimate)
 
     @property
     def charged(self) -> Usage:
@@ -57,12 +62,18 @@ class Upstream:
             self.waited += perf_counter() - began
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        """All of them, from the first. Fault when it breaks; what was produced until then is settled."""
+        """Yield all of them, from the first. Fault when it breaks; what was produced until then is settled.
+
+        One that brings more than was held is ended: what fits is passed on, with "length" as its finish, and the hold is charged.
+        """
         try:
-            for chunk in self._first:
-                yield chunk
-            async for chunk in self._rest():
-                yield chunk
+            async with aclosing(self._all()) as chunks:
+                async for chunk in chunks:
+                    if await self._output.passed(chunk.text) or self.produced.bytes > self._max_bytes:
+                        yield await self._ending(chunk)
+                        await self._held.dispute(self._too_long(), kind="output", model=self.produced.model)
+                        return
+                    yield chunk
             await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model)
         except Fault:
             await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model, partial=True)
@@ -87,14 +98,36 @@ class Upstream:
             if len(self._first) > MOST_BEFORE_FIRST_TOKEN:
                 raise faults.malformed("its stream says nothing without end")
 
+    async def _all(self) -> AsyncGenerator[Chunk]:
+        for chunk in self._first:
+            yield chunk
+        async for chunk in self._rest():
+            yield chunk
+
+    async def _ending(self, chunk: Chunk) -> Chunk:
+        """Make the last chunk of an answer that is too long: what still fits of this one, where that is text, and the finish."""
+        whole, text = self.produced.text, ""
+        if self.produced.plain and chunk.text:
+            fits = await asyncio.to_thread(allowance.beginning, whole, self._output.limit, model=self.candidate.model)
+            text = fits[len(whole) - len(chunk.text) :]
+        unfinished = [index for index in range(self._choices) if index not in self.produced.finished - chunk.finished]
+        last = answers.ending(chunk, text, unfinished)
+        self.produced.finish = last.finish
+        return last
+
+    def _too_long(self) -> str:
+        return f"Its answer was longer than the {self._held.estimate.max_tokens:,} tokens that were asked for: it was ended."
+
     async def _rest(self) -> AsyncGenerator[Chunk]:
         """Once it has finished, only its usage is waited for, and not for long: what breaks then breaks nothing."""
         while True:
-            finished = self.produced.finished >= self._choices
+            finished = len(self.produced.finished) >= self._choices
             if finished and self.produced.usage is not None:
                 return
+            if finished and self._finish_by is None:
+                self._finish_by = self._until(AFTER_FINISH_SECONDS)
             try:
-                async with asyncio.timeout_at(self._until(AFTER_FINISH_SECONDS if finished else self._timeouts.idle)):
+                async with asyncio.timeout_at(self._until(self._timeouts.idle) if self._finish_by is None else self._finish_by):
                     chunk = await anext(self._source, None)
             except TimeoutError:
                 if finished:

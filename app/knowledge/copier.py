@@ -16,6 +16,7 @@ from subprocess import PIPE
 from app import settings as config
 from app.errors import VectorStoreUnavailable
 from app.knowledge.index import SCHEMA, Progress, catch_up, copy_all
+from app.redaction.labels import free_text
 from app.storage.child import owner_gone
 from app.storage.database import Database
 from app.storage.folder import DataFolder
@@ -69,7 +70,7 @@ async def _run(place: str, since: datetime | None) -> None:
 
 async def _copy(place: str, since: datetime | None) -> None:
     settings = config.load()
-    logs.configure(settings.log)
+    logs.configure(settings.log, clean=free_text)
     assert settings.database.url is not None  # the server's own, where it is embedded
     async with AsyncExitStack() as stack:
         database = await Database.open(

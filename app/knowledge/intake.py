@@ -18,14 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.accounts import Accounts
 from app.accounts.names import project_name_of
 from app.embeddings import Embedder, LongForm
-from app.errors import UnknownFormat
+from app.errors import NotFound, UnknownFormat
 from app.knowledge.extraction import VERSION, extract
 from app.knowledge.index import Index
 from app.knowledge.item import Candidate
 from app.knowledge.live import UNNAMED_PROJECT
 from app.knowledge.neighbours import wording
+from app.knowledge.purge import UNTOLD, forget_in_jobs
 from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
 from app.knowledge.stream import through_thread
+from app.queue.forgetting import note_subject
 from app.queue.jobs import Job, Queue
 from app.queue.worker import Done, Progress
 from app.sessions.event import Event, Format, SessionHeader
@@ -66,6 +68,11 @@ class Reading:
     known: int = 0
     redactions: Counter[str] = field(default_factory=Counter)
     refused: set[tuple[str, str]] = field(default_factory=set)
+
+    def refuse(self, why: str, session: str) -> None:
+        if (why, session) not in self.refused:
+            self.tally.skip(why)
+        self.refused.add((why, session))
 
 
 class Intake:
@@ -131,18 +138,20 @@ class Intake:
     async def ingest(self, job: Job, progress: Progress) -> Done:
         """The job behind `submit`: read the upload into the journal, learn from every session that it touched."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
-        reading = await self._read(upload, progress)
+        reading = await self._read(job, upload, progress)
         if not reading.sessions and not reading.refused:
             raise UnknownFormat(_nothing(upload, reading))
         learnt = Learnt()
         for place, session_id in enumerate(reading.sessions, start=1):
-            learnt += await self._learn(upload.team_id, session_id)
+            learnt += await self._learn_unless_purged(upload.team_id, session_id)
             share = READ_SHARE + LEARN_SHARE * place / len(reading.sessions)
             await progress(int(upload.bytes * share), upload.bytes)
         await self._index.drain_to(learnt.mark)
         await progress(upload.bytes, upload.bytes)
 
         async def forget_upload(connection: AsyncConnection) -> None:
+            for gone in await self._journal.missing(connection, reading.sessions.keys()):  # purged since: its file has no name any more
+                await forget_in_jobs(connection, upload.team_id, gone)
             await self._uploads.delete(connection, upload.id)
 
         return Done(_report(upload, reading, learnt), closing=forget_upload)
@@ -155,7 +164,7 @@ class Intake:
         await progress(1, 1)
         return Done({"sessions": [job.payload["session_id"]], "knowledge": _counts(learnt)})
 
-    async def _read(self, upload: Upload, progress: Progress) -> Reading:
+    async def _read(self, job: Job, upload: Upload, progress: Progress) -> Reading:
         """Parse the upload and append what is new to the journal, batch by batch."""
         reading = Reading()
         read = Counter[str]()
@@ -180,30 +189,37 @@ class Intake:
                 if not events:
                     continue
                 if header is not None:
-                    current, header = await self._admit(upload, header, reading), None
-                if current is not None:
-                    appended = await self._journal.append(current, events)
-                    reading.new += appended.new
-                    reading.known += appended.known
-                    reading.redactions.update(appended.redactions)
+                    opened, header = header, None
+                    current = await self._admit(job, upload, opened, reading)
+                if current is not None and not await self._append(current, events, reading):
+                    reading.refuse(PURGED, str(current))
+                    current = None
             await progress(int(read["bytes"] * READ_SHARE), upload.bytes)
         return reading
 
-    async def _admit(self, upload: Upload, header: SessionHeader, reading: Reading) -> UUID | None:
+    async def _append(self, session_id: UUID, events: Sequence[Event], reading: Reading) -> bool:
+        """False: the session was purged meanwhile. The file's others are read on."""
+        try:
+            appended = await self._journal.append(session_id, events)
+        except NotFound:
+            return False
+        reading.new += appended.new
+        reading.known += appended.known
+        reading.redactions.update(appended.redactions)
+        return True
+
+    async def _admit(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID | None:
         """The session that the next events belong to; None where they must not be added, which is counted once a session."""
         try:
-            session_id = await self._open(upload, header)
+            session_id = await self._open(job, upload, header, reading)
         except _NotAdmitted as why:
-            refused = (str(why), header.external_id)
-            if refused not in reading.refused:
-                reading.tally.skip(str(why))
-            reading.refused.add(refused)
+            reading.refuse(str(why), header.external_id)
             return None
         reading.sessions[session_id] = None
         return session_id
 
-    async def _open(self, upload: Upload, header: SessionHeader) -> UUID:
-        """The session's id. _NotAdmitted when it was purged while the upload waited, or is another developer's."""
+    async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID:
+        """The session's id, noted at the job. _NotAdmitted when it was purged while the upload waited, or is another developer's."""
         name = upload.project or project_name_of(_last_folder(header.directory)) or UNNAMED_PROJECT
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
             project_id = await self._accounts.project_id(connection, upload.team_id, name)
@@ -219,7 +235,18 @@ class Intake:
                 raise _NotAdmitted(PURGED)
             if not await self._journal.may_add(connection, session_id, upload.developer_id):
                 raise _NotAdmitted(ANOTHERS)
+            if session_id not in reading.sessions:
+                await note_subject(connection, job, session_id)
             return session_id
+
+    async def _learn_unless_purged(self, team_id: UUID, session_id: UUID) -> Learnt:
+        try:
+            return await self._learn(team_id, session_id)
+        except NotFound:
+            async with self._database.begin() as connection:
+                if await self._journal.missing(connection, [session_id]):
+                    return Learnt()
+            raise
 
     async def _learn(self, team_id: UUID, session_id: UUID) -> Learnt:
         """Learn until nothing of the session's journal is unseen: another job may have appended to it meanwhile."""
@@ -302,7 +329,9 @@ def _nothing(upload: Upload, reading: Reading) -> str:
 
 
 def _report(upload: Upload, reading: Reading, learnt: Learnt) -> dict[str, object]:
-    """What was read, skipped and found: the job's result."""
+    """What was read, skipped and found: the job's result. Of a file that holds what was purged, neither its name nor its faults."""
+    purged = any(why == PURGED for why, _ in reading.refused)
+    told = UNTOLD | {"skipped": {PURGED: reading.tally.skipped[PURGED]}} if purged else {}
     return {
         "transcript": upload.transcript,
         "format": upload.format,
@@ -313,4 +342,4 @@ def _report(upload: Upload, reading: Reading, learnt: Learnt) -> dict[str, objec
         "problems": [{"locator": locator, "reason": reason} for locator, reason in reading.tally.problems],
         "redactions": dict(reading.redactions),
         "knowledge": _counts(learnt),
-    }
+    } | told

@@ -182,18 +182,18 @@ class Queue:
     async def extend(self, job: Job) -> None:
         """Keep the job for another lease. LeaseLost when it is no longer this worker's."""
         async with self._database.begin() as connection:
-            await _change(connection, job, {"lease_until": self._lease()})
+            await change(connection, job, {"lease_until": self._lease()})
 
     async def progress(self, job: Job, done: int, total: int) -> None:
         """`done` of `total`, in whatever unit. LeaseLost when it is no longer this worker's."""
         shift = max(0, total.bit_length() - _MOST_PROGRESS.bit_length())  # bytes of a huge file: keep the share
         values = {"progress_done": min(max(done, 0), max(total, 0)) >> shift, "progress_total": max(total, 0) >> shift}
         async with self._database.begin() as connection:
-            await _change(connection, job, values)
+            await change(connection, job, values)
 
     async def finish(self, connection: AsyncConnection, job: Job, result: Json) -> None:
         """Done, in the caller's transaction. LeaseLost rolls all of it back."""
-        await _change(connection, job, {"state": "done", "result": _storable(result), "error": None} | _ended())
+        await change(connection, job, {"state": "done", "result": _storable(result), "error": None} | _ended())
 
     async def fail(self, job: Job, failure: Failure) -> State:
         """After a failed attempt: queued again for later, or failed for good. LeaseLost when it is no longer this worker's.
@@ -211,14 +211,14 @@ class Queue:
         else:
             values |= {"state": "failed"} | _ended()
         async with self._database.begin() as connection:
-            await _change(connection, job, values)
+            await change(connection, job, values)
         return "queued" if again else "failed"
 
     async def hand_back(self, job: Job) -> None:
         """A worker that stops gives its job to the next one at once; the attempt doesn't count. LeaseLost as above."""
         values = {"state": "queued", "worker": None, "lease_until": None, "attempts": JobRow.attempts - 1, "run_at": func.now()}
         async with self._database.begin() as connection:
-            await _change(connection, job, values)
+            await change(connection, job, values)
 
     async def counts(self) -> dict[str, int]:
         """Jobs by state; 0 where there is none."""
@@ -251,7 +251,7 @@ async def needed(connection: AsyncConnection, field: str) -> set[str]:
     return set(await connection.scalars(select(value).where(unfinished, value.is_not(None))))
 
 
-async def _change(connection: AsyncConnection, job: Job, values: Json) -> None:
+async def change(connection: AsyncConnection, job: Job, values: Json) -> None:
     """Change a job if it is still this worker's, in this attempt; else LeaseLost."""
     ours = (JobRow.id == job.id, JobRow.worker == job.worker, JobRow.state == RUNNING, JobRow.attempts == job.attempts)
     if (await connection.execute(update(JobRow).where(*ours).values(values))).rowcount == 0:

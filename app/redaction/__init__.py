@@ -9,14 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.redaction import announced, assignments, blocks, commands, encoded, files, headers, invisible, layout, owners, vendors
+from app.redaction import (
+    announced,
+    assignments,
+    blocks,
+    commands,
+    concatenated,
+    encoded,
+    files,
+    headers,
+    invisible,
+    layout,
+    mnemonic,
+    options,
+    owners,
+    pairs,
+    vendors,
+)
 from app.redaction.finding import Finding, Origin, Redacted, outside_placeholders, settle, splice
 from app.redaction.gate import Gate
 
 __all__ = ["Finding", "Redacted", "redact", "suspicious"]
 
-_TABLES = (blocks, vendors, encoded, headers, commands, files, owners, assignments, announced, layout)
-_GATE = Gate(rule for table in _TABLES for rule in table.RULES)
+_TABLES = (blocks, vendors, encoded, headers, commands, options, files, owners, assignments, announced, pairs, layout, mnemonic)
+_RULES = tuple(rule for table in _TABLES for rule in table.RULES)
+_GATE = Gate((*_RULES, *concatenated.rules(Gate(_RULES))))
 _PASSES = 5
 """Hiding one secret can uncover the shape of another, so a text is read until nothing is found. Two passes are the rule."""
 

@@ -1,6 +1,7 @@
-"""Passwords that a sentence announces: `use the passphrase …`, `Password → …`, `пароль: …`, `mot de passe : …`, `パスワードは…`, `密码是…`.
+"""Passwords that a sentence announces: `the password for the database is …`, `set it to …`, `use … as the password`, `from … to …`.
 
-Many languages, one word each. Knows no assignments: `password=…` is theirs.
+In many languages (`languages.py`), with what stands between the word and the value: of what it is the password, a sign, a verb, a line
+break. Knows no assignments: `password=…` is theirs.
 """
 
 from __future__ import annotations
@@ -11,60 +12,413 @@ from collections.abc import Iterator
 from app.redaction import shape
 from app.redaction.finding import Finding
 from app.redaction.gate import Rule
+from app.redaction.languages import INFLECTED_PASSWORDS, PASSWORDS, SHORT_PASSWORDS, USERS, anchors, pattern
 
-_WORDS = {
-    "en": ("password", "passphrase", "passcode", "passwd"),
-    "short": ("pw:", "pw=", "pw =", "pw :", 'pw"', "pw'", "pw is "),
-    "de": ("passwort", "kennwort"),
-    "fr": ("mot de passe",),
-    "es": ("contrase",),
-    "pt": ("senha",),
-    "nl": ("wachtwoord",),
-    "ru": ("пароль",),
-    "ja": ("パスワード",),
-    "zh": ("密码", "密碼"),
-    "ko": ("비밀번호",),
-}
-_FULL_COLON, _FULL_EQUALS = "\uff1a", "\uff1d"
-_CLOSING = r"[*_`\"'“”»」』）)\]]{0,4}"
-_SIGN = rf"(?:=>|->|[:={_FULL_COLON}{_FULL_EQUALS}→⇒➜]|[—–-](?=[ ]))"
-_IS = rf"(?:(?:is|was|ist|lautet|est|es|será|é|è|это|[—–-][ ]это)(?=[ :{_FULL_COLON}])|[是为為はが는은])"
+_COLON, _EQUALS = "\uff1a", "\uff1d"
+_GAP = r"[ \t\u3000\u00a0]{0,20}+"
+_BREAK = r"(?:(?:\r?\n|\\n)[ \t>]{0,20}+){1,2}(?:[-*+•][ ])?(?:```\w{0,10}(?:\r?\n|\\n)[ \t]{0,20})?"
+_CLOSING = r"(?:(?!['’]s\b)[*_`\"'”’»」』）)\]]|“(?![!-~])){0,4}+"
+_SIGN = rf"(?:=>|->|[:={_COLON}{_EQUALS}→⇒➜]|[—–-](?=[ ]))"
+_WORD = re.compile(
+    rf"(?:(?P<long>{pattern(PASSWORDS)}|(?:{pattern(INFLECTED_PASSWORDS)})[a-zà-ɏ]{{0,6}})|(?P<short>{pattern(SHORT_PASSWORDS)}))(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+_TOKEN = r"[^\s:=,;!?(){}\[\]<>|" + _COLON + _EQUALS + r"]{1,60}+"
+_PREPOSITION = (
+    r"(?:(?:for|of|to|on|in|at|from|that|which|you|we|i|used|needed|für|fuer|zu|zum|zur|von|vom|des|der|auf|im|bei|beim|am|de|du|pour|à|au"
+    r"|aux|sur|del|para|en|a|al|do|da|dos|das|no|na|em|di|della|dello|dei|per|su|sul|alla|dla|od|w|z|k|ke|pro|för|till|på|i|til|for|voor|van"
+    r"|op|bij|naar|için|от|для|к|на|у|в|do|pre)[ ]|(?:d|dell|all|sull|nell)['’])"
+)
+_VERBS = pattern(
+    (
+        *("is", "was", "are", "'s", "’s", "will be", "should be", "has been", "reads", "remains", "becomes", "equals"),
+        *(
+            "ist",
+            "lautet",
+            "war",
+            "wurde",
+            "wird",
+            "sei",
+            "heißt",
+            "est",
+            "était",
+            "sera",
+            "a été",
+            "es",
+            "era",
+            "será",
+            "ha sido",
+            "se",
+            "fue",
+        ),
+        *("é", "foi", "è", "e'", "e’", "sarà", "to", "jest", "brzmi", "zostało", "je", "bude", "bylo", "byla", "zní", "är", "var", "er"),
+        *("ändrades", "sattes", "luidt", "werd", "это", "—", "– это", "будет", "изменён", "là", "adalah", "είναι"),
+    )
+)
+_FILLERS = pattern(
+    (
+        *(
+            "now",
+            "still",
+            "currently",
+            "just",
+            "simply",
+            "actually",
+            "probably",
+            "always",
+            "again",
+            "set",
+            "changed",
+            "reset",
+            "updated",
+            "rotated",
+        ),
+        *(
+            "switched",
+            "to",
+            "as",
+            "been",
+            "equal",
+            "jetzt",
+            "nun",
+            "neu",
+            "auf",
+            "zu",
+            "geändert",
+            "gesetzt",
+            "maintenant",
+            "changé",
+            "défini",
+        ),
+        *(
+            "passé",
+            "à",
+            "en",
+            "por",
+            "para",
+            "cambió",
+            "cambiada",
+            "cambiado",
+            "establecida",
+            "alterada",
+            "definida",
+            "mudada",
+            "agora",
+            "ahora",
+        ),
+        *(
+            "stata",
+            "cambiata",
+            "impostata",
+            "ora",
+            "in",
+            "zmienione",
+            "ustawione",
+            "teraz",
+            "na",
+            "změněno",
+            "nastaveno",
+            "nyní",
+            "nu",
+            "ändrat",
+        ),
+        *("satt", "till", "gewijzigd", "veranderd", "naar", "c'est", "теперь", "на"),
+    )
+)
+_ASIAN_IS = (
+    r"(?:(?:已|被|就|会|應該|应该)?(?:(?:设置|设定|设|改|修改|更改|重置|更新|变更|設置|設定|設|重設|變更)(?:成了|成|为了|为|為|是|了)|是|为|為)"
+    r"|を|が|は|는|은|가|를|을)"
+)
+_OPEN = r"[*_]{0,2}(?P<open>\\{0,3}[`\"'“”„「『‘]|«[ \u00a0]?)?[*_]{0,2}"
 _VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]"  # what can be typed, but for quotes, `<`, `>`, `\` and `|`
-_SAID = re.compile(
-    rf"(?:password|passphrase|passcode|passwd|pw|passwort|kennwort|mot[ ]de[ ]passe|contrase(?:ñ|n\u0303|n)a|senha|wachtwoord|пароль"
-    rf"|パスワード|密码|密碼|비밀번호){_CLOSING}[ \t\u3000\u00a0]{{0,20}}"
-    rf"(?:(?P<join>{_SIGN}[*_]{{0,2}}|{_IS}[:{_FULL_COLON}]?)[ \t\u3000\u00a0]{{0,20}}|(?<=[ \t\u3000\u00a0]))"
-    rf"(?P<open>[*_]{{0,2}}[`\"'«“„「『]{{0,1}})(?P<secret>{_VALUE}{{5,200}}+)",
+_OF = rf"(?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITION}(?:{_TOKEN}[ ]){{0,7}}?(?:{_TOKEN}[ ]?(?=[:={_COLON}]))?)??)"
+# Prose goes on with words: what has nothing of a password is no value, and what follows may still be one.
+_LIKELY = r"(?=\S{0,60}?(?:[0-9]|[!@#$%^&*+=?~][!-~]|[a-z][A-Z]|[^aeiouyAEIOUY\s]{5}|[a-z]-[a-z]))"
+_LINK = re.compile(
+    rf"""
+    {_CLOSING}{_GAP}{_OF}
+    (?P<join>{_SIGN}[*_]{{0,2}} | (?:{_VERBS})(?=[ \u00a0\n:{_COLON}*])(?:[ ](?:{_FILLERS})(?=[ \u00a0\n:{_COLON}])){{0,4}}[ ]?[:{_COLON}]?
+      | (?<=[ ])olarak(?=[ ]) | {_ASIAN_IS}[:{_COLON}]?)
+    {_GAP}(?P<break>{_BREAK})?{_OPEN}{_LIKELY}(?P<secret>{_VALUE}{{5,200}}+)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_SET_TO = re.compile(
+    rf"{_CLOSING}{_GAP}{_OF}(?<=[ ])(?P<join>to|auf|à|en|a|para|na|till|naar|in)(?P<break>)[ ]{{1,4}}{_OPEN}{_LIKELY}(?P<secret>{_VALUE}{{5,200}}+)",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(rf"{_CLOSING}[ ]{{0,2}}[:={_COLON}][ ]{{0,2}}(?P<open>[`\"'“])?(?P<secret>[A-Za-z]{{4,40}}+)(?![\w.(\[:=-])")
+_BARE = re.compile(rf"{_CLOSING}(?:[ \t\u3000\u00a0]{{1,20}}+(?P<paren>\(?)|(?=[“「『«])){_OPEN}(?P<secret>{_VALUE}{{5,200}}+)")
+_FROM = re.compile(
+    rf"(?:[ ]{_TOKEN}){{0,8}}?[ ](?:from|von|vom|de|di|da|dal|z|ze|från|van|od|с)[ ]{_OPEN}(?P<old>{_VALUE}{{4,200}}+)[`\"'”»]?"
+    rf"[ ](?:to|into|auf|zu|à|a|en|in|para|na|naar|till|på|на|->|→)[ ][`\"'“«]?(?P<new>{_VALUE}{{4,200}}+)",
     re.IGNORECASE,
 )
 _PART_OF_A_NAME = re.compile(r"[A-Za-z0-9_.$/-]")
-_CODE = re.compile(r"pass(?:word|phrase|code|wd)", re.IGNORECASE)
+_PART_OF_CODE = re.compile(r"[_.$/]")
+_CODE = re.compile(r"pass(?:word|phrase|code|wd)?\b|pwd\b", re.IGNORECASE)
 _IN_CODE = re.compile(r"[,:;(){}\[\]]")
-_SHORT = re.compile(r"pw", re.IGNORECASE)
-_FULL_STOP = ".,:;!?*_)]}"
+_WORD_AND_NUMBER = re.compile(r"[A-Za-z]+[0-9]{1,4}\Z")
+_FULL_STOP = ".,:;*_)]}"
+_CLOSES = {"`": "`", '"': '"', "'": "'", "“": "”", "”": "”", "„": "“”", "「": "」", "『": "』", "‘": "’"}
+_LINE_ENDS = re.compile(r"[.*_`\"'”»]{0,3}[ \t]{0,20}(?:\r?\n|\\n|\Z)")
+# What a value is said to be, or that it goes on: `AES-256 encrypted`, `8-20 characters`, `node2: …`.
+_NO_VALUE_BEFORE = re.compile(
+    r"[`\"']?(?:[ ]?[:=(\[](?!\S*[)\]])|[- ](?:encrypted|hashed|encoded|based|protected|characters|chars|digits|bits?|bytes|or|hash|hashes|digest"
+    r"|hashing|algorithm|format|field|verschlüsselt|gehasht|zeichen|caractères|caracteres|caratteri|znaków)\b)",
+    re.IGNORECASE,
+)
+_SETTING = re.compile(
+    r"(?:set|sets|setting|change|changed|changes|changing|reset|resets|update|updated|rotate|rotated|switch|make|put|setze|setz|ändere|mets|mettre"
+    r"|change[rz]?|cambia|cambiar|pon|poner|altera|alterar|mude|mudar|imposta|cambiare|zmień|ustaw|změň|nastav|ändra|sätt|wijzig|zet)\Z",
+    re.IGNORECASE,
+)
+_OF_DATA = re.compile(r"objeto|mapa|diccionario|json|tabla|cach[eé]|registro|fila|columna", re.IGNORECASE)
+"""In Spanish a key is a `clave` too."""
+_TURKISH = re.compile(r"[şs][iİ]fre|parola[a-zà-ɏ]", re.IGNORECASE)
+_MAX_BEFORE = 120
+_MAX_WORDS_BEFORE = 6
+_LINKING = frozenset(
+    [
+        "is",
+        "was",
+        "becomes",
+        "remains",
+        "=",
+        "as",
+        "als",
+        "ist",
+        "comme",
+        "est",
+        "como",
+        "es",
+        "é",
+        "è",
+        "come",
+        "jako",
+        "to",
+        "je",
+        "som",
+        "är",
+        "olarak",
+    ]
+)
+_ARTICLES = frozenset(
+    [
+        "the",
+        "a",
+        "my",
+        "your",
+        "our",
+        "his",
+        "her",
+        "their",
+        "its",
+        "this",
+        "new",
+        "old",
+        "current",
+        "root",
+        "admin",
+        "user",
+        "db",
+        "database",
+        "das",
+        "dein",
+        "mein",
+        "unser",
+        "neue",
+        "neues",
+        "altes",
+        "le",
+        "la",
+        "el",
+        "il",
+        "lo",
+        "l",
+        "o",
+        "un",
+        "une",
+        "een",
+        "het",
+        "de",
+        "den",
+        "det",
+        "ditt",
+        "mitt",
+        "tvoje",
+        "moje",
+        "twoje",
+    ]
+)
+_AFTER_WORD = re.compile(
+    r"(?:[)\]*_`\"'’”]{0,3}(?:[.,;:!?]|\s*\Z|\s*\n|[ ](?:for|of|to|on|in|at|and|but|so|when|if|now|please|für|fuer|zu|zum|von|vom|und|pour|de|du|del"
+    r"|et|para|y|do|da|e|di|per|dla|k|pro|a|i|för|till|och|voor|van|en)\b|[ ]?[(—–-]))"
+)
+_ASIAN_BEFORE = re.compile(
+    rf"(?P<secret>{_VALUE}{{6,80}}+)[`\"'”」』]?[ ]?(?:を|作为|作為|当作|當作|当|當|设为|設為|是|就是)(?:新的?)?[ ]?\Z"
+)
+_USER_BEFORE = re.compile(
+    rf"(?:\b|(?<=[^\x00-\x7f]))(?:{pattern((*USERS, 'user id', 'userid', 'uid', 'id', 'as'))})[\"'`*]{{0,3}}(?P<sign>[ ]?[:={_COLON}])?[ ]{{0,2}}[\"'`]?(?P<user>[A-Za-z0-9_][\w.@+\\-]{{0,60}}+)"
+    rf"[\"'`*]{{0,3}}[ ]{{0,2}}(?:[,;/|&、，]|and|with|und|mit|et|avec|y|con|e|com|i|och|en|met|和|\n)?[ ]{{0,4}}(?:the[ ]|das[ ]|[*_-]{{1,2}}[ ]?)?\Z",
+    re.IGNORECASE,
+)
+_IN_BRACES = re.compile(r"[{(<\[][^{}()<>\[\]]*\Z")
 
 
 def _said(text: str, at: int) -> Iterator[Finding]:
-    if at and _PART_OF_A_NAME.match(text, at - 1) and text[at - 2 : at] != "**":
+    if not (word := _WORD.match(text, at)):
         return
-    if not (match := _SAID.match(text, at)):
+    if word["long"] is None and (word[0] == "PASS" or (at and text[at - 1].isalnum())):  # `PASS: …` is a test's verdict
         return
-    begin = match.start("secret")
-    if _CODE.match(match[0]) and (match["join"] or "") in {":", "="} and (text[begin - 1] != " " or _IN_CODE.search(match["secret"])):
-        return  # an assignment
-    value = (match["secret"].partition(",")[0] if _SHORT.match(match[0]) else match["secret"]).rstrip(_FULL_STOP)
-    if text[begin + len(value) : begin + len(value) + 1] in {"(", "["} or "(" in value:
-        return  # a call
-    sure = match["join"] is not None and "->" not in match["join"]
-    if _revealed(value, sure=sure, quoted=match["open"] != ""):
-        yield Finding("password", begin, begin + len(value))
+    yield from _before(text, at, word)
+    yield from _after(text, at, word)
 
 
-def _revealed(value: str, *, sure: bool, quoted: bool) -> bool:
-    """After a sign or `is`, what looks like a password. With nothing between, only what looks like nothing else."""
-    if sure:
-        return shape.password(value, quoted=quoted)
+def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    within = at > 0 and _PART_OF_A_NAME.match(text, at - 1) is not None and text[at - 2 : at] != "**"
+    link = _LINK.match(text, word.end())
+    if within and not _compound(text, at, word, link):
+        return
+    if link is not None and _of_code(text, word, link):
+        return
+    for found in (link, _set_to(text, at, word)):
+        if found is not None and _accepted(text, word, found, value := _value(text, word, found)):
+            yield Finding("password", found.start("secret"), found.start("secret") + len(value))
+            return
+    if link is None and not within:
+        yield from _next_to_it(text, at, word)
+    yield from _from_to(text, word)
+    yield from _beside_its_user(text, at, word)
+
+
+def _compound(text: str, at: int, word: re.Match[str], link: re.Match[str] | None) -> bool:
+    """`Datenbankpasswort: …`, `the db-password is …`; but `db_password` and, before a sign, `dbpassword` are names of code."""
+    if link is None or _PART_OF_CODE.match(text, at - 1):
+        return False
+    return not _CODE.match(word[0]) or bool(link["of"]) or link["join"].strip()[:1] not in {":", "=", "-"}
+
+
+def _of_code(text: str, word: re.Match[str], link: re.Match[str]) -> bool:
+    """An assignment: no space follows the sign, or the value looks like code."""
+    if link["of"] or link["break"] or link["join"].strip() not in {":", "="} or not _CODE.match(word[0]):
+        return False
+    plain = (link["open"] or "")[-1:] in "\"'`"
+    return plain and (text[link.start("secret") - 1] != " " or _IN_CODE.search(link["secret"]) is not None)
+
+
+def _accepted(text: str, word: re.Match[str], link: re.Match[str], value: str) -> bool:
+    quoted, end = link["open"] is not None, link.start("secret") + len(value)
+    if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end):
+        return False
+    if "->" in link["join"]:
+        return _like_nothing_else(value)
+    if link["break"] and not (quoted or _LINE_ENDS.match(text, end)):
+        return False
+    said = word[0].lower()
+    if (link["join"] == "e" or (said == "clave" and _OF_DATA.search(link["of"]))) and _WORD_AND_NUMBER.match(value):
+        return False
+    if said == "pass" and not link["of"] and link["join"].strip() not in {":", "="}:
+        return _like_nothing_else(value)  # `the first pass is mark2sweep`
+    plain = not (link["of"] or link["break"]) and link["join"].strip() not in {"to", "in"} and " " not in link["join"].strip()
+    if not shape.password(value.rstrip("!?"), quoted=quoted) and not shape.passphrase(value):
+        return False
+    return plain or not shape.identifier(value)
+
+
+def _next_to_it(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    """Nothing stands between the word and the value: so it has to look like a password, and like nothing else."""
+    if not (bare := _BARE.match(text, word.end())):
+        return
+    value, begin = _value(text, word, bare), bare.start("secret")
+    end = begin + len(value)
+    if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end) or not shape.password(value, quoted=False):
+        return
+    quoted = bare["open"] is not None and text[end : end + 1] in _CLOSES.get(bare["open"][-1:], "»")
+    turkish = text[end : end + 7] == " olarak" or _TURKISH.match(word[0]) is not None
+    typed = (quoted or turkish or _USER_BEFORE.search(text, max(0, at - 100), at)) and not shape.identifier(value)
+    if (typed or shape.unlike_words(value)) and not (bare["paren"] and text[end : end + 1] != ")"):
+        yield Finding("password", begin, end)
+
+
+def _from_to(text: str, word: re.Match[str]) -> Iterator[Finding]:
+    if not (match := _FROM.match(text, word.end())):
+        return
+    spans = [(match.start(name), match[name].rstrip(_FULL_STOP)) for name in ("old", "new")]
+    if any(shape.password(value, quoted=False) and not shape.identifier(value) for _, value in spans):
+        yield from (Finding("password", start, start + len(value)) for start, value in spans if shape.word_as_password(value))
+
+
+def _before(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    """`use … as the password`, `… is the password`."""
+    if not at:
+        return
+    if word[0][0] > "\u2fff":
+        if (match := _ASIAN_BEFORE.search(text, max(0, at - 90), at)) and _good(match["secret"], quoted=False):
+            yield Finding("password", *match.span("secret"))
+        return
+    if text[at - 1] not in " '’":
+        return
+    place, linked = at - 1, False
+    for _ in range(_MAX_WORDS_BEFORE):
+        start = text.rfind(" ", max(0, at - _MAX_BEFORE, place - 100), place) + 1
+        token = text[start:place]
+        if linked:
+            yield from _candidate(text, start, place, word)
+            return
+        linked = token.lower() in _LINKING
+        if not linked and token.lower() not in _ARTICLES:
+            return
+        if start < 2 or text[start - 1] != " ":
+            return
+        place = start - 1
+
+
+def _candidate(text: str, start: int, end: int, word: re.Match[str]) -> Iterator[Finding]:
+    token = text[start:end]
+    line = token.rfind("\n") + 1
+    start, token = start + line, token[line:]
+    bare = token.strip("`\"'“”„«»*_,")
+    begin = start + token.find(bare)
+    if bare and _good(bare, quoted=bare != token and token[0] in "`\"'“„«") and _AFTER_WORD.match(text, word.end()):
+        yield Finding("password", begin, begin + len(bare))
+
+
+def _good(value: str, *, quoted: bool) -> bool:
+    return "(" not in value and shape.password(value, quoted=quoted) and not shape.identifier(value)
+
+
+def _value(text: str, word: re.Match[str], match: re.Match[str]) -> str:
+    """Up to its closing quote, or without the sentence's full stop."""
+    value, after = match["secret"], match.end("secret")
+    opened = (match["open"] or "").strip(" \u00a0\\")
+    if opened and text[after : after + 1].strip() and text[after] in _CLOSES.get(opened, "»"):
+        return value
+    return (value if word["long"] else value.partition(",")[0]).rstrip(_FULL_STOP)
+
+
+def _like_nothing_else(value: str) -> bool:
     return shape.password(value, quoted=False) and shape.unlike_words(value)
 
 
-RULES = (Rule(tuple(word for words in _WORDS.values() for word in words), _said),)
+def _set_to(text: str, at: int, word: re.Match[str]) -> re.Match[str] | None:
+    """`set the password of the database to …`: a verb before it says so."""
+    words = text[max(0, at - 60) : at].rpartition("\n")[2].split()[-_MAX_WORDS_BEFORE:]
+    return _SET_TO.match(text, word.end()) if any(map(_SETTING.match, words)) else None
+
+
+def _beside_its_user(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    """`user: bob, pass: swordfish`: beside a user any word is a password, unless this is code."""
+    match = _LABELLED.match(text, word.end())
+    if not match or text[at - 1 : at] == '"' or not shape.word_as_password(match["secret"]):
+        return
+    start = max(0, at - 100)
+    before = _USER_BEFORE.search(text, start, at)
+    if before and before["sign"] and before["user"] != match["secret"] and not _IN_BRACES.search(text, start, at):
+        yield Finding("password", *match.span("secret"))
+
+
+RULES = (
+    Rule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _said),
+    Rule(anchors(SHORT_PASSWORDS, (":", "=", " =", " :", '"', "'", " is ", " for ", "?", " est ", " to ")), _said),
+)

@@ -39,7 +39,8 @@ _ASSIGNMENT = re.compile(
       | (?P<xml>(?<![<])>(?:<(?:string|value)>)?)
       | (?P<flag>[ \t]{{1,4}})
     )
-    (?:[rbuRBU]{{1,2}}(?=["']))?
+    (?:[\[(][ \t\r\n]{{0,40}}+(?=[fFrbuRBU]{{0,2}}["'`]))?
+    (?:[rbuRBU]{{1,2}}(?=["'])|[fF](?=["'][^"'{{}}\n]{{4,300}}["']))?
     (?:
         (?P<open>{_QUOTE})(?P<quoted>(?:(?!(?P=open))[^\n]){{4,300}}+)
       | (?={_RAW}{{0,63}}?(?:[0-9]|[a-z][A-Z]))(?P<percent>%2[27])?(?P<raw>{_RAW}{{1,300}}+=*)
@@ -63,7 +64,9 @@ _ENV_BEFORE = re.compile(r"(?:^|\n|\\n|\b(?:export|ENV|ARG|set|setx|-e|env)[ \t]
 
 def _find(text: str, at: int) -> Iterator[Finding]:
     match = _ASSIGNMENT.match(text, at)
-    if not match or _OTHER_WORD.match(match["name"].lower() if match["name"].isupper() else _cased(match["name"])):
+    if not match or _is_number(match):
+        return
+    if _OTHER_WORD.match(match["name"].lower() if match["name"].isupper() else _cased(match["name"])):
         return
     before = _NAME_BEFORE.match(text[max(0, at - 40) : at][::-1])
     start = at - before.end() if before else at
@@ -81,6 +84,12 @@ def _find(text: str, at: int) -> Iterator[Finding]:
         yield Finding(names.kind(name), begin, begin + len(value))
 
 
+def _is_number(match: re.Match[str]) -> bool:
+    """`"input_tokens": 18277`, of which a transcript has thousands: no secret, and known without looking at the name."""
+    raw, operator = match["raw"], match["operator"]
+    return raw is not None and operator != "=" and raw.rstrip(".").isdigit()
+
+
 def _cased(name: str) -> str:
     return name[0].lower() + name[1:]
 
@@ -88,8 +97,9 @@ def _cased(name: str) -> str:
 def _names_a_secret(name: str, match: re.Match[str]) -> bool:
     if match["flag"] is not None and not name.startswith("-"):  # `GITHUB_TOKEN x…` said in a chat, but not `token x…`
         return match["raw"] is not None and _CONSTANT.match(name) is not None and _LONE_TOKEN.match(match["raw"]) is not None
-    if name == "PASS" and match["operator"] == ":":  # a test runner's verdict
-        return False
+    if name.lower() == "pass" and match["operator"] in {":", "is "}:
+        # `PASS: …` is a test runner's verdict; `the first pass is …` says nothing of a password, unless the value does
+        return name != "PASS" and (match["operator"] == ":" or shape.unlike_words(match["raw"] or match["quoted"] or ""))
     if match["call"] is not None and "." in match["name"]:  # `password.encode("latin1")`
         return False
     return names.announces(name)

@@ -62,6 +62,9 @@ RULES = (
     Rule(("-p", "-a"), _behind(_PASSWORD_PROGRAMS, one("password", _SEPARATE_P, typed_with_digit))),
     Rule(("-k ", "-pass "), _behind(("openssl ",), one("password", _SEPARATE_K, typed_with_digit))),
     Rule(("--from-literal",), _literal),
-    Rule(("sudo -s", "--password-stdin", "sudo --stdin", "cryptsetup ", "chpasswd"), _piped),
-    Rule(("sudo -s", "--password-stdin"), one("password", _HERE_STRING, typed)),
+    Rule(
+        ("sudo -s", "--password-stdin", "sudo --stdin", "cryptsetup ", "chpasswd", "--stdin", "kinit", "vncpasswd", "smbpasswd", "gpg --"),
+        _piped,
+    ),
+    Rule(("sudo -s", "--password-stdin", "cryptsetup ", "kinit ", "vncpasswd ", "su - "), one("password", _HERE_STRING, typed)),
 )

@@ -21,6 +21,7 @@ Find = Callable[[str, int], Iterable[Finding]]
 
 Finders = tuple[Find, ...]
 _LATIN = 0xFF
+_ASCII = bytes(range(128))
 _FREQUENT = "etaonisrhdlucmpfgwybvkxjqz_"  # in English; the last stands for all others
 
 
@@ -41,12 +42,19 @@ class Gate:
                 finders.setdefault(anchor, {})[rule.find] = None
         self._automaton = ahocorasick.Automaton()
         self._foreign: dict[str, Finders] = {}
+        self._written: dict[str, tuple[bytes, ...]] = {}
         for anchor, found in sorted(finders.items(), key=_by_frequency):
             if ord(max(anchor)) > _LATIN:
                 self._foreign[anchor] = tuple(found)
+                self._written[anchor] = tuple({_beyond_ascii(form) for form in (anchor, anchor.capitalize(), anchor.upper())})
             else:
                 self._automaton.add_word(anchor, (len(anchor) - 1, tuple(found)))
         self._automaton.make_automaton()
+        self._scripts = (
+            re.compile(b"[" + re.escape(bytes({form[0] for forms in self._written.values() for form in forms})) + b"]")
+            if self._written
+            else None
+        )
 
     def findings(self, text: str) -> Iterator[Finding]:
         """All that the rules find, unsorted; what two rules find may overlap. A rule is not asked within what it has found."""
@@ -66,10 +74,17 @@ class Gate:
 
     def _anchors(self, text: str) -> Iterable[tuple[int, Finders]]:
         found = ((last - offset, finders) for last, (offset, finders) in self._automaton.iter(_narrowed(text)))
-        if text.isascii() or not (words := [word for word in self._foreign if _holds(text, word)]):
+        if text.isascii() or not (words := self._foreign_words(text)):
             return found
-        written = re.finditer("|".join(words), text, re.IGNORECASE)
+        written = re.finditer("|".join(map(re.escape, words)), text, re.IGNORECASE)
         return merge(found, ((word.start(), self._foreign[word[0].lower()]) for word in written), key=itemgetter(0))
+
+    def _foreign_words(self, text: str) -> list[str]:
+        """The anchors of other scripts that the text may hold: looked for where little is left, so that their number costs little."""
+        rest = _beyond_ascii(text)
+        if self._scripts is None or not self._scripts.search(rest):  # dashes, typographic quotes, emoji
+            return []
+        return [word for word, forms in self._written.items() if any(form in rest for form in forms)]
 
 
 def _by_frequency(entry: tuple[str, object]) -> list[int]:
@@ -77,9 +92,8 @@ def _by_frequency(entry: tuple[str, object]) -> list[int]:
     return [_FREQUENT.find(character) % len(_FREQUENT) for character in entry[0]]
 
 
-def _holds(text: str, word: str) -> bool:
-    """A single character is found ten times as fast as a word, and in most texts it already isn't there."""
-    return any(form[0] in text and form in text for form in (word, word.capitalize(), word.upper()))
+def _beyond_ascii(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
 
 
 def _narrowed(text: str) -> str:

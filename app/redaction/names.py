@@ -24,7 +24,7 @@ _VENDORS = {
 _ABOUT = re.compile(
     r"(?:file|path|dir|url|uri|endpoint|type|kind|field|column|header|length|len|size|count|limit|policy|regex|pattern|expir\w*|ttl|prefix"
     r"|suffix|label|hint|class|style|strategy|provider|manager|name|ref|arn|_?id|ids|index|usage|budget|cost|price|hash|algorithm|color"
-    r"|version|s_?used|_?at|at|digest|fingerprint|input|output|error|message|description|title|text|placeholder|env|var|schema)s?\Z",
+    r"|version|s_?used|_?at|at|digest|fingerprint|input|output|error|message|description|title|text|placeholder|env|var|schema|char|character|alphabet|charset)s?\Z",
     re.IGNORECASE,
 )
 _ACCESS = re.compile(r"_pat\Z", re.IGNORECASE)

@@ -30,6 +30,23 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
 _HEX = re.compile(r"[0-9a-fA-F]{32,}$")
 _WORD_AND_NUMBER = re.compile(r"([A-Za-z]+)[0-9]{1,4}$")
 _LEET = re.compile(r"[A-Za-z][0-9]+[A-Za-z]")
+_TECHNICAL = re.compile(
+    r"(?:id[_-])?(?:aes|sha|md|rsa|ed|curve|secp|x|blake|argon|hmac|pbkdf|base|utf|iso|pkcs|oauth|openid|tls|ssl|http|ipv|es|rs|hs|ps|ec|win|web|log|node"
+    r"|python|java|php|vue|angular|postgres|mysql|redis|log|s|k|h|p|i|l|a|b|n|ntlm|scram|bcrypt|scrypt|crc|p)[_-]?v?\d{1,5}"
+    r"(?:[._/-]?(?:id|i|d|k1|r1|url|gcm|cbc|ctr|hmac|sha|encoded|plus|\d{1,4})){0,3}\Z",
+    re.IGNORECASE,
+)
+"""Names of algorithms, standards and programs: `AES-256-GCM`, `id_ed25519`, `argon2id`, `base64url`, `k8s`."""
+_PASSWORD_VARIABLE = re.compile(r"[a-z]+Pass(?:word|wd|phrase)?[0-9]{0,4}\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z]+\d{0,3}(?:[_.-][A-Za-z0-9]{1,16}){1,3}\Z|[a-z]{3,}(?:[A-Z][a-z]{2,})+\d{0,2}\Z|[a-z]{4,}V\d\Z")
+_PASSPHRASE = re.compile(r"[A-Za-z][a-z]{2,11}(?:[._-][A-Za-z][a-z]{2,11}){3,9}\Z")
+_NO_PASSPHRASE = re.compile(
+    r"(?:^|[._-])(?:from|with|this|that|your|the|and|for|must|have|has|will|into|only|when|then|been|not|are|via|end|per|use|used|using|set|get|read"
+    r"|user|password|passphrase|passwords|secret|secrets|token|key|keys|field|input|value|change|changed|replace|reset|deploy|environment|env|variable"
+    r"|config|default|example|here|case|sensitive|required|optional|encrypted|protected|hashed|stored|based|letters|form|control|auth|login|page|test|after"
+    r"|before|all|any|non|app|api|data|database|server|local|file)(?=[._-]|\Z)",
+    re.IGNORECASE,
+)
 _SPECIAL = re.compile(r"[!@#$%^&*+=?~]")
 _INNER_SPECIAL = re.compile(r"[A-Za-z0-9][!@#$%^&*+?~]+[A-Za-z0-9]")
 _NO_PASSWORDS = {
@@ -40,7 +57,10 @@ _NO_PASSWORDS = {
     "es", "ec", "rsa", "aes", "hmac", "uuid", "win", "linux", "ubuntu", "version", "step", "line", "row", "column",
     "size", "min", "max", "level", "chars", "characters", "digits", "length", "none", "null", "latin", "ascii",
     "urllib", "true", "false", "undefined", "option", "session", "account", "login", "auth", "credential", "hash",
-    "port",
+    "port", "required", "optional", "hidden", "masked", "unknown", "missing", "invalid", "wrong", "incorrect", "empty", "same", "hashed",
+    "encrypted", "stored", "vault", "given", "provided", "changed", "expired", "weak", "strong", "redacted", "prompt", "stdin", "env", "file",
+    "passwort", "kennwort", "senha", "clave", "parola", "heslo", "haslo", "sifre", "losenord", "wachtwoord", "lozinka", "passord", "email",
+    "policy", "rule", "form", "page", "manager", "reset", "hint", "label", "check", "server", "words", "word", "phrase", "anything", "something", "whatever", "nothing", "blank", "unset", "guest", "viewer", "editor", "owner", "member",
 }  # fmt: skip
 _JUDGED = 96
 """So much of a value is looked at: enough to know it by, and what one anchor costs stays bounded."""
@@ -114,10 +134,20 @@ def password(value: str, *, quoted: bool) -> bool:
     if _something_else(value):
         return False
     if word := _WORD_AND_NUMBER.match(value):
-        return word[1].lower() not in _NO_PASSWORDS
+        return word[1].lower() not in _NO_PASSWORDS and not _PASSWORD_VARIABLE.match(value)
     if value.isalnum() or _LEET.search(value):  # `hunter2x`, `S3cure_x`, but not `oauth2Token`
         return not any(len(hump) > 3 and hump.lower() in _NO_PASSWORDS for hump in _HUMPS.findall(value))
     return special or wordiness(value) < 0.7
+
+
+def passphrase(value: str) -> bool:
+    """Four words or more, joined, that say nothing of a password themselves: `correct-horse-battery-staple`."""
+    return _PASSPHRASE.match(value) is not None and _NO_PASSPHRASE.search(value) is None
+
+
+def identifier(value: str) -> bool:
+    """A name out of code that holds a digit: `user_v2`, `db-password-1`, `auth.v2`, `newPassword2`; not `x_9Kq2`."""
+    return _IDENTIFIER.match(value) is not None and wordiness(value) >= 0.5
 
 
 def word_as_password(value: str) -> bool:
@@ -152,6 +182,6 @@ def unlike_words(value: str) -> bool:
 
 def _something_else(value: str) -> bool:
     """A path, an address, a digest that says so, `user.password`."""
-    if _PATH.match(value) or _HASH.match(value):
+    if _PATH.match(value) or _HASH.match(value) or _TECHNICAL.match(value):
         return True
     return _MEMBER.match(value) is not None and wordiness(value) >= 0.4

@@ -14,6 +14,11 @@ from app.redaction.gate import Find
 
 _NO_PASSWORDS = frozenset({"password", "passwd", "pass", "pwd", "pw"})
 
+_STANDS_FOR_ONE = re.compile(
+    r"(?:my|new|old|the|some|user|username|db|root|admin|test|strong|secure|plain)?[_-]?(?:text)?(?:pass(?:word|wd|phrase)?|passwort|pwd|pw|secret|hash)\d{0,3}!?\Z",
+    re.IGNORECASE,
+)
+
 
 def one(kind: str, pattern: re.Pattern[str], accepts: Callable[[str], bool]) -> Find:
     """A rule for one secret at a place that the pattern describes."""
@@ -30,6 +35,11 @@ def typed(value: str) -> bool:
     if value.lower() in _NO_PASSWORDS or (value.isalpha() and value.isupper()):
         return False
     return not value.startswith("$") and not (len(value) > 3 and shape.placeholder(value))
+
+
+def stated(value: str) -> bool:
+    """A password that a command is given: any word will do, but not one that only stands for a password, and no variable."""
+    return len(value) >= 4 and typed(value) and not _STANDS_FOR_ONE.match(value) and value[0] not in "$%<{[*-/" and "(" not in value
 
 
 def typed_with_digit(value: str) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Container, Sequence
+from collections.abc import AsyncIterator, Collection, Container, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -212,22 +213,35 @@ class Journal:
         ours = and_(SessionRow.id == session_id, SessionRow.team_id == team_id)
         gone = (await connection.execute(delete(SessionRow).where(ours).returning(*columns))).one_or_none()
         if gone is not None:
+            external_id = _tombstone(gone.external_id)
             row = upsert(PurgedSession).values(
-                team_id=gone.team_id, provider=gone.provider, external_id=gone.external_id, purged_at=func.clock_timestamp()
+                team_id=gone.team_id, provider=gone.provider, external_id=external_id, purged_at=func.clock_timestamp()
             )
             again = {"purged_at": row.excluded.purged_at}
             await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "provider", "external_id"], set_=again))
 
     async def purged_since(self, connection: AsyncConnection, team_id: UUID, header: SessionHeader, moment: datetime) -> bool:
         """Whether this session was purged after `moment`. Ask after `open`, which waits for a purge under way, and roll back."""
-        same = tuple_(PurgedSession.team_id, PurgedSession.provider, PurgedSession.external_id) == (team_id, *_identity(header))
-        return await connection.scalar(select(PurgedSession.purged_at).where(same, PurgedSession.purged_at > moment)) is not None
+        provider, external_id = _identity(header)
+        names = [external_id, _tombstone(external_id)]  # an older Cairn kept the name itself
+        same = and_(PurgedSession.team_id == team_id, PurgedSession.provider == provider, PurgedSession.external_id.in_(names))
+        return await connection.scalar(select(func.max(PurgedSession.purged_at)).where(same, PurgedSession.purged_at > moment)) is not None
+
+    async def missing(self, connection: AsyncConnection, session_ids: Collection[UUID]) -> set[UUID]:
+        """Those of the sessions that are there no longer."""
+        found = await connection.scalars(select(SessionRow.id).where(SessionRow.id.in_(list(session_ids))))
+        return set(session_ids) - set(found)
 
     async def sweep(self, hours: float) -> int:
         """Forget purges that no waiting transcript can be older than."""
         old = PurgedSession.purged_at < func.now() - timedelta(hours=hours)
         async with self._database.begin() as connection:
             return (await connection.execute(delete(PurgedSession).where(old))).rowcount
+
+
+def _tombstone(external_id: str) -> str:
+    """A purged session's id as it is remembered: enough to know it again, but not the name that somebody gave it."""
+    return f"purged:{hashlib.sha256(external_id.encode()).hexdigest()}"
 
 
 def _identity(header: SessionHeader) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.names import check_project_name
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
+from app.queue.forgetting import dead_and_purged
 from app.queue.jobs import needed
 from app.redaction import redact
 from app.sessions.event import Format
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 CHUNK_BYTES = 256 * 1024
 NAME_CHARS = 255
+UNNAMED = "transcript"
 SILENT_SECONDS = 60
 """A client that sends nothing for so long is given up."""
 RECEIVING_KEPT = timedelta(hours=1)
@@ -114,12 +116,16 @@ class Uploads:
         await connection.execute(delete(UploadRow).where(UploadRow.id == upload_id))
 
     async def sweep(self, ttl_hours: float) -> int:
-        """Delete what was never completed, and what a dead job left behind past its time. What a job still waits for stays."""
+        """Delete what was never completed, and what a dead job left behind: past its time, or at once where it was purged meanwhile.
+
+        What a job still waits for stays.
+        """
         abandoned = and_(UploadRow.state == "receiving", UploadRow.created_at < func.now() - RECEIVING_KEPT)
         past = UploadRow.created_at < func.now() - timedelta(hours=ttl_hours)
         async with self._database.begin() as connection:
             waiting = [UUID(name) for name in await needed(connection, JOB_FIELD)]
-            old = and_(or_(abandoned, past), UploadRow.id.not_in(waiting))
+            purged = [UUID(name) for name in await dead_and_purged(connection, JOB_FIELD)]
+            old = or_(and_(or_(abandoned, past), UploadRow.id.not_in(waiting)), UploadRow.id.in_(purged))
             return (await connection.execute(delete(UploadRow).where(old))).rowcount
 
     async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: Format | Literal["auto"], limit: int) -> None:
@@ -161,6 +167,21 @@ class Uploads:
         await asyncio.shield(task)
 
 
+async def named(connection: AsyncConnection, team_id: UUID, name: str) -> dict[UUID, UUID | None]:
+    """Uploads that wait under this file name, each with its developer."""
+    query = select(UploadRow.id, UploadRow.developer_id).where(UploadRow.team_id == team_id, UploadRow.transcript == name)
+    return {row.id: row.developer_id for row in await connection.execute(query)}
+
+
+async def forget_names(connection: AsyncConnection, upload_ids: Collection[UUID]) -> None:
+    """What waits is still read, but no longer under its file's name."""
+    await connection.execute(update(UploadRow).where(UploadRow.id.in_(list(upload_ids))).values(transcript=UNNAMED))
+
+
+async def discard(connection: AsyncConnection, upload_ids: Collection[UUID]) -> None:
+    await connection.execute(delete(UploadRow).where(UploadRow.id.in_(list(upload_ids))))
+
+
 def _format(head: bytes, given: Format | Literal["auto"]) -> Format:
     if given == "auto":
         return detect(head)
@@ -173,7 +194,7 @@ def base_name(name: str) -> str:
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     # Controls, formats (such as the marks that turn the writing direction), surrogates, line separators.
     seen = "".join(char for char in last if not unicodedata.category(char).startswith("C") and char not in "\u2028\u2029")
-    return seen.strip()[:NAME_CHARS] if seen.strip(". ") else "transcript"
+    return seen.strip()[:NAME_CHARS] if seen.strip(". ") else UNNAMED
 
 
 async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values: dict[str, Any]) -> None:

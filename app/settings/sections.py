@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -18,17 +19,51 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _apart(value: object) -> object:
+    """A variable or a file holds several URLs with white space between them: no URL has any in it."""
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+Network = IPv4Network | IPv6Network
+WRITE_NETWORKS = 'write addresses or networks, such as ["10.1.2.3", "172.18.0.0/16"], in a variable with spaces between them'
+
+
+def _networks(value: object) -> object:
+    """Addresses and CIDR networks. What a slip of the pen would trust by accident is refused."""
+    listed = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple):
+        raise ValueError(f"is no list of networks: {WRITE_NETWORKS}")  # noqa: TRY004 - pydantic tells ValueError alone
+    return tuple(_network(str(each)) for each in listed)
+
+
+def _network(text: str) -> Network:
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"'{text}' is no address and no network: {WRITE_NETWORKS}") from None
+    if found.prefixlen == 0:
+        raise ValueError(f"'{text}' would trust everybody: {WRITE_NETWORKS}")
+    if ip_address(text.partition("/")[0]) != found.network_address:
+        raise ValueError(f"'{text}' is an address within a network: write {found} for the network, or the address alone")
+    return found
+
+
 class Server(Section):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     max_upload_bytes: int = Field(256 * 2**20, gt=0)
     max_body_bytes: int = Field(2**20, gt=0)
     shutdown_seconds: float = Field(10, gt=0)
-
-
-def _apart(value: object) -> object:
-    """A variable or a file holds several URLs with white space between them: no URL has any in it."""
-    return tuple(value.split()) if isinstance(value, str) else value
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (),
+        description="of reverse proxies: only their x-forwarded-for, x-forwarded-proto and forwarded are believed",
+    )
+    header_timeout_seconds: float = Field(10, gt=0, description="for a request's line and headers, from its first byte")
+    body_timeout_seconds: float = Field(30, gt=0, description="a body may pause, or lag behind min_body_bytes_per_second, for so long")
+    min_body_bytes_per_second: int = Field(500, ge=1, description="a slower body is cut after body_timeout_seconds")
+    write_timeout_seconds: float = Field(30, gt=0, description="a client may leave what was sent to it unread for so long")
+    max_connections: int = Field(8192, ge=16, description="open at once; past it those that wait longest without a key go")
+    max_connections_per_address: int = Field(256, ge=1, description="without a key; an IPv6 /64 is one address")
 
 
 class Database(Section):
@@ -153,6 +188,16 @@ class Alerts(Section):
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
 
 
+class PriceTier(Section):
+    """What a call costs whose prompt has more tokens than `above_tokens`."""
+
+    above_tokens: int = Field(ge=1)
+    input_usd_per_mtok: float = Field(ge=0)
+    output_usd_per_mtok: float = Field(ge=0)
+    cached_input_usd_per_mtok: float | None = Field(None, ge=0)
+    cache_write_usd_per_mtok: float | None = Field(None, ge=0)
+
+
 class Provider(Section):
     """One entry of `[providers.NAME]`. `kind` is litellm's name of the provider; "openai" and "local" serve any compatible `api_base`."""
 
@@ -166,7 +211,10 @@ class Provider(Section):
     cached_input_usd_per_mtok: float | None = Field(None, ge=0)
     cache_write_usd_per_mtok: float | None = Field(None, ge=0)
     embedding_usd_per_mtok: float | None = Field(None, ge=0)
+    price_tiers: tuple[PriceTier, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
     context_tokens: int | None = Field(None, ge=1, description="its window; a longer prompt goes to the next provider")
+    image_tokens: int | None = Field(None, ge=1, description="the most that it counts for one image")
+    reasoning: bool | None = Field(None, description="it may think unseen, at a price")
     prefill: bool | None = Field(None, description="continues an assistant's unfinished message; default: by kind")
     connections: int = Field(500, ge=1, description="open at once, per server")
 
@@ -324,8 +372,7 @@ class Dashboard(Section):
 
     enabled: bool = True
     session_hours: float = Field(8, gt=0, le=720, description="then a key is asked for again")
-    sign_in_tries: int = Field(10, ge=1, description="wrong keys from one address within sign_in_minutes, per server")
-    sign_in_tries_together: int = Field(200, ge=1, description="the same of all addresses")
+    sign_in_tries: int = Field(10, ge=1, description="wrong keys of an address within sign_in_minutes, per server; a right one gets in")
     sign_in_minutes: float = Field(5, gt=0)
     live_seconds: float = Field(2, gt=0, description="how often a page that is open asks whether something changed")
     most_live: int = Field(300, ge=1, description="pages that are open at once, per server; more are shown, but not live")

@@ -32,6 +32,12 @@ requests = MEASURED.tally("cairn_http_requests", "Answered requests.", "method",
 request_seconds = MEASURED.timing(
     "cairn_http_request_seconds", "From the first byte in to the last out.", "method", "route", buckets=BUCKETS
 )
+_connections = _gauge("connections", "Open connections: keyed (a key was shown on them) or unkeyed.", "kind")
+_cuts = _counter(
+    "connections_cut",
+    "Connections cut or refused: head_slow, body_slow, answer_unread, too_many, too_many_of_address.",
+    "reason",
+)
 _live = _counter("live_events", "Events that came in live: accepted or duplicate.", "outcome")
 _redactions = _counter("redactions", "Secrets taken out in this process, by kind.", "kind")
 queries = MEASURED.tally("cairn_queries", "Knowledge queries: answered, empty or degraded.", "outcome")
@@ -53,6 +59,12 @@ _points = _gauge("vector_points", "Points in the vector index: all, or unindexed
 _alerts = _counter("budget_alerts", "Budget alerts said by this process, by subject and rule.", "subject", "rule")
 holds = MEASURED.tally("cairn_budget_holds", "Holds asked for: granted, refused or failed.", "outcome")
 attempts = MEASURED.tally("cairn_provider_attempts", "Calls of providers: ok, or the kind of fault.", "provider", "outcome")
+disputes = MEASURED.tally(
+    "cairn_provider_disputes",
+    "Answers that can't be true, charged at their hold: output (longer than asked for), usage (more than there can be).",
+    "provider",
+    "kind",
+)
 breaker_changes = MEASURED.tally("cairn_breaker_changes", "Circuit breakers that changed, by their new state.", "provider", "state")
 database_seconds = MEASURED.timing(
     "cairn_database_statement_seconds", "Statements, by who sends them: the house's pool, the ledger.", "by", buckets=BUCKETS
@@ -133,6 +145,15 @@ def request_answered(*, method: str, route: str, status: int, seconds: float) ->
     request_seconds.observe(seconds, (method, route))
 
 
+def connection_cut(reason: str) -> None:
+    _cuts.labels(reason).inc()
+
+
+def set_connections(*, keyed: int, unkeyed: int) -> None:
+    _connections.labels("keyed").set(keyed)
+    _connections.labels("unkeyed").set(unkeyed)
+
+
 def live_events(*, accepted: int, duplicates: int) -> None:
     _live.labels("accepted").inc(accepted)
     _live.labels("duplicate").inc(duplicates)
@@ -155,7 +176,7 @@ def prefetched(outcome: str) -> None:
 
 def budget_alert(subject: str, rule: str) -> None:
     """Rules that name a day or a hold are one kind each."""
-    _alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-")) else rule).inc()
+    _alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-", "disputed-")) else rule).inc()
 
 
 def hold_asked(outcome: str) -> None:
@@ -164,6 +185,10 @@ def hold_asked(outcome: str) -> None:
 
 def provider_attempted(provider: str, outcome: str) -> None:
     attempts.add((provider, outcome))
+
+
+def provider_disputed(provider: str, kind: str) -> None:
+    disputes.add((provider, kind))
 
 
 def alert_changed(rule: str, state: str) -> None:

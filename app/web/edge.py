@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import TooLarge
 from app.telemetry import logs, metrics, traces
-from app.web import errors, request_ids, told
+from app.web import errors, redirects, request_ids, told
 
 log = structlog.get_logger()
 
@@ -121,7 +121,10 @@ class Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[request_ids.HEADER] = self._request_id
+            headers = MutableHeaders(scope=message)
+            headers[request_ids.HEADER] = self._request_id
+            if 300 <= message["status"] < 400:
+                redirects.keep_here(headers)
             if message["status"] >= 400 and not self._body.ended:
                 self._held = []
         if self._held is None:

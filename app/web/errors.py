@@ -28,6 +28,7 @@ from app.errors import (
     Unavailable,
     Unreadable,
 )
+from app.redaction.labels import free_text
 from app.web import request_ids
 
 STATUS: Mapping[type[CairnError], int] = {
@@ -113,8 +114,17 @@ def status_of(error: CairnError) -> int:
 
 
 def _body(status: int, message: str, code: str, param: str | None) -> dict[str, object]:
+    """Without secrets, whatever a message repeats of a request: the name of a field, of a model, of a rule."""
     kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
-    return {"error": {"message": message, "type": kind, "code": code, "param": param, "request_id": request_ids.current()}}
+    return {
+        "error": {
+            "message": free_text(message),
+            "type": kind,
+            "code": code,
+            "param": param and free_text(param),
+            "request_id": request_ids.current(),
+        }
+    }
 
 
 def reply_to(error: CairnError) -> JSONResponse:

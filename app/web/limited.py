@@ -17,6 +17,7 @@ from app.inference.request import uncounted
 from app.limits.limits import Admission
 from app.limits.own import Unit
 from app.web import errors, told
+from app.web.connections import mark_keyed
 from app.web.principal import house_of, presented_key
 
 log = structlog.get_logger()
@@ -69,6 +70,7 @@ class Limited:
         caller = await house.accounts.authenticate(key)
         if caller.key_id is None:
             return None
+        mark_keyed(scope)
         told.who(scope, caller.developer, caller.team)  # a refusal's log line names them too
         admission = await house.limits.admit(caller.key_id, model=scope["path"] in MODEL_CALLS)
         if admission is not None and admission.refusal is not None and caller.key_id not in self._said:

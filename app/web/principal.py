@@ -12,6 +12,7 @@ from app.accounts.accounts import Principal
 from app.errors import NotAuthenticated, NotPermitted
 from app.storage.replicas.asker import identify
 from app.web import told
+from app.web.connections import mark_keyed
 from app.wiring import House
 
 bearer = HTTPBearer(
@@ -50,6 +51,7 @@ TheHouse = Annotated[House, Depends(_house)]
 async def _principal(request: Request, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
     caller = await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
     identify("admin" if caller.is_admin else str(caller.developer_id))
+    mark_keyed(request.scope)
     told.who(request.scope, caller.developer, caller.team)
     return caller
 
@@ -63,6 +65,7 @@ async def presented_key(request: Request) -> str | None:
 async def authenticated(request: Request) -> None:
     """NotAuthenticated, before anything of the body is read."""
     caller = await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
+    mark_keyed(request.scope)
     told.who(request.scope, caller.developer, caller.team)
 
 
@@ -78,13 +81,13 @@ async def _admin(caller: Caller) -> Principal:
 Admin = Annotated[Principal, Depends(_admin)]
 
 
-async def _scraper(house: TheHouse, credentials: Credentials) -> None:
+async def _scraper(request: Request, house: TheHouse, credentials: Credentials) -> None:
     """The scrape key, where one is set, or the admin key."""
     key = _key(credentials)
     scrape = house.settings.scrape_key
-    if scrape is not None and hmac.compare_digest(key.encode(), scrape.get_secret_value().encode()):
-        return
-    await _admin(await house.accounts.authenticate(key))
+    if scrape is None or not hmac.compare_digest(key.encode(), scrape.get_secret_value().encode()):
+        await _admin(await house.accounts.authenticate(key))
+    mark_keyed(request.scope)
 
 
 async def _payer(

@@ -1,48 +1,256 @@
-"""The HTTP protocol's own edge, before there is a request: a head of bounded size, and errors in the one shape."""
+"""The HTTP protocol's own edge, before there is a request: heads of bounded size, deadlines, and errors in the one shape."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from http import HTTPStatus
+from typing import Any, Literal
 from uuid import uuid4
 
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from app.web import errors
+from app.web.connections import KEY, ConnectionLimits, Connections, Reason
+from app.web.forwarded import TrustedProxies, bucket
 
 MOST_HEAD_BYTES = 64 * 1024
 """Request line and headers together. The parser itself knows no bound, and nobody has shown a key yet."""
+RETRY_SECONDS = 5
+REFUSED_SECONDS = 2.0
+"""Who is refused at the door is answered once its request comes, or after this: an answer to who still sends would be lost."""
+SAID: dict[Reason, tuple[HTTPStatus, str]] = {
+    "head_slow": (
+        HTTPStatus.REQUEST_TIMEOUT,
+        "Request line and headers took longer than {header:g} seconds (server.header_timeout_seconds). Send them in one go.",
+    ),
+    "body_slow": (
+        HTTPStatus.REQUEST_TIMEOUT,
+        "The body came more slowly than {rate} bytes a second for {body:g} seconds (server.body_timeout_seconds). Send it again.",
+    ),
+    "too_many": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many connections are open at this server (server.max_connections). Come again in a moment.",
+    ),
+    "too_many_of_address": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many connections without a key are open from your address (server.max_connections_per_address). Come again in a moment.",
+    ),
+}
+TYPES = {HTTPStatus.REQUEST_TIMEOUT: "request_timeout", HTTPStatus.SERVICE_UNAVAILABLE: "too_many_connections"}
+
+Phase = Literal["resting", "head", "body", "whole"]
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, with a bound."""
+    """uvicorn's, with bounds. `phase`: how far the request is that comes in at the moment; `whole`: all of it is here."""
 
-    _head_bytes = 0
-    _in_head = True
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        connections: Connections,
+        proxies: TrustedProxies,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.bucket: str | None = None
+        self.keyed = False
+        self.opened_at = 0.0
+        self._connections = connections
+        self._limits = connections.limits
+        self._proxies = proxies
+        self._proxied = False
+        self._phase: Phase = "head"
+        self._patience = self._limits.header_seconds
+        self._head_bytes = 0
+        self._begun = False  # something of a request has come
+        self._unsent, self._unsent_seconds = 0, 0.0
+        self._refusal: Reason | None = None
+
+    # What asyncio and the parser call
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.opened_at = self.loop.time()
+        peer = self.client[0] if self.client else ""
+        self._proxied = peer in self._proxies
+        self.bucket = None if self._proxied else bucket(peer)
+        self._refusal = self._connections.opened(self)
+        if self._refusal is not None:
+            self._patience = REFUSED_SECONDS
+            if self._connections.overrun:
+                self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.closed(self)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
+        if self.transport.is_closing():
+            return  # cut: what still comes is nobody's
+        if self._refusal is not None:
+            self._refuse(*_said(self._refusal, self._limits))
+            return
+        if self._phase == "head":
             self._head_bytes += len(data)
+        elif self._phase == "body":
+            earned = self._patience + len(data) / self._limits.body_bytes_per_second
+            self._patience = min(earned, self._limits.body_seconds)
         super().data_received(data)
-        if self._in_head and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+        if self._phase == "head" and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"Request line and headers are over {MOST_HEAD_BYTES} bytes.")
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        if self._phase != "head":  # on a new connection its time runs from the beginning
+            self._begin("head", self._limits.header_seconds)
+        self._head_bytes, self._begun = 0, True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._begin("body", self._limits.body_seconds)
+        self.scope[KEY] = self  # type: ignore[literal-required]
+        if not self._proxied:
+            super().on_headers_complete()
+            return
+        refused = self._attribute()
+        app = self.app
+        self.app = app if refused is None else _refusing(refused, self._limits)
         super().on_headers_complete()
+        self.app = app
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self._answering:
+            self._phase = "whole"
+        else:  # answered before it was read to its end
+            self._begin("resting", self._limits.idle_seconds)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._phase == "whole" and not self._answering:
+            self._begin("resting", self._limits.idle_seconds)
+            if self._proxied:
+                self.keyed = False
+                self._connections.attribute(self, None)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
+    # What the registry asks
+
+    @property
+    def evictable(self) -> bool:
+        return not self._answering or self._phase == "body" or self.flow.write_paused
+
+    @property
+    def resting(self) -> bool:
+        return self._phase == "resting"
+
+    def show_key(self) -> None:
+        self.keyed = True
+        self._connections.key_shown(self)
+
+    def tick(self, seconds: float) -> Reason | None:
+        """Count only the time in which it is the client that is waited for."""
+        if self._unread(seconds):
+            return "answer_unread"
+        if self.transport.is_closing() or self._waits_for_us:
+            return None
+        self._patience -= seconds
+        if self._patience > 0:
+            return None
+        if self._refusal is not None:
+            return self._refusal
+        return "idle" if self._phase == "resting" else "body_slow" if self._phase == "body" else "head_slow"
+
+    def cut(self, reason: Reason) -> None:
+        """With an answer, unless one has begun, or nothing was asked."""
+        cycle, answering = self.cycle, self._answering
+        begun = answering and (cycle.response_started or bool(self.pipeline))
+        if begun or self.transport.is_closing() or self.transport.get_write_buffer_size():
+            self.transport.abort()  # half an answer must not be taken for a whole one
+        elif self._refusal is not None or (reason in SAID and self._begun):
+            self._refuse(*_said(reason, self._limits))
+        else:
+            self.transport.close()
+        if answering:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    # Within
+
+    @property
+    def _answering(self) -> bool:
+        return (self.cycle is not None and not self.cycle.response_complete) or bool(self.pipeline)
+
+    @property
+    def _waits_for_us(self) -> bool:
+        if self._phase == "whole" or self.flow.read_paused:
+            return True
+        if self._phase == "body":
+            return bool(self.cycle.waiting_for_100_continue)
+        return self._phase == "head" and self._answering
+
+    def _begin(self, phase: Phase, seconds: float) -> None:
+        self._phase, self._patience = phase, seconds
+        if phase == "resting":
+            self._begun = False
+
+    def _unread(self, seconds: float) -> bool:
+        """Whether what we have to send has not moved for too long."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._unsent_seconds = unsent, 0.0
+            return False
+        self._unsent_seconds += seconds
+        return self._unsent_seconds >= self._limits.write_seconds
+
+    def _attribute(self) -> Reason | None:
+        """A trusted proxy's request: whose it is, and whether they have too many."""
+        assert self.client is not None
+        origin = self._proxies.origin(self.client[0], self.headers)
+        self.scope["client"] = (origin.address, 0)
+        if origin.scheme is not None:
+            self.scope["scheme"] = origin.scheme
+        self.keyed = False
+        return self._connections.attribute(self, None if origin.address == self.client[0] else bucket(origin.address))
+
     def _refuse(self, status: HTTPStatus, message: str) -> None:
+        if self._answering and self.cycle.response_started:
+            self.transport.abort()  # within another answer it would be read as a part of that one
+            return
         request_id = uuid4().hex
-        error = {"message": message, "type": "invalid_request_error", "code": "unreadable", "param": None, "request_id": request_id}
+        kind = "unavailable_error" if status is HTTPStatus.SERVICE_UNAVAILABLE else "invalid_request_error"
+        code = TYPES.get(status, "unreadable")
+        error = {"message": message, "type": kind, "code": code, "param": None, "request_id": request_id}
         body = json.dumps({"error": error}).encode()
+        retry = f"retry-after: {RETRY_SECONDS}\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+            f"x-request-id: {request_id}\r\n{retry}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _said(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str]:
+    status, message = SAID[reason]
+    return status, message.format(header=limits.header_seconds, body=limits.body_seconds, rate=limits.body_bytes_per_second)
+
+
+def _refusing(reason: Reason, limits: ConnectionLimits) -> Any:
+    """An application that answers one request of a proxy's connection, which others use after it."""
+    status, message = _said(reason, limits)
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        answer: Response = errors.reply(status, message, TYPES[status], headers={"retry-after": str(RETRY_SECONDS)})
+        await answer(scope, receive, send)
+
+    return refuse

@@ -6,14 +6,17 @@ import re
 from contextvars import ContextVar
 from uuid import uuid4
 
+from app.redaction.labels import looks_like_a_secret
+
 HEADER = "x-request-id"
 _SHAPE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def choose(offered: str | None) -> str:
-    """The caller's id if it is one (short, no control characters: it goes into logs), else a new one."""
-    chosen = offered if offered is not None and _SHAPE.fullmatch(offered) else uuid4().hex
+    """The caller's id if it is one (short, no control characters, no secret: it goes into logs), else a new one."""
+    usable = offered is not None and _SHAPE.fullmatch(offered) is not None and not looks_like_a_secret(offered)
+    chosen = offered if offered is not None and usable else uuid4().hex
     _current.set(chosen)
     return chosen
 

@@ -116,6 +116,7 @@ def _timings(recorder: Recorder) -> None:
 def _counters(recorder: Recorder) -> None:
     recorder.counter("http.requests", lambda: metrics.requests.totals, lambda key: (class_of(key[1]), key[2]))
     recorder.counter("inference.attempts", lambda: metrics.attempts.totals)
+    recorder.counter("inference.disputes", lambda: metrics.disputes.totals)
     recorder.counter("inference.tokens", lambda: _sums(metrics.token_usage), lambda key: (key[1], key[3]))
     recorder.counter("inference.nanousd", lambda: metrics.charged.totals)
     recorder.counter("inference.saved_nanousd", lambda: metrics.saved.totals)

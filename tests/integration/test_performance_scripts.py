@@ -99,6 +99,13 @@ def test_growth_is_measured_fitted_and_drawn_where_it_was_asked_for(ways: str, s
     assert docs.read_bytes() == before
 
 
+def test_requests_are_measured_beside_half_sent_heads() -> None:
+    done = ran("measure_connections", "--heads=300", "--open-files=400", "--requests=5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[:4]] == ["idle", "idle", "beside", "beside"]
+    assert 'cairn_connections_cut_total{reason="too_many"}' in done.stdout
+
+
 @pytest.mark.parametrize("arguments", [["--sizes=1000,many"], ["--sizes=5"], ["--only=everything"], ["--iterations=0"]])
 def test_growth_of_nonsense_is_refused_by_name(arguments: list[str]) -> None:
     done = ran("measure_growth", *arguments)

@@ -37,6 +37,7 @@ from app import settings as settings_module
 from app.knowledge.item import Candidate
 from app.knowledge.neighbours import wording
 from app.knowledge.store import Embedded, Source
+from app.redaction.labels import free_text
 from app.sessions.event import SessionHeader
 from app.telemetry import logs
 from app.wiring import House, open_house
@@ -304,7 +305,7 @@ def _names(value: str) -> list[str]:
 
 def _measured(given: argparse.Namespace) -> tuple[list[Grown], str]:
     began = _load()
-    logs.configure(settings_module.Log(level="warning"))
+    logs.configure(settings_module.Log(level="warning"), clean=free_text)
     with tempfile.TemporaryDirectory(prefix="cairn-growth-", dir="/tmp") as scratch:
         found = asyncio.run(measure(given.sizes, given.only or list(WAYS), given.iterations, Path(scratch)))
     return found, machine(began)

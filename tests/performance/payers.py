@@ -26,6 +26,7 @@ from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.ledger import Ledger
 from app.budget.prices import Price, Usage
 from app.queue.outbox import Outbox
+from app.redaction.labels import free_text
 from app.storage.database import Database
 from app.telemetry import logs
 from app.wiring.budget import open_budget
@@ -91,7 +92,7 @@ class Measured:
 
 
 async def main(order: Order) -> None:
-    logs.configure(config.Log(level="warning"))
+    logs.configure(config.Log(level="warning"), clean=free_text)
     async with AsyncExitStack() as stack:
         ledger = await _ledger(stack, order.url)
         payers = [Payer(UUID(developer), UUID(team)) for developer, team in order.payers]

@@ -48,6 +48,13 @@ def test_the_environment_wins_over_a_custom_file_and_that_over_the_shipped_one(t
         ("[server]\nprot = 1", "server.prot"),
         ("[server", "not valid TOML"),
         ("admin_key = 'abc'", "secrets come only from the environment"),
+        ("[server]\ntrusted_proxies = ['10.0.0.1/8']", r"server.trusted_proxies: .*write 10\.0\.0\.0/8 for the network"),
+        ("[server]\ntrusted_proxies = ['proxy.internal']", r"server.trusted_proxies: .*'proxy.internal' is no address .*10\.1\.2\.3"),
+        ("[server]\ntrusted_proxies = ['*']", r"server.trusted_proxies: .*'\*' is no address .*172\.18\.0\.0/16"),
+        ("[server]\ntrusted_proxies = ['::/0']", r"server.trusted_proxies: .*'::/0' would trust everybody"),
+        ("[server]\ntrusted_proxies = 5", r"server.trusted_proxies: .*is no list of networks"),
+        ("[server]\nmax_connections = 0", "server.max_connections"),
+        ("[server]\nheader_timeout_seconds = 0", "server.header_timeout_seconds"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, says: str) -> None:
@@ -214,3 +221,9 @@ def test_a_providers_key_may_come_from_a_file_and_an_empty_one_leaves_it_out(tmp
     assert (why, "sk-of" in detail) == ("unusable", False)
     file.write_text("\n")
     assert standing({"A_KEY_FILE": str(file)})[0] == "no_key"
+
+
+@pytest.mark.parametrize("given", ["10.0.0.0/8 2001:DB8::/32", "10.0.0.0/8,2001:db8::/32", " 10.0.0.0/8,  2001:db8:0::/32 "])
+def test_trusted_proxies_stand_in_a_variable_one_behind_the_other(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAIRN_SERVER__TRUSTED_PROXIES", given)
+    assert [str(each) for each in load().server.trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32"]

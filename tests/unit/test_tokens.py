@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from app import tokens
 from app.tokens import (
-    IMAGE_TOKENS,
+    MAX_IMAGE_TOKENS,
     MESSAGE_TOKENS,
     NAME_TOKENS,
     PIECE_CHARS,
     REPLY_TOKENS,
     TOOL_TOKENS,
+    ImageTokens,
+    count_images,
     count_messages,
     count_text,
     text_of,
@@ -106,8 +108,10 @@ def test_a_prompt_is_its_words_and_the_format_around_them() -> None:
         pytest.param([], 0, id="no block"),
         pytest.param([{"type": "text", "text": HINDI}], NEW + MESSAGE_TOKENS, id="a text"),
         pytest.param(["hello", {"type": "text", "text": " world"}], 2 + MESSAGE_TOKENS, id="words and a text"),
-        pytest.param([{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 99_999}}], IMAGE_TOKENS, id="an image"),
-        pytest.param([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}] * 2, 2 * IMAGE_TOKENS, id="images"),
+        pytest.param(
+            [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 99_999}}], MAX_IMAGE_TOKENS, id="an image"
+        ),
+        pytest.param([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}] * 2, 2 * MAX_IMAGE_TOKENS, id="images"),
         pytest.param([{"type": "text", "text": None}], count_text('{"type": "text", "text": null}'), id="a text that is none"),
         pytest.param({"a": [1, 2.5]}, count_text('{"a": [1, 2.5]}'), id="an object"),
         pytest.param(12345, count_text("12345"), id="a number"),
@@ -139,9 +143,40 @@ def image(**block: Any) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "high"}, **block}]}]
 
 
-def test_an_image_is_counted_at_what_the_model_bills_for_it() -> None:
-    """8,512 is the measured prompt of a 128x64 image (community.openai.com/t/1262691); eight tiles are 48,169."""
-    assert count_messages(image(), model="gpt-4o-mini") >= 8512
+REMOTE = {"url": "https://x/y.png"}
+DATA = {"url": "data:image/png;base64," + "A" * 9_999}
+
+
+@pytest.mark.parametrize("url", [REMOTE, DATA], ids=["remote", "data"])
+@pytest.mark.parametrize(
+    ("images", "detail", "count"),
+    [
+        (ImageTokens(1445, 85), None, 1445),
+        (ImageTokens(1445, 85), "auto", 1445),
+        (ImageTokens(1445, 85), "high", 1445),
+        (ImageTokens(1445, 85), "low", 85),
+        (ImageTokens(2489), "low", 2489),
+        (ImageTokens(), "low", MAX_IMAGE_TOKENS),
+    ],
+)
+@pytest.mark.parametrize("many", [1, 3])
+@pytest.mark.parametrize("margin", [1.0, 1.5])
+def test_an_image_is_counted_at_the_most_that_the_model_bills_for_it(
+    url: dict[str, str], images: ImageTokens, detail: str | None, count: int, many: int, margin: float
+) -> None:
+    block = {"type": "image_url", "image_url": {**url, **({"detail": detail} if detail else {})}}
+    asked = [{"role": "user", "content": [block] * many}, {"role": "user", "content": "what is it?"}]
+    bare = [{"role": "user", "content": []}, {"role": "user", "content": "what is it?"}]
+    assert count_images(asked, images) == many * count
+    assert count_messages(asked, images=images, margin=margin) == many * count + count_messages(bare, margin=margin)
+
+
+@pytest.mark.parametrize("field", ["tool_calls", "name", "refusal"])
+def test_an_image_where_none_belongs_is_counted_as_its_letters(field: str) -> None:
+    letters = image()[0]["content"][0] | {"image_url": {"url": "data:image/png;base64," + "AB1x" * 9_999}}
+    asked = [{"role": "user", field: [letters]}]
+    assert count_images(asked, ImageTokens(85)) == 0
+    assert count_messages(asked, images=ImageTokens(85)) > 9_999
 
 
 def test_a_block_whose_type_is_no_word_is_counted() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 import aiohttp
@@ -12,7 +12,10 @@ import msgspec
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault, malformed
+from app.inference.usage import parse_usage
+from app.inference.wires import unstreamed
 from app.inference.wires.pool import Pool
+from app.inference.wires.split_characters import SplitCharacters
 from app.inference.wires.sse import Events
 from app.inference.wires.wire import Call, Embedded
 
@@ -34,35 +37,29 @@ class CompatibleWire:
 
     async def complete(self, call: Call) -> Completion:
         async with self._posted("/chat/completions", self._body(call)) as reply:
-            raw = await self._pool.read(reply)
-            return answers.completion(answers.decoded(raw), raw)
+            return answers.completion(*answers.decoded_whole(await self._pool.read(reply)))
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         body = self._body(call) | {"stream": True, "stream_options": {"include_usage": True}}
         async with self._posted("/chat/completions", body) as reply:
-            if not reply.content_type.startswith("text/event-stream"):
-                answers.completion(answers.decoded(await self._pool.read(reply)), b"")  # an error object, or HTML
-                raise malformed("it answered a stream with something that is none")
             finish: str | None = None
-            said, last = False, None
+            last: Chunk | None = None
             try:
-                async for data in _events(self._pool.pieces(reply)):
-                    if data == DONE:
-                        await self._pool.finish(reply)
-                        break
-                    made = answers.chunk(answers.decoded(data), data)
-                    finish, said = made.finish or finish, said or made.said
-                    if last is not None:
-                        yield last  # there was more: some send their usage in every chunk
-                        last = None
-                    if finish is not None and made.usage is not None:
-                        last = made  # who reads may leave once it has the usage, so the end of the stream is read before
-                    else:
-                        yield made
+                async with aclosing(self._chunks(reply)) as chunks:
+                    async for made in chunks:
+                        finish = made.finish or finish
+                        if last is not None:  # there was more: some send their usage in every chunk, and the latest counts
+                            last.usage = last.usage if made.usage is None else None
+                            yield last
+                            last = None
+                        if finish is not None and made.usage is not None:
+                            last = made  # who reads may leave once it has the usage, so the end of the stream is read before
+                        else:
+                            yield made
             except Fault as fault:
                 if finish is None or fault.kind != "cut":
                     raise
-            answers.check_end(finish, said=said)
+            answers.check_end(finish)
             if last is not None:
                 yield last
 
@@ -76,6 +73,24 @@ class CompatibleWire:
 
     async def close(self) -> None:
         await self._pool.close()
+
+    async def _chunks(self, reply: aiohttp.ClientResponse) -> AsyncGenerator[Chunk]:
+        """A reply's chunks; those of a whole answer where the server doesn't stream. Fault for an error object, or HTML."""
+        if not reply.content_type.startswith("text/event-stream"):
+            for made in unstreamed.chunks(answers.decoded(await self._pool.read(reply))):
+                yield made
+            return
+        split = SplitCharacters()
+        async for event in _events(self._pool.pieces(reply)):
+            if event == DONE:
+                await self._pool.finish(reply)
+                return
+            data, raw = split.event(event)
+            if unstreamed.holds_whole(data):
+                for made in unstreamed.chunks(data):
+                    yield made
+            else:
+                yield answers.chunk(data, raw)
 
     def _body(self, call: Call) -> dict[str, Any]:
         """`max_tokens` by the name that the server knows."""
@@ -100,9 +115,7 @@ def embedded(found: object, count: int) -> Embedded:
         vectors = [msgspec.convert(row["embedding"], list[float], strict=False) for row in rows]
     except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise malformed("it answered with vectors that can't be read") from error
-    given = found.get("usage")
-    usage = answers.usage({"completion_tokens": 0, **given} if isinstance(given, dict) else None)
-    return Embedded(vectors, answers.model(found), usage)
+    return Embedded(vectors, answers.model(found), parse_usage(found.get("usage"), output=0))
 
 
 async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -12,7 +12,8 @@ import aiohttp
 import httpx
 
 from app.inference import answers, faults
-from app.inference.faults import Fault
+from app.inference.answers import UNFINISHED
+from app.inference.faults import Fault, malformed
 from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
 
@@ -23,19 +24,26 @@ OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "
 class Exchange(httpx.AsyncBaseTransport):
     """The transport of one call's client. After its first fault it sends nothing more: litellm's own retries end here."""
 
-    def __init__(self, pool: Pool, *, stream: bool) -> None:
+    def __init__(self, pool: Pool, *, stream: bool, answer: bytes | None = None) -> None:
+        """`answer`: what the provider has said already, for litellm to translate: nothing is sent."""
         self.fault: Fault | None = None
         self.sent = False
         self.event: Any = None
         """What litellm was given to read last: the answer, or an event of a stream."""
+        self.whole: bytes | None = None
+        """A whole answer that came where a stream was asked for. litellm would make nothing of it."""
         self._pool = pool
         self._stream = stream
+        self._answer = answer
         self._reply: aiohttp.ClientResponse | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.fault is not None:
             raise self.fault
         self.sent = True
+        if self._answer is not None:
+            self.event = _checked(self._answer)
+            return httpx.Response(200, headers={"content-type": "application/json"}, content=self._answer)
         try:
             return await self._answered(request)
         except Fault as fault:
@@ -51,8 +59,12 @@ class Exchange(httpx.AsyncBaseTransport):
 
     @property
     def unfinished(self) -> bool:
-        """Whether it is Anthropic's whole answer without a reason for its end, for which litellm would make up "stop"."""
-        return isinstance(self.event, dict) and self.event.get("type") == "message" and self.event.get("stop_reason") is None
+        """Whether it is Anthropic's answer, or its last but one event, without a reason for its end: litellm would make up "stop"."""
+        match self.event:
+            case {"type": "message", **told} | {"type": "message_delta", "delta": {**told}}:
+                return told.get("stop_reason") in {None, *UNFINISHED}
+            case _:
+                return False
 
     def hang_up(self) -> None:
         """Whatever litellm still holds of it. A reply that was read to its end has given its connection back by now."""
@@ -69,6 +81,9 @@ class Exchange(httpx.AsyncBaseTransport):
         raw = await self._pool.read(reply)
         if kind in {"application/json", "text/html", "text/plain"}:
             self.event = _checked(raw)
+            if self._stream:
+                self.whole = raw
+                raise malformed("it answered a stream with something that is none")
         return httpx.Response(200, headers={"content-type": kind}, content=raw)
 
     async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -17,12 +17,15 @@ from app.inference.wires.wire import Embedded
 BASE = "https://generativelanguage.googleapis.com/v1beta"
 
 
+UNFINISHED = frozenset({None, "", "FINISH_REASON_UNSPECIFIED"})
+
+
 def unfinish(choices: list[dict[str, Any]], event: Any) -> None:
     """litellm finishes every chunk and every answer with "stop": those that the event itself doesn't finish are set right."""
     told = event if isinstance(event, dict) else {}
     if (told.get("promptFeedback") or {}).get("blockReason"):
         return
-    finished = {each.get("index", 0) for each in told.get("candidates") or () if each.get("finishReason")}
+    finished = {each.get("index", 0) for each in told.get("candidates") or () if each.get("finishReason") not in UNFINISHED}
     for choice in choices:
         if choice.get("index", 0) not in finished:
             choice["finish_reason"] = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from app.inference import answers
 from app.inference.answers import Chunk
+from app.inference.usage import parse_usage
 
 KEPT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
 """Of a completion: what OpenAI's has, not litellm's additions such as `vertex_ai_citation_metadata`."""
@@ -22,7 +23,7 @@ def completion(found: Any) -> dict[str, Any]:
         choice["message"] = {name: value for name, value in message.items() if value or name == "content"}
         choice.setdefault("finish_reason", None)
         choice.pop("provider_specific_fields", None)
-    if answers.usage(data.get("usage")) is None:
+    if parse_usage(data.get("usage")) is None:
         data.pop("usage", None)
     return data
 
@@ -45,6 +46,11 @@ def choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
         made = {"index": index, "delta": delta, "finish_reason": finish}
         found.append(made | ({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}))
     return found
+
+
+def unfinish(choices: Sequence[dict[str, Any]]) -> None:
+    for choice in choices:
+        choice["finish_reason"] = None
 
 
 def chunk(data: dict[str, Any]) -> Chunk:

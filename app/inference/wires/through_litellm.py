@@ -19,10 +19,13 @@ from app.errors import ConfigurationError
 from app.inference import answers, faults
 from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault, malformed
-from app.inference.wires import gemini, library, shape
+from app.inference.surrogates import mend
+from app.inference.usage import parse_usage
+from app.inference.wires import gemini, library, shape, unstreamed
 from app.inference.wires.compatible import embedded
 from app.inference.wires.exchange import Exchange
 from app.inference.wires.pool import Pool
+from app.inference.wires.split_characters import SplitCharacters
 from app.inference.wires.wire import Call, Embedded
 
 PARAMETERS = frozenset({
@@ -58,25 +61,14 @@ class LitellmWire:
         self._through_us = kind in NOT_TAKEN
 
     async def complete(self, call: Call) -> Completion:
-        exchange = Exchange(self._pool, stream=False)
-        try:
-            data = shape.completion(await self._asked(call, exchange)) | {"model": exchange.model or call.model}
-            if self._kind == "gemini":
-                gemini.unfinish(data["choices"], exchange.event)
-            elif exchange.unfinished:
-                data["choices"][0]["finish_reason"] = None
-            return answers.completion(data, msgspec.json.encode(data))
-        except Exception as error:
-            raise self._fault(error, exchange) from error
-        finally:
-            self._ended(exchange)
+        return await self._completed(call, Exchange(self._pool, stream=False))
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         exchange = Exchange(self._pool, stream=True)
         head: dict[str, Any] = {}
         usage: dict[str, Any] = {}
         finish: str | None = None
-        said, roles = False, set[int]()
+        roles, split = set[int](), SplitCharacters()
         try:
             async with aclosing(self._items(call, exchange)) as items:
                 async for item in items:
@@ -88,17 +80,25 @@ class LitellmWire:
                         "model": exchange.model or call.model,
                     }
                     if choices := shape.choices(item, roles):
-                        made = shape.chunk({**head, "choices": choices})
-                        finish, said = made.finish or finish, said or made.said
+                        data = {**head, "choices": choices}
+                        split.join(data)
+                        made = shape.chunk(data)
+                        finish = made.finish or finish
                         yield made
-            answers.check_end(finish, said=said)
+            answers.check_end(finish)
         except Exception as error:
             fault = self._fault(error, exchange)
-            if finish is None or fault.kind != "cut":
+            if exchange.whole is None and (finish is None or fault.kind != "cut"):
                 raise fault from error
         finally:
             self._ended(exchange)
-        if answers.usage(usage) is not None:
+        if exchange.whole is not None:
+            found = await self._completed(call, Exchange(self._pool, stream=False, answer=exchange.whole))
+            for made in unstreamed.chunks(answers.decoded(found.raw)):
+                finish = made.finish or finish
+                yield made
+            answers.check_end(finish)
+        if parse_usage(usage) is not None:
             yield shape.chunk({**head, "choices": [], "usage": usage})
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
@@ -131,6 +131,20 @@ class LitellmWire:
             litellm.acompletion(messages=messages, **given, **more, **self._arguments(call.model, exchange)), exchange
         )
 
+    async def _completed(self, call: Call, exchange: Exchange) -> Completion:
+        try:
+            data = shape.completion(await self._asked(call, exchange)) | {"model": exchange.model or call.model}
+            if self._kind == "gemini":
+                gemini.unfinish(data["choices"], exchange.event)
+            elif exchange.unfinished:
+                data["choices"][0]["finish_reason"] = None
+            data = mend(data)
+            return answers.completion(data, msgspec.json.encode(data))
+        except Exception as error:
+            raise self._fault(error, exchange) from error
+        finally:
+            self._ended(exchange)
+
     async def _items(self, call: Call, exchange: Exchange) -> AsyncGenerator[dict[str, Any]]:
         """What litellm read from the provider, piece by piece."""
         wrapper = await self._asked(call, exchange, stream=True, stream_options={"include_usage": True})
@@ -143,6 +157,8 @@ class LitellmWire:
             item = made.model_dump(exclude_none=True)
             if self._kind == "gemini":
                 gemini.unfinish(item["choices"], exchange.event)
+            elif exchange.unfinished:
+                shape.unfinish(item["choices"])
             yield item
 
     def _arguments(self, model: str, exchange: Exchange) -> dict[str, Any]:

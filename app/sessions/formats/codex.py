@@ -5,14 +5,13 @@ Older files have the items without a wrapper.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, Role, SessionHeader
-from app.sessions.formats.lines import Line, each_of, json_lines
+from app.sessions.formats.lines import Line, each_of, json_lines, loads
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import Call, Pending, exit_code_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
@@ -152,7 +151,7 @@ def _output(given: object) -> tuple[str, int | None]:
     """The text of a result, and its exit code: plain, in blocks, or as JSON with metadata."""
     if isinstance(given, str) and given.startswith("{"):
         try:
-            given = json.loads(given)
+            given = loads(given)
         except (ValueError, RecursionError):
             return str(given), exit_code_of(str(given))
     metadata = mapping(mapping(given).get("metadata"))

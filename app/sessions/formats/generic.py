@@ -13,6 +13,7 @@ from itertools import chain
 
 import ijson
 
+from app.nesting import too_deep
 from app.sessions.event import Event, Outcome, Role, SessionHeader, ToolUse
 from app.sessions.formats.lines import SNIFF_BYTES, Line, decoded, decoded_lines, each_of, encoding_of, json_lines, loads
 from app.sessions.formats.tally import Tally
@@ -147,7 +148,9 @@ def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Re
         for number, item in enumerate(ijson.items(source, prefix, use_float=True), start=1):
             tally.lines = number
             source.unread = 0
-            if isinstance(item, dict):
+            if too_deep(item):
+                tally.skip("nested too deeply", f"[{number - 1}]")
+            elif isinstance(item, dict):
                 yield f"{prefix.removesuffix('.item')}[{number - 1}]", item
             else:
                 tally.skip("not a JSON object", f"[{number - 1}]")

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 from charset_normalizer import from_bytes
 
+from app.nesting import may_be_deep, too_deep
 from app.sessions.formats.tally import Tally
 from app.settings import Sessions as Limits
 
@@ -76,6 +77,9 @@ def json_lines(lines: Iterator[Line], tally: Tally) -> Iterator[tuple[Line, dict
             continue
         try:
             record = loads(line.text)
+        except TooDeep:
+            tally.skip("nested too deeply", line.locator)
+            continue
         except (ValueError, RecursionError):
             tally.skip("not JSON", line.locator)
             continue
@@ -85,17 +89,26 @@ def json_lines(lines: Iterator[Line], tally: Tally) -> Iterator[tuple[Line, dict
             tally.skip("not a JSON object", line.locator)
 
 
+class TooDeep(ValueError):
+    """JSON that is nested deeper than what reads it afterwards can follow."""
+
+
 def loads(text: str) -> object:
-    """The JSON value of a text. ValueError or RecursionError where it is none.
+    """The JSON value of a text. ValueError (TooDeep) or RecursionError where it is none that can be read.
 
     JavaScript writes half a character as a lone surrogate, which msgspec refuses and Python's own decoder takes.
     """
     try:
-        return msgspec.json.decode(text.encode("utf-8", "replace"))
+        found = msgspec.json.decode(text.encode("utf-8", "replace"))
+    except RecursionError:
+        raise TooDeep from None
     except msgspec.DecodeError:
         if "\\ud" not in text.casefold():
             raise
-        return json.loads(text)
+        found = json.loads(text)
+    if may_be_deep(text) and too_deep(found):
+        raise TooDeep
+    return found
 
 
 def decoded(chunks: Iterator[bytes]) -> Iterator[str]:

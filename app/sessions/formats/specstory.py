@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.sessions.event import Event, SessionHeader
-from app.sessions.formats.lines import Line
+from app.sessions.formats.lines import Line, loads
 from app.sessions.formats.tally import Tally
 from app.sessions.formats.tools import Call, exit_code_of, said_in_rejection, tool_input
 from app.sessions.formats.values import Occurrences, content_id, time_of
@@ -209,7 +208,7 @@ def _tool_parts(block: _Block) -> tuple[str, str]:
 
 def _parameters(name: str, content: str) -> str:
     try:
-        return tool_input(name, json.loads(html.unescape(content)))
+        return tool_input(name, loads(html.unescape(content)))
     except (ValueError, RecursionError):
         return content
 

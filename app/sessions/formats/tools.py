@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.sessions.event import Event, Outcome, ToolUse
+from app.sessions.formats.lines import loads
 from app.sessions.formats.values import mapping, string, text_of
 
 MOST_PENDING = 1000
@@ -128,7 +129,7 @@ def _from_json(name: str, given: str) -> str:
     """Arguments that come as a JSON string."""
     if given[:1] in {"{", "["}:
         try:
-            loaded = json.loads(given)
+            loaded = loads(given)
         except (ValueError, RecursionError):
             return given
         if isinstance(loaded, dict):

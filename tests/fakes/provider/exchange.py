@@ -17,6 +17,8 @@ from tests.fakes.provider.wire import Script, Wire, output_tokens
 
 T = TypeVar("T")
 ANOTHER_MODEL: Final = "another-model"
+HALVES: Final = (" \ud83e", "\udd9c")
+"""Of a parrot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +94,9 @@ class Exchange:
                 asked = replace(asked, model=ANOTHER_MODEL)
             case _:
                 pass
-        if asked.stream:
-            return await self.delivery.stream(self.wire.script(asked, answers, usage=usage))
+        if asked.stream and self.delivery.fault != "unstreamed":
+            script = self.wire.script(asked, answers, usage=usage)
+            return await self.delivery.stream(_blank(script) if self.delivery.fault == "blank_finish" else script)
         return await self.delivery.whole(self.wire.whole(asked, answers, usage=usage), output_tokens(answers))
 
     async def _embed(self, body: Json) -> web.StreamResponse:
@@ -110,6 +113,11 @@ class Exchange:
                 return []
             case "content_filter":
                 return [each.cut(self.delivery.after_tokens, "filtered") for each in answers]
+            case "empty_answer":
+                return [each.cut(0, "stop") for each in answers]
+            case "split_character" | "half_character":
+                halves = [*HALVES] if self.delivery.fault == "split_character" else [HALVES[0]]
+                return [replace(each, tokens=_put(halves, each.tokens, self.delivery.after_tokens)) for each in answers]
             case "eof" if not asked.stream:
                 return [each.cut(self.delivery.after_tokens, None) for each in answers]
         return answers
@@ -121,6 +129,21 @@ class Exchange:
             headers["retry-after"] = self.fault.retry_after_header
         self.delivery.asked.finished = True
         return web.Response(status=said.status, body=said.body, headers=headers)
+
+
+def _put(pieces: list[str], tokens: list[str], place: int) -> list[str]:
+    return [*tokens[:place], *pieces, *tokens[place:]]
+
+
+def _blank(script: Script) -> Script:
+    """The same with "" where a finish is null."""
+
+    def blank(event: bytes) -> bytes:
+        for name in (b'"finish_reason":', b'"stop_reason":'):
+            event = event.replace(name + b"null", name + b'""')
+        return event
+
+    return Script(blank(script.head), [blank(each) for each in script.tokens], blank(script.tail))
 
 
 def _sound(read: Callable[[], T]) -> T:

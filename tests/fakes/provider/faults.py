@@ -42,12 +42,17 @@ FaultName = Literal[
     "eof",
     "error_in_stream",
     "malformed",
-    # in what it says (`content_filter` after `after_tokens`)
+    # in what it says (`content_filter`, `split_character` and `half_character` after `after_tokens`)
     "empty_choices",
     "empty_stream",
     "no_usage",
     "content_filter",
     "wrong_model",
+    "empty_answer",
+    "blank_finish",
+    "split_character",
+    "half_character",
+    "unstreamed",
     # after it
     "short_body",
     "close_idle",

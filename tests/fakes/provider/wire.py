@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import msgspec
 from tests.fakes.provider.answers import Answer, Ask, Json
 from tests.fakes.provider.refusals import Kind
 
-encode: Final = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 _numbers = itertools.count(1)
 
 
@@ -55,6 +56,14 @@ class Wire(Protocol):
     def embeddings(self, model: str, body: Json, dimensions: int, *, usage: bool) -> bytes: ...
 
     def models(self, names: Sequence[str]) -> bytes: ...
+
+
+def encode(value: object) -> bytes:
+    """JSON; half a character is escaped, as some servers do."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def number() -> int:

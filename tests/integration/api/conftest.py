@@ -102,7 +102,8 @@ async def serving(folder: Path, **more: Any) -> AsyncIterator[Api]:
     folder.mkdir()
     models_folder().mkdir(exist_ok=True)
     (folder / "models").symlink_to(models_folder())
-    settings = config.load(data_dir=folder, server={"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES}, **more)
+    server_options = {"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES} | more.pop("server", {})
+    settings = config.load(data_dir=folder, server=server_options, **more)
     app, listening = create_app(settings), asyncio.Event()
     server = Server(configuration(app, settings), listening=listening.set)
     # With its protocol named: else asyncio leaves Nagle's algorithm on, and every request waits 40 ms.

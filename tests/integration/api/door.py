@@ -20,6 +20,7 @@ from app.inference.meter import Meter
 from app.inference.semantic import Semantic
 from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, SemanticCache, Timeouts
 from app.wiring.house import Inference as Doors
+from tests.fakes.hostile import HostileProvider
 from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import Api, Reply
 
@@ -94,13 +95,18 @@ async def open_door(
     semantic: SemanticCache | None = None,
     lower: Sequence[Tier] = (),
     embedder: Embedder | None = None,
+    hostile: Mapping[str, HostileProvider] | None = None,
     **inference: Any,
 ) -> AsyncIterator[Door]:
-    """`kinds`: by name, else "openai"; `provider`: more settings of each; `fakes`: options of the fake servers."""
-    names = names or ("one", "two")
+    """`kinds`: by name, else "openai"; `provider`: more settings of each; `fakes`: options of the fake servers.
+
+    `hostile`: these, by name, in the place of fake ones.
+    """
+    names = names or (*(hostile or {}),) or ("one", "two")
     async with AsyncExitStack() as stack:
-        servers = {name: await stack.enter_async_context(FakeProvider(**(fakes or {}))) for name in names}
-        settings = {name: _provider(name, servers[name], (kinds or {}).get(name, "openai"), provider or {}) for name in names}
+        servers = {name: await stack.enter_async_context(FakeProvider(**(fakes or {}))) for name in names if name not in (hostile or {})}
+        urls = {name: fake.url for name, fake in {**servers, **(hostile or {})}.items()}
+        settings = {name: _provider(name, urls[name], (kinds or {}).get(name, "openai"), provider or {}) for name in names}
         options = Inference(chain=names, timeouts=timeouts, breaker=breaker or Breaker(), **inference)
         prices = api.house.budget.prices
         catalog = Catalog(settings, options, prices, embedder=api.house.embedder, environment={"FAKE_KEY": SECRET})
@@ -119,10 +125,10 @@ async def open_door(
             await front.close()
 
 
-def _provider(name: str, fake: FakeProvider, kind: str, more: Mapping[str, Any]) -> Provider:
+def _provider(name: str, url: str, kind: str, more: Mapping[str, Any]) -> Provider:
     base = {"groq": "/openai/v1", "anthropic": "", "gemini": ""}.get(kind, "/v1")
     given = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0, "embedding_usd_per_mtok": 1.0, **more}
-    return Provider(kind=kind, model=f"{name}-model", api_base=fake.url + base, api_key_env="FAKE_KEY", **given)
+    return Provider(kind=kind, model=f"{name}-model", api_base=url + base, api_key_env="FAKE_KEY", **given)
 
 
 async def _developer(api: Api, limit_usd: float) -> str:

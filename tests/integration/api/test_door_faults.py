@@ -177,6 +177,38 @@ async def test_when_all_limit_the_rate_the_soonest_is_told(door: Door) -> None:
     assert await door.asked() == {"one": 1, "two": 1}  # nobody is sent there before its time
 
 
+@pytest.mark.parametrize("fault", ["empty_answer", "split_character", "half_character", "blank_finish", "unstreamed"])
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("cached", [False, True], ids=["at once", "through the cache"])
+async def test_odd_answers_are_passed_on_and_paid(api: Api, fault: str, kind: str, cached: bool) -> None:
+    words = full("hello")
+    said = {"empty_answer": "", "split_character": WORDS.replace(words[2], f" 🦜{words[2]}"), "half_character": None}.get(fault, WORDS)
+    said = WORDS.replace(words[2], f" \ufffd{words[2]}") if said is None else said
+    async with open_door(api, kinds={"one": kind}, cached=cached) as door:
+        door.fakes["one"].will(fault, times=2, after_tokens=2)  # type: ignore[arg-type]
+        reply = await door.chat()
+        assert reply.status == 200, reply.text
+        assert (reply.json["choices"][0]["message"]["content"] or "") == said
+        reply, events = await door.events(stream_options={"include_usage": True}, cache=False)
+        assert (reply.status, events.pop()) == (200, "[DONE]")
+        assert events[-1]["usage"]["total_tokens"] > 0
+        assert [each["choices"][0]["finish_reason"] for each in events[:-1]][-1] == "stop"
+        assert "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1]) == said
+        assert await door.asked() == {"one": 2, "two": 0}
+        assert await door.holds() == [("one", "settled", "usage")] * 2
+
+
+@pytest.mark.parametrize(("fault", "status"), [("429", 429), ("503", 502)])
+@pytest.mark.parametrize("wait", ["1764320000", "1e300", "Fri, 31 Dec 9999 23:59:59 GMT"], ids=["a date in seconds", "huge", "far away"])
+async def test_a_wait_that_no_provider_can_mean_is_told_capped(door: Door, wait: str, fault: str, status: int) -> None:
+    for fake in door.fakes.values():
+        fake.will(fault, times=None, retry_after=wait)  # type: ignore[arg-type]
+    for _ in range(2):  # in the provider's words, then in the breaker's
+        reply = await door.chat()
+        assert reply.status == status
+        assert 3590 <= int(reply.headers["retry-after"]) <= 3600
+
+
 async def test_the_requests_time_ends_it_whatever_hangs(api: Api) -> None:
     async with open_door(api, timeouts=Timeouts(connect=1, first_token=5, idle=5, answer=5, total=0.4)) as door:
         door.fakes["one"].will("slow_headers", times=None)

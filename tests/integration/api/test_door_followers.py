@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
+import msgspec
 import pytest
 from sqlalchemy import text
 
+from app.inference.fanout import MAX_AHEAD_BYTES
 from app.settings import Budget, Timeouts
+from tests.fakes.hostile import HostileProvider, Lie
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import QUICK, Door, open_door
@@ -291,7 +296,7 @@ async def test_an_empty_budget_of_the_first_one_is_not_that_of_the_others(api: A
         mate = await api.developer()
         replies = await asyncio.gather(*(door.chat("the same", key=key, max_tokens=1000) for key in [door.key] * 5 + [mate] * 5))
         assert {each.status for each in replies[5:]} == {200}
-        # Who can't pay may still be given what a mate pays for.
+        # Who can't pay may still be given what a mate paid for, once the cache has it.
         assert {(each.status, each.headers.get("x-cairn-cache")) for each in replies[:5]} <= {(402, None), (200, "memory")}
         assert await door.asked() == {"one": 1, "two": 0}
 
@@ -321,3 +326,92 @@ async def test_what_is_under_way_when_the_server_stops_is_settled(api: Api) -> N
             await door.front.close()
             assert (await leader.rest())[-1]["error"]["code"] == (await follower.rest())[-1]["error"]["code"] == "stream_broken"
         assert await door.holds() == [("one", "settled", "partial")]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("kept", [True, False])
+async def test_who_has_nothing_left_gets_only_what_the_cache_would_give(api: Api, stream: bool, kept: bool) -> None:
+    words = " word" if kept else " ghp_" + "Zx81kQ0vT7" * 4
+    liar = HostileProvider(Lie(piece=words, pieces=12, pause=0.03, usage=(5, 12)))
+    async with liar, open_door(api, hostile={"liar": liar}, cached=True) as door:
+        poor = await other_key(door, limit_usd=0)
+        leading = asyncio.create_task(door.chat("the same", stream=True))
+        await waiting(door, 1)
+        theirs = await door.chat("the same", key=poor, stream=stream)
+        assert (await leading).status == 200
+        assert len(liar.asked) == 1
+        if kept:
+            assert (theirs.status, theirs.headers["x-cairn-cache"], theirs.headers["x-cairn-cost-usd"]) == (200, "memory", "0")
+            assert "word word" in theirs.text or theirs.text.count(" word") == 12
+        else:
+            assert (theirs.status, theirs.error["code"]) == (402, "budget_exceeded")
+            assert "ghp_" not in theirs.text
+
+
+async def test_while_nobody_reads_the_provider_is_not_read_on(api: Api) -> None:
+    liar = HostileProvider(Lie(piece=" word" * 400, pieces=4_000))
+    async with liar, open_door(api, hostile={"liar": liar}, cached=True, limit_usd=100) as door:
+        async with unread(door, "a long one", max_tokens=1_000_000):
+            await waiting(door, 1)
+            flight = next(iter(door.front._under_way.values()))  # type: ignore[union-attr]
+            await until(lambda: flight.fanout is not None and flight.fanout._ahead() > MAX_AHEAD_BYTES)
+            assert liar.sent < 4_000
+        ((name, state, mark),) = await held(door)
+        assert (name, state, mark) == ("liar", "settled", "partial")
+        assert liar.sent < 4_000
+        assert (await door.money())["spent_usd"] < 2  # a million words would be $2
+
+
+async def test_a_caller_who_leaves_pays_for_what_had_come(api: Api) -> None:
+    liar = HostileProvider(Lie(pieces=5_000, pause=0.01))
+    async with liar, open_door(api, hostile={"liar": liar}, cached=True) as door:
+        async with reading(door, "leave early", max_tokens=2_000) as reader:
+            for _ in range(30):
+                await reader.next()
+        ((_, _, mark),) = await held(door)
+        assert mark == "partial"
+        spent = (await door.money())["spent_usd"]
+        assert 30 * 2e-6 <= spent <= 80 * 2e-6  # $2 a million; a busy machine notices late that the caller has left
+
+
+async def held(door: Door) -> list[tuple[str, str, str | None]]:
+    """The holds, once each has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await door.holds()
+            if found and not any(state == "held" for _, state, _ in found):
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def other_key(door: Door, *, limit_usd: float) -> str:
+    """A key of another developer of the same team."""
+    name = f"dev-{uuid4().hex[:12]}"
+    made = await door.api.ask("POST", "/v1/developers", json={"name": name, "monthly_limit_usd": limit_usd})
+    assert made.status == 201, made.text
+    return str((await door.api.ask("POST", f"/v1/developers/{name}/keys")).json["key"])
+
+
+@asynccontextmanager
+async def unread(door: Door, prompt: str, **fields: Any) -> AsyncIterator[None]:
+    """A caller who asks for a stream and reads nothing of it, with little room in its socket."""
+    body = msgspec.json.encode({"model": "auto", "messages": [{"role": "user", "content": prompt}], "stream": True, **fields})
+    address = urlsplit(door.api.url)
+    with socket.socket() as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        caller.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(caller, (address.hostname, address.port))
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {door.key}\r\ncontent-type: application/json\r\n"
+        await loop.sock_sendall(caller, f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        yield
+
+
+async def test_who_leaves_a_model_that_thinks_unseen_leaves_its_hold_charged(api: Api) -> None:
+    liar = HostileProvider(Lie(pieces=5_000, pause=0.01))
+    async with liar, open_door(api, hostile={"liar": liar}, provider={"reasoning": True}) as door:
+        async with reading(door, "think first", max_tokens=2_000) as reader:
+            await reader.next()
+        assert await held(door) == [("liar", "unreconciled", None)]
+        found = await door.money()
+        assert found["spent_usd"] == found["unreconciled_usd"] >= 2_000 * 2e-6

@@ -495,7 +495,34 @@ async def test_an_image_counts_as_an_image_not_as_its_letters(door: Door) -> Non
     assert (await door.chat(messages=[{"role": "user", "content": [words, image, image]}])).status == 200
     assert sent(door)["messages"][0]["content"] == [words, image, image]
     (_, plain), (_, pictured) = await held(door)
-    assert pictured - plain == 2 * tokens.IMAGE_TOKENS
+    assert pictured - plain == 2 * tokens.MAX_IMAGE_TOKENS
+
+
+@pytest.mark.parametrize("words", [3, 300_000], ids=["counted", "too large to be counted"])
+@pytest.mark.parametrize("detail", [{}, {"detail": "high"}, {"detail": "low"}], ids=["any", "high", "low"])
+async def test_the_hold_covers_each_image_at_what_its_model_counts(api: Api, words: int, detail: dict[str, str]) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", **detail}}
+    text_part = {"type": "text", "text": "word " * words}
+    async with open_door(api, "one", provider={"image_tokens": 5667}, limit_usd=100) as door:
+        for pictures in (0, 3):
+            body = posted({"model": "auto", "messages": [{"role": "user", "content": [text_part, *[image] * pictures]}]})
+            reply = await api.ask("POST", "/v1/chat/completions", key=door.key, data=body, headers=JSON)
+            assert reply.status == 200, reply.text[:500]
+        (_, plain), (_, pictured) = await held(door)
+    assert 3 * 5667 <= pictured - plain <= 3 * 5667 + 500
+
+
+async def test_a_long_prompt_is_held_and_settled_at_its_tiers_price(api: Api) -> None:
+    tier = {"above_tokens": 1000, "input_usd_per_mtok": 10.0, "output_usd_per_mtok": 50.0}
+    async with open_door(api, "one", provider={"price_tiers": [tier]}) as door:
+        spent = [0.0]
+        for words, said, (given, produced) in ((900, 900, (1, 2)), (1100, 1100, (10, 50)), (995, 995, (1, 2))):
+            assert (await door.chat("word " * words, max_tokens=10)).status == 200
+            spent.append((await door.money())["spent_usd"])
+            assert round((spent[-1] - spent[-2]) * 10**6) == said * given + 10 * produced
+        holds = await held(door)
+    dear = [nanousd == (tokens - 10) * 10_000 + 10 * 50_000 for nanousd, tokens in holds]
+    assert dear == [False, True, True]  # the last might have passed the threshold, by our count, and didn't
 
 
 MANY = [USER, {"role": "assistant", "content": "hi"}] * 5000

@@ -15,6 +15,8 @@ from sqlalchemy import text
 
 from app import clock
 from app.budget.alerts import Alerts
+from app.budget.holds import Settlement
+from app.budget.prices import Usage
 from app.errors import DatabaseUnavailable
 from app.queue import outbox as posting
 from app.queue.outbox import Outbox
@@ -111,7 +113,7 @@ async def test_a_flood_of_charges_above_their_holds_is_stored_whole(watched: Wat
     payer = await watched.bank.payer(10 * count)
     row = {"subject": "developer", "subject_id": str(payer.developer_id), "limit_nanousd": None, "limit_tokens": None}
     row |= {"period_start": LATE.isoformat(), "period_end": LATE.isoformat()}
-    ended = [{"id": str(uuid4()), "developer_id": str(payer.developer_id), "overrun": True, "spent": 2} for _ in range(count)]
+    ended = [{"id": str(uuid4()), "developer_id": str(payer.developer_id), "above": "overrun", "spent": 2} for _ in range(count)]
     watched.alerts.watch([row], ended)
     assert len(await watched.said()) == count
     async with database.begin() as connection:
@@ -128,6 +130,13 @@ async def test_a_charge_above_its_hold_is_said_each_time(watched: Watched) -> No
     assert all(subject == "developer" and rule.startswith("overrun-") for subject, rule in found)
 
 
+async def test_a_disputed_charge_is_said_by_its_hold(watched: Watched) -> None:
+    payer = await watched.bank.payer(10_000)
+    hold = await watched.bank.hold(payer, 10)
+    await watched.bank.ledger.settle(hold, Settlement(Usage(output=1), 10, "disputed", note="It reported more than was asked for."))
+    assert await watched.said() == [("developer", f"disputed-{hold.id}")]
+
+
 async def test_two_processes_that_see_the_same_say_it_once(watched: Watched) -> None:
     bank = watched.bank
     other = Alerts(bank.database, bank.calendar, bank.accounts, Outbox(bank.database, AWAY), team_tokens_a_day=None)
@@ -142,7 +151,7 @@ async def test_two_processes_that_see_the_same_say_it_once(watched: Watched) -> 
 @pytest.mark.parametrize("at", ["_store", "_days"])
 async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(watched: Watched, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     payer = await watched.bank.payer(1000)
-    await watched.bank.settle(await watched.bank.hold(payer, 10), 600)
+    await watched.bank.settle(await watched.bank.hold(payer, 600), 700)
 
     async def away(found: object) -> None:
         raise DatabaseUnavailable("away")

@@ -74,16 +74,16 @@ async def test_tokens_are_a_limit_of_their_own(bank: Bank) -> None:
     assert refused.value.unit == "tokens"
 
 
-async def test_above_the_hold_is_charged_in_full_and_marked(bank: Bank) -> None:
+async def test_what_costs_more_than_its_hold_is_charged_at_the_hold_and_marked(bank: Bank) -> None:
     payer = await bank.payer(1000)
     hold = await bank.hold(payer, 900)
     await bank.settle(hold, 1500)
-    assert await bank.balance(payer.developer_id) == (1500, 0)
+    assert await bank.balance(payer.developer_id) == (900, 0)
     async with bank.database.begin() as connection:
         row = (await connection.execute(text("select mark, nanousd, held_nanousd from budget_movements"))).one()
-    assert tuple(row) == ("overrun", 1500, 900)
+    assert tuple(row) == ("overrun", 900, 900)
     with pytest.raises(BudgetExceeded):
-        await bank.hold(payer, 1)
+        await bank.hold(payer, 101)
     await bank.recount()
 
 
@@ -175,7 +175,7 @@ async def test_the_price_and_the_tokens_stand_in_the_movement(bank: Bank) -> Non
     from app.budget.prices import Price
 
     payer = await bank.payer(10**9)
-    hold = await bank.ledger.hold(payer, Attempt("r", 1, "groq", "llama"), Estimate(100, 50, 10_000))
+    hold = await bank.ledger.hold(payer, Attempt("r", 1, "groq", "llama"), Estimate(100, 50, 100_000))
     price = Price(input=590_000_000, output=790_000_000)
     usage = Usage(input=80, output=20, cached_input=30)
     await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price, provider="groq", model="llama-3"))
@@ -184,6 +184,20 @@ async def test_the_price_and_the_tokens_stand_in_the_movement(bank: Bank) -> Non
     assert (row.provider, row.model, row.input_tokens, row.output_tokens, row.cached_input_tokens) == ("groq", "llama-3", 80, 20, 30)
     assert row.price == {"input": 590_000_000, "output": 790_000_000, "cached_input": None, "cache_write": None}
     assert row.nanousd == price.cost(usage) == 63_000
+
+
+@pytest.mark.parametrize(("prompt", "tier"), [(300, {}), (301, {"input": 4_000, "output": 9_000, "above_tokens": 300})])
+async def test_a_movement_tells_which_tier_it_was_charged_at(bank: Bank, prompt: int, tier: dict[str, int]) -> None:
+    from app.budget.prices import Price, Tier, tiered
+
+    payer = await bank.payer(10**9)
+    hold = await bank.ledger.hold(payer, Attempt("r", 1, "gemini", "pro"), Estimate(1000, 50, 10_000))
+    price = tiered(Price(2_000, 3_000), [Tier(300, Price(4_000, 9_000))])
+    usage = Usage(prompt, 20)
+    await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price))
+    async with bank.database.begin() as connection:
+        row = (await connection.execute(text("select * from budget_movements"))).one()
+    assert row.price == {"input": 2_000, "output": 3_000, "cached_input": None, "cache_write": None} | tier
 
 
 async def test_an_unknown_payer_is_refused(bank: Bank) -> None:

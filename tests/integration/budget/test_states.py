@@ -154,7 +154,7 @@ class Ledgers(RuleBasedStateMachine):
         settlement = Settlement(Usage(input=tokens), nanousd, "usage")
         self.do(self.banks[taken.bank].ledger.settle(taken.hold, settlement))
         if taken.state in {"held", "unreconciled"}:
-            taken.end("settled", {"nanousd": nanousd, "tokens": tokens})
+            taken.end("settled", {"nanousd": min(nanousd, taken.hold.nanousd), "tokens": min(tokens, taken.hold.tokens)})
 
     @rule(taken=taken)
     def release(self, taken: Taken) -> None:
@@ -175,7 +175,7 @@ class Ledgers(RuleBasedStateMachine):
         closed = self.do(self.banks[0].ledger.reconcile([taken.hold.id], nanousd=nanousd, actor="admin", note=None))
         assert closed == (taken.state == "unreconciled")
         if closed:
-            taken.end("released" if nanousd is None else "settled", {"nanousd": nanousd or 0, "tokens": 0})
+            taken.end("released" if nanousd is None else "settled", {"nanousd": min(nanousd or 0, taken.hold.nanousd), "tokens": 0})
 
     @rule(bank=st.integers(0, 1))
     def process_dies(self, bank: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
@@ -78,13 +80,41 @@ async def test_without_a_sign_in_every_page_asks_for_one_and_goes_on_to_it_after
 
 
 @pytest.mark.parametrize(
-    "place", ["https://evil.example/", "//evil.example/dashboard", "/dashboard\\@evil.example", "/v1/budget", "javascript:alert(1)"]
+    "place",
+    [
+        "https://evil.example/",
+        "https:evil.example",
+        "https:///dashboard",
+        "//evil.example/dashboard",
+        "///evil.example/dashboard",
+        "/\\evil.example/dashboard",
+        "/dashboard\\@evil.example",
+        "/\t/evil.example/dashboard",
+        "\x01//evil.example",
+        "/dashboard/..//evil.example",
+        "/dashboard/%2e%2e//evil.example",
+        "/dashboard//evil.example",
+        "/dashboardevil",
+        "/v1/budget",
+        "javascript:alert(1)",
+        "//[",
+    ],
 )
 async def test_a_sign_in_goes_on_to_pages_of_ours_only(api: Api, place: str) -> None:
     async with aiohttp.ClientSession() as http:
         sent = {"key": await key_of(api, "amir")}
         async with http.post(f"{api.url}/dashboard/sign-in", params={"next": place}, data=sent, allow_redirects=False) as reply:
             assert reply.headers["location"] == "/dashboard"
+
+
+@pytest.mark.parametrize("path", ["/dashboard/", "//evil.example/..", "/v1/sessions/", "/docs/", "/dashboard/sign-in/", "//dashboard"])
+async def test_no_redirect_names_a_host(api: Api, path: str) -> None:
+    reader, writer = await asyncio.open_connection(*urlsplit(api.url).netloc.split(":"))
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".encode())
+    head = (await reader.read()).decode().partition("\r\n\r\n")[0]
+    writer.close()
+    places = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("location: ")]
+    assert all(place.startswith("/") and not place.startswith("//") for place in places), places
 
 
 async def test_the_cookie_holds_no_key_and_is_out_of_reach_of_scripts_and_other_sites(api: Api) -> None:

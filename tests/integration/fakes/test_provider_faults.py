@@ -336,6 +336,40 @@ async def test_an_answer_can_be_filtered(fake: FakeProvider, kind: Kind, stream:
 
 @each_kind
 @each_way
+async def test_an_answer_can_be_empty_and_finish(fake: FakeProvider, kind: Kind, stream: bool) -> None:
+    fake.will("empty_answer")
+    heard = await ask(fake, kind, PROMPT, stream=stream)
+    assert (heard.text, heard.finish) == ("", STOP[kind])
+
+
+@each_kind
+async def test_a_finish_can_be_blank_until_it_comes(fake: FakeProvider, kind: Kind) -> None:
+    fake.will("blank_finish")
+    heard = await ask(fake, kind, PROMPT, stream=True)
+    assert (heard.text, heard.finish) == (WHOLE, STOP[kind])
+    assert '_reason":null' not in heard.raw
+    assert ('_reason":""' in heard.raw) == (kind != "gemini")
+
+
+@each_kind
+@each_way
+@pytest.mark.parametrize(("fault", "halves"), [("split_character", " \ud83e\udd9c"), ("half_character", " \ud83e")])
+async def test_a_character_can_be_cut(fake: FakeProvider, kind: Kind, stream: bool, fault: FaultName, halves: str) -> None:
+    fake.will(fault, after_tokens=2)
+    heard = await ask(fake, kind, PROMPT, stream=stream)
+    assert json.dumps(halves)[1:7] in json.dumps(heard.text)
+    assert heard.text.encode("utf-16", "surrogatepass") == (TWO + halves + "".join(TOKENS[2:])).encode("utf-16", "surrogatepass")
+
+
+@each_kind
+async def test_a_stream_can_be_answered_whole(fake: FakeProvider, kind: Kind) -> None:
+    fake.will("unstreamed")
+    heard = await ask(fake, kind, PROMPT, stream=True)
+    assert (heard.headers["content-type"], heard.text, heard.finish) == ("application/json", WHOLE, STOP[kind])
+
+
+@each_kind
+@each_way
 async def test_a_page_can_come_with_status_200(fake: FakeProvider, kind: Kind, stream: bool) -> None:
     fake.will("html")
     heard = await ask(fake, kind, PROMPT, stream=stream)

@@ -13,6 +13,7 @@ from aiohttp import web
 from app.budget.prices import Usage
 from app.inference.answers import Produced
 from app.inference.faults import Fault
+from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.through_litellm import LitellmWire
 from tests.integration.inference.wires import KEY, call
 
@@ -60,6 +61,108 @@ async def anthropic(canned: Canned) -> AsyncIterator[LitellmWire]:
 async def gemini(canned: Canned) -> AsyncIterator[LitellmWire]:
     wire = LitellmWire(kind="gemini", api_base=f"{canned.url}/v1beta", api_key=KEY, connect_seconds=2, connections=2)
     yield wire
+    await wire.close()
+
+
+@pytest.fixture
+async def compatible(canned: Canned) -> AsyncIterator[CompatibleWire]:
+    wire = CompatibleWire(kind="local", api_base=f"{canned.url}/v1", api_key=KEY, connect_seconds=2, connections=2)
+    yield wire
+    await wire.close()
+
+
+def counted(prompt: int, output: int, **more: Any) -> dict[str, Any]:
+    return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output, **more}
+
+
+def pieces(*last: dict[str, Any], **finishing: Any) -> list[dict[str, Any]]:
+    """A stream that says "hi"; `finishing`: what stands beside the finish."""
+    head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    said = {**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "hi"}, "finish_reason": None}], "usage": None}
+    return [
+        said,
+        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], **finishing},
+        *({**head, **each} for each in last),
+    ]
+
+
+DEEPSEEK = counted(1_000_000, 20, prompt_cache_hit_tokens=900_000, prompt_cache_miss_tokens=100_000)
+XAI = counted(500, 20) | {"total_tokens": 820, "completion_tokens_details": {"reasoning_tokens": 300}}
+MOONSHOT = counted(800, 20, cached_tokens=512)
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        (DEEPSEEK, Usage(1_000_000, 20, 900_000)),
+        (XAI, Usage(500, 320)),
+        (MOONSHOT, Usage(800, 20, 512)),
+        (counted(800, 20, prompt_tokens_details={"cached_tokens": 384}), Usage(800, 20, 384)),
+        ({"prompt_tokens": 800.0, "completion_tokens": "20", "total_tokens": 820.0}, Usage(800, 20)),
+        (counted(-800, 20), None),
+    ],
+    ids=["deepseek", "xai", "moonshot", "openai", "odd numbers", "negative"],
+)
+async def test_each_dialect_is_read_whole_and_streamed(
+    compatible: CompatibleWire, canned: Canned, usage: dict[str, Any], read: Usage | None
+) -> None:
+    message = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+    canned.says({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [message], "usage": usage})
+    assert (await compatible.complete(call("hello"))).usage == read
+    canned.streams(*pieces({"choices": [], "usage": usage}))
+    produced = Produced()
+    async for chunk in compatible.stream(call("hello")):
+        produced.add(chunk)
+    assert (produced.usage, produced.text, produced.finish) == (read, "hi", "stop")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param(pieces(x_groq={"id": "req_1", "usage": counted(7, 9)}), id="Groq: beside the finish"),
+        pytest.param(pieces(usage=counted(7, 9)), id="beside the finish"),
+        pytest.param(pieces({"choices": []}, usage=counted(7, 9)), id="before an empty chunk"),
+        pytest.param(pieces({"choices": None, "usage": counted(7, 9)}), id="without choices"),
+        pytest.param(pieces({"choices": [], "usage": counted(7, 9)}, usage=counted(7, 1)), id="the latest counts"),
+        pytest.param(pieces({"choices": [{"index": 0, "delta": {}, "usage": counted(7, 9)}]}), id="within a choice"),
+    ],
+)
+async def test_a_streams_usage_is_read_wherever_it_stands(compatible: CompatibleWire, canned: Canned, events: list[dict[str, Any]]) -> None:
+    canned.streams(*events)
+    found = [chunk async for chunk in compatible.stream(call("hello"))]
+    assert [chunk.usage for chunk in found if chunk.usage is not None] == [Usage(7, 9)]
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [(None, None), ({"total_tokens": 12}, Usage(12)), (counted(12, 0), Usage(12)), ({"prompt_tokens": True}, None)],
+    ids=["none", "voyage", "openai", "no number"],
+)
+async def test_the_usage_of_embeddings(compatible: CompatibleWire, canned: Canned, usage: object, read: Usage | None) -> None:
+    canned.says({"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "model": "m", "usage": usage})
+    assert (await compatible.embed("m", ["one"], {})).usage == read
+
+
+@pytest.mark.parametrize(
+    ("kind", "usage", "read"),
+    [
+        ("deepseek", DEEPSEEK, Usage(1_000_000, 20, 900_000)),
+        ("xai", XAI, Usage(500, 320)),
+        ("moonshot", MOONSHOT, Usage(800, 20, 512)),
+        ("mistral", counted(800, 20, prompt_tokens_details={"cached_tokens": 384}), Usage(800, 20, 384)),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_each_dialect_comes_through_litellm(canned: Canned, kind: str, usage: dict[str, Any], read: Usage, streamed: bool) -> None:
+    wire = LitellmWire(kind=kind, api_base=f"{canned.url}/v1", api_key=KEY, connect_seconds=2, connections=2)
+    if streamed:
+        canned.streams(*pieces({"choices": [], "usage": usage}))
+        found = [chunk async for chunk in wire.stream(call("hello"))]
+        assert found[-1].usage == read
+    else:
+        message = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+        canned.says({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [message], "usage": usage})
+        assert (await wire.complete(call("hello"))).usage == read
     await wire.close()
 
 
@@ -120,6 +223,30 @@ async def test_anthropics_thinking_is_no_text_but_was_said(anthropic: LitellmWir
     assert "".join(each.get("content") or "" for each in deltas) == "42"
     assert not produced.plain
     assert produced.usage == Usage(input=10, output=30)
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+async def test_anthropics_usage_before_the_end_finishes_nothing(anthropic: LitellmWire, canned: Canned, blank: str | None) -> None:
+    canned.streams(
+        {"type": "message_start", "message": message(stop_reason=blank)},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        delta("text_delta", text="one "),
+        {"type": "message_delta", "delta": {"stop_reason": blank}, "usage": {"output_tokens": 2}},
+        delta("text_delta", text="two"),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}},
+        {"type": "message_stop"},
+    )
+    found = [chunk async for chunk in anthropic.stream(call("hello"))]
+    assert [(chunk.text, chunk.finish) for chunk in found if chunk.usage is None] == [("one ", None), ("two", None), ("", "stop")]
+    assert found[-1].usage == Usage(10, 4)
+
+
+@pytest.mark.parametrize("blank", ["", "FINISH_REASON_UNSPECIFIED"])
+async def test_geminis_blank_finish_ends_nothing(gemini: LitellmWire, canned: Canned, blank: str) -> None:
+    canned.streams({"candidates": [candidate("h", blank)]}, {"candidates": [candidate("i", "STOP")], "usageMetadata": THOUGHT})
+    found = [chunk async for chunk in gemini.stream(call("hello"))]
+    assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", "stop"), ("", None)]
 
 
 async def test_a_token_may_be_repeated(anthropic: LitellmWire, canned: Canned) -> None:

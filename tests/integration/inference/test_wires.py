@@ -198,6 +198,47 @@ async def test_pings_and_comments_are_no_chunks(wire: Wire, fake: FakeProvider) 
     assert len(found) <= 7
 
 
+async def test_an_empty_answer_is_one(wire: Wire, fake: FakeProvider) -> None:
+    fake.will("empty_answer", times=2)
+    whole = await wire.complete(call("hello"))
+    found = joined(await chunks(wire, call("hello")))
+    assert (whole.text, found.text, found.finish, found.said) == ("", "", "stop", False)
+    assert json.loads(whole.raw)["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_a_finish_that_is_blank_ends_no_stream(wire: Wire, fake: FakeProvider) -> None:
+    fake.will("blank_finish")
+    found = await chunks(wire, call("say 6 words"))
+    assert [chunk.text for chunk in found if chunk.text] == full("say 6 words")
+    assert [chunk.finish for chunk in found if chunk.finish] == ["stop"]
+    assert {choice["finish_reason"] for chunk in found for choice in json.loads(chunk.raw)["choices"]} == {None, "stop"}
+
+
+@pytest.mark.parametrize(("fault", "told"), [("split_character", " 🦜"), ("half_character", " \ufffd")])
+async def test_a_character_that_is_cut_is_joined_or_replaced(wire: Wire, fake: FakeProvider, fault: FaultName, told: str) -> None:
+    said = full("say 4 words")
+    for place in range(5):
+        fake.will(fault, times=2, after_tokens=place)
+        text = "".join([*said[:place], told, *said[place:]])
+        assert (await wire.complete(call("say 4 words"))).text == text
+        found = await chunks(wire, call("say 4 words"))
+        assert joined(found).text == text
+        assert "".join(choice["delta"].get("content") or "" for chunk in found for choice in json.loads(chunk.raw)["choices"]) == text
+
+
+async def test_a_whole_answer_to_a_streamed_request_is_streamed(wire: Wire, fake: FakeProvider) -> None:
+    fake.will("unstreamed", times=2)
+    found = await chunks(wire, call("say 6 words"))
+    produced = joined(found)
+    assert (produced.text, produced.finish, produced.plain, produced.model) == ("".join(full("say 6 words")), "stop", True, "fake-1")
+    assert produced.usage is not None
+    assert (produced.usage.input, produced.usage.output) == (3, 6)
+    assert {json.loads(chunk.raw)["object"] for chunk in found} == {"chat.completion.chunk"}
+    called = joined(await chunks(wire, call("call weather", tools=TOOLS)))
+    assert (called.finish, called.plain, "weather" in called.text) == ("tool_calls", False, True)
+    assert len(fake.asked) == 2
+
+
 # --- embeddings
 
 

@@ -26,6 +26,7 @@ def test_the_shipped_rules_are_those_that_were_asked_for() -> None:
         "cpu_full": ("machine.cpu", "last", 0.95, 300),
         "disk_full": ("disk.used", "last", 0.9, 60),
         "breaker_open": ("breaker.open", "last", 0.9, 0),
+        "provider_disputed": ("inference.disputes", "sum", 0.0, 0),
         "queue_stuck": ("queue.oldest", "last", 600.0, 300),
         "budget_early": ("budget.used_early", "last", 0.9, 0),
     }
@@ -56,6 +57,17 @@ def test_a_rule_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, change: 
         load(file)
     assert said in refused.value.message
     assert str(file) in refused.value.message
+
+
+def test_a_rule_that_is_named_or_described_by_a_secret_is_refused_without_repeating_it(tmp_path: Path) -> None:
+    secret = "gh" + "p_" + "z9y8x7w6v5" * 3 + "u4t3s2"
+    for name, what in ((secret, "slow"), ("slow", f"slow with the key {secret}")):
+        file = tmp_path / "alerts.toml"
+        fields = GOOD | {"what": f'"{what}"'}
+        file.write_text(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items()))
+        with pytest.raises(ConfigurationError, match="looks like a secret") as refused:
+            load(file)
+        assert secret not in refused.value.message
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:

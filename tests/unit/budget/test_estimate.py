@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from app.budget.estimate import MARGINS, OTHER_MARGIN, Estimate, margin_of, of_chat, of_embeddings, shrunk
-from app.budget.prices import MTOK, Price, Usage
-from app.tokens import count_messages, count_text
+from app.budget.estimate import MARGINS, OTHER_MARGIN, Estimate, margin_of, of_chat, of_embeddings, of_size, shrunk
+from app.budget.prices import MTOK, Price, Tier, Usage, tiered
+from app.tokens import ImageTokens, count_messages, count_text
 
 ASKED = [{"role": "user", "content": "Why does the checkout charge twice?"}]
 ROUND = Price(input=MTOK, output=2 * MTOK)
@@ -87,6 +87,53 @@ def test_no_answer_within_the_estimate_costs_more_than_it(call: tuple[int, int, 
     usage = Usage(used, data.draw(st.integers(0, max_tokens * choices)), data.draw(st.integers(0, used - written)), written)
     assert price.cost(usage) <= estimate.nanousd
     assert usage.total <= estimate.tokens
+
+
+RISING = tiered(
+    Price(MTOK, 2 * MTOK, cache_write=MTOK),
+    [Tier(1000, Price(3 * MTOK, 4 * MTOK, cache_write=5 * MTOK)), Tier(9000, Price(3 * MTOK, 9 * MTOK, cache_write=5 * MTOK))],
+)
+
+
+@given(st.integers(0, 20_000), st.integers(0, 500), st.integers(1, 4), st.data())
+def test_no_answer_to_any_shorter_prompt_costs_more_than_the_tier_that_was_held(
+    most_input: int, max_tokens: int, choices: int, data: st.DataObject
+) -> None:
+    estimate = shrunk(Estimate(most_input, max_tokens, 0, choices), price=RISING, least_tokens=0)
+    assert estimate is not None
+    used = data.draw(st.integers(0, most_input))
+    usage = Usage(used, data.draw(st.integers(0, max_tokens * choices)), cache_write=data.draw(st.integers(0, used)))
+    assert RISING.cost(usage) <= estimate.nanousd
+
+
+@pytest.mark.parametrize(("words", "input_price", "output_price"), [(990, 1, 2), (1000, 5, 4), (9000, 5, 9)])
+def test_a_prompt_that_may_pass_a_threshold_is_held_at_the_dear_price(words: int, input_price: int, output_price: int) -> None:
+    made = of_chat([{"content": " word" * words}], tools=[], model="m", kind="openai", price=RISING, max_tokens=10)
+    assert words < made.input_tokens < words + 10
+    assert made.nanousd == made.input_tokens * input_price + 10 * output_price
+
+
+@pytest.mark.parametrize(("nanousd", "left"), [(5 * 2000 + 4 * 70, 70), (5 * 2000 + 4 * 70 - 1, 69), (5 * 2000 - 1, None)])
+def test_an_answer_shrinks_at_the_tier_of_its_prompt(nanousd: int, left: int | None) -> None:
+    made = shrunk(Estimate(2000, 100, 10**9), price=RISING, least_tokens=1, affordable_nanousd=nanousd)
+    assert (None if made is None else made.max_tokens) == left
+    assert made is None or made.nanousd <= nanousd
+
+
+@pytest.mark.parametrize(("context", "tokens"), [(None, 40_000), (30_000, 30_000)])
+def test_a_prompt_too_large_to_count_is_held_at_its_bytes_and_all_its_images(context: int | None, tokens: int) -> None:
+    made = of_size(30_000, 10_000, context_tokens=context, price=RISING, max_tokens=10)
+    assert made == Estimate(tokens, 10, tokens * 5 + 90)
+
+
+def test_a_models_images_are_counted_at_its_own_figure() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    for images in (ImageTokens(5000), ImageTokens(85)):
+        with_two, without = (
+            of_chat([{"content": each}], tools=[], model="m", kind="groq", price=ROUND, max_tokens=1, images=images).input_tokens
+            for each in ([image, image], [])
+        )
+        assert with_two == without + 2 * images.most
 
 
 def test_a_read_from_the_cache_that_costs_more_than_input_is_within_the_estimate() -> None:

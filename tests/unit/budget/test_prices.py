@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import replace
 from datetime import date
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.prices import MTOK, SHIPPED, Price, Prices, Usage, load
+from app.budget.prices import MTOK, SHIPPED, Price, Prices, Tier, Traits, Usage, load, overruled, tiered
 from app.errors import ConfigurationError, NotFound
+from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
 
 GROQ = Price(input=590_000_000, output=790_000_000)
 CLAUDE = Price(input=3 * 10**9, output=15 * 10**9, cached_input=3 * 10**8, cache_write=375 * 10**7)
 DATED = "as_of = 2026-11-01\n"
+TIER = "[[models.x.tiers]]\nabove_tokens = {}\ninput = {}\noutput = {}\n"
 
 amounts = st.integers(0, 10**12)
 prices = st.builds(Price, amounts, amounts, st.none() | amounts, st.none() | amounts)
@@ -67,6 +70,59 @@ def test_an_estimate_counts_input_at_its_dearest(price: Price, dearest: int) -> 
     assert price.dearest_input == dearest
 
 
+RISING = tiered(Price(1000, 2000, 100, 1250), [Tier(50_000, Price(2000, 3000, 200, 2500)), Tier(200_000, Price(2000, 9000, 250, 2500))])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "above"), [(0, None), (50_000, None), (50_001, 50_000), (200_000, 50_000), (200_001, 200_000), (10**9, 200_000)]
+)
+def test_a_prompt_has_the_price_of_the_highest_tier_that_it_passes(prompt: int, above: int | None) -> None:
+    price = next((tier.price for tier in RISING.tiers if tier.above_tokens == above), replace(RISING, tiers=()))
+    assert RISING.at(prompt).noted(0) == price.noted(0)
+    assert RISING.noted(prompt) == price.noted(0) | ({} if above is None else {"above_tokens": above})
+    assert RISING.cost(Usage(prompt, 7, prompt // 2, prompt // 4)) == price.cost(Usage(prompt, 7, prompt // 2, prompt // 4))
+
+
+def test_what_was_cached_counts_as_a_part_of_the_prompt() -> None:
+    assert RISING.cost(Usage(50_001, 0, 50_001)) == -(-50_001 * 200 // MTOK)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "says"),
+    [
+        ([Tier(5, Price(1, 2)), Tier(5, Price(1, 2))], "ascend: above_tokens 5 comes after 5"),
+        ([Tier(9, Price(1, 2)), Tier(5, Price(1, 2))], "ascend: above_tokens 5 comes after 9"),
+        ([Tier(0, Price(1, 2))], "ascend"),
+        ([Tier(5, Price(0, 2))], "input of the tier above 5"),
+        ([Tier(5, Price(1, 1))], "output of the tier above 5"),
+        ([Tier(5, Price(9, 9)), Tier(7, Price(8, 9))], "input of the tier above 7"),
+        ([Tier(5, Price(1, 2, 1))], "must name cached_input if, and only if"),
+    ],
+)
+def test_tiers_that_a_hold_could_not_rest_on_are_refused(tiers: list[Tier], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        tiered(Price(1, 2), tiers)
+
+
+def test_a_tier_has_the_cache_prices_of_the_price_below_it() -> None:
+    with pytest.raises(ValueError, match="must name cache_write"):
+        tiered(Price(1, 2, 1, 1), [Tier(5, Price(1, 2, 1))])
+
+
+@pytest.mark.parametrize(
+    ("parts", "base", "tier"),
+    [
+        ({}, Price(10, 20, 1), Price(15, 30, 2)),
+        ({"input": 5}, Price(5, 20, 1), Price(15, 30, 2)),
+        ({"input": 99}, Price(99, 20, 1), Price(99, 30, 2)),
+        ({"cached_input": 7, "cache_write": 8}, Price(10, 20, 7, 8), Price(15, 30, 7, 8)),
+    ],
+)
+def test_an_overruled_price_keeps_its_tiers_at_least_as_dear(parts: dict[str, int], base: Price, tier: Price) -> None:
+    listed = tiered(Price(10, 20, 1), [Tier(1000, Price(15, 30, 2))])
+    assert overruled(listed, parts) == replace(base, tiers=(Tier(1000, tier),))
+
+
 def test_a_model_is_found_by_its_name_with_or_without_the_providers() -> None:
     special = Price(7)
     listed = Prices({"llama": GROQ, "azure/llama": special, "free": Price(0)})
@@ -89,8 +145,72 @@ def test_the_shipped_list_can_be_read_and_says_when_and_where_it_was() -> None:
     assert shipped.source
     assert set(shipped.models) == set(tomllib.loads(SHIPPED.read_text())["models"])
     assert shipped.of("llama-3.3-70b-versatile") == GROQ
-    assert shipped.of("claude-sonnet-4-5") == CLAUDE
+    assert shipped.of("claude-sonnet-4-5").at(200_000).noted(0) == CLAUDE.noted(0)
     assert shipped.of("local") == Price(0)
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "gemini-2.5-pro"])
+def test_the_shipped_list_knows_whose_price_rises(model: str) -> None:
+    price = load().of(model)
+    assert [tier.above_tokens for tier in price.tiers] == [200_000]
+    assert price.cost(Usage(200_001, 1)) > 1.9 * price.cost(Usage(200_000, 1))
+
+
+def test_the_shipped_list_knows_each_models_window_and_images_and_who_thinks() -> None:
+    shipped = load()
+    texts = [name for name, price in shipped.models.items() if price.output > 0]
+    assert [name for name in texts if shipped.traits_of(name).context_tokens is None] == []
+    assert max(shipped.traits_of(name).images.most for name in shipped.models) <= MAX_IMAGE_TOKENS
+    thinkers = {name for name in shipped.models if shipped.traits_of(name).reasoning}
+    assert {"o3", "gpt-5-mini", "gemini-2.5-flash", "deepseek-reasoner", "grok-4"} <= thinkers
+    assert not thinkers & {"gpt-4o", "claude-sonnet-4-5", "llama-3.3-70b-versatile", "local"}
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "tokens"),
+    [
+        ("gpt-4o", 8, 85 + 8 * 170),  # tiles of 512 × 512 in 768 × 2,048
+        ("gpt-4.1", 8, 85 + 8 * 170),
+        ("gpt-5", 8, 70 + 8 * 140),
+        ("o3", 8, 75 + 8 * 150),
+        ("gpt-4o-mini", 8, 2833 + 8 * 5667),
+        ("gpt-4.1-mini", 1536, math.ceil(1536 * 1.62)),  # patches
+        ("gpt-5-mini", 1536, math.ceil(1536 * 1.62)),
+        ("o4-mini", 1536, math.ceil(1536 * 1.72)),
+        ("gpt-4.1-nano", 1536, math.ceil(1536 * 2.46)),
+        ("gpt-5-nano", 1536, math.ceil(1536 * 2.46)),
+        ("claude-sonnet-4-5", 784 * 1568, math.ceil(784 * 1568 / 750)),
+        ("gemini-2.5-flash", 24, 25 * 258),
+        ("grok-4", 6, 7 * 256),
+        ("local", 12_845_056, 12_845_056 // 28**2 + 2),
+    ],
+)
+def test_an_image_is_bounded_by_its_providers_formula(model: str, size: int, tokens: int) -> None:
+    assert load().traits_of(model).images.most == tokens, size
+
+
+def test_geminis_images_have_no_more_tiles_than_are_counted() -> None:
+    """At most 3,072 a side; a tile is the shorter side / 1.5, from 256 to 768."""
+    sizes = [(width, height) for width in range(32, 3073, 32) for height in range(1, 3073)]
+    tiles = max(-(-width // side) * -(-height // side) for width, height in sizes for side in [_tile(width, height)])
+    assert (tiles + 1) * 258 == load().traits_of("gemini-2.5-pro").images.most
+
+
+def _tile(width: int, height: int) -> int:
+    return min(768, max(256, int(min(width, height) / 1.5)))
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        ("a", True), ("vendor/a", True), ("a-2026-01-31", True), ("vendor/a-20260131", True), ("a@20260131", True), ("a-latest", True),
+        ("a-mini", False), ("a-2026", False), ("b", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_dated_version_is_its_model_and_nothing_else_is(model: str, known: bool) -> None:
+    found = Traits(1000, ImageTokens(85), reasoning=True)
+    assert Prices({"a": Price(1)}, traits={"a": found}).traits_of(model) == (found if known else Traits())
+    assert Traits().images.most == MAX_IMAGE_TOKENS
 
 
 def test_the_shipped_list_prices_output_above_input_and_the_cache_below() -> None:
@@ -104,6 +224,15 @@ def test_a_list_of_ones_own_is_read(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_text(DATED + '[models."x"]\ninput = 0.000000001\noutput = 1_000_000\ncached_input = 0\n')
     assert load(path) == Prices({"x": Price(1, 10**15, 0)}, date(2026, 11, 1), "")
+
+
+def test_tiers_and_traits_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    traits = "context_tokens = 9000\nimage_tokens = 900\nimage_tokens_low = 85\nreasoning = true\n"
+    path.write_text(DATED + "[models.x]\ninput = 1\noutput = 2\n" + traits + TIER.format(50, 2, 4) + TIER.format(500, 2, 5))
+    usd = 10**9
+    price = Price(usd, 2 * usd, tiers=(Tier(50, Price(2 * usd, 4 * usd)), Tier(500, Price(2 * usd, 5 * usd))))
+    assert load(path) == Prices({"x": price}, date(2026, 11, 1), "", {"x": Traits(9000, ImageTokens(900, 85), reasoning=True)})
 
 
 @pytest.mark.parametrize(
@@ -127,6 +256,22 @@ def test_a_list_of_ones_own_is_read(tmp_path: Path) -> None:
         (DATED + "[models.x]\ninput = true", "input of 'x'"),
         (DATED + "[models.x]\ninput = [1]", "input of 'x'"),
         (DATED + "[models.x]\ninput = 1_000_001", "input of 'x'"),
+        (DATED + "[models.x]\ninput = 1\nreasoning = 1", "reasoning of 'x'"),
+        (DATED + "[models.x]\ninput = 1\ncontext_tokens = 0", "context_tokens of 'x'"),
+        (DATED + "[models.x]\ninput = 1\ncontext_tokens = true", "context_tokens of 'x'"),
+        (DATED + "[models.x]\ninput = 1\nimage_tokens = 1.5", "image_tokens of 'x'"),
+        (DATED + "[models.x]\ninput = 1\nimage_tokens = '9'", "image_tokens of 'x'"),
+        (DATED + "[models.x]\ninput = 1\nimage_tokens_low = 9", "image_tokens_low of 'x'"),
+        (DATED + "[models.x]\ninput = 1\nimage_tokens = 8\nimage_tokens_low = 9", "image_tokens_low of 'x'"),
+        (DATED + "[models.x]\ninput = 1\ntiers = 7", "tiers of 'x'"),
+        (DATED + "[models.x]\ninput = 1\ntiers = [7]", "tier of 'x' needs above_tokens, input and output"),
+        (DATED + "[models.x]\ninput = 1\n[[models.x.tiers]]\nabove_tokens = 5\ninput = 2", "tier of 'x' needs above_tokens, input and"),
+        (DATED + "[models.x]\ninput = 1\n[[models.x.tiers]]\ninput = 2\noutput = 2", "tier of 'x' needs above_tokens, input and output"),
+        (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, 2, 2) + "color = 2", "unknown fields in a tier of 'x': color"),
+        (DATED + "[models.x]\ninput = 1\n" + TIER.format(0, 2, 2), "above_tokens of 'x'"),
+        (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, -2, 2), "input of 'x'"),
+        (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, 0.5, 2), "of 'x' input of the tier above 5"),
+        (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, 2, 2) + TIER.format(5, 3, 3), "of 'x' tiers must ascend"),
     ],
 )
 def test_a_list_that_cannot_be_used_names_itself_and_the_field(tmp_path: Path, content: str | bytes | None, says: str) -> None:

@@ -1,4 +1,4 @@
-"""Wrong keys: counted by address and together, forgotten with the window."""
+"""Wrong keys: counted by address, forgotten with the window."""
 
 from __future__ import annotations
 
@@ -18,23 +18,32 @@ class Clock:
 
 def test_an_address_waits_until_its_oldest_wrong_key_has_left_the_window() -> None:
     clock = Clock()
-    throttle = Throttle(tries=3, together=100, seconds=60, now=clock)
+    throttle = Throttle(tries=3, seconds=60, now=clock)
     for second in (0, 10, 20):
         clock.seconds = second
-        throttle.check("a")
         throttle.failed("a")
-    with pytest.raises(RateLimited, match=r"from this address. Try again in 40 s") as refused:
-        throttle.check("a")
+    with pytest.raises(RateLimited, match=r"from your address. Try another in 40 s") as refused:
+        throttle.failed("a")
     assert refused.value.retry_after == 40
-    throttle.check("b")
+    throttle.failed("b")
     clock.seconds = 60
-    throttle.check("a")
+    throttle.failed("a")
 
 
-def test_all_addresses_together_have_a_bound_too() -> None:
+def test_who_goes_on_trying_waits_no_longer_for_it() -> None:
     clock = Clock()
-    throttle = Throttle(tries=3, together=5, seconds=600, now=clock)
-    for number in range(5):
+    throttle = Throttle(tries=1, seconds=600, now=clock)
+    throttle.failed("a")
+    clock.seconds = 599
+    for _ in range(100):
+        with pytest.raises(RateLimited, match=r"Try another in 1 s"):
+            throttle.failed("a")
+    clock.seconds = 600
+    throttle.failed("a")
+
+
+def test_ever_so_many_other_addresses_hold_nobody_up() -> None:
+    throttle = Throttle(tries=3, seconds=600, now=Clock())
+    for number in range(20_000):
         throttle.failed(f"address-{number}")
-    with pytest.raises(RateLimited, match=r"at the moment. Try again in 10 minutes"):
-        throttle.check("new")
+    throttle.failed("new")

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from app.inference.breaker import MOST_PROBE_SECONDS, MOST_WAIT_SECONDS, Breaker, Refusal, Ticket
-from app.inference.faults import Fault
+from app.inference.breaker import MOST_PROBE_SECONDS, Breaker, Refusal, Ticket
+from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault
 from app.settings import Breaker as Options
 
 OPTIONS = Options(failures=3, reset_seconds=20, window_seconds=60, window_calls=6, window_share=0.5)
@@ -324,7 +324,7 @@ def test_a_provider_that_fails_and_says_until_when_is_left_alone_but_not_for_its
 def test_no_limit_is_obeyed_for_longer_than_an_hour() -> None:
     breaker = Breaker("one", OPTIONS, now=Clock())
     admitted(breaker).failed(Fault("rate_limited", "429", 429, retry_after=10**9))
-    assert breaker.limited_seconds == MOST_WAIT_SECONDS
+    assert breaker.limited_seconds == MAX_RETRY_AFTER_SECONDS
 
 
 def test_a_probe_that_hangs_does_not_keep_the_others_out() -> None:
@@ -352,3 +352,20 @@ def test_without_anybody_to_tell_it_works_alone() -> None:
     clock.now += OPTIONS.reset_seconds
     admitted(breaker).failed(Fault("rate_limited", "429", 429, retry_after=90))
     assert (breaker.state, breaker.limited_seconds) == ("open", 90)
+
+
+def test_the_third_answer_within_ten_minutes_that_cannot_be_true_opens_it() -> None:
+    now, told = [MOMENT], []
+    breaker = Breaker("one", OPTIONS, now=lambda: now[0], changed=lambda _, what: told.append(what))
+    for wait in (0, 400, 250, 0):  # the first is forgotten by the third
+        now[0] += wait
+        ticket = admitted(breaker)
+        ticket.passed()
+        assert breaker.state == "closed"
+        ticket.distrusted()
+    assert (breaker.state, told) == ("open", ["state"])
+    now[0] += OPTIONS.reset_seconds
+    probe = admitted(breaker)
+    probe.passed()
+    probe.distrusted()
+    assert breaker.state == "closed"  # it begins anew

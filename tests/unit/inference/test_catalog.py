@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.budget.prices import Price, Prices
+from app.budget.prices import Price, Prices, Tier, Traits
 from app.errors import ConfigurationError, NotFound
 from app.inference.catalog import Catalog
 from app.inference.wires import library
@@ -16,6 +16,7 @@ from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.through_litellm import LitellmWire
 from app.settings import Inference, Provider
+from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
 from tests.fakes.embedder import WordsEmbedder
 
 USD = 10**9
@@ -23,7 +24,8 @@ LISTED = Prices({
     "big": Price(3 * USD, 15 * USD, cached_input=USD // 2, cache_write=4 * USD),
     "small": Price(USD, 2 * USD),
     "vectors": Price(USD // 10),
-})  # fmt: skip
+    "rising": Price(USD, 2 * USD, tiers=(Tier(1000, Price(2 * USD, 4 * USD)),)),
+}, traits={"rising": Traits(5000, ImageTokens(900, 85), reasoning=True)})  # fmt: skip
 KEYS = {"KEY": "sk-secret"}
 
 
@@ -124,6 +126,61 @@ def test_a_model_without_a_price_is_refused_by_name(asked: str) -> None:
 )
 def test_a_price_is_the_lists_each_part_overruled_by_the_providers_own(model: str, own: dict[str, Any], price: Price) -> None:
     assert catalog({"one": provider(model, **own)}).candidates("one")[0].price == price
+
+
+TIERS = [{"above_tokens": 1000, "input_usd_per_mtok": 4, "output_usd_per_mtok": 20}]
+CACHING = {"cached_input_usd_per_mtok": 1, "cache_write_usd_per_mtok": 5}
+
+
+def test_a_listed_price_rises_as_listed_also_where_a_part_is_overruled() -> None:
+    listed = catalog({"one": provider("rising"), "two": provider("rising", input_usd_per_mtok=3)}).candidates("rising")
+    assert [each.price.at(1001) for each in listed] == [Price(2 * USD, 4 * USD), Price(3 * USD, 4 * USD)]
+
+
+def test_a_providers_own_price_rises_only_as_it_says_itself() -> None:
+    own = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}
+    flat, rising = catalog({"one": provider("rising", **own), "two": provider("rising", price_tiers=TIERS, **own)}).candidates("rising")
+    assert flat.price == Price(USD, 2 * USD)
+    assert rising.price == Price(USD, 2 * USD, tiers=(Tier(1000, Price(4 * USD, 20 * USD)),))
+
+
+def test_tiers_may_be_put_on_a_listed_price() -> None:
+    (found,) = catalog({"one": provider("big", price_tiers=[TIERS[0] | CACHING])}).candidates("one")
+    assert found.price.at(1000).input == 3 * USD
+    assert found.price.at(1001) == Price(4 * USD, 20 * USD, USD, 5 * USD)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "says"),
+    [
+        ([*TIERS, *TIERS], "ascend"),
+        ([TIERS[0] | {"output_usd_per_mtok": 1}], "output"),
+        ([TIERS[0] | {"cached_input_usd_per_mtok": 1}], "cached_input"),
+    ],
+)
+def test_tiers_that_can_not_be_used_leave_the_provider_out_and_name_its_model(tiers: list[dict[str, Any]], says: str) -> None:
+    made = catalog({"one": provider("small", price_tiers=tiers), "two": provider("big")})
+    assert (made.standings[0].why, names(made, "auto")) == ("unusable", ["two"])
+    assert "'small'" in made.standings[0].detail
+    assert says in made.standings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "told"),
+    [
+        ("rising", {}, (5000, 900, 85, True)),
+        ("vendor/rising-2026-02-03", {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1}, (5000, 900, 85, True)),
+        ("rising", {"context_tokens": 70, "image_tokens": 7, "reasoning": False}, (70, 7, None, False)),
+        ("small", {}, (None, MAX_IMAGE_TOKENS, None, False)),
+        ("small", {"reasoning": True}, (None, MAX_IMAGE_TOKENS, None, True)),
+        ("odd", {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}, (None, MAX_IMAGE_TOKENS, None, False)),
+    ],
+)
+def test_what_bounds_a_model_is_the_lists_unless_the_provider_says_otherwise(
+    model: str, own: dict[str, Any], told: tuple[Any, ...]
+) -> None:
+    (found,) = catalog({"one": provider(model, **own)}).candidates("one")
+    assert (found.context_tokens, found.images.most, found.images.low, found.reasoning) == told
 
 
 def test_half_a_price_is_none() -> None:

@@ -30,8 +30,8 @@ def words(events: list[bytes]) -> str:
     return "".join(each.get("reasoning") or each.get("content") or "" for each in deltas)
 
 
-def new() -> Fanout:
-    return Fanout(lambda: HEAD)
+def new(*, paced: bool = True) -> Fanout:
+    return Fanout(lambda: HEAD, unpaced=lambda: not paced)
 
 
 STEPS = st.lists(
@@ -92,7 +92,7 @@ def _read(fanout: Fanout, readers: list[tuple[Place, list[bytes]]], number: int,
 @given(st.lists(st.text(max_size=20), max_size=200))
 def test_where_there_is_only_text_nobody_is_ever_too_slow_and_little_is_kept_as_it_came(texts: list[str]) -> None:
     async def play() -> None:
-        fanout = new()
+        fanout = new(paced=False)
         for each in texts:
             await fanout.add(piece(each))
             assert fanout._bytes <= 300
@@ -107,7 +107,8 @@ def test_where_there_is_only_text_nobody_is_ever_too_slow_and_little_is_kept_as_
 
 
 async def test_who_keeps_up_gets_the_providers_own_bytes() -> None:
-    fanout, place = new(), Place()
+    fanout = new()
+    place = fanout.leader or Place()
     came = []
     for number in range(2000):
         each = piece(f"word {number} ")
@@ -118,7 +119,7 @@ async def test_who_keeps_up_gets_the_providers_own_bytes() -> None:
 
 async def test_the_leader_is_waited_for_where_it_would_lose_something_and_no_longer_than_it_is_there(monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 500)
-    fanout = new()
+    fanout = new(paced=False)
 
     async def say() -> None:
         for _ in range(50):
@@ -143,3 +144,55 @@ async def test_an_error_comes_after_what_was_said() -> None:
         async for event in fanout.read(Place()):
             events.append(event)
     assert words(events) == "so far"
+
+
+async def test_the_provider_is_read_no_further_than_a_bounded_piece_ahead_of_the_fastest_reader(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "MAX_AHEAD_BYTES", 3_000)
+    fanout, each, said_so_far = new(), piece("a word "), 0
+    ahead = 3_000 // len(each.raw) + 1
+
+    async def say() -> None:
+        nonlocal said_so_far
+        for said_so_far in range(1, 1001):  # noqa: B007 - how far it came
+            await fanout.add(each)
+
+    saying = asyncio.create_task(say())
+    await _settled()
+    assert said_so_far == ahead  # nobody has begun to read
+    slow, fast = fanout.read(fanout.leader or Place()), fanout.read(Place())
+    await anext(slow)
+    for _ in range(20):
+        await anext(fast)
+    await _settled()
+    assert said_so_far == ahead + 20
+    await fast.aclose()
+    for _ in range(50):
+        await anext(slow)
+    await _settled()
+    assert said_so_far == ahead + 51
+    saying.cancel()
+    await slow.aclose()
+
+
+async def test_who_waits_for_the_whole_answer_has_it_read_as_fast_as_it_comes(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "MAX_AHEAD_BYTES", 1_000)
+    waiting = False
+    fanout = Fanout(lambda: HEAD, unpaced=lambda: waiting)
+
+    async def say() -> None:
+        for _ in range(500):
+            await fanout.add(piece("a word "))
+
+    saying = asyncio.create_task(say())
+    await _settled()
+    assert not saying.done()
+    waiting = True
+    fanout.look_again()
+    async with asyncio.timeout(10):
+        await saying
+
+
+async def _settled() -> None:
+    """Let every task run until it waits for another."""
+    for _ in range(2_000):
+        await asyncio.sleep(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import get_args
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from app import clock
 from app.inference import faults
-from app.inference.faults import Fault, Kind
+from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault, Kind
 
 
 def said(message: str = "", **more: object) -> bytes:
@@ -72,7 +71,7 @@ def test_any_reply_is_a_fault_with_words(status: int, body: bytes, header: str) 
     fault = faults.of_status(status, body, {"retry-after": header})
     assert fault.kind in get_args(Kind)
     assert str(fault)
-    assert fault.retry_after is None or (fault.retry_after >= 0 and math.isfinite(fault.retry_after))
+    assert fault.retry_after is None or 0 <= fault.retry_after <= MAX_RETRY_AFTER_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -111,6 +110,15 @@ def test_the_breaker_hears_of_the_provider_not_of_the_caller() -> None:
         ("inf", None),
         ("1e999", None),
         ("Mon, 99 Jan 2026", None),
+        ("1764320000", MAX_RETRY_AFTER_SECONDS),
+        ("3601", MAX_RETRY_AFTER_SECONDS),
+        ("3600", 3600),
+        ("1e308", MAX_RETRY_AFTER_SECONDS),
+        ("9" * 400, None),
+        ("-1e308", 0),
+        ("-inf", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
     ],
 )
 def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
@@ -131,6 +139,9 @@ def test_geminis_wait_stands_in_its_body_and_the_header_wins() -> None:
     assert faults.of_status(429, body, {}).retry_after == 36.5
     assert faults.of_status(429, body, {"retry-after": "0"}).retry_after == 0
     assert faults.of_status(429, said("quota", details=[{"retryDelay": "soon"}]), {}).retry_after is None
+    assert faults.of_status(429, said("quota", details=[{"retryDelay": "1764320000s"}]), {}).retry_after == MAX_RETRY_AFTER_SECONDS
+    assert faults.of_status(429, said("quota", details=[{"retryDelay": "-7s"}]), {}).retry_after == 0
+    assert faults.of_status(429, said("quota", details=[{"retryDelay": "nans"}]), {}).retry_after is None
     assert faults.of_status(429, said("quota", details={"retryDelay": "3s"}), {}).retry_after is None
 
 

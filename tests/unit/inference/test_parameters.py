@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from app.budget.prices import Price
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
-from app.inference.parameters import NEVER, TAKEN, THINKING_TOKENS, call_for, check
+from app.inference.parameters import NEVER, TAKEN, THINKING_TOKENS, call_for, check, thinks
 from app.inference.request import ChatRequest
 from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
@@ -32,6 +33,29 @@ def candidate(kind: str) -> Candidate:
     else:
         wire = LitellmWire(kind=kind, api_base=address, api_key="k", connect_seconds=1, connections=1)
     return Candidate("one", kind, "one-model", Price(0), wire)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "given", "thinks_"),
+    [
+        (False, {}, False),
+        (False, {"temperature": 1}, False),
+        (True, {}, True),
+        (True, {"reasoning_effort": "none"}, True),
+        (False, {"reasoning_effort": "none"}, False),
+        (False, {"reasoning_effort": None}, False),
+        (False, {"reasoning_effort": "low"}, True),
+        (False, {"reasoning_effort": "max"}, True),
+        (False, {"thinking": {"type": "enabled", "budget_tokens": 2000}}, True),
+        (False, {"thinking": {"type": "adaptive"}}, True),
+        (False, {"thinking": {"type": "disabled"}}, False),
+        (False, {"thinking": {"type": []}}, True),
+        (False, {"thinking": "yes"}, False),
+    ],
+)
+def test_who_always_may_or_is_asked_to_thinks(reasoning: bool, given: dict[str, Any], thinks_: bool) -> None:
+    model = replace(candidate("openai"), reasoning=reasoning)
+    assert thinks(model, ChatRequest("auto", MESSAGES, given)) is thinks_
 
 
 def sent(kind: str, given: Mapping[str, Any], max_tokens: int = 7) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -1,0 +1,125 @@
+"""What an attempt's answer may be and claim, in tokens, before the provider isn't believed any more.
+
+A provider is asked for `max_tokens`, and a hold covers them. One that ignores that, or reports a usage that can't be true, would
+spend more than was held. Knows no wire format and no ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+from app.budget.estimate import Estimate
+from app.budget.prices import Usage
+from app.inference.chain import Candidate
+from app.tokens import count_text, first_tokens
+
+T = TypeVar("T")
+
+OUTPUT_MARGIN, OUTPUT_MARGIN_TOKENS = 0.2, 16
+"""Beyond the held output."""
+COARSEST_TOKENIZER = 3
+"""Another tokenizer may make so many times fewer tokens of a text than tiktoken, but hardly fewer than it has words."""
+INPUT_FACTOR, INPUT_MARGIN_TOKENS = 2, 2_000
+"""Beyond our upper bound of the prompt: a provider may add a prompt of its own."""
+MAX_BYTES_IN_THE_LOOP = 16_384
+"""Longer texts are counted in a thread: tiktoken lets go of the interpreter, but takes 10 ms for 50 kB."""
+STREAM_BYTES, STREAM_BYTES_A_TOKEN = 8 * 2**20, 8_192
+"""The most that a stream's JSON may take: a chunk of one token with 20 log probabilities has 4 kB."""
+
+
+def max_output(estimate: Estimate) -> int:
+    """Return how many tokens of output are read of an answer, all of its choices together."""
+    return math.ceil(estimate.max_tokens * estimate.choices * (1 + OUTPUT_MARGIN)) + OUTPUT_MARGIN_TOKENS
+
+
+def max_stream_bytes(estimate: Estimate) -> int:
+    """Return how many bytes of JSON are read of a stream: what says nothing isn't counted in tokens."""
+    return STREAM_BYTES + max_output(estimate) * STREAM_BYTES_A_TOKEN
+
+
+def disbelief(usage: Usage, estimate: Estimate, candidate: Candidate, *, thinks: bool) -> str | None:
+    """Say why a reported usage can't be true; None where it can.
+
+    `thinks`: the model may think unseen, and some providers bill that beside `max_tokens`: then as much again may be true.
+    """
+    output = max_output(estimate) + (estimate.max_tokens * estimate.choices if thinks else 0)
+    if usage.output > output:
+        return f"It reported {usage.output:,} output tokens: {estimate.max_tokens * estimate.choices:,} were asked for."
+    window = math.inf if candidate.context_tokens is None else max(candidate.context_tokens, estimate.input_tokens)
+    if usage.input > min(window, INPUT_FACTOR * estimate.input_tokens + INPUT_MARGIN_TOKENS):
+        return f"It reported {usage.input:,} input tokens: the prompt has at most {estimate.input_tokens:,}."
+    return None
+
+
+def fewest_tokens(text: str, *, model: str) -> int:
+    """Count how few tokens the provider's own tokenizer may make of a text: an honest answer must never be cut."""
+    return _fewest(count_text(text, model=model), len(text.split()))
+
+
+def _fewest(tokens: int, words: int) -> int:
+    return min(tokens, max(words, -(-tokens // COARSEST_TOKENIZER)))
+
+
+def beginning(text: str, tokens: int, *, model: str) -> str:
+    """Cut a text to its longest beginning that may have no more than `tokens` tokens."""
+    text = first_tokens(text, tokens * COARSEST_TOKENIZER, model=model)
+    fits, too_long = 0, len(text) + 1
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if fewest_tokens(text[:middle], model=model) <= tokens:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits]
+
+
+class Shears:
+    """Cuts texts, one after the other, so that together they have no more than `tokens` tokens."""
+
+    def __init__(self, tokens: int, *, model: str) -> None:
+        self._left = tokens
+        self._model = model
+
+    def cut(self, text: str) -> str:
+        kept = beginning(text, self._left, model=self._model)
+        self._left = 0 if len(kept) < len(text) else max(0, self._left - fewest_tokens(kept, model=self._model))
+        return kept
+
+
+class OutputCount:
+    """The output of an answer while it comes, counted no more often than is needed to know whether it has passed `limit` tokens.
+
+    No token is smaller than a byte: as long as the bytes fit, nothing has to be counted.
+    """
+
+    def __init__(self, limit: int, *, model: str) -> None:
+        self.limit = limit
+        self._model = model
+        self._tokens, self._words = 0, 0
+        self._waiting: list[str] = []
+        self._bytes = 0
+
+    async def passed(self, text: str) -> bool:
+        """Add what came. True: with it the answer is beyond the limit."""
+        if not text:
+            return False
+        self._waiting.append(text)
+        self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+        if _fewest(self._tokens, self._words) + self._bytes <= self.limit:
+            return False
+        await self._count()
+        return _fewest(self._tokens, self._words) > self.limit
+
+    async def _count(self) -> None:
+        text, size = "".join(self._waiting), self._bytes
+        self._waiting, self._bytes = [], 0
+        self._tokens += await off_the_loop(lambda: count_text(text, model=self._model), size)
+        self._words += len(text.split())
+
+
+async def off_the_loop(count: Callable[[], T], size: int) -> T:
+    """Count, in a thread where that takes long. `size`: of the text, in bytes or characters."""
+    return count() if size <= MAX_BYTES_IN_THE_LOOP else await asyncio.to_thread(count)

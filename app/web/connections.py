@@ -1,0 +1,218 @@
+"""Open connections: who has shown a key, how many there may be, who must go first, and since when each has been waited for.
+
+A connection without a key is bounded three ways: by deadlines (`tick`), by a cap per address, by a cap of all. Past a cap the one that
+waits longest goes, so that strangers who hold connections open cannot keep anybody else out. Knows no HTTP: `protocol.py` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+import structlog
+from starlette.types import Scope
+
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+Reason = Literal["head_slow", "body_slow", "answer_unread", "idle", "too_many", "too_many_of_address"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+SWEEP_SECONDS = 1.0
+MAX_COUNTED_SECONDS = 2.0
+"""A loop that stood still says nothing about clients: so much of a pause, at most, is held against them."""
+YOUNG_SECONDS = 1.0
+"""A crowd that comes at once is let in, up to the cap of all: most of it shows a key with its first bytes."""
+MAX_LEAVING = 100
+"""Connections that are refused or cut and still have a word to hear. Beyond, they are dropped without one."""
+SAID_SECONDS = 60.0
+"""Cuts are named in the log once a minute: under attack a line for each would be an attack of its own."""
+KEY = "cairn.connection"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Seconds, bytes, and numbers of connections. See `[server]` in the settings."""
+
+    header_seconds: float
+    body_seconds: float
+    body_bytes_per_second: int
+    write_seconds: float
+    idle_seconds: float
+    total: int
+    per_address: int
+
+
+class Connection(Protocol):
+    """What the registry asks of a connection. `bucket` None: behind a trusted proxy, between two requests."""
+
+    bucket: str | None
+    keyed: bool
+    opened_at: float
+
+    @property
+    def evictable(self) -> bool:
+        """False while the application works on a whole request."""
+
+    @property
+    def resting(self) -> bool:
+        """Between two requests."""
+
+    def tick(self, seconds: float) -> Reason | None:
+        """Let time pass; a reason to cut the connection."""
+
+    def cut(self, reason: Reason) -> None:
+        """Answer where an answer is still possible, and close."""
+
+
+class Connections:
+    """The registry of one server. Each second it looks at every connection once; nothing is timed per request."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self._unkeyed: dict[Connection, None] = {}  # ordered: the oldest first
+        self._keyed: dict[Connection, None] = {}
+        self._leaving: dict[Connection, None] = {}
+        self._by_address: dict[str, dict[Connection, None]] = {}
+        self._cuts = Counter[str]()
+        self._timer: asyncio.TimerHandle | None = None
+        self._swept_at = self._said_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._unkeyed) + len(self._keyed)
+
+    @property
+    def overrun(self) -> bool:
+        return len(self._leaving) > MAX_LEAVING
+
+    def opened(self, connection: Connection) -> Reason | None:
+        """Take a connection in, where need be in the place of the one that waits longest. A reason: it must be refused."""
+        self._wake()
+        if len(self) >= self.limits.total and not self._make_room():
+            return self._refused(connection, "too_many")
+        if connection.bucket is not None and self._crowded(connection.bucket):
+            return self._refused(connection, "too_many_of_address")
+        self._unkeyed[connection] = None
+        self._count(connection)
+        return None
+
+    def closed(self, connection: Connection) -> None:
+        for held in (self._unkeyed, self._keyed, self._leaving):
+            held.pop(connection, None)
+        self._uncount(connection)
+
+    def key_shown(self, connection: Connection) -> None:
+        """From now on it counts as a caller's: no cap per address, and it goes last."""
+        if connection in self._unkeyed:
+            del self._unkeyed[connection]
+            self._uncount(connection)
+            self._keyed[connection] = None
+
+    def attribute(self, connection: Connection, bucket: str | None) -> Reason | None:
+        """Count a proxy's connection under the address that its next request comes from. A reason: that request must be refused."""
+        if connection in self._leaving:
+            return None
+        self._uncount(connection)
+        self._keyed.pop(connection, None)
+        self._unkeyed.pop(connection, None)
+        crowded = bucket is not None and self._crowded(bucket)
+        connection.bucket = None if crowded else bucket
+        self._unkeyed[connection] = None
+        self._count(connection)
+        if crowded:
+            self._cuts["too_many_of_address"] += 1
+            metrics.connection_cut("too_many_of_address")
+            return "too_many_of_address"
+        return None
+
+    def cut(self, connection: Connection, reason: Reason) -> None:
+        known = connection in self._leaving
+        self.closed(connection)
+        self._leaving[connection] = None  # until its last bytes are out, or given up
+        if reason != "idle" and not known:
+            self._cuts[reason] += 1
+            metrics.connection_cut(reason)
+        connection.cut(reason)
+
+    def sweep(self, seconds: float, now: float) -> None:
+        """Let `seconds` pass for every connection, and bring crowded addresses back within their cap."""
+        for connection in [*self._unkeyed, *self._keyed, *self._leaving]:
+            if (reason := connection.tick(seconds)) is not None:
+                self.cut(connection, reason)
+        for held in [held for held in self._by_address.values() if len(held) > self.limits.per_address]:
+            old = [each for each in held if each.evictable and now - each.opened_at >= YOUNG_SECONDS]
+            for connection in old[: len(held) - self.limits.per_address]:
+                self.cut(connection, "too_many_of_address")
+        metrics.set_connections(keyed=len(self._keyed), unkeyed=len(self._unkeyed))
+
+    def _refused(self, connection: Connection, reason: Reason) -> Reason:
+        self._leaving[connection] = None
+        self._cuts[reason] += 1
+        metrics.connection_cut(reason)
+        return reason
+
+    def _make_room(self) -> bool:
+        """Of those without a key the one that waits longest goes, else a caller's that rests. False: all are at work."""
+        victim = _first(each for each in self._unkeyed if each.evictable) or _first(each for each in self._keyed if each.resting)
+        if victim is None:
+            return False
+        self.cut(victim, "too_many")
+        return True
+
+    def _crowded(self, bucket: str) -> bool:
+        """Whether an address has so many that wait for its own requests' end. Makes room by cutting the one that waits longest."""
+        held = self._by_address.get(bucket, {})
+        if len(held) < self.limits.per_address:
+            return False
+        waiting = _first(each for each in held if each.evictable)
+        if waiting is None:
+            return True
+        if asyncio.get_running_loop().time() - waiting.opened_at >= YOUNG_SECONDS:
+            self.cut(waiting, "too_many_of_address")
+        return False
+
+    def _count(self, connection: Connection) -> None:
+        if connection.bucket is not None:
+            self._by_address.setdefault(connection.bucket, {})[connection] = None
+
+    def _uncount(self, connection: Connection) -> None:
+        held = None if connection.bucket is None else self._by_address.get(connection.bucket)
+        if held is not None:
+            held.pop(connection, None)
+            if not held:
+                del self._by_address[connection.bucket or ""]
+
+    def _wake(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._swept_at = loop.time()
+            self._timer = loop.call_later(SWEEP_SECONDS, self._swept, loop)
+
+    def _swept(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Once a second, for as long as there are connections."""
+        now = loop.time()
+        passed, self._swept_at = min(now - self._swept_at, MAX_COUNTED_SECONDS), now
+        try:
+            self.sweep(passed, now)
+        except Exception:
+            log.exception("http.sweep_failed")
+        if self._cuts and now - self._said_at >= SAID_SECONDS:
+            log.warning("http.connections_cut", **self._cuts)
+            self._cuts.clear()
+            self._said_at = now
+        again = len(self) or self._leaving
+        self._timer = loop.call_later(SWEEP_SECONDS, self._swept, loop) if again else None
+
+
+def mark_keyed(scope: Scope) -> None:
+    """Whoever sent this request has shown a key that is good."""
+    connection = scope.get(KEY)
+    if connection is not None and not connection.keyed:
+        connection.show_key()
+
+
+def _first(connections: Iterable[Connection]) -> Connection | None:
+    return next(iter(connections), None)

@@ -1,0 +1,113 @@
+"""The one place that reads callers' JSON: bounded in size and depth, without half characters, without numbers that JSON doesn't know.
+
+A route takes its body from here through its route class (`JsonRoute`); a route that reads lines calls `parse` itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+import msgspec
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from app.errors import InvalidInput, TooLarge, Unreadable
+from app.nesting import MAX_DEPTH, may_be_deep, too_deep
+
+MOST_CONTAINERS = 250_000
+"""Lists and objects of a body: a megabyte of brackets would become a gigabyte of them."""
+MOST_NAMED_BYTES = 65_536
+"""A body that is no JSON is read once more by Python's slower decoder, to name what is wrong, if it is no longer than this."""
+BOM = b"\xef\xbb\xbf"
+DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
+HALF = 'The JSON holds half a character (such as "\\ud83d" without its second half): a text was cut within one. Cut it elsewhere.'
+
+
+class JsonRequest(Request):
+    """`json` with msgspec: ten times as fast as the standard library's. `mend`: see `parse`."""
+
+    mend: ClassVar[bool] = True
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_parsed"):
+            self._parsed = parse(await self.body(), mend=self.mend)
+        return self._parsed
+
+
+class JsonRoute(APIRoute):
+    """A route whose body comes through `parse`. Every route that takes JSON is one; a test asks them all."""
+
+    request_class: ClassVar[type[JsonRequest]] = JsonRequest
+
+    async def admit(self, request: Request) -> None:
+        """What comes before the body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def bounded(request: Request) -> Response:
+            await self.admit(request)
+            return await handle(self.request_class(request.scope, request.receive))
+
+        return bounded
+
+
+def parse(raw: bytes, *, mend: bool = True) -> Any:
+    """The value of a JSON text in UTF-8. JSONDecodeError where it is none; errors of ours say what else is wrong.
+
+    `mend`: half a character, as JavaScript writes it where a text was cut, becomes U+FFFD; else it is Unreadable.
+    """
+    if raw.count(b"[") + raw.count(b"{") > MOST_CONTAINERS:
+        raise TooLarge(f"The body has more than {MOST_CONTAINERS:,} lists and objects. Send less.")
+    try:
+        value = msgspec.json.decode(raw.removeprefix(BOM))
+    except RecursionError:
+        raise Unreadable(DEEP) from None
+    except UnicodeDecodeError as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None
+    except msgspec.DecodeError as error:
+        value = _odd(raw.removeprefix(BOM), mend=mend, why=str(error))
+    if may_be_deep(raw):
+        _check_depth(value)
+    return value
+
+
+def _odd(raw: bytes, *, mend: bool, why: str) -> Any:
+    """What Python takes for JSON and msgspec doesn't: half characters, NaN, numbers out of range."""
+    if b"\\ud" not in raw.lower() and len(raw) > MOST_NAMED_BYTES:
+        raise json.JSONDecodeError(why, "", 0)
+    try:
+        found = json.loads(raw.decode())
+    except RecursionError:
+        raise Unreadable(DEEP) from None
+    except ValueError:
+        raise json.JSONDecodeError(why, "", 0) from None
+    _check_depth(found)
+    if (place := _unspeakable(found)) is not None:
+        raise InvalidInput(f"{place}: JSON knows no NaN, no infinity and no number beyond 1e308.", param=place)
+    text = json.dumps(found, ensure_ascii=False)
+    mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if not mend and mended != text:
+        raise Unreadable(HALF)
+    try:
+        return msgspec.json.decode(mended.encode())
+    except msgspec.DecodeError as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None
+
+
+def _unspeakable(value: object, place: str = "") -> str | None:
+    """The first field that holds a number which JSON has no word for; "body" for the body itself."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return place or "body"
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, each in children if (found := _unspeakable(each, f"{place}.{key}" if place else str(key)))), None)
+
+
+def _check_depth(value: object) -> None:
+    """InvalidInput that names the field. (JSON that not even the decoder can follow is Unreadable.)"""
+    if too_deep(value):
+        fields = value.items() if isinstance(value, dict) else ()
+        raise InvalidInput(DEEP, param=next((str(key) for key, each in fields if too_deep(each, limit=MAX_DEPTH - 1)), None))

@@ -1,0 +1,41 @@
+"""A redirect never leaves this host: what `location` may say. Every answer passes here (`edge.py`), whoever made it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+
+HEADER = "location"
+HOME = "/"
+
+
+def own_path(place: str, *, otherwise: str = HOME) -> str:
+    """The place, if every browser takes it for a path of the host that it is on; else `otherwise`.
+
+    Browsers read a backslash as a slash, drop tabs and line breaks wherever they stand, and take `//` at the beginning for a host's name.
+    """
+    plain = place.isascii() and place.isprintable() and "\\" not in place and " " not in place
+    if not plain or not place.startswith("/") or place.startswith("//"):
+        return otherwise
+    try:
+        parts = urlsplit(place)
+    except ValueError:
+        return otherwise
+    return otherwise if parts.scheme or parts.netloc else place
+
+
+def keep_here(headers: MutableHeaders) -> None:
+    """Make a redirect's place a path. The router's own (a slash too many) name the host that the request named: its path is enough."""
+    place = headers.get(HEADER)
+    if place is None:
+        return
+    try:
+        parts = urlsplit(place)
+    except ValueError:
+        headers[HEADER] = HOME
+        return
+    if parts.scheme in {"http", "https"} and parts.netloc:
+        query = f"?{parts.query}" if parts.query else ""
+        place = f"/{parts.path.lstrip('/')}{query}"
+    headers[HEADER] = own_path(place)

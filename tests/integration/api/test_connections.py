@@ -1,0 +1,148 @@
+"""Connections that are held open, over real sockets: each ends with its deadline, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.integration.api.conftest import Api, generic, serving
+from tests.performance.measure_connections import HALF
+from tests.running import running
+
+SECONDS = 30
+"""A generous end for what is awaited: the machine may be busy."""
+BOUNDS = {
+    "header_timeout_seconds": 1,
+    "body_timeout_seconds": 1.5,
+    "min_body_bytes_per_second": 1000,
+    "write_timeout_seconds": 1,
+}
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture(scope="module")
+async def tight(short_folder: Path) -> AsyncIterator[Api]:
+    async with serving(short_folder / "tight", server=BOUNDS) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def capped(short_folder: Path) -> AsyncIterator[Api]:
+    async with serving(short_folder / "capped", server={"max_connections_per_address": 5, "header_timeout_seconds": 600}) as made:
+        yield made
+
+
+@asynccontextmanager
+async def connected(api: Api) -> AsyncIterator[Streams]:
+    place = urlsplit(api.url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the server closes."""
+    async with asyncio.timeout(SECONDS):
+        return await reader.read()
+
+
+def problem(answer: bytes, status: int) -> dict[str, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode()), answer[:300]
+    return json.loads(body)["error"]  # type: ignore[no-any-return]
+
+
+async def cuts(api: Api, reason: str) -> float:
+    page = (await api.ask("GET", "/metrics")).text
+    name = f'cairn_connections_cut_total{{reason="{reason}"}} '
+    return sum(float(line.removeprefix(name)) for line in page.splitlines() if line.startswith(name))
+
+
+async def test_a_half_sent_head_is_answered_with_408_and_counted(tight: Api) -> None:
+    before = await cuts(tight, "head_slow")
+    async with connected(tight) as (reader, writer):
+        writer.write(HALF)
+        assert problem(await rest(reader), 408)["code"] == "request_timeout"
+    assert await cuts(tight, "head_slow") == before + 1
+
+
+async def test_a_body_of_one_byte_at_a_time_is_answered_with_408(tight: Api) -> None:
+    async with connected(tight) as (reader, writer):
+        writer.write(b"POST /v1/redact HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n")
+        answered = asyncio.create_task(rest(reader))
+        while not answered.done():
+            writer.write(b"{")
+            await asyncio.wait([answered], timeout=0.2)
+        assert "1000 bytes a second" in problem(answered.result(), 408)["message"]
+
+
+async def test_a_slow_but_steady_upload_is_taken(tight: Api) -> None:
+    transcript = generic(*((f"s-{number}", "user", "word " * 40) for number in range(60))).encode()
+    async with connected(tight) as (reader, writer):
+        head = f"POST /v1/sessions?project=slow HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {tight.key}\r\n"
+        writer.write(f"{head}connection: close\r\ncontent-length: {len(transcript)}\r\n\r\n".encode())
+        for start in range(0, len(transcript), 800):  # 4,000 bytes a second, for twice as long as a body may pause
+            writer.write(transcript[start : start + 800])
+            await writer.drain()
+            await asyncio.sleep(0.2)
+        assert (await rest(reader)).startswith(b"HTTP/1.1 202")
+
+
+async def test_an_answer_that_nobody_reads_is_cut(tight: Api) -> None:
+    before, place = await cuts(tight, "answer_unread"), urlsplit(tight.url)
+    with socket.socket() as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        silent.connect((place.hostname, place.port))
+        silent.setblocking(False)
+        asks = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 100  # ten megabytes of answers
+        await asyncio.get_running_loop().sock_sendall(silent, asks)
+        async with asyncio.timeout(SECONDS):
+            while await cuts(tight, "answer_unread") == before:
+                await asyncio.sleep(0.1)
+
+
+async def test_an_address_with_too_many_is_brought_back_to_its_cap_and_still_answered(capped: Api) -> None:
+    async with AsyncExitStack() as held:
+        streams = [await held.enter_async_context(connected(capped)) for _ in range(20)]
+        for _, writer in streams:
+            writer.write(HALF)
+        assert (await capped.ask("GET", "/healthz", key=None)).status == 200
+        assert (await capped.ask("GET", "/v1/models")).status == 200
+        assert problem(await rest(streams[0][0]), 503)["code"] == "too_many_connections"
+        assert not streams[-1][0].at_eof()
+
+
+async def test_a_stream_with_a_key_outlasts_the_deadlines(tight: Api) -> None:
+    path = f"{tight.url}/v1/channels/late/stream?group=g&consumer=c"
+    async with tight.http.get(path, headers={"authorization": f"Bearer {tight.key}"}) as stream, asyncio.timeout(SECONDS):
+        await asyncio.sleep(4)  # twice every deadline
+        assert (await tight.ask("POST", "/v1/channels/late/messages", json={"type": "t", "payload": "here"})).status == 201
+        async for line in stream.content:
+            if b'"here"' in line:
+                break
+        else:
+            pytest.fail("the stream was cut")
+
+
+def test_more_half_sent_heads_than_files_leave_the_server_answering(tmp_path: Path) -> None:
+    with running(tmp_path / "data", open_files=400) as server:
+        place = urlsplit(server.url)
+        held = [socket.create_connection((place.hostname or "", place.port or 0), timeout=SECONDS) for _ in range(500)]
+        try:
+            for each in held:
+                each.sendall(HALF)
+            assert server.get("/healthz")
+            assert server.get("/v1/models")["data"]
+            assert 'cairn_connections_cut_total{reason="too_many"}' in server.text("/metrics")
+        finally:
+            for each in held:
+                each.close()

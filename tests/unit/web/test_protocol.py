@@ -1,0 +1,374 @@
+"""Deadlines and caps of connections, over a transport that only remembers: no socket, and time passes when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from app.web.connections import ConnectionLimits, Connections, mark_keyed
+from app.web.forwarded import TrustedProxies
+from app.web.protocol import Protocol
+
+LIMITS = ConnectionLimits(
+    header_seconds=10, body_seconds=30, body_bytes_per_second=500, write_seconds=30, idle_seconds=130, total=100, per_address=100
+)
+HALF = b"GET / HTTP/1.1\r\nhost: x\r\n"
+WHOLE = HALF + b"\r\n"
+
+
+class Transport(asyncio.Transport):
+    def __init__(self, peer: str) -> None:
+        super().__init__()
+        self.peer = peer
+        self.sent = b""
+        self.unsent = 0
+        self.closed = self.aborted = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peername": (self.peer, 4711), "sockname": ("127.0.0.1", 80)}.get(name, default)
+
+    def write(self, data: Any) -> None:
+        self.sent += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class App:
+    """Reads the body, waits until it is let go, and answers; `keyed`: it finds the request's key good."""
+
+    def __init__(self) -> None:
+        self.keyed = False
+        self.let_go = asyncio.Event()
+        self.let_go.set()
+        self.clients: list[Any] = []
+        self.left = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.clients.append((scope["client"][0], scope["scheme"]))
+        if self.keyed:
+            mark_keyed(scope)
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.left += 1
+                return
+            more = message["more_body"]
+        await self.let_go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+class Bench:
+    def __init__(self, limits: ConnectionLimits = LIMITS, proxies: str | None = None) -> None:
+        self.app = App()
+        self.config = Config(self.app, lifespan="off", ws="none", log_config=None, proxy_headers=False)
+        self.state = ServerState()
+        self.connections = Connections(limits)
+        self.proxies = TrustedProxies([ip_network(proxies)] if proxies else [])
+        self.now = asyncio.get_running_loop().time()
+
+    def connect(self, peer: str = "198.51.100.1", *sent: bytes, age: float = 0) -> tuple[Protocol, Transport]:
+        transport = Transport(peer)
+        made = Protocol(self.config, self.state, {}, connections=self.connections, proxies=self.proxies)
+        made.connection_made(transport)
+        made.opened_at -= age
+        for each in sent:
+            made.data_received(each)
+        return made, transport
+
+    def pass_time(self, seconds: float, *, step: float = 1.0) -> None:
+        while seconds > 0:
+            self.now += step
+            self.connections.sweep(min(step, seconds), self.now)
+            seconds -= step
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_head_that_does_not_end_is_answered_with_408() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", HALF)
+    bench.pass_time(9)
+    assert not transport.closed
+    protocol.data_received(b"x-more: 1\r\n")  # a trickle buys no time
+    bench.pass_time(2)
+    assert transport.sent.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b'"code": "request_timeout"' in transport.sent
+    assert b"connection: close" in transport.sent
+    assert transport.closed
+
+
+async def test_a_connection_that_says_nothing_is_closed_without_a_word() -> None:
+    bench = Bench()
+    _, transport = bench.connect()
+    bench.pass_time(11)
+    assert (transport.sent, transport.closed) == (b"", True)
+
+
+async def test_bytes_between_requests_keep_no_connection_open() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    for _ in range(200):
+        protocol.data_received(b"\r\n")  # no request begins; it only unsets uvicorn's own timer
+        bench.pass_time(1)
+    assert transport.closed
+
+
+async def test_a_second_head_on_a_kept_connection_has_the_same_deadline() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+    bench.pass_time(100)
+    protocol.data_received(HALF)
+    bench.pass_time(9)
+    assert not transport.closed
+    bench.pass_time(2)
+    assert b"HTTP/1.1 408" in transport.sent
+
+
+async def test_a_body_of_one_byte_a_second_is_answered_with_408_and_the_application_hears_of_it() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
+    for _ in range(32):
+        protocol.data_received(b"x")
+        bench.pass_time(1)
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 408")
+    assert b"500 bytes a second" in transport.sent
+    assert bench.app.left == 1
+
+
+async def test_a_slow_but_steady_body_takes_as_long_as_it_needs() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 720000\r\n\r\n")
+    for _ in range(60):  # twenty minutes: silent for 20 s, then 12,000 bytes
+        bench.pass_time(20)
+        protocol.data_received(b"x" * 12_000)
+        await settled()
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_body_that_we_do_not_read_yet_is_not_held_against_its_sender() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n")
+    protocol.data_received(b"x" * 100_000)  # more than we hold: reading pauses before the application has run
+    bench.pass_time(600)
+    assert not transport.closed
+
+
+async def test_who_waits_for_100_continue_waits_for_us() -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n")
+    bench.pass_time(600)
+    assert not transport.closed
+
+
+async def test_an_application_that_works_has_no_deadline() -> None:
+    bench = Bench()
+    bench.app.let_go.clear()
+    _, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    bench.pass_time(3600)
+    assert not transport.closed
+    bench.app.let_go.set()
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+
+
+async def test_an_answer_that_is_never_read_is_cut() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE)
+    protocol.show_key()
+    await settled()
+    transport.unsent = 50_000
+    bench.pass_time(20)
+    transport.unsent = 40_000  # it moves
+    bench.pass_time(29)
+    assert not transport.aborted
+    bench.pass_time(3)
+    assert transport.aborted
+
+
+async def test_a_closed_connection_whose_last_bytes_are_never_read_is_cut() -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    transport.close()
+    transport.unsent = 100
+    bench.pass_time(32)
+    assert transport.aborted
+
+
+async def test_past_the_cap_of_all_the_one_that_waits_longest_without_a_key_goes() -> None:
+    bench = Bench(replace(LIMITS, total=3))
+    bench.app.keyed = True
+    _, keyed = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    _, first = bench.connect("198.51.100.2", HALF)
+    _, second = bench.connect("198.51.100.3", HALF)
+    _, third = bench.connect("198.51.100.4", HALF)
+    assert first.sent.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"retry-after: " in first.sent
+    assert not any(each.closed for each in (keyed, second, third))
+    assert len(bench.connections) == 3
+
+
+async def test_who_shows_a_key_late_goes_after_strangers_and_rests_before_working() -> None:
+    bench = Bench(replace(LIMITS, total=2))
+    bench.app.keyed = True
+    _, resting = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    bench.app.let_go.clear()
+    _, working = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    _, new = bench.connect("198.51.100.2")
+    assert (resting.closed, working.closed, new.closed) == (True, False, False)
+
+
+async def test_connections_of_strangers_that_rest_make_room_too() -> None:
+    bench = Bench(replace(LIMITS, total=3))
+    resting = []
+    for number in range(3):
+        resting.append(bench.connect(f"198.51.100.{number}", WHOLE)[1])
+        await settled()
+    for _ in range(2):
+        bench.connect("203.0.113.1", WHOLE)
+        await settled()
+    assert [each.closed for each in resting] == [True, True, False]
+
+
+async def test_an_answer_that_a_stranger_does_not_read_makes_room_too() -> None:
+    bench = Bench(replace(LIMITS, total=1))
+    protocol, unread = bench.connect("198.51.100.1", WHOLE)
+    protocol.pause_writing()
+    unread.unsent = 100_000
+    _, new = bench.connect("203.0.113.1", WHOLE)
+    await settled()
+    assert unread.aborted
+    assert new.sent.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_crowd_of_refused_connections_is_dropped_without_a_word() -> None:
+    bench = Bench(replace(LIMITS, total=1))
+    bench.app.let_go.clear()
+    bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    refused = [bench.connect("198.51.100.2")[1] for _ in range(150)]
+    assert (refused[0].aborted, refused[-1].aborted) == (False, True)
+
+
+async def test_where_all_are_at_work_the_new_one_is_told_to_come_again() -> None:
+    bench = Bench(replace(LIMITS, total=1))
+    bench.app.let_go.clear()
+    bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    _, refused = bench.connect("198.51.100.2", WHOLE)
+    assert refused.sent.startswith(b"HTTP/1.1 503")
+    assert b"server.max_connections" in refused.sent
+    _, silent = bench.connect("198.51.100.3")
+    bench.pass_time(3)
+    assert silent.sent.startswith(b"HTTP/1.1 503")
+
+
+async def test_past_the_cap_of_an_address_its_oldest_goes_and_no_other_address_suffers() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    _, other = bench.connect("203.0.113.1", HALF, age=60)
+    held = [bench.connect("198.51.100.1", HALF, age=5)[1] for _ in range(4)]
+    assert [each.closed for each in held] == [True, True, False, False]
+    assert b"server.max_connections_per_address" in held[0].sent
+    assert not other.closed
+
+
+async def test_a_crowd_that_comes_at_once_is_let_in_and_brought_back_within_the_cap_a_second_later() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    held = [bench.connect("198.51.100.1", HALF)[1] for _ in range(10)]
+    assert not any(each.closed for each in held)
+    bench.pass_time(2)
+    assert [each.closed for each in held] == [True] * 8 + [False] * 2
+
+
+async def test_connections_that_showed_a_key_are_not_counted_by_address() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    bench.app.keyed = True
+    held = []
+    for _ in range(5):
+        held.append(bench.connect("198.51.100.1", WHOLE, age=5)[1])
+        await settled()
+    bench.pass_time(5)
+    assert not any(each.closed for each in held)
+
+
+async def test_behind_a_trusted_proxy_the_forwarded_address_is_the_one_that_counts() -> None:
+    bench = Bench(replace(LIMITS, per_address=2), proxies="10.0.0.0/8")
+    bench.app.let_go.clear()
+    for number in range(6):
+        bench.connect("10.0.0.1", _forwarded(f"198.51.100.{number}"), age=5)
+        await settled()
+    assert bench.app.clients == [(f"198.51.100.{number}", "https") for number in range(6)]
+    held = [bench.connect("10.0.0.1", _forwarded("203.0.113.7"), age=5)[1] for _ in range(4)]
+    await settled()
+    assert [each.sent[:12] for each in held] == [b"", b"", b"HTTP/1.1 503", b"HTTP/1.1 503"]
+    bench.app.let_go.set()
+    await settled()
+    again = bench.connect("10.0.0.1", _forwarded("203.0.113.7"))[1]
+    await settled()
+    assert again.sent.startswith(b"HTTP/1.1 200")
+
+
+async def test_what_a_stranger_forwards_is_not_believed() -> None:
+    bench = Bench(proxies="10.0.0.0/8")
+    bench.connect("198.51.100.1", _forwarded("203.0.113.7"))
+    await settled()
+    assert bench.app.clients == [("198.51.100.1", "http")]
+
+
+async def test_a_stream_that_shows_a_key_outlasts_every_deadline() -> None:
+    bench = Bench(replace(LIMITS, total=2, per_address=1))
+    bench.app.keyed = True
+    bench.app.let_go.clear()
+    _, stream = bench.connect("198.51.100.1", WHOLE, age=1000)
+    await settled()
+    for _ in range(20):
+        bench.connect("198.51.100.1", HALF, age=5)
+        bench.pass_time(60)
+    assert not stream.closed
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"SSH-2.0-x\r\n", b"\x00" * 50])
+async def test_garbage_is_answered_with_400_and_closed(garbage: bytes) -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", garbage)
+    assert transport.sent.startswith(b"HTTP/1.1 400")
+    assert transport.closed
+
+
+def _forwarded(address: str) -> bytes:
+    return f"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {address}\r\nx-forwarded-proto: https\r\n\r\n".encode()
