@@ -70,8 +70,9 @@ class History:
         """Note a death; returns what it says against the index. Empty: nothing, or not enough yet. `answered`: it had opened its index."""
         if status == CANT_OPEN:
             return "it can't be opened: the server's log says why"
-        if is_crash(status) or (not answered and status in _BY_FORCE):
-            self._deaths = [each for each in self._deaths if each > now - DEATHS_SECONDS] + [now]
+        if not (is_crash(status) or (not answered and status in _BY_FORCE)):
+            return ""
+        self._deaths = [each for each in self._deaths if each > now - DEATHS_SECONDS] + [now]
         if len(self._deaths) < MAX_DEATHS:
             return ""
         return f"its engine died {len(self._deaths)} times within {DEATHS_SECONDS / 60:g} minutes"

@@ -111,3 +111,12 @@ def test_a_rebuilt_index_begins_without_a_past() -> None:
         history.died(FAILED, answered=True, now=float(place))
     history.replaced()
     assert not history.died(FAILED, answered=True, now=3)
+
+
+def test_an_end_by_somebody_else_is_not_blamed_on_crashes_long_ago() -> None:
+    """The disk did not let the index be set aside, so the crashes still stand."""
+    history = History()
+    for place in range(MAX_DEATHS):
+        history.died(FAILED, answered=True, now=float(place))
+    assert not history.died(-signal.SIGTERM, answered=True, now=5)
+    assert not history.died(FAILED, answered=True, now=DEATHS_SECONDS + 10)
