@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ FOLDER = f"{NAME}-{WEIGHTS_SHA256[:8]}-{FORMAT}"
 PART = "embeddings"
 GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
 EXPORT_SECONDS = 300
+MAX_REASON_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,16 @@ async def _run(half: Path) -> None:
         await process.wait()
         raise
     if process.returncode != 0:
-        raise ConfigurationError(f"{NAME} could not be exported: {words.decode(errors='replace').strip()[-600:]}")
+        said = words.decode(errors="replace").strip()
+        log.error("embeddings.export.failed", status=process.returncode, words=said[-2000:])
+        raise ConfigurationError(f"{NAME} could not be exported: {_reason(said, process.returncode)}")
+
+
+def _reason(said: str, status: int | None) -> str:
+    """The last line of what a failed export said, without the exception's name: strangers read it at `/readyz`, the rest is in the log."""
+    if not said:
+        return f"its process ended with {status} (-9: the machine ran out of memory)"
+    return re.sub(r"^[\w.]+: ", "", said.splitlines()[-1])[:MAX_REASON_CHARS]
 
 
 def _is_whole(folder: Path) -> bool:

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 MAX_KEPT = 2
 """Of one name in one folder: the newest say what went wrong, and a vector index may take hundreds of megabytes."""
 MAX_AGE = timedelta(days=14)
+MIN_FREE_BYTES = 2 * 2**30
+"""With less room on the disk nothing is kept: PostgreSQL, which is the truth, and the rebuild need it more."""
 _MARK = ".damaged-"
 _STAMP = "%Y%m%dT%H%M%S%f"
 _NAMED = re.compile(rf"(?P<stem>.+){re.escape(_MARK)}(?P<stamp>\d{{8}}T\d{{12}})")
@@ -52,10 +54,14 @@ def kept(folder: Path, stem: str) -> list[Path]:
 
 
 def prune(folder: Path, stem: str) -> None:
-    """Delete what is too old, and all but the newest MAX_KEPT. What can't be deleted stays: it is in nobody's way."""
+    """Delete what is too old, and all but the newest MAX_KEPT; everything where the disk is nearly full. What can't be deleted stays."""
     oldest = clock.now().astimezone(UTC) - MAX_AGE
     with suppress(OSError):
-        for place, entry in enumerate(kept(folder, stem)):
+        found = kept(folder, stem)
+        if found and shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+            log.warning("part.kept_no_longer", names=[each.name for each in found], reason="the disk is nearly full")
+            oldest = datetime.max.replace(tzinfo=UTC)
+        for place, entry in enumerate(found):
             if place >= MAX_KEPT or _set_aside_at(entry) < oldest:
                 _delete(entry)
 

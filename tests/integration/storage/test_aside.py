@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app import clock
 from app.storage import aside
-from app.storage.aside import MAX_AGE, MAX_KEPT, kept, make_folder, make_way, prune, set_aside
+from app.storage.aside import MAX_AGE, MAX_KEPT, MIN_FREE_BYTES, kept, make_folder, make_way, prune, set_aside
 
 
 @pytest.fixture
@@ -57,6 +58,17 @@ def test_folders_too_go_when_they_are_old(tmp_path: Path, now: list[datetime]) -
     now[0] += timedelta(minutes=2)
     prune(tmp_path, "part")
     assert not moved.exists()
+
+
+def test_none_is_kept_where_the_disk_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = MIN_FREE_BYTES
+    monkeypatch.setattr(aside.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    earlier = set_aside(made(tmp_path / "part"), part="files", reason="a test")
+    assert earlier.exists()
+    free -= 1
+    later = set_aside(made(tmp_path / "part"), part="files", reason="a test")
+    assert not earlier.exists()
+    assert not later.exists()
 
 
 def test_two_at_the_same_moment_do_not_overwrite_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
