@@ -212,7 +212,9 @@ class EngineHost:
                 self._give_up("The vector engine can't be started; the server's log says why.")
             else:
                 log.warning("child.died", child="vectors", status=status, answered=self._answering, restart_in=pause)
-                reason = self._history.died(status, answered=self._answering, now=loop.time())
+                # It may have served others before we could ask it: then its index is not what ended it.
+                served = self._answering or await asyncio.to_thread(self._place.served)
+                reason = self._history.died(status, answered=served, now=loop.time())
                 if not self._answering and not reason:
                     self._give_up("The vector engine does not start; the server's log says why.")
             if reason and await self._renewed(reason):

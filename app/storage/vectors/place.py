@@ -70,7 +70,7 @@ class Place:
         """
         make_folder(self.folder, part=PART)
         for socket in (self.live, self.staging):
-            make_way(socket, part=PART) if socket.is_dir() else socket.unlink(missing_ok=True)
+            self._remove_socket(socket)
         current = self._pointed()
         for number in self._numbers():
             if number != current:
@@ -79,9 +79,14 @@ class Place:
         return current
 
     def ready(self, number: int) -> None:
-        """Before an engine starts on the live generation: where its folder is gone, so is what was in it."""
+        """Before an engine starts on the live generation: an earlier one's socket goes; where the folder is gone, so is what was in it."""
+        self._remove_socket(self.live)
         if not os.path.lexists(self.generation(number)):
             self._make_unfilled(number)
+
+    def served(self) -> bool:
+        """Whether the engine that started last came as far as to listen: it does so once it has opened its index."""
+        return self.live.is_socket()
 
     def renew(self, number: int, reason: str) -> None:
         """Set the live generation aside and put an empty one in its place. OSError when the disk doesn't let us."""
@@ -114,6 +119,12 @@ class Place:
         with suppress(OSError, ValueError):
             if number != self.current():
                 shutil.rmtree(self.generation(number), ignore_errors=True)
+
+    def _remove_socket(self, socket: Path) -> None:
+        if socket.is_dir():
+            make_way(socket, part=PART)
+        else:
+            socket.unlink(missing_ok=True)
 
     def _pointed(self) -> int:
         """The generation that the pointer names. Where it can't be read, or what it names is gone, a new and unfilled one."""

@@ -19,10 +19,12 @@ import pytest
 
 from app.errors import VectorStoreUnavailable
 from app.settings import Settings, Vectors
+from app.storage.child import Child
 from app.storage.vectors import host as hosting
 from app.storage.vectors import open_store
+from app.storage.vectors.damage import MAX_DEATHS
 from app.storage.vectors.place import STEM, Place
-from app.storage.vectors.store import IndexSchema, Point, VectorStore
+from app.storage.vectors.store import IndexSchema, Point, StoreStatus, VectorStore
 
 pytestmark = pytest.mark.slow
 
@@ -331,11 +333,7 @@ async def test_one_that_cannot_be_set_aside_leaves_searches_refused_at_once_and_
 
 
 async def unfilled(store: VectorStore) -> bool:
-    async with asyncio.timeout(SECONDS):
-        while True:
-            with suppress(VectorStoreUnavailable):
-                return (await store.status()).unfilled
-            await asyncio.sleep(0.05)
+    return (await answered(store)).unfilled
 
 
 async def test_a_folder_that_cannot_be_written_leaves_the_server_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,13 +364,19 @@ async def live(folder: Path) -> AsyncIterator[VectorStore]:
 
 async def ended_by(store: VectorStore, number: int) -> None:
     """End the live engine with a signal, and wait for the next one (or for the same once it is set aside)."""
-    pid = int((await store.status()).detail["pid"])
+    pid = int((await answered(store)).detail["pid"])
     os.kill(pid, number)
+    async with asyncio.timeout(SECONDS):
+        while int((await answered(store)).detail["pid"]) == pid:
+            await asyncio.sleep(0.05)
+
+
+async def answered(store: VectorStore) -> StoreStatus:
+    """Its status, once it answers: an engine that ends as soon as it has started is away until the next one is there."""
     async with asyncio.timeout(SECONDS):
         while True:
             with suppress(VectorStoreUnavailable):
-                if int((await store.status()).detail["pid"]) != pid:
-                    return
+                return await store.status()
             await asyncio.sleep(0.05)
 
 
@@ -380,9 +384,9 @@ async def ended_by(store: VectorStore, number: int) -> None:
 async def test_one_whose_engine_crashes_again_and_again_is_set_aside(live: VectorStore, folder: Path, number: int) -> None:
     for _ in range(2):
         await ended_by(live, number)
-        assert not (await live.status()).unfilled
+        assert not await unfilled(live)
     await ended_by(live, number)
-    assert (await live.status()).unfilled
+    assert await unfilled(live)
     assert len(set_aside(folder)) == 1
     await rebuilt(live)
 
@@ -390,7 +394,20 @@ async def test_one_whose_engine_crashes_again_and_again_is_set_aside(live: Vecto
 async def test_one_whose_engine_is_killed_is_not_set_aside_however_often(live: VectorStore, folder: Path) -> None:
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
         await ended_by(live, number)
-    assert (await live.status()).points == len(POINTS)
+    assert (await answered(live)).points == len(POINTS)
+    assert set_aside(folder) == []
+
+
+async def test_one_that_served_before_its_owner_could_ask_it_is_not_set_aside_either(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def too_late(_: object, child: Child) -> bool:
+        await child.ended()
+        return False
+
+    monkeypatch.setattr(hosting.EngineHost, "_opened", too_late)
+    monkeypatch.setattr(hosting, "START_SECONDS", 0.05)
+    async with opened(folder), open_store(Settings(), SCHEMA, folder=folder, owner=False) as worker:
+        for _ in range(MAX_DEATHS + 1):
+            await ended_by(worker, signal.SIGKILL)
     assert set_aside(folder) == []
 
 
