@@ -133,7 +133,10 @@ async def _run(half: Path) -> None:
         await process.wait()
         raise
     if process.returncode != 0:
-        raise ConfigurationError(f"{NAME} could not be exported: {words.decode(errors='replace').strip()[-600:]}")
+        said = words.decode(errors="replace").strip()
+        log.error("embeddings.export.failed", status=process.returncode, words=said[-2000:])
+        last = said.splitlines()[-1][:200] if said else f"the process ended with {process.returncode}"
+        raise ConfigurationError(f"{NAME} could not be exported: {last}")
 
 
 def _is_whole(folder: Path) -> bool:
