@@ -193,18 +193,18 @@ class Tiers:
 
 
 def sealed(key: bytes, value: bytes) -> bytes:
-    """As a cache keeps it: how it is packed, a checksum of that and of its key, the value."""
+    """Pack a value as a cache keeps it: how it is packed, a checksum of that and of its key, the value."""
     flag, body = (_PLAIN, value) if len(value) < COMPRESSED_FROM else (_ZSTD, zstandard.compress(value, 3))
     return flag + _checksum(key, flag, body) + body
 
 
 def intact(key: bytes, kept: bytes) -> bool:
-    """Whether this is what was kept under this key. Not what was damaged, is another key's, or was kept by another version of Cairn."""
+    """Tell whether this is what was kept under this key: not damaged, not another key's, not kept by another version of Cairn."""
     return kept[:1] in {_PLAIN, _ZSTD} and kept[1:HEAD] == _checksum(key, kept[:1], kept[HEAD:])
 
 
 def _opened(kept: bytes) -> bytes:
-    """The value of what is intact: it was looked at where it came into the memory."""
+    """Unpack what is intact: that was checked where it came into the memory."""
     return zstandard.decompress(kept[HEAD:]) if kept[:1] == _ZSTD else kept[HEAD:]
 
 

@@ -20,7 +20,7 @@ REMEMBERED, AGAIN_SECONDS = 2, 3600.0
 
 
 def is_vector(key: bytes, value: bytes) -> bool:
-    """Whether a kept value is a vector of unit length, as every one of the model's is."""
+    """Tell whether a kept value is a vector of unit length, as every one of the model's is."""
     del key
     if len(value) != VECTOR_BYTES:
         return False

@@ -18,7 +18,7 @@ from app.errors import CairnError, Unavailable
 log = structlog.get_logger()
 
 CODE = "embeddings_unavailable"
-RETRY_FIRST, RETRY_MOST = 10.0, 600.0
+FIRST_RETRY, MAX_RETRY = 10.0, 600.0
 """Seconds between attempts, doubled each time: an export takes two cores for up to half a minute."""
 
 Load = Callable[[], Awaitable[Embedder]]
@@ -36,7 +36,7 @@ class LateEmbedder:
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As the inner one. Unavailable while there is none, and for whatever a runtime throws: who asks can do without."""
         if self._inner is None:
-            raise Unavailable(f"There are no embeddings: {self.away}. It is tried again by itself.", code=CODE, retry_after=RETRY_FIRST)
+            raise Unavailable(f"There are no embeddings: {self.away}. It is tried again by itself.", code=CODE, retry_after=FIRST_RETRY)
         try:
             return await self._inner.embed(texts)
         except CairnError:
@@ -64,13 +64,13 @@ class LateEmbedder:
 
     async def run(self) -> None:
         """Try until there is a model. The caller owns the task."""
-        pause = RETRY_FIRST
+        pause = FIRST_RETRY
         while self._inner is None:
             await asyncio.sleep(pause)
-            pause = min(pause * 2, RETRY_MOST)
+            pause = min(pause * 2, MAX_RETRY)
             if await self.load():
                 log.info("embeddings.back", model=self.model)
 
     def _failed(self, why: str) -> None:
         self.away = why.rstrip(".")
-        log.error("embeddings.away", reason=self.away, retry_first_seconds=RETRY_FIRST)
+        log.error("embeddings.away", reason=self.away, retry_first_seconds=FIRST_RETRY)

@@ -48,7 +48,7 @@ def set_aside(path: Path, *, part: str, reason: str, stem: str | None = None) ->
 
 
 def kept(folder: Path, stem: str) -> list[Path]:
-    """What was set aside under this name, the newest first."""
+    """List what was set aside under this name, the newest first."""
     found = [(match["stamp"], entry) for entry in folder.iterdir() if (match := _NAMED.fullmatch(entry.name)) and match["stem"] == stem]
     return [entry for _, entry in sorted(found, reverse=True)]
 

@@ -65,7 +65,7 @@ def _cancellable(base: type[Any]) -> type[Any]:
 
 
 def readable(found: Any) -> bytes | None:
-    """What a pipeline's GET answered; None where nothing is kept, or something that is no string. Raises what else Redis answered."""
+    """Read what a pipeline's GET answered; None where nothing is kept, or something that is no string. Raises what else Redis answered."""
     if isinstance(found, Exception):
         if "WRONGTYPE" in str(found):
             return None

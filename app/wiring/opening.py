@@ -17,7 +17,7 @@ from app.accounts.secrets import load_secrets
 from app.accounts.sign_ins import SignIns
 from app.cache.tiers import Tiers
 from app.embeddings import is_vector, local_long_form, open_embedder
-from app.errors import CairnError, ConfigurationError, Unavailable, VectorStoreUnavailable
+from app.errors import CairnError, ConfigurationError, Unavailable
 from app.knowledge.copier import Copier
 from app.knowledge.index import SCHEMA
 from app.money import from_usd
@@ -230,19 +230,23 @@ def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[C
 
 async def _tend_index(house: House) -> None:
     """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
-    index, limits = house.knowledge.index, house.settings.vectors
+    index, limits, said = house.knowledge.index, house.settings.vectors, ""
     while True:
-        pause = TEND_SECONDS
         try:
             status = await house.vectors.status()
+            said = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the index is away
+            if said != str(error):  # once
+                log.warning("index.away", reason=str(error))
+            said = str(error)
+            await asyncio.sleep(AWAY_SECONDS)
+            continue
+        try:
             most = max(limits.reindex_after, min(limits.reindex_share * status.points, MOST_WITHOUT_GRAPH))
             if not await index.check() or status.unindexed >= most:
                 await index.rebuild()
-        except VectorStoreUnavailable as error:
-            log.warning("reindex.failed", code=error.code, reason=error.message)
-            pause = AWAY_SECONDS
         except CairnError as error:
             log.warning("reindex.failed", code=error.code, reason=error.message)
         except Exception:
             log.exception("reindex.failed")
-        await asyncio.sleep(pause)
+        await asyncio.sleep(TEND_SECONDS)

@@ -32,7 +32,7 @@ _BY_FORCE = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The engine's own errors are plain `Exception`s with words, or Rust's panics, which are no `Exception` at all."""
+    """Judge an error at work. The engine's own are plain `Exception`s with words, or Rust's panics, which are no `Exception` at all."""
     words = str(error)
     if any(each in words for each in _MACHINE):
         return "machine"
@@ -44,12 +44,12 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def opening_failure_of(error: BaseException) -> Failure:
-    """The same while an index is opened: there is no request yet, and what our own files beside it say wrong is damage too."""
+    """Judge an error while an index is opened: there is no request yet, and what is wrong with our own files beside it is damage too."""
     return "machine" if failure_of(error) == "machine" else "damage"
 
 
 def is_crash(status: int) -> bool:
-    """Whether a process that had answered ended of itself. Not where somebody ended it: a person, the kernel short of memory."""
+    """Tell whether a process that had answered ended of itself, and not because somebody ended it: a person, the kernel short of memory."""
     return status in _CRASHES or status == FAILED
 
 
@@ -78,7 +78,7 @@ class History:
         return f"its engine died {len(self._deaths)} times within {DEATHS_SECONDS / 60:g} minutes"
 
     def may_renew(self, now: float) -> bool:
-        """Whether setting the index aside may still help."""
+        """Tell whether setting the index aside may still help."""
         self._renewals = [each for each in self._renewals if each > now - RENEWALS_SECONDS]
         return len(self._renewals) < MAX_RENEWALS
 

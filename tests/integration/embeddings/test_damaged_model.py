@@ -173,8 +173,8 @@ async def test_without_a_model_the_process_runs_says_so_and_tries_again(
         await copied(half)
 
     monkeypatch.setattr(model, "_run", run)
-    monkeypatch.setattr(late, "RETRY_FIRST", 0.05)
-    monkeypatch.setattr(late, "RETRY_MOST", 0.05)
+    monkeypatch.setattr(late, "FIRST_RETRY", 0.05)
+    monkeypatch.setattr(late, "MAX_RETRY", 0.05)
     await asyncio.to_thread(shutil.rmtree, models / FOLDER)
     async with opened(models) as embedder:
         assert isinstance(embedder, CachedEmbedder)
