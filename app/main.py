@@ -14,6 +14,7 @@ from app.web import errors
 from app.web.edge import Edge
 from app.web.limited import Limited
 from app.web.position import Position
+from app.web.turns import Turns
 from app.wiring import open_house
 
 DESCRIPTION = """\
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
         ("POST", "/v1/chat/completions"): settings.inference.max_body_bytes,
         ("POST", "/v1/embeddings"): settings.inference.max_body_bytes,
     }
+    app.state.exports = Turns()
     app.add_middleware(Limited)
     if settings.database.replica_urls:
         models = {("POST", "/v1/chat/completions"), ("POST", "/v1/embeddings")}  # the ledger's, which no replica is asked about

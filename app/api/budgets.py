@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
@@ -21,6 +20,7 @@ from app.web import spreadsheet
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
 from app.web.principal import Admin, Caller, TheHouse
+from app.web.turns import exports_of
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=JsonRoute)
 
@@ -98,6 +98,16 @@ class ReconcileBody(Body):
     note: Plain | None = Field(None, max_length=500)
 
 
+class CorrectionBody(Body):
+    """`charged_usd`: what the call should be charged in all, corrections before this one included."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"movement": 4711, "charged_usd": 0.0021, "note": "as billed"}]})
+
+    movement: int = Field(strict=True, ge=1, le=2**62, description="The `id` of the movement that charged it.")
+    charged_usd: Usd
+    note: Plain = Field(min_length=1, max_length=500, description="Why: it stands in the history.")
+
+
 class ReconcileReply(Reply):
     closed: int
 
@@ -125,6 +135,7 @@ class MovementReply(Reply):
     amount: float | None
     actor: str | None
     note: str | None
+    corrects: int | None = Field(description="The `id` of the movement that this one sets right.")
 
 
 class MovementList(Reply):
@@ -213,10 +224,12 @@ async def movements(
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
     response_class=StreamingResponse,
 )
-async def export(house: TheHouse, admin: Admin, developer: Developer) -> StreamingResponse:  # noqa: ARG001
+async def export(request: Request, house: TheHouse, admin: Admin, developer: Developer) -> StreamingResponse:  # noqa: ARG001
     entries = await house.budget.budgets.whole_history(developer)
     headers = {"content-disposition": 'attachment; filename="movements.csv"'}
-    return StreamingResponse(_csv(entries), media_type="text/csv; charset=utf-8", headers=headers)
+    names = list(MovementReply.model_fields)
+    lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/budgets/{developer}/reconcile", summary="Close holds whose outcome is unknown", responses=responses(400, 413))
@@ -224,6 +237,19 @@ async def reconcile(house: TheHouse, admin: Admin, developer: Developer, body: R
     amount = None if body.amount_usd is None else _nanousd(body.amount_usd, "amount_usd")
     closed = await house.budget.budgets.reconcile(developer, nanousd=amount, hold_ids=body.holds, actor=_actor(admin), note=body.note)
     return ReconcileReply(closed=closed)
+
+
+@router.post(
+    "/budgets/{developer}/corrections",
+    status_code=201,
+    summary="Set right what a call was charged, by a movement against it",
+    description="Both stay in the history, with who corrected. A dearer charge must fit the limit of its month.",
+    responses=responses(400, 409, 413),
+)
+async def correct(house: TheHouse, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
+    amount = _nanousd(body.charged_usd, "charged_usd")
+    made = await house.budget.budgets.correct(developer, body.movement, nanousd=amount, actor=_actor(admin), note=body.note)
+    return _reply(made)
 
 
 @router.put("/teams/{name}/budget", summary="Set a team's limits, this month included", responses=responses(400, 413))
@@ -284,13 +310,9 @@ def _movement(entry: Entry) -> MovementReply:
     )
 
 
-async def _csv(entries: AsyncIterator[Entry]) -> AsyncIterator[str]:
-    """A line at a time."""
-    names = list(MovementReply.model_fields)
-    yield spreadsheet.line(names)
-    async for entry in entries:
-        row = _movement(entry).model_dump(mode="json")
-        yield spreadsheet.line([row[name] for name in names])
+def _csv_line(entry: Entry) -> str:
+    row = _movement(entry).model_dump(mode="json")
+    return spreadsheet.line([row[name] for name in MovementReply.model_fields])
 
 
 def _usd(nanousd: int | None) -> float | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import struct
 from collections.abc import Sequence
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Annotated, Any, Literal
 from uuid import uuid4
@@ -19,7 +21,7 @@ from app.accounts.accounts import Principal
 from app.api.schema import NO_NUL, Body, Label, Plain, ProjectName, Reply
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
-from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt
+from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.money import usd_text
 from app.tokens import text_of
 from app.web import cache_control, limited, told
@@ -35,6 +37,8 @@ MOST_PRODUCED_TOKENS = 2**20
 """Of all choices together: so much is held before the call."""
 MAX_TOKENS = 2**24
 MOST_TOKEN_IDS = 100_000
+ENCODED_AT_ONCE = 32
+"""Vectors of a reply: a millisecond."""
 TOKENS_OF = "text-embedding-3-small"
 """Whose encoding a client uses for a model that it doesn't know."""
 NAME, MOST_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
@@ -239,12 +243,11 @@ async def embed(
 ) -> Response:
     asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
     asker = _asker(request, payer, x_cairn_purpose or "embeddings", x_cairn_project)
-    found = await unless_gone(request, house.inference.engine.embed(asked, asker))
-    shape = _base64 if body.encoding_format == "base64" else list
-    rows = [{"object": "embedding", "index": place, "embedding": shape(vector)} for place, vector in enumerate(found.vectors)]
-    usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
-    reply = {"object": "list", "data": rows, "model": found.receipt.model, "usage": usage}
-    return Response(msgspec.json.encode(reply), media_type="application/json", headers=_headers(request, found.receipt))
+    here = house.inference.catalog.runs_here(body.model)
+    with house.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
+        found = await unless_gone(request, house.inference.engine.embed(asked, asker))
+    reply = await _vectors(found, base64=body.encoding_format == "base64")
+    return Response(reply, media_type="application/json", headers=_headers(request, found.receipt))
 
 
 @router.get("/models", summary="What may be asked for as `model`", responses=responses())
@@ -316,6 +319,19 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     if receipt.shrunk_to is not None:
         headers["x-cairn-shrunk-max-tokens"] = str(receipt.shrunk_to)
     return headers
+
+
+async def _vectors(found: Vectors, *, base64: bool) -> bytes:
+    """The reply, written some vectors at a time: all of them would keep everybody else waiting for as long."""
+    shape = _base64 if base64 else list
+    parts = []
+    for start in range(0, len(found.vectors), ENCODED_AT_ONCE):
+        taken = enumerate(found.vectors[start : start + ENCODED_AT_ONCE], start)
+        rows = [{"object": "embedding", "index": place, "embedding": shape(vector)} for place, vector in taken]
+        parts.append(msgspec.json.encode(rows)[1:-1])
+        await asyncio.sleep(0)
+    head = {"object": "list", "model": found.receipt.model, "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens}}
+    return msgspec.json.encode(head)[:-1] + b',"data":[' + b",".join(parts) + b"]}"
 
 
 def _base64(vector: Sequence[float]) -> str:

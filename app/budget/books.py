@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ from app.budget.periods import Calendar, Period
 from app.budget.tables import Alert, Balance, Hold, Movement
 from app.storage.database import Database, rows_of
 
-PAGE = 1000
+PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Entry:
     amount: int | None
     actor: str | None
     note: str | None
+    corrects: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class Books:
             query = query.where(Movement.id < before)
         return [Entry(*row) for row in await self._database.read(rows_of(query))]
 
-    async def whole_history(self, account: Account) -> AsyncIterator[Entry]:
+    async def whole_history(self, account: Account) -> AsyncGenerator[Entry]:
         """All movements, page by page: an export never holds them at once."""
         before: int | None = None
         while page := await self.history(account, before=before, limit=PAGE):

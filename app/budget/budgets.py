@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from app import clock
 from app.accounts.accounts import Accounts, DeveloperView, Principal
 from app.budget.books import Books, Budget, Difference, Entry, Spent
+from app.budget.corrections import Corrections
 from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, Limits
@@ -29,7 +30,8 @@ class Named:
 
 
 class Budgets:
-    def __init__(self, accounts: Accounts, limits: Limits, books: Books, ledger: Ledger) -> None:
+    def __init__(self, accounts: Accounts, limits: Limits, books: Books, ledger: Ledger, corrections: Corrections) -> None:
+        self._corrections = corrections
         self._accounts = accounts
         self._limits = limits
         self._books = books
@@ -96,7 +98,7 @@ class Budgets:
         await self._ledger.written()
         return await self._books.history(account, before=before, limit=limit)
 
-    async def whole_history(self, developer: str) -> AsyncIterator[Entry]:
+    async def whole_history(self, developer: str) -> AsyncGenerator[Entry]:
         """Fails before its first entry, or not at all."""
         account, _ = await self._account(developer)
         return self._books.whole_history(account)
@@ -119,6 +121,16 @@ class Budgets:
         while found := await self._books.unreconciled(account, limit=AT_ONCE):
             closed += await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note)
         return closed
+
+    async def correct(self, developer: str, movement_id: int, *, nanousd: int, actor: str, note: str) -> Named:
+        """Set what a call is charged in all, by a movement against what it was charged.
+
+        NotFound, or Conflict for what can't be corrected, needs no correction, or would pass a limit.
+        """
+        account, _ = await self._account(developer)
+        await self._ledger.written()
+        await self._corrections.correct(account, movement_id, nanousd=nanousd, actor=actor, note=free_text(note))
+        return await self.of(developer)
 
     async def verify(self) -> list[Difference]:
         return await self._books.verify()

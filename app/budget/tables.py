@@ -86,16 +86,18 @@ class Hold(Base):
 class Movement(Base):
     """Append-only: every change of what is spent, and every change of a limit. `nanousd` and `tokens` are what spent changed by.
 
-    `mark`: `usage` (the provider's figures), `counted` (ours), `partial` (the caller left), `overrun` (above the hold).
+    `mark`: `usage` (the provider's figures), `counted` (ours), `partial` (the caller left), `overrun` (it cost more than its hold),
+    `disputed` (it can't be true), `corrected` (by an admin). `corrects`: the id of the movement that this one sets right.
     `amount`: the new limit or the top-up, in `unit`.
     """
 
     __tablename__ = "budget_movements"
     __table_args__ = (
-        CheckConstraint("kind in ('settle', 'unreconciled', 'reconcile', 'limit', 'top_up')", name="kind_known"),
+        CheckConstraint("kind in ('settle', 'unreconciled', 'reconcile', 'limit', 'top_up', 'correction')", name="kind_known"),
         Index("ix_budget_movements_developer", "developer_id", text("id desc")),
         Index("ix_budget_movements_team", "team_id", text("id desc")),
         Index("ix_budget_movements_limits", "team_id", text("id desc"), postgresql_where=text("kind in ('limit', 'top_up')")),
+        Index("ix_budget_movements_corrects", "corrects", postgresql_where=text("corrects is not null")),
         Index("ix_budget_movements_period", "period_start", "developer_id", postgresql_include=["nanousd", "tokens"]),
     )
 
@@ -123,6 +125,7 @@ class Movement(Base):
     amount: Mapped[int | None] = mapped_column(BigInteger)
     actor: Mapped[str | None]
     note: Mapped[str | None]
+    corrects: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Day(Base):

@@ -111,6 +111,7 @@ def history(
         out.print(f"Nothing has moved {developer}'s budget yet.")
     else:
         columns = {
+            "id": "Id",
             "at": "At",
             "kind": "What",
             "mark": "Mark",
@@ -156,6 +157,24 @@ def reconcile(
     made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/reconcile", body))
     count = made["closed"]
     said(made, as_json, f"{count} unreconciled hold{'' if count == 1 else 's'} of {developer} closed.")
+
+
+@budget.command("correct")
+def correct(
+    developer: Developer,
+    movement: Annotated[int, typer.Argument(metavar="MOVEMENT", min=1, help="Its id: see `cairn budget history`.", show_default=False)],
+    usd: Annotated[float, typer.Argument(metavar="USD", min=0, help="What the call should be charged in all.", show_default=False)],
+    note: Annotated[str, typer.Option(help="Why: it stands in the history.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Set right what a call was charged. The history keeps both, and who corrected it."""
+    body = {"movement": movement, "charged_usd": usd, "note": note}
+    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/corrections", body))
+    said(
+        made,
+        as_json,
+        f"Movement {movement} is charged at {_usd(usd)} now; {developer} has {_usd(made['remaining_usd'])} left of this month.",
+    )
 
 
 def _row(found: Json) -> dict[str, Any]:

@@ -21,14 +21,14 @@ from app.dashboard.alerts import Notice, notices
 from app.dashboard.calls import Reason, reasons
 from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
-from app.dashboard.page_route import PageRoute
+from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.wiring import House
 
 LAST_CALLS = 25
 NO_PURPOSE = "not named"
 
-router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ TIERS = {
 MARKS: dict[str | None, tuple[Tone, str]] = {
     "partial": ("warn", "cut short: the caller left, charged for what was produced"),
     "counted": ("plain", "the provider told no usage: counted here"),
-    "overrun": ("bad", "cost more than was held for it"),
+    "overrun": ("bad", "cost more than was held for it: what was held is charged"),
+    "disputed": ("bad", "the provider made or reported more than can be true: what was held is charged"),
+    "corrected": ("plain", "the charge was corrected: see the history"),
 }
 REFUSED = {
     400: "refused: the request was wrong",

@@ -9,6 +9,7 @@ from app.dashboard.live import Live
 from app.dashboard.rendering import Renderer
 from app.dashboard.throttle import Throttle
 from app.settings import Settings
+from app.web.turns import Turns
 
 
 class Desk:
@@ -17,6 +18,7 @@ class Desk:
         self.assets = Assets()
         self.renderer = Renderer(self.assets, time_zone=settings.budget.time_zone)
         self.throttle = Throttle(tries=options.sign_in_tries, seconds=options.sign_in_minutes * 60)
+        self.pages = Turns()
         self.live = Live(most=options.most_live, seconds=options.live_seconds)
 
 

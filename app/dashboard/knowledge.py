@@ -16,7 +16,7 @@ from app import clock
 from app.dashboard import figures
 from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
-from app.dashboard.page_route import PageRoute
+from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.answer import Answer, Query
@@ -32,7 +32,7 @@ AROUND, EVENT_CHARS = 4, 6000
 FRESHNESS: tuple[Freshness, ...] = get_args(Freshness)
 MOST_QUERY_CHARS, MOST_LOCATOR_CHARS = 1000, 1000
 
-router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,21 @@ class PageRoute(APIRoute):
         return shown
 
 
+class DataPageRoute(PageRoute):
+    """A page that reads much: some at a time (`turns.py`), so that questions go on while many look."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def in_turn(request: Request) -> Response:
+            if request.method != "GET":
+                return await handle(request)
+            async with desk_of(request).pages.turn():
+                return await handle(request)
+
+        return in_turn
+
+
 def retry_after(error: CairnError) -> dict[str, str]:
     seconds = getattr(error, "retry_after", None)
     return {} if seconds is None else {"retry-after": str(max(1, round(seconds + 0.5)))}

@@ -16,7 +16,7 @@ from app.alerts.rollups import Reading
 from app.dashboard import charts, figures
 from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
-from app.dashboard.page_route import PageRoute
+from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, admin
 from app.errors import Unavailable
 from app.inference.breaker import State as BreakerState
@@ -24,7 +24,7 @@ from app.storage.database import PoolUse
 from app.wiring import House
 from app.wiring.readiness import State, readiness
 
-router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
 SPANS: dict[str, tuple[timedelta, timedelta, str]] = {
     "hour": (timedelta(hours=1), timedelta(minutes=1), "the last hour"),

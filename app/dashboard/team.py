@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote
@@ -22,11 +22,12 @@ from app.dashboard import budget as developer_page
 from app.dashboard import charts, figures
 from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
-from app.dashboard.page_route import PageRoute
+from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, admin, changing, text_of
 from app.errors import InvalidInput, NotFound
 from app.money import from_usd, usd_text
 from app.web import spreadsheet
+from app.web.turns import exports_of
 
 log = structlog.get_logger()
 
@@ -35,7 +36,11 @@ GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 CHANGES = 8
 ACTOR, NOTE = "admin", "in the dashboard"
 
-router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
+MOVEMENT_NAMES = (
+    "at", "kind", "mark", "request_id", "attempt", "provider", "model", "input_tokens", "output_tokens", "cached_input_tokens",
+)  # fmt: skip
+
+router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,8 @@ async def history(request: Request, name: str) -> Response:
     who = await admin(request)
     entries = await who.house.budget.budgets.whole_history((await _theirs(who, name)).name)
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
-    return StreamingResponse(_lines(entries), media_type="text/csv; charset=utf-8", headers=headers)
+    lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/developers/{name:path}")
@@ -201,13 +207,10 @@ async def gather(who: Visitor, request: Request) -> Team:
     )
 
 
-async def _lines(entries: AsyncIterator[Entry]) -> AsyncIterator[str]:
-    names = ("at", "kind", "mark", "request_id", "attempt", "provider", "model", "input_tokens", "output_tokens", "cached_input_tokens")
-    yield spreadsheet.line([*names, "usd", "unit", "amount", "actor", "note"])
-    async for each in entries:
-        amount = each.amount if each.unit == "tokens" or each.amount is None else usd_text(each.amount)
-        cells = [getattr(each, name) for name in names]
-        yield spreadsheet.line([*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note])
+def _line(each: Entry) -> str:
+    amount = each.amount if each.unit == "tokens" or each.amount is None else usd_text(each.amount)
+    cells = [getattr(each, name) for name in MOVEMENT_NAMES]
+    return spreadsheet.line([*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note])
 
 
 def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> Row:

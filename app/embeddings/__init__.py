@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.cache.memory import Memory
 from app.embeddings import cuda
+from app.embeddings.bulk import Admission, BulkLane, TwoLanes
 from app.embeddings.cache import CachedEmbedder, is_vector
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.embedder import Embedder
@@ -16,9 +18,21 @@ from app.embeddings.late import LateEmbedder
 from app.embeddings.longform import LongForm, local_long_form
 from app.embeddings.model import NAME, exported
 from app.embeddings.runtime import load
+from app.embeddings.supervision import EmbeddingProcess
 from app.settings import Embeddings
 
-__all__ = ["CachedEmbedder", "Embedder", "LongForm", "is_vector", "local_long_form", "open_embedder"]
+__all__ = ["Admission", "Bulk", "CachedEmbedder", "Embedder", "LongForm", "is_vector", "local_long_form", "open_bulk", "open_embedder"]
+
+SLICE_SECONDS = 0.1
+"""What one caller's slice may take while another caller waits for a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What other developers' batches go through: the embedder, and who may have how much waiting for it."""
+
+    embedder: CachedEmbedder
+    admission: Admission
 
 
 @asynccontextmanager
@@ -47,3 +61,21 @@ async def open_embedder(
         if retrying is not None:
             retrying.cancel()
             await asyncio.wait([retrying])
+
+
+@asynccontextmanager
+async def open_bulk(questions: CachedEmbedder, options: Embeddings, models: Path) -> AsyncIterator[Bulk]:
+    """The bulk lane beside the questions' embedder, with the same cache. Its process starts with the first batch."""
+    process = EmbeddingProcess.of(options, models)
+    lane = BulkLane(process, slice_seconds=SLICE_SECONDS)
+    admission = Admission(
+        lane,
+        max_texts_a_caller=options.bulk_texts_a_caller,
+        max_texts=options.bulk_texts,
+        max_wait_seconds=options.bulk_wait_seconds,
+    )
+    try:
+        yield Bulk(questions.around(TwoLanes(questions.inner, lane)), admission)
+    finally:
+        await lane.close()
+        await process.close()

@@ -58,6 +58,14 @@ class CachedEmbedder:
     def away(self) -> str | None:
         return self._away()
 
+    @property
+    def inner(self) -> Embedder:
+        return self._inner
+
+    def around(self, inner: Embedder) -> CachedEmbedder:
+        """The same cache around another embedder of the same model."""
+        return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl, away=self._away)
+
     def knows(self, text: str) -> bool:
         """Whether this text's vector is here: no model would be run for it."""
         return self._key(text) in self._memory

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embeddings.embedder import Embedder
+from app.embeddings.tokens import MOST_TOKENS
 
-MOST_TEXTS = 32
-"""Of single requests in one run: more would make the first wait for the last."""
+MOST_TEXTS, MAX_CHARS = 32, 8_192
+"""Of single requests in one run: more would make the first wait for the last. Characters: of those that the model reads."""
 LARGE = 16
 """A request with more texts than this is a batch of its own already."""
 
@@ -43,10 +44,11 @@ class CoalescingEmbedder:
             # One that left while it waited is not embedded.
             live = [each for each in self._waiting if not each[1].done()]
             taken: list[_Waiting] = []
-            count = 0
-            while live and (not taken or count + len(live[0][0]) <= MOST_TEXTS):
+            count = chars = 0
+            while live and (not taken or (count + len(live[0][0]) <= MOST_TEXTS and chars + _read(live[0][0]) <= MAX_CHARS)):
                 taken.append(live.pop(0))
                 count += len(taken[-1][0])
+                chars += _read(taken[-1][0])
             self._waiting = live
             if taken:
                 await self._run(taken)
@@ -64,3 +66,8 @@ class CoalescingEmbedder:
             if not future.done():
                 future.set_result(vectors[start : start + len(texts)])
             start += len(texts)
+
+
+def _read(texts: Sequence[str]) -> int:
+    """Characters that the model reads, about four a token."""
+    return sum(min(len(text), 4 * MOST_TOKENS) for text in texts)

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from tokenizers import Encoding
 
 from app.embeddings.compiled import checked
 from app.embeddings.late import CODE
@@ -36,11 +37,14 @@ SHARED_TEXTS, SHARED_TOKENS = 32, 64
 """Texts, and tokens of the longest: questions that share a run came at once, and others need the cores. One thread takes 1.75 ms of
 processor a question, four take 3.2 (and 0.9 ms instead of 1.7). The windows of a long text are none."""
 SLICE = 256
-"""Texts of one run: a question that comes meanwhile waits for no more."""
+"""Texts that are sorted by length together."""
 
 
 class RuntimeEmbedder:
-    """The innermost embedder: every text is really run. One run at a time; the runtime uses the threads."""
+    """The innermost embedder: every text is really run. One run at a time; the runtime uses the threads.
+
+    A run is one batch of `padded_tokens`: whoever comes meanwhile is next, however many texts the other one has left.
+    """
 
     model = NAME
 
@@ -53,13 +57,27 @@ class RuntimeEmbedder:
         self._turn = asyncio.Lock()
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384), unit length, in the order of the texts. Unavailable when the texts of one run take longer than the timeout."""
+        """(n, 384), unit length, in the order of the texts. Unavailable when one run takes longer than the timeout, its turn included."""
         size = self._texts_a_run
-        parts = [await self._slice(list(texts[start : start + size])) for start in range(0, len(texts), size)]
+        parts = [await self._sorted(list(texts[start : start + size])) for start in range(0, len(texts), size)]
         return np.concatenate(parts) if parts else np.zeros((0, 384), dtype=np.float32)
 
-    async def _slice(self, texts: list[str]) -> Floats:
-        run = asyncio.create_task(self._in_turn(texts), name="embed")
+    def embed_blocking(self, texts: Sequence[str]) -> Floats:
+        """The same in the calling thread, without a turn and without a timeout: for a process that does nothing else."""
+        return self._embed(list(texts))
+
+    async def _sorted(self, texts: list[str]) -> Floats:
+        if len(texts) <= SHARED_TEXTS:
+            return await self._timed(lambda: self._embed(texts), len(texts))
+        encodings = await asyncio.to_thread(self._tokenizer.encode, texts)
+        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        for places in self._batches(encodings):
+            taken = [encodings[place] for place in places]
+            vectors[places] = await self._timed(lambda taken=taken: self._run(*padded(taken)), len(taken))  # type: ignore[misc]
+        return vectors
+
+    async def _timed(self, work: Callable[[], Floats], texts: int) -> Floats:
+        run = asyncio.create_task(self._in_turn(work, texts), name="embed")
         try:
             async with asyncio.timeout(self._timeout):
                 return await asyncio.shield(run)
@@ -68,25 +86,28 @@ class RuntimeEmbedder:
         finally:
             run.cancel()
 
-    async def _in_turn(self, texts: list[str]) -> Floats:
+    async def _in_turn(self, work: Callable[[], Floats], texts: int) -> Floats:
         """The turn ends with the thread, not with whoever waited for it: the runtime takes one run at a time."""
         async with self._turn:
             # The tokenizer and both runtimes release the GIL: the loop goes on.
-            thread, began = asyncio.ensure_future(asyncio.to_thread(self._embed, texts)), perf_counter()
+            thread, began = asyncio.ensure_future(asyncio.to_thread(work)), perf_counter()
             try:
                 made = await asyncio.shield(thread)
             except asyncio.CancelledError:
                 await asyncio.wait([thread])
                 raise
-            metrics.embedded(texts=len(texts), seconds=perf_counter() - began)
+            metrics.embedded(texts=texts, seconds=perf_counter() - began)
             return made
 
     def _embed(self, texts: list[str]) -> Floats:
         encodings = self._tokenizer.encode(texts)
         vectors = np.empty((len(texts), 384), dtype=np.float32)
-        for places in batches([len(encoding.ids) for encoding in encodings], padded_tokens=self._padded_tokens):
+        for places in self._batches(encodings):
             vectors[places] = self._run(*padded([encodings[place] for place in places]))
         return vectors
+
+    def _batches(self, encodings: Sequence[Encoding]) -> list[list[int]]:
+        return batches([len(encoding.ids) for encoding in encodings], padded_tokens=self._padded_tokens)
 
 
 def load(model: Model, options: Options, cache: Path) -> RuntimeEmbedder:

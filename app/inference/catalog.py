@@ -85,6 +85,13 @@ class Catalog:
         chains = [name for name, names in self._chains.items() if any(each in self._ready for each in names)]
         return list(dict.fromkeys([*chains, *(each.model for each in self._ready.values()), *self.embedding]))
 
+    def runs_here(self, model: str) -> bool:
+        """Tell whether Cairn's own model makes this one's vectors, on this machine. False for a model that isn't known."""
+        try:
+            return self.embedder(model).kind == OWN
+        except CairnError:
+            return False
+
     def embedder(self, model: str) -> Candidate:
         """Who makes vectors with a model. "auto": the first provider's that has one, else ours. Alone: two models' vectors don't mix."""
         if model == AUTO and self.embedding:

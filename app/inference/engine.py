@@ -32,7 +32,7 @@ from app.inference import allowance, answers, chain, faults
 from app.inference.allowance import OutputCount
 from app.inference.answers import Completion
 from app.inference.breaker import Refusal, Ticket
-from app.inference.catalog import Catalog
+from app.inference.catalog import OWN, Catalog
 from app.inference.chain import Candidate, Trail
 from app.inference.faults import Fault
 from app.inference.gather import Gather
@@ -284,7 +284,9 @@ class Engine:
                 return await in_parts(candidate, texts, parameters)
 
             options = self._options
-            self._gathers[key] = Gather(call, most=options.embeddings_requests, seconds=options.embeddings_milliseconds / 1000)
+            # Our own model shares runs by itself, and must know whose they are.
+            most = 1 if candidate.kind == OWN else options.embeddings_requests
+            self._gathers[key] = Gather(call, most=most, seconds=options.embeddings_milliseconds / 1000)
         return self._gathers[key]
 
     async def _begin_once(

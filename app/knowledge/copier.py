@@ -20,6 +20,7 @@ from app.redaction.labels import free_text
 from app.storage.child import owner_gone
 from app.storage.database import Database
 from app.storage.folder import DataFolder
+from app.storage.priority import lower_priority
 from app.storage.vectors import open_store
 from app.telemetry import logs
 
@@ -94,7 +95,7 @@ def _say(done: int, total: int) -> None:
 
 
 def main() -> None:
-    os.nice(GENTLY)
+    lower_priority(GENTLY)
     place, *since = sys.argv[1:]
     asyncio.run(_run(place, datetime.fromisoformat(since[0]) if since else None))
 

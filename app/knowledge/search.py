@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -97,11 +98,14 @@ class Search:
         return where
 
     async def _embed(self, text: str, degraded: list[str]) -> Vector | None:
+        """None when the vector doesn't come in time: words alone find something, and whoever asks doesn't wait."""
         try:
             with traces.span("embed"):
-                return (await self._embedder.embed([text]))[0]  # type: ignore[no-any-return]
-        except Unavailable as error:
-            log.warning("search.degraded", part="embeddings", code=error.code)
+                async with asyncio.timeout(self._limits.embedding_timeout_seconds):
+                    return (await self._embedder.embed([text]))[0]  # type: ignore[no-any-return]
+        except (TimeoutError, Unavailable) as error:
+            code = error.code if isinstance(error, Unavailable) else "too_slow"
+            log.warning("search.degraded", part="embeddings", code=code)
             degraded.append("embeddings")
             return None
 

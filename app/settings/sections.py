@@ -126,6 +126,9 @@ class Embeddings(Section):
     threads: int = Field(0, ge=0, description="0: as many as there are cores, at most 4")
     batch_padded_tokens: int = Field(2048, ge=256)
     timeout_seconds: float = Field(60, gt=0)
+    bulk_texts_a_caller: int = Field(4096, ge=1, description="that may wait at once; more are refused with 429")
+    bulk_texts: int = Field(16_384, ge=1, description="of all callers together; more are refused with 503")
+    bulk_wait_seconds: float = Field(90, gt=0, description="a caller's texts that would take longer are refused with 429")
 
 
 class Sessions(Section):
@@ -151,6 +154,9 @@ class Knowledge(Section):
     merge_threshold: float = Field(0.95, gt=0, le=1)
     min_relevance: float = Field(0.30, ge=0, le=1, description="results below it are not shown")
     candidates: int = Field(40, ge=10)
+    embedding_timeout_seconds: float = Field(
+        1.0, gt=0, description="a question whose vector takes longer is answered by its words alone, and says so"
+    )
     max_query_chars: int = Field(8000, ge=100)
     max_limit: int = Field(100, ge=1)
 

@@ -9,6 +9,7 @@ from app.accounts.accounts import Accounts
 from app.budget.alerts import Alerts
 from app.budget.books import Books
 from app.budget.budgets import Budgets
+from app.budget.corrections import Corrections
 from app.budget.keeper import Keeper
 from app.budget.ledger import Ledger
 from app.budget.limits import Limits
@@ -49,4 +50,4 @@ async def open_budget(stack: AsyncExitStack, settings: Settings, database: Datab
         stack.push_async_callback(quietly, closing)
     await stack.enter_async_context(owned(keeper.run(), name="budget keeper"))
     await stack.enter_async_context(owned(alerts.run(), name="budget alerts"))
-    return Money(ledger, Budgets(accounts, limits, books, ledger), prices, requests, Spending(database, calendar))
+    return Money(ledger, Budgets(accounts, limits, books, ledger, Corrections(database)), prices, requests, Spending(database, calendar))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from app.embeddings import Embedder
+from app.embeddings import Bulk, Embedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
@@ -32,13 +32,14 @@ async def open_inference(
     database: Database,
     budget: Money,
     embedder: Embedder,
+    bulk: Bulk,
     redis: Redis | None,
     invalidations: Invalidations,
 ) -> Inference:
     """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
     sharing = _sharing(redis)
     changed = None if sharing is None else sharing.changed
-    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embedder, changed=changed)
+    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=bulk.embedder, changed=changed)
     inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
     kept = settings.cache.completions
     completions = tiers("completions", kept, settings, database=database, redis=redis, invalidations=invalidations)

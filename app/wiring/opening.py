@@ -16,7 +16,7 @@ from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
 from app.accounts.sign_ins import SignIns
 from app.cache.tiers import Tiers
-from app.embeddings import is_vector, local_long_form, open_embedder
+from app.embeddings import is_vector, local_long_form, open_bulk, open_embedder
 from app.errors import CairnError, ConfigurationError, Unavailable
 from app.knowledge.copier import Copier
 from app.knowledge.index import SCHEMA
@@ -90,6 +90,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             open_embedder(settings.embeddings, folder.models, embedded_before.memory, ttl_seconds=ttl, batches=role == "worker")
         )
         long_form = local_long_form(embedder, folder.models)
+        bulk = await stack.enter_async_context(open_bulk(embedder, settings.embeddings, folder.models))
         accounts = Accounts(
             database,
             admin_key=secrets.admin_key,
@@ -103,7 +104,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         budget = await open_budget(stack, settings, database, accounts, outbox, url)
         limits = await open_limits(stack, settings, role)  # before the door: calls that end late are still counted
         inference = await open_inference(
-            stack, settings, role, database=database, budget=budget, embedder=embedder, redis=redis, invalidations=invalidations
+            stack, settings, role, database=database, budget=budget, embedder=embedder, bulk=bulk, redis=redis, invalidations=invalidations
         )
         queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
         house = House(
@@ -118,6 +119,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             journal=journal,
             vectors=vectors,
             embedder=embedder,
+            bulk=bulk,
             knowledge=await open_knowledge(
                 stack,
                 settings,

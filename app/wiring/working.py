@@ -21,6 +21,7 @@ from app.queue.worker import Worker
 from app.settings import Settings
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
+from app.storage.priority import lower_priority
 from app.wiring.house import House
 from app.wiring.opening import open_house
 
@@ -41,7 +42,7 @@ async def run_worker(settings: Settings) -> None:
             "An embedded Cairn starts its own worker with `cairn serve`. To run workers beside a team's servers, set CAIRN_DATABASE__URL."
         )
     if os.environ.get("CAIRN_OWNED") == "1":
-        os.nice(GENTLY)
+        lower_priority(GENTLY)
     async with open_house(settings, role="worker") as house:
         handlers = {intake.INGEST: house.knowledge.intake.ingest, live.LEARN: house.knowledge.intake.learn}
         worker = Worker(house.queue, handlers, settings.worker)

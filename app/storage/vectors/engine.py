@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from app.storage.child import owner_gone
+from app.storage.priority import session_priority
 from app.storage.vectors import frames
 from app.storage.vectors.damage import CANT_OPEN, FAILED, NOT_NOW, failure_of, opening_failure_of
 from app.storage.vectors.frames import Ask, Broken, Reply, Request, ShardOptions, WirePoint, WireStatus
@@ -135,7 +136,11 @@ class Engine:
             case "delete":
                 shard.delete(decode(body, type=list[str]))
             case "optimize":
-                _gently(lambda: self._optimize(decode(body, type=float)))
+                session_priority(GENTLY)
+                try:
+                    _gently(lambda: self._optimize(decode(body, type=float)))
+                finally:
+                    session_priority(0)
             case "flush":
                 shard.flush()
             case "freeze":

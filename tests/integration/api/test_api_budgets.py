@@ -258,7 +258,7 @@ async def test_a_settlement_moves_with_all_that_was_used(ada: Spender) -> None:
     assert moved == {
         "kind": "settle", "mark": "usage", "request_id": hold.attempt.request_id, "attempt": 1, "provider": "groq", "model": "llama-3.3",
         "input_tokens": 100, "output_tokens": 20, "cached_input_tokens": 30, "cache_write_tokens": 5, "held_usd": 2, "usd": 0.123456789,
-        "tokens": 120, "unit": None, "amount": None, "actor": None, "note": None,
+        "tokens": 120, "unit": None, "amount": None, "actor": None, "note": None, "corrects": None,
     }  # fmt: skip
 
 
@@ -552,3 +552,45 @@ async def test_an_unknown_name_is_told_and_an_impossible_one_too(api: Api, metho
 async def test_a_page_that_cannot_be_is_refused(ada: Spender, query: str) -> None:
     refused = await ada.admin("GET", f"/movements?{query}")
     assert (refused.status, refused.error["param"]) == (422, query.partition("=")[0])
+
+
+async def test_a_charge_is_corrected_and_both_are_told(ada: Spender) -> None:
+    await ada.settle(await ada.hold(3), 3)
+    (charge,) = await ada.movements()
+    made = await ada.admin("POST", "/corrections", json={"movement": charge["id"], "charged_usd": 0.5, "note": "as billed"})
+    assert (made.status, made.json["spent_usd"], made.json["remaining_usd"]) == (201, 0.5, 7.83)
+    correction, before = await ada.movements()
+    assert before == charge
+    assert (correction["kind"], correction["usd"], correction["corrects"], correction["actor"]) == (
+        "correction",
+        -2.5,
+        charge["id"],
+        "admin",
+    )
+    again = await ada.admin("POST", "/corrections", json={"movement": charge["id"], "charged_usd": 0.5, "note": "as billed"})
+    assert (again.status, again.error["code"]) == (409, "conflict")
+    too_much = await ada.admin("POST", "/corrections", json={"movement": charge["id"], "charged_usd": 9, "note": "as billed"})
+    assert (too_much.status, "limit" in too_much.error["message"]) == (409, True)
+    assert (await ada.api.ask("GET", "/v1/budget/verify")).json == {"differences": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"movement": 1, "charged_usd": 1}, 422, "note"),
+        ({"movement": 1, "charged_usd": 1, "note": ""}, 422, "note"),
+        ({"movement": 1, "charged_usd": -1, "note": "x"}, 422, "charged_usd"),
+        ({"movement": 0, "charged_usd": 1, "note": "x"}, 422, "movement"),
+        ({"movement": "1", "charged_usd": 1, "note": "x"}, 422, "movement"),
+        ({"charged_usd": 1, "note": "x"}, 422, "movement"),
+        ({"movement": 2**62, "charged_usd": 1, "note": "x"}, 404, None),
+    ],
+)
+async def test_a_correction_that_cannot_be_is_refused_by_name(ada: Spender, body: dict[str, Any], status: int, param: str | None) -> None:
+    refused = await ada.admin("POST", "/corrections", json=body)
+    assert (refused.status, refused.error["param"]) == (status, param)
+
+
+async def test_only_an_admin_corrects(ada: Spender) -> None:
+    body = {"movement": 1, "charged_usd": 0, "note": "mine"}
+    assert (await ada.api.ask("POST", f"/v1/budgets/{ada.name}/corrections", key=ada.key, json=body)).status == 403

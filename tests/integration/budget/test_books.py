@@ -12,6 +12,7 @@ from app.accounts.accounts import Principal
 from app.budget import limits as limiting
 from app.budget.books import Books
 from app.budget.budgets import Budgets
+from app.budget.corrections import Corrections
 from app.budget.limits import Account
 from app.errors import BudgetExceeded, InvalidInput, NotFound
 from tests.integration.budget.conftest import Bank, account, team
@@ -24,7 +25,7 @@ def books(bank: Bank) -> Books:
 
 @pytest.fixture
 def budgets(bank: Bank, books: Books) -> Budgets:
-    return Budgets(bank.accounts, bank.limits, books, bank.ledger)
+    return Budgets(bank.accounts, bank.limits, books, bank.ledger, Corrections(bank.database))
 
 
 async def test_the_state_of_a_month(bank: Bank, budgets: Budgets, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
 from app.knowledge.answer import Query
+from app.settings import Knowledge
 from tests.integration.knowledge.conftest import Bench, lesson
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"
@@ -135,3 +137,35 @@ async def test_hostile_questions_are_only_words(bench: Bench, monkeypatch: pytes
     monkeypatch.setattr(bench.search._vectors, "hybrid", away)
     await texts(bench, text=text)
     assert len(await bench.items()) == 1
+
+
+async def test_a_question_whose_vector_does_not_come_is_answered_by_its_words(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.teach("talk", [lesson("1", NATS), lesson("2", POOL)])
+    blocked, asked = asyncio.Event(), list[str]()
+
+    async def never(texts: list[str]) -> None:
+        asked.extend(texts)
+        await blocked.wait()
+
+    monkeypatch.setattr(bench.embedder, "embed", never)
+    monkeypatch.setattr(bench.search, "_limits", Knowledge(embedding_timeout_seconds=0.05))
+    async with asyncio.timeout(60):
+        answer = await bench.search.query(bench.team_id, Query("NATS Kafka"))
+    assert asked == ["NATS Kafka"]
+    assert answer.results[0].text == NATS
+    assert answer.degraded == ("embeddings",)
+
+
+async def test_a_caller_who_leaves_is_no_slow_embedder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = asyncio.Event()
+
+    async def never(texts: list[str]) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bench.embedder, "embed", never)
+    query = asyncio.create_task(bench.search.query(bench.team_id, Query("NATS")))
+    await begun.wait()
+    query.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await query

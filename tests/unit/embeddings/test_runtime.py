@@ -1,11 +1,19 @@
-"""Who gets all threads of the processor."""
+"""Who gets all threads of the processor, and who has to wait for whom."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import cast
 
-from app.embeddings.runtime import are_questions
-from app.embeddings.tokens import MOST_TOKENS
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.embeddings.runtime import SHARED_TEXTS, RuntimeEmbedder, are_questions
+from app.embeddings.tokens import MOST_TOKENS, Tokenizer
 from app.embeddings.windows import PARTS
 
 
@@ -16,3 +24,71 @@ def test_questions_that_came_at_once_share_one_thread(texts: int, tokens: int, s
 
 def test_a_long_text_gets_all_threads() -> None:
     assert not are_questions(PARTS, MOST_TOKENS)
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    ids: list[int]
+
+
+class Words:
+    """A token a word, of as many letters."""
+
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        return [Ids([len(word) for word in text.split()]) for text in texts]
+
+
+class Model:
+    """Vectors are a text's first token. Holds each run back until `go` is set; records its shape."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[int, ...]] = []
+        self.begun, self.go = Event(), Event()
+        self.go.set()
+
+    def __call__(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.runs.append(ids.shape)
+        self.begun.set()
+        assert self.go.wait(60)
+        return np.repeat(ids[:, :1].astype(np.float32), 384, axis=1)
+
+
+def embedder_of(model: Model, padded_tokens: int = 80) -> RuntimeEmbedder:
+    return RuntimeEmbedder(cast("Tokenizer", Words()), model, padded_tokens=padded_tokens, timeout_seconds=60)
+
+
+async def test_a_question_waits_for_one_batch_of_a_long_request_and_not_for_all_of_it() -> None:
+    model = Model()
+    embedder = embedder_of(model)
+    model.go.clear()
+    long = asyncio.create_task(embedder.embed(["word " * 8] * (SHARED_TEXTS + 60)))
+    await asyncio.to_thread(model.begun.wait, 60)
+    question = asyncio.create_task(embedder.embed(["why"]))
+    await asyncio.sleep(0)
+    model.go.set()
+    assert (await question)[0, 0] == 3
+    ended = len(model.runs)
+    assert (await long).shape == (SHARED_TEXTS + 60, 384)
+    assert model.runs[1] == (1, 8)
+    assert ended < len(model.runs)
+
+
+async def test_a_long_requests_vectors_are_in_the_order_of_its_texts() -> None:
+    texts = [" ".join(["x" * (1 + number % 7)] * (1 + number % 5)) for number in range(SHARED_TEXTS + 40)]
+    found = await embedder_of(Model()).embed(texts)
+    assert found[:, 0].tolist() == [1 + number % 7 for number in range(len(texts))]
+
+
+async def test_a_request_that_is_given_up_ends_with_the_batch_under_way() -> None:
+    model = Model()
+    embedder = embedder_of(model)
+    model.go.clear()
+    long = asyncio.create_task(embedder.embed(["word " * 8] * (SHARED_TEXTS + 60)))
+    await asyncio.to_thread(model.begun.wait, 60)
+    long.cancel()
+    await asyncio.sleep(0)
+    model.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await long
+    assert (await embedder.embed(["why"]))[0, 0] == 3
+    assert len(model.runs) == 2

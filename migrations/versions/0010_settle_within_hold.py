@@ -1,6 +1,6 @@
 """An end of a hold charges no more than was held, whatever the provider reports.
 
-Revision ID: 0014
+Revision ID: 0010
 Revises: 0009
 """
 
@@ -8,7 +8,7 @@ from alembic import context, op
 
 from app.storage import statements
 
-revision = "0014"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None

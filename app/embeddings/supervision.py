@@ -1,0 +1,151 @@
+"""The owner of the bulk process: starts it when it is needed, again when it died, and lets it go when nothing has come for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.embeddings.frames import LENGTH, SliceReply, framed
+from app.embeddings.model import NAME
+from app.errors import Unavailable
+from app.settings import Embeddings
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+START_SECONDS = 60.0
+IDLE_SECONDS = 120.0
+"""Its model takes some 130 MB: nobody pays for it who doesn't use it."""
+STOP_SECONDS = 2.0
+TRIES = 2
+"""A process that dies twice over the same slice is not started a third time for it."""
+
+
+class EmbeddingProcess:
+    """One process, one slice at a time: whoever calls waits for the answer before the next call."""
+
+    model = NAME
+
+    def __init__(self, command: Sequence[str], *, timeout_seconds: float, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._command = command
+        self._timeout = timeout_seconds
+        self._idle_seconds = idle_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._idle: asyncio.TimerHandle | None = None
+
+    @staticmethod
+    def of(options: Embeddings, models: Path) -> EmbeddingProcess:
+        """The bulk process of this machine."""
+        command = [sys.executable, "-m", "app.embeddings.process", "--models", str(models), "--options", options.model_dump_json()]
+        return EmbeddingProcess(command, timeout_seconds=options.timeout_seconds)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        self._stay()
+        if self.pid is not None:
+            return
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        log.info("child.started", child="embeddings", pid=self._process.pid)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._received()
+        except (TimeoutError, EOFError, OSError) as error:
+            await self._kill()
+            raise _away("could not be started", error) from error
+        except BaseException:
+            await self._kill()
+            raise
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, 384). Unavailable when the slice takes longer than the timeout, or the process dies over it twice."""
+        for tries_left in reversed(range(TRIES)):
+            await self.start()
+            try:
+                return await self._once(texts)
+            except (EOFError, OSError) as error:
+                log.warning("child.died", child="embeddings", texts=len(texts))
+                await self._kill()
+                if not tries_left:
+                    raise _away("died over these texts", error) from error
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        self._stay()
+        await self._let_go()
+
+    async def _once(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._process.stdin.write(framed(list(texts)))
+                await self._process.stdin.drain()
+                reply = await self._received()
+        except TimeoutError:
+            await self._kill()
+            raise Unavailable(f"Embedding took longer than {self._timeout:g} s: try again.", code="embeddings_unavailable") from None
+        except asyncio.CancelledError:
+            await self._kill()  # its answer would be taken for the next one's
+            raise
+        if reply.error:
+            raise Unavailable(f"The texts could not be embedded: {reply.error}", code="embeddings_unavailable")
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_later(self._idle_seconds, self._rest)
+        metrics.embedded(texts=len(texts), seconds=loop.time() - began)
+        return np.frombuffer(reply.vectors, dtype="<f4").reshape(len(texts), -1).astype(np.float32)
+
+    async def _received(self) -> SliceReply:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        (length,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
+        return msgspec.msgpack.decode(await self._process.stdout.readexactly(length), type=SliceReply)
+
+    def _stay(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    def _rest(self) -> None:
+        """Nothing came for a while: the end of its input tells it to leave."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+
+    async def _let_go(self) -> None:
+        process = self._process
+        self._rest()
+        if process is None:
+            return
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _away(what: str, error: BaseException) -> Unavailable:
+    reason = f" ({error})" if str(error) else ""
+    message = f"The process that embeds batches {what}{reason}: the server's log says why. Try again."
+    return Unavailable(message, code="embeddings_unavailable")

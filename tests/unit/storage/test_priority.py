@@ -1,0 +1,58 @@
+"""A process's priority and its session's: what is written, and where nothing may be."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.storage import priority
+
+
+class Group:
+    """In place of the kernel's file. `fails`: where there is none."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.fails: OSError | None = None
+
+    def write_text(self, text: str) -> None:
+        if self.fails:
+            raise self.fails
+        self.written.append(text)
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch) -> Group:
+    made = Group()
+    monkeypatch.setattr(priority, "AUTOGROUP", made)
+    return made
+
+
+@pytest.mark.parametrize("nice", [0, 10, 19])
+def test_a_process_that_leads_its_session_sets_the_sessions_priority(group: Group, monkeypatch: pytest.MonkeyPatch, nice: int) -> None:
+    monkeypatch.setattr(priority.os, "getsid", lambda _: 42)
+    monkeypatch.setattr(priority.os, "getpid", lambda: 42)
+    priority.session_priority(nice)
+    assert group.written == [str(nice)]
+
+
+def test_a_process_in_somebody_elses_session_leaves_it_alone(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(priority.os, "getsid", lambda _: 7)
+    monkeypatch.setattr(priority.os, "getpid", lambda: 42)
+    priority.session_priority(19)
+    assert group.written == []
+
+
+def test_a_system_without_such_priorities_is_no_error(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    group.fails = FileNotFoundError("/proc/self/autogroup")
+    monkeypatch.setattr(priority.os, "getsid", lambda _: 42)
+    monkeypatch.setattr(priority.os, "getpid", lambda: 42)
+    priority.session_priority(19)
+
+
+def test_a_process_is_lowered_with_its_session(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    lowered: list[int] = []
+    monkeypatch.setattr(priority.os, "nice", lowered.append)
+    monkeypatch.setattr(priority.os, "getsid", lambda _: 42)
+    monkeypatch.setattr(priority.os, "getpid", lambda: 42)
+    priority.lower_priority(15)
+    assert (lowered, group.written) == ([15], ["15"])
