@@ -15,7 +15,15 @@ from app.settings import Settings
 
 LEAST_CHARS = 24
 ADMIN_FILE, SECRET_FILE = "admin.key", "secret.key"
+DATABASE_MARKER = "postgres/PG_VERSION"
+"""There once the embedded database has been made, which is later than the secret key."""
 _RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_RESTORE = {
+    ADMIN_FILE: "Restore it from a backup; or move it away and start again: then a new admin key is made, and the old one opens nothing.",
+    SECRET_FILE: "Restore it from a backup: API keys are checked with it. Without one, put a new one there "
+    f"({_RECIPE} > {{file}}): then every developer needs a new API key (`cairn keys create`).",
+}
+"""Both are the truth: never made anew by themselves where they were made before."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,17 +50,20 @@ def load_secrets(settings: Settings, folder: Path, *, role: Literal["serve", "wo
 
 def _load(settings: Settings, given: SecretStr | None, file: Path, variable: str) -> tuple[str, bool]:
     """(key, whether it was made just now)."""
-    fresh, source = False, variable
+    fresh, source, cure = False, variable, f"Make one: {_RECIPE}"
     key = _given(given)
     if key is None and settings.embedded:
+        if file.name == SECRET_FILE and not file.exists() and (file.parent / DATABASE_MARKER).exists():
+            raise ConfigurationError(f"{file} is gone, but the database beside it is there. {_RESTORE[file.name].format(file=file)}")
         key, fresh = _kept(file)
-        source = f"The key in {file}"
+        source = f"The key in {file} is damaged: it"
+        cure = _RESTORE[file.name].format(file=file)
     if key is None:
         raise ConfigurationError(
             f"{variable} must be set beside CAIRN_DATABASE__URL, to the same value on every server. Make one: {_RECIPE}"
         )
     if len(key) < LEAST_CHARS or not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigurationError(f"{source} must be at least {LEAST_CHARS} ASCII characters without a space. Make one: {_RECIPE}")
+        raise ConfigurationError(f"{source} must be at least {LEAST_CHARS} ASCII characters without a space. {cure}")
     return key, fresh
 
 
@@ -70,7 +81,8 @@ def _kept(file: Path) -> tuple[str, bool]:
         return file.read_text(encoding="utf-8", errors="replace").strip(), made
     except OSError as error:
         raise ConfigurationError(
-            f"{file} can't be read or written: {error.strerror}. It must belong to the user who runs Cairn."
+            f"{file} can't be read or written: {error.strerror}. It must be a file of the user who runs Cairn. "
+            f"{_RESTORE[file.name].format(file=file)}"
         ) from error
 
 

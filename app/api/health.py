@@ -35,9 +35,11 @@ class Readiness(Reply):
     status: State
     database: State
     replicas: State | None = Field(None, description="Degraded: at least one is left alone, and others answer. Absent where there is none.")
-    vectors: State
+    vectors: State = Field(description="Degraded: the vector index is away, or is being rebuilt; searches answer by words.")
+    embeddings: State = Field(description="Degraded: the embedding model can't be loaded yet; searches answer by words.")
     redis: State | None = Field(None, description="Absent where there is none.")
     worker: State | None = Field(None, description="The embedded worker; absent beside a team's own workers.")
+    reasons: dict[str, str] | None = Field(None, description="Why a dependency is not ok, and what happens next, where that is known.")
 
 
 @router.get("/healthz", summary="Alive?")
@@ -52,7 +54,8 @@ async def healthz() -> Health:
     response_model_exclude_none=True,
 )
 async def readyz(house: TheHouse, response: Response) -> Readiness:
-    states = await readiness(house)
+    found = await readiness(house)
+    states = found.states
     status: State = "ok"
     if states["database"] == "down":
         status = "down"
@@ -60,7 +63,7 @@ async def readyz(house: TheHouse, response: Response) -> Readiness:
         response.headers["retry-after"] = "1"
     elif set(states.values()) != {"ok"}:
         status = "degraded"
-    return Readiness.model_validate({"status": status, **states})
+    return Readiness.model_validate({"status": status, **states, "reasons": found.reasons or None})
 
 
 @router.get(
@@ -79,7 +82,7 @@ async def measurements(house: TheHouse) -> Response:
     metrics.set_pool(size=pool.size, most=pool.most, checked_out=pool.checked_out, overflow=pool.overflow)
     # A part that is away leaves its gauges as they were; `cairn_up` says so.
     await asyncio.gather(_rows(house), _points(house), _messages(house))
-    metrics.set_dependencies(await readiness(house))
+    metrics.set_dependencies((await readiness(house)).states)
     if isinstance(house.database, ReplicatedDatabase):
         for each in house.database.standbys:
             lag = each.lag

@@ -28,14 +28,25 @@ MOST_WRITTEN = 500
 class Favourites:
     """`own_ttl_seconds`: the cache has no tier in PostgreSQL, so what was used again is put there here, for so long after its last use.
 
-    Without it, the rows are the tier's own, and only their count moves.
+    Without it, the rows are the tier's own, and only their count moves. `valid`: whether a row's value is one (key, value); what isn't
+    stays where it is: a miss, which the next use writes over.
     """
 
-    def __init__(self, database: Database, name: str, memory: Memory, options: Prewarm, *, own_ttl_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        memory: Memory,
+        options: Prewarm,
+        *,
+        valid: Callable[[bytes, bytes], bool] = lambda _key, _value: True,
+        own_ttl_seconds: float | None = None,
+    ) -> None:
         self._database = database
         self._name = name
         self._memory = memory
         self._options = options
+        self._valid = valid
         self._own_ttl = own_ttl_seconds
 
     async def run(self) -> None:
@@ -60,7 +71,10 @@ class Favourites:
         query = select(Cached.key, Cached.value, bounded.c.seconds).join(bounded, bounded.c.key == Cached.key)
         query = query.where(Cached.cache == self._name, bounded.c.bytes <= self._options.max_bytes).order_by(bounded.c.bytes)
         async with self._database.begin() as connection:
-            rows = (await connection.execute(query)).all()
+            found = (await connection.execute(query)).all()
+        rows = [row for row in found if self._valid(row.key, row.value)]
+        if len(rows) < len(found):
+            log.warning("cache.unreadable", cache=self._name, tier="database", entries=len(found) - len(rows))
         for row in rows:
             if row.key not in self._memory:  # what has been made since is newer
                 self._memory.set(row.key, row.value, float(row.seconds))
@@ -89,7 +103,7 @@ class Favourites:
             row = upsert(Cached).values(
                 [{"cache": self._name, "key": key, "value": value, "hits": count, "ends_at": ends_at} for key, value, count in held]
             )
-            changed = {"hits": Cached.hits + row.excluded.hits, "ends_at": row.excluded.ends_at}
+            changed = {"value": row.excluded.value, "hits": Cached.hits + row.excluded.hits, "ends_at": row.excluded.ends_at}
             async with self._database.begin() as connection:
                 await connection.execute(row.on_conflict_do_update(index_elements=["cache", "key"], set_=changed))
         return len(held)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.cache.tables import Cached
 from app.cache.tiers import Kept, Name
 from app.storage.database import Database
+from app.storage.redis import readable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -31,7 +32,8 @@ class RedisTier:
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.get(self._prefix + key)
             pipeline.pttl(self._prefix + key)
-            value, left = await pipeline.execute()
+            value, left = await pipeline.execute(raise_on_error=False)
+        value = readable(value)
         return None if value is None or left <= 0 else Kept(value, left / 1000)
 
     async def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:

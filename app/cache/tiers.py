@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
@@ -26,7 +27,9 @@ COMPRESSED_FROM = 1024
 AWAY_SECONDS = 5.0
 """How long a tier that failed is left alone."""
 MOST_WRITING = 1000
-_PLAIN, _ZSTD = b"\x00", b"\x01"
+_PLAIN, _ZSTD = b"\x02", b"\x03"
+"""\x00 and \x01 were an older version's, without a checksum."""
+HEAD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Tiers:
     async def get(self, key: bytes) -> Found | None:
         """From the nearest tier that has it; those above get it too."""
         if (value := self.memory.get(key)) is not None:
-            return Found(_unpacked(value), "memory")
+            return Found(_opened(value), "memory")
         flushes = self._flushes
         for place, tier in enumerate(self._lower):
             kept = await self._ask(tier, key)
@@ -102,12 +105,12 @@ class Tiers:
                     self.memory.set(key, kept.value, kept.seconds)
                     for above in self._lower[:place]:
                         self._behind(above, key, kept.value, kept.seconds)
-                return Found(_unpacked(kept.value), tier.name)
+                return Found(_opened(kept.value), tier.name)
         return None
 
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
         """At once in memory; in the lower tiers behind the answer."""
-        packed = _packed(value)
+        packed = sealed(key, value)
         self.memory.set(key, packed, ttl_seconds)
         for tier in self._lower:
             self._behind(tier, key, packed, ttl_seconds)
@@ -157,6 +160,10 @@ class Tiers:
         except Exception as error:  # noqa: BLE001 - whatever it is: a cache is never in the way
             self._failed(tier, error)
             return None
+        if kept is not None and not intact(key, kept.value):
+            counts.errors += 1
+            log.warning("cache.unreadable", cache=self.name, tier=tier.name)
+            kept = None
         if kept is None:
             counts.misses += 1
         else:
@@ -185,9 +192,21 @@ class Tiers:
         log.warning("cache.tier_away", cache=self.name, tier=tier.name, reason=reason)
 
 
-def _packed(value: bytes) -> bytes:
-    return _PLAIN + value if len(value) < COMPRESSED_FROM else _ZSTD + zstandard.compress(value, 3)
+def sealed(key: bytes, value: bytes) -> bytes:
+    """Pack a value as a cache keeps it: how it is packed, a checksum of that and of its key, the value."""
+    flag, body = (_PLAIN, value) if len(value) < COMPRESSED_FROM else (_ZSTD, zstandard.compress(value, 3))
+    return flag + _checksum(key, flag, body) + body
 
 
-def _unpacked(value: bytes) -> bytes:
-    return zstandard.decompress(value[1:]) if value[:1] == _ZSTD else value[1:]
+def intact(key: bytes, kept: bytes) -> bool:
+    """Tell whether this is what was kept under this key: not damaged, not another key's, not kept by another version of Cairn."""
+    return kept[:1] in {_PLAIN, _ZSTD} and kept[1:HEAD] == _checksum(key, kept[:1], kept[HEAD:])
+
+
+def _opened(kept: bytes) -> bytes:
+    """Unpack what is intact: that was checked where it came into the memory."""
+    return zstandard.decompress(kept[HEAD:]) if kept[:1] == _ZSTD else kept[HEAD:]
+
+
+def _checksum(key: bytes, flag: bytes, body: bytes) -> bytes:
+    return zlib.crc32(body, zlib.crc32(flag, zlib.crc32(key))).to_bytes(4, "big")

@@ -93,9 +93,10 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
     """What the server says of its parts; and one question through all of them."""
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
-    for name in ("database", "replicas", "vectors", "redis", "worker"):
+    reasons = ready.get("reasons", {})
+    for name in ("database", "replicas", "vectors", "embeddings", "redis", "worker"):
         if name in ready:
-            yield Check(name, "ok" if ready[name] == "ok" else "failed", _words(name, ready[name]))
+            yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _words(name, ready[name]))
     if "replicas" in ready and "redis" not in ready:
         yield Check("replicas", "note", "without CAIRN_REDIS__URL only the server that took a write knows of it: see docs/operations.md")
     yield Check("schema", "ok", "the newest: a server refuses to run on another")
@@ -143,6 +144,7 @@ def _words(name: str, state: str) -> str:
         "database": "does not answer",
         "replicas": "one or more are left alone: others or the primary are read; the server's log says why (replica.left_alone)",
         "vectors": "does not answer: searches fall back to PostgreSQL",
+        "embeddings": "the model can't be loaded: searches fall back to PostgreSQL",
         "redis": "does not answer: messages say 503; breakers, limits and caches are each server's own; replicas aren't read",
         "worker": "is not running",
     }[name]

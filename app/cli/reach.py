@@ -22,6 +22,7 @@ from app.cli.client import Client, connect
 from app.cli.exits import Unreachable
 from app.cli.output import err, plain
 from app.settings import Settings
+from app.storage.aside import make_way
 from app.storage.folder import DataFolder
 
 START_SECONDS, STOP_SECONDS, PROBE_SECONDS = 180, 60, 2
@@ -38,22 +39,24 @@ class Announcement:
 
 def announce(folder: DataFolder, announcement: Announcement) -> None:
     """Written whole beside its place and moved there: a reader never sees half of it."""
-    made = folder.announcement.with_suffix(f".{announcement.pid}")
+    made = make_way(folder.announcement.with_suffix(f".{announcement.pid}"), part="files")
     made.write_text(json.dumps({"url": announcement.url, "pid": announcement.pid}))
-    made.replace(folder.announcement)
+    made.replace(make_way(folder.announcement, part="files"))
 
 
 def withdraw(folder: DataFolder, pid: int) -> None:
     found = announced(folder)
     if found is not None and found.pid == pid:
-        folder.announcement.unlink(missing_ok=True)
+        with suppress(OSError):  # who reads it finds that nobody listens there
+            folder.announcement.unlink(missing_ok=True)
 
 
 def announced(folder: DataFolder) -> Announcement | None:
     try:
         found = json.loads(folder.announcement.read_text())
-        return Announcement(str(found["url"]), int(found["pid"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        url, pid = str(found["url"]), int(found["pid"])
+        return Announcement(url, pid) if pid > 0 and url.startswith("http://") else None
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -66,7 +69,7 @@ def listens(found: Announcement) -> bool:
         mine = process.uids().real == os.getuid()
         port = urlsplit(found.url).port
         return mine and any(each.laddr.port == port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
-    except (psutil.Error, ValueError):
+    except (psutil.Error, ValueError, OverflowError):
         return False
 
 
@@ -103,7 +106,7 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
 @asynccontextmanager
 async def _turn(folder: DataFolder) -> AsyncIterator[None]:
     """One command with a server of its own at a time: the next waits until that one is done."""
-    with (folder.path / TURN_NAME).open("w") as lock:
+    with make_way(folder.path / TURN_NAME, part="files").open("a") as lock:
         if not _locked(lock):
             with err.status("Another command runs its own server; waiting for its end …"):
                 while not _locked(lock):  # noqa: ASYNC110 - another process holds it
@@ -122,7 +125,7 @@ def _locked(lock: IO[str]) -> bool:
 @asynccontextmanager
 async def started(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """`cairn serve` as a child for the length of the context; yields its URL once it is ready."""
-    log = folder.path / LOG_NAME
+    log = make_way(folder.path / LOG_NAME, part="files")
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0",

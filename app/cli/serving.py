@@ -154,7 +154,10 @@ def _url(listener: socket.socket) -> str:
 
 def _announce(house: House, url: str) -> None:
     """To commands, through a file; to the person who started it, on standard output: the admin key the one time it is new."""
-    announce(house.folder, Announcement(url, os.getpid()))
+    try:
+        announce(house.folder, Announcement(url, os.getpid()))
+    except OSError as error:
+        typer.echo(f"cairn: commands won't find this server by its data folder ({error.strerror}): set CAIRN_URL={url} for them.", err=True)
     typer.echo(f"Cairn is ready at {url}  (all routes: {url}/docs)")
     if house.secrets.fresh:
         typer.echo(f"Admin key, shown this once (kept in {house.folder.path / ADMIN_FILE}): {house.secrets.admin_key}")

@@ -128,7 +128,7 @@ async def gather(who: Visitor, request: Request, span: str) -> System:
     return System(
         span=span,
         said=said,
-        parts=await readiness(house),
+        parts=(await readiness(house)).states,
         firing=await house.watch.alarms.firing(),
         over=await house.watch.alarms.over(limit=OVER),
         advice=await house.watch.advice(),

@@ -11,16 +11,17 @@ from pathlib import Path
 from app.cache.memory import Memory
 from app.embeddings import cuda
 from app.embeddings.bulk import Admission, BulkLane, TwoLanes
-from app.embeddings.cache import CachedEmbedder
+from app.embeddings.cache import CachedEmbedder, is_vector
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.embedder import Embedder
+from app.embeddings.late import LateEmbedder
 from app.embeddings.longform import LongForm, local_long_form
-from app.embeddings.model import exported
+from app.embeddings.model import NAME, exported
 from app.embeddings.runtime import load
 from app.embeddings.supervision import EmbeddingProcess
 from app.settings import Embeddings
 
-__all__ = ["Admission", "Bulk", "CachedEmbedder", "Embedder", "LongForm", "local_long_form", "open_bulk", "open_embedder"]
+__all__ = ["Admission", "Bulk", "CachedEmbedder", "Embedder", "LongForm", "is_vector", "local_long_form", "open_bulk", "open_embedder"]
 
 SLICE_SECONDS = 0.1
 """What one caller's slice may take while another caller waits for a turn."""
@@ -41,13 +42,25 @@ async def open_embedder(
     """The embedder of this machine. The first time in a data folder it exports the model: 10 to 20 seconds on two cores.
 
     What it has embedded is kept in `memory`. `batches`: the process embeds many texts at once, and so takes a GPU where there is one.
+    A model that can't be exported or loaded is tried again for the length of the context; `away` says why until then.
+    ConfigurationError only where the settings ask for a GPU that can't be used.
     """
-    model = await exported(models)
-    if await asyncio.to_thread(cuda.wanted, options, batches=batches):
-        runtime = await asyncio.to_thread(cuda.load, model, options)
-    else:
-        runtime = await asyncio.to_thread(load, model, options, models / "compiled")
-    yield CachedEmbedder(CoalescingEmbedder(runtime), memory, ttl_seconds=ttl_seconds)
+    on_gpu = await asyncio.to_thread(cuda.wanted, options, batches=batches)
+
+    async def loaded() -> Embedder:
+        model = await exported(models)
+        if on_gpu:
+            return await asyncio.to_thread(cuda.load, model, options)
+        return await asyncio.to_thread(load, model, options, models / "compiled")
+
+    late = LateEmbedder(loaded, model=NAME)
+    retrying = None if await late.load() else asyncio.create_task(late.run(), name="load embeddings")
+    try:
+        yield CachedEmbedder(CoalescingEmbedder(late), memory, ttl_seconds=ttl_seconds, away=lambda: late.away)
+    finally:
+        if retrying is not None:
+            retrying.cancel()
+            await asyncio.wait([retrying])
 
 
 @asynccontextmanager

@@ -57,10 +57,9 @@ class WindowsEmbedder:
         return [next(vectors) if parts else None for parts in cut]
 
 
-async def local_long_form(embedder: Embedder, models: Path) -> LongForm:
-    """The long-form encoder of this machine: the same model, four times. `models`: where `open_embedder` has exported and checked it."""
-    model = Model(models / FOLDER)
-    return WindowsEmbedder(embedder, await asyncio.to_thread(Cutter, model.tokenizer))
+def local_long_form(embedder: Embedder, models: Path) -> LongForm:
+    """The long-form encoder of this machine: the same model, four times. `models`: where `open_embedder` exports and checks it."""
+    return WindowsEmbedder(embedder, Cutter(Model(models / FOLDER).tokenizer))
 
 
 def parts_of(head: Floats, long: Floats | None) -> Floats:

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import IO
 import structlog
 
 from app.errors import ConfigurationError
+from app.storage.aside import make_folder, make_way, set_aside
 
 log = structlog.get_logger()
 
@@ -25,8 +27,10 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 FORMAT = 1
 """Of the exported folder: raise it when the export changes, and every installation exports anew."""
 FOLDER = f"{NAME}-{WEIGHTS_SHA256[:8]}-{FORMAT}"
+PART = "embeddings"
 GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
 EXPORT_SECONDS = 300
+MAX_REASON_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,9 @@ async def _export(models: Path, folder: Path) -> None:
         if await asyncio.to_thread(_is_whole, folder):
             return
         log.info("embeddings.export.started", model=NAME)
-        await asyncio.to_thread(shutil.rmtree, half, ignore_errors=True)
+        await asyncio.to_thread(_clear, models, folder)
         await _run(half)
-        await asyncio.to_thread(_replace, half, folder)
+        await asyncio.to_thread(half.rename, folder)
         log.info("embeddings.export.finished", model=NAME, folder=str(folder))
     finally:
         await asyncio.to_thread(shutil.rmtree, half, ignore_errors=True)
@@ -96,15 +100,21 @@ async def _export(models: Path, folder: Path) -> None:
 
 def _lock(models: Path) -> IO[str]:
     """Wait for our turn; the kernel ends it with the file, however we end."""
-    models.mkdir(parents=True, exist_ok=True)
-    lock = (models / ".lock").open("w")
+    make_folder(models, part=PART)
+    lock = make_way(models / ".lock", part=PART).open("a")
     fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 
 
-def _replace(half: Path, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    half.rename(folder)
+def _clear(models: Path, folder: Path) -> None:
+    """Set aside what stands in the model's place, and remove what exports that were cut off left: the lock says that none is under way."""
+    if os.path.lexists(folder):
+        set_aside(folder, part=PART, reason="the exported model is damaged, incomplete or of another version")
+    for rest in models.glob(f".{FOLDER}.*"):
+        if rest.is_dir() and not rest.is_symlink():
+            shutil.rmtree(rest, ignore_errors=True)
+        else:
+            rest.unlink(missing_ok=True)
 
 
 async def _run(half: Path) -> None:
@@ -125,14 +135,23 @@ async def _run(half: Path) -> None:
         await process.wait()
         raise
     if process.returncode != 0:
-        raise ConfigurationError(f"{NAME} could not be exported: {words.decode(errors='replace').strip()[-600:]}")
+        said = words.decode(errors="replace").strip()
+        log.error("embeddings.export.failed", status=process.returncode, words=said[-2000:])
+        raise ConfigurationError(f"{NAME} could not be exported: {_reason(said, process.returncode)}")
+
+
+def _reason(said: str, status: int | None) -> str:
+    """The last line of what a failed export said, without the exception's name: strangers read it at `/readyz`, the rest is in the log."""
+    if not said:
+        return f"its process ended with {status} (-9: the machine ran out of memory)"
+    return re.sub(r"^[\w.]+: ", "", said.splitlines()[-1])[:MAX_REASON_CHARS]
 
 
 def _is_whole(folder: Path) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        return all(_sha256(folder / name) == digest for name, digest in manifest["files"].items())
-    except (OSError, ValueError, KeyError):
+        return all(_sha256(folder / name) == manifest["files"][name] for name in (GRAPH, TOKENIZER))
+    except (OSError, ValueError, LookupError, TypeError):
         return False
 
 

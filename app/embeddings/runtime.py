@@ -19,6 +19,8 @@ import structlog
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
+from app.embeddings.compiled import checked
+from app.embeddings.late import CODE
 from app.embeddings.model import NAME, Model
 from app.embeddings.tokens import Tokenizer, batches, padded
 from app.errors import Unavailable
@@ -80,7 +82,7 @@ class RuntimeEmbedder:
             async with asyncio.timeout(self._timeout):
                 return await asyncio.shield(run)
         except TimeoutError:
-            raise Unavailable(f"Embedding took longer than {self._timeout:g} s: try again.", code="embeddings_unavailable") from None
+            raise Unavailable(f"Embedding took longer than {self._timeout:g} s: try again.", code=CODE) from None
         finally:
             run.cancel()
 
@@ -147,19 +149,18 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path) -> Run:
     import openvino
 
     core = openvino.Core()
-    core.set_property({"CACHE_DIR": str(cache)})
 
     @functools.cache  # the second is compiled when it is first needed: 65 MB that a worker may never need
     def request_of(count: int) -> openvino.InferRequest:
-        compiled = core.compile_model(
-            str(model.graph.resolve()),  # its path is part of the cache's key: links to one folder would fill it, 90 MB each
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-                "INFERENCE_NUM_THREADS": str(count),
-                "PERFORMANCE_HINT": "LATENCY",
-            },
-        )
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": str(count),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        with checked(cache) as folder:
+            kept = {} if folder is None else {"CACHE_DIR": str(folder)}
+            # The graph's path is part of the cache's key: links to one folder would fill it, 90 MB each.
+            compiled = core.compile_model(str(model.graph.resolve()), "CPU", settings | kept)
         return compiled.create_infer_request()
 
     wide = request_of(threads)

@@ -9,7 +9,9 @@ from pathlib import Path
 from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
+from app.embeddings.late import CODE
 from app.embeddings.tokens import MOST_CHARS, MOST_TOKENS
+from app.errors import Unavailable
 
 PARTS = 4
 _READ = MOST_TOKENS - 2
@@ -19,16 +21,30 @@ _LONG_WORD = 8
 
 
 class Cutter:
+    """`file`: the tokenizer's. Read when it is first needed: the model may be exported later."""
+
     def __init__(self, file: Path) -> None:
-        self._tokenizer = RustTokenizer.from_file(str(file))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(PARTS * (_READ - _LONG_WORD))
+        self._file = file
+        self._tokenizer: RustTokenizer | None = None
 
     def cut(self, texts: Sequence[str]) -> list[list[str]]:
-        """The windows of each text, in order: none where the model reads it whole. What follows 984 tokens is not read."""
+        """The windows of each text, in order: none where the model reads it whole. What follows 984 tokens is not read.
+
+        Unavailable while the tokenizer's file is not there or can't be read.
+        """
+        tokenizer = self._tokenizer = self._tokenizer or self._loaded()
         short = [text[: PARTS * MOST_CHARS] for text in texts]
-        encodings = self._tokenizer.encode_batch(short, add_special_tokens=False)
+        encodings = tokenizer.encode_batch(short, add_special_tokens=False)
         return [_windows(text, encoding) for text, encoding in zip(short, encodings, strict=True)]
+
+    def _loaded(self) -> RustTokenizer:
+        try:
+            tokenizer = RustTokenizer.from_file(str(self._file))
+        except Exception as error:  # the library's errors are of no one class
+            raise Unavailable("There is no tokenizer for long texts yet: the model is exported first.", code=CODE) from error
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(PARTS * (_READ - _LONG_WORD))
+        return tokenizer
 
 
 def _windows(text: str, encoding: Encoding) -> list[str]:

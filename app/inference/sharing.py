@@ -14,6 +14,7 @@ import redis.exceptions
 import structlog
 
 from app.inference.breaker import Breaker, What
+from app.storage.redis import readable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -71,9 +72,10 @@ class Sharing:
                 pipeline.pttl(STATE + name)
                 pipeline.get(LIMITED + name)
                 pipeline.pttl(LIMITED + name)
-            found = await pipeline.execute()
+            found = await pipeline.execute(raise_on_error=False)
         for place, name in enumerate(names):
             state, state_left, why, limited_left = found[4 * place : 4 * place + 4]
+            state, why = readable(state), readable(why)
             if why is not None:
                 _hold_off(breakers[name], max(0, int(limited_left)) / 1000, rate_limited=_text(why) == RATE)
             await self._hear(breakers[name], None if state is None else _text(state), max(0, int(state_left)) / 1000)
@@ -115,4 +117,4 @@ def _hold_off(breaker: Breaker, seconds: float, *, rate_limited: bool) -> None:
 
 
 def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -65,11 +65,13 @@ class Index:
         query = select(func.count()).select_from(Knowledge).where(Knowledge.id.not_in(waiting))
         async with self._database.begin() as connection:
             items = await connection.scalar(query) or 0
-        missing = items - (await self._vectors.status()).points
-        self.complete = missing <= max(SLACK_ITEMS, SLACK_SHARE * items)
+        status = await self._vectors.status()
+        missing = items - status.points
+        empty = items > 0 and status.points == 0
+        self.complete = not status.unfilled and not empty and missing <= max(SLACK_ITEMS, SLACK_SHARE * items)
         self._checked = time.monotonic()
         if not self.complete:
-            log.warning("index.incomplete", items=items, missing=missing)
+            log.warning("index.incomplete", items=items, missing=missing, unfilled=status.unfilled)
         return self.complete
 
     async def require(self) -> None:
@@ -77,7 +79,9 @@ class Index:
         if not self.complete or time.monotonic() - self._checked > CHECKED_SECONDS:
             await self.check()
         if not self.complete:
-            raise VectorStoreUnavailable("The vector index lacks items that PostgreSQL holds: it is rebuilt by `cairn index rebuild`.")
+            raise VectorStoreUnavailable(
+                "The vector index lacks items that PostgreSQL holds. The server rebuilds it by itself; `cairn index rebuild` does so now."
+            )
 
     async def drain(self) -> int:
         """Bring one batch of changed items into the index. Safe to repeat, to interrupt, and to run in several processes."""

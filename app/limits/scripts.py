@@ -20,10 +20,15 @@ TAKE = (
 local windows, granted = {}, 1
 for place, key in ipairs(KEYS) do
   local limit, used, last, seconds = tonumber(ARGV[2 * place]), 0, 0, {}
-  local all = redis.call('HGETALL', key)
+  local all = redis.pcall('HGETALL', key)
+  if all.err then
+    if not string.find(all.err, 'WRONGTYPE') then return all end
+    redis.call('DEL', key)  -- something else stands there: counts are begun anew
+    all = {}
+  end
   for each = 1, #all, 2 do
     local at, amount = tonumber(all[each]), tonumber(all[each + 1])
-    if at < second - 60 or at > second + 60 then  -- beyond: the clock was set back
+    if not at or not amount or at < second - 60 or at > second + 60 then  -- beyond: the clock was set back
       redis.call('HDEL', key, all[each])
     else
       used = used + amount
@@ -65,7 +70,12 @@ return found
 USE = (
     NOW
     + """
-redis.call('HINCRBY', KEYS[1], second, ARGV[2])
+local done = redis.pcall('HINCRBY', KEYS[1], second, ARGV[2])
+if type(done) == 'table' then
+  if not string.find(done.err, 'WRONGTYPE') and not string.find(done.err, 'not an integer') then return done end
+  redis.call('DEL', KEYS[1])  -- something else stands there
+  redis.call('HINCRBY', KEYS[1], second, ARGV[2])
+end
 redis.call('EXPIRE', KEYS[1], 62)
 """
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from app.errors import ConfigurationError
+from app.storage.aside import make_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,8 @@ class DataFolder:
         path = path.expanduser().resolve()
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = path / ".writable"
-            probe.touch()
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=path):
+                pass
         except OSError as error:
             raise ConfigurationError(
                 f"The data folder {path} can't be written: {error.strerror}. Set CAIRN_DATA_DIR to a folder of yours."
@@ -62,15 +62,16 @@ SOCKET_PATH_MOST = 100
 def own(folder: Path) -> IO[str]:
     """Become the one owner of a part's folder, until the returned file is closed or the process ends, however it ends.
 
-    ConfigurationError names the process that owns it already.
+    ConfigurationError names the process that owns it already; or says that the lock's file can't be had.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = (folder.parent / f"{folder.name}.lock").open("a+")
+    lock = _lock_file(folder.parent / f"{folder.name}.lock")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.seek(0)
-        owner = lock.read().strip() or "unknown"
+        written = lock.read(20).strip()
+        owner = written if written.isdigit() else "unknown"
         lock.close()
         raise ConfigurationError(
             f"Another Cairn (process {owner}) already uses {folder.parent}. "
@@ -80,6 +81,20 @@ def own(folder: Path) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def _lock_file(path: Path) -> IO[str]:
+    """A lock that is a file is never moved, whatever stands in it: another process may hold it. Nobody can hold what is none."""
+    try:
+        make_way(path, part="files")
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            path.chmod(0o600)
+        return path.open("a+", encoding="ascii", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The lock {path} can't be opened: {error.strerror}. It must belong to the user who runs Cairn: "
+            "with no Cairn running on this folder it may be deleted."
+        ) from error
 
 
 def socket_folder(beside: Path, longest_name: str) -> Path:

@@ -25,6 +25,7 @@ import psutil
 import structlog
 
 from app.errors import ConfigurationError
+from app.storage.aside import make_folder, make_way, set_aside
 from app.storage.folder import own, socket_folder
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ SYSTEM_USER = "pgserver"
 SOCKET_NAME = ".s.PGSQL.5432"
 START_SECONDS, STOP_SECONDS = 60, 30
 WATCH_SECONDS, WATCH_MOST_SECONDS = 0.5, 30.0
+RESTORE = "PostgreSQL holds the truth, so Cairn never moves or deletes its data: restore a backup (docs/operations.md, Backup and restore)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class _Cluster:
         """Run one of PostgreSQL's programs. ConfigurationError with its last words when it fails."""
         command = [str(self.binaries / program), *arguments]
         environment = {**os.environ, "LC_ALL": "C"}
-        output = self.folder.parent / f"{program}.out"
+        output = make_way(self.folder.parent / f"{program}.out", part="files")
         with output.open("wb") as out:  # not a pipe: the server would inherit it and hold it open
             done = subprocess.run(  # noqa: S603 - our own binaries, no shell
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd="/", env=environment, timeout=timeout, check=False,
@@ -118,6 +120,14 @@ async def _watch(cluster: _Cluster, max_connections: int) -> None:
 
 
 def _start(folder: Path, max_connections: int) -> _Cluster:
+    """ConfigurationError, with what to do, when the server can't start on what is in the folder."""
+    try:
+        return _start_in(folder, max_connections)
+    except OSError as error:
+        raise ConfigurationError(f"PostgreSQL's folder {folder} can't be used: {error.strerror or error}. {RESTORE}") from error
+
+
+def _start_in(folder: Path, max_connections: int) -> _Cluster:
     account = SYSTEM_USER if os.geteuid() == 0 else None
     binaries = _binaries()
     if account is not None:
@@ -129,9 +139,12 @@ def _start(folder: Path, max_connections: int) -> _Cluster:
         return cluster
     _remove_stale_pid(cluster.folder)
     _configure(cluster, max_connections)
-    cluster.run(
-        "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-D", str(folder), "-l", str(folder / "log"), timeout=START_SECONDS + 5
-    )  # fmt: skip
+    try:
+        cluster.run(
+            "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-D", str(folder), "-l", str(folder / "log"), timeout=START_SECONDS + 5
+        )  # fmt: skip
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error.message} If its data is damaged: {RESTORE}") from error
     log.info("postgres.started", folder=str(folder))
     return cluster
 
@@ -174,7 +187,12 @@ def _let_in(account: str, folder: Path, binaries: Path) -> None:
 
 def _socket_folder(folder: Path, account: str | None) -> Path:
     """A folder for the socket that only we (and PostgreSQL's account) can enter: whoever reaches the socket is superuser."""
-    place = socket_folder(folder.parent / "run", SOCKET_NAME)
+    beside = folder.parent / "run"
+    if beside.exists() and not beside.is_dir():
+        make_folder(beside, part="files")
+    place = socket_folder(beside, SOCKET_NAME)
+    if (place / SOCKET_NAME).is_dir():
+        set_aside(place / SOCKET_NAME, part="files", reason="a folder stands where the socket should be")
     if place.is_symlink() or place.lstat().st_uid not in {os.geteuid(), _uid(account)}:
         raise ConfigurationError(f"{place} belongs to someone else; remove it, or set CAIRN_DATA_DIR to a shorter path.")
     place.chmod(0o700)
@@ -193,12 +211,17 @@ def _initialise(cluster: _Cluster) -> None:
     """Make the cluster beside its place and rename it there whole: a start that was cut off leaves no half of one."""
     marker = cluster.folder / "PG_VERSION"
     if marker.exists():
-        if (found := marker.read_text().strip()) != VERSION:
+        found = marker.read_text(errors="replace").strip()[:40]
+        if found != VERSION and found.isascii() and found.isdigit():
             raise ConfigurationError(f"{cluster.folder} was made by PostgreSQL {found}; this Cairn runs {VERSION}: dump and restore it.")
+        if found != VERSION:
+            raise ConfigurationError(f"{cluster.folder} is damaged: its PG_VERSION names no version. {RESTORE}")
         return
+    if os.path.lexists(cluster.folder) and not (cluster.folder.is_dir() and not any(cluster.folder.iterdir())):
+        raise ConfigurationError(f"{cluster.folder} is damaged: it holds something, but no whole database. {RESTORE}")
     half = cluster.folder.with_name(f"{cluster.folder.name}.new")
     shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(mode=0o700)
+    make_folder(half, part="files")
     if cluster.account is not None:
         shutil.chown(half, cluster.account)
     cluster.run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres", "-D", str(half), timeout=120)

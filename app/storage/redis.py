@@ -64,6 +64,15 @@ def _cancellable(base: type[Any]) -> type[Any]:
     return Cancellable
 
 
+def readable(found: Any) -> bytes | None:
+    """Read what a pipeline's GET answered; None where nothing is kept, or something that is no string. Raises what else Redis answered."""
+    if isinstance(found, Exception):
+        if "WRONGTYPE" in str(found):
+            return None
+        raise found
+    return found if isinstance(found, bytes) else None
+
+
 async def answers(client: Redis) -> bool:
     """Whether it is there right now."""
     from redis.exceptions import RedisError

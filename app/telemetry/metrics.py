@@ -133,6 +133,7 @@ _cache_troubles = _gauge(
 _queue_depth = _gauge("queue_depth", "What waits: jobs that may run, messages between agents, changes for the vector index.", "queue")
 _queue_oldest = _gauge("queue_oldest_seconds", "How long the oldest job that may run has waited.")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
+_set_aside = _counter("set_aside", "Damaged parts that were set aside and are rebuilt, by part: vectors, embeddings or files.", "part")
 
 MOST_DEVELOPERS = 50
 JOB_STATES = ("queued", "running", "done", "failed")
@@ -332,6 +333,10 @@ def set_points(*, points: int, unindexed: int) -> None:
 def set_dependencies(states: Mapping[str, str]) -> None:
     for name, state in states.items():
         _up.labels(name).set(_UP[state])
+
+
+def set_aside(part: str) -> None:
+    _set_aside.labels(part).inc()
 
 
 def page() -> bytes:

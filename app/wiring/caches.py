@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from app.cache.favourites import Favourites
 from app.cache.memory import Memory
 from app.cache.shared import DatabaseTier, RedisTier
-from app.cache.tiers import Tier, Tiers
+from app.cache.tiers import Tier, Tiers, intact
 from app.settings import CacheSize, Settings
 from app.storage.database import Database
 from app.storage.invalidations import Invalidations
@@ -46,14 +46,20 @@ def tiers(
 
 @asynccontextmanager
 async def favoured(
-    settings: Settings, database: Database, cache: Tiers, invalidations: Invalidations, *, own_ttl_seconds: float | None = None
+    settings: Settings,
+    database: Database,
+    cache: Tiers,
+    invalidations: Invalidations,
+    *,
+    valid: Callable[[bytes, bytes], bool] = intact,
+    own_ttl_seconds: float | None = None,
 ) -> AsyncIterator[None]:
-    """Bring back what was used most of this cache, behind the start; note what is used while it lasts."""
+    """Bring back what was used most of this cache, behind the start; note what is used while it lasts. `valid`: see `Favourites`."""
     options = settings.cache.prewarm
     if not (options.enabled and settings.cache.database):
         yield
         return
-    favourites = Favourites(database, cache.name, cache.memory, options, own_ttl_seconds=own_ttl_seconds)
+    favourites = Favourites(database, cache.name, cache.memory, options, valid=valid, own_ttl_seconds=own_ttl_seconds)
 
     async def run() -> None:
         await invalidations.begun(most_seconds=LISTENING_SECONDS)

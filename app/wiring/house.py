@@ -16,7 +16,7 @@ from app.budget.prices import Prices
 from app.budget.requests import RequestLog
 from app.budget.spending import Spending
 from app.cache.tiers import Tiers
-from app.embeddings import Bulk, Embedder
+from app.embeddings import Bulk, CachedEmbedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.answer import Asks
@@ -99,7 +99,7 @@ class House:
     uploads: Uploads
     journal: Journal
     vectors: VectorStore
-    embedder: Embedder
+    embedder: CachedEmbedder
     bulk: Bulk
     """Batches of other programs: they never wait in a question's way."""
     knowledge: Knowledge

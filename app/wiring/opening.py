@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
 from app.accounts.sign_ins import SignIns
 from app.cache.tiers import Tiers
-from app.embeddings import local_long_form, open_bulk, open_embedder
-from app.errors import CairnError, ConfigurationError
+from app.embeddings import is_vector, local_long_form, open_bulk, open_embedder
+from app.errors import CairnError, ConfigurationError, Unavailable
 from app.knowledge.copier import Copier
 from app.knowledge.index import SCHEMA
 from app.money import from_usd
@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TEND_SECONDS = 30
+TEND_SECONDS, AWAY_SECONDS = 30, 5
+"""The shorter one once the engine was away: it may come back without its index."""
 MOST_WITHOUT_GRAPH = 20_000
 """Points, however many there are in all: by brute force, so many cost a search 2.8 ms."""
 GRACE_SECONDS = 15
@@ -88,7 +89,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         embedder = await stack.enter_async_context(
             open_embedder(settings.embeddings, folder.models, embedded_before.memory, ttl_seconds=ttl, batches=role == "worker")
         )
-        long_form = await local_long_form(embedder, folder.models)
+        long_form = local_long_form(embedder, folder.models)
         bulk = await stack.enter_async_context(open_bulk(embedder, settings.embeddings, folder.models))
         accounts = Accounts(
             database,
@@ -152,8 +153,12 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         if role == "serve":
             await stack.enter_async_context(owned(house.messages.run(), name="messages"))
             await house.accounts.ensure_defaults()
+            with suppress(Unavailable):  # an index that was lost is known to be before the first question comes
+                await house.knowledge.index.check()
             await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
-            await stack.enter_async_context(favoured(settings, database, embedded_before, invalidations, own_ttl_seconds=ttl))
+            await stack.enter_async_context(
+                favoured(settings, database, embedded_before, invalidations, valid=is_vector, own_ttl_seconds=ttl)
+            )
             await stack.enter_async_context(owned(house.knowledge.unanswered.run(), name="unanswered"))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url))
@@ -227,10 +232,18 @@ def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[C
 
 async def _tend_index(house: House) -> None:
     """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
-    index, limits = house.knowledge.index, house.settings.vectors
+    index, limits, said = house.knowledge.index, house.settings.vectors, ""
     while True:
         try:
             status = await house.vectors.status()
+            said = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the index is away
+            if said != str(error):  # once
+                log.warning("index.away", reason=str(error))
+            said = str(error)
+            await asyncio.sleep(AWAY_SECONDS)
+            continue
+        try:
             most = max(limits.reindex_after, min(limits.reindex_share * status.points, MOST_WITHOUT_GRAPH))
             if not await index.check() or status.unindexed >= most:
                 await index.rebuild()

@@ -118,7 +118,7 @@ async def test_what_one_server_takes_in_any_worker_reads_and_the_other_server_an
         assert answer["degraded"] == []
         assert "keepalive_quokka" in answer["results"][0]["text"]
         async with client.get(f"{two}/readyz") as reply:
-            assert await reply.json() == {"status": "ok", "database": "ok", "vectors": "ok"}
+            assert await reply.json() == {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok"}
 
 
 @pytest.mark.parametrize(

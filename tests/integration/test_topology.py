@@ -95,7 +95,7 @@ async def test_the_health_checks_of_compose_pass_for_who_lives_and_fail_for_who_
     of_server, of_worker = (services[name]["healthcheck"]["test"][-1] for name in ("server", "worker"))
     for server in team.servers:
         assert await healthy(of_server.replace(":8080", f":{server.port}"))
-        ready = {"status": "ok", "database": "ok", "vectors": "ok", "redis": "ok"}
+        ready = {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok", "redis": "ok"}
         assert await team.get("/readyz", team.servers.index(server)) == ready
     for worker in team.workers:
         assert await healthy(of_worker.replace("/var/lib/cairn", str(worker.folder)))

@@ -376,7 +376,7 @@ async def main() -> int:
         ]
 
     async with uncached_embedder(Embeddings(device="cpu")) as embedder:
-        long_form = await local_long_form(embedder, models_folder())
+        long_form = local_long_form(embedder, models_folder())
         if part in {"speed", "all"}:
             await speed(console, embedder, long_form, data)
         if part in {"dedup", "all"}:

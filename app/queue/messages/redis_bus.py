@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+CODE = "messages_unavailable"
 PREFIX, BELL = "cairn:messages:", "cairn:messages-bell"
 AWAY = (
     redis.exceptions.ConnectionError,
@@ -86,7 +87,7 @@ class RedisBus:
             raise InvalidInput(
                 f"The channel has {options.max_groups:,} groups already: use one of them, or raise messages.max_groups.", param="group"
             ) from None
-        messages = [_message(place, _said(entry), int(times), _named(fields)) for entry, times, fields in found]
+        messages = [made for entry, times, fields in found if (made := _readable(place, entry, times, fields)) is not None]
         return Taken(sorted(messages, key=lambda each: _order(each.id)), bool(more), int(dead))
 
     async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
@@ -101,7 +102,8 @@ class RedisBus:
         oldest = f"{int(time.time() * 1000) - self._dead_ms}-0"
         async with self._asking():
             found = await self._client.xrevrange(_dead(place), min=oldest, count=limit)
-        return [_dead_letter(place, _said(entry), _texts(fields)) for entry, fields in found or () if entry and fields]
+        letters = (_readable_letter(place, entry, fields) for entry, fields in found or () if entry and fields)
+        return [each for each in letters if each is not None]
 
     async def sweep(self) -> int:
         trimmed = 0
@@ -139,8 +141,8 @@ class RedisBus:
                         said = await heard_of.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
                         if said is None:
                             await heard_of.ping()
-                        elif said["type"] == "message" and (place := self._of_others(_said(said["data"]))) is not None:
-                            heard(place)
+                        elif said["type"] == "message":
+                            self._pass_on(said["data"], heard)
             except AWAY as error:
                 if not away:
                     log.warning("messages.not_heard", reason=type(error).__name__)
@@ -150,9 +152,16 @@ class RedisBus:
             heard(None)  # who waits finds out whether Redis is away
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def _of_others(self, said: str) -> Place | None:
-        by, team, channel = said.split(" ", 2)
-        return None if by == self._me else Place(UUID(team), channel)
+    def _pass_on(self, data: bytes | str, heard: Heard) -> None:
+        """What another process said. A word that can't be read (of another version) may have meant any channel: all of them look."""
+        try:
+            by, team, channel = _said(data).split(" ", 2)
+            place = Place(UUID(team), channel)
+        except ValueError:
+            heard(None)
+            return
+        if by != self._me:
+            heard(place)
 
     async def _has_group(self, place: Place, group: str) -> bool:
         try:
@@ -173,7 +182,15 @@ class RedisBus:
             except AWAY as error:
                 raise Unavailable(
                     "Messages wait in Redis, and it doesn't answer. Nothing else needs it; try again, and check CAIRN_REDIS__URL.",
-                    code="messages_unavailable",
+                    code=CODE,
+                ) from error
+            except redis.exceptions.ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+                raise Unavailable(
+                    f"Something that is no stream stands in Redis where this channel's messages belong ({PREFIX}…). "
+                    "Remove that key, or give Cairn a Redis database of its own (CAIRN_REDIS__URL).",
+                    code=CODE,
                 ) from error
 
 
@@ -190,6 +207,23 @@ def _stream(place: Place) -> str:
 
 def _dead(place: Place) -> str:
     return f"{_stream(place)}:dead"
+
+
+def _readable(place: Place, entry: bytes | str, times: object, fields: Sequence[bytes]) -> Message | None:
+    """None for an entry that isn't ours, or another version's: nobody acknowledges it, so it becomes a dead letter as others do."""
+    try:
+        return _message(place, _said(entry), int(str(times)), _named(fields))
+    except (LookupError, ValueError):
+        log.warning("messages.unreadable", channel=place.channel, entry=repr(entry))
+        return None
+
+
+def _readable_letter(place: Place, entry: bytes | str, fields: Mapping[bytes | str, bytes | str]) -> DeadLetter | None:
+    try:
+        return _dead_letter(place, _said(entry), _texts(fields))
+    except (LookupError, ValueError):
+        log.warning("messages.unreadable", channel=place.channel, entry=repr(entry))
+        return None
 
 
 def _message(place: Place, entry: str, deliveries: int, fields: dict[str, str]) -> Message:

@@ -26,7 +26,12 @@ POSITION, KNOWN, YOUNG = "cairn:position:of:", "cairn:position:known", "cairn:po
 """KNOWN is gone when Redis has lost what it held. While YOUNG is there, positions may be missing: lost, or never written."""
 
 RAISE = """
-if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or '0') then redis.call('SET', KEYS[1], ARGV[1]) end
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'table' then
+  if held.err and not string.find(held.err, 'WRONGTYPE') then return held end
+  held = nil  -- something else stands there, and is written over
+end
+if tonumber(ARGV[1]) > (tonumber(held or '0') or 0) then redis.call('SET', KEYS[1], ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 """Two servers may write at once, and the later position must win. A double is exact up to 2^53: nine petabytes of WAL."""
@@ -54,14 +59,17 @@ class Positions:
         try:
             async with asyncio.timeout(self._timeout):
                 known, young, theirs = await self._client.mget(KNOWN, YOUNG, POSITION + name)
-                if known is None or self._missed:
+                if (position := _position(theirs)) is None:  # what it was is lost: as if Redis had lost what it held
+                    log.warning("positions.unreadable")
+                    await self._client.delete(POSITION + name)
+                if known is None or position is None or self._missed:
                     await self._doubt(self._client)
                     return UNKNOWN
         except Exception as error:  # noqa: BLE001 - whatever it is: the primary answers
             self._failed(error)
             return UNKNOWN
         self._away_until = 0.0
-        return UNKNOWN if young is not None else max(ours, int(theirs or 0))
+        return UNKNOWN if young is not None else max(ours, position)
 
     def saw(self, name: str, position: int) -> None:
         """This one has read at a server that was so far: here, it never reads an older one."""
@@ -109,3 +117,12 @@ class Positions:
             log.warning("positions.not_shared", reason=type(error).__name__)
         self._missed = True
         self._away_until = time.monotonic() + AWAY_SECONDS
+
+
+def _position(held: bytes | str | None) -> int | None:
+    """What Redis holds as a number; 0: nothing. None where it is none: somebody else's value, or another version's."""
+    try:
+        number = int(held or 0)
+    except ValueError:
+        return None
+    return number if 0 <= number < UNKNOWN else None

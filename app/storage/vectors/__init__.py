@@ -23,7 +23,7 @@ async def open_store(settings: Settings, schema: IndexSchema, *, folder: Path, o
     """The store that the settings name: a Qdrant server, or the embedded engine.
 
     `owner`: start and watch the engine's process (`cairn serve`); otherwise connect to the one that runs.
-    ConfigurationError when another process owns the folder already, or the engine can't open it.
+    ConfigurationError when another process owns the folder already. An index that can't be opened is set aside: see `host.py`.
     """
     async with AsyncExitStack() as stack:
         store: VectorStore

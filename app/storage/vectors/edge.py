@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import Vectors as Options
 from app.storage.vectors import lexical
 from app.storage.vectors.bounds import check_points, check_search
@@ -32,9 +32,11 @@ class EdgeStore:
         self._host = host
 
     async def upsert(self, points: Sequence[Point]) -> None:
+        self._check()
         await upsert_points(self._engine, points)
 
     async def delete(self, ids: Sequence[UUID]) -> None:
+        self._check()
         await delete_points(self._engine, ids)
 
     async def nearest(
@@ -66,9 +68,10 @@ class EdgeStore:
         return await self._search(Ask(_packed(vector), name, sparse, _lists(where), limit, None, with_vectors))
 
     async def status(self) -> StoreStatus:
+        self._check()
         found = msgspec.msgpack.decode(await self._engine.call("status"), type=WireStatus)
         detail = {"engine": "embedded", "segments": found.segments, "generation": found.generation, "pid": found.pid, "ef": found.ef}
-        return StoreStatus(found.points, found.unindexed, {name: str(value) for name, value in detail.items()})
+        return StoreStatus(found.points, found.unindexed, {name: str(value) for name, value in detail.items()}, unfilled=found.unfilled)
 
     @asynccontextmanager
     async def rebuild(self) -> AsyncIterator[EdgeStagingStore]:
@@ -90,7 +93,13 @@ class EdgeStore:
     async def close(self) -> None:
         await self._engine.close()
 
+    def _check(self) -> None:
+        """Where it is known that there is no engine, nobody waits for its timeout."""
+        if self._host is not None and self._host.away:
+            raise VectorStoreUnavailable(self._host.away)
+
     async def _search(self, ask: Ask) -> list[Hit]:
+        self._check()
         hits = msgspec.msgpack.decode(await self._engine.call("search", ask), type=list[WireHit])
         return [Hit(UUID(hit.id), hit.score, None if hit.vector is None else np.frombuffer(hit.vector, "<f4")) for hit in hits]
 

@@ -22,12 +22,14 @@ import msgspec
 from app.storage.child import owner_gone
 from app.storage.priority import session_priority
 from app.storage.vectors import frames
+from app.storage.vectors.damage import CANT_OPEN, FAILED, NOT_NOW, failure_of, opening_failure_of
 from app.storage.vectors.frames import Ask, Broken, Reply, Request, ShardOptions, WirePoint, WireStatus
-from app.storage.vectors.place import Place
+from app.storage.vectors.place import UNFILLED
 from app.storage.vectors.shard import Shard
 
 WRITES = {"upsert", "delete"}
 LOCKED = "WouldBlock"
+REBUILT = "its index was damaged or lost and is rebuilt from PostgreSQL. Try again in a moment."
 HANG_UP_SECONDS = 2
 LOCK_SECONDS = 10
 """A killed owner's engine may still be flushing the folder when the next owner starts."""
@@ -35,28 +37,39 @@ GENTLY = 15
 """The nice value of the threads that build graphs: they take what queries and the door leave over."""
 
 
+class Unfilled(Exception):
+    """A search of an index that is not rebuilt yet."""
+
+
 class Engine:
-    def __init__(self, shard: Shard, generation: int) -> None:
+    """`unfilled`: made empty in place of a lost index. It takes writes, and answers no search: what it holds is not all there is."""
+
+    def __init__(self, shard: Shard, generation: int, *, unfilled: bool = False) -> None:
         self._shard = shard
         self._generation = generation
+        self._unfilled = unfilled
         self._frozen = False
+        self._failed = asyncio.Event()
         self._talks: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
-    async def serve(self, socket: Path) -> None:
-        """Listen until SIGTERM or the owner's end; then flush and close."""
+    async def serve(self, socket: Path) -> int:
+        """Listen until SIGTERM or the owner's end, then flush and close; or until the index fails. Returns the exit status."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         # Ctrl-C reaches the whole group of processes, but the owner decides when we leave: it still needs us while it stops.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         server = await asyncio.start_unix_server(self._connected, str(socket), backlog=256)
-        tasks = [asyncio.create_task(owner_gone()), asyncio.create_task(stop.wait())]
+        tasks = [asyncio.create_task(each) for each in (owner_gone(), stop.wait(), self._failed.wait())]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         server.close()
         for task in tasks:
             task.cancel()
         await self._hang_up()
+        if self._failed.is_set():
+            return FAILED  # not closed: what failed is not written over
         self._shard.close()
+        return 0
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk = asyncio.current_task()
@@ -95,8 +108,14 @@ class Engine:
                 # Asked again until we have left, it reaches the engine that takes our place.
                 return Reply(number, "", frames.raw(None), again=True)
             return Reply(number, "", frames.raw(self._do(request.method, request.body)))
-        except Exception as error:  # noqa: BLE001 - the engine's errors are of no one class; the asker gets the words
-            return Reply(number, f"{type(error).__name__}: {error}", frames.raw(None))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - Rust's panics are no `Exception`; the asker gets the words
+            if failure_of(error) == "damage":
+                sys.stderr.write(f"The vector index fails at work and is opened again: {error}\n")
+                self._failed.set()
+            words = str(error) if isinstance(error, Unfilled) else f"{type(error).__name__}: {error}"
+            return Reply(number, words, frames.raw(None))
 
     def _optimize(self, recall: float) -> None:
         self._shard.optimize()
@@ -106,9 +125,12 @@ class Engine:
         decode, shard = msgspec.msgpack.decode, self._shard
         match method:
             case "search":
+                if self._unfilled:
+                    raise Unfilled(REBUILT)
                 return shard.search(decode(body, type=Ask))
             case "status":
-                return WireStatus(shard.points(), shard.unindexed(), shard.segments(), self._generation, os.getpid(), shard.ef)
+                figures = shard.points(), shard.unindexed(), shard.segments()
+                return WireStatus(*figures, self._generation, os.getpid(), shard.ef, unfilled=self._unfilled)
             case "upsert":
                 shard.upsert(decode(body, type=list[WirePoint]))
             case "delete":
@@ -142,16 +164,23 @@ def _gently(work: Callable[[], None]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cairn's vector engine: one shard on a Unix socket. Started by `cairn serve`.")
-    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="the generation's own")
     parser.add_argument("--generation", type=int, required=True)
+    parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--options", required=True, help="ShardOptions as JSON")
     arguments = parser.parse_args()
-    place = Place.at(arguments.folder)
+    options, folder = msgspec.json.decode(arguments.options, type=ShardOptions), arguments.folder
     try:
-        shard = _opened(place.generation(arguments.generation), msgspec.json.decode(arguments.options, type=ShardOptions))
-    except Exception as error:  # noqa: BLE001 - the engine's errors are of no one class
-        sys.exit(f"The vector index in {place.folder} can't be opened: {error}")
-    asyncio.run(Engine(shard, arguments.generation).serve(place.socket(arguments.generation)))
+        shard = _opened(folder, options)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - Rust's panics are no `Exception`
+        sys.stderr.write(f"The vector index in {folder} can't be opened: {error}\n")
+        sys.exit(NOT_NOW if opening_failure_of(error) == "machine" else CANT_OPEN)
+    engine = Engine(shard, arguments.generation, unfilled=(folder / UNFILLED).exists())
+    status = asyncio.run(engine.serve(arguments.socket))
+    if status:
+        os._exit(status)  # a failed engine may hang or crash where it is closed
 
 
 def _opened(folder: Path, options: ShardOptions) -> Shard:

@@ -51,12 +51,15 @@ class WireHit(msgspec.Struct, array_like=True, frozen=True):
 
 
 class WireStatus(msgspec.Struct, array_like=True, frozen=True):
+    """`unfilled`: made empty in place of a lost index, and not rebuilt yet: it takes writes and answers no search."""
+
     points: int
     unindexed: int
     segments: int
     generation: int
     pid: int
     ef: int
+    unfilled: bool = False
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):

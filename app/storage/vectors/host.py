@@ -1,21 +1,24 @@
-"""The owner of the engine's process: starts it, watches it, and replaces it by one that holds a rebuilt index. Knows no point."""
+"""The owner of the engine's process: starts it, watches it, sets a damaged index aside, and replaces an engine by one that holds a
+rebuilt index. Knows no point."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from app.errors import ConfigurationError, Unavailable, VectorStoreUnavailable
+from app.errors import Unavailable, VectorStoreUnavailable
 from app.settings import Vectors as Options
-from app.storage.child import Child
+from app.storage.child import BACKOFF_FIRST, BACKOFF_MOST, Child
 from app.storage.folder import own
 from app.storage.vectors.connection import EngineConnection
+from app.storage.vectors.damage import History
 from app.storage.vectors.frames import ShardOptions
 from app.storage.vectors.place import Place
 from app.storage.vectors.store import DIMS, IndexSchema
@@ -25,7 +28,8 @@ log = structlog.get_logger()
 OPTIMIZE_SECONDS = 1800
 START_SECONDS = 60
 """A large index is read from the disk."""
-PROBE_SECONDS = 0.25
+ASKED_AGAIN_SECONDS = 0.5
+T = TypeVar("T")
 
 
 class EdgeStaging:
@@ -49,7 +53,11 @@ class EdgeStaging:
 
 
 class EngineHost:
-    """One a folder: a second one is refused, in whatever process it is."""
+    """One a folder: a second one is refused, in whatever process it is.
+
+    The index can be rebuilt, so it is never a reason not to run: one that can't be opened, or that its engine dies of again and again,
+    is set aside and replaced by an empty one. `away`: why there is no engine just now, in words; empty while one is expected at any moment.
+    """
 
     def __init__(self, place: Place, options: Options, schema: IndexSchema) -> None:
         self._place = place
@@ -57,17 +65,30 @@ class EngineHost:
         self.recall = options.recall
         self._options = msgspec.json.encode(_shard_options(options, schema)).decode()
         self._rebuilding = asyncio.Lock()
+        self._generation = 0
+        """The live one's number; 0: the folder has not been looked at yet."""
         self._child: Child | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()
+        self._answering = False
+        """Whether the live engine has opened its index: until then it has acknowledged nothing."""
+        self._history = History()
+        self.away = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[EngineHost]:
-        """The live engine, for the length of the context. ConfigurationError when the folder has an owner or can't be opened."""
+        """The live engine, for the length of the context. ConfigurationError when the folder has an owner.
+
+        Entered once it answers; or once it is known that it doesn't, and why. Then it is tried again, behind the context.
+        """
         lock = await asyncio.to_thread(own, self._place.folder)
         try:
-            generation = await asyncio.to_thread(self._place.tidy)
-            self._child = await self._start(generation)
             self._resume_watch()
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    await self._settled.wait()
+            except TimeoutError:
+                log.warning("vectors.slow_to_open", after_seconds=START_SECONDS)
             yield self
         finally:
             await self._stop_watch()
@@ -79,9 +100,10 @@ class EngineHost:
     async def staging(self) -> AsyncIterator[EdgeStaging]:
         """An empty engine beside the live one; thrown away unless it was committed. One at a time."""
         async with self._rebuilding:
-            generation = await asyncio.to_thread(self._place.current) + 1
-            await asyncio.to_thread(self._place.prepare, generation)
-            child = await self._start(generation)
+            if self._generation == 0:
+                raise VectorStoreUnavailable(self.away or "The vector engine is still starting: try again.")
+            generation = self._generation + 1
+            child = await self._started(generation)
             engine = EngineConnection(self._place.staging, timeout_seconds=self._timeout)
             staging = EdgeStaging(self, child, self._place.staging, engine, generation)
             try:
@@ -109,8 +131,11 @@ class EngineHost:
         live = EngineConnection(self._place.live, timeout_seconds=self._timeout)
         await self._stop_watch()  # an old engine that died just now must not come back over the new one's socket
         try:
-            if old is not None:  # a dead one takes no writes, and nobody starts it again now
-                await _answered(old, live.call("freeze", True))
+            if old is not None and old.alive:  # a dead one takes no writes, and nobody starts it again now
+                if self._answering:
+                    await _answered(old, live.call("freeze", True))
+                else:  # it has acknowledged nothing yet, and is not waited for
+                    await old.stop()
             await staging.engine.call("flush")
             await asyncio.to_thread(self._place.promote, staging.generation)
         except BaseException:
@@ -120,7 +145,9 @@ class EngineHost:
         finally:
             await live.close()
         staging.committed = True
-        self._child = staging.child
+        self._child, self._generation, self.away = staging.child, staging.generation, ""
+        self._answering = True
+        self._history.replaced()
         self._resume_watch()
         if old is not None:
             await old.stop()
@@ -136,40 +163,121 @@ class EngineHost:
             if self._child is not None:
                 await self._child.stop()
 
-    async def _start(self, generation: int) -> Child:
-        """Start an engine and wait until it answers."""
-        folder, number = str(self._place.folder), str(generation)
-        module = [sys.executable, "-m", "app.storage.vectors.engine"]
-        command = [*module, "--folder", folder, "--generation", number, "--options", self._options]
-        child = Child("vectors", command, env={}, grace_seconds=10)
-        await child.start()
+    async def _started(self, generation: int) -> Child:
+        """A staging engine that answers. VectorStoreUnavailable when it doesn't."""
         try:
-            await self._answers(child, generation)
+            await asyncio.to_thread(self._place.prepare, generation)
+            child = self._engine(generation, self._place.staging)
+            await child.start()
+        except OSError as error:
+            raise VectorStoreUnavailable(f"A new vector index can't be begun: {error.strerror}. It is tried again.") from error
+        try:
+            await self._answers(child)
         except BaseException:
             await child.stop()
             raise
         return child
 
-    async def _answers(self, child: Child, generation: int) -> None:
-        engine = EngineConnection(await asyncio.to_thread(self._place.socket, generation), timeout_seconds=PROBE_SECONDS)
+    async def _answers(self, child: Child) -> None:
+        engine = EngineConnection(self._place.staging, timeout_seconds=START_SECONDS)
         try:
-            async with asyncio.timeout(START_SECONDS):
-                while child.alive:
-                    with suppress(VectorStoreUnavailable):
-                        await engine.call("status")
-                        return
-        except TimeoutError:
-            raise VectorStoreUnavailable(f"The vector engine did not start within {START_SECONDS} s.") from None
+            answered = await _answered(child, engine.call("status"))
         finally:
             await engine.close()
-        raise ConfigurationError(
-            f"The vector engine can't open {self._place.folder}; its reason stands in the log above. The index holds nothing that"
-            " PostgreSQL doesn't: move the folder away, start again, and run `cairn index rebuild`."
-        )
+        if not answered:
+            raise VectorStoreUnavailable("The process for a new vector index ended at once; its reason stands in the log above.")
+
+    def _engine(self, generation: int, socket: Path) -> Child:
+        """A process for a generation, not started yet."""
+        arguments = {
+            "--folder": self._place.generation(generation),
+            "--generation": generation,
+            "--socket": socket,
+            "--options": self._options,
+        }
+        words = [str(word) for pair in arguments.items() for word in pair]
+        return Child("vectors", [sys.executable, "-m", "app.storage.vectors.engine", *words], env={}, grace_seconds=10)
+
+    async def _look_after(self) -> None:
+        """Keep a live engine running, whatever becomes of it or of its folder."""
+        loop, pause = asyncio.get_running_loop(), BACKOFF_FIRST
+        while True:
+            began, reason = loop.time(), ""
+            try:
+                status = await self._life()
+            except OSError as error:
+                self._give_up(f"The vector index's folder can't be used: {error.strerror}. Look at the disk of the data folder.")
+            except Exception:
+                log.exception("vectors.not_started")
+                self._give_up("The vector engine can't be started; the server's log says why.")
+            else:
+                log.warning("child.died", child="vectors", status=status, answered=self._answering, restart_in=pause)
+                # It may have served others before we could ask it: then its index is not what ended it.
+                served = self._answering or await asyncio.to_thread(self._place.served)
+                reason = self._history.died(status, answered=served, now=loop.time())
+                if not self._answering and not reason:
+                    self._give_up("The vector engine does not start; the server's log says why.")
+            if reason and await self._renewed(reason):
+                continue
+            if self._answering and loop.time() - began > BACKOFF_MOST:
+                pause = BACKOFF_FIRST
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, BACKOFF_MOST)
+
+    async def _life(self) -> int:
+        """Start an engine where none runs, and wait for its end; its exit status. OSError when the folder or the process can't be had."""
+        child = self._child
+        if child is None or not child.alive:
+            self._answering = False
+            if self._generation == 0:
+                self._generation = await _undisturbed(self._place.tidy)
+            await _undisturbed(self._place.ready, self._generation)
+            child = self._child = self._engine(self._generation, self._place.live)
+            await child.start()
+            self._answering = await self._opened(child)
+        return await child.ended()
+
+    async def _opened(self, child: Child) -> bool:
+        """Wait until it answers or ends. One that takes its time is not damaged: it is waited for as long as it lives."""
+        engine = EngineConnection(self._place.live, timeout_seconds=START_SECONDS)
+        try:
+            while True:
+                try:
+                    answered = await _answered(child, engine.call("status"))
+                    break
+                except VectorStoreUnavailable:
+                    await asyncio.sleep(ASKED_AGAIN_SECONDS)
+        finally:
+            await engine.close()
+        if answered:
+            self.away = ""
+            self._settled.set()
+        return answered
+
+    async def _renewed(self, reason: str) -> bool:
+        """Set the index aside. False when the disk doesn't let us, or when that was done often of late and did not help."""
+        now = asyncio.get_running_loop().time()
+        if not self._history.may_renew(now):
+            self._give_up("The vector index was damaged again and again within an hour. Look at the disk, and at the server's log.")
+            return False
+        try:
+            await _undisturbed(self._place.renew, self._generation, reason)
+        except OSError as error:
+            log.error("vectors.not_set_aside", reason=str(error), folder=str(self._place.folder))  # noqa: TRY400 - its words say it
+            self._give_up(f"The damaged vector index can't be set aside: {error.strerror}. Look at the disk of the data folder.")
+            return False
+        self._history.renewed(now)
+        return True
+
+    def _give_up(self, why: str) -> None:
+        """For now: it is tried again, more rarely each time."""
+        if why != self.away:
+            log.error("vectors.away", reason=why)
+        self.away = why
+        self._settled.set()
 
     def _resume_watch(self) -> None:
-        if self._child is not None:
-            self._watch = asyncio.create_task(self._child.watch(), name="watch vectors")
+        self._watch = asyncio.create_task(self._look_after(), name="watch vectors")
 
     async def _stop_watch(self) -> None:
         if self._watch is not None:
@@ -191,6 +299,16 @@ async def _answered(child: Child, call: Coroutine[None, None, object]) -> bool:
         for task in (answer, ended):
             task.cancel()
         await asyncio.gather(answer, ended, return_exceptions=True)
+
+
+async def _undisturbed(work: Callable[..., T], *arguments: Any) -> T:
+    """Work on the disk, in a thread, to its end, also where we are cancelled meanwhile."""
+    working = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
 
 
 def _shard_options(options: Options, schema: IndexSchema) -> ShardOptions:

@@ -52,11 +52,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """`unindexed`: points that no HNSW graph holds yet (searched by brute force)."""
+    """`unindexed`: points that no HNSW graph holds yet (searched by brute force). `unfilled`: made anew in place of one that was
+    damaged or lost, and not rebuilt yet: searches are refused.
+    """
 
     points: int
     unindexed: int
     detail: Mapping[str, str] = field(default_factory=dict)
+    unfilled: bool = False
 
 
 class VectorStore(Protocol):

@@ -17,7 +17,7 @@ async def test_alive_and_ready_need_no_key(api: Api) -> None:
     assert (await api.ask("GET", "/healthz", key=None)).json == {"status": "ok"}
     ready = await api.ask("GET", "/readyz", key=None)
     assert ready.status == 200
-    assert ready.json == {"status": "ok", "database": "ok", "vectors": "ok", "worker": "ok"}
+    assert ready.json == {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok", "worker": "ok"}
 
 
 async def test_the_metrics_count_what_happened(api: Api) -> None:

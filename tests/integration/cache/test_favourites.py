@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.cache.favourites import MOST_WRITTEN, Favourites
 from app.cache.memory import Memory
 from app.cache.shared import DatabaseTier
-from app.cache.tiers import Tiers
+from app.cache.tiers import Tiers, sealed
 from app.errors import DatabaseUnavailable
 from app.settings import Prewarm
 from app.storage.database import Database
@@ -85,7 +85,7 @@ async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> 
     noting = favourites(database, held, own=False)
     tiers.set(KEYS[0], b"kept below", 60)
     await tiers.close()
-    held.set(KEYS[1], b"\x00only here", 60)
+    held.set(KEYS[1], sealed(KEYS[1], b"only here"), 60)
     for key in KEYS[:2]:
         await tiers.get(key)
     await noting.write()

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.cache.memory import Memory
 from app.cache.shared import DatabaseTier, RedisTier, sweep
-from app.cache.tiers import Kept, Tier, Tiers
+from app.cache.tiers import Kept, Tier, Tiers, sealed
 from app.settings import Redis as RedisOptions
 from app.settings import Settings
 from app.storage.database import Database
@@ -117,7 +117,7 @@ async def test_a_flush_here_empties_the_memory_of_that_cache_in_the_other_proces
 async def test_what_was_being_read_when_it_was_flushed_is_not_brought_up(client: Redis) -> None:
     tier = Slow(client, "test")
     tiers = made(tier)
-    await RedisTier(client, "test").set(b"key", b"\x00old", 60)
+    await RedisTier(client, "test").set(b"key", sealed(b"key", b"old"), 60)
     reading = asyncio.create_task(tiers.get(b"key"))
     await tier.read.wait()
     await tiers.clear()
@@ -178,7 +178,7 @@ async def test_a_tier_that_hangs_or_fails_is_left_alone_for_a_while(database: Da
     bad, now = Bad(hangs=hangs), 0.0
     rows = DatabaseTier(database, "test")
     tiers = Tiers("test", Memory("lru", entries=9, most_bytes=2**20), [bad, rows], timeout_seconds=0.3, now=lambda: now)  # type: ignore[list-item]
-    await rows.set(b"key", b"\x00value", 60)
+    await rows.set(b"key", sealed(b"key", b"value"), 60)
     found = await tiers.get(b"key")
     assert found is not None
     assert (found.value, found.tier) == (b"value", "database")
@@ -201,3 +201,44 @@ async def test_large_values_are_compressed_on_their_way(database: Database) -> N
     found = await made(DatabaseTier(database, "test")).get(b"key")
     assert found is not None
     assert found.value == b"word " * 2000
+
+
+DAMAGES = {
+    "nothing": lambda whole: b"",
+    "half": lambda whole: whole[: len(whole) // 2],
+    "zeros": lambda whole: bytes(len(whole)),
+    "another's bytes": lambda whole: bytes(range(256)) * 3,
+    "one bit": lambda whole: whole[:-1] + bytes([whole[-1] ^ 1]),
+    "an older version's": lambda whole: b"\x00" + whole[5:],
+    "a newer version's": lambda whole: b"\x09" + whole[1:],
+    "the other way of packing": lambda whole: bytes([whole[0] ^ 1]) + whole[1:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("value", [b"short", b"word " * 1000], ids=["plain", "compressed"])
+async def test_a_value_that_cannot_be_read_is_a_miss_and_is_written_over(tier: Tier, damage: str, value: bytes) -> None:
+    await tier.set(b"key", DAMAGES[damage](sealed(b"key", value)), 60)
+    tiers = made(tier)
+    assert await tiers.get(b"key") is None
+    assert (tiers.counts[tier.name].errors, tiers.counts[tier.name].misses) == (1, 1)
+    tiers.set(b"key", value, 60)
+    await tiers.close()
+    found = await made(tier).get(b"key")
+    assert found is not None
+    assert found.value == value
+
+
+async def test_a_value_under_another_key_is_a_miss(tier: Tier) -> None:
+    await tier.set(b"key", sealed(b"another", b"value"), 60)
+    assert await made(tier).get(b"key") is None
+
+
+async def test_a_key_of_another_kind_in_redis_is_a_miss_and_redis_stays_in_use(client: Redis) -> None:
+    await client.rpush("cairn:cache:test:key", "a list")
+    tiers = made(RedisTier(client, "test"))
+    assert await tiers.get(b"key") is None
+    tiers.set(b"other", b"value", 60)
+    await tiers.close()
+    assert tiers.counts["redis"].skipped == 0
+    assert await made(RedisTier(client, "test")).get(b"other") is not None

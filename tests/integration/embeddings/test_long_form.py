@@ -33,7 +33,7 @@ async def embedder() -> AsyncIterator[Embedder]:
 
 @pytest.fixture(scope="module")
 async def long_form(embedder: Embedder) -> LongForm:
-    return await local_long_form(embedder, models_folder())
+    return local_long_form(embedder, models_folder())
 
 
 @pytest.fixture(scope="module")

@@ -160,3 +160,23 @@ async def test_a_url_that_is_none_says_so() -> None:
     with pytest.raises(ConfigurationError, match="CAIRN_REDIS__URL"):
         async with open_redis(RedisOptions(url=SecretStr("what is this"))):
             pass
+
+
+@pytest.mark.parametrize("kind", ["a list", "noise", "a word of a newer version"])
+@pytest.mark.parametrize("key", ["state", "limited"])
+async def test_what_cannot_be_read_of_one_breaker_keeps_nothing_from_the_others(
+    servers: tuple[Server, Server], redis_server: RedisServer, key: str, kind: str
+) -> None:
+    one, two = servers
+    async with open_redis(RedisOptions(url=SecretStr(redis_server.url))) as client:
+        assert client is not None
+        name = f"cairn:breaker:{key}:anthropic"
+        if kind == "a list":
+            await client.rpush(name, "x")
+        else:
+            await client.set(name, b"\xff\xfe" if kind == "noise" else "slow-start:7", px=60_000)
+    other = Breaker("anthropic", Options(), now=Clock())
+    one.fail()
+    await one.exchange()
+    await two.sharing.exchange({"anthropic": other, "groq": two.breaker})
+    assert (other.state, two.breaker.state) == ("closed", "open")

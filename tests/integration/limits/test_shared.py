@@ -186,3 +186,26 @@ def test_a_clock_that_was_set_back_locks_nobody_out(plain: redis.Redis) -> None:
     assert take(keys=[name], args=[2_000_000_000, 1, 1])[0] == 1
     assert take(keys=[name], args=[2_000_000_000 - 30, 1, 1])[0] == 0
     assert take(keys=[name], args=[2_000_000_000 - 3600, 1, 1])[0] == 1
+
+
+@pytest.mark.parametrize("kind", ["a string", "fields that are no numbers"])
+async def test_what_cannot_be_read_is_counted_anew_and_redis_stays_in_use(servers: tuple[Server, Server], kind: str) -> None:
+    one, two = servers
+    key = uuid4()
+    first = await one.limits.admit(key, model=True)
+    assert first is not None
+    first.used(5)
+    await one.shared.close()
+    names = await one.client.keys("cairn:limits:*")
+    assert len(names) == 2
+    for name in names:
+        if kind == "a string":
+            await one.client.set(name, "noise")
+        else:
+            await one.client.hset(name, mapping={"yesterday": "many", str(2**40): "x"})
+    again = await two.limits.admit(key, model=True)
+    assert again is not None
+    assert again.refusal is None
+    again.used(5)
+    await two.shared.close()
+    assert not two.shared.away

@@ -431,6 +431,62 @@ async def test_redis_away_is_said_and_over_when_it_is_back(redis_server: RedisSe
         await running
 
 
+@pytest.fixture
+async def redis_exchange(client: Redis) -> AsyncIterator[Exchange]:
+    options = Options(poll_seconds=0.2, visibility_seconds=SHORT, max_deliveries=1)
+    exchange = Exchange(RedisBus(client, options), options)
+    running = asyncio.create_task(exchange.run())
+    yield exchange
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+FOREIGN: list[dict[str, bytes]] = [
+    {"other": b"fields"},
+    {"sender": b"\xff\xfe", "type": b"task", "payload": b"{}"},
+    {"sender": b"ada", "type": b"task"},
+]
+
+
+@pytest.mark.parametrize("fields", FOREIGN)
+async def test_an_entry_that_is_no_message_of_ours_holds_up_nobody(
+    redis_exchange: Exchange, client: Redis, fields: dict[str, bytes]
+) -> None:
+    await put(redis_exchange, "before")
+    await client.xadd(f"cairn:messages:{{{TEAM}:work}}", fields)  # type: ignore[arg-type]
+    await put(redis_exchange, "after")
+    taken = await take(redis_exchange)
+    assert said(taken) == ["before", "after"]
+    await confirm(redis_exchange, *taken)
+    async with asyncio.timeout(30):
+        while not await client.exists(f"cairn:messages:{{{TEAM}:work}}:dead"):
+            assert await take(redis_exchange, wait=SHORT) == []
+    assert await redis_exchange.dead_letters(TEAM, "work", limit=10) == []
+
+
+@pytest.mark.parametrize("word", [b"one", b"a b c", b"\xff\xfe", b"", b"a 1234 work"])
+async def test_a_word_that_cannot_be_read_wakes_whoever_waits_and_ends_nothing(
+    redis_exchange: Exchange, client: Redis, word: bytes
+) -> None:
+    async with asyncio.timeout(30):
+        while not await client.publish("cairn:messages-bell", word):
+            await asyncio.sleep(0.01)  # until it listens
+        other = Exchange(RedisBus(client, Options()), Options())
+        waiting = asyncio.create_task(take(redis_exchange, wait=20))
+        await put(other, "heard all the same")
+        assert said(await waiting) == ["heard all the same"]
+
+
+async def test_something_else_in_the_place_of_a_channel_is_said(redis_exchange: Exchange, client: Redis) -> None:
+    await client.set(f"cairn:messages:{{{TEAM}:work}}", "no stream")
+    for asking in (put(redis_exchange, 1), take(redis_exchange), redis_exchange.acknowledge(TEAM, "work", group="g", ids=["1-1"])):
+        with pytest.raises(Unavailable, match="Remove that key"):
+            await asking
+    await client.delete(f"cairn:messages:{{{TEAM}:work}}")
+    await put(redis_exchange, 1)
+
+
 async def test_postgres_cut_off_is_waited_out(database: Database, database_url: str) -> None:
     """Who waits goes on waiting, and hears again of other processes."""
     options = Options(poll_seconds=60)

@@ -20,7 +20,7 @@ from app.errors import ConfigurationError, DatabaseUnavailable, NotFound
 from app.storage.database import Database, rows_of
 from app.storage.postgres import embedded_postgres
 from app.storage.replicas.asker import Asker, asked_by, identify, position_in, spelled
-from app.storage.replicas.positions import KNOWN, YOUNG, Positions
+from app.storage.replicas.positions import KNOWN, POSITION, UNKNOWN, YOUNG, Positions
 from app.storage.replicas.replicated import ReplicatedDatabase, open_replicated
 from app.telemetry import metrics
 from tests.fakes.redis_server import RedisServer
@@ -206,6 +206,31 @@ async def test_of_two_positions_the_later_one_stays(redis_server: RedisServer) -
         await one.wrote("ada", 2**40 + 7)
         await two.wrote("ada", 2**40 + 6)
         assert [await each.of("ada") for each in (one, two, three)] == [2**40 + 7] * 3
+
+
+@pytest.mark.parametrize("held", [b"garbage", b"\xff\xfe", b"-7", b"1e999", b"9" * 40, b"12.5"])
+async def test_a_position_that_cannot_be_read_is_as_lost_and_is_written_over(redis_server: RedisServer, held: bytes) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+        await redis.set(KNOWN, 1)
+        reader, writer = (Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10) for _ in range(2))
+        await redis.set(POSITION + "ada", held)
+        assert await reader.of("ada") == UNKNOWN
+        await redis.delete(YOUNG)  # later, when what was lost does not matter any more
+        assert await reader.of("ada") == 0
+        await writer.wrote("ada", 77)
+        assert await reader.of("ada") == 77
+
+
+async def test_a_position_is_written_where_something_else_stood(redis_server: RedisServer) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+        await redis.set(KNOWN, 1)
+        positions = [Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10) for _ in range(2)]
+        for name in ("a list", "garbage"):
+            await (redis.rpush if name == "a list" else redis.set)(POSITION + name, "x")  # type: ignore[operator]
+            await positions[0].wrote(name, 78)
+            assert [await each.of(name) for each in positions] == [78, 78]
 
 
 async def test_without_an_answer_of_redis_everybody_reads_at_the_primary(primary: str, standby: StandbyServer, short_folder: Path) -> None:

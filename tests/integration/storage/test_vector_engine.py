@@ -205,16 +205,6 @@ def test_a_socket_folder_that_someone_else_put_there_is_refused(tmp_path: Path) 
         sockets.unlink()
 
 
-async def test_an_index_that_cannot_be_opened_says_what_to_do(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    broken = folder / "1"
-    (broken / "shard").mkdir(parents=True)
-    (broken / "made").touch()
-    with pytest.raises(ConfigurationError, match="cairn index rebuild"):
-        async with open_store(Settings(), SCHEMA, folder=folder, owner=True):
-            pytest.fail("a broken index was opened")
-    assert "can't be opened" in capfd.readouterr().err
-
-
 async def test_a_start_that_was_cut_off_before_anything_was_stored_is_made_anew(folder: Path) -> None:
     (folder / "1" / "shard" / "segments").mkdir(parents=True)
     async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
