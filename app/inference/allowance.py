@@ -26,7 +26,7 @@ INPUT_FACTOR, INPUT_MARGIN_TOKENS = 2, 2_000
 """Beyond our upper bound of the prompt: a provider may add a prompt of its own."""
 MAX_BYTES_IN_THE_LOOP = 16_384
 """Longer texts are counted in a thread: tiktoken lets go of the interpreter, but takes 10 ms for 50 kB."""
-STREAM_BYTES, STREAM_BYTES_A_TOKEN = 8 * 2**20, 8_192
+STREAM_BYTES, STREAM_BYTES_A_TOKEN = 2**20, 8_192
 """The most that a stream's JSON may take: a chunk of one token with 20 log probabilities has 4 kB."""
 
 

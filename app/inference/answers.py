@@ -51,6 +51,11 @@ class Chunk:
     model: str | None = None
 
     @property
+    def indexes(self) -> Iterator[int]:
+        """Of the choices that it speaks of."""
+        return (index for each in self.data.get("choices") or () if isinstance(index := each.get("index", 0), int))
+
+    @property
     def bare(self) -> bool:
         """Its delta holds text and nothing besides, not even a field that we don't know."""
         deltas = (choice.get("delta") for choice in self.data.get("choices") or ())

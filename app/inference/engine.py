@@ -197,7 +197,10 @@ class Engine:
                             break
                         except Fault as fault:
                             trail.faults.append((candidate, fault))
-                            ticket.failed(fault)
+                            if candidate.kind == OWN:
+                                ticket.dropped()  # it can't be out of order: what takes too long is one caller's own bulk
+                            else:
+                                ticket.failed(fault)
                             _tell(candidate, fault)
                             step = chain.after(fault, retries_left=self._options.retries - tries)
                             if step.to == "stop":

@@ -38,6 +38,7 @@ class Upstream:
         self._first: list[Chunk] = []
         self._finish_by: float | None = None
         self._output = OutputCount(allowance.max_output(held.estimate), model=candidate.model)
+        self._wordless = 0
         self._max_bytes = allowance.max_stream_bytes(held.estimate)
 
     @property
@@ -69,7 +70,7 @@ class Upstream:
         try:
             async with aclosing(self._all()) as chunks:
                 async for chunk in chunks:
-                    if await self._output.passed(chunk.text) or self.produced.bytes > self._max_bytes:
+                    if await self._too_much(chunk):
                         yield await self._ending(chunk)
                         await self._held.dispute(self._too_long(), kind="output", model=self.produced.model)
                         return
@@ -104,10 +105,18 @@ class Upstream:
         async for chunk in self._rest():
             yield chunk
 
+    async def _too_much(self, chunk: Chunk) -> bool:
+        """Count what came. What says something takes a token, however short; a choice that nobody asked for is too much."""
+        if any(index >= self._choices for index in chunk.indexes):
+            return True
+        self._wordless += chunk.said and not chunk.text
+        too_many = self._wordless > self._output.limit or self.produced.bytes > self._max_bytes
+        return await self._output.passed(chunk.text) or too_many
+
     async def _ending(self, chunk: Chunk) -> Chunk:
         """Make the last chunk of an answer that is too long: what still fits of this one, where that is text, and the finish."""
         whole, text = self.produced.text, ""
-        if self.produced.plain and chunk.text:
+        if self.produced.plain and chunk.plain and chunk.text:
             fits = await asyncio.to_thread(allowance.beginning, whole, self._output.limit, model=self.candidate.model)
             text = fits[len(whole) - len(chunk.text) :]
         unfinished = [index for index in range(self._choices) if index not in self.produced.finished - chunk.finished]

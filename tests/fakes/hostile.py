@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import msgspec
 from aiohttp import web
 
-Says = Literal["text", "tool", "thought", "both choices"]
+Says = Literal["text", "tool", "thought", "both choices", "new choices", "empty calls"]
 ENDLESS = 10**9
 MOST_WHOLE_PIECES = 20_000
 
@@ -106,8 +106,12 @@ class _OpenAI:
 
     def stream(self) -> Iterator[bytes]:
         lie = self._lie
-        for _ in range(lie.pieces):
-            for place in _choices(lie):
+        for number in range(lie.pieces):
+            if lie.says == "empty calls":
+                call = {"index": number, "id": f"call_{number}", "type": "function", "function": {"arguments": ""}}
+                yield self._chunk([{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}])
+                continue
+            for place in (number,) if lie.says == "new choices" else _choices(lie):
                 delta = {"tool": {"content": None}, "thought": {}}.get(lie.says, {"content": lie.piece}) | _extra(lie, lie.piece)
                 yield self._chunk([{"index": place, "delta": delta, "finish_reason": None}], usage=lie.every)
         if lie.finish:

@@ -37,7 +37,7 @@ class CompatibleWire:
 
     async def complete(self, call: Call) -> Completion:
         async with self._posted("/chat/completions", self._body(call)) as reply:
-            return answers.completion(*answers.decoded_whole(await self._pool.read(reply)))
+            return answers.completion(*answers.decoded_whole(await self._pool.read(reply, max_bytes=call.max_bytes)))
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         body = self._body(call) | {"stream": True, "stream_options": {"include_usage": True}}
@@ -45,7 +45,7 @@ class CompatibleWire:
             finish: str | None = None
             last: Chunk | None = None
             try:
-                async with aclosing(self._chunks(reply)) as chunks:
+                async with aclosing(self._chunks(reply, call)) as chunks:
                     async for made in chunks:
                         finish = made.finish or finish
                         if last is not None:  # there was more: some send their usage in every chunk, and the latest counts
@@ -74,10 +74,10 @@ class CompatibleWire:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _chunks(self, reply: aiohttp.ClientResponse) -> AsyncGenerator[Chunk]:
+    async def _chunks(self, reply: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[Chunk]:
         """A reply's chunks; those of a whole answer where the server doesn't stream. Fault for an error object, or HTML."""
         if not reply.content_type.startswith("text/event-stream"):
-            for made in unstreamed.chunks(answers.decoded(await self._pool.read(reply))):
+            for made in unstreamed.chunks(answers.decoded(await self._pool.read(reply, max_bytes=call.max_bytes))):
                 yield made
             return
         split = SplitCharacters()

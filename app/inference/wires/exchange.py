@@ -16,6 +16,7 @@ from app.inference.answers import UNFINISHED
 from app.inference.faults import Fault, malformed
 from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
+from app.inference.wires.wire import MAX_ANSWER_BYTES
 
 OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"})
 """Headers that are the pool's to set."""
@@ -24,7 +25,7 @@ OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "
 class Exchange(httpx.AsyncBaseTransport):
     """The transport of one call's client. After its first fault it sends nothing more: litellm's own retries end here."""
 
-    def __init__(self, pool: Pool, *, stream: bool, answer: bytes | None = None) -> None:
+    def __init__(self, pool: Pool, *, stream: bool, answer: bytes | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> None:
         """`answer`: what the provider has said already, for litellm to translate: nothing is sent."""
         self.fault: Fault | None = None
         self.sent = False
@@ -35,6 +36,7 @@ class Exchange(httpx.AsyncBaseTransport):
         self._pool = pool
         self._stream = stream
         self._answer = answer
+        self._max_bytes = max_bytes
         self._reply: aiohttp.ClientResponse | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -78,7 +80,7 @@ class Exchange(httpx.AsyncBaseTransport):
         if self._stream and kind not in {"application/json", "text/html"}:
             body = _Body(self, self._events(reply) if kind == "text/event-stream" else self._pool.pieces(reply))
             return httpx.Response(200, headers={"content-type": kind}, stream=body)
-        raw = await self._pool.read(reply)
+        raw = await self._pool.read(reply, max_bytes=self._max_bytes)
         if kind in {"application/json", "text/html", "text/plain"}:
             self.event = _checked(raw)
             if self._stream:

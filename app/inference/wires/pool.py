@@ -11,11 +11,11 @@ import aiohttp
 
 from app.inference import faults
 from app.inference.faults import Fault, malformed
+from app.inference.wires.wire import MAX_ANSWER_BYTES
 
 KEEP_ALIVE_SECONDS = 30
 LAST_BYTES_SECONDS = 0.05
 MOST_RAW_BYTES = 2**20
-MOST_ANSWER_BYTES = 64 * 2**20
 LEAST_KEY_CHARS = 8
 """A shorter one is a word such as "none", and stands in messages for other reasons."""
 BROKEN = (aiohttp.ClientError, OSError, ValueError)
@@ -57,13 +57,13 @@ class Pool:
                 said = b""
             raise self.clean(faults.of_status(reply.status, self._without_key(said), reply.headers))
 
-    async def read(self, reply: aiohttp.ClientResponse) -> bytes:
+    async def read(self, reply: aiohttp.ClientResponse, *, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
         """The whole body. `malformed` when it is shorter than it should be, or larger than any is."""
         raw = bytearray()
         try:
             while piece := await reply.content.readany():
                 raw += piece
-                if len(raw) > MOST_ANSWER_BYTES:
+                if len(raw) > max_bytes:
                     raise malformed("its answer is larger than any should be")
         except BROKEN as error:
             raise malformed("its answer broke off") from error

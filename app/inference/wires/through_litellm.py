@@ -61,10 +61,10 @@ class LitellmWire:
         self._through_us = kind in NOT_TAKEN
 
     async def complete(self, call: Call) -> Completion:
-        return await self._completed(call, Exchange(self._pool, stream=False))
+        return await self._completed(call, Exchange(self._pool, stream=False, max_bytes=call.max_bytes))
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
-        exchange = Exchange(self._pool, stream=True)
+        exchange = Exchange(self._pool, stream=True, max_bytes=call.max_bytes)
         head: dict[str, Any] = {}
         usage: dict[str, Any] = {}
         finish: str | None = None

@@ -9,6 +9,10 @@ from typing import Any, Protocol
 from app.budget.prices import Usage
 from app.inference.answers import Chunk, Completion
 
+MAX_ANSWER_BYTES = 64 * 2**20
+ANSWER_BYTES, BYTES_A_TOKEN, BYTES_A_PROBABLE_TOKEN = 4 * 2**20, 512, 8_192
+"""The most that a whole answer takes in JSON: with 20 log probabilities a token has some 4 kB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -17,6 +21,13 @@ class Call:
     model: str
     messages: Sequence[Mapping[str, Any]]
     parameters: Mapping[str, Any]
+
+    @property
+    def max_bytes(self) -> int:
+        """Return how much is read of a whole answer: reading and decoding a larger one would keep everybody waiting."""
+        tokens = int(self.parameters.get("max_tokens") or 0) * int(self.parameters.get("n") or 1)
+        each = BYTES_A_PROBABLE_TOKEN if self.parameters.get("logprobs") else BYTES_A_TOKEN
+        return min(MAX_ANSWER_BYTES, ANSWER_BYTES + tokens * each)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ CLAIMS = st.sampled_from([0, 1, 7, 60, 500, 5_000, 10**6, 10**12, 2**62])
 
 LIES = st.builds(
     Lie,
-    says=st.sampled_from(["text", "tool", "thought", "both choices"]),
+    says=st.sampled_from(["text", "tool", "thought", "both choices", "new choices", "empty calls"]),
     piece=st.sampled_from([" word", "x" * 3_000, "漢字" * 40, '{"a":', "9", "\n\n"]),
     pieces=st.sampled_from([0, 1, 5, 60, 2_000, ENDLESS]),
     usage=st.none() | st.tuples(CLAIMS, CLAIMS),
@@ -76,6 +76,24 @@ async def test_all_that_is_shown_counts_thoughts_and_every_choice(api: Api) -> N
             _, events = await door.events(max_tokens=most, n=2 if says == "both choices" else None)
             assert finish_of(events) == ["length"] * (2 if says == "both choices" else 1)
             assert await door.holds() == [("liar", "settled", "disputed")]
+
+
+@pytest.mark.parametrize(("says", "most"), [("new choices", 3), ("empty calls", 150)])
+async def test_choices_and_calls_that_nobody_asked_for_are_ended_too(api: Api, says: Any, most: int) -> None:
+    liar = HostileProvider(Lie(says=says, piece="a", pieces=ENDLESS))
+    async with liar, open_door(api, hostile={"liar": liar}, retries=0) as door:
+        _, events = await door.events(max_tokens=100)
+        assert (finish_of(events), len(events) <= most) == (["length"], True)
+        assert await door.holds() == [("liar", "settled", "disputed")]
+
+
+async def test_a_whole_answer_far_too_large_is_not_read_to_its_end(api: Api) -> None:
+    liar = HostileProvider(Lie(piece="word " * 1_000, pieces=20_000))
+    async with liar, open_door(api, hostile={"liar": liar}, retries=0) as door:
+        reply = await door.chat(max_tokens=100)
+        assert (reply.status, "larger than any should be" in reply.error["message"]) == (502, True)
+        assert await door.holds() == [("liar", "unreconciled", None)]
+        await within_limits(door)
 
 
 async def test_one_huge_piece_is_cut_to_what_fits(api: Api) -> None:
