@@ -105,6 +105,7 @@ class CorrectionBody(Body):
 
     movement: int = Field(strict=True, ge=1, le=2**62, description="The `id` of the movement that charged it.")
     charged_usd: Usd
+    charged_tokens: int | None = Field(None, strict=True, ge=0, le=2**53, description="Left out: as they are.")
     note: Plain = Field(min_length=1, max_length=500, description="Why: it stands in the history.")
 
 
@@ -248,7 +249,9 @@ async def reconcile(house: TheHouse, admin: Admin, developer: Developer, body: R
 )
 async def correct(house: TheHouse, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
     amount = _nanousd(body.charged_usd, "charged_usd")
-    made = await house.budget.budgets.correct(developer, body.movement, nanousd=amount, actor=_actor(admin), note=body.note)
+    made = await house.budget.budgets.correct(
+        developer, body.movement, nanousd=amount, tokens=body.charged_tokens, actor=_actor(admin), note=body.note
+    )
     return _reply(made)
 
 

@@ -122,14 +122,14 @@ class Budgets:
             closed += await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note)
         return closed
 
-    async def correct(self, developer: str, movement_id: int, *, nanousd: int, actor: str, note: str) -> Named:
+    async def correct(self, developer: str, movement_id: int, *, nanousd: int, tokens: int | None = None, actor: str, note: str) -> Named:
         """Set what a call is charged in all, by a movement against what it was charged.
 
         NotFound, or Conflict for what can't be corrected, needs no correction, or would pass a limit.
         """
         account, _ = await self._account(developer)
         await self._ledger.written()
-        await self._corrections.correct(account, movement_id, nanousd=nanousd, actor=actor, note=free_text(note))
+        await self._corrections.correct(account, movement_id, nanousd=nanousd, tokens=tokens, actor=actor, note=free_text(note))
         return await self.of(developer)
 
     async def verify(self) -> list[Difference]:

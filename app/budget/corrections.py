@@ -31,14 +31,18 @@ class Corrections:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def correct(self, account: Account, movement_id: int, *, nanousd: int, actor: str, note: str) -> int:
-        """Set what a call of this developer is charged in all, in nano-dollars. Returns by how much that changed what is spent.
+    async def correct(self, account: Account, movement_id: int, *, nanousd: int, tokens: int | None = None, actor: str, note: str) -> int:
+        """Set what a call of this developer is charged in all, in nano-dollars, and in tokens (None: as they are).
+
+        Returns by how many nano-dollars that changed what is spent.
 
         NotFound for another's movement; Conflict for one that is no charge, is charged at that already, or would pass a limit of the
         month that it belongs to. A repetition is the second of these: nothing is corrected twice.
         """
         if not 0 <= nanousd <= MOST:
             raise InvalidInput("charged_usd is out of range.", param="charged_usd")
+        if tokens is not None and not 0 <= tokens <= MOST:
+            raise InvalidInput("charged_tokens is out of range.", param="charged_tokens")
         async with self._database.begin() as connection:
             row = (await connection.execute(_movement(account, movement_id))).one_or_none()
             if row is None:
@@ -46,17 +50,18 @@ class Corrections:
             if row.kind not in CHARGES:
                 raise Conflict(f"Movement {movement_id} can't be corrected: {INSTEAD[row.kind]}.")
             balances = await _locked(connection, row)
-            change = nanousd - await _charged(connection, row)
-            if change == 0:
-                raise Conflict(f"Movement {movement_id} is charged at ${to_usd(nanousd):.6f} already: nothing was changed.")
-            _check_room(balances, change)
-            await _write(connection, row, change, actor=actor, note=note)
+            charged, counted = await _charged(connection, row)
+            change, more_tokens = nanousd - charged, 0 if tokens is None else tokens - counted
+            if change == 0 and more_tokens == 0:
+                raise Conflict(f"Movement {movement_id} is charged at ${to_usd(charged):.6f} and {counted:,} tokens already.")
+            _check_room(balances, change, more_tokens)
+            await _write(connection, row, change, more_tokens, actor=actor, note=note)
         return change
 
 
 def _movement(account: Account, movement_id: int) -> Select[*tuple[Any, ...]]:
     mine = (Movement.id == movement_id, Movement.developer_id == account.id)
-    return select(Movement.__table__, Hold.day).outerjoin(Hold, Hold.id == Movement.hold_id).where(*mine)
+    return select(Movement.__table__, Hold.day, Hold.tokens.label("held_tokens")).outerjoin(Hold, Hold.id == Movement.hold_id).where(*mine)
 
 
 async def _locked(connection: AsyncConnection, row: AnyRow) -> list[AnyRow]:
@@ -68,38 +73,46 @@ async def _locked(connection: AsyncConnection, row: AnyRow) -> list[AnyRow]:
     return list((await connection.execute(query)).all())
 
 
-async def _charged(connection: AsyncConnection, row: AnyRow) -> int:
-    """What the call is charged until now: a reconciliation tells the difference to what was held."""
-    corrected = await connection.scalar(select(func.sum(Movement.nanousd)).where(Movement.corrects == row.id))
-    base: int = row.nanousd + (row.held_nanousd if row.kind == "reconcile" else 0)
-    return base + int(corrected or 0)
+async def _charged(connection: AsyncConnection, row: AnyRow) -> tuple[int, int]:
+    """What the call is charged until now, in both units: a reconciliation tells the difference to what was held."""
+    sums = select(func.coalesce(func.sum(Movement.nanousd), 0), func.coalesce(func.sum(Movement.tokens), 0))
+    nanousd, tokens = (await connection.execute(sums.where(Movement.corrects == row.id))).one()
+    before = (row.held_nanousd, row.held_tokens) if row.kind == "reconcile" else (0, 0)
+    return row.nanousd + before[0] + int(nanousd), row.tokens + before[1] + int(tokens)
 
 
-def _check_room(balances: list[AnyRow], change: int) -> None:
+def _check_room(balances: list[AnyRow], change: int, more_tokens: int) -> None:
     """Conflict where a dearer charge would pass a limit: spent + held ≤ limit, also for a correction."""
-    for each in balances if change > 0 else ():
-        if each.limit_nanousd is None:
-            continue
-        left = each.limit_nanousd + each.added_nanousd - each.spent_nanousd - each.held_nanousd
-        if change > left:
-            whose = "developer's" if each.subject == "developer" else "team's"
-            raise Conflict(
-                f"This would charge ${to_usd(change):.6f} more, and the {whose} limit of that month has ${to_usd(max(0, left)):.6f} left. "
-                "Raise the limit first."
-            )
+    for each in balances:
+        whose = "developer's" if each.subject == "developer" else "team's"
+        if change > 0 and each.limit_nanousd is not None:
+            left = each.limit_nanousd + each.added_nanousd - each.spent_nanousd - each.held_nanousd
+            if change > left:
+                more, room = f"${to_usd(change):.6f}", f"${to_usd(max(0, left)):.6f}"
+                raise Conflict(
+                    f"This would charge {more} more, and the {whose} limit of that month has {room} left. Raise the limit first."
+                )
+        if more_tokens > 0 and each.limit_tokens is not None:
+            left = each.limit_tokens - each.spent_tokens - each.held_tokens
+            if more_tokens > left:
+                more, room = f"{more_tokens:,} tokens", f"{max(0, left):,}"
+                raise Conflict(
+                    f"This would charge {more} more, and the {whose} limit of that month has {room} left. Raise the limit first."
+                )
 
 
-async def _write(connection: AsyncConnection, row: AnyRow, change: int, *, actor: str, note: str) -> None:
+async def _write(connection: AsyncConnection, row: AnyRow, change: int, more_tokens: int, *, actor: str, note: str) -> None:
     """The movement, both balances and both days: they change together."""
     taken = ("developer_id", "team_id", "period_start", "hold_id", "request_id", "attempt", "provider", "model")
     kept = {name: getattr(row, name) for name in taken}
-    await connection.execute(
-        insert(Movement).values(**kept, kind="correction", mark="corrected", corrects=row.id, nanousd=change, actor=actor, note=note)
-    )
+    moved = {"nanousd": change, "tokens": more_tokens}
+    made = insert(Movement).values(**kept, **moved, kind="correction", mark="corrected", corrects=row.id, actor=actor, note=note)
+    await connection.execute(made)
     subjects = [row.developer_id, row.team_id]
-    moved = update(Balance).where(Balance.subject_id.in_(subjects), Balance.period_start == row.period_start)
-    await connection.execute(moved.values(spent_nanousd=Balance.spent_nanousd + change))
+    month = update(Balance).where(Balance.subject_id.in_(subjects), Balance.period_start == row.period_start)
+    spent = {"spent_nanousd": Balance.spent_nanousd + change, "spent_tokens": Balance.spent_tokens + more_tokens}
+    await connection.execute(month.values(**spent))
     if row.day is not None:
-        day = upsert(Day).values([{"subject_id": each, "day": row.day, "nanousd": change, "tokens": 0} for each in sorted(subjects)])
-        added = day.on_conflict_do_update(index_elements=["subject_id", "day"], set_={"nanousd": Day.nanousd + day.excluded.nanousd})
-        await connection.execute(added)
+        day = upsert(Day).values([{"subject_id": each, "day": row.day, **moved} for each in sorted(subjects)])
+        added = {"nanousd": Day.nanousd + day.excluded.nanousd, "tokens": Day.tokens + day.excluded.tokens}
+        await connection.execute(day.on_conflict_do_update(index_elements=["subject_id", "day"], set_=added))

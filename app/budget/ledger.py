@@ -71,6 +71,7 @@ class Ledger:
         self._timeout = timeout_seconds
         self._holding = Grouped(self._hold_batch, most=MOST_IN_A_STATEMENT, name="holds")
         self._ending = Grouped(self._settle_batch, most=MOST_IN_A_STATEMENT, name="settlements")
+        self._rooms = Grouped(self._room_batch, most=MOST_IN_A_STATEMENT, name="rooms")
         self._opening: dict[tuple[Payer, datetime], asyncio.Task[None]] = {}
         self._open: set[UUID] = set()
         """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""
@@ -112,7 +113,8 @@ class Ledger:
         """Read what is left of the payer's budgets this month. DatabaseUnavailable when it can't be told in time."""
         while True:
             period = self._calendar.month_of(clock.now())
-            found = json.loads(await self._holds.value(ROOM, payer.developer_id, payer.team_id, period.start))
+            # Shielded: whoever leaves while it is asked must not end the connection that everybody's holds go over.
+            found = await asyncio.shield(self._rooms.submit((payer, period.start)))
             if found["balances"] == 2:
                 return Room(found["nanousd"], found["tokens"])
             await self._opened(payer, period.start)
@@ -229,6 +231,14 @@ class Ledger:
 
     def _submit(self, hold_id: UUID, **fields: Any) -> asyncio.Future[int | None]:
         return self._ending.submit(_Ending(hold_id, _row(hold_id, **fields)))
+
+    async def _room_batch(self, asked: Sequence[tuple[Payer, datetime]]) -> Sequence[dict[str, Any]]:
+        rows = [
+            {"place": place, "developer_id": str(payer.developer_id), "team_id": str(payer.team_id), "period_start": start.isoformat()}
+            for place, (payer, start) in enumerate(asked)
+        ]
+        found: list[dict[str, Any]] = json.loads(await self._holds.value(ROOM, json.dumps(rows)))
+        return found
 
     async def _hold_batch(self, wanted: Sequence[Hold]) -> Sequence[Hold | Exception | None]:
         batch = json.dumps([self._asked_row(place, each) for place, each in enumerate(wanted)])

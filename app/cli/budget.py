@@ -165,10 +165,11 @@ def correct(
     movement: Annotated[int, typer.Argument(metavar="MOVEMENT", min=1, help="Its id: see `cairn budget history`.", show_default=False)],
     usd: Annotated[float, typer.Argument(metavar="USD", min=0, help="What the call should be charged in all.", show_default=False)],
     note: Annotated[str, typer.Option(help="Why: it stands in the history.", show_default=False)],
+    tokens: Annotated[int | None, typer.Option(min=0, help="What it should count in all. Default: as it is.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Set right what a call was charged. The history keeps both, and who corrected it."""
-    body = {"movement": movement, "charged_usd": usd, "note": note}
+    body = {"movement": movement, "charged_usd": usd, "charged_tokens": tokens, "note": note}
     made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/corrections", body))
     said(
         made,

@@ -117,13 +117,12 @@ class BulkLane:
         try:
             await self._inner.start()
             began = perf_counter()
-            vectors = await self._inner.embed([request.texts[place] for place in places])
+            request.vectors[places] = await self._inner.embed([request.texts[place] for place in places])
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for this slice
             if not request.future.done():
                 request.future.set_exception(error)
             return
         self._measured(cost, perf_counter() - began)
-        request.vectors[places] = vectors
         request.done += len(places)
         if request.done == len(request.order) and not request.future.done():
             request.future.set_result(request.vectors)

@@ -55,11 +55,11 @@ class EmbeddingProcess:
         self._stay()
         if self.pid is not None:
             return
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
-        )
-        log.info("child.started", child="embeddings", pid=self._process.pid)
         try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            )
+            log.info("child.started", child="embeddings", pid=self._process.pid)
             async with asyncio.timeout(START_SECONDS):
                 await self._received()
         except (TimeoutError, EOFError, OSError) as error:
@@ -101,10 +101,10 @@ class EmbeddingProcess:
         except asyncio.CancelledError:
             await self._kill()  # its answer would be taken for the next one's
             raise
-        if reply.error:
-            raise Unavailable(f"The texts could not be embedded: {reply.error}", code="embeddings_unavailable")
         loop = asyncio.get_running_loop()
         self._idle = loop.call_later(self._idle_seconds, self._rest)
+        if reply.error:
+            raise Unavailable(f"The texts could not be embedded: {reply.error}", code="embeddings_unavailable")
         metrics.embedded(texts=len(texts), seconds=loop.time() - began)
         return np.frombuffer(reply.vectors, dtype="<f4").reshape(len(texts), -1).astype(np.float32)
 

@@ -97,7 +97,8 @@ class CachedEngine:
                 return Answer(found.stored.body, self._hit(asked, found))
             if (flight := self._joined(asked)) is None:
                 return await self._lead(asked)
-            if not await self._covered(asked, flight):
+            if not await self._can_pay(asked, flight):
+                await self._wait_for_end(asked, flight)
                 continue
             if (found := await self._follow(asked, flight)) is not None:
                 return Answer(found.stored.body, self._hit(asked, found, waited=True))
@@ -113,7 +114,8 @@ class CachedEngine:
                 return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
             if (flight := self._joined(asked)) is None:
                 return await self._lead_stream(asked, usage_asked=usage_asked)
-            if not await self._covered(asked, flight):
+            if not await self._can_pay(asked, flight):
+                await self._wait_for_end(asked, flight)
                 continue
             if (reading := await self._read_along(asked, flight, usage_asked=usage_asked)) is not None:
                 return reading
@@ -207,24 +209,24 @@ class CachedEngine:
         assert found is not None
         return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
 
-    async def _covered(self, asked: _Asked, flight: Flight) -> bool:
-        """Say whether the follower could pay for the answer itself. Who can't waits for its end: what was kept then is anybody's.
-
-        Otherwise a developer with nothing left would get what another pays for.
-        """
-        covered = False
+    async def _can_pay(self, asked: _Asked, flight: Flight) -> bool:
+        """Say whether the follower could pay for the answer itself: who has nothing left doesn't get what another pays for."""
         try:
-            covered = await self._engine.covers(asked.request, asked.asker)
-            if not covered:
-                asked.followed += 1
-                await flight.over()
+            return await self._engine.covers(asked.request, asked.asker)
         except BaseException as error:
+            await flight.leave()
             self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
             raise
-        finally:
-            if not covered:
-                await flight.leave()
-        return covered
+
+    async def _wait_for_end(self, asked: _Asked, flight: Flight) -> None:
+        """Leave, and wait until the answer has ended without us: what was kept of it is then anybody's."""
+        asked.followed += 1
+        try:
+            await flight.leave()
+            await flight.over()
+        except asyncio.CancelledError as error:
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            raise
 
     async def _follow(self, asked: _Asked, flight: Flight) -> Found | None:
         """The whole answer. None: that one was of no use to us."""

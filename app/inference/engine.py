@@ -244,12 +244,16 @@ class Engine:
     async def _paid(self, found: Completion, held: Held, candidate: Candidate) -> bytes:
         """End the hold of a whole answer, and return the answer: cut where it is longer than was held, with a usage that can be true."""
         raw, limit = found.raw, allowance.max_output(held.estimate)
-        if await OutputCount(limit, model=candidate.model).passed(found.text):
-            raw = await asyncio.to_thread(answers.shortened, raw, allowance.Shears(limit, model=candidate.model).cut)
-            reason = f"Its answer was longer than the {held.estimate.max_tokens:,} tokens that were asked for: it was cut."
-            await held.dispute(reason, kind="output", model=found.model)
-        else:
-            await held.settle(found.usage, found.text, model=found.model)
+        try:
+            if await OutputCount(limit, model=candidate.model).passed(found.text):
+                reason = f"Its answer was longer than the {held.estimate.max_tokens:,} tokens that were asked for: it was cut."
+                await held.dispute(reason, kind="output", model=found.model)
+                raw = await asyncio.to_thread(answers.shortened, raw, allowance.Shears(limit, model=candidate.model).cut)
+            else:
+                await held.settle(found.usage, found.text, model=found.model)
+        except BaseException:
+            held.abandon(found.usage, found.text, model=found.model)  # whoever leaves meanwhile: an end there must be
+            raise
         return raw if found.usage == held.charged else answers.with_usage(raw, held.charged)
 
     async def _embed_once(
@@ -261,7 +265,8 @@ class Engine:
         seat = self._gathered(candidate, request.dimensions).seat(texts, most_tokens=held.estimate.input_tokens)
         try:
             try:
-                async with asyncio.timeout(self._options.timeouts.answer):
+                # Our own model's lane bounds what it takes; the request's total time holds for both.
+                async with asyncio.timeout(None if candidate.kind == OWN else self._options.timeouts.answer):
                     share = await seat.future
             except TimeoutError:
                 raise faults.timeout("no vectors in time") from None

@@ -86,13 +86,9 @@ class Flight:
             self._wait(-1)
 
     async def over(self) -> None:
-        """Wait until the work has ended, and what may be kept of it is kept. Raises nothing of what went wrong."""
+        """Wait until the work has ended, and what may be kept of it is kept. Holds nobody up; raises nothing of what went wrong."""
         assert self._task is not None
-        self._wait(1)
-        try:
-            await asyncio.wait([self._task])
-        finally:
-            self._wait(-1)
+        await asyncio.wait([self._task])
 
     def _wait(self, count: int) -> None:
         self._waiting += count

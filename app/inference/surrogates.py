@@ -6,8 +6,9 @@ Halves that stand beside each other are one character again; one that stays alon
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 LONE = "\ufffd"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -19,12 +20,12 @@ def decode(raw: bytes) -> Any:
         text = raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         text = raw.decode("utf-8", "replace")
-    return json.loads(text, parse_constant=_refuse)
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
 
 
 def encode(data: object) -> bytes:
-    """Encode what `decode` may have made, numbers of any size among it."""
-    return json.dumps(data, separators=(",", ":")).encode()
+    """Encode what `decode` may have made, whole numbers of any size among it. ValueError for a number that JSON can't tell (1e400)."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
 
 
 def mend(value: Any) -> Any:
@@ -45,5 +46,10 @@ def ends_open(text: str) -> bool:
     return "\ud800" <= text[-1:] <= "\udbff"
 
 
-def _refuse(constant: str) -> None:
+def _finite(number: str) -> float:
+    found = float(number)
+    return found if math.isfinite(found) else _refuse(number)
+
+
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")

@@ -71,8 +71,10 @@ class Upstream:
             async with aclosing(self._all()) as chunks:
                 async for chunk in chunks:
                     if await self._too_much(chunk):
-                        yield await self._ending(chunk)
+                        last = await self._ending(chunk)
                         await self._held.dispute(self._too_long(), kind="output", model=self.produced.model)
+                        await self._source.aclose()  # before whoever reads: the provider is to stop now
+                        yield last
                         return
                     yield chunk
             await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model)

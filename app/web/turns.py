@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
 from typing import TypeVar
 
@@ -51,18 +51,19 @@ class Turns:
 
     async def lines(self, head: str, entries: AsyncGenerator[T], line: Callable[[T], str]) -> AsyncGenerator[str]:
         """An export: the entries' lines, some at a time; no turn is held while they are sent."""
-        yield head
-        ended = False
-        while not ended:
-            written: list[str] = []
-            async with self.turn():
-                while len(written) < ROWS_A_TURN and not ended:
-                    try:
-                        written.append(line(await anext(entries)))
-                    except StopAsyncIteration:
-                        ended = True
-            if written:
-                yield "".join(written)
+        async with aclosing(entries):
+            yield head
+            ended = False
+            while not ended:
+                written: list[str] = []
+                async with self.turn():
+                    while len(written) < ROWS_A_TURN and not ended:
+                        try:
+                            written.append(line(await anext(entries)))
+                        except StopAsyncIteration:
+                            ended = True
+                if written:
+                    yield "".join(written)
 
 
 def exports_of(request: Request) -> Turns:

@@ -415,3 +415,19 @@ async def test_who_leaves_a_model_that_thinks_unseen_leaves_its_hold_charged(api
         assert await held(door) == [("liar", "unreconciled", None)]
         found = await door.money()
         assert found["spent_usd"] == found["unreconciled_usd"] >= 2_000 * 2e-6
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_has_nothing_left_keeps_no_call_going_that_its_payer_left(api: Api, stream: bool) -> None:
+    liar = HostileProvider(Lie(pieces=5_000, pause=0.01))
+    async with liar, open_door(api, hostile={"liar": liar}, cached=True) as door:
+        poor = await other_key(door, limit_usd=0)
+        async with reading(door, "the same", max_tokens=2_000) as reader:
+            await reader.next()
+            waiting_poor = asyncio.create_task(door.chat("the same", key=poor, stream=stream, max_tokens=2_000))
+            await reader.next()
+        theirs = await waiting_poor
+        assert (theirs.status, theirs.error["code"]) == (402, "budget_exceeded")
+        ((_, state, mark),) = await held(door)
+        assert (state, mark) == ("settled", "partial")
+        assert liar.sent < 4_000

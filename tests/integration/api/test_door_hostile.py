@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.settings import Timeouts
 from app.tokens import count_text
+from tests.fakes import hostile
 from tests.fakes.hostile import ENDLESS, HostileProvider, Lie
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import Door, open_door
@@ -259,3 +262,41 @@ async def within_limits(door: Door) -> None:
     for spent, held, limit in rows:
         assert held == 0
         assert spent <= limit
+
+
+async def test_who_leaves_while_an_answer_is_cut_leaves_no_hold_open(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting, go_on = threading.Event(), threading.Event()
+
+    def slowly(raw: bytes, cut: Any) -> bytes:
+        counting.set()
+        go_on.wait(30)
+        return raw
+
+    monkeypatch.setattr("app.inference.answers.shortened", slowly)
+    liar = HostileProvider(Lie(pieces=5_000))
+    async with liar, open_door(api, hostile={"liar": liar}, retries=0) as door:
+        asking = asyncio.create_task(door.chat(max_tokens=60))
+        await asyncio.to_thread(counting.wait, 30)
+        asking.cancel()
+        await asyncio.wait([asking])
+        go_on.set()
+        async with asyncio.timeout(20):
+            while any(state == "held" for _, state, _ in await door.holds()):
+                await asyncio.sleep(0.01)
+        await within_limits(door)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999"])
+async def test_a_number_that_json_cannot_tell_is_no_answer(api: Api, monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    liar = HostileProvider(Lie(pieces=3))
+    real = hostile._json
+    monkeypatch.setattr(hostile, "_json", lambda content: _with_number(real(content), number))
+    async with liar, open_door(api, hostile={"liar": liar}, retries=0) as door:
+        reply = await door.chat(max_tokens=60)
+        assert (reply.status, reply.error["code"]) == (502, "all_providers_failed")
+        await within_limits(door)
+
+
+def _with_number(reply: web.Response, number: str) -> web.Response:
+    assert isinstance(reply.body, bytes)
+    return web.Response(body=reply.body[:-1] + b',"x":' + number.encode() + b"}", content_type="application/json")

@@ -178,3 +178,20 @@ async def test_by_name_an_unknown_developer_is_not_found(corrector: Corrector) -
     budgets = Budgets(bank.accounts, bank.limits, corrector.books, bank.ledger, corrector.corrections)
     with pytest.raises(NotFound):
         await budgets.correct(f"nobody-{uuid4().hex}", 1, nanousd=1, actor="admin", note="x")
+
+
+async def test_tokens_are_corrected_too_and_a_free_call_by_them_alone(corrector: Corrector) -> None:
+    bank = corrector.bank
+    payer = await bank.payer(5_000)
+    await bank.limits.set(team(payer), "tokens", 100, actor="admin")
+    hold = await bank.hold(payer, 0, tokens=90)
+    await bank.settle(hold, 0, tokens=90)
+    movement = await corrector.latest(payer)
+    with pytest.raises(BudgetExceeded):
+        await bank.hold(payer, 0, tokens=20)
+    assert await corrector.corrections.correct(account(payer), movement, nanousd=0, tokens=5, actor="admin", note="it lied") == 0
+    await bank.hold(payer, 0, tokens=60)
+    with pytest.raises(Conflict, match="tokens more"):
+        await corrector.corrections.correct(account(payer), movement, nanousd=0, tokens=41, actor="admin", note="it lied")
+    await bank.recount()
+    assert not await corrector.books.verify()
