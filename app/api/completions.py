@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 import struct
@@ -29,6 +28,7 @@ from app.web.errors import responses
 from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
 from app.web.principal import Admin, Caller, Payer, TheHouse, house_of
+from app.web.turns import Turns, exports_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=KeyFirst)
 
@@ -246,7 +246,7 @@ async def embed(
     here = house.inference.catalog.runs_here(body.model)
     with house.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
         found = await unless_gone(request, house.inference.engine.embed(asked, asker))
-    reply = await _vectors(found, base64=body.encoding_format == "base64")
+    reply = await _vectors(found, exports_of(request), base64=body.encoding_format == "base64")
     return Response(reply, media_type="application/json", headers=_headers(request, found.receipt))
 
 
@@ -321,15 +321,15 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     return headers
 
 
-async def _vectors(found: Vectors, *, base64: bool) -> bytes:
-    """The reply, written some vectors at a time: all of them would keep everybody else waiting for as long."""
+async def _vectors(found: Vectors, turns: Turns, *, base64: bool) -> bytes:
+    """Write the reply: of many vectors, some at a time, in turns with whoever else writes much."""
     shape = _base64 if base64 else list
     parts = []
     for start in range(0, len(found.vectors), ENCODED_AT_ONCE):
-        taken = enumerate(found.vectors[start : start + ENCODED_AT_ONCE], start)
-        rows = [{"object": "embedding", "index": place, "embedding": shape(vector)} for place, vector in taken]
-        parts.append(msgspec.json.encode(rows)[1:-1])
-        await asyncio.sleep(0)
+        async with turns.turn() if len(found.vectors) > ENCODED_AT_ONCE else nullcontext():
+            taken = enumerate(found.vectors[start : start + ENCODED_AT_ONCE], start)
+            rows = [{"object": "embedding", "index": place, "embedding": shape(vector)} for place, vector in taken]
+            parts.append(msgspec.json.encode(rows)[1:-1])
     head = {"object": "list", "model": found.receipt.model, "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens}}
     return msgspec.json.encode(head)[:-1] + b',"data":[' + b",".join(parts) + b"]}"
 

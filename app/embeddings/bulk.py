@@ -33,6 +33,8 @@ MAX_QUESTION_TEXTS, MAX_QUESTION_CHARS = 4, 1_000
 """A request of no more is as small as a question, and goes with them: one of each caller at a time."""
 
 _caller: ContextVar[Hashable] = ContextVar("bulk caller", default="unnamed")
+_until: ContextVar[float | None] = ContextVar("bulk deadline", default=None)
+"""By the loop's clock. Only what was admitted has one."""
 
 
 class SliceEmbedder(Protocol):
@@ -72,7 +74,10 @@ class BulkLane:
         """Measured; 0: not yet."""
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384) in the order of the texts. Whoever is cancelled has no slice embedded any more but the one under way."""
+        """(n, 384) in the order of the texts. Whoever is cancelled has no slice embedded any more but the one under way.
+
+        Unavailable when it takes longer than what was admitted may.
+        """
         if not texts:
             return np.zeros((0, 384), dtype=np.float32)
         caller = _caller.get()
@@ -86,7 +91,14 @@ class BulkLane:
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._drain(), name="bulk embeddings")
         try:
-            return await request.future
+            async with asyncio.timeout_at(_until.get()):
+                return await request.future
+        except TimeoutError:
+            raise Unavailable(
+                f"{request.done:,} of {len(texts):,} texts were embedded in time: the machine is busy. Send fewer, or try later.",
+                retry_after=MAX_RETRY_SECONDS,
+                code="embeddings_busy",
+            ) from None
         finally:
             self._drop(caller, request)
 
@@ -171,9 +183,11 @@ class Admission:
         load = self._waiting.setdefault(caller, _Load())
         load.texts, load.cost, load.requests = load.texts + asked.texts, load.cost + asked.cost, load.requests + 1
         named = _caller.set(caller)
+        until = _until.set(asyncio.get_running_loop().time() + self._max_wait_seconds)
         try:
             yield
         finally:
+            _until.reset(until)
             _caller.reset(named)
             load.texts, load.cost, load.requests = load.texts - asked.texts, load.cost - asked.cost, load.requests - 1
             if not load.requests:

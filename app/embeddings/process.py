@@ -22,8 +22,8 @@ from app.embeddings.runtime import RuntimeEmbedder, load
 from app.settings import Embeddings
 from app.storage.priority import lower_priority
 
-NICE = 19
-"""Whoever asks, and what is learnt, go first; what they leave is enough."""
+NICE = 10
+"""As an embedded worker's: whoever asks goes first. At 19 other programs would leave it next to nothing (1 text/s)."""
 PADDED_TOKENS = 1024
 """Of a batch at most: four long texts. More are hardly faster, and take more memory."""
 

@@ -1,9 +1,9 @@
 """Every component against its target: p50, p95, p99, after a warm-up that isn't counted.
 
-python tests/performance/benchmarks.py --component=all|database|budget|inference|cache|embedding|search|pipeline|reindex|hnsw --iterations=N [--json FILE] [--compare FILE]
+python tests/performance/benchmarks.py --component=all|database|budget|inference|cache|embedding|search|pipeline|reindex|hnsw|bulk --iterations=N [--json FILE] [--compare FILE]
 
 Exit 1 when a target is missed, or a figure is more than 10 % worse than in the file compared with.
-`all` leaves out `reindex` and `hnsw`, which take minutes. Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
+`all` leaves out `reindex`, `hnsw` and `bulk`, which take minutes. Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from app.wiring import House, open_house
 from tests.performance.corpus import lessons, questions
 from tests.performance.measure import Figure, latencies, machine, percentile, resident_mb, show, timed
 from tests.performance.measure_budget import budget
+from tests.performance.measure_bulk import bulk
 from tests.performance.measure_cache import policies
 from tests.performance.measure_hits import hits
 from tests.performance.measure_hnsw import FULL_GRAPH, engine_alone
@@ -153,6 +154,12 @@ async def hnsw(iterations: int, scratch: Path) -> list[Figure]:
     return await engine_alone(scratch, MANY_ITEMS, [FULL_GRAPH], two_pass=True)
 
 
+async def beside_bulk(iterations: int, scratch: Path) -> list[Figure]:
+    """Queries beside batches of embeddings, ingest, a re-index, pages and exports; idle before each."""
+    del iterations
+    return await bulk(scratch)
+
+
 COMPONENTS: dict[str, Component] = {
     "database": database,
     "budget": budget,
@@ -163,8 +170,9 @@ COMPONENTS: dict[str, Component] = {
     "pipeline": pipeline,
     "reindex": reindexing,
     "hnsw": hnsw,
+    "bulk": beside_bulk,
 }
-MINUTES = {"reindex", "hnsw"}
+MINUTES = {"reindex", "hnsw", "bulk"}
 
 
 async def _fill(house: House, count: int) -> None:

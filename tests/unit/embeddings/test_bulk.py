@@ -278,6 +278,19 @@ async def test_a_caller_whose_texts_would_take_too_long_is_refused_and_told_when
             pass  # beside another caller it takes twice as long
 
 
+async def test_what_takes_longer_than_was_admitted_is_given_up_and_no_longer_embedded() -> None:
+    inner = Watched()
+    lane = lane_of(inner)
+    gate = admission(lane, seconds=0.01)
+    inner.gate.clear()
+    with gate.admitted("ann", [LONG] * 9), pytest.raises(Unavailable, match="0 of 9 texts were embedded in time") as error:
+        await lane.embed([f"ann {LONG} {n}" for n in range(9)])
+    assert error.value.code == "embeddings_busy"
+    inner.gate.set()
+    assert (await asked(lane, "bob", 1)).shape == (1, 384)
+    assert inner.callers() == ["ann", "bob"]
+
+
 async def test_what_ended_whichever_way_waits_no_longer() -> None:
     gate = admission(lane_of(Watched()), a_caller=10)
     for _ in range(3):
