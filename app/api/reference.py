@@ -6,7 +6,6 @@ import json
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.requests import Request
 from starlette.responses import Response
 
 DESCRIPTION_PATH, DOCS_PATH = "/openapi.json", "/docs"
@@ -17,13 +16,13 @@ def install(app: FastAPI) -> None:
     written: list[bytes] = []
     page = get_swagger_ui_html(openapi_url=DESCRIPTION_PATH, title=f"{app.title} - Swagger UI").body
 
-    async def description(_: Request) -> Response:
+    async def description() -> Response:
         if not written:
             written.append(json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode())
         return Response(written[0], media_type="application/json")
 
-    async def docs(_: Request) -> Response:
+    async def docs() -> Response:
         return Response(bytes(page), media_type="text/html")
 
-    app.add_route(DESCRIPTION_PATH, description, include_in_schema=False)
-    app.add_route(DOCS_PATH, docs, include_in_schema=False)
+    for path, endpoint in ((DESCRIPTION_PATH, description), (DOCS_PATH, docs)):
+        app.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
