@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__, dashboard
-from app.api import accounts, alerts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, sessions
+from app.api import accounts, alerts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, reference, sessions
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
@@ -35,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.house = house
             yield
 
-    app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
     limits = {
         ("POST", "/v1/sessions"): settings.server.max_upload_bytes + settings.server.max_body_bytes,
         ("POST", "/v1/chat/completions"): settings.inference.max_body_bytes,
@@ -63,5 +63,6 @@ def create_app(settings: Settings) -> FastAPI:
         alerts,
     ):  # the busiest first
         app.include_router(room.router)
+    reference.install(app)
     dashboard.install(app, settings)
     return app

@@ -19,7 +19,7 @@ from app.telemetry import metrics
 
 log = structlog.get_logger()
 
-Reason = Literal["head_slow", "body_slow", "answer_unread", "idle", "too_many", "too_many_of_address"]
+Reason = Literal["head_slow", "body_slow", "answer_unread", "idle", "too_many", "too_many_of_address", "too_many_pipelined"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 SWEEP_SECONDS = 1.0
 MAX_COUNTED_SECONDS = 2.0

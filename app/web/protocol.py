@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal
 from uuid import uuid4
@@ -11,7 +12,7 @@ from uuid import uuid4
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from app.web import errors
@@ -23,25 +24,39 @@ MOST_HEAD_BYTES = 64 * 1024
 RETRY_SECONDS = 5
 REFUSED_SECONDS = 2.0
 """Who is refused at the door is answered once its request comes, or after this: an answer to who still sends would be lost."""
-SAID: dict[Reason, tuple[HTTPStatus, str]] = {
+MAX_PIPELINED, MAX_PIPELINED_KEYED = 8, 64
+"""Requests that wait on one connection behind the one that is being answered: each is parsed and kept, and a few bytes made it."""
+SAID: dict[Reason, tuple[HTTPStatus, str, str]] = {
     "head_slow": (
         HTTPStatus.REQUEST_TIMEOUT,
+        "request_timeout",
         "Request line and headers took longer than {header:g} seconds (server.header_timeout_seconds). Send them in one go.",
     ),
     "body_slow": (
         HTTPStatus.REQUEST_TIMEOUT,
+        "request_timeout",
         "The body came more slowly than {rate} bytes a second for {body:g} seconds (server.body_timeout_seconds). Send it again.",
     ),
     "too_many": (
         HTTPStatus.SERVICE_UNAVAILABLE,
+        "too_many_connections",
         "Too many connections are open at this server (server.max_connections). Come again in a moment.",
     ),
     "too_many_of_address": (
         HTTPStatus.SERVICE_UNAVAILABLE,
+        "too_many_connections",
         "Too many connections without a key are open from your address (server.max_connections_per_address). Come again in a moment.",
     ),
+    "too_many_pipelined": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too_many_pipelined",
+        (
+            f"Too many requests wait on this connection: {MAX_PIPELINED} may, or {MAX_PIPELINED_KEYED} once it has shown a key. "
+            "None was started. Send each when the one before is answered, or open more connections."
+        ),
+    ),
 }
-TYPES = {HTTPStatus.REQUEST_TIMEOUT: "request_timeout", HTTPStatus.SERVICE_UNAVAILABLE: "too_many_connections"}
+UNREADABLE = "unreadable"
 
 Phase = Literal["resting", "head", "body", "whole"]
 
@@ -73,6 +88,9 @@ class Protocol(HttpToolsProtocol):
         self._begun = False  # something of a request has come
         self._unsent, self._unsent_seconds = 0, 0.0
         self._refusal: Reason | None = None
+        self._current: RequestResponseCycle | None = None  # the request to be answered next; `cycle` is the last that came
+        self._entered = False  # the application has begun with it
+        self._delayed: Any = None  # its application, while earlier answers aren't read
 
     # What asyncio and the parser call
 
@@ -90,7 +108,14 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.closed(self)
+        self._abandon()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._delayed is not None and self._current is not None:
+            app, self._delayed = self._delayed, None
+            self._start_asgi_task(self._current, app)
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -105,15 +130,25 @@ class Protocol(HttpToolsProtocol):
             self._patience = min(earned, self._limits.body_seconds)
         super().data_received(data)
         if self._phase == "head" and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"Request line and headers are over {MOST_HEAD_BYTES} bytes.")
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, UNREADABLE, f"Request line and headers are over {MOST_HEAD_BYTES} bytes."
+            )
 
     def on_message_begin(self) -> None:
+        if self.transport.is_closing():  # cut: the parser can't be stopped within what it was given
+            self.url, self.headers = b"", []
+            return
         if self._phase != "head":  # on a new connection its time runs from the beginning
             self._begin("head", self._limits.header_seconds)
         self._head_bytes, self._begun = 0, True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._answering and len(self.pipeline) >= (MAX_PIPELINED_KEYED if self.keyed or self._proxied else MAX_PIPELINED):
+            self._connections.cut(self, "too_many_pipelined")
+            return
         self._begin("body", self._limits.body_seconds)
         self.scope[KEY] = self  # type: ignore[literal-required]
         if not self._proxied:
@@ -125,7 +160,13 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.app = app
 
+    def on_body(self, body: bytes) -> None:
+        if not self.transport.is_closing():
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
+        if self.transport.is_closing():
+            return
         super().on_message_complete()
         if self._answering:
             self._phase = "whole"
@@ -141,7 +182,7 @@ class Protocol(HttpToolsProtocol):
                 self._connections.attribute(self, None)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(HTTPStatus.BAD_REQUEST, msg)
+        self._refuse(HTTPStatus.BAD_REQUEST, UNREADABLE, msg)
 
     # What the registry asks
 
@@ -172,19 +213,42 @@ class Protocol(HttpToolsProtocol):
 
     def cut(self, reason: Reason) -> None:
         """With an answer, unless one has begun, or nothing was asked."""
-        cycle, answering = self.cycle, self._answering
-        begun = answering and (cycle.response_started or bool(self.pipeline))
+        current = self._current
+        answering = current is not None and not current.response_complete
+        begun = current is not None and answering and (current.response_started or (self._entered and bool(self.pipeline)))
         if begun or self.transport.is_closing() or self.transport.get_write_buffer_size():
             self.transport.abort()  # half an answer must not be taken for a whole one
         elif self._refusal is not None or (reason in SAID and self._begun):
             self._refuse(*_said(reason, self._limits))
         else:
             self.transport.close()
-        if answering:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._abandon()
 
     # Within
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start a request, unless its connection is cut; who doesn't read the answers before it waits for it until they do."""
+        self._current, self._entered = cycle, False
+        if self.transport.is_closing():
+            self._abandon()
+        elif self.flow.write_paused:
+            self._delayed = app
+        else:
+            super()._start_asgi_task(cycle, partial(self._enter, cycle, app))
+
+    async def _enter(self, cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if cycle.disconnected:
+            return  # cut before its turn came
+        self._entered = True
+        await app(scope, receive, send)
+
+    def _abandon(self) -> None:
+        """Tell the request under way that nobody listens, and forget those that wait: a write would be an error of the transport."""
+        if self._current is not None and not self._current.response_complete:
+            self._current.disconnected = True
+            self._current.message_event.set()
+        self.pipeline.clear()
+        self._delayed = None
 
     @property
     def _answering(self) -> bool:
@@ -222,13 +286,15 @@ class Protocol(HttpToolsProtocol):
         self.keyed = False
         return self._connections.attribute(self, None if origin.address == self.client[0] else bucket(origin.address))
 
-    def _refuse(self, status: HTTPStatus, message: str) -> None:
-        if self._answering and self.cycle.response_started:
+    def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
+        current = self._current
+        begun = current is not None and current.response_started and not current.response_complete
+        self._abandon()
+        if begun:
             self.transport.abort()  # within another answer it would be read as a part of that one
             return
         request_id = uuid4().hex
         kind = "unavailable_error" if status is HTTPStatus.SERVICE_UNAVAILABLE else "invalid_request_error"
-        code = TYPES.get(status, "unreadable")
         error = {"message": message, "type": kind, "code": code, "param": None, "request_id": request_id}
         body = json.dumps({"error": error}).encode()
         retry = f"retry-after: {RETRY_SECONDS}\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
@@ -240,17 +306,17 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _said(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str]:
-    status, message = SAID[reason]
-    return status, message.format(header=limits.header_seconds, body=limits.body_seconds, rate=limits.body_bytes_per_second)
+def _said(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str, str]:
+    status, code, message = SAID[reason]
+    return status, code, message.format(header=limits.header_seconds, body=limits.body_seconds, rate=limits.body_bytes_per_second)
 
 
 def _refusing(reason: Reason, limits: ConnectionLimits) -> Any:
     """An application that answers one request of a proxy's connection, which others use after it."""
-    status, message = _said(reason, limits)
+    status, code, message = _said(reason, limits)
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        answer: Response = errors.reply(status, message, TYPES[status], headers={"retry-after": str(RETRY_SECONDS)})
+        answer: Response = errors.reply(status, message, code, headers={"retry-after": str(RETRY_SECONDS)})
         await answer(scope, receive, send)
 
     return refuse

@@ -6,12 +6,13 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from app.web.protocol import MAX_PIPELINED, MAX_PIPELINED_KEYED
 from tests.integration.api.conftest import Api, generic, serving
 from tests.performance.measure_connections import HALF
 from tests.running import running
@@ -67,6 +68,13 @@ async def cuts(api: Api, reason: str) -> float:
     return sum(float(line.removeprefix(name)) for line in page.splitlines() if line.startswith(name))
 
 
+async def counted(api: Api, route: str) -> float:
+    """How many requests of a route were started and have ended."""
+    page = (await api.ask("GET", "/metrics")).text
+    lines = [line for line in page.splitlines() if line.startswith("cairn_http_requests_total{") and f'route="{route}"' in line]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
 async def test_a_half_sent_head_is_answered_with_408_and_counted(tight: Api) -> None:
     before = await cuts(tight, "head_slow")
     async with connected(tight) as (reader, writer):
@@ -103,11 +111,36 @@ async def test_an_answer_that_nobody_reads_is_cut(tight: Api) -> None:
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         silent.connect((place.hostname, place.port))
         silent.setblocking(False)
-        asks = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 100  # ten megabytes of answers
-        await asyncio.get_running_loop().sock_sendall(silent, asks)
+        loop, ask = asyncio.get_running_loop(), f"GET %s HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {tight.key}\r\n\r\n"
+        await loop.sock_sendall(silent, (ask % "/v1/models").encode())
+        assert (await loop.sock_recv(silent, 12)) == b"HTTP/1.1 200"  # the key is shown: more may wait on this connection
+        await loop.sock_sendall(silent, (ask % "/openapi.json").encode() * MAX_PIPELINED_KEYED)  # megabytes of answers
         async with asyncio.timeout(SECONDS):
             while await cuts(tight, "answer_unread") == before:
                 await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/healthz", "/docs"])
+async def test_strangers_who_pipeline_and_never_read_start_nothing_and_nobody_waits(tight: Api, path: str) -> None:
+    connections, asks = 60, f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 100
+    place, loop = urlsplit(tight.url), asyncio.get_running_loop()
+    assert (await tight.ask("GET", path, key=None)).status == 200
+    before, answered = await cuts(tight, "too_many_pipelined"), await counted(tight, path)
+    assert answered > 0
+    with ExitStack() as held:
+        for _ in range(connections):
+            silent = held.enter_context(socket.socket())
+            silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            silent.setblocking(False)
+            await loop.sock_connect(silent, (place.hostname, place.port))
+            await loop.sock_sendall(silent, asks)
+        async with asyncio.timeout(SECONDS):
+            assert (await tight.ask("GET", "/readyz", key=None)).status == 200
+            assert (await tight.ask("GET", "/v1/models")).status == 200
+            while await cuts(tight, "too_many_pipelined") < before + connections:
+                await asyncio.sleep(0.1)
+        # What a segment of the network holds may be started before the next one comes; of 6,000 asked for, a handful a connection at most.
+        assert await counted(tight, path) - answered <= connections * (1 + MAX_PIPELINED)
 
 
 async def test_an_address_with_too_many_is_brought_back_to_its_cap_and_still_answered(capped: Api) -> None:

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from app.web.connections import ConnectionLimits, Connections, mark_keyed
 from app.web.forwarded import TrustedProxies
-from app.web.protocol import Protocol
+from app.web.protocol import MAX_PIPELINED, MAX_PIPELINED_KEYED, Protocol
 
 LIMITS = ConnectionLimits(
     header_seconds=10, body_seconds=30, body_bytes_per_second=500, write_seconds=30, idle_seconds=130, total=100, per_address=100
@@ -28,6 +28,7 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.peer = peer
         self.sent = b""
+        self.gone = False
         self.unsent = 0
         self.closed = self.aborted = False
 
@@ -35,6 +36,8 @@ class Transport(asyncio.Transport):
         return {"peername": (self.peer, 4711), "sockname": ("127.0.0.1", 80)}.get(name, default)
 
     def write(self, data: Any) -> None:
+        if self.gone:
+            raise RuntimeError("the handler is closed")  # as uvloop's
         self.sent += bytes(data)
 
     def get_write_buffer_size(self) -> int:
@@ -156,6 +159,7 @@ async def test_a_second_head_on_a_kept_connection_has_the_same_deadline() -> Non
 async def test_a_body_of_one_byte_a_second_is_answered_with_408_and_the_application_hears_of_it() -> None:
     bench = Bench()
     protocol, transport = bench.connect("198.51.100.1", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
+    await settled()
     for _ in range(32):
         protocol.data_received(b"x")
         bench.pass_time(1)
@@ -360,6 +364,110 @@ async def test_a_stream_that_shows_a_key_outlasts_every_deadline() -> None:
         bench.connect("198.51.100.1", HALF, age=5)
         bench.pass_time(60)
     assert not stream.closed
+
+
+async def test_a_stranger_who_pipelines_past_the_bound_is_refused_and_nothing_is_started() -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", WHOLE * 200)
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 503 ")
+    assert transport.sent.count(b"HTTP/1.1") == 1
+    assert b'"code": "too_many_pipelined"' in transport.sent
+    assert (transport.closed, bench.app.clients) == (True, [])
+
+
+async def test_requests_pipelined_within_the_bound_are_all_answered() -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", WHOLE * (1 + MAX_PIPELINED))
+    for _ in range(MAX_PIPELINED):
+        await settled()
+    assert transport.sent.count(b"HTTP/1.1 200") == 1 + MAX_PIPELINED
+    assert not transport.closed
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 50])
+async def test_the_bound_counts_whatever_pieces_the_requests_come_in(chunk: int) -> None:
+    bench = Bench()
+    bench.app.let_go.clear()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    for _ in range(0, 60, chunk):
+        protocol.data_received(WHOLE * chunk)
+        await settled()
+    assert (transport.aborted, transport.sent) == (True, b"")  # a 503 would be taken for the first one's answer
+    assert len(bench.app.clients) == 1
+    bench.app.let_go.set()
+    await settled()
+    assert len(bench.app.clients) == 1
+
+
+async def test_a_connection_that_showed_a_key_may_pipeline_more_but_not_without_end() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    protocol.show_key()
+    protocol.data_received(WHOLE * (1 + MAX_PIPELINED_KEYED))
+    for _ in range(MAX_PIPELINED_KEYED):
+        await settled()
+    assert transport.sent.count(b"HTTP/1.1 200") == 2 + MAX_PIPELINED_KEYED
+    protocol.data_received(WHOLE * (2 + MAX_PIPELINED_KEYED))
+    assert transport.closed
+
+
+async def test_who_does_not_read_an_answer_has_no_further_request_started_until_it_is_read() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE * 3)
+    protocol.pause_writing()  # the first answer fills the buffers
+    await settled()
+    assert len(bench.app.clients) == 1
+    protocol.resume_writing()
+    await settled()
+    assert len(bench.app.clients) == 3
+    assert transport.sent.count(b"HTTP/1.1 200") == 3
+
+
+async def test_an_answer_that_is_not_read_delays_a_request_that_comes_after_it_too() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    protocol.pause_writing()
+    protocol.data_received(WHOLE)
+    await settled()
+    assert len(bench.app.clients) == 1
+    transport.unsent = 100
+    bench.pass_time(32)
+    assert transport.aborted  # and the delayed one keeps no connection open
+    protocol.connection_lost(None)
+    await settled()
+    assert len(bench.app.clients) == 1
+
+
+async def test_a_request_whose_connection_is_lost_before_its_turn_is_not_started() -> None:
+    bench = Bench()
+    protocol, _ = bench.connect("198.51.100.1", WHOLE * 4)
+    protocol.connection_lost(ConnectionResetError())
+    await settled()
+    assert bench.app.clients == []
+
+
+@pytest.mark.parametrize("cause", ["lost", "cut", "garbage"])
+async def test_an_answer_to_a_connection_that_is_gone_is_dropped_and_no_failure_logged(
+    cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+    bench.app.let_go.clear()
+    protocol, transport = bench.connect("198.51.100.1", WHOLE * 3)
+    await settled()
+    if cause == "cut":
+        bench.connections.cut(protocol, "answer_unread")
+    elif cause == "garbage":
+        protocol.data_received(b"\x00\x01")
+    protocol.connection_lost(None)
+    transport.gone = True
+    bench.app.let_go.set()
+    await settled()
+    assert len(bench.app.clients) == 1
+    assert "Exception in ASGI application" not in caplog.text
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"SSH-2.0-x\r\n", b"\x00" * 50])
