@@ -153,6 +153,11 @@ def password(value: str, *, quoted: bool) -> bool:
     return special or wordiness(value) < 0.7 or joined_words(value, quoted=quoted)
 
 
+def digits(value: str) -> bool:
+    """A password of digits alone, six at least; where nothing but a password can stand."""
+    return value.isascii() and value.isdigit() and 6 <= len(value) <= 32 and not placeholder(value)
+
+
 def passphrase(value: str) -> bool:
     """Four words or more, joined, that say nothing of a password themselves: `correct-horse-battery-staple`."""
     return _PASSPHRASE.match(value) is not None and _NO_PASSPHRASE.search(value) is None
@@ -215,6 +220,14 @@ def unlike_words(value: str) -> bool:
     if random(value) or gibberish(value):
         return True
     return len(value) >= 8 and _INNER_SPECIAL.search(value) is not None and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def no_name(value: str) -> bool:
+    """Neither a path nor a word with a number, where a name could stand as well: `lantern58x`, `Winter2031!`, not `step2`."""
+    if "/" in value or not password(value, quoted=False):
+        return False
+    mixed = value.isalnum() and _LEET.search(value) is not None
+    return mixed or unlike_words(value) or value[-1] in "!#$%&*+" or joined_words(value, quoted=False)
 
 
 def _something_else(value: str) -> bool:
