@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from app.redaction import shape
 from app.redaction.finding import Finding
 from app.redaction.gate import Rule
-from app.redaction.languages import INFLECTED_PASSWORDS, PASSWORDS, SHORT_PASSWORDS, USERS, anchors, pattern
+from app.redaction.languages import (
+    AMBIGUOUS_PASSWORDS,
+    INFLECTED_PASSWORDS,
+    PASSWORDS,
+    QUALIFIERS,
+    SHORT_PASSWORDS,
+    USERS,
+    anchors,
+    pattern,
+)
 
 _COLON, _EQUALS = "\uff1a", "\uff1d"
 _GAP = r"[ \t\u3000\u00a0]{0,20}+"
@@ -29,6 +38,14 @@ _PREPOSITION = (
     r"|aux|sur|del|para|en|a|al|do|da|dos|das|no|na|em|di|della|dello|dei|per|su|sul|alla|dla|od|w|z|k|ke|pro|för|till|på|i|til|for|voor|van"
     r"|op|bij|naar|için|от|для|к|на|у|в|do|pre)[ ]|(?:d|dell|all|sull|nell)['’])"
 )
+_QUALIFIER = rf"(?:[ ](?:{pattern(QUALIFIERS)})(?![A-Za-z0-9_-])){{0,2}}+"
+_ANSWER = (
+    r"\?[`\"'”»)*]{0,3}(?:[ \t]|\r?\n|\\n){1,4}(?:[-*>][ ])?[*_]{0,2}(?:A|R|Answer|Antwort|Réponse|Reponse|Respuesta|Resposta|Risposta|Odpowiedź|Svar|Antwoord)"
+    r"[*_]{0,2}[ ]?[:.)](?=[ *_\n])"
+)
+"""`What is the password? A: …`."""
+_ASKED = r"\?[`\"'”»)*]{0,3}(?=[ \t]{0,20}(?:\r?\n|\\n))"
+"""The answer is the next line, whole."""
 _VERBS = pattern(
     (
         *("is", "was", "are", "'s", "’s", "will be", "should be", "has been", "reads", "remains", "becomes", "equals"),
@@ -41,6 +58,9 @@ _VERBS = pattern(
             "sei",
             "heißt",
             "est",
+            "c'est",
+            "c’est",
+            "c'était",
             "était",
             "sera",
             "a été",
@@ -136,8 +156,8 @@ _OF = rf"(?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITIO
 _LIKELY = r"(?=\S{0,60}?(?:[0-9]|[!@#$%^&*+=?~][!-~]|[a-z][A-Z]|[^aeiouyAEIOUY\s]{5}|[a-z]-[a-z]))"
 _LINK = re.compile(
     rf"""
-    {_CLOSING}{_GAP}{_OF}
-    (?P<join>{_SIGN}[*_]{{0,2}} | (?:{_VERBS})(?=[ \u00a0\n:{_COLON}*])(?:[ ](?:{_FILLERS})(?=[ \u00a0\n:{_COLON}])){{0,4}}[ ]?[:{_COLON}]?
+    {_CLOSING}{_QUALIFIER}{_GAP}(?P<aside>,[ ][^,.:;?!\n]{{1,40}},[ ])?{_OF}
+    (?P<join>{_ANSWER} | {_ASKED} | {_SIGN}[*_]{{0,2}} | (?:{_VERBS})(?=[ \u00a0\n:{_COLON}*])(?:[ ](?:{_FILLERS})(?=[ \u00a0\n:{_COLON}])){{0,4}}[ ]?[:{_COLON}]?
       | (?<=[ ])olarak(?=[ ]) | {_ASIAN_IS}[:{_COLON}]?)
     {_GAP}(?P<break>{_BREAK})?{_OPEN}{_LIKELY}(?P<secret>{_VALUE}{{5,200}}+)
     """,
@@ -154,11 +174,15 @@ _FROM = re.compile(
     rf"[ ](?:to|into|auf|zu|à|a|en|in|para|na|naar|till|på|на|->|→)[ ][`\"'“«]?(?P<new>{_VALUE}{{4,200}}+)",
     re.IGNORECASE,
 )
+_CYRILLIC = re.compile(rf"[ ](?:для|от|к|на|у|в)[ ](?:[а-яё][а-яё-]{{1,30}}[ ]){{1,3}}{_OPEN}(?P<secret>{_VALUE}{{5,200}}+)", re.IGNORECASE)
+"""`пароль для сервера …`: there a value in Latin letters stands out without a sign."""
+_KATAKANA = re.compile(r"[\u30a1-\u30fc]")
 _PART_OF_A_NAME = re.compile(r"[A-Za-z0-9_.$/-]")
 _PART_OF_CODE = re.compile(r"[_.$/]")
 _CODE = re.compile(r"pass(?:word|phrase|code|wd)?\b|pwd\b", re.IGNORECASE)
 _IN_CODE = re.compile(r"[,:;(){}\[\]]")
 _WORD_AND_NUMBER = re.compile(r"[A-Za-z]+[0-9]{1,4}\Z")
+_ENDS_THERE = re.compile(r"[`\"'”»*_]{0,3}(?:[.,;!?)](?!\w)|[ \t]*(?:\r?\n|\\n|\Z)|[ ](?:and|but|so|now|und|et|y|e|i)\b)")
 _FULL_STOP = ".,:;*_)]}"
 _CLOSES = {"`": "`", '"': '"', "'": "'", "“": "”", "”": "”", "„": "“”", "「": "」", "『": "』", "‘": "’"}
 _LINE_ENDS = re.compile(r"[.*_`\"'”»]{0,3}[ \t]{0,20}(?:\r?\n|\\n|\Z)")
@@ -269,10 +293,16 @@ _IN_BRACES = re.compile(r"[{(<\[][^{}()<>\[\]]*\Z")
 def _said(text: str, at: int) -> Iterator[Finding]:
     if not (word := _WORD.match(text, at)):
         return
-    if word["long"] is None and (word[0] == "PASS" or (at and text[at - 1].isalnum())):  # `PASS: …` is a test's verdict
+    if word["long"] is None and (word[0] == "PASS" or _within_a_word(text, at)):  # `PASS: …` is a test's verdict
         return
     yield from _before(text, at, word)
     yield from _after(text, at, word)
+
+
+def _within_a_word(text: str, at: int) -> bool:
+    if text[at] > "\u2fff":  # `バイパスは …` is a bypass
+        return at > 0 and _KATAKANA.match(text, at - 1) is not None
+    return at > 0 and text[at - 1].isalnum()
 
 
 def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
@@ -288,6 +318,7 @@ def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
             return
     if link is None and not within:
         yield from _next_to_it(text, at, word)
+        yield from _in_cyrillic(text, word)
     yield from _from_to(text, word)
     yield from _beside_its_user(text, at, word)
 
@@ -320,9 +351,21 @@ def _accepted(text: str, word: re.Match[str], link: re.Match[str], value: str) -
         return False
     if said == "pass" and not link["of"] and link["join"].strip() not in {":", "="}:
         return _like_nothing_else(value)  # `the first pass is mark2sweep`
-    plain = not (link["of"] or link["break"]) and link["join"].strip() not in {"to", "in"} and " " not in link["join"].strip()
+    return _looks_like_one(text, link, value, ambiguous=said in AMBIGUOUS_PASSWORDS)
+
+
+def _looks_like_one(text: str, link: re.Match[str], value: str, *, ambiguous: bool) -> bool:
+    """The looser the link, the more is asked of the value."""
+    quoted, join = link["open"] is not None, link["join"].strip()
+    asked = join.startswith("?")
+    if (ambiguous or asked) and not shape.no_name(value):
+        return False
+    if value.isdigit():
+        return shape.digits(value) and (quoted or _ENDS_THERE.match(text, link.start("secret") + len(value)) is not None)
     if not shape.password(value.rstrip("!?"), quoted=quoted) and not shape.passphrase(value):
         return False
+    aside = link.re is _LINK and link["aside"] is not None
+    plain = not (link["of"] or link["break"] or aside or asked) and join not in {"to", "in"} and " " not in join
     return plain or not shape.identifier(value)
 
 
@@ -339,6 +382,13 @@ def _next_to_it(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
     typed = (quoted or turkish or _USER_BEFORE.search(text, max(0, at - 100), at)) and not shape.identifier(value)
     if (typed or shape.unlike_words(value)) and not (bare["paren"] and text[end : end + 1] != ")"):
         yield Finding("password", begin, end)
+
+
+def _in_cyrillic(text: str, word: re.Match[str]) -> Iterator[Finding]:
+    if word[0][0] >= "\u0400" and (match := _CYRILLIC.match(text, word.end())):
+        value, begin = _value(text, word, match), match.start("secret")
+        if shape.no_name(value) and not shape.identifier(value):
+            yield Finding("password", begin, begin + len(value))
 
 
 def _from_to(text: str, word: re.Match[str]) -> Iterator[Finding]:
@@ -418,7 +468,34 @@ def _beside_its_user(text: str, at: int, word: re.Match[str]) -> Iterator[Findin
         yield Finding("password", *match.span("secret"))
 
 
+_QUALIFIED_SHORT = tuple(f" {word}" for word in ("root", "admin", "prod"))
 RULES = (
     Rule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _said),
-    Rule(anchors(SHORT_PASSWORDS, (":", "=", " =", " :", '"', "'", " is ", " for ", "?", " est ", " to ")), _said),
+    Rule(
+        anchors(
+            SHORT_PASSWORDS,
+            (
+                ":",
+                "=",
+                " =",
+                " :",
+                '"',
+                "'",
+                " is ",
+                " was ",
+                " for ",
+                "?",
+                " est ",
+                " to ",
+                " war ",
+                " ist ",
+                " lautet ",
+                " är ",
+                ", ",
+                " c'est ",
+                *_QUALIFIED_SHORT,
+            ),
+        ),
+        _said,
+    ),
 )

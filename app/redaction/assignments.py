@@ -24,6 +24,8 @@ _ANCHORS = (
 _PASSWORDS = ("PASS", "PASSWORD", "PASSWD", "PASSPHRASE", "PWD")
 
 _QUOTE = r"\\{0,3}[\"'`]"
+_BREAK = r"(?:[ \t]{0,20}(?:\r?\n|\\n))"
+"""The value begins on the next line: `const password =`, and below it the literal; in YAML after `>-` or `|`."""
 _RAW = r"[^\s\"'`<>\\=,;&(){}\[\]|]"
 _ASSIGNMENT = re.compile(
     rf"""
@@ -33,6 +35,8 @@ _ASSIGNMENT = re.compile(
         (?P<space>[ \t]{{0,20}}+)(?P<operator>=>|:=|={{1,3}}|!==?|:(?!:)|\?\?|\|\||(?<=[ ])is[ ]|%3[dD]|[\uff1a\uff1d])
         (?:\*\*)?[ \t]{{0,20}}+
         (?:(?:Optional\[)?(?:str|string|String|&str|&'static[ ]str|SecretStr)\]?(?:[ ]\|[ ](?:None|null|undefined))?[ ]?=[ ]?)?
+        (?:\\\\?(?=[ \t]{{0,4}}{_BREAK}))?
+        (?P<below>[|>][-+0-9]{{0,2}}{_BREAK}[ \t]{{1,40}}|{_BREAK}[ \t]{{0,40}}(?=[\[(]?[ \t\r\n]{{0,40}}[fFrbuRBU]{{0,2}}{_QUOTE}))?
         (?:await[ ]|new[ ]\w{{1,20}}\(|\w{{0,20}}[sS]ecret\w{{0,10}}\()?
       | (?P<call>[ \t]{{0,4}}[,(][ \t]{{0,4}})(?={_QUOTE})
       | (?P<attribute>[ \t\n]{{1,20}}value=)(?={_QUOTE})
@@ -58,6 +62,7 @@ _ENV_VALUE = re.compile(r"(?:[^\s\"'`<>\\;|&]|&(?!&)){4,300}+")
 _PERCENT_END = re.compile(r"%2[267]")
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*\Z")
 _LONE_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}\Z")
+_KEY_ENDS = re.compile(r"\\{0,3}[\"'`]?[ ]?:")
 _ENV_END = re.compile(r"[\"'][ \t]*(?:;|[ \t]#|&&|\r?\n|\\n|\Z)")
 _ENV_BEFORE = re.compile(r"(?:^|\n|\\n|\b(?:export|ENV|ARG|set|setx|-e|env)[ \t]+)[ \t+]*\Z")
 
@@ -76,6 +81,8 @@ def _find(text: str, at: int) -> Iterator[Finding]:
     quoted = match["quoted"] is not None
     begin = match.start("quoted" if quoted else "raw")
     value = match["quoted"].rstrip("\\") if quoted else _unquoted(text, match, start)
+    if match["below"] and _KEY_ENDS.match(text, begin + len(value)):  # `password:`, and below it `"min8": …`
+        return
     called = not quoted and text[begin + len(value) : begin + len(value) + 1] in {"(", "["}
     if called or " " in value:
         return

@@ -20,7 +20,7 @@ _JOINED = re.compile(
     rf"""
     (?P<close>{_QUOTE})
     (?:
-        [ \t]{{0,8}}(?:\+|\.\.?|&(?:[ ]_)?|\|\||<>|~|\\)?{_BLANK}(?:\+[ \t]{{0,8}})?   # + . .. & || and one below the other
+        [ \t]{{0,8}}(?:\+|\.\.?|&(?:[ ]_)?|\|\||<>|~)?[ \t]{{0,8}}\\?{_BLANK}(?:\+[ \t]{{0,8}})?   # + . .. & || and one below the other
       | \}}\$?\{{                                                                      # ${{'a'}}${{'b'}}
       | ;[ \t]*\$?[\w.]{{1,60}}[ ]?[.+]=[ ]?                                           # x = "a"; x += "b"
     )
@@ -31,6 +31,9 @@ _JOINED = re.compile(
 _COMMA = re.compile(rf"(?P<close>{_QUOTE})[ \t]{{0,8}},{_BLANK}{_PREFIX}(?P<open>{_QUOTE})")
 _LIST = re.compile(rf"[\[(,][ \t\r\n]{{0,20}}{_PREFIX}(?P<open>{_QUOTE})")
 _CONTINUED = re.compile(r"\\\r?\n")
+_OPENED_ABOVE = re.compile(r"[=:(\[\\][ \t\\]{0,8}\r?\n\Z")
+_NOTHING_YET = re.compile(r"[ \t\r\n(\[]*(?:[fFrRbBuU]{0,2}[\"'`]*)?")
+_MAX_LINES_ABOVE = 3
 _MAX_PIECE = 200
 _MAX_PIECES = 32
 _MAX_BEFORE = 160
@@ -39,7 +42,25 @@ _MAX_AFTER = 60
 _JOIN_BEFORE = re.compile(r"(?:\"\"|'')\.join\([\[(]\s{0,20}\Z")
 _NEXT = ('"', "'", "`", 'f"', "f'")
 _OPERATORS = tuple(f"{sign}{quote}" for sign in ("+", " + ", "+ ", " +", " . ", " .. ", " & ", " || ", " <> ", " ") for quote in _NEXT)
-_BROKEN_OPERATORS = ("+\n", " +\n", "+ \n", " + \n", " +\r", "+\\n", " +\\n", " & _\n", " .\n", " ..\n", " ||\n", " &\n")
+_BROKEN_OPERATORS = (
+    "+\n",
+    " +\n",
+    "+ \n",
+    " + \n",
+    " +\r",
+    "+\\n",
+    " +\\n",
+    " & _\n",
+    " + \\\n",
+    " +\\\n",
+    "+ \\\n",
+    " . \\\n",
+    " & \\\n",
+    " .\n",
+    " ..\n",
+    " ||\n",
+    " &\n",
+)
 _LINE_BREAKS = tuple(
     f"{line}{after}" for line in ("\n", "\\n", "\r\n", " \\\n", "\\\n") for after in (" ", "\t", "\\t", '"', "'", "+", 'f"', "f'")
 )
@@ -119,7 +140,7 @@ class _Joined:
         if not seams:
             return
         at = min(at, seams[0][0])
-        start = max(text.rfind("\n", max(0, at - _MAX_BEFORE), at) + 1, at - _MAX_BEFORE, 0)
+        start = _beginning(text, at)
         joined = Seams(text, start, min(len(text), seams[-1][1] + _MAX_PIECE + _MAX_AFTER), seams)
         for finding in self._gate.findings(joined.text):
             yield from joined.pieces(finding)
@@ -131,6 +152,17 @@ class _Joined:
             if close > 0 and (seam := _COMMA.match(text, close)):
                 lead = _JOIN_BEFORE.search(text, max(0, bracket - 12), first.start("open"))
                 yield from self._read(text, first.end(), [*([lead.span()] if lead else []), *_chain(text, seam, _COMMA)])
+
+
+def _beginning(text: str, at: int) -> int:
+    """Where the statement begins: on the line itself, or above it where only `=`, `:` or a bracket ends the line."""
+    least = max(0, at - _MAX_BEFORE)
+    start = max(text.rfind("\n", least, at) + 1, least)
+    for _ in range(_MAX_LINES_ABOVE):
+        if not (above := _OPENED_ABOVE.search(text, least, start)) or not _NOTHING_YET.fullmatch(text, start, at):
+            break
+        start = max(text.rfind("\n", least, above.start()) + 1, least)
+    return start
 
 
 def _opening(text: str, seam: re.Match[str]) -> int:

@@ -84,7 +84,8 @@ class Gate:
         rest = _beyond_ascii(text)
         if self._scripts is None or not self._scripts.search(rest):  # dashes, typographic quotes, emoji
             return []
-        return [word for word, forms in self._written.items() if any(form in rest for form in forms)]
+        found = [word for word, forms in self._written.items() if any(form in rest for form in forms)]
+        return sorted(found, key=len, reverse=True)  # the longest of those that begin at one place
 
 
 def _by_frequency(entry: tuple[str, object]) -> list[int]:

@@ -16,7 +16,7 @@ PASSWORDS = (
     *("contraseña", "contrasenya", "clave"),  # es
     *("senha", "palavra-passe", "palavra passe"),  # pt
     *("parola d'ordine", "parola d’ordine"),  # it
-    *("hasło", "hasła", "hasłem", "heslo", "heslem", "hesla"),  # pl, cs, sk
+    *("hasło", "hasła", "hasłem", "heslo", "heslem", "hesla", "lösenet"),  # pl, cs, sk, sv
     *("mật khẩu", "kata sandi", "κωδικός", "סיסמה", "كلمة المرور", "كلمة السر", "पासवर्ड", "รหัสผ่าน"),  # vi, id, el, he, ar, hi, th
     *("пароль", "пароля", "паролем"),  # ru, uk
     *("密码", "密碼", "口令", "パスワード", "ﾊﾟｽﾜｰﾄﾞ", "비밀번호", "암호"),
@@ -25,8 +25,71 @@ INFLECTED_PASSWORDS = (
     *("şifre", "parola", "parolă", "lösenord", "passord", "adgangskode", "kodeord", "wachtwoord", "salasana", "jelszó", "lozinka"),
 )
 """The article or the owner is an ending: `şifresi`, `lösenordet` (tr, it, ro, sv, no, da, nl, fi, hu, hr)."""
-SHORT_PASSWORDS = ("pw", "pwd", "pass", "mdp")
+SHORT_PASSWORDS = ("pw", "pwd", "pass", "mdp", "ww", "lösen", "パス")
 """Short enough to be part of anything: looked at only where a sign or `is` follows."""
+
+AMBIGUOUS_PASSWORDS = frozenset({"ww", "lösen", "lo\u0308sen", "losen", "loesen", "パス"})
+"""They mean something else as often (`lösen` is "to solve", `パス` a path), so their value may not be a mere name."""
+QUALIFIERS = (
+    *("root", "admin", "administrator", "user", "postgres", "mysql", "sudo", "ssh", "ftp", "wifi", "vpn", "prod", "staging", "dev", "test"),
+    *(
+        "actuel",
+        "nouveau",
+        "ancien",
+        "temporaire",
+        "provisoire",
+        "administrateur",
+        "utilisateur",
+        "nueva",
+        "nuevo",
+        "actual",
+        "antigua",
+        "vieja",
+    ),
+    *(
+        "temporal",
+        "provisional",
+        "anterior",
+        "nova",
+        "atual",
+        "antiga",
+        "temporária",
+        "provisória",
+        "nuova",
+        "attuale",
+        "vecchia",
+        "temporanea",
+    ),
+    *(
+        "provvisoria",
+        "roota",
+        "admina",
+        "administratora",
+        "użytkownika",
+        "serwera",
+        "bazy",
+        "tymczasowe",
+        "nowe",
+        "stare",
+        "uživatele",
+        "serveru",
+    ),
+    *(
+        "databáze",
+        "správce",
+        "používateľa",
+        "dočasné",
+        "nové",
+        "staré",
+        "рута",
+        "админа",
+        "администратора",
+        "пользователя",
+        "сервера",
+        "базы",
+    ),
+)
+"""What follows the word directly and says whose password it is, or which: `mot de passe root`, `contraseña nueva`, `hasło roota`."""
 
 CREDENTIALS = (
     *("credentials", "credential", "creds", "cred", "login details", "login data", "login info", "basic auth", "basicauth"),
@@ -37,8 +100,44 @@ CREDENTIALS = (
     *("ログイン情報", "認証情報", "アカウント情報"),
 )
 LOGINS = (
-    *("login", "account", "connexion", "acceso", "konto", "log in", "sign in", "sign-in", "log-in", "logged in", "authenticate"),
-    *("authenticated", "connect", "melde dich", "anmelden", "einloggen", "логин", "账号", "帐号", "账户", "アカウント"),
+    *(
+        "login",
+        "account",
+        "connexion",
+        "connecte-toi",
+        "connecte toi",
+        "connectez-vous",
+        "acceso",
+        "conéctate",
+        "inicia sesión",
+        "konto",
+        "log in",
+        "sign in",
+        "sign-in",
+        "log-in",
+        "logged in",
+        "authenticate",
+    ),
+    *(
+        "authenticated",
+        "connect",
+        "melde dich",
+        "verbinde dich",
+        "conecte-se",
+        "collegati",
+        "accedi",
+        "zaloguj się",
+        "połącz się",
+        "přihlas se",
+        "logga in",
+        "anmelden",
+        "einloggen",
+        "логин",
+        "账号",
+        "帐号",
+        "账户",
+        "アカウント",
+    ),
 )
 USERS = (
     *("username", "user name", "user", "login", "account"),

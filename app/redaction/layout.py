@@ -28,6 +28,8 @@ _BELOW = re.compile(
     rf"{_END}(?P<colon>[:\uff1a]?){_END}{_BREAK}(?P<ruler>[=-]{{3,80}}{_BREAK})?{_BREAK}{{0,2}}(?:```\w{{0,10}}{_BREAK})?"
     rf"(?P<indent>[ \t]{{0,40}})(?:[-*+>][ ])?[*_`\"']{{0,3}}(?P<secret>{_VALUE}?)[*_`\"']{{0,3}}[ \t]{{0,80}}(?=\r?\n|\\n|\Z)"
 )
+_HEADER = re.compile(r"[\"']?[A-Za-z][\w .-]{0,40}[\"']?(?:(?P<comma>[,;\t])[ ]?[\"']?[A-Za-z][\w .-]{0,40}[\"']?){1,30}\Z")
+_SEPARATORS = ",;\t"
 _RULED = " \t\r|│┃║:=─━═┼╪╋├┤╞╡+-"
 _RULER = re.compile(rf"[{re.escape(_RULED)}]{{3,400}}+\n")
 _MOST_LINE = 400
@@ -84,6 +86,45 @@ def _in_cell(line: str, cell: tuple[int, int], place: int, name: str) -> Iterato
         yield Finding(names.kind(name), begin, begin + len(value))
 
 
+def _in_csv(text: str, at: int) -> Iterator[Finding]:
+    """The cells under it in comma-separated rows that are as wide as their header: `user,password`, and below it `bob,…`."""
+    start = text.rfind("\n", max(0, at - _MOST_LINE), at) + 1
+    end = text.find("\n", at, at + _MOST_LINE)
+    if end < 0 or at - start >= _MOST_LINE or not (header := _HEADER.match(text[start:end].rstrip("\r"))):
+        return
+    separator = header["comma"]
+    cells = [cell.strip(" \"'") for cell in text[start:end].rstrip("\r").split(separator)]
+    column = text.count(separator, start, at + 1)
+    if not names.announces(cells[column]) or len(cells[column].split()) > 2:
+        return
+    place = end + 1
+    for line in text[place : place + _MOST_CHARACTERS].split("\n", _MOST_ROWS)[:_MOST_ROWS]:
+        row = line.rstrip("\r").split(separator)
+        if (
+            len(row) != len(cells)
+            or row[column].strip(" \"'") == cells[column]
+            or any(cell.strip().startswith(("(", "[", "{")) for cell in row)
+        ):
+            return
+        value = row[column].strip(" \"'")
+        if value and " " not in value and names.fits(cells[column], value, quoted=False) and not shape.identifier(value):
+            begin = place + len(separator.join(row[:column])) + (column > 0) + row[column].index(value)
+            yield Finding(names.kind(cells[column]), begin, begin + len(value))
+        place += len(line) + 1
+
+
 _NAMES = ("password", "passphrase", "passcode", "passwd", "passwort", "secret", "token", "api key", "api_key", "apikey", "access key")
 _ENDS = ("|", " |", "  ", " ?", "?", ":", "*", "_*", "`", "\n", " \n", "\r", "\\n")
-RULES = (Rule(tuple(f"{name}{end}" for name in _NAMES for end in _ENDS), _find),)
+_CSV_NAMES = ("password", "passphrase", "passwd", "passwort", "kennwort", "secret", "token", "api_key", "apikey")
+RULES = (
+    Rule(tuple(f"{name}{end}" for name in _NAMES for end in _ENDS), _find),
+    Rule(
+        tuple(
+            anchor
+            for name in _CSV_NAMES
+            for sign in _SEPARATORS
+            for anchor in (f"{sign}{name}", f"{name}{sign}", f'{sign}"{name}"', f'{name}"{sign}')
+        ),
+        _in_csv,
+    ),
+)

@@ -46,7 +46,7 @@ def fits(name: str, value: str, *, quoted: bool) -> bool:
         return shape.password(value, quoted=quoted)
     if shape.hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
         return False  # a UUID under a name that says little
-    return shape.secret(value)
+    return shape.secret(value) or (len(value) >= 12 and shape.joined_words(value, quoted=quoted, least=4))
 
 
 def kind(name: str) -> str:

@@ -29,7 +29,7 @@ _PAIR = re.compile(
     (?P<join>[ ]{{0,2}}(?:=>|->|[:={_COLON}→-](?=[ \n`"'“«*]|[^ -~])|[:{_COLON}](?=[A-Za-z]))[ \t\u3000\u00a0]{{0,8}}{_BREAK}?
       |[ ]?[(（][ ]?|[ ](?:is|are|was|were|as|with|using|sind|ist|lauten|mit|als|sont|est|avec|comme|son|es|con|como|são|é|com|sono|è|to|są|jsou|je|är|med|zijn|met)[ ]
       |[是为為はが]
-      |[ ](?=[A-Za-z][\w.@+-]{{0,40}}:)
+      |[ ](?=[A-Za-z][\w.@+-]{{0,40}}(?::|[ ]/[ ]))
     )
     {_QUOTE}(?P<user>[A-Za-z_][\w.@+\\-]{{0,63}}+){_QUOTE}
     (?P<glue>[ \t]{{0,3}}(?:[/|:,;&、，／]|\b(?:and|und|et|y|e|i|og|och|en|with|using|mit)\b|和)[ \t]{{0,3}}|[ \t]{{0,8}}{_BREAK})
@@ -115,7 +115,8 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
         return False
     named = match["both"] is not None or _CREDENTIALS.match(match["word"]) is not None
     glue = match["glue"].strip()
-    if match["join"] == ":" and not named:  # `user:a/b2` of code
+    unsigned = match["join"] == " " and glue == "/" and not (match["word"].lower() == "login" and shape.no_name(value))
+    if unsigned or (match["join"] == ":" and not named):  # `user:a/b2` of code
         return False
     if _PASSWORD.fullmatch(match["word"]) and glue not in {"/", ":", "|", "／"}:
         return False
@@ -144,6 +145,7 @@ _SIGNS = (":", " :", "=", " =", " is ", "?", ")", "*", "`", '"', " (", " -", "/p
 RULES = (
     Rule(anchors(CREDENTIALS), _pair),
     Rule(anchors(LOGINS, (*_SIGNS, " with ", " as ", " using ", " mit ", " als ", " avec ", " con ", " com ", " as: ")), _pair),
+    Rule(("login ",), _pair),
     Rule(anchors(USERS, (":", " :", "=", " =", "?", "/pass", "/pw")), _pair),
     Rule(anchors(PASSWORDS, (":", " :", "?")), _pair),
     Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
 _PLACEHOLDER_WORDS = re.compile(
     r"redacted|your[_.-]?|placeholder|change[_-]?me|change[_-]?this|replace[_-]?|example|xxx|\*\*\*|\.\.\.|…|dummy|insert[_-]"
@@ -47,6 +48,18 @@ _NO_PASSPHRASE = re.compile(
     r"|before|all|any|non|app|api|data|database|server|local|file)(?=[._-]|\Z)",
     re.IGNORECASE,
 )
+_JOINED_WORDS = re.compile(r"[A-Za-z0-9]{1,16}(?:[-_][A-Za-z0-9]{1,16}){1,9}\Z")
+_PART_OF_NAME = re.compile(
+    r"(?:v\d+|x|id|my|our|new|old|us|eu|ap|east|west|north|south|central|prod|production|dev|staging|stage|local|db|app|api|svc|service|cluster|node|pod|host"
+    r"|region|zone|header|content|btn|button|icon|form|modal|col|grid|theme|dark|light|to|of|a|an|in|on|at|or|is|by|no|as|if|least|most|day|days|hour|hours"
+    r"|minute|minutes|seconds?|times|bits?|bytes?|claude|gpt|gemini|llama|mistral|qwen|sonnet|opus|haiku|embedding|mini|small|large|turbo|preview|latest"
+    r"|beta|alpha|rc|release|snapshot|alpine|slim|debian|windows|iso|utf|aes|sha|md|rsa|hmac|pbkdf|argon|bcrypt|ssh|tls|jwt|oauth|part|phase|section|chapter"
+    r"|table|view|model|cookie|cache|bucket|queue|topic|branch|feature|fix|issue|bug|ticket|copyright|error|should|returns?|fails?|rejects?|accepts?)\Z",
+    re.IGNORECASE,
+)
+"""Of the names that values have beside a digit: regions, models, components, headers, tests, standards."""
+_DATE = re.compile(r"(?:^|[-_])(?:19|20)\d\d[-_]?[01]\d")
+_HUMP_WITHIN = re.compile(r"[a-z][A-Z]")
 _SPECIAL = re.compile(r"[!@#$%^&*+=?~]")
 _INNER_SPECIAL = re.compile(r"[A-Za-z0-9][!@#$%^&*+?~]+[A-Za-z0-9]")
 _NO_PASSWORDS = {
@@ -137,7 +150,12 @@ def password(value: str, *, quoted: bool) -> bool:
         return word[1].lower() not in _NO_PASSWORDS and not _PASSWORD_VARIABLE.match(value)
     if value.isalnum() or _LEET.search(value):  # `hunter2x`, `S3cure_x`, but not `oauth2Token`
         return not any(len(hump) > 3 and hump.lower() in _NO_PASSWORDS for hump in _HUMPS.findall(value))
-    return special or wordiness(value) < 0.7
+    return special or wordiness(value) < 0.7 or joined_words(value, quoted=quoted)
+
+
+def digits(value: str) -> bool:
+    """A password of digits alone, six at least; where nothing but a password can stand."""
+    return value.isascii() and value.isdigit() and 6 <= len(value) <= 32 and not placeholder(value)
 
 
 def passphrase(value: str) -> bool:
@@ -145,9 +163,33 @@ def passphrase(value: str) -> bool:
     return _PASSPHRASE.match(value) is not None and _NO_PASSPHRASE.search(value) is None
 
 
+def joined_words(value: str, *, quoted: bool, least: int = 3) -> bool:
+    """Words joined by `-` or `_`, with a digit or a capital within: `Trolley-Anvil-77-Quince`, `qx7-vun-taal-9`.
+
+    Names stay: `db-password-1`, `us-east-1`, `catalog-2031-04`, `MAX_AGE_30`, and, without quotes, `row_3_cell`.
+    `least`: of how many pieces lower case is made.
+    """
+    if not _JOINED_WORDS.match(value) or placeholder(value) or _DATE.search(value) or _NO_PASSPHRASE.search(value) or _UUID.match(value):
+        return False
+    pieces = re.split(r"[-_]", value)
+    words = [hump.lower() for piece in pieces for hump in _HUMPS.findall(piece)]
+    if any(word in _NO_PASSWORDS for word in words) or any(map(_PART_OF_NAME.match, pieces)):
+        return False
+    if not any(sum(map(str.isalpha, piece)) >= 3 for piece in pieces):
+        return False
+    digits = any(map(str.isdigit, value))
+    if value.lower() != value and value.upper() != value:
+        if len(pieces) == 2:  # `Zwiebel-9931`
+            return pieces[0].istitle() and len(pieces[0]) >= 4 and pieces[1].isdigit() and len(pieces[1]) >= 3
+        return digits or ("_" not in value and _HUMP_WITHIN.search(value) is not None)
+    if not digits or value.isupper() or len(pieces) < least or any(a.isdigit() and b.isdigit() for a, b in pairwise(pieces)):
+        return False
+    return quoted or "_" not in value or (len(pieces) >= 4 and any(map(str.isdigit, pieces)))
+
+
 def identifier(value: str) -> bool:
     """A name out of code that holds a digit: `user_v2`, `db-password-1`, `auth.v2`, `newPassword2`; not `x_9Kq2`."""
-    return _IDENTIFIER.match(value) is not None and wordiness(value) >= 0.5
+    return _IDENTIFIER.match(value) is not None and wordiness(value) >= 0.5 and not joined_words(value, quoted=False)
 
 
 def word_as_password(value: str) -> bool:
@@ -178,6 +220,14 @@ def unlike_words(value: str) -> bool:
     if random(value) or gibberish(value):
         return True
     return len(value) >= 8 and _INNER_SPECIAL.search(value) is not None and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def no_name(value: str) -> bool:
+    """Neither a path nor a word with a number, where a name could stand as well: `lantern58x`, `Winter2031!`, not `step2`."""
+    if "/" in value or not password(value, quoted=False):
+        return False
+    mixed = value.isalnum() and _LEET.search(value) is not None
+    return mixed or unlike_words(value) or value[-1] in "!#$%&*+" or joined_words(value, quoted=False)
 
 
 def _something_else(value: str) -> bool:
