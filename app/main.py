@@ -8,7 +8,21 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__, dashboard
-from app.api import accounts, alerts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, sessions
+from app.api import (
+    accounts,
+    alerts,
+    budgets,
+    caches,
+    completions,
+    health,
+    index,
+    jobs,
+    knowledge,
+    messages,
+    projections,
+    redaction,
+    sessions,
+)
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
@@ -59,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         messages,
         index,
         alerts,
+        projections,
     ):  # the busiest first
         app.include_router(room.router)
     dashboard.install(app, settings)

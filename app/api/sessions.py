@@ -14,6 +14,7 @@ from pydantic import Field
 from app.accounts.accounts import Principal
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
+from app.sessions.checkpoints import Standing
 from app.sessions.event import Format
 from app.sessions.journal import Session
 from app.telemetry import metrics
@@ -67,6 +68,20 @@ class SessionReply(Reply):
     created_at: datetime
 
 
+class ProjectedReply(Reply):
+    """How far one projection has come with a session."""
+
+    name: str = Field(examples=["items"])
+    events: int = Field(description="It has seen the session up to here.")
+    current: bool = Field(description="It has seen all of it, in its present version.")
+    parked: str | None = Field(description="Why it failed on this session; null: it didn't.")
+    retry_at: datetime | None = Field(description="When it is tried again, where it failed; null: not before its version changes.")
+
+
+class SessionDetails(SessionReply):
+    projections: list[ProjectedReply]
+
+
 class SessionList(Reply):
     sessions: list[SessionReply]
     next: UUID | None = Field(description="Pass as `before` for the next page; null on the last one.")
@@ -98,7 +113,7 @@ async def ingest(
 ) -> Accepted:
     given = name or (unquote(x_filename) if x_filename else None)
     transcript, stream = await _transcript(request)
-    job = await house.knowledge.intake.submit(
+    job = await house.sessions.intake.submit(
         stream,
         team_id=caller.team_id,
         developer_id=caller.developer_id,
@@ -122,7 +137,7 @@ async def ingest(
 async def append(request: Request, caller: Caller, session: SessionName, project: ProjectFilter = None) -> Response:
     house = house_of(request)
     events = live.read(await request.body(), limits=house.settings.sessions)
-    done = await house.knowledge.live.append(
+    done = await house.sessions.live.append(
         team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
     )
     metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
@@ -150,9 +165,12 @@ async def list_sessions(
 
 
 @router.get("/{session_id}", summary="Show a session", responses=responses())
-async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionReply:
+async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionDetails:
     session = await house.journal.get(caller.team_id, session_id)
-    return _view(session, await house.accounts.project_names(caller.team_id, {session.project_id}), caller)
+    seen = _view(session, await house.accounts.project_names(caller.team_id, {session.project_id}), caller)
+    versions = house.sessions.projections.versions
+    standing = await house.sessions.checkpoints.standing(session_id, list(versions))
+    return SessionDetails(**dict(seen), projections=[_projected(each, session, versions[each.projection]) for each in standing])
 
 
 @router.delete(
@@ -162,8 +180,8 @@ async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionRepl
     responses=responses(),
 )
 async def purge(house: TheHouse, caller: Caller, session_id: UUID) -> PurgeReply:
-    gone = await house.knowledge.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
-    return PurgeReply(events=gone.events, knowledge_removed=gone.items_removed)
+    gone = await house.sessions.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
+    return PurgeReply(events=gone.events, knowledge_removed=gone.removed[house.knowledge.items.name])
 
 
 async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes]]:
@@ -191,3 +209,12 @@ def _view(session: Session, names: dict[UUID, str], caller: Principal) -> Sessio
         mine=caller.is_admin or session.developer_id == caller.developer_id,
         created_at=session.created_at,
     )
+
+
+def _projected(standing: Standing, session: Session, version: str) -> ProjectedReply:
+    """What it had of another version counts as nothing."""
+    found = standing.checkpoint if standing.checkpoint is not None and standing.checkpoint.version == version else None
+    if found is None:
+        return ProjectedReply(name=standing.projection, events=0, current=session.event_count == 0, parked=None, retry_at=None)
+    current = found.parked is None and found.seq >= session.event_count and found.revision >= session.revision
+    return ProjectedReply(name=standing.projection, events=found.seq, current=current, parked=found.parked, retry_at=found.retry_at)

@@ -44,7 +44,10 @@ class UploadChunk(Base):
 
 
 class Session(Base):
-    """One conversation of a developer with an agent. Identity: (team, provider, external id)."""
+    """One conversation of a developer with an agent. Identity: (team, provider, external id).
+
+    `event_count` is also the last event's seq. `revision`: raised by every append that changed something: new events, a late result.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -64,6 +67,7 @@ class Session(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     event_count: Mapped[int] = mapped_column(server_default="0")
+    revision: Mapped[int] = mapped_column(server_default="0")
     redactions: Mapped[dict[str, Any]] = mapped_column(server_default=sql("'{}'::jsonb"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -81,10 +85,16 @@ class PurgedSession(Base):
 
 
 class EventRow(Base):
-    """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1."""
+    """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1.
+
+    `changed`: the session's revision at which the event was filled in after it had been written (a late result); null: never.
+    """
 
     __tablename__ = "events"
-    __table_args__ = (UniqueConstraint("session_id", "event_id"),)
+    __table_args__ = (
+        UniqueConstraint("session_id", "event_id"),
+        Index("ix_events_changed", "session_id", "changed", postgresql_where=sql("changed is not null")),
+    )
 
     session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
@@ -101,3 +111,25 @@ class EventRow(Base):
     locator: Mapped[str]
     at: Mapped[datetime | None]
     sidechain: Mapped[bool] = mapped_column(server_default=sql("false"))
+    changed: Mapped[int | None]
+
+
+class Checkpoint(Base):
+    """How far a projection has come with a session: up to this seq and revision, in this version.
+
+    `parked`: why it failed on this session in this version (null: it didn't); `attempts` so far; `retry_at`: when it is tried again
+    (null: not before the projection's version changes).
+    """
+
+    __tablename__ = "projection_checkpoints"
+    __table_args__ = (Index("ix_projection_checkpoints_parked", "updated_at", postgresql_where=sql("parked is not null")),)
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    projection: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    seq: Mapped[int]
+    revision: Mapped[int]
+    parked: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    retry_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
