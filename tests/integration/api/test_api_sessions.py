@@ -213,3 +213,24 @@ async def test_texts_that_look_like_sql_or_orders_are_stored_as_they_are(api: Ap
 async def uploads_waiting(api: Api) -> int:
     async with api.house.database.begin() as connection:
         return await connection.scalar(text("select count(*) from uploads where state = 'receiving'")) or 0
+
+
+async def test_a_session_says_how_far_each_projection_has_come_and_why_one_failed(api: Api) -> None:
+    sent = await api.ask("POST", "/v1/sessions", data=lesson(name()))
+    (session,) = (await api.finished(sent.json["job_id"]))["result"]["sessions"]
+    shown = (await api.ask("GET", f"/v1/sessions/{session}")).json
+    assert shown["projections"] == [{"name": "items", "events": shown["events"], "current": True, "parked": None, "retry_at": None}]
+    async with api.house.database.begin() as connection:
+        await connection.execute(
+            text("update projection_checkpoints set parked = 'It failed.', attempts = 5, revision = 0 where session_id = :id"),
+            {"id": session},
+        )
+    (parked,) = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
+    assert (parked["current"], parked["parked"], parked["retry_at"]) == (False, "It failed.", None)
+    told = (await api.ask("GET", "/v1/projections")).json
+    assert [(each["session_id"], each["reason"]) for each in told["parked"]] == [(session, "It failed.")]
+    assert [(each["name"], each["parked"]) for each in told["projections"]] == [("items", 1)]
+    stranger = await api.developer(team=name())
+    assert (await api.ask("GET", "/v1/projections", key=stranger)).json["parked"] == []
+    assert 'cairn_projection_sessions{projection="items",state="parked"} 1.0' in (await api.ask("GET", "/metrics")).text
+    assert (await api.ask("DELETE", f"/v1/sessions/{session}")).status == 200
