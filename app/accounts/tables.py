@@ -33,12 +33,18 @@ class Developer(Base):
 
 
 class Project(Base):
+    """`identity`: what its sessions have in common (`identity.ProjectIdentity.key`; null: only its name); `base` its name there,
+    `owner` what tells it from another of that name."""
+
     __tablename__ = "projects"
-    __table_args__ = (UniqueConstraint("team_id", "name"),)
+    __table_args__ = (UniqueConstraint("team_id", "name"), UniqueConstraint("team_id", "identity"))
 
     id: Mapped[Id]
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
     name: Mapped[str]
+    identity: Mapped[str | None]
+    base: Mapped[str | None]
+    owner: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
 

@@ -9,14 +9,14 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from app.accounts.accounts import Principal
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
 from app.sessions.checkpoints import Standing
 from app.sessions.event import Format
-from app.sessions.journal import Session
+from app.sessions.journal import FACTS, Session
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
@@ -60,8 +60,17 @@ class SessionReply(Reply):
     external_id: str = Field(description="The session's id where it was recorded.")
     title: str | None
     transcript: str = Field(description="The file it was read from, as citations name it.")
+    directory: str | None = Field(description="The folder that it worked in, where its transcript says so; so for what follows.")
+    repository: str | None = Field(examples=["git@github.com:acme/shop.git"])
+    branch: str | None
+    commit: str | None
+    agent_version: str | None = Field(description="Of the `provider`.")
+    model: str | None = Field(description="The first that answered in it.")
     started_at: datetime | None
     ended_at: datetime | None
+    dated_at: datetime | None = Field(
+        description="When it was: by its records, its heading, its file's name or modification time. Null: unknown; never when it was sent."
+    )
     events: int
     redactions: dict[str, int]
     mine: bool = Field(description="Whether this key may delete it.")
@@ -106,10 +115,14 @@ async def ingest(
     request: Request,
     house: TheHouse,
     caller: Caller,
-    project: Annotated[ProjectName | None, Query(description="Default: the folder the session worked in.")] = None,
+    *,
+    project: Annotated[ProjectName | None, Query(description="Default: the repository, or the folder, that the session worked in.")] = None,
     format: Annotated[Literal["auto", Format], Query()] = "auto",  # noqa: A002 - the contract's word
     name: Annotated[Plain | None, Query(max_length=1000, description="The file's name, for citations.")] = None,
     x_filename: Annotated[str | None, Header(max_length=3000, description="The same, percent-encoded, as a header.")] = None,
+    modified_at: Annotated[
+        AwareDatetime | None, Query(description="When the file was last written: dates sessions whose records say no time.")
+    ] = None,
 ) -> Accepted:
     given = name or (unquote(x_filename) if x_filename else None)
     transcript, stream = await _transcript(request)
@@ -121,6 +134,7 @@ async def ingest(
         transcript=given or transcript or "transcript",
         format=format,
         limit=house.settings.server.max_upload_bytes,
+        modified_at=modified_at,
     )
     return Accepted(job_id=job)
 
@@ -202,8 +216,10 @@ def _view(session: Session, names: dict[UUID, str], caller: Principal) -> Sessio
         external_id=session.external_id,
         title=session.title,
         transcript=session.transcript,
+        **{name: getattr(session, name) for name in FACTS},
         started_at=session.started_at,
         ended_at=session.ended_at,
+        dated_at=session.at,
         events=session.event_count,
         redactions=session.redactions,
         mine=caller.is_admin or session.developer_id == caller.developer_id,

@@ -29,6 +29,7 @@ class ItemsProjection:
     name = "items"
     version = VERSION
     whole = True
+    result_field = "knowledge"
     counted = ("new", "merged", "updated", "withdrawn", "known")
 
     def __init__(self, *, journal: Journal, embedder: Embedder, long_form: LongForm, store: KnowledgeStore, index: Index) -> None:
@@ -48,7 +49,7 @@ class ItemsProjection:
             project_id=session.project_id,
             developer_id=session.developer_id,
             transcript=session.transcript,
-            at=session.ended_at or session.created_at,
+            at=session.at,
         )
         embedded = await self._embed(session.id, candidates)
         if embedded:

@@ -65,6 +65,7 @@ class _Growing:
     revision: int
     redactions: Counter[str]
     dates: list[Any]
+    model: str | None = None
     changed: bool = False
 
 
@@ -115,6 +116,7 @@ def _add(session: _Growing, addition: Addition, batch: _Batch, whole: Storable |
             session.last += 1
             batch.new.append(each.row | {"session_id": addition.session_id, "seq": session.last})
             session.dates += [each.row["at"]] if each.row["at"] is not None else []
+            session.model = session.model or (None if each.row["sidechain"] else each.row["model"])
             done.new += 1
             done.redactions.update(each.secrets)
         elif brings_result(before, each.row):
@@ -173,6 +175,7 @@ def _touched(session_id: UUID, session: _Growing) -> dict[str, Any]:
         "count": session.last,
         "reached": session.revision,
         "secrets": dict(session.redactions),
+        "first_model": session.model,
         "first": min(session.dates, default=None),
         "final": max(session.dates, default=None),
     }
@@ -206,6 +209,7 @@ _TOUCH = (
         event_count=bindparam("count"),
         revision=bindparam("reached"),
         redactions=bindparam("secrets"),
+        model=func.coalesce(SessionRow.model, bindparam("first_model", type_=SessionRow.model.type)),
         updated_at=func.clock_timestamp(),
         started_at=func.least(SessionRow.started_at, bindparam("first", type_=SessionRow.started_at.type)),
         ended_at=func.greatest(SessionRow.ended_at, bindparam("final", type_=SessionRow.ended_at.type)),

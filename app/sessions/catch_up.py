@@ -5,7 +5,7 @@ Any number of processes may do it for one session at once: a checkpoint moves by
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,15 +43,15 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class CaughtUp:
-    """What catching up did. `marks`: by projection, what has to be drained; `parked`: why, by projection; `later`: when to go on."""
+    """What catching up did, by projection: `counts`, `marks` (what has to be drained), `parked` (why). `later`: when to go on."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     marks: dict[str, int] = field(default_factory=dict)
     parked: dict[str, str] = field(default_factory=dict)
     later: dict[UUID, datetime] = field(default_factory=dict)
 
     def add(self, projection: str, projected: Projected) -> None:
-        self.counts.update(projected.counts)
+        self.counts[projection].update(projected.counts)
         self.marks[projection] = max(projected.mark, self.marks.get(projection, 0))
 
     def wait(self, session_id: UUID, until: datetime) -> None:
@@ -102,8 +102,8 @@ class CatchUp:
 
     def report(self, done: CaughtUp) -> dict[str, object]:
         """For a job's result: every projection's counts; and what is parked, where something is."""
-        counts = {name: done.counts[name] for projection in self._projections for name in projection.counted}
-        return {"knowledge": counts} | ({"parked": done.parked} if done.parked else {})
+        told = {each.result_field: {name: done.counts[each.name][name] for name in each.counted} for each in self._projections}
+        return told | ({"parked": done.parked} if done.parked else {})
 
     async def take_back(self, connection: AsyncConnection, team_id: UUID, session_ids: Iterable[UUID]) -> None:
         """Delete the waiting catch-up jobs of sessions that are up to date, in the caller's transaction."""
@@ -127,7 +127,7 @@ class CatchUp:
             match next_step(projection, session, checkpoint, first_changed=changed, now=clock.now(), patient=patient):
                 case Current():
                     if not worked:
-                        done.counts.update(await projection.unchanged(session_id))
+                        done.counts[projection.name].update(await projection.unchanged(session_id))
                     return
                 case Later(at, parked):
                     done.wait(session_id, at)

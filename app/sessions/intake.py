@@ -9,13 +9,14 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
-from app.accounts.names import project_name_of
+from app.accounts.identity import identify
 from app.errors import NotFound, UnknownFormat
 from app.queue.forgetting import note_subject
 from app.queue.jobs import Job, Queue
@@ -23,7 +24,8 @@ from app.queue.worker import Done, Progress
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.event import Event, Format, SessionHeader
 from app.sessions.formats import Tally, parse
-from app.sessions.journal import Journal
+from app.sessions.formats.values import believed
+from app.sessions.journal import FACTS, Journal
 from app.sessions.live import UNNAMED_PROJECT
 from app.sessions.purge import UNTOLD, forget_in_jobs
 from app.sessions.redacted import size
@@ -39,8 +41,8 @@ READ_SHARE, PROJECT_SHARE = 0.5, 0.45
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
 
 
-_WORKTREE = re.compile(r"(?:/\.claude)?/\.?worktrees?/.*$")
-"""`cli/.worktrees/2`, `cli/.claude/worktrees/fix-login`: one repository, whatever the branch."""
+_DAY, _CLOCK = r"(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])", r"([01]\d|2[0-3])[-:_.h]?([0-5]\d)(?:[-:_.m]?([0-5]\d))?"
+_DATED = re.compile(rf"(?<!\d){_DAY}(?:[T_ -]+{_CLOCK})?(?!\d)")
 
 
 class _NotAdmitted(Exception):
@@ -94,6 +96,7 @@ class Intake:
         transcript: str,
         format: Format | Literal["auto"],  # noqa: A002 - the contract's word
         limit: int,
+        modified_at: datetime | None = None,
     ) -> UUID:
         """Take a transcript in. When this returns, the bytes and the job that reads them are committed. Returns the job's id."""
 
@@ -116,6 +119,7 @@ class Intake:
             format=format,
             limit=limit,
             complete=enqueue,
+            modified_at=believed(modified_at),
         )
 
     async def ingest(self, job: Job, progress: Progress) -> Done:
@@ -172,6 +176,8 @@ class Intake:
                     reading.refuse(PURGED, str(current))
                     current = None
             await progress(int(read["bytes"] * READ_SHARE), upload.bytes)
+        if header is not None and current is not None:  # a title that was given at the end
+            await self._admit(job, upload, header, reading)
         return reading
 
     async def _append(self, session_id: UUID, events: Sequence[Event], reading: Reading) -> bool:
@@ -195,11 +201,17 @@ class Intake:
         reading.sessions[session_id] = None
         return session_id
 
+    async def _project(self, connection: AsyncConnection, upload: Upload, header: SessionHeader) -> UUID:
+        """The one that was named with the upload; else by the session's repository or folder."""
+        identity = None if upload.project else identify(header.repository, header.directory)
+        if identity is not None:
+            return await self._accounts.project_for(connection, upload.team_id, identity)
+        return await self._accounts.project_id(connection, upload.team_id, upload.project or UNNAMED_PROJECT)
+
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID:
         """The session's id, noted at the job. _NotAdmitted when it was purged while the upload waited, or is another developer's."""
-        name = upload.project or project_name_of(_last_folder(header.directory)) or UNNAMED_PROJECT
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
-            project_id = await self._accounts.project_id(connection, upload.team_id, name)
+            project_id = await self._project(connection, upload, header)
             session_id = await self._journal.open(
                 connection,
                 team_id=upload.team_id,
@@ -207,6 +219,7 @@ class Intake:
                 developer_id=upload.developer_id,
                 header=header,
                 transcript=upload.transcript,
+                file_dated_at=date_in(upload.transcript) or upload.modified_at,
             )
             if await self._journal.purged_since(connection, upload.team_id, header, upload.created_at):
                 raise _NotAdmitted(PURGED)
@@ -217,12 +230,25 @@ class Intake:
             return session_id
 
 
+def date_in(name: str) -> datetime | None:
+    """The date, and the time where it is there, that a file's name tells. None: it tells none that can be believed."""
+    for found in _DATED.finditer(name):
+        year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
+        try:
+            return believed(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
+        except ValueError:
+            continue
+    return None
+
+
 def _merged(header: SessionHeader, later: SessionHeader | None) -> SessionHeader:
     """A header that came before any event of its session, and a later one: facts of the first, filled up from the second."""
     if later is None or (later.provider, later.external_id) != (header.provider, header.external_id):
         return later or header
-    filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", "directory")}
-    return replace(later, **filled)
+    filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", *FACTS)}
+    if later.title_given:
+        filled["title"] = later.title
+    return replace(later, **filled, title_given=header.title_given or later.title_given)
 
 
 def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | None, list[Event]]]:
@@ -234,12 +260,6 @@ def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | 
         else:
             runs[-1][1].append(each)
     return runs
-
-
-def _last_folder(directory: str | None) -> str:
-    """Of a POSIX or Windows path; of the repository where it is one of its worktrees."""
-    path = (directory or "").replace("\\", "/").rstrip("/")
-    return _WORKTREE.sub("", path).rpartition("/")[2]
 
 
 def _nothing(upload: Upload, reading: Reading) -> str:

@@ -17,8 +17,8 @@ from app import clock
 from app.errors import NotFound
 from app.queue.jobs import LIVE, NORMAL, Queue, Wanted
 from app.sessions.append import Addition, Appended, append
-from app.sessions.event import Event, SessionHeader, ToolUse
-from app.sessions.redacted import Storable, identity, short, size, storable
+from app.sessions.event import Event, SessionHeader, ToolUse, Usage
+from app.sessions.redacted import Storable, address, identity, short, size, storable
 from app.sessions.tables import EventRow, PurgedSession
 from app.sessions.tables import Session as SessionRow
 from app.settings import Sessions as Limits
@@ -31,6 +31,8 @@ LIVE_AFTER = timedelta(seconds=1)
 """A live session is projected this long after it said something: what it says meanwhile is done in one go."""
 BULK_AFTER = timedelta(minutes=10)
 """An upload's own job projects what it has read, and takes this one back: it is for the case that the upload's job dies."""
+FACTS = ("directory", "repository", "branch", "commit", "agent_version", "model")
+"""What a header says of a session beside its title and its time."""
 WRITTEN_PAGE, READ_PAGE = 500, 200
 """Events in one statement. asyncpg sends rows one by one, so parameters are no limit; memory is."""
 INLINE_CHARS = 64_000
@@ -52,13 +54,25 @@ class Session:
     external_id: str
     title: str | None
     transcript: str
+    directory: str | None
+    repository: str | None
+    branch: str | None
+    commit: str | None
+    agent_version: str | None
+    model: str | None
     started_at: datetime | None
     ended_at: datetime | None
+    file_dated_at: datetime | None
     event_count: int
     revision: int
     redactions: dict[str, int]
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def at(self) -> datetime | None:
+        """When it was: by its records, its heading, its file's name or modification time. Never by when it was sent; None: unknown."""
+        return self.ended_at or self.started_at or self.file_dated_at
 
 
 class Journal:
@@ -76,9 +90,15 @@ class Journal:
         developer_id: UUID | None,
         header: SessionHeader,
         transcript: str,
+        file_dated_at: datetime | None = None,
     ) -> UUID:
-        """The session of (team, provider, external id): made when it is new. Later headers fill gaps; the first project stays."""
+        """The session of (team, provider, external id): made when it is new. Later headers fill gaps; the first project stays.
+
+        A title that somebody gave takes the place of one that was made.
+        """
         provider, external_id = _identity(header)
+        facts = {name: short(value) if (value := getattr(header, name)) else None for name in FACTS}
+        facts["repository"] = address(header.repository) if header.repository else None
         row = upsert(SessionRow).values(
             team_id=team_id,
             project_id=project_id,
@@ -88,11 +108,16 @@ class Journal:
             title=short(header.title) if header.title else None,
             transcript=short(transcript),
             started_at=header.started_at,
+            file_dated_at=file_dated_at,
+            **facts,
         )
+        titles = (row.excluded.title, SessionRow.title) if header.title_given else (SessionRow.title, row.excluded.title)
         filled = row.on_conflict_do_update(
             index_elements=["team_id", "provider", "external_id"],
             set_={
-                "title": func.coalesce(SessionRow.title, row.excluded.title),
+                "title": func.coalesce(*titles),
+                "file_dated_at": func.least(SessionRow.file_dated_at, row.excluded.file_dated_at),
+                **{name: func.coalesce(getattr(SessionRow, name), row.excluded[name]) for name in FACTS},
                 "started_at": func.least(SessionRow.started_at, row.excluded.started_at),
             },
         )
@@ -302,10 +327,27 @@ def _uuid(name: str) -> UUID | None:
 
 
 def _event(row: AnyRow) -> Event:
-    tool = None
+    tool = usage = None
     if row.tool_name is not None:
         tool = ToolUse(row.tool_name, row.tool_input or "", row.output or "", row.exit_code)
-    return Event(row.event_id, row.role, row.kind, row.text, row.locator, row.at, row.speaker, tool, row.outcome, row.sidechain)
+    if row.input_tokens is not None:
+        usage = Usage(row.input_tokens, row.output_tokens or 0, row.cached_tokens or 0, row.cost_nanousd)
+    return Event(
+        id=row.event_id,
+        role=row.role,
+        kind=row.kind,
+        text=row.text,
+        locator=row.locator,
+        at=row.at,
+        speaker=row.speaker,
+        tool=tool,
+        outcome=row.outcome,
+        sidechain=row.sidechain,
+        model=row.model,
+        usage=usage,
+        parent=row.parent,
+        files=tuple(row.files or ()),
+    )
 
 
 _COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]

@@ -54,7 +54,7 @@ class Projection(Protocol):
 
     `version`: raise it when the same events would be derived otherwise; then every session is projected again, by itself.
     `whole`: it needs the whole session each time; `after` is then always 0, and a growing session is read less often.
-    `counted`: the names of its counts, as a job's result tells them.
+    `result_field`: under which field a job's result tells its counts, whose names are `counted`.
     """
 
     @property
@@ -63,6 +63,8 @@ class Projection(Protocol):
     def version(self) -> str: ...
     @property
     def whole(self) -> bool: ...
+    @property
+    def result_field(self) -> str: ...
     @property
     def counted(self) -> tuple[str, ...]: ...
 

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, func
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,6 +30,7 @@ class Upload(Base):
     format: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="receiving")
     bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    modified_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 
 
@@ -47,6 +48,7 @@ class Session(Base):
     """One conversation of a developer with an agent. Identity: (team, provider, external id).
 
     `event_count` is also the last event's seq. `revision`: raised by every append that changed something: new events, a late result.
+    `file_dated_at`: by the file's name, else by its modification time: for sessions whose records say no time.
     """
 
     __tablename__ = "sessions"
@@ -64,8 +66,15 @@ class Session(Base):
     external_id: Mapped[str]
     title: Mapped[str | None]
     transcript: Mapped[str]
+    directory: Mapped[str | None]
+    repository: Mapped[str | None]
+    branch: Mapped[str | None]
+    commit: Mapped[str | None]
+    agent_version: Mapped[str | None]
+    model: Mapped[str | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    file_dated_at: Mapped[datetime | None]
     event_count: Mapped[int] = mapped_column(server_default="0")
     revision: Mapped[int] = mapped_column(server_default="0")
     redactions: Mapped[dict[str, Any]] = mapped_column(server_default=sql("'{}'::jsonb"))
@@ -111,6 +120,13 @@ class EventRow(Base):
     locator: Mapped[str]
     at: Mapped[datetime | None]
     sidechain: Mapped[bool] = mapped_column(server_default=sql("false"))
+    model: Mapped[str | None]
+    input_tokens: Mapped[int | None]
+    output_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    cost_nanousd: Mapped[int | None] = mapped_column(BigInteger)
+    parent: Mapped[str | None]
+    files: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     changed: Mapped[int | None]
 
 

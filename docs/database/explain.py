@@ -28,6 +28,7 @@ FILL = """
 insert into teams (id, name) select md5('team' || n)::uuid, 'team' || n from generate_series(1, 5) n;
 insert into projects (id, team_id, name)
   select md5('project' || n)::uuid, md5('team' || (1 + n % 5))::uuid, 'project' || n from generate_series(1, 50) n;
+update projects set identity = 'folder:' || name;
 insert into developers (id, team_id, name, monthly_limit_nanousd)
   select md5('developer' || n)::uuid, md5('team' || (1 + n % 5))::uuid, 'developer' || n, 8330000000 from generate_series(1, 100) n;
 insert into api_keys (id, developer_id, lookup, digest)
@@ -240,6 +241,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "uq_developers_name": ("A developer by name: names are unique over all teams.", "select id from developers where name = 'developer7'"),
     "ix_developers_team_id": ("A team's developers.", f"select name from developers where team_id = {TEAM}"),
     "uq_teams_name": ("A team by name.", "select id from teams where name = 'team3'"),
+    "uq_projects_team_id_identity": (
+        "The project of a session, by its repository or folder.",
+        "select id from projects where team_id = md5('team1')::uuid and identity = 'folder:shop'",
+    ),
     "uq_projects_team_id_name": (
         "A project by name, at each ingest and query.",
         f"select id from projects where team_id = {TEAM} and name = 'project10'",

@@ -1,4 +1,4 @@
-"""The journal as the spine: what a session has reached, how far each projection has come with it, and priorities of jobs.
+"""The journal as the spine: what a session has reached, how far each projection has come with it, and priorities of jobs. Provenance.
 
 What extraction had learnt becomes the checkpoint of the projection `items`; sessions that it lacks are projected by the backfill.
 
@@ -14,6 +14,8 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
+SESSION_TEXTS = ("directory", "repository", "branch", "commit", "agent_version", "model")
+EVENT_TOKENS = ("input_tokens", "output_tokens", "cached_tokens")
 READY = sa.text("state in ('queued', 'running')")
 FROM_LEARNT = """
 insert into projection_checkpoints (session_id, projection, version, seq, revision, updated_at)
@@ -67,9 +69,30 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("priority", sa.SmallInteger(), server_default="1", nullable=False))
     op.create_index("ix_jobs_priority", "jobs", ["priority", "run_at"], unique=False, postgresql_where=READY)
     op.execute(RENAME.format(old="learn", new="catch_up", after=len("learn:") + 1))
+    for name in SESSION_TEXTS:
+        op.add_column("sessions", sa.Column(name, sa.Text(), nullable=True))
+    op.add_column("sessions", sa.Column("file_dated_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("uploads", sa.Column("modified_at", sa.DateTime(timezone=True), nullable=True))
+    for name in ("model", "parent"):
+        op.add_column("events", sa.Column(name, sa.Text(), nullable=True))
+    for name in EVENT_TOKENS:
+        op.add_column("events", sa.Column(name, sa.Integer(), nullable=True))
+    op.add_column("events", sa.Column("cost_nanousd", sa.BigInteger(), nullable=True))
+    op.add_column("events", sa.Column("files", sa.ARRAY(sa.Text()), nullable=True))
+    for name in ("identity", "base", "owner"):
+        op.add_column("projects", sa.Column(name, sa.Text(), nullable=True))
+    op.create_unique_constraint(op.f("uq_projects_team_id_identity"), "projects", ["team_id", "identity"])
 
 
 def downgrade() -> None:
+    op.drop_constraint(op.f("uq_projects_team_id_identity"), "projects", type_="unique")
+    for name in ("identity", "base", "owner"):
+        op.drop_column("projects", name)
+    for name in ("model", "parent", *EVENT_TOKENS, "cost_nanousd", "files"):
+        op.drop_column("events", name)
+    op.drop_column("uploads", "modified_at")
+    for name in (*SESSION_TEXTS, "file_dated_at"):
+        op.drop_column("sessions", name)
     op.execute("delete from jobs where kind = 'backfill' and state = 'queued'")
     op.execute(RENAME.format(old="catch_up", new="learn", after=len("catch_up:") + 1))
     op.drop_index("ix_jobs_priority", "jobs")

@@ -33,6 +33,7 @@ class Lines:
 
     name = "lines"
     whole = False
+    result_field = "passages"
     counted = ("lines",)
 
     def __init__(self, bench: Bench, *, version: str = "1", part: int = 1000) -> None:
@@ -180,9 +181,9 @@ async def test_only_what_is_new_is_projected(shop: Shop) -> None:
     await shop.bench.journal.append(session, said(4))
     done = await shop.bring_up(session)
     assert shop.lines.seen == [(0, 3), (3, 1)]
-    assert done.counts["lines"] == 1
+    assert done.counts["lines"]["lines"] == 1
     assert [seq for seq, _ in await shop.lines.stored(session)] == [1, 2, 3, 4]
-    assert (await shop.bring_up(session)).counts["lines"] == 4  # nothing new: what there is
+    assert (await shop.bring_up(session)).counts["lines"]["lines"] == 4  # nothing new: what there is
     assert len(shop.lines.seen) == 2
 
 
