@@ -20,6 +20,7 @@ from app.api import (
     knowledge,
     messages,
     projections,
+    projects,
     redaction,
     sessions,
 )
@@ -74,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
         index,
         alerts,
         projections,
+        projects,
     ):  # the busiest first
         app.include_router(room.router)
     dashboard.install(app, settings)

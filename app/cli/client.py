@@ -28,6 +28,9 @@ class Client:
     async def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
         return await self._ask("POST", path, json=body)
 
+    async def patch(self, path: str, body: Mapping[str, object]) -> Json:
+        return await self._ask("PATCH", path, json=body)
+
     async def put(self, path: str, body: Mapping[str, object]) -> Json:
         return await self._ask("PUT", path, json=body)
 

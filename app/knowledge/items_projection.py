@@ -63,6 +63,10 @@ class ItemsProjection:
     async def drain(self, mark: int) -> None:
         await self._index.drain_to(mark)
 
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """Give a project's items to another one."""
+        await self._store.move(connection, team_id, project_id, into)
+
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
         """Take back what only this session taught. Returns how many items are gone."""
         return (await self._store.withdraw_session(connection, session)).removed

@@ -231,6 +231,14 @@ class KnowledgeStore:
         await note(connection, [Changed(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """Give a project's items to another one, in the caller's transaction, which holds its sessions."""
+        for each in sorted((project_id, into)):
+            await _hold_project(connection, each)
+        moved = update(Knowledge).where(Knowledge.project_id == project_id).values(project_id=into).returning(Knowledge.id)
+        items = (await connection.scalars(moved)).all()
+        await note(connection, [Changed(item, project, team_id) for item in items for project in (project_id, into)])
+
     async def count(self) -> int:
         async with self._database.begin() as connection:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0

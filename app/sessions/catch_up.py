@@ -206,7 +206,8 @@ class _Run:
 
     async def checkpointed(self, connection: AsyncConnection, seq: int | None = None) -> None:
         """See `projections.Checkpointed`."""
-        await self._journal.hold(connection, self.session.id)
+        if await self._journal.hold(connection, self.session.id) != self.session.project_id:
+            raise Overtaken  # its project was merged into another meanwhile
         version, upto = self.projection.version, self.session.event_count if seq is None else seq
         self.checkpoint = await self._checkpoints.advance(
             connection, self.session, self.projection.name, self.checkpoint, version=version, seq=upto

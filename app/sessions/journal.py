@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -250,11 +250,22 @@ class Journal:
 
         return await self._database.read(read)
 
-    async def hold(self, connection: AsyncConnection, session_id: UUID) -> None:
-        """Keep a session from being deleted until the caller's transaction ends; appends go on. NotFound when it is gone already."""
-        held = select(SessionRow.id).where(SessionRow.id == session_id).with_for_update(read=True, key_share=True)
-        if await connection.scalar(held) is None:
+    async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> int:
+        """Give a project's sessions to another one, in the caller's transaction, which holds them against projections. Returns how many."""
+        held = select(SessionRow.id).where(SessionRow.project_id == project_id).order_by(SessionRow.id).with_for_update()
+        ids = (await connection.scalars(held)).all()
+        await connection.execute(update(SessionRow).where(SessionRow.project_id == project_id).values(project_id=into))
+        return len(ids)
+
+    async def hold(self, connection: AsyncConnection, session_id: UUID) -> UUID:
+        """Keep a session from being deleted or moved until the caller's transaction ends; appends go on. Returns its project.
+
+        NotFound when it is gone already.
+        """
+        held = select(SessionRow.project_id).where(SessionRow.id == session_id).with_for_update(read=True, key_share=True)
+        if (project_id := await connection.scalar(held)) is None:
             raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
+        return project_id
 
     async def hold_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
         """Keep everybody else from a session until the caller's transaction ends. NotFound as for `get`."""

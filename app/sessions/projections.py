@@ -85,6 +85,10 @@ class Projection(Protocol):
         """Return when everything up to this mark can be found."""
         ...
 
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """Give what was derived in one project to another, in the transaction that merges them, which holds all their sessions."""
+        ...
+
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
         """Take back all that was derived from a session, in the purge's transaction, which holds the session. Returns how much is gone.
 

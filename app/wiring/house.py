@@ -37,6 +37,7 @@ from app.sessions.checkpoints import Checkpoints
 from app.sessions.intake import Intake
 from app.sessions.journal import Journal
 from app.sessions.live import LiveIntake
+from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.uploads import Uploads
@@ -75,6 +76,7 @@ class Sessions:
     intake: Intake
     live: LiveIntake
     purge: Purge
+    merging: ProjectMerge
     projections: Projections
     checkpoints: Checkpoints
     catch_up: CatchUp

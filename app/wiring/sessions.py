@@ -10,6 +10,7 @@ from app.sessions.checkpoints import Checkpoints
 from app.sessions.intake import Intake
 from app.sessions.journal import Journal
 from app.sessions.live import LiveIntake
+from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.uploads import Uploads
@@ -44,6 +45,7 @@ def open_sessions(
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
         purge=Purge(database, journal, queue, projections),
+        merging=ProjectMerge(database, accounts, journal, projections),
         projections=projections,
         checkpoints=checkpoints,
         catch_up=catch_up,

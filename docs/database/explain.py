@@ -241,6 +241,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "uq_developers_name": ("A developer by name: names are unique over all teams.", "select id from developers where name = 'developer7'"),
     "ix_developers_team_id": ("A team's developers.", f"select name from developers where team_id = {TEAM}"),
     "uq_teams_name": ("A team by name.", "select id from teams where name = 'team3'"),
+    "ix_projects_merged_into": (
+        "What was merged into a project (partial): it follows when that one is merged in its turn; the foreign key's cascade.",
+        "select id from projects where merged_into = md5('project10')::uuid",
+    ),
     "uq_projects_team_id_identity": (
         "The project of a session, by its repository or folder.",
         "select id from projects where team_id = md5('team1')::uuid and identity = 'folder:shop'",

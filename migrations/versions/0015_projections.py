@@ -82,9 +82,16 @@ def upgrade() -> None:
     for name in ("identity", "base", "owner"):
         op.add_column("projects", sa.Column(name, sa.Text(), nullable=True))
     op.create_unique_constraint(op.f("uq_projects_team_id_identity"), "projects", ["team_id", "identity"])
+    op.add_column("projects", sa.Column("merged_into", sa.UUID(), nullable=True))
+    op.create_foreign_key(op.f("fk_projects_merged_into_projects"), "projects", "projects", ["merged_into"], ["id"], ondelete="CASCADE")
+    op.create_index(
+        "ix_projects_merged_into", "projects", ["merged_into"], unique=False, postgresql_where=sa.text("merged_into is not null")
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_projects_merged_into", "projects")
+    op.drop_column("projects", "merged_into")
     op.drop_constraint(op.f("uq_projects_team_id_identity"), "projects", type_="unique")
     for name in ("identity", "base", "owner"):
         op.drop_column("projects", name)

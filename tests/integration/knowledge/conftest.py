@@ -26,6 +26,7 @@ from app.sessions.event import SessionHeader
 from app.sessions.intake import Intake
 from app.sessions.journal import Journal
 from app.sessions.live import LiveIntake
+from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.uploads import Uploads
@@ -80,6 +81,9 @@ class Bench:
 
     def live(self) -> LiveIntake:
         return LiveIntake(limits=Settings().sessions, database=self.database, accounts=self.accounts, journal=self.journal)
+
+    def merging(self) -> ProjectMerge:
+        return ProjectMerge(self.database, self.accounts, self.journal, self.projections)
 
     def backfill(self, queue: Queue, *, most: int = 20) -> Backfill:
         return Backfill(queue=queue, checkpoints=self.checkpoints, catch_up=self.catch_up, projections=self.projections, most=most)

@@ -6,11 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
+from app.errors import Conflict, InvalidInput, NotFound
 from app.knowledge.answer import Query
 from app.queue.jobs import Queue
 from app.sessions.intake import Intake
@@ -205,3 +206,57 @@ async def test_a_title_that_was_given_last_is_shown(bench: Bench, queue: Queue, 
     assert (await sessions(bench))["s"].title == "The flaky webhook"
     async with bench.database.begin() as connection:
         assert await connection.scalar(text("select count(*) from events")) == 1
+
+
+async def project(bench: Bench, name: str) -> UUID:
+    (found,) = await bench.accounts.find_projects(bench.team_id, name)
+    return found.id
+
+
+async def test_a_renamed_project_keeps_its_sessions_and_what_comes_later(bench: Bench, queue: Queue, intake: Intake) -> None:
+    await ingest(bench, queue, intake, *talk("a", "/home/ada/till"))
+    await bench.accounts.rename_project(bench.team_id, await project(bench, "till"), "checkout")
+    await ingest(bench, queue, intake, *talk("b", "/home/bob/till"))
+    assert await projects(bench) == {"a": "checkout", "b": "checkout"}
+    with pytest.raises(Conflict, match="merge the two"):
+        await bench.accounts.rename_project(bench.team_id, await project(bench, "checkout"), "shop")
+    with pytest.raises(NotFound, match="cairn projects list"):
+        await bench.accounts.rename_project(uuid4(), await project(bench, "checkout"), "mine")
+
+
+async def test_a_merged_project_is_the_other_one_with_all_that_it_had_and_will_get(bench: Bench, queue: Queue, intake: Intake) -> None:
+    await ingest(bench, queue, intake, *talk("a", "/home/ada/till"))
+    await ingest(bench, queue, intake, *talk("b", "/home/ada/checkout", "We chose NATS over Kafka because one binary is enough for us."))
+    till, checkout = await project(bench, "till"), await project(bench, "checkout")
+    assert await bench.merging().merge(bench.team_id, till, checkout) == 1
+    await bench.index.drain_to(2**62)
+    await ingest(bench, queue, intake, *talk("c", "/home/bob/till"))
+    assert set((await projects(bench)).values()) == {"checkout"}
+    assert await project(bench, "till") == checkout
+    found = (await bench.search.query(bench.team_id, Query(LONG, project="checkout"))).results
+    assert any("FakeClock" in each.text for each in found)
+    async with bench.database.begin() as connection:
+        assert await connection.scalar(text("select count(*) from knowledge where project_id = :p"), {"p": till}) == 0
+    with pytest.raises(InvalidInput, match="into itself"):
+        await bench.merging().merge(bench.team_id, checkout, checkout)
+    with pytest.raises(NotFound):
+        await bench.merging().merge(bench.team_id, till, checkout)
+    shop = await project(bench, "shop")
+    await bench.merging().merge(bench.team_id, checkout, shop)
+    assert await project(bench, "till") == shop
+
+
+async def test_what_is_learnt_while_its_project_is_merged_is_learnt_in_the_one_that_stays(
+    bench: Bench, queue: Queue, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, till = bench.store.known, "till"
+
+    async def merged_first(session_id: UUID) -> dict[str, tuple[str, str]]:
+        monkeypatch.setattr(bench.store, "known", known)
+        await bench.merging().merge(bench.team_id, await project(bench, till), await project(bench, "shop"))
+        return await known(session_id)
+
+    monkeypatch.setattr(bench.store, "known", merged_first)
+    await ingest(bench, queue, intake, *talk("a", "/home/ada/till"))
+    async with bench.database.begin() as connection:
+        assert set(await connection.scalars(text("select project_id from knowledge"))) == {await project(bench, "shop")}

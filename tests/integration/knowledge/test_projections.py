@@ -75,6 +75,8 @@ class Lines:
 
     async def drain(self, mark: int) -> None: ...
 
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None: ...
+
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
         gone = await connection.execute(text("delete from lines where session_id = :session"), {"session": session.id})
         return int(gone.rowcount)
