@@ -19,54 +19,12 @@ _SIBLING = re.compile(r"(?P<root>.*/[^/]+?)(?:[._-]worktrees?)(?:/.*)?")
 _INNER = re.compile(r"(?P<root>.*?)(?:/\.claude|/\.git)?/\.?worktrees?(?:/(?P<rest>.*))?", re.DOTALL)
 _GENERATED = re.compile(r"(?:[0-9a-f]{2,}|\d+|[0-9a-f-]{8,})", re.IGNORECASE)
 _ANYTHING = frozenset(
-    [
-        "src",
-        "source",
-        "sources",
-        "code",
-        "coding",
-        "dev",
-        "develop",
-        "development",
-        "work",
-        "workspace",
-        "workspaces",
-        "project",
-        "projects",
-        "repo",
-        "repos",
-        "repositories",
-        "git",
-        "github",
-        "gitlab",
-        "documents",
-        "desktop",
-        "downloads",
-        "go",
-        "sites",
-        "www",
-        "var",
-        "srv",
-        "opt",
-        "tmp",
-        "temp",
-        "private",
-        "mnt",
-        "media",
-        "data",
-        "home",
-        "user",
-        "users",
-        "volumes",
-        "app",
-        "apps",
-        "package",
-        "packages",
-        "services",
-        "libs",
-        "clients",
-        "customers",
-    ]
+    re.findall(
+        r"\S+",
+        "src source sources code coding dev develop development work wks workspace workspaces project projects repo repos repositories git"
+        " github github.com gitlab gitlab.com bitbucket.org documents desktop downloads go sites www var srv opt tmp temp sandbox play test"
+        " tests private mnt media data home user users volumes app apps package packages services libs clients customers",
+    )
 )
 """Folders that say nothing of what is in them."""
 
