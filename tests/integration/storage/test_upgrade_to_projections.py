@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -9,13 +10,15 @@ from sqlalchemy import text
 from app import settings as config
 from app.sessions.checkpoints import Checkpoints
 from app.storage.database import Database
-from tests.integration.storage.test_migrations import alembic
+from tests.integration.storage.test_migrations import ROOT, alembic
 
+MIGRATION = ROOT / "migrations" / "versions" / "0015_projections.py"
+BEFORE = re.findall(r'^down_revision = "(\d+)"$', MIGRATION.read_text(), re.MULTILINE)[0]
 LEARNT, GROWN, UNSEEN, EMPTY = (uuid4() for _ in range(4))
 
 
 async def test_learnt_sessions_become_checkpoints_and_jobs_keep_waiting(empty_database_url: str) -> None:
-    assert (await alembic(empty_database_url, "upgrade", "0014")).returncode == 0
+    assert (await alembic(empty_database_url, "upgrade", BEFORE)).returncode == 0
     database = await Database.open(config.Database(), empty_database_url, name="test")
     team, project = uuid4(), uuid4()
     async with database.begin() as connection:
@@ -50,7 +53,7 @@ async def test_learnt_sessions_become_checkpoints_and_jobs_keep_waiting(empty_da
     async with database.begin() as connection:
         (job,) = await connection.execute(text("select kind, idempotency_key from jobs"))
     assert tuple(job) == ("catch_up", "catch_up:team:session")
-    assert (await alembic(empty_database_url, "downgrade", "0014")).returncode == 0
+    assert (await alembic(empty_database_url, "downgrade", BEFORE)).returncode == 0
     async with database.begin() as connection:
         kept = list(await connection.scalars(text("select session_id from knowledge_learnt_sessions")))
         (job,) = await connection.execute(text("select kind, idempotency_key from jobs"))
