@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.accounts.accounts import ProjectView
 from app.api.schema import Body, ProjectName, Reply
@@ -35,10 +35,14 @@ class ProjectList(Reply):
 
 
 class RenameBody(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "checkout"}]})
+
     name: ProjectName
 
 
 class MergeBody(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"into": "018f3c5e-7d7a-7c3e-9a51-0f6d1c2b3a49"}]})
+
     into: UUID = Field(description="The project that stays.")
 
 
@@ -61,7 +65,7 @@ async def show(house: TheHouse, caller: Caller, project_id: UUID) -> ProjectRepl
     "/{project_id}",
     summary="Rename a project",
     description="An admin. Other servers show the new name within half a minute.",
-    responses=responses(409),
+    responses=responses(400, 409),
 )
 async def rename(house: TheHouse, admin: Admin, project_id: UUID, body: RenameBody) -> ProjectReply:
     await house.accounts.rename_project(admin.team_id, project_id, body.name)
@@ -72,7 +76,7 @@ async def rename(house: TheHouse, admin: Admin, project_id: UUID, body: RenameBo
     "/{project_id}/merge",
     summary="Merge a project into another",
     description="An admin. Its sessions and its knowledge move; whatever comes later under its name, repository or folder goes there too.",
-    responses=responses(),
+    responses=responses(400),
 )
 async def merge(house: TheHouse, admin: Admin, project_id: UUID, body: MergeBody) -> MergeReply:
     moved = await house.sessions.merging.merge(admin.team_id, project_id, body.into)
