@@ -8,7 +8,23 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__, dashboard
-from app.api import accounts, alerts, budgets, caches, completions, health, index, jobs, knowledge, messages, redaction, reference, sessions
+from app.api import (
+    accounts,
+    alerts,
+    budgets,
+    caches,
+    completions,
+    health,
+    index,
+    jobs,
+    knowledge,
+    messages,
+    projections,
+    projects,
+    redaction,
+    reference,
+    sessions,
+)
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
@@ -61,6 +77,8 @@ def create_app(settings: Settings) -> FastAPI:
         messages,
         index,
         alerts,
+        projections,
+        projects,
     ):  # the busiest first
         app.include_router(room.router)
     reference.install(app)

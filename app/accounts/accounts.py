@@ -19,8 +19,10 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.identity import ProjectIdentity
 from app.accounts.keys import digest, lookup_of, make_key
 from app.accounts.names import check_account_name, check_project_name
+from app.accounts.projects import merge, project_for, rename
 from app.accounts.tables import ApiKey, Developer, Project, Team
 from app.cache.memory import Memory
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
@@ -85,8 +87,13 @@ class KeyView:
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
+    """`identity`: what its sessions have in common; `owner` tells it from another of that name."""
+
     id: UUID
     name: str
+    identity: str | None
+    owner: str | None
+    created_at: datetime
 
 
 class Accounts:
@@ -112,8 +119,8 @@ class Accounts:
         self.known = Memory(cached.policy, entries=cached.entries, most_bytes=cached.max_bytes)
         self._known_seconds = cached.ttl_seconds
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
-        self._projects: cachebox.LRUCache[UUID, str] = cachebox.LRUCache(CACHED_KEYS)
-        self._named: cachebox.LRUCache[tuple[UUID, str], UUID] = cachebox.LRUCache(CACHED_KEYS)
+        self._projects: cachebox.TTLCache[UUID, str] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
+        self._named: cachebox.TTLCache[tuple[UUID, str], UUID] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._revocations = 0
 
     async def ensure_defaults(self) -> None:
@@ -250,33 +257,58 @@ class Accounts:
     async def project_id(self, connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
         """The project's id; made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
         check_project_name(name)
-        wanted = select(Project.id).where(Project.team_id == team_id, Project.name == name)
+        wanted = select(func.coalesce(Project.merged_into, Project.id)).where(Project.team_id == team_id, Project.name == name)
         if (found := await connection.scalar(wanted)) is not None:
             return found
         row = upsert(Project).values(team_id=team_id, name=name).on_conflict_do_nothing(index_elements=["team_id", "name"])
         await connection.execute(row)
         return (await connection.execute(wanted)).scalar_one()
 
+    async def project_for(self, connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID:
+        """The project of this identity; made if it is new, in the caller's transaction."""
+        return await project_for(connection, team_id, identity)
+
     async def find_projects(self, team_id: UUID, name: str | None = None) -> list[ProjectView]:
-        """The team's projects, by name; or the one of that name, if there is one."""
-        query = select(Project.id, Project.name).where(Project.team_id == team_id).order_by(Project.name)
+        """The team's projects, by name; or the one that is, or once was, called so."""
+        columns = (Project.id, Project.name, Project.identity, Project.owner, Project.created_at)
+        query = select(*columns).where(Project.team_id == team_id, Project.merged_into.is_(None)).order_by(Project.name)
         if name is not None:
-            query = query.where(Project.name == _askable(name))
+            called = select(func.coalesce(Project.merged_into, Project.id)).where(
+                Project.team_id == team_id, Project.name == _askable(name)
+            )
+            query = query.where(Project.id.in_(called))
         return [ProjectView(*row) for row in await self._database.read(rows_of(query))]
 
+    async def rename_project(self, team_id: UUID, project_id: UUID, name: str) -> None:
+        """See `projects.rename`. Other processes show the new name within half a minute."""
+        async with self._database.begin() as connection:
+            await rename(connection, team_id, project_id, name)
+        self._forget_projects()
+
+    async def merge_project(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """See `projects.merge`: in the caller's transaction, which moves what belonged to it."""
+        await merge(connection, team_id, project_id, into)
+        self._forget_projects()
+
+    def _forget_projects(self) -> None:
+        self._projects.clear()
+        self._named.clear()
+
     async def project_named(self, team_id: UUID, name: str) -> UUID | None:
-        """The project's id, if there is one. It is never renamed or made anew, so what was found once is not looked for again."""
+        """The project's id, if there is one. What was found is not looked for again for a while."""
         found: UUID | None = self._named.get((team_id, name))
         if found is None and (projects := await self.find_projects(team_id, name)):
             found = self._named[team_id, name] = projects[0].id
         return found
 
     async def project_names(self, team_id: UUID, projects: Collection[UUID]) -> dict[UUID, str]:
-        """The names of these projects. A project is never renamed, so a name that was read once is never read again."""
-        if any(project not in self._projects for project in projects):
+        """The names of these projects. A name that was read is not read again for a while: a rename is seen within half a minute."""
+        known = {project: self._projects.get(project) for project in projects}
+        if None in known.values():
             for project in await self.find_projects(team_id):
                 self._projects[project.id] = project.name
-        return {project: self._projects[project] for project in projects}
+                known[project.id] = project.name
+        return {project: name for project in projects if (name := known[project]) is not None}
 
     def _forget(self, key_id: str | None) -> None:
         """A key was revoked, here or elsewhere. All are looked up again: nobody knows which digest is that key's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt, Id
@@ -33,12 +33,26 @@ class Developer(Base):
 
 
 class Project(Base):
+    """What sessions and knowledge are grouped by.
+
+    `identity`: what its sessions have in common (`identity.ProjectIdentity.key`; null: only its name); `base`: its name there; `owner`:
+    what tells it from another of that name. `merged_into`: it is that one now, and so is what comes under its name or identity.
+    """
+
     __tablename__ = "projects"
-    __table_args__ = (UniqueConstraint("team_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("team_id", "name"),
+        UniqueConstraint("team_id", "identity"),
+        Index("ix_projects_merged_into", "merged_into", postgresql_where=text("merged_into is not null")),
+    )
 
     id: Mapped[Id]
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
     name: Mapped[str]
+    identity: Mapped[str | None]
+    base: Mapped[str | None]
+    owner: Mapped[str | None]
+    merged_into: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     created_at: Mapped[CreatedAt]
 
 

@@ -100,6 +100,8 @@ async def _rows(house: House) -> None:
         metrics.set_knowledge(items=await house.knowledge.store.count(), pending=await house.knowledge.index.pending())
         backlog = await house.queue.backlog()
         metrics.set_queues(jobs=backlog.waiting, oldest_seconds=backlog.oldest_seconds)
+        for name, standing in (await house.sessions.checkpoints.behind(house.sessions.projections.versions)).items():
+            metrics.set_projection(name, behind=standing.behind, parked=standing.parked)
         metrics.set_firing((each.rule, each.severity) for each in await house.watch.alarms.firing())
         metrics.set_budgets(
             [

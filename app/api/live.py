@@ -14,6 +14,7 @@ from app.errors import InvalidInput, Unreadable
 from app.nesting import may_be_deep
 from app.sessions.event import Event, Kind, Role, ToolUse
 from app.sessions.formats.generic import ended
+from app.sessions.formats.tools import files_of
 from app.sessions.formats.values import believed
 from app.sessions.formats.words import prompt_in
 from app.settings import Sessions
@@ -108,6 +109,7 @@ def _journalled(given: GenericEvent) -> Event:
         kind=kind,
         text=text,
         locator=given.id,
+        files=files_of(given.tool.input) if given.tool else (),
         at=believed(given.timestamp),
         speaker=given.speaker,
         tool=tool,

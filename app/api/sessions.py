@@ -9,13 +9,14 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from app.accounts.accounts import Principal
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
+from app.sessions.checkpoints import Standing
 from app.sessions.event import Format
-from app.sessions.journal import Session
+from app.sessions.journal import FACTS, Session
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
@@ -59,12 +60,35 @@ class SessionReply(Reply):
     external_id: str = Field(description="The session's id where it was recorded.")
     title: str | None
     transcript: str = Field(description="The file it was read from, as citations name it.")
+    directory: str | None = Field(description="The folder that it worked in, where its transcript says so; so for what follows.")
+    repository: str | None = Field(examples=["git@github.com:acme/shop.git"])
+    branch: str | None
+    commit: str | None
+    agent_version: str | None = Field(description="Of the `provider`.")
+    model: str | None = Field(description="The first that answered in it.")
     started_at: datetime | None
     ended_at: datetime | None
+    dated_at: datetime | None = Field(
+        description="When it was: by its records, its heading, its file's name or modification time. Null: unknown; never when it was sent."
+    )
     events: int
     redactions: dict[str, int]
     mine: bool = Field(description="Whether this key may delete it.")
     created_at: datetime
+
+
+class ProjectedReply(Reply):
+    """How far one projection has come with a session."""
+
+    name: str = Field(examples=["items"])
+    events: int = Field(description="It has seen the session up to here.")
+    current: bool = Field(description="It has seen all of it, in its present version.")
+    parked: str | None = Field(description="Why it failed on this session; null: it didn't.")
+    retry_at: datetime | None = Field(description="When it is tried again, where it failed; null: not before its version changes.")
+
+
+class SessionDetails(SessionReply):
+    projections: list[ProjectedReply]
 
 
 class SessionList(Reply):
@@ -91,14 +115,18 @@ async def ingest(
     request: Request,
     house: TheHouse,
     caller: Caller,
-    project: Annotated[ProjectName | None, Query(description="Default: the folder the session worked in.")] = None,
+    *,
+    project: Annotated[ProjectName | None, Query(description="Default: the repository, or the folder, that the session worked in.")] = None,
     format: Annotated[Literal["auto", Format], Query()] = "auto",  # noqa: A002 - the contract's word
     name: Annotated[Plain | None, Query(max_length=1000, description="The file's name, for citations.")] = None,
     x_filename: Annotated[str | None, Header(max_length=3000, description="The same, percent-encoded, as a header.")] = None,
+    modified_at: Annotated[
+        AwareDatetime | None, Query(description="When the file was last written: dates sessions whose records say no time.")
+    ] = None,
 ) -> Accepted:
     given = name or (unquote(x_filename) if x_filename else None)
     transcript, stream = await _transcript(request)
-    job = await house.knowledge.intake.submit(
+    job = await house.sessions.intake.submit(
         stream,
         team_id=caller.team_id,
         developer_id=caller.developer_id,
@@ -106,6 +134,7 @@ async def ingest(
         transcript=given or transcript or "transcript",
         format=format,
         limit=house.settings.server.max_upload_bytes,
+        modified_at=modified_at,
     )
     return Accepted(job_id=job)
 
@@ -122,7 +151,7 @@ async def ingest(
 async def append(request: Request, caller: Caller, session: SessionName, project: ProjectFilter = None) -> Response:
     house = house_of(request)
     events = live.read(await request.body(), limits=house.settings.sessions)
-    done = await house.knowledge.live.append(
+    done = await house.sessions.live.append(
         team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
     )
     metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
@@ -150,9 +179,12 @@ async def list_sessions(
 
 
 @router.get("/{session_id}", summary="Show a session", responses=responses())
-async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionReply:
+async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionDetails:
     session = await house.journal.get(caller.team_id, session_id)
-    return _view(session, await house.accounts.project_names(caller.team_id, {session.project_id}), caller)
+    seen = _view(session, await house.accounts.project_names(caller.team_id, {session.project_id}), caller)
+    versions = house.sessions.projections.versions
+    standing = await house.sessions.checkpoints.standing(session_id, list(versions))
+    return SessionDetails(**dict(seen), projections=[_projected(each, session, versions[each.projection]) for each in standing])
 
 
 @router.delete(
@@ -162,8 +194,8 @@ async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionRepl
     responses=responses(),
 )
 async def purge(house: TheHouse, caller: Caller, session_id: UUID) -> PurgeReply:
-    gone = await house.knowledge.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
-    return PurgeReply(events=gone.events, knowledge_removed=gone.items_removed)
+    gone = await house.sessions.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
+    return PurgeReply(events=gone.events, knowledge_removed=gone.removed[house.knowledge.items.name])
 
 
 async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes]]:
@@ -184,10 +216,21 @@ def _view(session: Session, names: dict[UUID, str], caller: Principal) -> Sessio
         external_id=session.external_id,
         title=session.title,
         transcript=session.transcript,
+        **{name: getattr(session, name) for name in FACTS},
         started_at=session.started_at,
         ended_at=session.ended_at,
+        dated_at=session.at,
         events=session.event_count,
         redactions=session.redactions,
         mine=caller.is_admin or session.developer_id == caller.developer_id,
         created_at=session.created_at,
     )
+
+
+def _projected(standing: Standing, session: Session, version: str) -> ProjectedReply:
+    """What it had of another version counts as nothing."""
+    found = standing.checkpoint if standing.checkpoint is not None and standing.checkpoint.version == version else None
+    if found is None:
+        return ProjectedReply(name=standing.projection, events=0, current=session.event_count == 0, parked=None, retry_at=None)
+    current = found.parked is None and found.seq >= session.event_count and found.revision >= session.revision
+    return ProjectedReply(name=standing.projection, events=found.seq, current=current, parked=found.parked, retry_at=found.retry_at)

@@ -28,16 +28,27 @@ class Client:
     async def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
         return await self._ask("POST", path, json=body)
 
+    async def patch(self, path: str, body: Mapping[str, object]) -> Json:
+        return await self._ask("PATCH", path, json=body)
+
     async def put(self, path: str, body: Mapping[str, object]) -> Json:
         return await self._ask("PUT", path, json=body)
 
     async def delete(self, path: str) -> Json:
         return await self._ask("DELETE", path)
 
-    async def upload(self, chunks: AsyncIterator[bytes], *, name: str, project: str | None, format: str) -> str:  # noqa: A002
+    async def upload(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        name: str,
+        project: str | None,
+        format: str,  # noqa: A002
+        modified_at: str | None = None,
+    ) -> str:
         """Stream a transcript; returns the id of the job that reads it."""
         headers = {"content-type": "application/octet-stream", "x-filename": quote(name.encode("utf-8", "replace"))}
-        params = _given({"project": project, "format": format})
+        params = _given({"project": project, "format": format, "modified_at": modified_at})
         return str((await self._ask("POST", "/v1/sessions", data=chunks, headers=headers, params=params))["job_id"])
 
     async def lines(self, path: str) -> AsyncIterator[Json]:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli import accounts, budget, db, demo, doctor, index, ingest, query, serve, worker
+from app.cli import accounts, budget, db, demo, doctor, index, ingest, projects, query, serve, worker
 from app.cli.exits import INTERRUPTED, exit_code
 from app.errors import CairnError
 
@@ -42,6 +42,7 @@ cli.command("query")(query.query)
 cli.add_typer(accounts.teams, name="teams")
 cli.add_typer(accounts.developers, name="developers")
 cli.add_typer(accounts.keys, name="keys")
+cli.add_typer(projects.projects, name="projects")
 cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")

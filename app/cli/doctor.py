@@ -107,6 +107,11 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
         "failed" if away else "ok",
         "does not answer: see the server's log" if away else f"{answer['took_ms']:.0f} ms a question",
     )
+    projected = await client.get("/v1/projections")
+    for projection in projected["projections"]:
+        yield _projection(projection)
+    for parked in projected["parked"]:
+        yield _parked(parked)
     yield _keys(settings)
     for provider in (await client.get("/v1/providers"))["providers"]:
         yield _provider(provider)
@@ -125,6 +130,22 @@ def _rule(found: Json, firing: list[Json]) -> Check:
         return Check(name, "ok", found["summary"])
     verdict: Verdict = "failed" if fires and found["severity"] == "critical" else "note"
     return Check(name, verdict, f"{found['summary']} ({'it fires' if fires else 'now, not yet for long enough to fire'})")
+
+
+def _projection(found: Json) -> Check:
+    """One that is behind catches up by itself: nothing to do but wait."""
+    name = f"projection {found['name']}"
+    if found["parked"]:
+        told = f"it failed on {found['parked']} sessions: they are not in its results. The worker's log says where (projection.parked)"
+        return Check(name, "note", told)
+    if found["behind"]:
+        return Check(name, "note", f"{found['behind']} sessions behind: the worker catches up by itself")
+    return Check(name, "ok", "has caught up with every session")
+
+
+def _parked(found: Json) -> Check:
+    again = "again" if found["retry_at"] else "not again before an update of Cairn changes this projection"
+    return Check(f"projection {found['projection']}", "note", f"session {found['session_id']}: {found['reason']} It is tried {again}.")
 
 
 def _provider(found: Json) -> Check:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -69,7 +70,9 @@ async def _send_one(client: Client, found: Found, format: str, share: Callable[[
         return Sent(found, error=f"can't be read: {error.strerror}", code="unreadable_file")
     try:
         with file:
-            job = await client.upload(_chunks(first, file, share), name=found.path.name, project=found.project, format=format)
+            job = await client.upload(
+                _chunks(first, file, share), name=found.path.name, project=found.project, format=format, modified_at=_modified(file)
+            )
         done = await _watched(client, job, share)
     except Refused as error:
         return Sent(found, job, error=error.message, code=error.code)
@@ -98,6 +101,11 @@ def _opened(path: Path) -> tuple[IO[bytes], bytes]:
     except OSError:
         file.close()
         raise
+
+
+def _modified(file: IO[bytes]) -> str:
+    """When the file was last written."""
+    return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC).isoformat()
 
 
 async def _chunks(first: bytes, file: IO[bytes], share: Callable[[float], None]) -> AsyncIterator[bytes]:

@@ -1,1 +1,1 @@
-"""Knowledge: transcripts in, what the team learnt out, with a citation. The hallways are `intake.py` and `search.py`."""
+"""Knowledge: what the team learnt, out of its sessions, with a citation. Read `items_projection.py` and `search.py` first."""

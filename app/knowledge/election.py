@@ -5,6 +5,7 @@ Called inside the transaction that changed the evidence (a merge, a withdrawal, 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from app.storage.tables import AnyRow
 CORROBORATION = 0.05
 """What each further session that learnt the same adds to the confidence; the sum stays below CERTAIN."""
 CERTAIN = 0.99
+
+
+MIN_COPIED_CHARS = 80
+_UUID, _DIGEST = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE), re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
     moment = now()
     seen = [row.at or row.created_at for row in rows]
     last: datetime = min(max(seen), moment)
-    sessions = len({row.session_id for row in rows})
+    originals = {_original(row): row for row in rows}.values()
+    sessions = len({row.session_id for row in originals})
     return {
         "item": item,
         "type": best.type,
@@ -68,7 +74,7 @@ def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "text": best.text,
         "confidence": min(CERTAIN, best.confidence + CORROBORATION * (sessions - 1)),
         "freshness": freshness(last, moment),
-        "evidence_count": len(rows),
+        "evidence_count": len(originals),
         "embedding": best.embedding,
         "embedding_model": best.embedding_model,
         "long_embedding": best.long_embedding,
@@ -77,3 +83,14 @@ def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "last_seen_at": last,
         "updated_at": moment,
     }
+
+
+def _original(row: AnyRow) -> object:
+    """What was said, whichever file holds it: a copy of a session, and the part that a fork replays, confirm nothing.
+
+    A record's own UUID is nobody else's. An id made from the words is the same wherever they are said: told apart by length, since
+    people repeat a rule, but not a paragraph, to the letter.
+    """
+    is_uuid, is_digest = _UUID.match(row.event_id), _DIGEST.match(row.event_id)
+    copied = is_uuid or (is_digest and len(row.excerpt) >= MIN_COPIED_CHARS)
+    return row.event_id if copied else row.id

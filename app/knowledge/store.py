@@ -6,7 +6,7 @@ The index hears of every change through the outbox, in the same transaction. Kno
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -23,8 +23,8 @@ from app.knowledge.election import Elected, elect
 from app.knowledge.freshness import freshness
 from app.knowledge.item import Candidate
 from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
-from app.knowledge.tables import Evidence, Forgotten, Knowledge, LearntSession, OutboxRow
-from app.sessions.journal import Journal
+from app.knowledge.tables import Evidence, Forgotten, Knowledge, OutboxRow
+from app.sessions.journal import Journal, Session
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
@@ -126,11 +126,6 @@ class KnowledgeStore:
         self._journal = journal
         self._threshold = merge_threshold
 
-    async def fingerprint(self, session_id: UUID) -> str | None:
-        """What extraction had seen of the session when it last learnt from it."""
-        async with self._database.begin() as connection:
-            return await connection.scalar(select(LearntSession.fingerprint).where(LearntSession.session_id == session_id))
-
     async def known(self, session_id: UUID) -> dict[str, tuple[str, str]]:
         """Candidate key → (title, text) of what this session has already taught: those need no new embedding."""
         async with self._database.begin() as connection:
@@ -140,12 +135,18 @@ class KnowledgeStore:
             return {row.candidate_key: (row.title, row.text) for row in rows}
 
     async def reconcile(
-        self, source: Source, *, candidates: Sequence[Candidate], embedded: Mapping[str, Embedded], fingerprint: str
+        self,
+        source: Source,
+        *,
+        candidates: Sequence[Candidate],
+        embedded: Mapping[str, Embedded],
+        checkpointed: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> Learnt:
         """Make what this session taught exactly `candidates`: all of it, or, if anything fails, none of it.
 
         New ones are merged into a twin or stored, changed ones updated, those that extraction no longer finds withdrawn.
-        `embedded` holds the vectors of every candidate that is new or reworded. NotFound when the session was purged meanwhile.
+        `embedded` holds the vectors of every candidate that is new or reworded; `checkpointed` writes the projection's checkpoint in
+        the same transaction. NotFound when the session was purged meanwhile.
         """
         nearby = await look_up(
             self._database,
@@ -156,9 +157,8 @@ class KnowledgeStore:
             threshold=self._threshold,
         )
         async with self._database.begin() as connection:
-            # One project at a time: two bursts of the same thing can't both find it unknown.
-            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(source.project_id), 0))))
-            await self._journal.hold(connection, source.session_id)
+            await self._journal.hold(connection, source.session_id)  # first, as a purge does: the two can't wait for each other
+            await _hold_project(connection, source.project_id)
             held = await _held(connection, source.session_id)
             forgotten = set(await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id)))
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
@@ -175,7 +175,8 @@ class KnowledgeStore:
             placed = await _place(connection, source, fresh, nearby, self._threshold)
             touched.update(placed.merged_into)
             elected = await elect(connection, touched)
-            await _mark_learnt(connection, source.session_id, fingerprint)
+            if checkpointed is not None:
+                await checkpointed(connection)
             items = dict.fromkeys([*placed.made, *elected.items])
             await note(connection, [Changed(item, source.project_id, source.team_id) for item in items])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0)))
@@ -219,14 +220,33 @@ class KnowledgeStore:
             await connection.execute(delete(Knowledge).where(Knowledge.id == item_id))
             await note(connection, [Changed(item_id, row.project_id, team_id)])
 
-    async def withdraw_session(self, connection: AsyncConnection, session_id: UUID) -> Elected:
-        """Take back all that a session taught, in the caller's transaction. Who calls notes the change (`changes.note`)."""
-        items = await connection.scalars(delete(Evidence).where(Evidence.session_id == session_id).returning(Evidence.knowledge_id))
-        return await elect(connection, items)
+    async def withdraw_session(self, connection: AsyncConnection, session: Session) -> Elected:
+        """Take back all that a session taught, in the caller's transaction, which holds it.
+
+        Items that other sessions taught too stay, in those sessions' words.
+        """
+        await _hold_project(connection, session.project_id)
+        items = await connection.scalars(delete(Evidence).where(Evidence.session_id == session.id).returning(Evidence.knowledge_id))
+        withdrawn = await elect(connection, items)
+        await note(connection, [Changed(item, session.project_id, session.team_id) for item in withdrawn.items])
+        return withdrawn
+
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """Give a project's items to another one, in the caller's transaction, which holds its sessions."""
+        for each in sorted((project_id, into)):
+            await _hold_project(connection, each)
+        moved = update(Knowledge).where(Knowledge.project_id == project_id).values(project_id=into).returning(Knowledge.id)
+        items = (await connection.scalars(moved)).all()
+        await note(connection, [Changed(item, project, team_id) for item in items for project in (project_id, into)])
 
     async def count(self) -> int:
         async with self._database.begin() as connection:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
+
+
+async def _hold_project(connection: AsyncConnection, project_id: UUID) -> None:
+    """One project at a time: two bursts of the same thing can't both find it unknown."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(project_id), 0))))
 
 
 async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float) -> Placed:
@@ -280,13 +300,6 @@ async def _update(connection: AsyncConnection, rows: Sequence[dict[str, object]]
             update(Evidence).where(Evidence.id == bindparam("row_id")).values(row), {"row_id": key}
         )
         assert result.rowcount == 1
-
-
-async def _mark_learnt(connection: AsyncConnection, session_id: UUID, fingerprint: str) -> None:
-    row = upsert(LearntSession).values(session_id=session_id, fingerprint=fingerprint)
-    await connection.execute(
-        row.on_conflict_do_update(index_elements=["session_id"], set_={"fingerprint": fingerprint, "learnt_at": func.now()})
-    )
 
 
 def _differs(row: AnyRow, candidate: Candidate) -> bool:

@@ -93,16 +93,6 @@ class Evidence(Base):
     created_at: Mapped[CreatedAt]
 
 
-class LearntSession(Base):
-    """What extraction has seen of a session: when journal and extractor are unchanged since, there is nothing to learn again."""
-
-    __tablename__ = "knowledge_learnt_sessions"
-
-    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
-    fingerprint: Mapped[str]
-    learnt_at: Mapped[CreatedAt]
-
-
 class Forgotten(Base):
     """A candidate whose item a person deleted: extracting the session again must not bring it back."""
 

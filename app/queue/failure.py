@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.errors import CairnError, InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
 from app.settings import Worker as WorkerSettings
 
 FINAL = (InvalidInput, NotFound, TooLarge, Unreadable)
 """What another attempt can't mend."""
+_OURS = str(Path(__file__).resolve().parents[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,19 @@ class Failure:
     away: bool = False
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException, *, what: str = "The job") -> Failure:
     """Our own errors speak for themselves. Of any other only the type is kept: its text may quote what the job worked on."""
     if isinstance(error, CairnError):
         return Failure(error.code, error.message, retryable=not isinstance(error, FINAL), away=isinstance(error, Unavailable))
-    return Failure("internal_error", f"The job failed with {type(error).__name__}. See the worker's log.")
+    return Failure("internal_error", f"{what} failed with {type(error).__name__}. See the worker's log.")
+
+
+def places(error: BaseException) -> list[str]:
+    """Our own innermost frames, then the one that raised: what a log may say of an error whose text may quote what was worked on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(_OURS)][-5:]
+    found = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in [*ours, *frames[-1:]]]
+    return list(dict.fromkeys(found))
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ARRAY, Text, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,9 @@ Json: TypeAlias = dict[str, Any]
 KEPT = timedelta(days=7)
 _CLAIM_LOCK = 0xCA1C_0002
 _MOST_PROGRESS = 2**31 - 1
+LIVE, NORMAL, LOW = 0, 1, 2
+"""Priorities: what somebody who types now will ask for; what was asked for; what nobody waits for."""
+AGED_EVERY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Queue:
     def __init__(self, database: Database, settings: WorkerSettings) -> None:
         self._database = database
         self._settings = settings
+        self._claims = 0
 
     def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction for `enqueue` and `finish`."""
@@ -96,6 +100,7 @@ class Queue:
         lane: str | None = None,
         idempotency_key: str | None = None,
         run_at: datetime | None = None,
+        priority: int = NORMAL,
     ) -> UUID:
         """Add a job in the caller's transaction. An idempotency key that a job of team and kind has which still waits: that job's id.
 
@@ -108,6 +113,7 @@ class Queue:
             "team_id": team_id,
             "developer_id": developer_id,
             "lane": lane,
+            "priority": priority,
             "max_attempts": self._settings.max_attempts,
             "idempotency_key": None if idempotency_key is None else f"{kind}:{team_id}:{idempotency_key}",
         }
@@ -122,29 +128,48 @@ class Queue:
                 return found
             # The other job was taken between the two statements and released its key: so this one is new after all.
 
-    async def enqueue_once(self, connection: AsyncConnection, *, kind: str, wanted: Collection[Wanted], run_at: datetime) -> None:
-        """For each a job that runs after the caller's transaction: added, or one that waits already and can't begin before its end."""
-        waiting = {f"{kind}:{each.team_id}:{each.key}": each for each in wanted}
-        while waiting:
-            rows = [
-                {
-                    "kind": kind,
-                    "payload": _storable(each.payload),
-                    "team_id": each.team_id,
-                    "developer_id": each.developer_id,
-                    "lane": f"{kind}:{each.key}",
-                    "max_attempts": self._settings.max_attempts,
-                    "idempotency_key": key,
-                    "run_at": run_at,
-                }
-                for key, each in sorted(waiting.items())
-            ]
-            await connection.execute(upsert(JobRow).on_conflict_do_nothing(index_elements=["idempotency_key"]), rows)
-            same = select(JobRow.idempotency_key).where(JobRow.idempotency_key == func.any(bindparam("keys", type_=ARRAY(Text))))
-            # Held, it can't be taken before we commit (a worker passes what is held by): it will read what we have written.
-            held = same.order_by(JobRow.idempotency_key).with_for_update(key_share=True)
-            for key in (await connection.scalars(held, {"keys": list(waiting)})).all():
-                del waiting[str(key)]
+    async def enqueue_once(
+        self, connection: AsyncConnection, *, kind: str, wanted: Collection[Wanted], run_at: datetime, priority: int = NORMAL
+    ) -> None:
+        """For each a job that runs after the caller's transaction: added, or one that waits already and can't begin before its end.
+
+        Of two times and two priorities that were asked for, the earlier and the higher count.
+        """
+        rows = {
+            f"{kind}:{each.team_id}:{each.key}": {
+                "kind": kind,
+                "payload": _storable(each.payload),
+                "team_id": each.team_id,
+                "developer_id": each.developer_id,
+                "lane": f"{kind}:{each.key}",
+                "max_attempts": self._settings.max_attempts,
+                "run_at": run_at,
+                "priority": priority,
+            }
+            for each in wanted
+        }
+        if not rows:
+            return
+        row = upsert(JobRow)
+        sooner = or_(JobRow.run_at > row.excluded.run_at, JobRow.priority > row.excluded.priority)
+        # One that waits is locked whether or not it is changed: it can't be taken before we commit (a worker passes what is held by),
+        # so it will read what we have written. In one order: two transactions can't wait for each other.
+        waits = row.on_conflict_do_update(
+            index_elements=["idempotency_key"],
+            set_={
+                "run_at": func.least(JobRow.run_at, row.excluded.run_at),
+                "priority": func.least(JobRow.priority, row.excluded.priority),
+            },
+            where=sooner,
+        )
+        await connection.execute(waits, [values | {"idempotency_key": key} for key, values in sorted(rows.items())])
+
+    async def take_back(self, connection: AsyncConnection, *, kind: str, team_id: UUID | None, keys: Collection[str]) -> None:
+        """Delete those jobs of `enqueue_once` that still wait, in the caller's transaction."""
+        names = [f"{kind}:{team_id}:{key}" for key in sorted(keys)]
+        held = select(JobRow.id).where(JobRow.idempotency_key.in_(names), JobRow.state == QUEUED)
+        waiting = held.order_by(JobRow.idempotency_key).with_for_update()
+        await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
         """One job. NotFound for an unknown one or another team's. `team_id` None: any team's."""
@@ -158,10 +183,12 @@ class Queue:
         return Job(*row)
 
     async def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
-        """Take the oldest job that may run. None: nothing to do.
+        """Take the first job that may run: of the highest priority, the oldest. None: nothing to do.
 
-        One claim at a time over all processes, for a millisecond: so no two workers take two jobs of one lane.
+        One claim at a time over all processes, for a millisecond: so no two workers take two jobs of one lane. Every fourth claim of
+        a process takes the oldest, whatever its priority, but LOW ones: so no crowd of live sessions keeps an upload waiting for ever.
         """
+        self._claims += 1
         values = {
             "state": "running",
             "worker": worker,
@@ -172,7 +199,8 @@ class Queue:
         async with self._database.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
             buried = (await connection.scalars(bury())).all()
-            chosen = await connection.scalar(next_job(kinds))
+            chosen = await connection.scalar(next_job(kinds, oldest_up_to=NORMAL)) if self._claims % AGED_EVERY == 0 else None
+            chosen = chosen or await connection.scalar(next_job(kinds))
             taken = update(JobRow).where(JobRow.id == chosen).values(values).returning(*_COLUMNS)
             row = None if chosen is None else (await connection.execute(taken)).one()
         for job_id in buried:

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt, Id
@@ -17,6 +17,7 @@ class Job(Base):
 
     `lane`: jobs with the same lane run one at a time, oldest first (null: no such limit).
     `idempotency_key`: a second enqueue with the same key while the first still waits returns the first.
+    `priority`: a smaller number goes first (`jobs.LIVE`, `NORMAL`, `LOW`).
     `lease_until`: a running job whose lease has passed belongs to nobody and is taken over.
     """
 
@@ -25,6 +26,7 @@ class Job(Base):
         CheckConstraint("state in ('queued', 'running', 'done', 'failed')", name="state_known"),
         UniqueConstraint("idempotency_key"),
         Index("ix_jobs_ready", "run_at", postgresql_where=text("state in ('queued', 'running')")),
+        Index("ix_jobs_priority", "priority", "run_at", postgresql_where=text("state in ('queued', 'running')")),
         Index("ix_jobs_lane", "lane", "created_at", postgresql_where=text("state in ('queued', 'running')")),
         Index("ix_jobs_finished_at", "finished_at", postgresql_where=text("finished_at is not null")),
     )
@@ -40,6 +42,7 @@ class Job(Base):
     attempts: Mapped[int] = mapped_column(server_default="0")
     max_attempts: Mapped[int]
     run_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     worker: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     progress_done: Mapped[int] = mapped_column(server_default="0")

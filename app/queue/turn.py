@@ -20,17 +20,22 @@ DIED = {
 }
 
 
-def next_job(kinds: Collection[str]) -> Select[UUID]:
-    """The oldest job that may run: due with its lane free and nothing of its lane due before it, or left by a dead worker.
+def next_job(kinds: Collection[str], *, oldest_up_to: int | None = None) -> Select[UUID]:
+    """The first job that may run: due with its lane free and nothing of its lane due before it, or left by a dead worker.
+
+    The oldest of the highest priority; with `oldest_up_to` the oldest of all whose priority is no lower than that.
 
     A job that waits for its next attempt isn't due: the younger ones of its lane pass it.
     """
     due = and_(Job.state == QUEUED, Job.run_at <= func.now())
     lapsed = and_(_lapsed(), Job.attempts < Job.max_attempts)
+    aged = oldest_up_to is not None
+    order = (Job.run_at, Job.created_at, Job.id) if aged else (Job.priority, Job.run_at, Job.created_at, Job.id)
     return (
         select(Job.id)
+        .where(*((Job.priority <= oldest_up_to,) if aged else ()))
         .where(Job.kind.in_(list(kinds)), or_(lapsed, and_(due, or_(Job.lane.is_(None), and_(~_lane_is_busy(), ~_older_is_due())))))
-        .order_by(Job.run_at, Job.created_at, Job.id)
+        .order_by(*order)
         .limit(1)
         .with_for_update(skip_locked=True, of=Job)
     )

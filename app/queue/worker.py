@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -20,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import bound_contextvars
 
 from app.errors import CairnError, Unavailable
-from app.queue.failure import cause_of, failure_of
+from app.queue.failure import cause_of, failure_of, places
 from app.queue.jobs import Job, LeaseLost, Queue
 from app.settings import Worker as WorkerSettings
 from app.telemetry import metrics
@@ -34,7 +32,6 @@ END_SECONDS = 5.0
 """A cancelled handler has this long to end."""
 SURE = 0.8
 """A lease that couldn't be extended is trusted for this part of its length: the work ends before another worker may take it."""
-_OURS = str(Path(__file__).resolve().parents[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +177,10 @@ class Worker:
             log.warning("job.lost")
             return
         # Places, not the error's text: that may quote what the job worked on.
-        where = [] if isinstance(error, CairnError) else _places(error)
+        where = [] if isinstance(error, CairnError) else places(error)
         log.warning("job.failed", code=failure.code, reason=type(error).__name__, where=where, now=state)
 
     async def _report(self, job: Job, done: int, total: int) -> None:
         """Progress that can't be told is no reason to fail; a lost lease is."""
         with suppress(Unavailable):
             await self._queue.progress(job, done, total)
-
-
-def _places(error: BaseException) -> list[str]:
-    """Our own innermost frames, then the one that raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename.startswith(_OURS)][-5:]
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in [*ours, *frames[-1:]]]
-    return list(dict.fromkeys(places))

@@ -29,12 +29,23 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What the transcript says that a reply took, in tokens; `cached` of the input. `cost_nanousd` where it names a price."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cost_nanousd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened in a session.
 
     `id` is stable: the same event read again, from a renamed or a grown file, has the same id within its session.
     `locator` says where a person finds it in the transcript (`L120` is line 120; generic events: their id).
     `at` is aware, UTC, or None where the transcript has no (believable) time.
+    `model` wrote it; `usage` is told once a reply, at its first event; `parent` is the event it answers; `files` a tool's input names.
     """
 
     id: str
@@ -47,6 +58,10 @@ class Event:
     tool: ToolUse | None = None
     outcome: Outcome | None = None
     sidechain: bool = False
+    model: str | None = None
+    usage: Usage | None = None
+    parent: str | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,8 @@ class SessionHeader:
     """Opens a session: the events after it belong to it, until the next header. May repeat; later facts fill earlier gaps.
 
     `provider` is the agent's name (`claude-code`, `cursor`, `codex`, `aider` …), `external_id` its own id of the session.
-    `directory` is the folder that the session worked in, where the transcript says so.
+    Where the transcript says so: `directory` the folder that the session worked in, `repository` its URL, `branch` and `commit` as it
+    began, `agent_version` and `model`. `title_given`: somebody gave the title; it goes before one made from what was asked.
     """
 
     provider: str
@@ -62,3 +78,9 @@ class SessionHeader:
     title: str | None = None
     started_at: datetime | None = None
     directory: str | None = None
+    repository: str | None = None
+    branch: str | None = None
+    commit: str | None = None
+    agent_version: str | None = None
+    model: str | None = None
+    title_given: bool = False

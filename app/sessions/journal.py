@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import AsyncIterator, Collection, Container, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.errors import NotFound
-from app.sessions.event import Event, SessionHeader, ToolUse
-from app.sessions.late import RESULT, brings_result, result
-from app.sessions.redacted import Storable, identity, short, size, storable
+from app.queue.jobs import LIVE, NORMAL, Queue, Wanted
+from app.sessions.append import Addition, Appended, append
+from app.sessions.event import Event, SessionHeader, ToolUse, Usage
+from app.sessions.redacted import Storable, address, identity, short, size, storable
 from app.sessions.tables import EventRow, PurgedSession
 from app.sessions.tables import Session as SessionRow
 from app.settings import Sessions as Limits
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
+CATCH_UP = "catch_up"
+"""The kind of the jobs that bring a session's projections up to date; their payload names it under `session_id`."""
+LIVE_AFTER = timedelta(seconds=1)
+"""A live session is projected this long after it said something: what it says meanwhile is done in one go."""
+BULK_AFTER = timedelta(minutes=10)
+"""An upload's own job projects what it has read, and takes this one back: it is for the case that the upload's job dies."""
+FACTS = ("directory", "repository", "branch", "commit", "agent_version", "model")
+"""What a header says of a session beside its title and its time."""
 WRITTEN_PAGE, READ_PAGE = 500, 200
 """Events in one statement. asyncpg sends rows one by one, so parameters are no limit; memory is."""
 INLINE_CHARS = 64_000
@@ -33,7 +41,10 @@ INLINE_CHARS = 64_000
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`developer_id`: who ingested it first, and so may delete it. `redactions`: secrets taken out, by kind."""
+    """`developer_id`: who ingested it first, and so may delete it. `event_count`: also the last seq. `revision`: raised by every change.
+
+    `redactions`: secrets taken out, by kind.
+    """
 
     id: UUID
     team_id: UUID
@@ -43,31 +54,32 @@ class Session:
     external_id: str
     title: str | None
     transcript: str
+    directory: str | None
+    repository: str | None
+    branch: str | None
+    commit: str | None
+    agent_version: str | None
+    model: str | None
     started_at: datetime | None
     ended_at: datetime | None
+    file_dated_at: datetime | None
     event_count: int
+    revision: int
     redactions: dict[str, int]
     created_at: datetime
     updated_at: datetime
 
-
-@dataclass(slots=True)
-class Appended:
-    """`updated`: tool calls whose result came later, and a last turn that a growing file had cut off.
-
-    `redactions`: secrets taken out of what was written, by kind.
-    """
-
-    new: int = 0
-    updated: int = 0
-    known: int = 0
-    redactions: Counter[str] = field(default_factory=Counter)
+    @property
+    def at(self) -> datetime | None:
+        """When it was: by its records, its heading, its file's name or modification time. Never by when it was sent; None: unknown."""
+        return self.ended_at or self.started_at or self.file_dated_at
 
 
 class Journal:
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: Database, limits: Limits, queue: Queue) -> None:
         self._database = database
         self._limits = limits
+        self._queue = queue
 
     async def open(
         self,
@@ -78,9 +90,15 @@ class Journal:
         developer_id: UUID | None,
         header: SessionHeader,
         transcript: str,
+        file_dated_at: datetime | None = None,
     ) -> UUID:
-        """The session of (team, provider, external id): made when it is new. Later headers fill gaps; the first project stays."""
+        """The session of (team, provider, external id): made when it is new. Later headers fill gaps; the first project stays.
+
+        A title that somebody gave takes the place of one that was made.
+        """
         provider, external_id = _identity(header)
+        facts = {name: short(value) if (value := getattr(header, name)) else None for name in FACTS}
+        facts["repository"] = address(header.repository) if header.repository else None
         row = upsert(SessionRow).values(
             team_id=team_id,
             project_id=project_id,
@@ -90,11 +108,16 @@ class Journal:
             title=short(header.title) if header.title else None,
             transcript=short(transcript),
             started_at=header.started_at,
+            file_dated_at=file_dated_at,
+            **facts,
         )
+        titles = (row.excluded.title, SessionRow.title) if header.title_given else (SessionRow.title, row.excluded.title)
         filled = row.on_conflict_do_update(
             index_elements=["team_id", "provider", "external_id"],
             set_={
-                "title": func.coalesce(SessionRow.title, row.excluded.title),
+                "title": func.coalesce(*titles),
+                "file_dated_at": func.least(SessionRow.file_dated_at, row.excluded.file_dated_at),
+                **{name: func.coalesce(getattr(SessionRow, name), row.excluded[name]) for name in FACTS},
                 "started_at": func.least(SessionRow.started_at, row.excluded.started_at),
             },
         )
@@ -112,40 +135,65 @@ class Journal:
             return storable(events, most_chars=self._limits.max_text_chars)
         return await asyncio.to_thread(storable, events, most_chars=self._limits.max_text_chars)
 
-    async def append(self, session_id: UUID, events: Sequence[Event]) -> Appended:
-        """Redact, then append what is new, in order, in pages that are committed one by one.
+    async def append(self, session_id: UUID, events: Sequence[Event], *, from_file: bool = True) -> Appended:
+        """Redact, then append what is new, in order, in pages that are committed one by one, each with the job that projects it.
 
         An event id that is known changes nothing, except that a tool call without a result gets it. Two appends to one
         session at once come one after the other. NotFound when the session is gone.
         """
         rows = await self.storable(events)
-        appended = await self.append_rows(session_id, rows)
+        appended = await self.append_rows(session_id, rows, from_file=from_file)
         appended.known += len(events) - len(rows)
         return appended
 
-    async def append_rows(self, session_id: UUID, rows: Sequence[Storable]) -> Appended:
+    async def append_rows(self, session_id: UUID, rows: Sequence[Storable], *, from_file: bool) -> Appended:
         """The same, of what `storable` made."""
-        appended = Appended()
+        total = Appended()
         for start in range(0, len(rows), WRITTEN_PAGE):
             async with self._database.begin() as connection:
-                written = await _append(connection, session_id, rows[start : start + WRITTEN_PAGE])
-            appended.new += written.new
-            appended.updated += written.updated
-            appended.known += written.known
-            appended.redactions.update(written.redactions)
-        return appended
+                page = Addition(session_id, rows[start : start + WRITTEN_PAGE], from_file=from_file)
+                (written,) = await self.write(connection, [page], wait=True, after=BULK_AFTER if from_file else LIVE_AFTER)
+            if written is None:
+                raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
+            total.new += written.new
+            total.updated += written.updated
+            total.known += written.known
+            total.redactions.update(written.redactions)
+        return total
 
-    async def events(self, session_id: UUID, *, max_output_chars: int | None = None) -> AsyncIterator[Event]:
-        """All events of a session in order, read page by page. `max_output_chars`: so much of a tool's output, from its end."""
+    async def write(
+        self, connection: AsyncConnection, additions: Sequence[Addition], *, wait: bool, after: timedelta
+    ) -> list[Appended | None]:
+        """Append as `append.append` says, and enqueue the job that brings the projections of what changed up to date.
+
+        Both in the caller's transaction: what is stored is projected. One job a session waits at a time; the earliest time counts.
+        """
+        answers, changed = await append(connection, additions, wait=wait)
+        jobs = [Wanted(str(each.session_id), {"session_id": str(each.session_id)}, each.team_id, each.developer_id) for each in changed]
+        priority = LIVE if after == LIVE_AFTER else NORMAL
+        await self._queue.enqueue_once(connection, kind=CATCH_UP, wanted=jobs, run_at=clock.now() + after, priority=priority)
+        return answers
+
+    async def events(self, session_id: UUID, *, after: int = 0, max_output_chars: int | None = None) -> AsyncIterator[Event]:
+        """The events of a session in order, read page by page. `max_output_chars`: so much of a tool's output, from its end."""
+        async for _, event in self.numbered(session_id, after=after, max_output_chars=max_output_chars):
+            yield event
+
+    async def numbered(
+        self, session_id: UUID, *, after: int = 0, until: int | None = None, max_output_chars: int | None = None
+    ) -> AsyncIterator[tuple[int, Event]]:
+        """(seq, event) for each seq above `after`, up to `until`; otherwise as `events`."""
         output = EventRow.tool_output if max_output_chars is None else func.right(EventRow.tool_output, max_output_chars)
-        columns = [column for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output"}]
+        columns = [column for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
         query = select(*columns, output.label("output")).where(EventRow.session_id == session_id).order_by(EventRow.seq)
-        last, rows = 0, None
+        if until is not None:
+            query = query.where(EventRow.seq <= until)
+        last, rows = after, None
         while rows is None or len(rows) == READ_PAGE:
             async with self._database.begin() as connection:
                 rows = (await connection.execute(query.where(EventRow.seq > last).limit(READ_PAGE))).all()
             for row in rows:
-                yield _event(row)
+                yield row.seq, _event(row)
                 last = row.seq
 
     async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> list[Event]:
@@ -156,7 +204,7 @@ class Journal:
         place = select(func.min(EventRow.seq)).where(EventRow.session_id == session_id, EventRow.locator == locator)
         cut = {name: func.left(getattr(EventRow, name), max_chars).label(name) for name in ("text", "tool_input")}
         output = func.right(EventRow.tool_output, max_chars).label("output")
-        names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output"}]
+        names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
         columns = [cut.get(name, EventRow.__table__.c[name]) for name in names]
         async with self._database.begin() as connection:
             seq = await connection.scalar(place)
@@ -202,10 +250,30 @@ class Journal:
 
         return await self._database.read(read)
 
-    async def hold(self, connection: AsyncConnection, session_id: UUID) -> None:
-        """Keep a session from being deleted until the caller's transaction ends. NotFound when it is gone already."""
-        if await connection.scalar(select(SessionRow.id).where(SessionRow.id == session_id).with_for_update(read=True)) is None:
+    async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> int:
+        """Give a project's sessions to another one, in the caller's transaction, which holds them against projections. Returns how many."""
+        held = select(SessionRow.id).where(SessionRow.project_id == project_id).order_by(SessionRow.id).with_for_update()
+        ids = (await connection.scalars(held)).all()
+        await connection.execute(update(SessionRow).where(SessionRow.project_id == project_id).values(project_id=into))
+        return len(ids)
+
+    async def hold(self, connection: AsyncConnection, session_id: UUID) -> UUID:
+        """Keep a session from being deleted or moved until the caller's transaction ends; appends go on. Returns its project.
+
+        NotFound when it is gone already.
+        """
+        held = select(SessionRow.project_id).where(SessionRow.id == session_id).with_for_update(read=True, key_share=True)
+        if (project_id := await connection.scalar(held)) is None:
             raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
+        return project_id
+
+    async def hold_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
+        """Keep everybody else from a session until the caller's transaction ends. NotFound as for `get`."""
+        query = select(*_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
+        row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
+        return Session(*row)
 
     async def delete(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> None:
         """Delete a session and its events, in the caller's transaction; a transcript that still waits can't bring it back."""
@@ -249,68 +317,6 @@ def _identity(header: SessionHeader) -> tuple[str, str]:
     return short(header.provider)[:100], identity(header.external_id)
 
 
-async def _append(connection: AsyncConnection, session_id: UUID, rows: Sequence[Storable]) -> Appended:
-    """One page. The session's row stays locked, so that `seq` has neither gap nor double."""
-    query = select(SessionRow.event_count, SessionRow.redactions).where(SessionRow.id == session_id).with_for_update()
-    session = (await connection.execute(query)).one_or_none()
-    if session is None:
-        raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
-    known = await _known(connection, session_id, [each.row["event_id"] for each in rows])
-    new = [each for each in rows if each.row["event_id"] not in known]
-    grown = new[:1] if new and await _grew(connection, session_id, new[0].row, known) else []
-    new = new[len(grown) :]
-    results = [each for each in rows if each.row["event_id"] in known and brings_result(known[each.row["event_id"]], each.row)]
-    if new:
-        last = await connection.scalar(select(func.max(EventRow.seq)).where(EventRow.session_id == session_id)) or 0
-        values = [each.row | {"session_id": session_id, "seq": last + place} for place, each in enumerate(new, start=1)]
-        await connection.execute(insert(EventRow), values)
-    if results:
-        await connection.execute(RESULT, [result(session_id, each.row) for each in results])
-    redactions = sum((each.secrets for each in (*grown, *new)), Counter[str]())
-    redactions += sum((each.result_secrets for each in results), Counter[str]())
-    updated = len(grown) + len(results)
-    if new or updated:
-        await _touch(connection, session_id, new, Counter(session.redactions) + redactions, session.event_count + len(new))
-    return Appended(len(new), updated, len(rows) - len(new) - updated, redactions)
-
-
-async def _grew(connection: AsyncConnection, session_id: UUID, row: dict[str, Any], known: Container[str]) -> bool:
-    """Whether the session's last event was the beginning of this one, then cut off by the end of a file that is still written.
-
-    It takes the whole one's words and id. Only where the id is made from the words: a given id would be the same. `known`: the
-    ids that this file still has.
-    """
-    events = EventRow.__table__
-    latest = select(events).where(events.c.session_id == session_id).order_by(events.c.seq.desc()).limit(1)
-    last = (await connection.execute(latest)).first()
-    if last is None or last.event_id in known:
-        return False
-    parts = ("text", "tool_input", "tool_output")
-    same_place = all(getattr(last, name) == row[name] for name in ("kind", "role", "locator", "tool_name"))
-    if not same_place or not all((row[part] or "").startswith(getattr(last, part) or "") for part in parts):
-        return False
-    whole = {name: row[name] for name in ("event_id", "exit_code", "outcome", *parts)}
-    ours = and_(EventRow.session_id == session_id, EventRow.seq == last.seq)
-    await connection.execute(update(EventRow).where(ours).values(whole))
-    return True
-
-
-async def _known(connection: AsyncConnection, session_id: UUID, ids: Sequence[str]) -> dict[str, AnyRow]:
-    no_output = (func.coalesce(EventRow.tool_output, "") == "").label("no_output")
-    query = select(EventRow.event_id, EventRow.tool_name, EventRow.outcome, no_output)
-    rows = await connection.execute(query.where(EventRow.session_id == session_id, EventRow.event_id.in_(ids)))
-    return {row.event_id: row for row in rows}
-
-
-async def _touch(connection: AsyncConnection, session_id: UUID, new: Sequence[Storable], redactions: Counter[str], count: int) -> None:
-    dated = [each.row["at"] for each in new if each.row["at"] is not None]
-    values: dict[str, Any] = {"event_count": count, "redactions": dict(redactions), "updated_at": func.clock_timestamp()}
-    if dated:
-        values["started_at"] = func.least(SessionRow.started_at, min(dated))
-        values["ended_at"] = func.greatest(SessionRow.ended_at, max(dated))
-    await connection.execute(update(SessionRow).where(SessionRow.id == session_id).values(values))
-
-
 async def _after(connection: AsyncConnection, team_id: UUID, session_id: UUID) -> ColumnElement[bool]:
     """What comes after a session in the list's order."""
     query = select(SessionRow.started_at).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
@@ -332,10 +338,27 @@ def _uuid(name: str) -> UUID | None:
 
 
 def _event(row: AnyRow) -> Event:
-    tool = None
+    tool = usage = None
     if row.tool_name is not None:
         tool = ToolUse(row.tool_name, row.tool_input or "", row.output or "", row.exit_code)
-    return Event(row.event_id, row.role, row.kind, row.text, row.locator, row.at, row.speaker, tool, row.outcome, row.sidechain)
+    if row.input_tokens is not None:
+        usage = Usage(row.input_tokens, row.output_tokens or 0, row.cached_tokens or 0, row.cost_nanousd)
+    return Event(
+        id=row.event_id,
+        role=row.role,
+        kind=row.kind,
+        text=row.text,
+        locator=row.locator,
+        at=row.at,
+        speaker=row.speaker,
+        tool=tool,
+        outcome=row.outcome,
+        sidechain=row.sidechain,
+        model=row.model,
+        usage=usage,
+        parent=row.parent,
+        files=tuple(row.files or ()),
+    )
 
 
 _COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]

@@ -25,15 +25,18 @@ RESULT = (
         tool_output=bindparam("new_output"),
         exit_code=func.coalesce(bindparam("new_exit", type_=Integer), EventRow.exit_code),
         outcome=func.coalesce(bindparam("new_outcome", type_=Text), EventRow.outcome),
+        changed=bindparam("at_revision", type_=Integer),
     )
 )
 
 
-def result(session_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
+def result(session_id: UUID, row: dict[str, Any], revision: int) -> dict[str, Any]:
+    """Parameters of RESULT. `revision`: the session's, that this change makes."""
     return {
         "in_session": session_id,
         "of_event": row["event_id"],
         "new_output": row["tool_output"],
         "new_exit": row["exit_code"],
         "new_outcome": row["outcome"],
+        "at_revision": revision,
     }

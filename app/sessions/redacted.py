@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ SHORT_CHARS = 1000
 ID_BYTES = 1000
 """Ids longer than this are hashed: PostgreSQL's indexes hold up to 2,700 bytes."""
 MOST_EXIT_CODE = 2**31
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ def identity(text: str) -> str:
     return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 
 
+def address(url: str) -> str:
+    """A repository's URL, without the name and password that it may hold."""
+    return short(_USER.sub("", url, count=1))
+
+
 def short(text: str) -> str:
     """A title, a name, a locator: redacted and cut."""
     return redact(_sayable(text)).text[:SHORT_CHARS]
@@ -79,6 +86,13 @@ def _storable(event: Event, most: int) -> Storable:
         "locator": short(event.locator),
         "at": event.at,
         "sidechain": event.sidechain,
+        "model": short(event.model) if event.model else None,
+        "input_tokens": event.usage.input if event.usage else None,
+        "output_tokens": event.usage.output if event.usage else None,
+        "cached_tokens": event.usage.cached if event.usage else None,
+        "cost_nanousd": event.usage.cost_nanousd if event.usage else None,
+        "parent": identity(event.parent) if event.parent else None,
+        "files": [short(each) for each in event.files] or None,
     }
     return Storable(row, secrets + result_secrets, result_secrets)
 

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, func
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,6 +30,7 @@ class Upload(Base):
     format: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="receiving")
     bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    modified_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 
 
@@ -44,7 +45,11 @@ class UploadChunk(Base):
 
 
 class Session(Base):
-    """One conversation of a developer with an agent. Identity: (team, provider, external id)."""
+    """One conversation of a developer with an agent. Identity: (team, provider, external id).
+
+    `event_count` is also the last event's seq. `revision`: raised by every append that changed something: new events, a late result.
+    `file_dated_at`: by the file's name, else by its modification time: for sessions whose records say no time.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -61,9 +66,17 @@ class Session(Base):
     external_id: Mapped[str]
     title: Mapped[str | None]
     transcript: Mapped[str]
+    directory: Mapped[str | None]
+    repository: Mapped[str | None]
+    branch: Mapped[str | None]
+    commit: Mapped[str | None]
+    agent_version: Mapped[str | None]
+    model: Mapped[str | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    file_dated_at: Mapped[datetime | None]
     event_count: Mapped[int] = mapped_column(server_default="0")
+    revision: Mapped[int] = mapped_column(server_default="0")
     redactions: Mapped[dict[str, Any]] = mapped_column(server_default=sql("'{}'::jsonb"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -81,10 +94,16 @@ class PurgedSession(Base):
 
 
 class EventRow(Base):
-    """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1."""
+    """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1.
+
+    `changed`: the session's revision at which the event was filled in after it had been written (a late result); null: never.
+    """
 
     __tablename__ = "events"
-    __table_args__ = (UniqueConstraint("session_id", "event_id"),)
+    __table_args__ = (
+        UniqueConstraint("session_id", "event_id"),
+        Index("ix_events_changed", "session_id", "changed", postgresql_where=sql("changed is not null")),
+    )
 
     session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
@@ -101,3 +120,32 @@ class EventRow(Base):
     locator: Mapped[str]
     at: Mapped[datetime | None]
     sidechain: Mapped[bool] = mapped_column(server_default=sql("false"))
+    model: Mapped[str | None]
+    input_tokens: Mapped[int | None]
+    output_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    cost_nanousd: Mapped[int | None] = mapped_column(BigInteger)
+    parent: Mapped[str | None]
+    files: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    changed: Mapped[int | None]
+
+
+class Checkpoint(Base):
+    """How far a projection has come with a session: up to this seq and revision, in this version.
+
+    `parked`: why it failed on this session in this version (null: it didn't); `attempts` so far; `retry_at`: when it is tried again
+    (null: not before the projection's version changes).
+    """
+
+    __tablename__ = "projection_checkpoints"
+    __table_args__ = (Index("ix_projection_checkpoints_parked", "updated_at", postgresql_where=sql("parked is not null")),)
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    projection: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    seq: Mapped[int]
+    revision: Mapped[int]
+    parked: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    retry_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -41,7 +41,7 @@ JOB_FIELD = "upload_id"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`created_at`: when its last chunk came."""
+    """`created_at`: when its last chunk came; `modified_at`: when the file was last written, where the client says so."""
 
     id: UUID
     team_id: UUID
@@ -50,6 +50,7 @@ class Upload:
     transcript: str
     format: Format
     bytes: int
+    modified_at: datetime | None
     created_at: datetime
 
 
@@ -69,6 +70,7 @@ class Uploads:
         format: Format | Literal["auto"],  # noqa: A002 - the contract's word
         limit: int,
         complete: Callable[[AsyncConnection, UUID], Awaitable[T]],
+        modified_at: datetime | None = None,
     ) -> T:
         """Store a stream chunk by chunk, each in its own short transaction: a slow client holds no connection.
 
@@ -78,6 +80,7 @@ class Uploads:
         if project is not None:
             check_project_name(project)
         row: dict[str, Any] = {"id": uuid4(), "team_id": team_id, "developer_id": developer_id, "project": project}
+        row["modified_at"] = modified_at
         row["transcript"] = redact(base_name(transcript)).text  # the job's result tells it
         try:
             await self._take(stream, row, format, limit)

@@ -148,6 +148,7 @@ class Worker(Section):
     give_up_hours: float = Field(24, gt=0, description="a job waits so long for a part that is away")
     stop_seconds: float = Field(5, ge=0)
     pool_size: int = Field(5, ge=1)
+    backfill_sessions: int = Field(20, ge=1, description="sessions that one backfill job brings up to date")
 
 
 class Knowledge(Section):

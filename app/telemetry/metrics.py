@@ -46,6 +46,13 @@ _results = _counter("query_results", "Results given to knowledge queries.")
 _prefetches = _counter("prefetches", "Questions searched ahead: ahead; of those used or wasted.", "outcome")
 _messages = _counter("messages", "Messages between agents: published, delivered, acknowledged or dead.", "outcome")
 _jobs = _gauge("jobs", "Jobs by state.", "state")
+_projections = _gauge(
+    "projection_sessions",
+    "Sessions that a projection has not caught up with (behind), and those that it failed on (parked: see `cairn doctor`).",
+    "projection",
+    "state",
+)
+_parked = _counter("projection_failures", "Sessions that a projection failed on in this process: each attempt.", "projection")
 _pool = _gauge("database_pool", "Database connections: size, most, checked_out, overflow.", "kind")
 _reads = _counter(
     "database_reads", "Reads that may be a moment old, by who answered: primary, or a replica. None without replicas.", "target"
@@ -258,6 +265,15 @@ def set_breaker(provider: str, state: str) -> None:
 def set_jobs(counts: Mapping[str, int]) -> None:
     for state in JOB_STATES:
         _jobs.labels(state).set(counts.get(state, 0))
+
+
+def set_projection(name: str, *, behind: int, parked: int) -> None:
+    _projections.labels(name, "behind").set(behind)
+    _projections.labels(name, "parked").set(parked)
+
+
+def projection_parked(name: str) -> None:
+    _parked.labels(name).inc()
 
 
 def set_pool(*, size: int, most: int, checked_out: int, overflow: int) -> None:

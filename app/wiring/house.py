@@ -21,11 +21,9 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.answer import Asks
 from app.knowledge.index import Index
-from app.knowledge.intake import Intake
-from app.knowledge.live import LiveIntake
+from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
 from app.knowledge.prefetch import PrefetchingSearch
-from app.knowledge.purge import Purge
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
@@ -33,7 +31,15 @@ from app.limits.limits import RateLimits
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
 from app.queue.outbox import Outbox
+from app.sessions.backfill import Backfill
+from app.sessions.catch_up import CatchUp
+from app.sessions.checkpoints import Checkpoints
+from app.sessions.intake import Intake
 from app.sessions.journal import Journal
+from app.sessions.live import LiveIntake
+from app.sessions.merging import ProjectMerge
+from app.sessions.projections import Projections
+from app.sessions.purge import Purge
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.child import Child
@@ -51,18 +57,30 @@ Role = Literal["serve", "worker"]
 class Knowledge:
     """The room's doors, by what they do."""
 
-    intake: Intake
-    live: LiveIntake
+    items: ItemsProjection
     store: KnowledgeStore
     index: Index
     search: Asks
-    purge: Purge
     caches: Mapping[str, Tiers]
     prefetch: PrefetchingSearch | None
     """Where it is switched on: then it is `search`."""
     overview: Overview
     unanswered: Unanswered
     tails: Tails
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """How sessions come in, what is derived from them, and how they go."""
+
+    intake: Intake
+    live: LiveIntake
+    purge: Purge
+    merging: ProjectMerge
+    projections: Projections
+    checkpoints: Checkpoints
+    catch_up: CatchUp
+    backfill: Backfill
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +121,7 @@ class House:
     bulk: Bulk
     """Batches of other programs: they never wait in a question's way."""
     knowledge: Knowledge
+    sessions: Sessions
     budget: Money
     inference: Inference
     limits: RateLimits

@@ -1,4 +1,4 @@
-"""Opens the room of knowledge: intake, store, index; and search with what is kept around it."""
+"""Opens the room of knowledge: store, index, the items' projection; and search with what is kept around it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from app.embeddings import CachedEmbedder, LongForm
 from app.knowledge.cached import CachedSearch
 from app.knowledge.copier import Copier
 from app.knowledge.index import Index
-from app.knowledge.intake import Intake
-from app.knowledge.live import LiveIntake
+from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
 from app.knowledge.prefetch import PrefetchingSearch
-from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
-from app.queue.jobs import Queue
 from app.sessions.journal import Journal
-from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.direct import Direct
@@ -47,8 +43,6 @@ async def open_knowledge(
     url: str,
     database: Database,
     accounts: Accounts,
-    queue: Queue,
-    uploads: Uploads,
     journal: Journal,
     vectors: VectorStore,
     embedder: CachedEmbedder,
@@ -60,18 +54,6 @@ async def open_knowledge(
     """Versions are read over a connection of their own, made when the first question comes."""
     store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
     index = Index(database, vectors, copy=copier)
-    intake = Intake(
-        limits=settings.sessions,
-        database=database,
-        accounts=accounts,
-        queue=queue,
-        uploads=uploads,
-        journal=journal,
-        embedder=embedder,
-        long_form=long_form,
-        store=store,
-        index=index,
-    )
     unanswered = Unanswered(database)
     search = Search(
         database=database,
@@ -100,12 +82,10 @@ async def open_knowledge(
         prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
         await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
     return Knowledge(
-        intake=intake,
-        live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, queue=queue, journal=journal),
+        items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
         store=store,
         index=index,
         search=prefetch or cached,
-        purge=Purge(database, journal, store),
         caches={queries.name: queries},
         tails=Tails(database, long_form),
         overview=Overview(database),

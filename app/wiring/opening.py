@@ -46,6 +46,7 @@ from app.wiring.inference import open_inference
 from app.wiring.knowledge import open_knowledge
 from app.wiring.limits import open_limits
 from app.wiring.replicas import open_replicas
+from app.wiring.sessions import open_sessions
 from app.wiring.tasks import owned
 from app.wiring.watching import open_recorder, open_watch, record
 
@@ -106,7 +107,23 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         inference = await open_inference(
             stack, settings, role, database=database, budget=budget, embedder=embedder, bulk=bulk, redis=redis, invalidations=invalidations
         )
-        queue, uploads, journal = Queue(database, settings.worker), Uploads(database), Journal(database, settings.sessions)
+        queue, uploads = Queue(database, settings.worker), Uploads(database)
+        journal = Journal(database, settings.sessions, queue)
+        knowledge = await open_knowledge(
+            stack,
+            settings,
+            role,
+            url=url,
+            database=database,
+            accounts=accounts,
+            journal=journal,
+            vectors=vectors,
+            embedder=embedder,
+            redis=redis,
+            invalidations=invalidations,
+            long_form=long_form,
+            copier=_copier(settings, url) if role == "serve" else None,
+        )
         house = House(
             settings=settings,
             folder=folder,
@@ -120,22 +137,9 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             vectors=vectors,
             embedder=embedder,
             bulk=bulk,
-            knowledge=await open_knowledge(
-                stack,
-                settings,
-                role,
-                url=url,
-                database=database,
-                accounts=accounts,
-                queue=queue,
-                uploads=uploads,
-                journal=journal,
-                vectors=vectors,
-                embedder=embedder,
-                redis=redis,
-                invalidations=invalidations,
-                long_form=long_form,
-                copier=_copier(settings, url) if role == "serve" else None,
+            knowledge=knowledge,
+            sessions=open_sessions(
+                settings, database=database, accounts=accounts, queue=queue, uploads=uploads, journal=journal, knowledge=knowledge
             ),
             budget=budget,
             inference=inference,

@@ -16,8 +16,11 @@ from app import clock
 from app.alerts import ageing
 from app.cache.shared import sweep as sweep_cache
 from app.errors import ConfigurationError, Unavailable
-from app.knowledge import freshness, intake, live
+from app.knowledge import freshness
 from app.queue.worker import Worker
+from app.sessions.backfill import BACKFILL
+from app.sessions.intake import INGEST
+from app.sessions.journal import CATCH_UP
 from app.settings import Settings
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
@@ -44,7 +47,8 @@ async def run_worker(settings: Settings) -> None:
     if os.environ.get("CAIRN_OWNED") == "1":
         lower_priority(GENTLY)
     async with open_house(settings, role="worker") as house:
-        handlers = {intake.INGEST: house.knowledge.intake.ingest, live.LEARN: house.knowledge.intake.learn}
+        sessions = house.sessions
+        handlers = {INGEST: sessions.intake.ingest, CATCH_UP: sessions.catch_up.job, BACKFILL: sessions.backfill.job}
         worker = Worker(house.queue, handlers, settings.worker)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -52,6 +56,7 @@ async def run_worker(settings: Settings) -> None:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(house.knowledge.index.feed(poll_seconds=settings.worker.poll_seconds), name="feed"),
+                tasks.create_task(sessions.backfill.watch(), name="backfill"),
                 tasks.create_task(_maintain(house), name="maintain"),
                 tasks.create_task(_leave_with_owner(worker), name="owner"),
                 tasks.create_task(_stay_seen(house.folder), name="alive"),

@@ -28,6 +28,7 @@ FILL = """
 insert into teams (id, name) select md5('team' || n)::uuid, 'team' || n from generate_series(1, 5) n;
 insert into projects (id, team_id, name)
   select md5('project' || n)::uuid, md5('team' || (1 + n % 5))::uuid, 'project' || n from generate_series(1, 50) n;
+update projects set identity = 'folder:' || name;
 insert into developers (id, team_id, name, monthly_limit_nanousd)
   select md5('developer' || n)::uuid, md5('team' || (1 + n % 5))::uuid, 'developer' || n, 8330000000 from generate_series(1, 100) n;
 insert into api_keys (id, developer_id, lookup, digest)
@@ -37,6 +38,9 @@ insert into sessions (id, team_id, project_id, provider, external_id, transcript
          now() - n * interval '1 hour', now() - n * interval '1 hour' from generate_series(1, 3000) n;
 insert into events (session_id, seq, event_id, role, kind, text, locator)
   select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 'e' || n, 'user', 'prompt', 'text ' || n, 'L' || n from generate_series(0, 30000) n;
+update events set changed = 2 where seq = 7;
+insert into projection_checkpoints (session_id, projection, version, seq, revision, parked)
+  select md5('session' || n)::uuid, 'items', '1', 20, 1, case when n % 300 = 0 then 'It failed.' end from generate_series(1, 3000) n;
 insert into knowledge (id, team_id, project_id, type, intent, title, text, confidence, freshness, embedding, embedding_model, created_at, last_seen_at)
   select md5('item' || n)::uuid, md5('team' || (1 + n % 5))::uuid, md5('project' || (1 + n % 50))::uuid,
          (array['gotcha','bug_solution','tool_usage','coding_pattern'])[1 + n % 4], (array['debugging','testing','feature-dev'])[1 + n % 3],
@@ -170,8 +174,12 @@ QUERIES: dict[str, tuple[str, str]] = {
         f" from knowledge_versions where team_id = {TEAM}",
     ),
     "ix_jobs_ready": (
-        "The next job to run (partial).",
+        "The oldest job that may run, whatever its priority (partial): every fourth claim.",
         "select id from jobs where state in ('queued', 'running') and run_at <= now() order by run_at limit 1",
+    ),
+    "ix_jobs_priority": (
+        "The next job to run (partial).",
+        "select id from jobs where state in ('queued', 'running') and run_at <= now() order by priority, run_at limit 1",
     ),
     "ix_jobs_lane": (
         "Whether something of a lane is under way or due before (partial).",
@@ -189,6 +197,14 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_sessions_project_id": (
         "A project's sessions; the foreign key's cascade.",
         f"select id from sessions where project_id = {PROJECT}",
+    ),
+    "ix_events_changed": (
+        "The first event of a session that was changed since a checkpoint (partial): a projection begins there.",
+        "select min(seq) from events where session_id = md5('session10')::uuid and changed > 1",
+    ),
+    "ix_projection_checkpoints_parked": (
+        "Sessions that a projection failed on, latest first (partial).",
+        "select session_id from projection_checkpoints where parked is not null order by updated_at desc limit 20",
     ),
     "uq_sessions_team_id_provider_external_id": (
         "A session's identity, at each ingest.",
@@ -225,6 +241,14 @@ QUERIES: dict[str, tuple[str, str]] = {
     "uq_developers_name": ("A developer by name: names are unique over all teams.", "select id from developers where name = 'developer7'"),
     "ix_developers_team_id": ("A team's developers.", f"select name from developers where team_id = {TEAM}"),
     "uq_teams_name": ("A team by name.", "select id from teams where name = 'team3'"),
+    "ix_projects_merged_into": (
+        "What was merged into a project (partial): it follows when that one is merged in its turn; the foreign key's cascade.",
+        "select id from projects where merged_into = md5('project10')::uuid",
+    ),
+    "uq_projects_team_id_identity": (
+        "The project of a session, by its repository or folder.",
+        "select id from projects where team_id = md5('team1')::uuid and identity = 'folder:shop'",
+    ),
     "uq_projects_team_id_name": (
         "A project by name, at each ingest and query.",
         f"select id from projects where team_id = {TEAM} and name = 'project10'",

@@ -451,3 +451,46 @@ async def streaming(fake: FakeProvider, streams: int) -> None:
     async with asyncio.timeout(20):
         while sum(each.tokens_sent > 3 for each in fake.asked) < streams:
             await asyncio.sleep(0.02)
+
+
+async def test_a_backfill_whose_workers_are_killed_goes_on_where_it_was(team: Team, database: Connection) -> None:
+    """Every session is projected again, by itself, as after an upgrade; the result equals an undisturbed run."""
+    said = "Root cause: the backfill service number {0} dropped its connections because backfill_limit_{0} was unset."
+    for number in range(120):
+        talk = (("user", "Why does it drop its connections?"), ("assistant", said.format(number)), ("user", "Great, that works."))
+        lines = [{"id": f"{number}-{place}", "role": role, "text": words} for place, (role, words) in enumerate(talk)]
+        async with team.http.post(
+            f"{team.servers[0].url}/v1/sessions/backfill-{number}/events", data="\n".join(map(json.dumps, lines)).encode()
+        ) as reply:
+            assert reply.status == 202, await reply.text()
+
+    async def behind() -> int:
+        return sum(each["behind"] for each in (await team.get("/v1/projections", server=0))["projections"])
+
+    async def caught_up() -> None:
+        async with asyncio.timeout(120):
+            while await behind():
+                await asyncio.sleep(0.1)
+
+    await caught_up()
+    learnt_before = await database.fetch("select session_id, candidate_key, text from knowledge_evidence order by 1, 2")
+    await database.execute("update projection_checkpoints set version = 'before'")
+    sessions = await behind()
+    assert sessions >= 120
+    for worker in team.workers:  # as an upgrade does; and a worker plans a backfill when it starts
+        await worker.end()
+    for worker in team.workers:
+        await worker.run()
+    async with asyncio.timeout(60):
+        while not 0 < await database.fetchval("select count(*) from projection_checkpoints where version = 'before'") < sessions:
+            await asyncio.sleep(0.005)
+    for worker in team.workers:
+        await worker.kill()
+    left = await database.fetchval("select count(*) from projection_checkpoints where version = 'before'")
+    assert 0 < left < sessions
+    for worker in team.workers:
+        await worker.start()
+    await caught_up()
+    assert await database.fetch("select session_id, candidate_key, text from knowledge_evidence order by 1, 2") == learnt_before
+    assert await database.fetchval("select count(*) from projection_checkpoints where parked is not null") == 0
+    print(f"\nkilled with {left} of {sessions} sessions still to do")

@@ -194,7 +194,7 @@ async def _fill(house: House, count: int) -> None:
         ]
         embedded = {each.key: Embedded(each, vector, house.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
         source = Source(session_id, team_id, project_id, None, "synthetic.jsonl", None)
-        learnt = await house.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint="synthetic")
+        learnt = await house.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
         await house.knowledge.index.drain_to(learnt.mark)
 
 

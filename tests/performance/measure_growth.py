@@ -166,11 +166,11 @@ class Measurement:
             embedded = {each.key: Embedded(each, vector, house.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
             source = Source(session, team, at, None, "growth.jsonl", clock.now())
             began = time.perf_counter()
-            learnt = await house.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint="growth")
+            learnt = await house.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
             spent.append((time.perf_counter() - began) * 1000 / BATCH)
             if (learnt.new, learnt.merged) != (half, half):
                 raise RuntimeError(f"Of {BATCH} items {learnt.new} were new and {learnt.merged} merged: half of each was expected.")
-            await house.knowledge.purge.session(team, session, developer_id=None)
+            await house.sessions.purge.session(team, session, developer_id=None)
             while await house.knowledge.index.pending():
                 await house.knowledge.index.drain()
         return spent[1:]

@@ -28,6 +28,7 @@ from app.accounts.accounts import Accounts
 from app.knowledge.index import SCHEMA
 from app.knowledge.item import Candidate
 from app.knowledge.store import Embedded, KnowledgeStore, Source
+from app.queue.jobs import Queue
 from app.sessions.event import SessionHeader
 from app.sessions.journal import Journal
 from app.storage.database import Database
@@ -170,7 +171,7 @@ async def write(folder: Path, url: str, items: int, more: int) -> None:
     database = await Database.open(settings.database, url, name="writer", pool_size=WRITERS)
     async with open_store(settings, SCHEMA, folder=DataFolder.open(folder).vectors, owner=False) as index:
         accounts = Accounts(database, admin_key="-" * 40, secret_key="-" * 40, default_limit_nanousd=0)
-        journal = Journal(database, settings.sessions)
+        journal = Journal(database, settings.sessions, Queue(database, settings.worker))
         store = KnowledgeStore(database, index, journal, merge_threshold=settings.knowledge.merge_threshold)
         async with database.begin() as connection:
             team = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
@@ -200,7 +201,7 @@ async def write(folder: Path, url: str, items: int, more: int) -> None:
                 made = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
                 embedded = {each.key: Embedded(each, vector, "made up") for each, vector in zip(candidates, made, strict=True)}
                 source = Source(session, team, at, None, "more.jsonl", None)
-                await store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint="more")
+                await store.reconcile(source, candidates=candidates, embedded=embedded)
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(WRITERS):

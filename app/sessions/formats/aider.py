@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.sessions.event import Event, SessionHeader, ToolUse
@@ -17,6 +17,8 @@ from app.sessions.formats.words import title_of
 PROVIDER = "aider"
 OPENS = re.compile(r"# aider chat started at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
 _FENCE = re.compile(r"(`{3,}|~{3,})")
+_VERSION = re.compile(r"^Aider v(\S+)", re.MULTILINE)
+_MODEL = re.compile(r"^(?:Main m|M)odels?: ([^\s,]+)", re.MULTILINE)
 _COMMAND = re.compile(r"/(?!ask\b|code\b|architect\b|chat-mode\b)[a-z-]+")
 _MODE = re.compile(r"/(?:ask|code|architect)\s+")
 
@@ -53,6 +55,8 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
         if speaker == "assistant":
             fence = _fence(fence, line.text)
         if speaker != part.speaker and (text or speaker != "assistant"):
+            if part.speaker == "tool" and (told := _told(part.text, SessionHeader(PROVIDER, session, None, at))):
+                yield told
             for event in _flushed(part, ids, session, at):
                 if not titled and event.kind == "prompt":
                     titled = True
@@ -61,6 +65,12 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
             part = _Part(speaker, line.locator)
         part.lines.append(text)
     yield from _flushed(part, ids, session, at)
+
+
+def _told(output: str, header: SessionHeader) -> SessionHeader | None:
+    """What aider says of itself as it starts."""
+    version, model = _VERSION.search(output), _MODEL.search(output)
+    return replace(header, agent_version=version and version[1], model=model and model[1]) if version or model else None
 
 
 def _spoken(text: str, *, fenced: bool) -> tuple[str, str]:

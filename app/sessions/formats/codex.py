@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.sessions.event import Event, Kind, Role, SessionHeader
+from app.sessions.event import Event, Kind, Role, SessionHeader, Usage
 from app.sessions.formats.lines import Line, each_of, json_lines, loads
 from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import Call, Pending, exit_code_of, tool_input
-from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
+from app.sessions.formats.tools import Call, Pending, exit_code_of, files_of, tool_input
+from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of, whole
 from app.sessions.formats.words import prompt_in, title_of
 
 PROVIDER = "codex"
@@ -25,12 +25,35 @@ Record = dict[str, object]
 
 @dataclass(slots=True)
 class _Reader:
-    """What reading one rollout remembers."""
+    """What reading one rollout remembers. `by_agent`: a sub-agent's: what it was asked was written by an agent.
+
+    `held`: the last event: what it took is told after it, as a `total` that goes on growing.
+    """
 
     tally: Tally
+    model: str | None = None
+    by_agent: bool = False
+    held: Event | None = None
+    total: Usage = field(default_factory=Usage)
     pending: Pending = field(default_factory=Pending)
     ids: Occurrences = field(default_factory=Occurrences)
     told: dict[str, Counter[str]] = field(default_factory=lambda: {"event": Counter(), "item": Counter()})
+
+    def count(self, payload: Record) -> None:
+        """A record of tokens: what came since the one before is the held event's."""
+        given = mapping(mapping(payload.get("info")).get("total_token_usage"))
+        now = Usage(whole(given.get("input_tokens")), whole(given.get("output_tokens")), whole(given.get("cached_input_tokens")))
+        more = (now.input - self.total.input, now.output - self.total.output, now.cached - self.total.cached)
+        if not given or self.held is None or max(more) <= 0:
+            return
+        self.total = now
+        self.held = replace(self.held, usage=self.held.usage or Usage(*(max(0, each) for each in more)))
+
+    def next(self, event: Event | None) -> Iterator[Event]:
+        """The event that was held, now that the next one is here or the file ends."""
+        if self.held is not None:
+            yield self.held
+        self.held = event
 
     def once(self, source: str, key: str) -> bool:
         """Whether these words are new: both sources tell the same in their own order, so the how-manieth decides."""
@@ -40,24 +63,33 @@ class _Reader:
 
 
 def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+    """One session a file: its first header says which. Those that follow stand in what a fork replays of its parent."""
     reader = _Reader(tally)
-    session: str | None = None
+    header: SessionHeader | None = None
     titled = False
     for line, record in json_lines(lines, tally):
         at = time_of(record.get("timestamp") or record.get("created_at"), tally)
-        header = _header(record, at)
-        if header is not None and header.external_id != session:
-            session = header.external_id
-            yield header
+        found = _header(record, at)
+        if found is not None:
+            if header is None:
+                header, reader.by_agent = found, _is_sub_agent(record)
+                yield header
             continue
+        if record.get("type") == "turn_context" and (model := string(mapping(record.get("payload")).get("model"))):
+            if header is not None and reader.model is None:
+                yield (header := replace(header, model=model))
+            reader.model = model
         for event in each_of(_events(reader, record, line, at), line.locator, tally):
-            if session is None:
-                session = content_id(line.text[:2000])
-                yield SessionHeader(PROVIDER, session, None, at)
+            if header is None:
+                header = SessionHeader(PROVIDER, content_id(line.text[:2000]), None, at, model=reader.model)
+                yield header
             if not titled and event.kind == "prompt":
                 titled = True
-                yield SessionHeader(PROVIDER, session, title_of(event.text), at)
-            yield event
+                yield (header := replace(header, title=title_of(event.text)))
+            yield from reader.next(replace(event, model=reader.model) if event.role == "assistant" or event.tool else event)
+        if record.get("type") == "event_msg":
+            reader.count(mapping(record.get("payload")))
+    yield from reader.next(None)
     yield from reader.pending.rest()
 
 
@@ -65,10 +97,27 @@ def _header(record: Record, at: datetime | None) -> SessionHeader | None:
     payload = mapping(record.get("payload"))
     if record.get("type") == "session_meta":
         found = string(payload.get("id")) or string(mapping(payload.get("meta")).get("id"))
-        return SessionHeader(PROVIDER, found, None, at, string(payload.get("cwd"))) if found else None
-    if "type" not in record and string(record.get("id")) and "timestamp" in record and "role" not in record:
-        return SessionHeader(PROVIDER, str(record["id"]), None, at)
-    return None
+    elif "type" not in record and "timestamp" in record and "role" not in record:
+        payload, found = record, string(record.get("id"))
+    else:
+        return None
+    git = mapping(payload.get("git"))
+    if found is None:
+        return None
+    return SessionHeader(
+        PROVIDER,
+        found,
+        started_at=at,
+        directory=string(payload.get("cwd")),
+        repository=string(git.get("repository_url")),
+        branch=string(git.get("branch")),
+        commit=string(git.get("commit_hash")),
+        agent_version=string(payload.get("cli_version")),
+    )
+
+
+def _is_sub_agent(record: Record) -> bool:
+    return "subagent" in mapping(mapping(record.get("payload")).get("source"))
 
 
 def _events(reader: _Reader, record: Record, line: Line, at: datetime | None) -> Iterator[Event]:
@@ -123,10 +172,11 @@ def _words(
     kind: Kind = "thinking" if thinking else "reply"
     if role == "user":
         typed = prompt_in(text)
-        kind, text = ("notice", text) if typed is None else ("prompt", typed)
+        kind, text = ("notice", text) if typed is None or reader.by_agent else ("prompt", typed)
     key = f"{role}:{kind}:{' '.join(text.split())[:2000]}"
     if reader.once(source, key):
-        yield Event(reader.ids.id(role, kind, text.strip()), role if kind != "notice" else "system", kind, text, line.locator, at)
+        said_by = role if kind != "notice" else "system"
+        yield Event(reader.ids.id(role, kind, text.strip()), said_by, kind, text, line.locator, at, sidechain=reader.by_agent)
 
 
 def _call(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Iterator[Event]:
@@ -135,7 +185,8 @@ def _call(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
     given = next((item[key] for key in ("arguments", "input", "action") if key in item), function.get("arguments", item.get("summary")))
     words = tool_input(name, given)
     key = string(item.get("call_id")) or string(item.get("id")) or name
-    yield from reader.pending.add(key, Call(reader.ids.again(key), name, words, line.locator, at))
+    call = Call(reader.ids.again(key), name, words, line.locator, at, reader.by_agent, files=files_of(given))
+    yield from reader.pending.add(key, call)
 
 
 def _result(reader: _Reader, item: Record) -> Iterator[Event]:

@@ -8,7 +8,7 @@ from itertools import chain
 from app.sessions.event import Event, SessionHeader
 from app.sessions.formats.lines import Line, each_of, json_lines
 from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import Call, Pending, tool_input
+from app.sessions.formats.tools import Call, Pending, files_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
 from app.sessions.formats.words import prompt_in, title_of
 
@@ -37,6 +37,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
 
 def _events(record: dict[str, object], line: Line, pending: Pending, ids: Occurrences, tally: Tally) -> Iterator[Event]:
     at, user = time_of(record.get("timestamp"), tally), record.get("role") == "user"
+    model = None if user else string(record.get("model")) or string(mapping(record.get("message")).get("model"))
     content = mapping(record.get("message")).get("content", record.get("content"))
     for block in content if isinstance(content, list) else [{"type": "text", "text": content}]:
         given = mapping(block)
@@ -47,19 +48,21 @@ def _events(record: dict[str, object], line: Line, pending: Pending, ids: Occurr
                     continue
                 typed = prompt_in(text) if user else None
                 if not user:
-                    yield Event(ids.id("reply", text.strip()), "assistant", "reply", text, line.locator, at)
+                    yield Event(ids.id("reply", text.strip()), "assistant", "reply", text, line.locator, at, model=model)
                 elif typed is None:
                     yield Event(ids.id("notice", text.strip()), "system", "notice", text, line.locator, at)
                 else:
                     yield Event(ids.id("prompt", typed), "user", "prompt", typed, line.locator, at)
             case "thinking" | "reasoning":
                 if words := string(given.get("thinking")) or text_of(given):
-                    yield Event(ids.id("thinking", words), "assistant", "thinking", words, line.locator, at)
+                    yield Event(ids.id("thinking", words), "assistant", "thinking", words, line.locator, at, model=model)
             case "tool_use" | "tool_call":
                 name = string(given.get("name")) or "tool"
-                words = tool_input(name, given.get("input", given.get("args")))
+                asked = given.get("input", given.get("args"))
+                words = tool_input(name, asked)
                 event_id = ids.id("tool", name, words)
-                yield from pending.add(string(given.get("id")) or event_id, Call(event_id, name, words, line.locator, at))
+                made = Call(event_id, name, words, line.locator, at, model=model, files=files_of(asked))
+                yield from pending.add(string(given.get("id")) or event_id, made)
             case "tool_result":
                 call = pending.take(string(given.get("tool_use_id"))) or pending.oldest()
                 if call is None:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
+from typing import Any
 
 import ijson
 
 from app.nesting import too_deep
-from app.sessions.event import Event, Outcome, Role, SessionHeader, ToolUse
+from app.sessions.event import Event, Outcome, Role, SessionHeader, ToolUse, Usage
 from app.sessions.formats.lines import SNIFF_BYTES, Line, decoded, decoded_lines, each_of, encoding_of, json_lines, loads
 from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import exit_code_of, outcome_of, tool_input
-from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
+from app.sessions.formats.tools import exit_code_of, files_of, outcome_of, tool_input
+from app.sessions.formats.values import Occurrences, content_id, mapping, nanousd, string, text_of, time_of, whole
 from app.sessions.formats.words import prompt_in, title_of
 from app.settings import Sessions as Limits
 
@@ -33,6 +35,16 @@ ROLES: dict[str, Role] = {
     "system": "system", "developer": "system", "info": "system", "system.message": "system",
 }  # fmt: skip
 SESSION_KEYS = ("session_id", "sessionId", "conversation_id", "conversationId", "chat_id", "thread_id")
+FACT_KEYS = {
+    "directory": ("cwd", "directory"),
+    "repository": ("repository", "repository_url"),
+    "branch": ("branch", "gitBranch"),
+    "commit": ("commit", "commit_hash"),
+    "agent_version": ("agent_version", "version"),
+    "model": ("model",),
+}
+"""What the first records may say of their session."""
+USAGE_KEYS = ("usage", "usageMetadata", "token_usage", "tokens")
 TIME_KEYS = ("timestamp", "created_at", "time", "ts", "date")
 DISTINCT_CHARS = 8
 """An id of fewer characters is likely to be counted up from 1."""
@@ -54,8 +66,33 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
 
 
 def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> Iterator[Event]:
-    """The events of one record: its words, and the tools it used."""
+    """The events of one record: its words, and the tools it used. What it took is told at the first."""
     message = mapping(record.get("message")) or mapping(record.get("data")) or record
+    model = string(record.get("model")) or string(message.get("model"))
+    parent = string(record.get("parent_id")) or string(record.get("parentId")) or string(record.get("parentUuid"))
+    usage = _usage(record, message)
+    for event in _events_of(record, message, locator, ids, tally):
+        yield replace(event, model=model if event.role in {"assistant", "tool"} else None, parent=parent, usage=usage)
+        usage = None
+
+
+def _usage(record: Record, message: Record) -> Usage | None:
+    """By the names that providers give it."""
+    given = next((found for holder in (message, record) for key in USAGE_KEYS if (found := mapping(holder.get(key)))), {})
+    costs = (nanousd(holder.get(key)) for holder in (record, message, given) for key in ("cost_usd", "costUSD", "cost"))
+    cost = next((found for found in costs if found is not None), None)
+
+    def count(*names: str) -> int:
+        return next((found for name in names if (found := whole(given.get(name)))), 0)
+
+    read, fresh = count("cache_read_input_tokens"), count("input_tokens", "prompt_tokens", "promptTokenCount", "input")
+    cached = read or count("cached_input_tokens", "cached_tokens", "cachedContentTokenCount", "cached")
+    output = count("output_tokens", "completion_tokens", "candidatesTokenCount", "output")
+    usage = Usage(fresh + read + count("cache_creation_input_tokens"), output, cached, cost)  # those two are beside the input
+    return usage if usage != Usage() else None
+
+
+def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, tally: Tally) -> Iterator[Event]:
     role = ROLES.get(str(record.get("role") or message.get("role") or record.get("type") or record.get("sender") or "").casefold())
     if role is None:
         tally.skip_kind("record", record.get("type") or record.get("role"))
@@ -78,16 +115,18 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
             speaker,
             tool,
             ended(tool),
+            files=files_of(mapping(record.get("tool")).get("input")),
         )
     elif text.strip():
         yield _said(role, text, given, locator, ids, at, speaker)
     for place, call in enumerate(_calls(record, message)):
         name = string(call.get("name")) or string(mapping(call.get("function")).get("name")) or "tool"
-        words = tool_input(name, call.get("args", call.get("input", call.get("arguments", mapping(call.get("function")).get("arguments")))))
+        asked = call.get("args", call.get("input", call.get("arguments", mapping(call.get("function")).get("arguments"))))
+        words = tool_input(name, asked)
         output = text_of(call.get("result") or call.get("output") or call.get("resultDisplay") or "")
         event_id = string(call.get("id")) or (f"{given}#tool{place}" if given else ids.id("tool", name, words))
         used = ToolUse(name, words, output, exit_code_of(output[:200]))
-        yield Event(event_id, "tool", "tool", "", _place(given, locator), at, tool=used, outcome=ended(used))
+        yield Event(event_id, "tool", "tool", "", _place(given, locator), at, tool=used, outcome=ended(used), files=files_of(asked))
 
 
 def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally) -> Iterator[SessionHeader | Event]:
@@ -97,8 +136,12 @@ def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally)
         return
     session = _session(document) or next((found for _, record in opening if (found := _session(record))), None)
     session = session or content_id(*(json.dumps(record) for _, record in opening[: 1 if _is_distinct(opening[0][1]) else 2]))
-    directory = next((found for _, record in opening if (found := string(record.get("cwd")))), None)
-    header = SessionHeader(PROVIDER, session, string(document.get("title")), None, directory)
+    facts: dict[str, Any] = {
+        name: next((found for _, record in opening for key in keys if (found := string(record.get(key)))), None)
+        for name, keys in FACT_KEYS.items()
+    }
+    title = string(document.get("title"))
+    header = replace(SessionHeader(PROVIDER, session, title, title_given=title is not None), **facts)
     ids, opened = Occurrences(), False
     for locator, record in chain(opening, records):
         for event in each_of(event_of(record, locator, ids, tally), locator, tally):
@@ -106,7 +149,7 @@ def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally)
                 opened = True
                 yield header
             if header.title is None and event.kind == "prompt":
-                header = SessionHeader(PROVIDER, session, title_of(event.text), event.at, directory)
+                header = replace(header, title=title_of(event.text), started_at=event.at)
                 yield header
             yield event
 

@@ -11,17 +11,33 @@ from datetime import datetime
 from app.sessions.event import Event, SessionHeader
 from app.sessions.formats.lines import Line, loads
 from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import Call, exit_code_of, said_in_rejection, tool_input
+from app.sessions.formats.tools import MAX_PATH_CHARS, Call, exit_code_of, files_of, said_in_rejection, tool_input
 from app.sessions.formats.values import Occurrences, content_id, time_of
 from app.sessions.formats.words import prompt_in
 
 HEADER = re.compile(r"<!--\s*(?P<agent>[\w .-]+?) Session (?P<id>[0-9a-fA-F-]{36})\s*(?:\((?P<at>[^)]*)\))?\s*-->")
 TURN = re.compile(r"_\*\*(?P<who>User|Assistant|Agent)(?P<side> - sidechain)?(?:\s*\((?P<facts>[^)]*)\))?\*\*_")
 PROVIDERS = {"claude code": "claude-code", "codex cli": "codex", "cursor cli": "cursor"}
+FILE_TOOLS = frozenset(
+    (
+        "read",
+        "write",
+        "edit",
+        "multiedit",
+        "notebookedit",
+        "read_file",
+        "edit_file",
+        "write_file",
+        "search_replace",
+        "create_file",
+        "delete_file",
+    )
+)
 UNNAMED = "cursor"
 """The oldest exports name no agent: SpecStory began in Cursor."""
 _TITLE = re.compile(r"#{1,2} (?P<title>.*?)(?: \((?P<at>[^()]*\d[^()]*)\))?\s*$")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T_]\d\d[:-]\d\d(?:[:-]\d\d)?Z?")
+_MODEL = re.compile(r"(?:^|\bmodel )(?P<model>(?!model\b)[a-zA-Z][\w./:-]*\d[\w./:-]*)")
 _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})(.*)$")
 _TOOL = re.compile(r'<tool-use\b[^>]*?data-tool-name="(?P<name>[^"]*)"')
 _OLD_TOOL = re.compile(r"<details>\s*<summary>Tool use: \*\*(?P<name>[^*]+)\*\*(?: • (?P<what>.*?))?(?:</summary>.*)?$")
@@ -38,6 +54,7 @@ class _Turn:
     at: datetime | None = None
     sidechain: bool = False
     expands: bool = False
+    model: str | None = None
     words: list[str] = field(default_factory=list)
 
 
@@ -73,6 +90,8 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
             continue
         if state.turn is None and title is None and (named := _TITLE.match(line.text)) and named["title"] != "SpecStory":
             title, started = named["title"], _time(named["at"], tally)
+            if _TIME.fullmatch(title) is not None:  # no title of its own
+                title, started = None, _time(title, tally)
             if header is not None:
                 yield SessionHeader(header.provider, header.external_id, title, header.started_at or started)
         elif _opens_turn(state, line):
@@ -105,7 +124,9 @@ def _opens_turn(state: _State, line: Line) -> bool:
 def _turn(line: Line, tally: Tally) -> _Turn:
     found = TURN.fullmatch(line.text.strip())
     assert found is not None
-    return _Turn(found["who"], line.locator, _time(found["facts"], tally), found["side"] is not None)
+    named = _MODEL.search(found["facts"] or "")
+    model = named["model"] if named is not None and found["who"] != "User" else None
+    return _Turn(found["who"], line.locator, _time(found["facts"], tally), found["side"] is not None, model=model)
 
 
 def _body(state: _State, line: Line) -> Iterator[Event]:
@@ -168,10 +189,20 @@ def _end_block(state: _State) -> Iterator[Event]:
     if block.kind == "think":
         words = _TAGS.sub("", "\n".join(block.lines).replace("Thought Process", "", 1)).strip()
         if words:
-            yield Event(state.ids.id("thinking", words), "assistant", "thinking", words, block.locator, turn.at, sidechain=turn.sidechain)
+            yield Event(
+                state.ids.id("thinking", words),
+                "assistant",
+                "thinking",
+                words,
+                block.locator,
+                turn.at,
+                sidechain=turn.sidechain,
+                model=turn.model,
+            )
         return
     given, output = _tool_parts(block)
-    call = Call(state.ids.id("tool", block.name, given, output[:2000]), block.name, given, block.locator, turn.at, turn.sidechain)
+    event_id = state.ids.id("tool", block.name, given, output[:2000])
+    call = Call(event_id, block.name, given, block.locator, turn.at, turn.sidechain, turn.model, files=_files(block.name, given))
     yield call.event(output, exit_code=exit_code_of(output[:200]) if output else None)
     if (said := said_in_rejection(output)) and not turn.sidechain:
         yield Event(state.ids.id("prompt", said), "user", "prompt", said, block.locator, turn.at)
@@ -206,6 +237,12 @@ def _tool_parts(block: _Block) -> tuple[str, str]:
     return given, "\n".join(outputs).strip()
 
 
+def _files(tool: str, given: str) -> tuple[str, ...]:
+    """The file that a tool for files was given: its input begins with it."""
+    first = given.split("\n", 1)[0].strip()
+    return (first,) if tool.casefold() in FILE_TOOLS and 0 < len(first) <= MAX_PATH_CHARS and " " not in first else files_of(given)
+
+
 def _parameters(name: str, content: str) -> str:
     try:
         return tool_input(name, loads(html.unescape(content)))
@@ -231,7 +268,9 @@ def _say(state: _State) -> Iterator[Event]:
     if not text:
         return
     if turn.who != "User":
-        yield Event(state.ids.id("reply", text), "assistant", "reply", text, turn.locator, turn.at, sidechain=turn.sidechain)
+        yield Event(
+            state.ids.id("reply", text), "assistant", "reply", text, turn.locator, turn.at, sidechain=turn.sidechain, model=turn.model
+        )
     elif (typed := prompt_in(text)) is None or turn.sidechain or turn.expands:
         yield Event(state.ids.id("notice", text), "system", "notice", text, turn.locator, turn.at, sidechain=turn.sidechain)
     else:

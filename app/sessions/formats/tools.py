@@ -8,12 +8,16 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.sessions.event import Event, Outcome, ToolUse
+from app.sessions.event import Event, Outcome, ToolUse, Usage
 from app.sessions.formats.lines import loads
 from app.sessions.formats.values import mapping, string, text_of
 
 MOST_PENDING = 1000
 """Calls that wait for their result; the oldest is let go without one."""
+MAX_FILES, MAX_PATH_CHARS, MAX_PATCH_CHARS = 20, 500, 200_000
+"""Of a call, as far as its files are noted."""
+PATH_KEYS = ("file_path", "path", "filePath", "target_file", "notebook_path")
+_PATCHED = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.MULTILINE)
 _EXIT = re.compile(r"(?:exit(?:ed with)?(?: code| status)?|exit_code|returned)[\"':= ]{1,4}(-?\d{1,3})\b", re.IGNORECASE)
 _REJECTED = re.compile(r"The user doesn't want to (?:proceed with|take)|tool use was rejected|^\[Request interrupted by user for tool use")
 _SAID = re.compile(r"the user said:\s*\n(.*)", re.DOTALL)
@@ -30,6 +34,10 @@ class Call:
     locator: str
     at: datetime | None
     sidechain: bool = False
+    model: str | None = None
+    usage: Usage | None = None
+    parent: str | None = None
+    files: tuple[str, ...] = ()
 
     def event(self, output: str = "", *, failed: bool | None = None, exit_code: int | None = None) -> Event:
         """The call with its result; without one, the outcome stays open."""
@@ -45,6 +53,10 @@ class Call:
             tool=ToolUse(self.name, self.input, output, exit_code),
             outcome=outcome,
             sidechain=self.sidechain,
+            model=self.model,
+            usage=self.usage,
+            parent=self.parent,
+            files=self.files,
         )
 
 
@@ -89,16 +101,36 @@ def tool_input(name: str, given: object) -> str:
     for key in ("command", "cmd", "commandLine", "script"):
         if key in given:
             return _command(given[key])
-    path = next(
-        (found for key in ("file_path", "path", "filePath", "target_file", "notebook_path") if (found := string(given.get(key)))),
-        None,
-    )
+    path = next((found for key in PATH_KEYS if (found := string(given.get(key)))), None)
     if path is not None:
         return "\n".join([path, *_change(given)])
     values = [value for value in given.values() if value not in (None, "", [], {})]
     if len(values) == 1 and isinstance(values[0], str):
         return values[0]
     return json.dumps(given, ensure_ascii=False)
+
+
+def files_of(given: object) -> tuple[str, ...]:
+    """The files that a call names: by the usual fields of its input, or in the headers of a patch."""
+    if isinstance(given, str):
+        if given[:1] in {"{", "["}:
+            try:
+                return files_of(loads(given))
+            except (ValueError, RecursionError):
+                return ()
+        found = _PATCHED.findall(given[:MAX_PATCH_CHARS])
+    elif isinstance(given, list):
+        return files_of("\n".join(part for part in given if isinstance(part, str)))
+    elif isinstance(given, dict):
+        found = [path for key in PATH_KEYS if (path := string(given.get(key)))]
+        for key in ("files", "paths", "file_paths"):
+            found += [path for path in several if isinstance(path, str)] if isinstance(several := given.get(key), list) else []
+        for key in ("command", "input", "patch", "cmd"):
+            text = "\n".join(map(str, value)) if isinstance(value := given.get(key), list) else value
+            found += _PATCHED.findall(text[:MAX_PATCH_CHARS]) if isinstance(text, str) else []
+    else:
+        return ()
+    return tuple(dict.fromkeys(path.strip() for path in found if 0 < len(path.strip()) <= MAX_PATH_CHARS))[:MAX_FILES]
 
 
 def outcome_of(output: str, *, failed: bool | None = None, exit_code: int | None = None) -> Outcome:

@@ -12,6 +12,7 @@ from app.sessions.formats.tally import Tally
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 TOLERANCE = timedelta(days=1)
 """A clock may run ahead by this much; a later time is not believed."""
+MAX_COUNT, MAX_USD = 2**31, 1_000_000
 _MILLISECONDS_FROM = 10_000_000_000
 
 
@@ -76,6 +77,18 @@ def text_of(content: object) -> str:
 def string(value: object) -> str | None:
     """A non-empty string, or None."""
     return value if isinstance(value, str) and value else None
+
+
+def whole(value: object) -> int:
+    """A count that can be stored; 0 where it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT else 0
+
+
+def nanousd(value: object) -> int | None:
+    """A price in dollars, as nano-dollars; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_USD:
+        return None
+    return round(value * 1_000_000_000)
 
 
 def mapping(value: object) -> dict[str, object]:

@@ -213,3 +213,45 @@ async def test_texts_that_look_like_sql_or_orders_are_stored_as_they_are(api: Ap
 async def uploads_waiting(api: Api) -> int:
     async with api.house.database.begin() as connection:
         return await connection.scalar(text("select count(*) from uploads where state = 'receiving'")) or 0
+
+
+async def test_a_session_says_how_far_each_projection_has_come_and_why_one_failed(api: Api) -> None:
+    sent = await api.ask("POST", "/v1/sessions", data=lesson(name()))
+    (session,) = (await api.finished(sent.json["job_id"]))["result"]["sessions"]
+    shown = (await api.ask("GET", f"/v1/sessions/{session}")).json
+    assert shown["projections"] == [{"name": "items", "events": shown["events"], "current": True, "parked": None, "retry_at": None}]
+    async with api.house.database.begin() as connection:
+        await connection.execute(
+            text("update projection_checkpoints set parked = 'It failed.', attempts = 5, revision = 0 where session_id = :id"),
+            {"id": session},
+        )
+    (parked,) = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
+    assert (parked["current"], parked["parked"], parked["retry_at"]) == (False, "It failed.", None)
+    told = (await api.ask("GET", "/v1/projections")).json
+    assert [(each["session_id"], each["reason"]) for each in told["parked"]] == [(session, "It failed.")]
+    assert [(each["name"], each["parked"]) for each in told["projections"]] == [("items", 1)]
+    stranger = await api.developer(team=name())
+    assert (await api.ask("GET", "/v1/projections", key=stranger)).json["parked"] == []
+    assert 'cairn_projection_sessions{projection="items",state="parked"} 1.0' in (await api.ask("GET", "/metrics")).text
+    assert (await api.ask("DELETE", f"/v1/sessions/{session}")).status == 200
+
+
+async def test_a_session_shows_where_it_comes_from_and_a_date_of_its_file(api: Api) -> None:
+    topic = name()
+    facts = {"cwd": f"/home/ada/{topic}", "repository": f"https://ada:pw@example.org/acme/{topic}.git", "branch": "main", "model": "m"}
+    record = {"id": "1", "role": "assistant", "text": "We chose NATS.", "session_id": topic, **facts}
+    sent = await api.ask("POST", "/v1/sessions?modified_at=2025-03-01T10:00:00Z", data=json.dumps(record) + "\n")
+    (session,) = (await api.finished(sent.json["job_id"]))["result"]["sessions"]
+    shown = (await api.ask("GET", f"/v1/sessions/{session}")).json
+    told = {key: shown[key] for key in ("project", "directory", "repository", "branch", "model", "started_at", "dated_at")}
+    assert told == {
+        "project": topic,
+        "directory": f"/home/ada/{topic}",
+        "repository": f"https://example.org/acme/{topic}.git",
+        "branch": "main",
+        "model": "m",
+        "started_at": None,
+        "dated_at": "2025-03-01T10:00:00Z",
+    }
+    refused = await api.ask("POST", "/v1/sessions?modified_at=yesterday", data=json.dumps(record) + "\n")
+    assert (refused.status, refused.error["param"]) == (422, "modified_at")

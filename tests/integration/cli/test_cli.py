@@ -148,7 +148,9 @@ def test_the_index_is_rebuilt_and_the_doctor_is_content(server: Running) -> None
     assert json.loads(cairn(server.folder, "index", "rebuild", "--json").stdout)["items"] >= 0
     checks = json.loads(cairn(server.folder, "doctor", "--json").stdout)["checks"]
     assert [each for each in checks if each["verdict"] == "failed"] == []
-    assert {"settings", "data folder", "disk", "server", "database", "vectors", "worker", "model"} <= {each["name"] for each in checks}
+    assert {"settings", "data folder", "disk", "server", "database", "vectors", "worker", "model", "projection items"} <= {
+        each["name"] for each in checks
+    }
 
 
 def test_nothing_found_where_the_agents_keep_their_sessions(server: Running, tmp_path: Path) -> None:

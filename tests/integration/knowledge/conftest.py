@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -14,12 +14,22 @@ from sqlalchemy import text
 from app.accounts.accounts import Accounts
 from app.knowledge.index import SCHEMA, Index
 from app.knowledge.item import Candidate
+from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.neighbours import wording
-from app.knowledge.purge import Purge
 from app.knowledge.search import Search
 from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
+from app.queue.jobs import Queue
+from app.sessions.backfill import Backfill
+from app.sessions.catch_up import CatchUp
+from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
+from app.sessions.intake import Intake
 from app.sessions.journal import Journal
+from app.sessions.live import LiveIntake
+from app.sessions.merging import ProjectMerge
+from app.sessions.projections import Projections
+from app.sessions.purge import Purge
+from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.vectors import open_store
@@ -48,12 +58,35 @@ class Bench:
     index: Index
     search: Search
     purge: Purge
+    projections: Projections
+    checkpoints: Checkpoints
+    catch_up: CatchUp
     team_id: UUID
     project_id: UUID
     long_form: WordsLongForm = field(default_factory=WordsLongForm)
     knows_long: bool = True
     """False: as a Cairn from before there were 1536 dims stored it."""
     sessions: dict[str, UUID] = field(default_factory=dict)
+
+    def intake(self, queue: Queue) -> Intake:
+        return Intake(
+            limits=Settings().sessions,
+            database=self.database,
+            accounts=self.accounts,
+            queue=queue,
+            uploads=Uploads(self.database),
+            journal=self.journal,
+            catch_up=self.catch_up,
+        )
+
+    def live(self) -> LiveIntake:
+        return LiveIntake(limits=Settings().sessions, database=self.database, accounts=self.accounts, journal=self.journal)
+
+    def merging(self) -> ProjectMerge:
+        return ProjectMerge(self.database, self.accounts, self.journal, self.projections)
+
+    def backfill(self, queue: Queue, *, most: int = 20) -> Backfill:
+        return Backfill(queue=queue, checkpoints=self.checkpoints, catch_up=self.catch_up, projections=self.projections, most=most)
 
     async def session(self, name: str, *, project: str = "shop", developer_id: UUID | None = None) -> UUID:
         if name not in self.sessions:
@@ -91,7 +124,7 @@ class Bench:
         async with self.database.begin() as connection:
             project_id = await self.accounts.project_id(connection, self.team_id, project)
         source = Source(session_id, self.team_id, project_id, developer_id, f"{name}.jsonl", AT)
-        learnt = await self.store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint=str(uuid4()))
+        learnt = await self.store.reconcile(source, candidates=candidates, embedded=embedded)
         if drain:
             await self.index.drain_to(learnt.mark)
         return learnt
@@ -123,12 +156,33 @@ async def make_bench(database: Database, vectors: VectorStore) -> Bench:
     settings = Settings()
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=1)
     await accounts.ensure_defaults()
-    journal = Journal(database, settings.sessions)
+    queue = Queue(database, settings.worker)
+    journal = Journal(database, settings.sessions, queue)
     store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
-    embedder = WordsEmbedder()
+    embedder, long_form = WordsEmbedder(), WordsLongForm()
     async with database.begin() as connection:
         team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
         project_id = await accounts.project_id(connection, team_id, "shop")
-    index, purge = Index(database, vectors), Purge(database, journal, store)
+    index = Index(database, vectors)
+    projections = Projections([ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index)])
+    checkpoints = Checkpoints(database)
+    catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
+    purge = Purge(database, journal, queue, projections)
     search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
-    return Bench(database, vectors, embedder, accounts, journal, store, index, search, purge, team_id, project_id)
+    return Bench(
+        database=database,
+        vectors=vectors,
+        embedder=embedder,
+        long_form=long_form,
+        accounts=accounts,
+        journal=journal,
+        store=store,
+        index=index,
+        search=search,
+        purge=purge,
+        projections=projections,
+        checkpoints=checkpoints,
+        catch_up=catch_up,
+        team_id=team_id,
+        project_id=project_id,
+    )

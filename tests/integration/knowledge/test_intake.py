@@ -13,11 +13,10 @@ from sqlalchemy import text
 
 from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavailable
 from app.knowledge.answer import Query
-from app.knowledge.intake import ANOTHERS, PURGED, Intake
-from app.knowledge.live import LiveIntake
 from app.queue.jobs import Job, Queue
 from app.sessions.event import Event
-from app.sessions.uploads import Uploads
+from app.sessions.intake import ANOTHERS, PURGED, Intake
+from app.sessions.live import LiveIntake
 from app.settings import Settings
 from app.storage.vectors.store import StoreStatus
 from tests.integration.knowledge.conftest import Bench, lesson
@@ -33,23 +32,12 @@ def queue(bench: Bench) -> Queue:
 
 @pytest.fixture
 def intake(bench: Bench, queue: Queue) -> Intake:
-    return Intake(
-        limits=SETTINGS.sessions,
-        database=bench.database,
-        accounts=bench.accounts,
-        queue=queue,
-        uploads=Uploads(bench.database),
-        journal=bench.journal,
-        embedder=bench.embedder,
-        long_form=bench.long_form,
-        store=bench.store,
-        index=bench.index,
-    )
+    return bench.intake(queue)
 
 
 @pytest.fixture
 def live(bench: Bench, queue: Queue) -> LiveIntake:
-    return LiveIntake(limits=SETTINGS.sessions, database=bench.database, accounts=bench.accounts, queue=queue, journal=bench.journal)
+    return bench.live()
 
 
 def transcript(session: str = "s1", body: str = REASON, **fields: object) -> bytes:
@@ -77,15 +65,15 @@ async def submit(
     )
 
 
-async def run(queue: Queue, intake: Intake) -> dict[str, Any]:
+async def run(bench: Bench, queue: Queue, intake: Intake) -> dict[str, Any]:
     """The next job, as the worker runs it."""
 
     async def progress(done: int, total: int) -> None:
         assert 0 <= done <= total
 
-    job = await queue.claim("w", ("ingest", "learn"))
+    job = await queue.claim("w", ("ingest", "catch_up"))
     assert job is not None
-    done = await (intake.ingest if job.kind == "ingest" else intake.learn)(job, progress)
+    done = await (intake.ingest if job.kind == "ingest" else bench.catch_up.job)(job, progress)
     async with queue.begin() as connection:
         await queue.finish(connection, job, done.result)
         if done.closing is not None:
@@ -95,7 +83,7 @@ async def run(queue: Queue, intake: Intake) -> dict[str, Any]:
 
 async def test_done_means_searchable_and_the_upload_is_gone(bench: Bench, queue: Queue, intake: Intake) -> None:
     await submit(bench, intake, transcript())
-    report = await run(queue, intake)
+    report = await run(bench, queue, intake)
     assert report["knowledge"]["new"] == 1
     (found,) = (await bench.search.query(bench.team_id, Query(REASON))).results
     assert (found.text, found.source.locator, found.source.transcript) == (REASON, "2", "t.jsonl")
@@ -137,28 +125,28 @@ async def test_the_project_is_the_folder_the_session_worked_in(
     bench: Bench, queue: Queue, intake: Intake, directory: str, project: str
 ) -> None:
     await submit(bench, intake, transcript(cwd=directory))
-    await run(queue, intake)
+    await run(bench, queue, intake)
     assert [each.name for each in await bench.accounts.find_projects(bench.team_id, project)] == [project]
 
 
 async def test_a_file_of_which_no_session_can_be_read_fails_for_good_with_the_reason(bench: Bench, queue: Queue, intake: Intake) -> None:
     await submit(bench, intake, b'{"type": "progress"}\n{"broken\n', format="claude-code")
     with pytest.raises(UnknownFormat, match=r"No session could be read from t\.jsonl as claude-code") as refused:
-        await run(queue, intake)
+        await run(bench, queue, intake)
     assert "L2: not JSON" in refused.value.message
 
 
 async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(bench: Bench, queue: Queue, intake: Intake) -> None:
     await submit(bench, intake, transcript())
-    (session,) = (await run(queue, intake))["sessions"]
+    (session,) = (await run(bench, queue, intake))["sessions"]
     await submit(bench, intake, transcript())
     await bench.purge.session(bench.team_id, UUID(session), developer_id=None)
-    report = await run(queue, intake)
+    report = await run(bench, queue, intake)
     assert (report["skipped"], report["sessions"]) == ({PURGED: 1}, [])
     assert await bench.journal.list(bench.team_id) == []
     assert await bench.items() == []
     await submit(bench, intake, transcript())  # sent after the purge: somebody wants it
-    assert (await run(queue, intake))["knowledge"]["new"] == 1
+    assert (await run(bench, queue, intake))["knowledge"]["new"] == 1
 
 
 async def test_what_is_purged_while_it_is_learnt_from_stays_purged(bench: Bench) -> None:
@@ -182,7 +170,7 @@ async def test_while_the_index_lacks_items_nothing_new_is_stored_and_searches_sa
         patched.setattr(bench.vectors, "status", empty)
         await submit(bench, intake, transcript())
         with pytest.raises(VectorStoreUnavailable, match="cairn index rebuild"):
-            await run(queue, intake)
+            await run(bench, queue, intake)
         answer = await bench.search.query(bench.team_id, Query("alpha"))
         assert (answer.degraded, [result.title for result in answer.results]) == (("vectors",), ["Lesson"])
     await bench.index.rebuild()
@@ -208,7 +196,7 @@ async def test_a_developers_transcript_adds_nothing_to_anothers_session(bench: B
     reports = []
     for developer, body in ((ada, transcript()), (bob, transcript() + transcript(body="We picked Kafka because nobody asked."))):
         await submit(bench, intake, body, developer_id=developer)
-        reports.append(await run(queue, intake))
+        reports.append(await run(bench, queue, intake))
     assert reports[1]["skipped"] == {ANOTHERS: 1}
     (session,) = await bench.journal.list(bench.team_id)
     assert (session.developer_id, session.event_count) == (ada, 2)
@@ -223,13 +211,13 @@ async def test_what_a_live_session_says_in_a_burst_is_learnt_in_one_go(
     assert (await queue.counts())["queued"] == 1
     async with bench.database.begin() as connection:
         await connection.execute(text("update jobs set run_at = now()"))
-    assert (await run(queue, intake))["knowledge"]["new"] == 1
+    assert (await run(bench, queue, intake))["knowledge"]["new"] == 1
 
 
 async def test_a_session_in_pieces_larger_than_a_batch_is_read_whole(bench: Bench, queue: Queue, intake: Intake) -> None:
     lines = [json.dumps({"id": str(n), "role": "user", "text": "x" * 50_000, "session_id": "big"}) + "\n" for n in range(120)]
     await submit(bench, intake, "".join(lines).encode())
-    report = await run(queue, intake)
+    report = await run(bench, queue, intake)
     assert report["events"] == {"new": 120, "known": 0}
 
 

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import event, text
 
 from app.errors import NotPermitted
-from app.knowledge.live import LEARN, LiveIntake
 from app.queue.jobs import Queue
+from app.sessions.append import Addition
 from app.sessions.event import Event, ToolUse
+from app.sessions.journal import CATCH_UP, LIVE_AFTER
+from app.sessions.live import LiveIntake
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -26,7 +28,7 @@ def queue(bench: Bench) -> Queue:
 
 @pytest.fixture
 def live(bench: Bench, queue: Queue) -> LiveIntake:
-    return LiveIntake(limits=Settings().sessions, database=bench.database, accounts=bench.accounts, queue=queue, journal=bench.journal)
+    return bench.live()
 
 
 def said(*ids: str, text: str = "hello") -> list[Event]:
@@ -42,7 +44,7 @@ async def rows(bench: Bench) -> list[tuple[int, str]]:
 
 async def jobs(bench: Bench) -> int:
     async with bench.database.begin() as connection:
-        return int((await connection.execute(text("select count(*) from jobs where kind = 'learn' and state = 'queued'"))).scalar_one())
+        return int((await connection.execute(text("select count(*) from jobs where kind = 'catch_up' and state = 'queued'"))).scalar_one())
 
 
 async def test_many_at_once_to_many_sessions_are_all_stored_once_in_few_transactions(bench: Bench, live: LiveIntake) -> None:
@@ -156,7 +158,7 @@ async def test_events_that_come_while_their_job_is_taken_get_a_job_of_their_own(
     await live.append(team_id=bench.team_id, session="s", events=said("1"), **WHO)
     async with bench.database.begin() as connection:
         await connection.execute(text("update jobs set run_at = now()"))
-    assert await queue.claim("w", (LEARN,)) is not None
+    assert await queue.claim("w", (CATCH_UP,)) is not None
     await live.append(team_id=bench.team_id, session="s", events=said("2"), **WHO)
     assert await jobs(bench) == 1
 
@@ -167,10 +169,8 @@ async def test_a_job_cannot_begin_before_the_events_that_it_is_to_learn_from_are
     begun = await live.append(team_id=bench.team_id, session="s", events=said("1"), **WHO)
     async with bench.database.begin() as connection:
         await connection.execute(text("update jobs set run_at = now()"))
-    from app.knowledge.live import _Request
-    from app.sessions.together import Addition
-
+    stored = await bench.journal.storable(said("2"))
     async with bench.database.begin() as connection:
-        await live._enqueue(connection, [_Request(Addition(begun.session_id, []), bench.team_id, None)])
-        assert await queue.claim("w", (LEARN,)) is None
-    assert await queue.claim("w", (LEARN,)) is not None
+        await bench.journal.write(connection, [Addition(begun.session_id, stored)], wait=True, after=LIVE_AFTER)
+        assert await queue.claim("w", (CATCH_UP,)) is None
+    assert await queue.claim("w", (CATCH_UP,)) is not None

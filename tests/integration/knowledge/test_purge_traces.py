@@ -12,13 +12,12 @@ import zstandard
 from sqlalchemy import text
 
 from app.errors import InvalidInput, UnknownFormat
-from app.knowledge.intake import PURGED, Intake
-from app.knowledge.live import LiveIntake
 from app.knowledge.unanswered import Unanswered
 from app.queue.failure import Failure
 from app.queue.jobs import Job, Queue
 from app.queue.worker import Done
 from app.sessions.event import Event
+from app.sessions.intake import PURGED, Intake
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
@@ -36,18 +35,7 @@ def queue(bench: Bench) -> Queue:
 
 @pytest.fixture
 def intake(bench: Bench, queue: Queue) -> Intake:
-    return Intake(
-        limits=SETTINGS.sessions,
-        database=bench.database,
-        accounts=bench.accounts,
-        queue=queue,
-        uploads=Uploads(bench.database),
-        journal=bench.journal,
-        embedder=bench.embedder,
-        long_form=bench.long_form,
-        store=bench.store,
-        index=bench.index,
-    )
+    return bench.intake(queue)
 
 
 def transcript(session: str = f"{MARK}-session", *, said: str = MARK, broken: bool = False) -> bytes:
@@ -84,7 +72,7 @@ async def no_progress(done: int, total: int) -> None: ...
 
 
 async def claimed(queue: Queue) -> Job:
-    job = await queue.claim("w", ("ingest", "learn"))
+    job = await queue.claim("w", ("ingest", "catch_up"))
     assert job is not None
     return job
 
@@ -291,7 +279,7 @@ async def test_other_sessions_of_the_same_file_and_other_files_keep_what_is_thei
 
 
 async def test_a_live_sessions_own_name_goes_too(bench: Bench, queue: Queue, intake: Intake) -> None:
-    live = LiveIntake(limits=SETTINGS.sessions, database=bench.database, accounts=bench.accounts, queue=queue, journal=bench.journal)
+    live = bench.live()
     event = Event(f"{MARK}-1", "user", "prompt", f"We chose {MARK} because it is enough", f"{MARK}-1")
     done = await live.append(team_id=bench.team_id, developer_id=None, session=f"{MARK}-live", project=None, events=[event])
     await purge(bench, done.session_id)

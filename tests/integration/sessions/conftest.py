@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts.accounts import Accounts
+from app.queue.jobs import Queue
 from app.sessions.event import SessionHeader
 from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
@@ -42,4 +43,11 @@ async def desk(database: Database) -> Desk:
     async with database.begin() as connection:
         team_id = (await connection.execute(text("select id from teams"))).scalar_one()
         project_id = await accounts.project_id(connection, team_id, "shop")
-    return Desk(database, accounts, Journal(database, Settings().sessions), Uploads(database), team_id, project_id)
+    return Desk(
+        database,
+        accounts,
+        Journal(database, Settings().sessions, Queue(database, Settings().worker)),
+        Uploads(database),
+        team_id,
+        project_id,
+    )

@@ -22,7 +22,7 @@ def lines(*records: object) -> bytes:
 
 
 CLAUDE = lines(
-    {"type": "summary", "summary": "Fix the parser", "leafUuid": "x"},
+    {"type": "summary", "summary": "Fix the parser", "leafUuid": "u3"},
     {
         "type": "user",
         "uuid": "u1",
@@ -186,7 +186,7 @@ def test_each_format_is_recognised_by_its_content(format: Format) -> None:
 
 def test_claude_codes_records_become_who_said_what() -> None:
     headers, events, tally = read(CLAUDE, "claude-code")
-    assert (headers[0].provider, headers[0].external_id, headers[0].title, headers[0].directory) == (
+    assert (headers[-1].provider, headers[-1].external_id, headers[-1].title, headers[-1].directory) == (
         "claude-code",
         "s1",
         "Fix the parser",

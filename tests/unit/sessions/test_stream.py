@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from app.knowledge.stream import through_thread
+from app.sessions.stream import through_thread
 
 
 async def numbers(count: int) -> AsyncIterator[int]:

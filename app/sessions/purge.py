@@ -1,19 +1,18 @@
-"""The purge: from the raw events to the knowledge, the index and what jobs tell, in one transaction. What has no other source is gone."""
+"""The purge: the raw events, all that was derived from them, and what jobs tell, in one transaction. What has no other source is gone."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotPermitted
-from app.knowledge.changes import Changed, note
-from app.knowledge.store import KnowledgeStore
 from app.queue.forgetting import SUBJECTS, Told, forget
-from app.sessions.journal import Journal, Session
+from app.queue.jobs import Queue
+from app.sessions.journal import CATCH_UP, Journal, Session
+from app.sessions.projections import Projections
 from app.sessions.uploads import JOB_FIELD, UNNAMED, discard, forget_names, named
 from app.storage.database import Database
 
@@ -24,32 +23,35 @@ NOBODY = uuid4()
 
 @dataclass(frozen=True, slots=True)
 class Purged:
+    """`removed`: by projection, how much of what it had derived is gone."""
+
     events: int
-    items_removed: int
+    removed: Mapping[str, int]
 
 
 class Purge:
-    def __init__(self, database: Database, journal: Journal, store: KnowledgeStore) -> None:
+    def __init__(self, database: Database, journal: Journal, queue: Queue, projections: Projections) -> None:
         self._database = database
         self._journal = journal
-        self._store = store
+        self._queue = queue
+        self._projections = projections
 
     async def session(self, team_id: UUID, session_id: UUID, *, developer_id: UUID | None) -> Purged:
-        """Delete a session and all that was learnt only from it. `developer_id`: who asks (None: an admin).
+        """Delete a session and all that was derived only from it. `developer_id`: who asks (None: an admin).
 
-        Items that other sessions taught too stay, in those sessions' words. NotFound for another team's session.
+        NotFound for another team's session.
         """
         session = await self._journal.get(team_id, session_id)
         if developer_id is not None and session.developer_id != developer_id:
             raise NotPermitted("Only the developer who ingested this session or an admin can delete it.")
         async with self._database.begin() as connection:
-            # The lock that learning holds (`KnowledgeStore.reconcile`): nothing is learnt from the session meanwhile.
-            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(session.project_id), 0))))
-            withdrawn = await self._store.withdraw_session(connection, session_id)
-            await self._journal.delete(connection, team_id, session_id)
+            # Held against projections (`Journal.hold`): what one has committed before is forgotten, what it would commit later is refused.
+            session = await self._journal.hold_for_purge(connection, team_id, session_id)
             await _forget_file(connection, session)
-            await note(connection, [Changed(item, session.project_id, team_id) for item in withdrawn.items])
-        return Purged(events=session.event_count, items_removed=withdrawn.removed)
+            await self._queue.take_back(connection, kind=CATCH_UP, team_id=team_id, keys=[str(session_id)])
+            removed = {each.name: await each.forget(connection, session) for each in self._projections}
+            await self._journal.delete(connection, team_id, session_id)
+        return Purged(events=session.event_count, removed=removed)
 
 
 async def forget_in_jobs(

@@ -1,6 +1,6 @@
-"""A session goes in: transcript → parse → redact → journal → extract → embed → dedup → store. The hallway, top to bottom.
+"""A session goes in: transcript → parse → redact → journal → its projections. The pipeline, top to bottom.
 
-Every step can be repeated: a job that was killed anywhere and runs again ends with the same journal and the same knowledge.
+Every step can be repeated: a job that was killed anywhere and runs again ends with the same journal and the same that is derived from it.
 """
 
 from __future__ import annotations
@@ -9,49 +9,40 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
-from app.accounts.names import project_name_of
-from app.embeddings import Embedder, LongForm
+from app.accounts.identity import identify
 from app.errors import NotFound, UnknownFormat
-from app.knowledge.extraction import VERSION, extract
-from app.knowledge.index import Index
-from app.knowledge.item import Candidate
-from app.knowledge.live import UNNAMED_PROJECT
-from app.knowledge.neighbours import wording
-from app.knowledge.purge import UNTOLD, forget_in_jobs
-from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
-from app.knowledge.stream import through_thread
 from app.queue.forgetting import note_subject
 from app.queue.jobs import Job, Queue
 from app.queue.worker import Done, Progress
+from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.event import Event, Format, SessionHeader
 from app.sessions.formats import Tally, parse
-from app.sessions.journal import Journal, Session
+from app.sessions.formats.values import believed
+from app.sessions.journal import FACTS, Journal
+from app.sessions.live import UNNAMED_PROJECT
+from app.sessions.purge import UNTOLD, forget_in_jobs
 from app.sessions.redacted import size
+from app.sessions.stream import through_thread
 from app.sessions.uploads import Upload, Uploads
 from app.settings import Sessions as Limits
 from app.storage.database import Database
 
-log = structlog.get_logger()
-
 INGEST = "ingest"
 EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
-CANDIDATES_PER_BATCH = 64
-MAX_OUTPUT_CHARS = 8_000
-"""Extraction reads this much of a tool's output, from its end: errors and verdicts stand there."""
-READ_SHARE, LEARN_SHARE = 0.5, 0.45
-"""How a job's progress (in bytes of the upload) is shared out: reading, learning; the rest is indexing."""
+READ_SHARE, PROJECT_SHARE = 0.5, 0.45
+"""How a job's progress (in bytes of the upload) is shared out: reading, projecting; the rest is indexing."""
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
 
 
-_WORKTREE = re.compile(r"(?:/\.claude)?/\.?worktrees?/.*$")
-"""`cli/.worktrees/2`, `cli/.claude/worktrees/fix-login`: one repository, whatever the branch."""
+_DAY, _CLOCK = r"(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])", r"([01]\d|2[0-3])[-:_.h]?([0-5]\d)(?:[-:_.m]?([0-5]\d))?"
+_DATED = re.compile(rf"(?<!\d){_DAY}(?:[T_ -]+{_CLOCK})?(?!\d)")
 
 
 class _NotAdmitted(Exception):
@@ -85,10 +76,7 @@ class Intake:
         queue: Queue,
         uploads: Uploads,
         journal: Journal,
-        embedder: Embedder,
-        long_form: LongForm,
-        store: KnowledgeStore,
-        index: Index,
+        catch_up: CatchUp,
     ) -> None:
         self._limits = limits
         self._database = database
@@ -96,10 +84,7 @@ class Intake:
         self._queue = queue
         self._uploads = uploads
         self._journal = journal
-        self._embedder = embedder
-        self._long_form = long_form
-        self._store = store
-        self._index = index
+        self._catch_up = catch_up
 
     async def submit(
         self,
@@ -111,6 +96,7 @@ class Intake:
         transcript: str,
         format: Format | Literal["auto"],  # noqa: A002 - the contract's word
         limit: int,
+        modified_at: datetime | None = None,
     ) -> UUID:
         """Take a transcript in. When this returns, the bytes and the job that reads them are committed. Returns the job's id."""
 
@@ -133,36 +119,31 @@ class Intake:
             format=format,
             limit=limit,
             complete=enqueue,
+            modified_at=believed(modified_at),
         )
 
     async def ingest(self, job: Job, progress: Progress) -> Done:
-        """The job behind `submit`: read the upload into the journal, learn from every session that it touched."""
+        """The job behind `submit`: read the upload into the journal, project every session that it touched. Done means searchable."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
         reading = await self._read(job, upload, progress)
         if not reading.sessions and not reading.refused:
             raise UnknownFormat(_nothing(upload, reading))
-        learnt = Learnt()
+        done = CaughtUp()
         for place, session_id in enumerate(reading.sessions, start=1):
-            learnt += await self._learn_unless_purged(upload.team_id, session_id)
-            share = READ_SHARE + LEARN_SHARE * place / len(reading.sessions)
+            await self._catch_up.session(upload.team_id, session_id, done, patient=False)
+            share = READ_SHARE + PROJECT_SHARE * place / len(reading.sessions)
             await progress(int(upload.bytes * share), upload.bytes)
-        await self._index.drain_to(learnt.mark)
+        await self._catch_up.drain(done)
         await progress(upload.bytes, upload.bytes)
 
-        async def forget_upload(connection: AsyncConnection) -> None:
+        async def closing(connection: AsyncConnection) -> None:
             for gone in await self._journal.missing(connection, reading.sessions.keys()):  # purged since: its file has no name any more
                 await forget_in_jobs(connection, upload.team_id, gone)
             await self._uploads.delete(connection, upload.id)
+            await self._catch_up.take_back(connection, upload.team_id, reading.sessions.keys())
+            await self._catch_up.go_on_later(connection, job, done)
 
-        return Done(_report(upload, reading, learnt), closing=forget_upload)
-
-    async def learn(self, job: Job, progress: Progress) -> Done:
-        """The job behind a live session (`live.py`)."""
-        assert job.team_id is not None
-        learnt = await self._learn(job.team_id, UUID(job.payload["session_id"]))
-        await self._index.drain_to(learnt.mark)
-        await progress(1, 1)
-        return Done({"sessions": [job.payload["session_id"]], "knowledge": _counts(learnt)})
+        return Done(_report(upload, reading, self._catch_up.report(done)), closing=closing)
 
     async def _read(self, job: Job, upload: Upload, progress: Progress) -> Reading:
         """Parse the upload and append what is new to the journal, batch by batch."""
@@ -195,6 +176,8 @@ class Intake:
                     reading.refuse(PURGED, str(current))
                     current = None
             await progress(int(read["bytes"] * READ_SHARE), upload.bytes)
+        if header is not None and current is not None:  # a title that was given at the end
+            await self._admit(job, upload, header, reading)
         return reading
 
     async def _append(self, session_id: UUID, events: Sequence[Event], reading: Reading) -> bool:
@@ -218,11 +201,17 @@ class Intake:
         reading.sessions[session_id] = None
         return session_id
 
+    async def _project(self, connection: AsyncConnection, upload: Upload, header: SessionHeader) -> UUID:
+        """The one that was named with the upload; else by the session's repository or folder."""
+        identity = None if upload.project else identify(header.repository, header.directory)
+        if identity is not None:
+            return await self._accounts.project_for(connection, upload.team_id, identity)
+        return await self._accounts.project_id(connection, upload.team_id, upload.project or UNNAMED_PROJECT)
+
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID:
         """The session's id, noted at the job. _NotAdmitted when it was purged while the upload waited, or is another developer's."""
-        name = upload.project or project_name_of(_last_folder(header.directory)) or UNNAMED_PROJECT
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
-            project_id = await self._accounts.project_id(connection, upload.team_id, name)
+            project_id = await self._project(connection, upload, header)
             session_id = await self._journal.open(
                 connection,
                 team_id=upload.team_id,
@@ -230,6 +219,7 @@ class Intake:
                 developer_id=upload.developer_id,
                 header=header,
                 transcript=upload.transcript,
+                file_dated_at=date_in(upload.transcript) or upload.modified_at,
             )
             if await self._journal.purged_since(connection, upload.team_id, header, upload.created_at):
                 raise _NotAdmitted(PURGED)
@@ -239,66 +229,26 @@ class Intake:
                 await note_subject(connection, job, session_id)
             return session_id
 
-    async def _learn_unless_purged(self, team_id: UUID, session_id: UUID) -> Learnt:
+
+def date_in(name: str) -> datetime | None:
+    """The date, and the time where it is there, that a file's name tells. None: it tells none that can be believed."""
+    for found in _DATED.finditer(name):
+        year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
         try:
-            return await self._learn(team_id, session_id)
-        except NotFound:
-            async with self._database.begin() as connection:
-                if await self._journal.missing(connection, [session_id]):
-                    return Learnt()
-            raise
-
-    async def _learn(self, team_id: UUID, session_id: UUID) -> Learnt:
-        """Learn until nothing of the session's journal is unseen: another job may have appended to it meanwhile."""
-        learnt = Learnt()
-        session = await self._journal.get(team_id, session_id)
-        while await self._store.fingerprint(session_id) != (seen := _fingerprint(session)):
-            learnt += await self._reconcile(session, seen)
-            session = await self._journal.get(team_id, session_id)
-        return learnt if learnt.mark else Learnt(known=len(await self._store.known(session_id)))
-
-    async def _reconcile(self, session: Session, fingerprint: str) -> Learnt:
-        """Make what the session taught exactly what extraction finds in its journal now."""
-        events = self._journal.events(session.id, max_output_chars=MAX_OUTPUT_CHARS)
-        candidates = [found async for batch in through_thread(events, extract, batch=CANDIDATES_PER_BATCH) for found in batch]
-        source = Source(
-            session_id=session.id,
-            team_id=session.team_id,
-            project_id=session.project_id,
-            developer_id=session.developer_id,
-            transcript=session.transcript,
-            at=session.ended_at or session.created_at,
-        )
-        embedded = await self._embed(session.id, candidates)
-        if embedded:
-            await self._index.require()
-        return await self._store.reconcile(source, candidates=candidates, embedded=embedded, fingerprint=fingerprint)
-
-    async def _embed(self, session_id: UUID, candidates: Sequence[Candidate]) -> dict[str, Embedded]:
-        """Vectors of the candidates that are new or reworded, by key."""
-        known = await self._store.known(session_id)
-        unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
-        if not unknown:
-            return {}
-        words = [wording(each.title, each.text) for each in unknown]
-        vectors, longs = await self._embedder.embed(words), await self._long_form.embed(words)
-        names = self._embedder.model, self._long_form.model
-        return {
-            each.key: Embedded(each, vector, names[0], long, names[1]) for each, vector, long in zip(unknown, vectors, longs, strict=True)
-        }
-
-
-def _fingerprint(session: Session) -> str:
-    """Changes when the journal of the session or the extractor does."""
-    return f"{VERSION}:{session.event_count}:{session.updated_at.isoformat()}"
+            return believed(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
+        except ValueError:
+            continue
+    return None
 
 
 def _merged(header: SessionHeader, later: SessionHeader | None) -> SessionHeader:
     """A header that came before any event of its session, and a later one: facts of the first, filled up from the second."""
     if later is None or (later.provider, later.external_id) != (header.provider, header.external_id):
         return later or header
-    filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", "directory")}
-    return replace(later, **filled)
+    filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", *FACTS)}
+    if later.title_given:
+        filled["title"] = later.title
+    return replace(later, **filled, title_given=header.title_given or later.title_given)
 
 
 def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | None, list[Event]]]:
@@ -312,23 +262,13 @@ def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | 
     return runs
 
 
-def _last_folder(directory: str | None) -> str:
-    """Of a POSIX or Windows path; of the repository where it is one of its worktrees."""
-    path = (directory or "").replace("\\", "/").rstrip("/")
-    return _WORKTREE.sub("", path).rpartition("/")[2]
-
-
-def _counts(learnt: Learnt) -> dict[str, int]:
-    return {name: getattr(learnt, name) for name in ("new", "merged", "updated", "withdrawn", "known")}
-
-
 def _nothing(upload: Upload, reading: Reading) -> str:
     """Why a transcript of which no session could be read was refused."""
     why = f" The first problem, at {(first := reading.tally.problems[0])[0]}: {first[1]}" if reading.tally.problems else ""
     return f"No session could be read from {upload.transcript} as {upload.format} ({reading.tally.lines} lines).{why}"
 
 
-def _report(upload: Upload, reading: Reading, learnt: Learnt) -> dict[str, object]:
+def _report(upload: Upload, reading: Reading, projected: dict[str, object]) -> dict[str, object]:
     """What was read, skipped and found: the job's result. Of a file that holds what was purged, neither its name nor its faults."""
     purged = any(why == PURGED for why, _ in reading.refused)
     told = UNTOLD | {"skipped": {PURGED: reading.tally.skipped[PURGED]}} if purged else {}
@@ -341,5 +281,5 @@ def _report(upload: Upload, reading: Reading, learnt: Learnt) -> dict[str, objec
         "skipped": dict(reading.tally.skipped),
         "problems": [{"locator": locator, "reason": reason} for locator, reason in reading.tally.problems],
         "redactions": dict(reading.redactions),
-        "knowledge": _counts(learnt),
+        **projected,
     } | told

@@ -1,0 +1,117 @@
+"""Projects by their identity: found, taken over from before identities were known, or made, under a name that tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.identity import ProjectIdentity
+from app.accounts.names import MOST_CHARS, check_project_name
+from app.accounts.tables import Project
+from app.errors import Conflict, InvalidInput, NotFound
+from app.storage.tables import AnyRow
+
+_STANDING = func.coalesce(Project.merged_into, Project.id)
+
+
+async def project_for(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID:
+    """The id of the project with this identity; made if it is new, in the caller's transaction.
+
+    A folder whose sessions record no repository is the one repository of that name that the team has, unless their owners differ.
+    """
+    same = select(_STANDING).where(Project.team_id == team_id, Project.identity == identity.key)
+    if (found := await connection.scalar(same)) is not None:
+        return found
+    await _hold(connection, team_id)
+    if (found := await connection.scalar(same)) is not None:
+        return found
+    alike = await _alike(connection, team_id, identity)
+    if not identity.is_repository:
+        repositories = [row for row in alike if _is_repository(row) and _owners_agree(row, identity)]
+        if len(repositories) == 1:
+            return repositories[0].standing  # type: ignore[no-any-return]
+    for row in alike:
+        if row.identity is None or (identity.is_repository and not _is_repository(row) and _owners_agree(row, identity)):
+            known = {"identity": identity.key, "base": identity.name, "owner": identity.owner}
+            await connection.execute(update(Project).where(Project.id == row.id).values(known))
+            return row.standing  # type: ignore[no-any-return]
+    return await _make(connection, team_id, identity, alike)
+
+
+async def rename(connection: AsyncConnection, team_id: UUID, project_id: UUID, name: str) -> None:
+    """Show a project under another name. InvalidInput for one that can't be used, Conflict for one that is taken, NotFound."""
+    check_project_name(name, param="name")
+    await _hold(connection, team_id)
+    await _standing(connection, team_id, project_id)
+    taken = select(Project.id).where(Project.team_id == team_id, Project.name == name, Project.id != project_id)
+    if await connection.scalar(taken) is not None:
+        raise Conflict(f"A project {name!r} exists already. Choose another name, or merge the two.", param="name")
+    await connection.execute(update(Project).where(Project.id == project_id).values(name=name))
+
+
+async def merge(connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+    """Let one project be another from now on, under every name and identity that it has. What belonged to it, its rooms move.
+
+    NotFound for an unknown one; InvalidInput for a project and itself.
+    """
+    if project_id == into:
+        raise InvalidInput("A project can't be merged into itself: name another one.", param="into")
+    await _hold(connection, team_id)
+    for each in (project_id, into):
+        await _standing(connection, team_id, each)
+    gone = or_(Project.id == project_id, Project.merged_into == project_id)
+    await connection.execute(update(Project).where(gone).values(merged_into=into))
+
+
+async def _hold(connection: AsyncConnection, team_id: UUID) -> None:
+    """One at a time for a team: two sessions of one new project, two projects of one name."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"projects {team_id}", 0))))
+
+
+async def _standing(connection: AsyncConnection, team_id: UUID, project_id: UUID) -> None:
+    ours = select(Project.id).where(Project.team_id == team_id, Project.id == project_id, Project.merged_into.is_(None))
+    if await connection.scalar(ours) is None:
+        raise NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")
+
+
+async def _alike(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> Sequence[AnyRow]:
+    """The team's projects of this name, the oldest first; those without an identity only where they are shown by just this name."""
+    columns = (Project.id, Project.name, Project.identity, Project.base, Project.owner, _STANDING.label("standing"))
+    named = or_(func.lower(Project.base) == identity.name.lower(), Project.name == identity.name)
+    query = select(*columns).where(Project.team_id == team_id, named)
+    return (await connection.execute(query.order_by(Project.created_at, Project.id))).all()
+
+
+async def _make(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity, alike: Sequence[AnyRow]) -> UUID:
+    """Where two share a name, both are shown with their owners; a name that somebody gave stays."""
+    for row in alike:
+        if row.owner and row.name == row.base:
+            name = await _free(connection, team_id, [f"{row.owner}/{row.base}"])
+            await connection.execute(update(Project).where(Project.id == row.id).values(name=name))
+    wanted = [f"{identity.owner}/{identity.name}"] if identity.owner else []
+    name = await _free(connection, team_id, wanted if alike and wanted else [identity.name, *wanted])
+    values = {"team_id": team_id, "name": name, "identity": identity.key, "base": identity.name, "owner": identity.owner}
+    return (await connection.execute(insert(Project).values(values).returning(Project.id))).scalar_one()
+
+
+async def _free(connection: AsyncConnection, team_id: UUID, wanted: Sequence[str]) -> str:
+    """The first of these names that no project has; else the last with a number."""
+    names = [each[-MOST_CHARS:].strip() for each in wanted]
+    taken = set(await connection.scalars(select(Project.name).where(Project.team_id == team_id)))
+    free = next((each for each in names if each not in taken), None)
+    number = 2
+    while free is None:
+        numbered = f"{names[-1][: MOST_CHARS - 10]} {number}"
+        free, number = (None if numbered in taken else numbered), number + 1
+    return free
+
+
+def _is_repository(row: AnyRow) -> bool:
+    return bool(row.identity) and row.identity.startswith("repository:")
+
+
+def _owners_agree(row: AnyRow, identity: ProjectIdentity) -> bool:
+    return not row.owner or not identity.owner or row.owner.casefold() == identity.owner.casefold()

@@ -1,0 +1,94 @@
+"""Projects: listed, shown; renamed and merged by an admin."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field
+
+from app.accounts.accounts import ProjectView
+from app.api.schema import Body, ProjectName, Reply
+from app.errors import NotFound
+from app.web.errors import responses
+from app.web.json_body import JsonRoute
+from app.web.principal import Admin, Caller, TheHouse
+from app.wiring import House
+
+router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=JsonRoute)
+
+
+class ProjectReply(Reply):
+    id: UUID
+    name: str = Field(examples=["shop"])
+    identity: str | None = Field(
+        description="What its sessions have in common: a repository, else a folder. Null: only the name they were sent under.",
+        examples=["repository:github.com/acme/shop"],
+    )
+    owner: str | None = Field(description="What tells it from another of that name.", examples=["acme"])
+    created_at: datetime
+
+
+class ProjectList(Reply):
+    projects: list[ProjectReply]
+
+
+class RenameBody(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "checkout"}]})
+
+    name: ProjectName
+
+
+class MergeBody(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"into": "018f3c5e-7d7a-7c3e-9a51-0f6d1c2b3a49"}]})
+
+    into: UUID = Field(description="The project that stays.")
+
+
+class MergeReply(Reply):
+    project: ProjectReply = Field(description="The one that stayed.")
+    sessions: int = Field(description="How many moved.")
+
+
+@router.get("", summary="List projects", responses=responses())
+async def list_projects(house: TheHouse, caller: Caller) -> ProjectList:
+    return ProjectList(projects=[_view(each) for each in await house.accounts.find_projects(caller.team_id)])
+
+
+@router.get("/{project_id}", summary="Show a project", responses=responses())
+async def show(house: TheHouse, caller: Caller, project_id: UUID) -> ProjectReply:
+    return _view(await _found(house, caller.team_id, project_id))
+
+
+@router.patch(
+    "/{project_id}",
+    summary="Rename a project",
+    description="An admin. Other servers show the new name within half a minute.",
+    responses=responses(400, 409),
+)
+async def rename(house: TheHouse, admin: Admin, project_id: UUID, body: RenameBody) -> ProjectReply:
+    await house.accounts.rename_project(admin.team_id, project_id, body.name)
+    return _view(await _found(house, admin.team_id, project_id))
+
+
+@router.post(
+    "/{project_id}/merge",
+    summary="Merge a project into another",
+    description="An admin. Its sessions and its knowledge move; whatever comes later under its name, repository or folder goes there too.",
+    responses=responses(400),
+)
+async def merge(house: TheHouse, admin: Admin, project_id: UUID, body: MergeBody) -> MergeReply:
+    moved = await house.sessions.merging.merge(admin.team_id, project_id, body.into)
+    return MergeReply(project=_view(await _found(house, admin.team_id, body.into)), sessions=moved)
+
+
+async def _found(house: House, team_id: UUID, project_id: UUID) -> ProjectView:
+    for each in await house.accounts.find_projects(team_id):
+        if each.id == project_id:
+            return each
+    raise NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")
+
+
+def _view(project: ProjectView) -> ProjectReply:
+    return ProjectReply(id=project.id, name=project.name, identity=project.identity, owner=project.owner, created_at=project.created_at)

@@ -1,0 +1,85 @@
+"""The projection `items`: what extraction finds in a session, embedded, merged with what the project knows, and indexed.
+
+Extraction looks at the whole session: a decision is told from what came before and after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.embeddings import Embedder, LongForm
+from app.knowledge.extraction import VERSION, extract
+from app.knowledge.index import Index
+from app.knowledge.item import Candidate
+from app.knowledge.neighbours import wording
+from app.knowledge.store import Embedded, KnowledgeStore, Source
+from app.sessions.journal import Journal, Session
+from app.sessions.projections import Checkpointed, Counts, Projected
+from app.sessions.stream import through_thread
+
+CANDIDATES_PER_BATCH = 64
+MAX_OUTPUT_CHARS = 8_000
+"""Extraction reads this much of a tool's output, from its end: errors and verdicts stand there."""
+
+
+class ItemsProjection:
+    name = "items"
+    version = VERSION
+    whole = True
+    result_field = "knowledge"
+    counted = ("new", "merged", "updated", "withdrawn", "known")
+
+    def __init__(self, *, journal: Journal, embedder: Embedder, long_form: LongForm, store: KnowledgeStore, index: Index) -> None:
+        self._journal = journal
+        self._embedder = embedder
+        self._long_form = long_form
+        self._store = store
+        self._index = index
+
+    async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
+        """Make what the session taught exactly what extraction finds in its journal now."""
+        events = self._journal.events(session.id, after=after, max_output_chars=MAX_OUTPUT_CHARS)
+        candidates = [found async for batch in through_thread(events, extract, batch=CANDIDATES_PER_BATCH) for found in batch]
+        source = Source(
+            session_id=session.id,
+            team_id=session.team_id,
+            project_id=session.project_id,
+            developer_id=session.developer_id,
+            transcript=session.transcript,
+            at=session.at,
+        )
+        embedded = await self._embed(session.id, candidates)
+        if embedded:
+            await self._index.require()
+        learnt = await self._store.reconcile(source, candidates=candidates, embedded=embedded, checkpointed=checkpointed)
+        return Projected(learnt.mark, {name: getattr(learnt, name) for name in self.counted})
+
+    async def unchanged(self, session_id: UUID) -> Counts:
+        return {"known": len(await self._store.known(session_id))}
+
+    async def drain(self, mark: int) -> None:
+        await self._index.drain_to(mark)
+
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """Give a project's items to another one."""
+        await self._store.move(connection, team_id, project_id, into)
+
+    async def forget(self, connection: AsyncConnection, session: Session) -> int:
+        """Take back what only this session taught. Returns how many items are gone."""
+        return (await self._store.withdraw_session(connection, session)).removed
+
+    async def _embed(self, session_id: UUID, candidates: Sequence[Candidate]) -> dict[str, Embedded]:
+        """Vectors of the candidates that are new or reworded, by key."""
+        known = await self._store.known(session_id)
+        unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
+        if not unknown:
+            return {}
+        words = [wording(each.title, each.text) for each in unknown]
+        vectors, longs = await self._embedder.embed(words), await self._long_form.embed(words)
+        names = self._embedder.model, self._long_form.model
+        return {
+            each.key: Embedded(each, vector, names[0], long, names[1]) for each, vector, long in zip(unknown, vectors, longs, strict=True)
+        }

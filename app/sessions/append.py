@@ -1,0 +1,217 @@
+"""The one algorithm that adds to the journal: many sessions, a few statements, in the caller's transaction. Knows no transcript.
+
+What changed is recorded there too: each session's `event_count` (its last seq) and `revision`, which every change raises, and for an
+event that was changed after it was written the revision of that change. So a projection sees both kinds of news.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Text, Uuid, and_, bindparam, column, func, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.sessions.late import RESULT, brings_result, result
+from app.sessions.redacted import Storable
+from app.sessions.tables import EventRow
+from app.sessions.tables import Session as SessionRow
+from app.storage.tables import AnyRow
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What is added to one session, redacted, each event id once. `from_file`: the file may have been cut off within its last turn."""
+
+    session_id: UUID
+    rows: Sequence[Storable]
+    from_file: bool = False
+
+
+@dataclass(slots=True)
+class Appended:
+    """`updated`: tool calls whose result came later, and a last turn that a growing file had cut off.
+
+    `redactions`: secrets taken out of what was written, by kind.
+    """
+
+    new: int = 0
+    updated: int = 0
+    known: int = 0
+    redactions: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a session has come by this transaction."""
+
+    session_id: UUID
+    team_id: UUID
+    developer_id: UUID | None
+    seq: int
+    revision: int
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A session while a batch is added to it. `revision`: the one that this transaction makes."""
+
+    team_id: UUID
+    developer_id: UUID | None
+    last: int
+    revision: int
+    redactions: Counter[str]
+    dates: list[Any]
+    model: str | None = None
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    known: dict[tuple[UUID, str], AnyRow]
+    new: list[dict[str, Any]] = field(default_factory=list)
+    late: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def append(connection: AsyncConnection, additions: Sequence[Addition], *, wait: bool) -> tuple[list[Appended | None], list[Reached]]:
+    """(What became of each addition, the sessions that changed), in the caller's transaction.
+
+    None for an addition of which nothing was written: its session is gone, an event of it stands in an earlier addition of the batch,
+    or, unless `wait`, somebody else holds its session at this moment.
+    """
+    sessions = await _held(connection, {each.session_id for each in additions}, wait=wait)
+    batch = _Batch(await _known(connection, [each for each in additions if each.session_id in sessions]))
+    seen: set[tuple[UUID, str]] = set()
+    answers: list[Appended | None] = []
+    for each in additions:
+        keys = {(each.session_id, row.row["event_id"]) for row in each.rows}
+        if each.session_id not in sessions or keys & seen:
+            answers.append(None)
+            continue
+        seen |= keys
+        whole = await _completed(connection, sessions[each.session_id], each, batch.known) if each.from_file else None
+        answers.append(_add(sessions[each.session_id], each, batch, whole))
+    if batch.new:
+        await connection.execute(insert(EventRow), batch.new)
+    if batch.late:
+        await connection.execute(RESULT, batch.late)
+    changed = {session_id: session for session_id, session in sessions.items() if session.changed}
+    if changed:
+        await connection.execute(_TOUCH, [_touched(session_id, session) for session_id, session in changed.items()])
+    return answers, [Reached(session_id, each.team_id, each.developer_id, each.last, each.revision) for session_id, each in changed.items()]
+
+
+def _add(session: _Growing, addition: Addition, batch: _Batch, whole: Storable | None) -> Appended:
+    """`whole`: the one of the rows that has completed the session's last event already."""
+    done = Appended()
+    for each in addition.rows:
+        before = batch.known.get((addition.session_id, each.row["event_id"]))
+        if each is whole:
+            done.updated += 1
+            done.redactions.update(each.secrets)
+        elif before is None:
+            session.last += 1
+            batch.new.append(each.row | {"session_id": addition.session_id, "seq": session.last})
+            session.dates += [each.row["at"]] if each.row["at"] is not None else []
+            session.model = session.model or (None if each.row["sidechain"] else each.row["model"])
+            done.new += 1
+            done.redactions.update(each.secrets)
+        elif brings_result(before, each.row):
+            batch.late.append(result(addition.session_id, each.row, session.revision))
+            done.updated += 1
+            done.redactions.update(each.result_secrets)
+        else:
+            done.known += 1
+    session.redactions.update(done.redactions)
+    session.changed = session.changed or bool(done.new or done.updated)
+    return done
+
+
+async def _completed(
+    connection: AsyncConnection, session: _Growing, addition: Addition, known: dict[tuple[UUID, str], AnyRow]
+) -> Storable | None:
+    """The first new event, if the session's last one was its beginning, cut off by the end of a file that is still written.
+
+    The last one takes the whole one's words and id. Only where the id is made from the words: a given id would be the same.
+    """
+    ids = {row.row["event_id"] for row in addition.rows if (addition.session_id, row.row["event_id"]) in known}
+    first = next((row for row in addition.rows if row.row["event_id"] not in ids), None)
+    if first is None or session.last == 0:
+        return None
+    ours = and_(EventRow.session_id == addition.session_id, EventRow.seq == session.last)
+    last = (await connection.execute(select(EventRow.__table__).where(ours))).one()
+    if last.event_id in ids:  # the file still has it as it was
+        return None
+    parts = ("text", "tool_input", "tool_output")
+    same_place = all(getattr(last, name) == first.row[name] for name in ("kind", "role", "locator", "tool_name"))
+    if not same_place or not all((first.row[part] or "").startswith(getattr(last, part) or "") for part in parts):
+        return None
+    filled = {name: first.row[name] for name in ("event_id", "exit_code", "outcome", *parts)}
+    await connection.execute(update(EventRow).where(ours).values(filled | {"changed": session.revision}))
+    return first
+
+
+async def _held(connection: AsyncConnection, ids: set[UUID], *, wait: bool) -> dict[UUID, _Growing]:
+    """The sessions, held by us until the commit, so that `seq` has neither gap nor double.
+
+    Without `wait` only those that nobody holds: a batch waits for no one. In one order: no two can wait for each other.
+    """
+    rows = await connection.execute(_HOLD if wait else _HOLD_FREE, {"ids": sorted(ids)})
+    return {row.id: _Growing(row.team_id, row.developer_id, row.event_count, row.revision + 1, Counter(row.redactions), []) for row in rows}
+
+
+async def _known(connection: AsyncConnection, additions: Sequence[Addition]) -> dict[tuple[UUID, str], AnyRow]:
+    keys = [(each.session_id, row.row["event_id"]) for each in additions for row in each.rows]
+    rows = await connection.execute(_KNOWN, {"of_sessions": [key[0] for key in keys], "of_events": [key[1] for key in keys]})
+    return {(row.session_id, row.event_id): row for row in rows}
+
+
+def _touched(session_id: UUID, session: _Growing) -> dict[str, Any]:
+    return {
+        "session": session_id,
+        "count": session.last,
+        "reached": session.revision,
+        "secrets": dict(session.redactions),
+        "first_model": session.model,
+        "first": min(session.dates, default=None),
+        "final": max(session.dates, default=None),
+    }
+
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_SESSIONS = (
+    select(SessionRow.id, SessionRow.team_id, SessionRow.developer_id, SessionRow.event_count, SessionRow.revision, SessionRow.redactions)
+    .where(SessionRow.id == func.any(_IDS))
+    .order_by(SessionRow.id)
+)
+# Their keys don't change: a projection that only keeps a session from being deleted (`Journal.hold`) keeps nobody waiting.
+_HOLD = _SESSIONS.with_for_update(key_share=True)
+_HOLD_FREE = _SESSIONS.with_for_update(key_share=True, skip_locked=True)
+_pairs = (
+    func.unnest(bindparam("of_sessions", type_=ARRAY(Uuid)), bindparam("of_events", type_=ARRAY(Text)))
+    .table_valued(column("session_id", Uuid), column("event_id", Text))
+    .render_derived(name="pairs")
+)
+_KNOWN = select(
+    EventRow.session_id,
+    EventRow.event_id,
+    EventRow.tool_name,
+    EventRow.outcome,
+    (func.coalesce(EventRow.tool_output, "") == "").label("no_output"),
+).where(tuple_(EventRow.session_id, EventRow.event_id).in_(select(_pairs.c.session_id, _pairs.c.event_id)))
+_TOUCH = (
+    update(SessionRow)
+    .where(SessionRow.id == bindparam("session"))
+    .values(
+        event_count=bindparam("count"),
+        revision=bindparam("reached"),
+        redactions=bindparam("secrets"),
+        model=func.coalesce(SessionRow.model, bindparam("first_model", type_=SessionRow.model.type)),
+        updated_at=func.clock_timestamp(),
+        started_at=func.least(SessionRow.started_at, bindparam("first", type_=SessionRow.started_at.type)),
+        ended_at=func.greatest(SessionRow.ended_at, bindparam("final", type_=SessionRow.ended_at.type)),
+    )
+)

@@ -1,0 +1,215 @@
+"""Brings the projections of a session up to date: each in its turn, from its checkpoint; one that fails is parked, the others go on.
+
+Any number of processes may do it for one session at once: a checkpoint moves by optimistic concurrency, whoever comes second rolls back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.errors import CairnError, NotFound, Unavailable
+from app.queue.failure import failure_of, places
+from app.queue.jobs import Job, Queue, Wanted
+from app.queue.worker import Done, Progress
+from app.sessions.checkpoints import Checkpoints
+from app.sessions.journal import CATCH_UP, Journal, Session
+from app.sessions.projections import (
+    Checkpoint,
+    Current,
+    Due,
+    Later,
+    Overtaken,
+    Parked,
+    Projected,
+    Projection,
+    Projections,
+    next_step,
+    retry_after,
+)
+from app.storage.database import Database
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class CaughtUp:
+    """What catching up did, by projection: `counts`, `marks` (what has to be drained), `parked` (why). `later`: when to go on."""
+
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    marks: dict[str, int] = field(default_factory=dict)
+    parked: dict[str, str] = field(default_factory=dict)
+    later: dict[UUID, datetime] = field(default_factory=dict)
+
+    def add(self, projection: str, projected: Projected) -> None:
+        self.counts[projection].update(projected.counts)
+        self.marks[projection] = max(projected.mark, self.marks.get(projection, 0))
+
+    def wait(self, session_id: UUID, until: datetime) -> None:
+        self.later[session_id] = min(until, self.later.get(session_id, until))
+
+
+class CatchUp:
+    def __init__(self, *, database: Database, queue: Queue, journal: Journal, checkpoints: Checkpoints, projections: Projections) -> None:
+        self._database = database
+        self._queue = queue
+        self._journal = journal
+        self._checkpoints = checkpoints
+        self._projections = projections
+
+    async def job(self, job: Job, progress: Progress) -> Done:
+        """The job that each append enqueues. Also done where the session was purged meanwhile."""
+        assert job.team_id is not None
+        session_id, done = UUID(job.payload["session_id"]), CaughtUp()
+        there = await self.session(job.team_id, session_id, done, patient=True)
+        await self.drain(done)
+        await progress(1, 1)
+
+        async def closing(connection: AsyncConnection) -> None:
+            await self.go_on_later(connection, job, done)
+
+        return Done({"sessions": [str(session_id)] if there else [], **self.report(done)}, closing=closing)
+
+    async def session(self, team_id: UUID, session_id: UUID, done: CaughtUp, *, patient: bool) -> bool:
+        """Bring every projection up to date with a session, and add to `done` what that did. False: the session is gone.
+
+        `patient`: nobody waits for it (see `projections.next_step`). Unavailable when a part is away: nothing is parked for that.
+        """
+        for projection in self._projections:
+            try:
+                await self._bring_up(projection, team_id, session_id, done, patient=patient)
+            except NotFound:
+                async with self._database.begin() as connection:
+                    if await self._journal.missing(connection, [session_id]):
+                        return False
+                raise
+        return True
+
+    async def drain(self, done: CaughtUp) -> None:
+        """Return when everything that was done can be found."""
+        for projection in self._projections:
+            if mark := done.marks.get(projection.name):
+                await projection.drain(mark)
+
+    def report(self, done: CaughtUp) -> dict[str, object]:
+        """For a job's result: every projection's counts; and what is parked, where something is."""
+        told = {each.result_field: {name: done.counts[each.name][name] for name in each.counted} for each in self._projections}
+        return told | ({"parked": done.parked} if done.parked else {})
+
+    async def take_back(self, connection: AsyncConnection, team_id: UUID, session_ids: Iterable[UUID]) -> None:
+        """Delete the waiting catch-up jobs of sessions that are up to date, in the caller's transaction."""
+        versions = self._projections.versions
+        current = [each for each in sorted(session_ids) if await self._checkpoints.is_current(connection, each, versions)]
+        await self._queue.take_back(connection, kind=CATCH_UP, team_id=team_id, keys=[str(each) for each in current])
+
+    async def go_on_later(self, connection: AsyncConnection, job: Job, done: CaughtUp) -> None:
+        """Enqueue what had to be put off, in the caller's transaction."""
+        assert job.team_id is not None
+        for session_id, at in sorted(done.later.items()):
+            wanted = Wanted(str(session_id), {"session_id": str(session_id)}, job.team_id, job.developer_id)
+            await self._queue.enqueue_once(connection, kind=CATCH_UP, wanted=[wanted], run_at=at)
+
+    async def _bring_up(self, projection: Projection, team_id: UUID, session_id: UUID, done: CaughtUp, *, patient: bool) -> None:
+        """Project until nothing of the journal is unseen: another job may append to the session meanwhile."""
+        worked = False
+        while True:
+            session = await self._journal.get(team_id, session_id)
+            checkpoint, changed = await self._checkpoints.read(session_id, projection.name)
+            match next_step(projection, session, checkpoint, first_changed=changed, now=clock.now(), patient=patient):
+                case Current():
+                    if not worked:
+                        done.counts[projection.name].update(await projection.unchanged(session_id))
+                    return
+                case Later(at, parked):
+                    done.wait(session_id, at)
+                    if parked is not None:
+                        done.parked[projection.name] = parked
+                    return
+                case Parked(reason):
+                    done.parked[projection.name] = reason
+                    return
+                case Due(after):
+                    if not await self._project(projection, session, after, checkpoint, done):
+                        return
+                    worked = True
+                case unreachable:
+                    assert_never(unreachable)
+
+    async def _project(self, projection: Projection, session: Session, after: int, checkpoint: Checkpoint | None, done: CaughtUp) -> bool:
+        """One run of a projection. False: it failed, and is parked here."""
+        run = _Run(self._journal, self._checkpoints, projection, session, checkpoint)
+        try:
+            projected = await projection.project(session, after, run.checkpointed)
+            if not run.finished:
+                async with self._database.begin() as connection:
+                    await run.checkpointed(connection)
+        except Overtaken:
+            return True
+        except Unavailable:
+            raise
+        except Exception as error:
+            if isinstance(error, NotFound) and await self._gone(session.id):
+                raise
+            await self._park(run, error, done)
+            return False
+        done.add(projection.name, projected)
+        return True
+
+    async def _gone(self, session_id: UUID) -> bool:
+        async with self._database.begin() as connection:
+            return bool(await self._journal.missing(connection, [session_id]))
+
+    async def _park(self, run: _Run, error: Exception, done: CaughtUp) -> None:
+        """What is told of an error: our own errors' words; of any other the type, since its text may quote the session."""
+        name, version, before = run.projection.name, run.projection.version, run.checkpoint
+        attempts = 1 + (before.attempts if before is not None and before.version == version else 0)
+        reason, pause = failure_of(error, what="The projection").message, retry_after(attempts)
+        await self._checkpoints.park(run.session.id, name, before, version=version, reason=reason, pause=pause)
+        metrics.projection_parked(name)
+        where = [] if isinstance(error, CairnError) else places(error)
+        log.warning(
+            "projection.parked",
+            projection=name,
+            version=version,
+            session=str(run.session.id),
+            reason=type(error).__name__,
+            attempts=attempts,
+            again=pause is not None,
+            where=where,
+        )
+        done.parked[name] = reason
+        if pause is not None:
+            done.wait(run.session.id, clock.now() + pause)
+
+
+class _Run:
+    """One run of a projection over a session: where its checkpoint stands, and whether it has reached the end."""
+
+    def __init__(
+        self, journal: Journal, checkpoints: Checkpoints, projection: Projection, session: Session, checkpoint: Checkpoint | None
+    ) -> None:
+        self._journal = journal
+        self._checkpoints = checkpoints
+        self.projection = projection
+        self.session = session
+        self.checkpoint = checkpoint
+        self.finished = False
+
+    async def checkpointed(self, connection: AsyncConnection, seq: int | None = None) -> None:
+        """See `projections.Checkpointed`."""
+        if await self._journal.hold(connection, self.session.id) != self.session.project_id:
+            raise Overtaken  # its project was merged into another meanwhile
+        version, upto = self.projection.version, self.session.event_count if seq is None else seq
+        self.checkpoint = await self._checkpoints.advance(
+            connection, self.session, self.projection.name, self.checkpoint, version=version, seq=upto
+        )
+        self.finished = self.finished or seq is None

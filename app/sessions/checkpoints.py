@@ -1,0 +1,229 @@
+"""Checkpoints of projections in PostgreSQL: read, moved on by optimistic concurrency, parked, counted. Knows no projection's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Text, and_, case, column, func, literal, or_, select, true, update, values
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.sessions.journal import Session
+from app.sessions.projections import Checkpoint, Overtaken
+from app.sessions.tables import Checkpoint as Row
+from app.sessions.tables import EventRow
+from app.sessions.tables import Session as SessionRow
+from app.storage.database import Database
+
+SETTLED = timedelta(minutes=15)
+"""A session that is behind in seq this long after it last changed has lost its job: longer than `journal.BULK_AFTER`."""
+PARKED_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Sessions that a projection has not caught up with, and those it is parked on."""
+
+    behind: int
+    parked: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedSession:
+    """`retry_at` None: not before the projection's version changes."""
+
+    projection: str
+    session_id: UUID
+    reason: str
+    attempts: int
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one projection has come with one session, for people to see."""
+
+    projection: str
+    checkpoint: Checkpoint | None
+
+
+class Checkpoints:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, session_id: UUID, projection: str) -> tuple[Checkpoint | None, int | None]:
+        """(The checkpoint, the lowest seq among events changed since it)."""
+        row = select(*_COLUMNS).where(Row.session_id == session_id, Row.projection == projection)
+        async with self._database.begin() as connection:
+            found = (await connection.execute(row)).one_or_none()
+            if found is None:
+                return None, None
+            changed = select(func.min(EventRow.seq)).where(EventRow.session_id == session_id, EventRow.changed > found.revision)
+            return Checkpoint(*found), await connection.scalar(changed)
+
+    async def advance(
+        self,
+        connection: AsyncConnection,
+        session: Session,
+        projection: str,
+        before: Checkpoint | None,
+        *,
+        version: str,
+        seq: int,
+    ) -> Checkpoint:
+        """Move a checkpoint on in the caller's transaction, from where it stood when the work began. Overtaken if it stands elsewhere."""
+        new = {
+            "version": version,
+            "seq": seq,
+            "revision": session.revision,
+            "parked": None,
+            "attempts": 0,
+            "retry_at": None,
+            "updated_at": func.clock_timestamp(),
+        }
+        if before is None:
+            row = upsert(Row).values(session_id=session.id, projection=projection, **new).on_conflict_do_nothing()
+            moved = (await connection.execute(row.returning(*_COLUMNS))).one_or_none()
+        else:
+            moved = (
+                await connection.execute(update(Row).where(_is(session.id, projection, before)).values(new).returning(*_COLUMNS))
+            ).one_or_none()
+        if moved is None:
+            raise Overtaken
+        return Checkpoint(*moved)
+
+    async def park(
+        self, session_id: UUID, projection: str, before: Checkpoint | None, *, version: str, reason: str, pause: timedelta | None
+    ) -> None:
+        """Record that a projection failed on a session. What it had of another version counts as nothing from now on.
+
+        `pause`: until it is tried again; None: not in this version. Does nothing where another process came on meanwhile, or the
+        session is gone.
+        """
+        kept = before is not None and before.version == version
+        new = {
+            "version": version,
+            "seq": before.seq if before is not None and kept else 0,
+            "revision": before.revision if before is not None and kept else 0,
+            "parked": reason,
+            "attempts": (before.attempts if before is not None and kept else 0) + 1,
+            "retry_at": None if pause is None else func.clock_timestamp() + pause,
+            "updated_at": func.clock_timestamp(),
+        }
+        async with self._database.begin() as connection:
+            held = select(SessionRow.id).where(SessionRow.id == session_id).with_for_update(read=True, key_share=True)
+            if await connection.scalar(held) is None:
+                return
+            if before is None:
+                await connection.execute(upsert(Row).values(session_id=session_id, projection=projection, **new).on_conflict_do_nothing())
+            else:
+                await connection.execute(update(Row).where(_is(session_id, projection, before)).values(new))
+
+    async def is_current(self, connection: AsyncConnection, session_id: UUID, versions: Mapping[str, str]) -> bool:
+        """Whether every projection has caught up with a session or is parked on it, in the caller's transaction, which then holds it.
+
+        False also where somebody else holds it at this moment, or it is gone: the caller waits for nobody.
+        """
+        held = select(SessionRow.id).where(SessionRow.id == session_id).with_for_update(key_share=True, skip_locked=True)
+        if await connection.scalar(held) is None:
+            return False
+        wanted = _wanted(versions)
+        query = select(func.count()).select_from(SessionRow).join(wanted, true()).outerjoin(Row, _joined(wanted))
+        return not await connection.scalar(query.where(SessionRow.id == session_id, _is_behind(wanted), Row.parked.is_(None)))
+
+    async def standing(self, session_id: UUID, projections: Sequence[str]) -> list[Standing]:
+        """How far each projection has come with a session."""
+        query = select(Row.projection, *_COLUMNS).where(Row.session_id == session_id)
+        async with self._database.begin() as connection:
+            found = {row[0]: Checkpoint(*row[1:]) for row in await connection.execute(query)}
+        return [Standing(name, found.get(name)) for name in projections]
+
+    async def due(self, versions: Mapping[str, str], *, limit: int) -> list[tuple[UUID, UUID]]:
+        """(Team, session) of sessions for a backfill, latest first: of another version, to be tried again, or left behind by a lost job."""
+        if not versions:
+            return []
+        wanted = _wanted(versions)
+        quiet = func.now() - SETTLED  # until then its own job is on the way
+        old = Row.version != wanted.c.version
+        again = and_(Row.parked.is_not(None), Row.version == wanted.c.version, Row.retry_at < quiet)
+        lost = and_(Row.parked.is_(None), _is_behind(wanted), SessionRow.updated_at < quiet)
+        query = (
+            select(SessionRow.team_id, SessionRow.id)
+            .join(wanted, true())
+            .outerjoin(Row, _joined(wanted))
+            .where(SessionRow.event_count > 0, or_(old, again, lost))
+            .group_by(SessionRow.id)
+            .order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id)
+            .limit(limit)
+        )
+        async with self._database.begin() as connection:
+            return [(row.team_id, row.id) for row in await connection.execute(query)]
+
+    async def behind(self, versions: Mapping[str, str]) -> dict[str, Behind]:
+        """By projection: how many sessions it has yet to catch up with, and on how many it is parked."""
+        if not versions:
+            return {}
+        wanted = _wanted(versions)
+        parked = and_(Row.parked.is_not(None), Row.version == wanted.c.version)
+        query = (
+            select(
+                wanted.c.name,
+                func.count(case((~func.coalesce(parked, literal(value=False)), 1))).label("behind"),
+                func.count(case((parked, 1))).label("parked"),
+            )
+            .select_from(SessionRow)
+            .join(wanted, true())
+            .outerjoin(Row, _joined(wanted))
+            .where(SessionRow.event_count > 0, _is_behind(wanted))
+            .group_by(wanted.c.name)
+        )
+        async with self._database.begin() as connection:
+            found = {row.name: Behind(row.behind, row.parked) for row in await connection.execute(query)}
+        return {name: found.get(name, Behind(0, 0)) for name in versions}
+
+    async def parked(self, versions: Mapping[str, str], *, team_id: UUID | None = None) -> list[ParkedSession]:
+        """The sessions that a projection failed on in its present version, latest first. `team_id` None: of all teams."""
+        if not versions:
+            return []
+        wanted = _wanted(versions)
+        query = (
+            select(Row.projection, Row.session_id, Row.parked, Row.attempts, Row.retry_at)
+            .join(wanted, and_(wanted.c.name == Row.projection, wanted.c.version == Row.version))
+            .join(SessionRow, SessionRow.id == Row.session_id)
+            .where(Row.parked.is_not(None))
+            .order_by(Row.updated_at.desc())
+            .limit(PARKED_SHOWN)
+        )
+        if team_id is not None:
+            query = query.where(SessionRow.team_id == team_id)
+        async with self._database.begin() as connection:
+            found = await connection.execute(query)
+            return [ParkedSession(row.projection, row.session_id, row.parked or "", row.attempts, row.retry_at) for row in found]
+
+
+def _wanted(versions: Mapping[str, str]):  # type: ignore[no-untyped-def]
+    return values(column("name", Text), column("version", Text), name="wanted").data(list(versions.items()))
+
+
+def _joined(wanted: object) -> ColumnElement[bool]:
+    return and_(Row.session_id == SessionRow.id, Row.projection == wanted.c.name)  # type: ignore[attr-defined]
+
+
+def _is_behind(wanted: object) -> ColumnElement[bool]:
+    return or_(
+        Row.version.is_(None),
+        Row.version != wanted.c.version,  # type: ignore[attr-defined]
+        Row.seq < SessionRow.event_count,
+        Row.revision < SessionRow.revision,
+    )
+
+
+def _is(session_id: UUID, projection: str, before: Checkpoint) -> ColumnElement[bool]:
+    same = (Row.version == before.version, Row.seq == before.seq, Row.revision == before.revision, Row.attempts == before.attempts)
+    return and_(Row.session_id == session_id, Row.projection == projection, *same)
+
+
+_COLUMNS = [getattr(Row, each.name) for each in fields(Checkpoint)]
