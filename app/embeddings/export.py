@@ -1,7 +1,8 @@
 """`python -m app.embeddings.export FOLDER`: load the model with sentence-transformers, once, and write it as an ONNX graph.
 
 The graph does all after the tokenizer: transformer, mean over the tokens that aren't padding, unit length; its second output are the
-tokens' own vectors before the mean, for late interaction. It is compared with sentence-transformers' own vectors before it is kept. The only module that imports torch.
+tokens' own vectors before the mean, for late interaction. It is compared with sentence-transformers' own vectors before it is kept.
+The only module that imports torch.
 """
 
 from __future__ import annotations

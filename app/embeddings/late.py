@@ -1,4 +1,4 @@
-"""Late interaction: how well each token of a question is met by some token of a passage (ColBERT's MaxSim), in about 3 kB a passage.
+"""Late interaction: how well each token of a question is met by some token of a passage (ColBERT's MaxSim), in about 4 kB a passage.
 
 A passage's token vectors are those that the model computes anyway before pooling. Kept of them: content tokens, POOL of them merged into
 one (Clavié et al., 2024: token pooling), projected to DIMS dimensions by a fixed matrix, int8. Pure arithmetic: knows no database.
@@ -23,8 +23,8 @@ Floats = NDArray[np.float32]
 
 VERSION = 1
 """Of the packed form and its projection: raise it when either changes, and passages are embedded anew."""
-DIMS, POOL = 128, 3
-MAX_VECTORS = 96
+DIMS, POOL = 128, 2
+MAX_VECTORS = 64
 _HEAD = struct.Struct("<2sBH")
 _MAGIC = b"LI"
 _PROJECTION = Path(__file__).with_name("late_projection.npy")

@@ -31,7 +31,7 @@ def blocking_embedder() -> RuntimeEmbedder:
 def embedded(name: str, texts: Sequence[str]) -> list[Embedded]:
     """The texts' vectors and packed token vectors, in order."""
     file = scratch() / f"vectors-{name}-{late.VERSION}.pickle"
-    kept: dict[bytes, Embedded] = pickle.loads(file.read_bytes()) if file.exists() else {}  # noqa: S301 - written by us
+    kept: dict[bytes, Embedded] = pickle.loads(file.read_bytes()) if file.exists() else {}
     keys = [digest(text) for text in texts]
     missing = list({key: text for key, text in zip(keys, texts, strict=True) if key not in kept}.items())
     if missing:
@@ -46,7 +46,7 @@ def embedded(name: str, texts: Sequence[str]) -> list[Embedded]:
 
 def encoded_questions(name: str, texts: Sequence[str]) -> list[Encoded]:
     file = scratch() / f"questions-{name}.pickle"
-    kept: dict[bytes, Encoded] = pickle.loads(file.read_bytes()) if file.exists() else {}  # noqa: S301 - written by us
+    kept: dict[bytes, Encoded] = pickle.loads(file.read_bytes()) if file.exists() else {}
     missing = [text for text in dict.fromkeys(texts) if digest(text) not in kept]
     if missing:
         embedder = blocking_embedder()

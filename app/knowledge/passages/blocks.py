@@ -20,7 +20,7 @@ MAX_TEXT_CHARS = 200_000
 MAX_HEADING_CHARS = 120
 MAX_REPEATS = 2
 MAX_LINE_CHARS = 20_000
-_DENSE_LINE_CHARS, _MIN_SPACES = 300, 0.04
+_DENSE_LINE_CHARS, _MIN_SPACES = 300, 0.07
 """A longer line with fewer spaces is data, not words (Chinese and its relatives aside, which have none)."""
 _RUN = re.compile(r"[A-Za-z0-9+/=_%\\-]{200,}")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")

@@ -17,8 +17,9 @@ _LOOKING = re.compile(
     r"git (?:status|diff|log|show|add|branch|fetch|stash list|rev-parse|remote))\b"
 )
 _TELLING = re.compile(
-    r"\b(?:error|errors|exception|traceback|panic|fatal|fail(?:ed|ure|s|ing)?|denied|refused|cannot|can't|could not|not found|no such|undefined|"
-    r"unexpected|invalid|mismatch|timed? ?out|deadlock|conflict|segfault|killed|passed|exit (?:code|status)|deprecated|unsupported|missing)\b|"
+    r"\b(?:error|errors|exception|traceback|panic|fatal|fail(?:ed|ure|s|ing)?|denied|refused|cannot|can't|could not|not found|no such|"
+    r"undefined|unexpected|invalid|mismatch|timed? ?out|deadlock|conflict|segfault|killed|passed|exit (?:code|status)|"
+    r"deprecated|unsupported|missing)\b|"
     r"\b[A-Z]\w+(?:Error|Exception)\b|\bE[A-Z]{4,}\b|^(?:E  |FAIL|ok  |PASS|✗|✖|×)|错误|失败|异常|未找到",
     re.IGNORECASE,
 )

@@ -45,12 +45,12 @@ class Candidate:
 class Weights:
     """In standard deviations of the candidates' scores."""
 
-    bm25: float = 0.7
-    dense: float = 0.6
+    bm25: float = 1.0
+    dense: float = 1.0
     late: float = 2.0
     code: float = 0.8
     newer: float = 0.3
-    output: float = -0.3
+    output: float = 0.0
     sidechain: float = 0.0
     prompt: float = 0.0
     exchange: float = 0.0
