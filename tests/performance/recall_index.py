@@ -14,6 +14,7 @@ from app.knowledge.passages.question import Question, understood
 from app.knowledge.passages.ranking import Candidate
 from app.knowledge.passages.terms import AVERAGE_TERMS, terms
 from app.storage.vectors.lexical import K1, B
+from app.tokens import count_text
 from tests.performance.recall_vectors import Embedded
 
 LEG = 60
@@ -26,7 +27,7 @@ class Index:
         self.candidates = [
             Candidate(
                 str(place), each.session, each.exchange, each.ordinal, each.indexed, vector.packed, kind=each.kind, role=each.role,
-                at=each.at, files=each.files, project=project, sidechain=each.sidechain,
+                at=each.at, files=each.files, project=project, sidechain=each.sidechain, tokens=count_text(each.indexed),
             )
             for place, (each, vector) in enumerate(zip(passages, vectors, strict=True))
         ]  # fmt: skip
@@ -63,7 +64,7 @@ class Index:
             made.append(
                 Candidate(
                     one.id, one.session, one.exchange, one.ordinal, one.text, one.packed, lexical_score, cosine, one.kind, one.role,
-                    one.at, one.files, one.project, one.sidechain,
+                    one.at, one.files, one.project, one.sidechain, one.tokens,
                 )
             )  # fmt: skip
         return understood(text, encoded.pieces, encoded.tokens), made

@@ -1,17 +1,24 @@
 """Passages: what was said, cut small enough to be found. Pure and synchronous: no database, no HTTP.
 
 Into the index. `cut.Cutter(session, state).cut([(seq, event), …])` gives passages; `cutter.state.as_json()` is stored with the
-checkpoint, and an event costs the same however long its session. A table of passages needs: key (64 hex digits; exact repeats within a project are one row
-that counts its places), session, exchange and ordinal (integers; unique together with session), role, kind (said | command | output), text,
-heading (≤ 120 characters), prompt (≤ 160), seq, event_id, locator, at, files (≤ 8), sidechain, and late (bytes, 5 + 128 a vector, ≤ 8,197).
-What is embedded and searched is `passage.indexed` (text under its heading, about 1,030 characters at most): `RuntimeEmbedder.embed_tokens`
-gives its vector (384 × float32) and its tokens, `app.embeddings.late.pack(encoded.pieces, encoded.tokens)` the bytes, `terms.document` the
-sparse BM25 vector for an index with an IDF modifier. `late.VERSION` belongs to the projection's version.
+checkpoint, and an event costs the same however long its session. A table of passages needs:
+
+    key         64 hex digits; exact repeats within a project are one row that counts its places
+    session, exchange, ordinal      the first with the last is unique
+    role, kind (said, command, output), sidechain, text, heading (at most 120 characters), prompt (160), files (8)
+    seq, event_id, locator, at      of the event
+    tokens      `tokens.count_text(passage.indexed)`
+    late        bytes: 5, and 128 a vector, at most 8,197
+
+What is embedded and searched is `passage.indexed` (about 1,030 characters at most): `RuntimeEmbedder.embed_tokens` gives its vector
+(384 × float32) and its tokens, `app.embeddings.late.pack(encoded.pieces, encoded.tokens)` the bytes, `terms.document` the sparse BM25
+vector for an index with an IDF modifier. `late.VERSION` belongs to the projection's version.
 
 A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=…)`; 60 passages of each leg as
 `ranking.Candidate` (raw BM25 and cosine, None from the leg that didn't find it; `text` is `indexed`); then
 `rank_passages(question, candidates, around, idf)`: at most `limit` results of at most `max_tokens` together, and the confidence that they
-answer. `around(exchanges)` reads the passages of a few exchanges, once; `idf(term)` the inverse document frequency of a term. An answer
+answer. `around(exchanges)` reads the passages of a few exchanges, once; `idf(term)` the inverse document frequency of a term
+(`idf("")`: of one that no passage has). An answer
 whose confidence is below the threshold is an abstention.
 """
 

@@ -14,28 +14,26 @@ from pathlib import Path
 
 from app.knowledge.passages.composing import Ranked
 from app.knowledge.passages.question import Question
-from app.knowledge.passages.ranking import Candidate, Scored
+from app.knowledge.passages.ranking import Scored
 from app.knowledge.passages.terms import terms
 
-NAMES = ("bm25", "cosine", "late", "coverage", "agreement")
+NAMES = ("bm25", "late", "known")
+"""The best BM25 of any candidate (its logarithm), the best raw late interaction, and the share of the question's idf that the project's
+passages know at all. Measured and left out: the best cosine, the coverage by the first passages, the gap, the agreement of both legs."""
 SPREAD = 4.0
 """A result this many standard deviations behind the first is shown with 1/e of its relevance."""
 _FILE = Path(__file__).with_name("abstention.json")
 
 
 def features(question: Question, scored: Sequence[Scored], idf: Callable[[str], float]) -> tuple[float, ...]:
-    """The raw features of an answer, in the order of NAMES: the best BM25 (saturated) and cosine of any candidate, the best raw late
-    interaction, the share of the question's idf that the best five cover, and how many of the legs' first five are the same."""
-    candidates = [each.candidate for each in scored]
-    if not candidates:
+    """The raw features of an answer, in the order of NAMES. `idf("")` is that of a term that no passage has."""
+    if not scored:
         return (0.0,) * len(NAMES)
-    bm25 = max((each.bm25 or 0.0 for each in candidates), default=0.0)
-    cosine = max((each.cosine or 0.0 for each in candidates), default=0.0)
-    asked = list(dict.fromkeys(terms(question.text[:4000])))
-    weights = [idf(term) for term in asked]
-    held = set().union(*(set(terms(each.text)) for each in candidates[:5]))
-    coverage = sum(weight for term, weight in zip(asked, weights, strict=True) if term in held) / max(sum(weights), 1e-9)
-    return (math.log1p(bm25), cosine, max(each.late for each in scored), coverage, _agreement(candidates))
+    bm25 = max(each.candidate.bm25 or 0.0 for each in scored)
+    unseen = idf("")
+    weights = [idf(term) for term in dict.fromkeys(terms(question.text[:4000]))]
+    known = sum(weight for weight in weights if weight < unseen - 1e-9) / max(sum(weights), 1e-9)
+    return (math.log1p(bm25), max(each.late for each in scored), known)
 
 
 def confidence(found: Sequence[float]) -> float:
@@ -51,12 +49,6 @@ def with_relevance(results: Sequence[Ranked], answered: float) -> list[Ranked]:
         return []
     top = max(each.score for each in results)
     return [replace(each, relevance=answered * math.exp(min(0.0, (each.score - top) / SPREAD))) for each in results]
-
-
-def _agreement(candidates: Sequence[Candidate]) -> float:
-    lexical = sorted((each for each in candidates if each.bm25 is not None), key=lambda each: -(each.bm25 or 0.0))[:5]
-    dense = sorted((each for each in candidates if each.cosine is not None), key=lambda each: -(each.cosine or 0.0))[:5]
-    return len({each.id for each in lexical} & {each.id for each in dense}) / 5
 
 
 @cache

@@ -69,7 +69,7 @@ def compose(
     for each in _spread(scored, limit * 2):
         if any(_holds(one, each.candidate) for one in growing):
             continue
-        cost = count(each.candidate.text) + 1
+        cost = _cost(each.candidate, count)
         if len(growing) < min(FIRST, limit) and (cost <= left or not growing):
             growing.append(_Growing(each, {each.candidate.ordinal: each.candidate}, cost))
             left -= cost
@@ -82,7 +82,7 @@ def compose(
         if cost <= left and not any(_holds(one, each.candidate) for one in growing):
             growing.append(_Growing(each, {each.candidate.ordinal: each.candidate}, cost))
             left -= cost
-    return [_ranked(each, max_tokens, count) for each in growing]
+    return [_ranked(each) for each in growing]
 
 
 def _spread(scored: Sequence[Scored], wanted: int) -> list[Scored]:
@@ -117,7 +117,7 @@ def _grow(
             offers.append((float(score) - 0.03 * distance - 0.02 * place, place, one))
     taken = {(each.scored.candidate.session, ordinal) for each in growing for ordinal in each.taken}
     for _, place, one in sorted(offers, key=lambda offer: -offer[0]):
-        cost = count(one.text) + 2
+        cost = _cost(one, count)
         if cost <= left and (one.session, one.ordinal) not in taken:
             growing[place].taken[one.ordinal] = one
             growing[place].cost += cost
@@ -126,11 +126,16 @@ def _grow(
     return left
 
 
+def _cost(one: Candidate, count: Callable[[str], int]) -> int:
+    """Tokens of a passage in a result, with the line break and the GAP that may stand before it."""
+    return (one.tokens or count(one.text)) + 4
+
+
 def _holds(result: _Growing, candidate: Candidate) -> bool:
     return result.scored.candidate.session == candidate.session and candidate.ordinal in result.taken
 
 
-def _ranked(each: _Growing, max_tokens: int, count: Callable[[str], int]) -> Ranked:
+def _ranked(each: _Growing) -> Ranked:
     lines: list[str] = []
     before: int | None = None
     for ordinal in sorted(each.taken):
@@ -141,4 +146,4 @@ def _ranked(each: _Growing, max_tokens: int, count: Callable[[str], int]) -> Ran
     centre = each.scored.candidate
     ids = (centre.id, *(one.id for one in each.taken.values() if one.id != centre.id))
     text = "\n".join(lines)
-    return Ranked(centre, text, ids, min(count(text), max_tokens), each.scored.score, parts=dict(each.scored.parts))
+    return Ranked(centre, text, ids, each.cost, each.scored.score, parts=dict(each.scored.parts))
