@@ -65,7 +65,8 @@ def pack(pieces: Sequence[str], tokens: Floats) -> bytes:
     projected = unit(pooled(kept) @ projection()) if len(kept) else np.zeros((0, DIMS), dtype=np.float32)
     largest = np.maximum(np.abs(projected).max(axis=1, keepdims=True, initial=0.0), 1e-9)
     quantized = np.rint(projected * (127 / largest)).astype(np.int8)
-    return _HEAD.pack(_MAGIC, VERSION, len(quantized)) + quantized.tobytes()
+    body: bytes = quantized.tobytes()
+    return _HEAD.pack(_MAGIC, VERSION, len(quantized)) + body
 
 
 def unpack(packed: bytes) -> Floats:

@@ -66,7 +66,8 @@ def journal(data: Path) -> dict[str, dict[str, list[Event]]]:
     """project → session → its redacted events, as the journal holds them; kept on disk, since redaction takes a minute."""
     kept = scratch() / "journal-2.pickle"
     if kept.exists():
-        return pickle.loads(kept.read_bytes())
+        stored: dict[str, dict[str, list[Event]]] = pickle.loads(kept.read_bytes())
+        return stored
     limits, sessions = Sessions(), defaultdict[str, dict[str, list[Event]]](dict)
     for upload in lines(data / "questions" / "uploads.jsonl"):
         content = (data / upload["transcript"]).read_bytes()
