@@ -88,7 +88,8 @@ def compose(
 def _spread(scored: Sequence[Scored], wanted: int) -> list[Scored]:
     """The first of the order, at most MAX_A_SESSION of one session before the others have had their turn."""
     seen: Counter[str] = Counter()
-    first, later = [], []
+    first: list[Scored] = []
+    later: list[Scored] = []
     for each in scored:
         seen[each.candidate.session] += 1
         (first if seen[each.candidate.session] <= MAX_A_SESSION else later).append(each)
