@@ -1,7 +1,8 @@
 """`python -m app.embeddings.export FOLDER`: load the model with sentence-transformers, once, and write it as an ONNX graph.
 
-The graph does all after the tokenizer: transformer, mean over the tokens that aren't padding, unit length. It is compared with
-sentence-transformers' own vectors before it is kept. The only module that imports torch.
+The graph does all after the tokenizer: transformer, mean over the tokens that aren't padding, unit length; its second output are the
+tokens' own vectors before the mean, for late interaction. It is compared with sentence-transformers' own vectors before it is kept.
+The only module that imports torch.
 """
 
 from __future__ import annotations
@@ -47,17 +48,17 @@ def _write_graph(source: Path, graph: Path) -> None:
     transformer = cast("torch.nn.Module", model[0].auto_model).eval()
 
     class Encoder(torch.nn.Module):
-        """ids, mask (batch × tokens, int64) → unit vectors (batch × 384, float32)."""
+        """ids, mask (batch × tokens, int64) → unit vectors (batch × 384, float32), token vectors (batch × tokens × 384)."""
 
         def __init__(self) -> None:
             super().__init__()
             self.transformer = transformer
 
-        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             states = self.transformer(input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(ids)).last_hidden_state
             weights = mask.unsqueeze(-1).to(states.dtype)
             mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-            return torch.nn.functional.normalize(mean, p=2, dim=1)
+            return torch.nn.functional.normalize(mean, p=2, dim=1), states
 
     sample = torch.ones((2, 8), dtype=torch.int64)
     axes = {0: "batch", 1: "tokens"}
@@ -66,9 +67,9 @@ def _write_graph(source: Path, graph: Path) -> None:
         (sample, sample),
         str(graph),
         input_names=["ids", "mask"],
-        output_names=["vectors"],
+        output_names=["vectors", "tokens"],
         opset_version=17,
-        dynamic_axes={"ids": axes, "mask": axes, "vectors": {0: "batch"}},
+        dynamic_axes={"ids": axes, "mask": axes, "vectors": {0: "batch"}, "tokens": axes},
         dynamo=False,
     )
     _compare(graph, graph.with_name(TOKENIZER), model.encode(SAMPLES, normalize_embeddings=True))
@@ -79,7 +80,7 @@ def _compare(graph: Path, tokenizer: Path, wanted: np.ndarray) -> None:
 
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     ids, mask = Tokenizer(tokenizer).batch(SAMPLES)
-    (found,) = session.run(None, {"ids": ids, "mask": mask})
+    (found,) = session.run(["vectors"], {"ids": ids, "mask": mask})
     least = float((found * wanted).sum(axis=1).min())
     if least < LEAST_COSINE:
         raise SystemExit(f"The exported model differs from sentence-transformers: cosine {least:.5f}.")

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 NAME = "all-MiniLM-L6-v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-FORMAT = 1
+FORMAT = 2
 """Of the exported folder: raise it when the export changes, and every installation exports anew."""
 FOLDER = f"{NAME}-{WEIGHTS_SHA256[:8]}-{FORMAT}"
 PART = "embeddings"

@@ -10,9 +10,10 @@ import functools
 import os
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import structlog
@@ -32,12 +33,27 @@ log = structlog.get_logger()
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Run = Callable[[Ints, Ints], Floats]
+RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
+"""ids, mask → pooled vectors (batch × 384), and the tokens' own before the mean (batch × tokens × 384), of one run."""
 MOST_THREADS = 4
 SHARED_TEXTS, SHARED_TOKENS = 32, 64
 """Texts, and tokens of the longest: questions that share a run came at once, and others need the cores. One thread takes 1.75 ms of
 processor a question, four take 3.2 (and 0.9 ms instead of 1.7). The windows of a long text are none."""
 SLICE = 256
 """Texts that are sorted by length together."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A text as the model reads it: its vector (384), its tokens, where each stands in the text, and their unit vectors (tokens × 384)."""
+
+    vector: Floats
+    pieces: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+    tokens: Floats
 
 
 class RuntimeEmbedder:
@@ -48,7 +64,17 @@ class RuntimeEmbedder:
 
     model = NAME
 
-    def __init__(self, tokenizer: Tokenizer, run: Run, *, padded_tokens: int, timeout_seconds: float, texts_a_run: int = SLICE) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        run: Run,
+        *,
+        padded_tokens: int,
+        timeout_seconds: float,
+        texts_a_run: int = SLICE,
+        run_tokens: RunTokens | None = None,
+    ) -> None:
+        self._run_tokens = run_tokens
         self._tokenizer = tokenizer
         self._run = run
         self._padded_tokens = padded_tokens
@@ -66,6 +92,30 @@ class RuntimeEmbedder:
         """The same in the calling thread, without a turn and without a timeout: for a process that does nothing else."""
         return self._embed(list(texts))
 
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        """The texts' vectors and those of their tokens, by the same runs. Unavailable as `embed`."""
+        made: list[Encoded] = []
+        for start in range(0, len(texts), SHARED_TEXTS):
+            part = list(texts[start : start + SHARED_TEXTS])
+            made += await self._timed(lambda part=part: self.embed_tokens_blocking(part), len(part))  # type: ignore[misc]
+        return made
+
+    def embed_tokens_blocking(self, texts: Sequence[str]) -> list[Encoded]:
+        """The same in the calling thread, without a turn and without a timeout."""
+        if self._run_tokens is None:
+            raise Unavailable("This runtime gives no token vectors: embed passages on the CPU.", code="embeddings_unavailable")
+        encodings = self._tokenizer.encode(list(texts))
+        made: list[Encoded | None] = [None] * len(texts)
+        for places in self._batches(encodings):
+            vectors, tokens = self._run_tokens(*padded([encodings[place] for place in places]))
+            for row, place in enumerate(places):
+                encoding = encodings[place]
+                inner = slice(1, len(encoding.ids) - 1)  # without the marks before and after
+                states = tokens[row, inner]
+                lengths = np.maximum(np.linalg.norm(states, axis=1, keepdims=True), 1e-9)
+                made[place] = Encoded(vectors[row], tuple(encoding.tokens[inner]), tuple(encoding.offsets[inner]), states / lengths)
+        return [each for each in made if each is not None]
+
     async def _sorted(self, texts: list[str]) -> Floats:
         if len(texts) <= SHARED_TEXTS:
             return await self._timed(lambda: self._embed(texts), len(texts))
@@ -76,7 +126,7 @@ class RuntimeEmbedder:
             vectors[places] = await self._timed(lambda taken=taken: self._run(*padded(taken)), len(taken))  # type: ignore[misc]
         return vectors
 
-    async def _timed(self, work: Callable[[], Floats], texts: int) -> Floats:
+    async def _timed(self, work: Callable[[], T], texts: int) -> T:
         run = asyncio.create_task(self._in_turn(work, texts), name="embed")
         try:
             async with asyncio.timeout(self._timeout):
@@ -86,7 +136,7 @@ class RuntimeEmbedder:
         finally:
             run.cancel()
 
-    async def _in_turn(self, work: Callable[[], Floats], texts: int) -> Floats:
+    async def _in_turn(self, work: Callable[[], T], texts: int) -> T:
         """The turn ends with the thread, not with whoever waited for it: the runtime takes one run at a time."""
         async with self._turn:
             # The tokenizer and both runtimes release the GIL: the loop goes on.
@@ -114,10 +164,14 @@ def load(model: Model, options: Options, cache: Path) -> RuntimeEmbedder:
     """Load the model. Blocking: a second or less."""
     runtime, precision = choose(options)
     threads = options.threads or min(MOST_THREADS, os.cpu_count() or 1)
-    run = _openvino(model, precision, threads, cache) if runtime == "openvino" else _onnxruntime(model, threads)
+    run, run_tokens = _openvino(model, precision, threads, cache) if runtime == "openvino" else _onnxruntime(model, threads)
     log.info("embeddings.loaded", model=NAME, runtime=runtime, precision=precision, threads=threads)
     return RuntimeEmbedder(
-        Tokenizer(model.tokenizer), run, padded_tokens=options.batch_padded_tokens, timeout_seconds=options.timeout_seconds
+        Tokenizer(model.tokenizer),
+        run,
+        padded_tokens=options.batch_padded_tokens,
+        timeout_seconds=options.timeout_seconds,
+        run_tokens=run_tokens,
     )
 
 
@@ -145,7 +199,7 @@ def _multiplies_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _openvino(model: Model, precision: str, threads: int, cache: Path) -> Run:
+def _openvino(model: Model, precision: str, threads: int, cache: Path) -> tuple[Run, RunTokens]:
     import openvino
 
     core = openvino.Core()
@@ -170,10 +224,16 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path) -> Run:
         request.infer({"ids": ids, "mask": mask})
         return np.array(request.get_output_tensor(0).data, dtype=np.float32)
 
-    return run
+    def run_tokens(ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
+        request = request_of(1) if are_questions(*ids.shape) else wide
+        request.infer({"ids": ids, "mask": mask})
+        vectors, tokens = (np.array(request.get_output_tensor(place).data, dtype=np.float32) for place in range(2))
+        return vectors, tokens
+
+    return run, run_tokens
 
 
-def _onnxruntime(model: Model, threads: int) -> Run:
+def _onnxruntime(model: Model, threads: int) -> tuple[Run, RunTokens]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -183,7 +243,11 @@ def _onnxruntime(model: Model, threads: int) -> Run:
     session = onnxruntime.InferenceSession(str(model.graph), options, providers=["CPUExecutionProvider"])
 
     def run(ids: Ints, mask: Ints) -> Floats:
-        (vectors,) = session.run(None, {"ids": ids, "mask": mask})
+        (vectors,) = session.run(["vectors"], {"ids": ids, "mask": mask})
         return np.asarray(vectors, dtype=np.float32)
 
-    return run
+    def run_tokens(ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
+        vectors, tokens = session.run(["vectors", "tokens"], {"ids": ids, "mask": mask})
+        return np.asarray(vectors, dtype=np.float32), np.asarray(tokens, dtype=np.float32)
+
+    return run, run_tokens

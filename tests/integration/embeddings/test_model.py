@@ -101,3 +101,11 @@ def test_a_start_after_the_export_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code, str(models_folder())], check=True, capture_output=True)
     done = subprocess.run([sys.executable, "-c", code, str(models_folder())], check=True, capture_output=True, text=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+async def test_token_vectors_leave_the_pooled_ones_as_they_are_to_the_bit() -> None:
+    embedder = load(await exported(models_folder()), Embeddings(), models_folder() / "compiled")
+    encoded = await embedder.embed_tokens(TEXTS)
+    assert np.array_equal(np.stack([each.vector for each in encoded]), embedder.embed_blocking(TEXTS))
+    assert [len(each.tokens) for each in encoded] == [len(each.pieces) for each in encoded]
+    assert encoded[1].tokens.shape == (0, 384)

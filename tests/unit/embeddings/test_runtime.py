@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.embeddings.runtime import SHARED_TEXTS, RuntimeEmbedder, are_questions
 from app.embeddings.tokens import MOST_TOKENS, Tokenizer
 from app.embeddings.windows import PARTS
+from app.errors import Unavailable
 
 
 @pytest.mark.parametrize(("texts", "tokens", "shared"), [(1, 20, False), (2, 20, True), (32, 64, True), (33, 20, False), (4, 65, False)])
@@ -92,3 +93,50 @@ async def test_a_request_that_is_given_up_ends_with_the_batch_under_way() -> Non
         await long
     assert (await embedder.embed(["why"]))[0, 0] == 3
     assert len(model.runs) == 2
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """An encoding as the real tokenizer makes it: a mark before and after the words."""
+
+    ids: list[int]
+    tokens: list[str]
+    offsets: list[tuple[int, int]]
+
+
+class MarkedWords:
+    def encode(self, texts: Sequence[str]) -> list[Marked]:
+        return [
+            Marked([101, *(len(word) for word in text.split()), 102], ["[CLS]", *text.split(), "[SEP]"], [(0, 0)] * (len(text.split()) + 2))
+            for text in texts
+        ]
+
+
+def tokens_of(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A text's vector is its second token; a token's is itself, and 0 beside it."""
+    states = np.zeros((*ids.shape, 384), dtype=np.float32)
+    states[:, :, 0] = ids
+    return states[:, 1], states
+
+
+def test_token_vectors_come_with_the_pooled_one_in_order_and_without_marks() -> None:
+    embedder = RuntimeEmbedder(
+        cast("Tokenizer", MarkedWords()),
+        lambda ids, mask: tokens_of(ids, mask)[0],
+        padded_tokens=8,
+        timeout_seconds=5,
+        run_tokens=tokens_of,
+    )
+    long, short = asyncio.run(embedder.embed_tokens(["one two three four", "seven"]))
+    assert (long.pieces, short.pieces) == (("one", "two", "three", "four"), ("seven",))
+    assert (long.vector[0], short.vector[0]) == (3, 5)
+    assert long.tokens.shape == (4, 384)
+    assert np.linalg.norm(short.tokens, axis=1).tolist() == [1.0]
+
+
+def test_a_runtime_without_token_vectors_says_where_they_are_made() -> None:
+    embedder = RuntimeEmbedder(
+        cast("Tokenizer", MarkedWords()), lambda ids, mask: tokens_of(ids, mask)[0], padded_tokens=8, timeout_seconds=5
+    )
+    with pytest.raises(Unavailable, match="on the CPU"):
+        embedder.embed_tokens_blocking(["seven"])

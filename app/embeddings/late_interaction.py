@@ -1,0 +1,109 @@
+"""Late interaction: how well each token of a question is met by some token of a passage (ColBERT's MaxSim), in about 4 kB a passage.
+
+A passage's token vectors are those that the model computes anyway before pooling. Kept of them: content tokens, POOL of them merged into
+one (Clavié et al., 2024: token pooling), projected to DIMS dimensions by a fixed matrix, int8. Pure arithmetic: knows no database.
+
+The projection (`late_projection.npy`, 384 × 128, float16) holds the first right singular vectors of token vectors of this project's own
+documents, made by `tests/performance/make_projection.py`: never of questions or of sessions.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.storage.vectors.lexical import STOP
+
+Floats = NDArray[np.float32]
+
+VERSION = 1
+"""Of the packed form and its projection: raise it when either changes, and passages are embedded anew."""
+DIMS, POOL = 128, 2
+MAX_VECTORS = 64
+_HEAD = struct.Struct("<2sBH")
+_MAGIC = b"LI"
+_PROJECTION = Path(__file__).with_name("late_projection.npy")
+
+
+def content(pieces: Sequence[str]) -> list[int]:
+    """Places of the tokens that carry meaning: no punctuation, no stop word, nothing unknown. All of them where none does."""
+    kept = [place for place, piece in enumerate(pieces) if is_content(piece)]
+    return kept or list(range(len(pieces)))
+
+
+def is_content(piece: str) -> bool:
+    return any(map(str.isalnum, piece)) and piece not in STOP and not piece.startswith("[")
+
+
+def pooled(vectors: Floats, *, size: int = POOL) -> Floats:
+    """Merge similar vectors, about `size` into one: farthest-first centres, each vector to its nearest, the mean renormalised."""
+    wanted = min(-(-len(vectors) // size), MAX_VECTORS)
+    if size <= 1 or len(vectors) <= wanted:
+        return vectors[:MAX_VECTORS]
+    centres = [0]
+    nearest = vectors @ vectors[0]
+    of = np.zeros(len(vectors), dtype=np.int64)
+    while len(centres) < wanted:
+        farthest = int(nearest.argmin())
+        cosines = vectors @ vectors[farthest]
+        closer = cosines > nearest
+        of[closer], nearest = len(centres), np.maximum(nearest, cosines)
+        centres.append(farthest)
+    merged = np.zeros((wanted, vectors.shape[1]), dtype=np.float32)
+    np.add.at(merged, of, vectors)
+    return unit(merged)
+
+
+def pack(pieces: Sequence[str], tokens: Floats) -> bytes:
+    """Prune, pool, project and quantize a passage's token vectors (tokens × 384, unit length): 5 + vectors × DIMS bytes."""
+    kept = tokens[content(pieces)]
+    projected = unit(pooled(kept) @ projection()) if len(kept) else np.zeros((0, DIMS), dtype=np.float32)
+    largest = np.maximum(np.abs(projected).max(axis=1, keepdims=True, initial=0.0), 1e-9)
+    quantized = np.rint(projected * (127 / largest)).astype(np.int8)
+    body: bytes = quantized.tobytes()
+    return _HEAD.pack(_MAGIC, VERSION, len(quantized)) + body
+
+
+def unpack(packed: bytes) -> Floats:
+    """The vectors of a packed passage (n × DIMS, unit length); none where it was packed by another version or is damaged."""
+    if len(packed) >= _HEAD.size:
+        magic, version, count = _HEAD.unpack_from(packed)
+        if magic == _MAGIC and version == VERSION and len(packed) == _HEAD.size + count * DIMS:
+            return unit(np.frombuffer(packed, dtype=np.int8, offset=_HEAD.size).reshape(count, DIMS).astype(np.float32))
+    return np.zeros((0, DIMS), dtype=np.float32)
+
+
+def question_vectors(tokens: Floats) -> Floats:
+    """A question's token vectors (tokens × 384) in the passages' space (tokens × DIMS)."""
+    return unit(tokens @ projection()) if len(tokens) else np.zeros((0, DIMS), dtype=np.float32)
+
+
+def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
+    """For each passage and each token of the question the best cosine to any token of the passage: passages × tokens.
+
+    0 where a passage has no vectors: an older version, or not embedded yet.
+    """
+    best = np.zeros((len(passages), len(question)), dtype=np.float32)
+    vectors = [unpack(passage) for passage in passages]
+    places = [place for place, each in enumerate(vectors) if len(each)]
+    if not places or not len(question):
+        return best
+    joined = np.concatenate([vectors[place] for place in places])
+    starts = np.cumsum([0, *(len(vectors[place]) for place in places[:-1])])
+    best[places] = np.maximum.reduceat(joined @ question.T, starts, axis=0)
+    return best
+
+
+def unit(vectors: Floats) -> Floats:
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return np.asarray(vectors / lengths, dtype=np.float32)
+
+
+@cache
+def projection() -> Floats:
+    return np.asarray(np.load(_PROJECTION), dtype=np.float32)

@@ -1,0 +1,65 @@
+"""Passages: what was said, cut small enough to be found. Pure and synchronous: no database, no HTTP.
+
+Into the index. `cut.Cutter(session, state).cut([(seq, event), …])` gives passages; `cutter.state.as_json()` is stored with the
+checkpoint, and an event costs the same however long its session. A table of passages needs:
+
+    key         64 hex digits; exact repeats within a project are one row that counts its places
+    session, exchange, ordinal      the first with the last is unique
+    role, kind (said, command, output), sidechain, text, heading (at most 120 characters), prompt (160), files (8)
+    seq, event_id, locator, at      of the event
+    tokens      `tokens.count_text(passage.indexed)`
+    late        bytes: 5, and 128 a vector, at most 8,197
+
+What is embedded and searched is `passage.indexed` (about 1,030 characters at most): `RuntimeEmbedder.embed_tokens` gives its vector
+(384 × float32) and its tokens, `app.embeddings.late_interaction.pack(encoded.pieces, encoded.tokens)` the bytes, `terms.document` the
+sparse BM25 vector for an index with an IDF modifier. `late.VERSION` belongs to the projection's version.
+
+A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=…)`; 60 passages of each leg as
+`ranking.Candidate` (raw BM25 and cosine, None from the leg that didn't find it; `text` is `indexed`); then
+`rank_passages(question, candidates, around, idf)`: at most `limit` results of at most `max_tokens` together, and the confidence that they
+answer. `around(exchanges)` reads the passages of a few exchanges, once; `idf(term)` the inverse document frequency of a term
+(`idf("")`: of one that no passage has). An answer
+whose confidence is below the threshold is an abstention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.knowledge.passages.abstention import confidence, features, with_relevance
+from app.knowledge.passages.composing import FIRST, LIMIT, MAX_TOKENS, Exchange, Ranked, compose
+from app.knowledge.passages.question import Question
+from app.knowledge.passages.ranking import WEIGHTS, Candidate, Weights, rank_candidates
+
+__all__ = ["Answer", "Around", "Candidate", "Question", "Ranked", "rank_passages"]
+
+Around = Callable[[Sequence[Exchange]], Mapping[Exchange, Sequence[Candidate]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Results, best first, and the probability (0 to 1) that they answer the question. `features`: what that was told from."""
+
+    results: list[Ranked]
+    confidence: float
+    features: tuple[float, ...]
+
+
+def rank_passages(
+    question: Question,
+    candidates: Sequence[Candidate],
+    around: Around,
+    idf: Callable[[str], float],
+    *,
+    limit: int = LIMIT,
+    max_tokens: int = MAX_TOKENS,
+    weights: Weights = WEIGHTS,
+) -> Answer:
+    """Rank the candidates of both legs and make results of them: see the module."""
+    scored = rank_candidates(question, candidates, weights)
+    exchanges = list(dict.fromkeys((each.candidate.session, each.candidate.exchange) for each in scored[: 2 * FIRST]))
+    results = compose(question, scored, around(exchanges), limit=limit, max_tokens=max_tokens)
+    found = features(question, scored, idf)
+    answered = confidence(found) if scored else 0.0
+    return Answer(with_relevance(results, answered), answered, found)

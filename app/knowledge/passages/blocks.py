@@ -1,0 +1,141 @@
+"""Text → blocks → pieces of at most MAX_CHARS: headings, paragraphs, list items, code fences. Knows Markdown, no sessions.
+
+Bounded whatever comes: a text is read to MAX_TEXT_CHARS, a line that nobody wrote (base64, minified code) is left out, identical lines
+are kept MAX_REPEATS times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_CHARS = 900
+"""Of a piece: what the embedding model reads (256 tokens) with its heading."""
+MIN_CHARS = 12
+"""A shorter piece (`Done.`, `ok`) answers nothing by itself."""
+MAX_TEXT_CHARS = 200_000
+"""Of one text, three quarters from its beginning and one from its end: what is longer is pasted."""
+MAX_HEADING_CHARS = 120
+MAX_REPEATS = 2
+MAX_LINE_CHARS = 20_000
+_DENSE_LINE_CHARS, _MIN_SPACES = 300, 0.07
+"""A longer line with fewer spaces is data, not words (Chinese and its relatives aside, which have none)."""
+_RUN = re.compile(r"[A-Za-z0-9+/=_%\\-]{200,}")
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(\S.*)|\s*\*\*([^*]{3,80})\*\*:?\s*$")
+_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+\S")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    heading: str
+    text: str
+
+
+def pieces(text: str, *, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
+    """Cut a text into pieces, in order. Neighbouring blocks of one section share a piece while they fit."""
+    heading, gathered = "", ""
+    for block, is_heading in _blocks(clean(text)):
+        if is_heading:
+            yield from _piece(heading, gathered)
+            heading, gathered = block[:MAX_HEADING_CHARS], ""
+            continue
+        for part in _fitting(block, max_chars):
+            if gathered and len(gathered) + len(part) + 2 > max_chars:
+                yield from _piece(heading, gathered)
+                gathered = part
+            else:
+                gathered = f"{gathered}\n{part}" if gathered else part
+    yield from _piece(heading, gathered)
+
+
+def clean(text: str) -> str:
+    """The text without what nobody wrote, whole characters only, bounded."""
+    if len(text) > MAX_TEXT_CHARS:
+        text = f"{text[: MAX_TEXT_CHARS * 3 // 4]}\n\n{text[-MAX_TEXT_CHARS // 4 :]}"
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+    seen: Counter[str] = Counter()
+    kept = []
+    for line in text.splitlines():
+        bare = line.strip()
+        if len(bare) > 3:
+            seen[bare] += 1
+            if seen[bare] > MAX_REPEATS or is_data(bare):
+                continue
+        kept.append(line.rstrip())
+    return "\n".join(kept)
+
+
+def is_data(line: str) -> bool:
+    """Tell whether a line is encoded or minified rather than written."""
+    if len(line) > MAX_LINE_CHARS:
+        return True
+    if len(line) <= _DENSE_LINE_CHARS:
+        return bool(len(line) >= 200 and _RUN.search(line))
+    return not _WIDE.search(line) and (line.count(" ") < len(line) * _MIN_SPACES or bool(_RUN.search(line)))
+
+
+def _piece(heading: str, text: str) -> Iterator[Piece]:
+    text = text.strip("\n")
+    wide = 2 if _WIDE.search(text) else 1
+    if len(text.strip()) * wide >= MIN_CHARS:
+        yield Piece(heading, text)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, bool]]:
+    """(block, whether it is a heading), in order. A fence is one block, with its marks."""
+    lines: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if fence:
+            lines.append(line)
+            if mark and mark[1].startswith(fence) and line.strip() == mark[1]:
+                yield "\n".join(lines), False
+                lines, fence = [], ""
+            continue
+        heading = _HEADING.match(line)
+        if (mark or heading or not line.strip() or _ITEM.match(line)) and lines:
+            yield "\n".join(lines), False
+            lines = []
+        if heading:
+            yield (heading[1] or heading[2]).strip("*# "), True
+        elif mark:
+            fence, lines = mark[1], [line]
+        elif line.strip():
+            lines.append(line)
+    if lines:
+        yield "\n".join(lines), False
+
+
+def _fitting(block: str, most: int) -> Iterator[str]:
+    """The block, or its lines, sentences, or just characters, as far as they fit together."""
+    if len(block) <= most:
+        yield block
+        return
+    gathered = ""
+    for part in _parts(block, most):
+        if gathered and len(gathered) + len(part) > most:
+            yield gathered.strip("\n")
+            gathered = ""
+        gathered += part
+    yield gathered.strip("\n")
+
+
+def _parts(block: str, most: int) -> Iterator[str]:
+    for line in block.splitlines(keepends=True):
+        if len(line) <= most:
+            yield line
+            continue
+        start = 0
+        ends = [found.end() for found in _SENTENCE.finditer(line)]
+        for end in (*ends, len(line)):
+            while end - start > most:
+                yield line[start : start + most]
+                start += most
+            yield line[start:end]
+            start = end

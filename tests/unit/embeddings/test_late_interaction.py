@@ -1,0 +1,53 @@
+"""Late interaction: packing and scoring."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.embeddings import late_interaction
+
+
+def vectors(count: int, seed: int = 1) -> late_interaction.Floats:
+    return late_interaction.unit(np.random.default_rng(seed).normal(size=(count, 384)).astype(np.float32))
+
+
+def words(count: int) -> list[str]:
+    return [f"word{number}" for number in range(count)]
+
+
+def test_a_passage_is_packed_in_half_its_tokens_and_a_byte_a_dimension() -> None:
+    packed = late_interaction.pack(words(40), vectors(40))
+    assert len(packed) == 5 + 20 * late_interaction.DIMS
+    assert late_interaction.unpack(packed).shape == (20, late_interaction.DIMS)
+
+
+def test_the_longest_passage_stays_within_its_bytes() -> None:
+    assert (
+        len(late_interaction.pack(words(254), vectors(254))) <= 5 + late_interaction.MAX_VECTORS * late_interaction.DIMS < 12_000 - 384 * 4
+    )
+
+
+def test_a_token_meets_itself_best() -> None:
+    tokens = vectors(2)
+    same, other = late_interaction.pack(words(2)[:1], tokens[:1]), late_interaction.pack(words(2)[:1], tokens[1:])
+    best = late_interaction.best_cosines(late_interaction.question_vectors(tokens[:1]), [other, same])
+    assert best[1, 0] > 0.99 > best[0, 0] + 0.3
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"LI", b"LI\x63\x01\x00" + bytes(late_interaction.DIMS), late_interaction.pack(["cache"], vectors(1))[:-1]]
+)
+def test_what_another_version_packed_or_is_damaged_scores_nothing(damaged: bytes) -> None:
+    assert late_interaction.best_cosines(late_interaction.question_vectors(vectors(3)), [damaged]).tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_stop_words_and_punctuation_are_not_kept_unless_there_is_nothing_else() -> None:
+    assert late_interaction.content(["the", "pool", ",", "[UNK]", "##ed"]) == [1, 4]
+    assert late_interaction.content(["the", "?"]) == [0, 1]
+
+
+def test_similar_vectors_are_merged_and_others_are_not() -> None:
+    first, second = vectors(2)
+    merged = late_interaction.pooled(late_interaction.unit(np.stack([first, first * 1.01, second, second])))
+    assert sorted((merged @ np.stack([first, second]).T).max(axis=0).round(3).tolist()) == [1.0, 1.0]
