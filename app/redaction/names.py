@@ -27,6 +27,8 @@ _ABOUT = re.compile(
     r"|version|s_?used|_?at|at|digest|fingerprint|input|output|error|message|description|title|text|placeholder|env|var|schema|char|character|alphabet|charset)s?\Z",
     re.IGNORECASE,
 )
+_SAYS_NO_MORE = re.compile(r"(?:pass(?:word|wd|phrase|code)|pwd)\Z", re.IGNORECASE)
+"""Behind these digits alone are a password as well; `pass=730418` counts tests."""
 _ACCESS = re.compile(r"_pat\Z", re.IGNORECASE)
 _NO_CREDENTIAL = re.compile(
     r"(?:page|next|sync|continuation|pagination|resume|public|publickey|max|min|num|total|stop|pad|eos|bos|mask|unk)[_-]?token",
@@ -43,7 +45,7 @@ def fits(name: str, value: str, *, quoted: bool) -> bool:
     """Could the value be what the name announces?"""
     lowered = name.lower()
     if "pass" in lowered or "pwd" in lowered:
-        return shape.password(value, quoted=quoted)
+        return shape.password(value, quoted=quoted) or (_SAYS_NO_MORE.search(name) is not None and shape.digits(value))
     if shape.hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
         return False  # a UUID under a name that says little
     return shape.secret(value) or (len(value) >= 12 and shape.joined_words(value, quoted=quoted, least=4))

@@ -52,6 +52,9 @@ DIGITS = [
     "le mot de passe est {}",
     "the passcode is `{}`",
     "password: {}",
+    "DB_PASSWORD={}",
+    'password = "{}"',
+    '"password": "{}"',
     "the password for the door is {} and the alarm is off",
 ]
 NEAR_MISSES = """
@@ -83,6 +86,10 @@ the password is 1234567 characters long
 password: 16 digits
 password_attempts: 1000000
 password timeout: 3600000
+PASSWORD_AGE=7776000
+pass=730418 fail=3
+password="111111"
+password="12345"
 password age is 7776000 seconds
 пароль для сервера лежит в 1Password
 пароль для базы postgres16
