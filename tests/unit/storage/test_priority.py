@@ -13,10 +13,14 @@ class Group:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.fails: OSError | None = None
+        self.busy = 0
 
     def write_text(self, text: str) -> None:
         if self.fails:
             raise self.fails
+        if self.busy:
+            self.busy -= 1
+            raise BlockingIOError
         self.written.append(text)
 
 
@@ -40,6 +44,17 @@ def test_a_process_in_somebody_elses_session_leaves_it_alone(group: Group, monke
     monkeypatch.setattr(priority.os, "getpid", lambda: 42)
     priority.session_priority(19)
     assert group.written == []
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_what_the_kernel_puts_off_is_tried_again(group: Group, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    monkeypatch.setattr(priority.os, "getsid", lambda _: 42)
+    monkeypatch.setattr(priority.os, "getpid", lambda: 42)
+    pauses: list[float] = []
+    monkeypatch.setattr(priority.time, "sleep", pauses.append)
+    group.busy = times
+    priority.session_priority(0)
+    assert (group.written, len(pauses)) == (["0"], times)
 
 
 def test_a_system_without_such_priorities_is_no_error(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
