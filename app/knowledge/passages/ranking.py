@@ -23,7 +23,7 @@ RERANKED = 40
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that a leg found. `bm25` and `cosine` are raw scores, None where that leg didn't find it. `packed`: `late_interaction.pack`.
+    """A passage that a leg found. `bm25` and `cosine` are raw scores, None where that leg didn't find it. `packed`: by `late_interaction`.
 
     `tokens`: of `text`, as `tokens.count_text` says when it is stored; 0 means that they are counted now (0.1 ms).
     """

@@ -104,7 +104,7 @@ def test_a_start_after_the_export_imports_no_torch() -> None:
 
 
 async def test_token_vectors_leave_the_pooled_ones_as_they_are_to_the_bit() -> None:
-    embedder = load(await exported(models_folder()), Embeddings(), models_folder() / "compiled")
+    embedder = await asyncio.to_thread(load, await exported(models_folder()), Embeddings(), models_folder() / "compiled")
     encoded = await embedder.embed_tokens(TEXTS)
     assert np.array_equal(np.stack([each.vector for each in encoded]), embedder.embed_blocking(TEXTS))
     assert [len(each.tokens) for each in encoded] == [len(each.pieces) for each in encoded]
