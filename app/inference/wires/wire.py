@@ -10,7 +10,7 @@ from app.budget.prices import Usage
 from app.inference.answers import Chunk, Completion
 
 MAX_ANSWER_BYTES = 64 * 2**20
-ANSWER_BYTES, BYTES_A_TOKEN, BYTES_A_PROBABLE_TOKEN = 4 * 2**20, 512, 8_192
+ANSWER_BYTES, BYTES_A_TOKEN, BYTES_A_PROBABLE_TOKEN = 8 * 2**20, 512, 8_192
 """The most that a whole answer takes in JSON: with 20 log probabilities a token has some 4 kB."""
 
 

@@ -43,7 +43,8 @@ def bus(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def client(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    async with open_redis(RedisOptions(url=SecretStr(redis_server.url))) as made:
+    options = RedisOptions(url=SecretStr(redis_server.url), timeout_seconds=30)  # a busy machine is not an absent Redis
+    async with open_redis(options) as made:
         assert made is not None
         await made.flushall()
         yield made
