@@ -86,7 +86,7 @@ async def _alike(connection: AsyncConnection, team_id: UUID, identity: ProjectId
 
 
 async def _make(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity, alike: Sequence[AnyRow]) -> UUID:
-    """Where two share a name, both are shown with their owners; a name that somebody gave stays."""
+    """Make a project. Where two repositories share a name, both are shown as `owner/name`; a name that an admin gave is kept."""
     for row in alike:
         if row.owner and row.name == row.base:
             name = await _free(connection, team_id, [f"{row.owner}/{row.base}"])
@@ -98,7 +98,7 @@ async def _make(connection: AsyncConnection, team_id: UUID, identity: ProjectIde
 
 
 async def _free(connection: AsyncConnection, team_id: UUID, wanted: Sequence[str]) -> str:
-    """The first of these names that no project has; else the last with a number."""
+    """Return the first of these names that the team has no project of; where all are taken, the last with a number behind it."""
     names = [each[-MOST_CHARS:].strip() for each in wanted]
     taken = set(await connection.scalars(select(Project.name).where(Project.team_id == team_id)))
     free = next((each for each in names if each not in taken), None)

@@ -33,7 +33,7 @@ class Developer(Base):
 
 
 class Project(Base):
-    """What sessions and knowledge are grouped by.
+    """A project: the repository or folder that sessions, and the knowledge from them, belong to.
 
     `identity`: what its sessions have in common (`identity.ProjectIdentity.key`; null: only its name); `base`: its name there; `owner`:
     what tells it from another of that name. `merged_into`: it is that one now, and so is what comes under its name or identity.

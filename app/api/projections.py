@@ -1,4 +1,4 @@
-"""How far what is derived from sessions has come, and where it failed."""
+"""Projections: how many sessions each has still to read, and on which it failed."""
 
 from __future__ import annotations
 

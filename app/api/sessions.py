@@ -78,7 +78,7 @@ class SessionReply(Reply):
 
 
 class ProjectedReply(Reply):
-    """How far one projection has come with a session."""
+    """One projection's checkpoint in this session: what it has read, and why it stopped where it is parked."""
 
     name: str = Field(examples=["items"])
     events: int = Field(description="It has seen the session up to here.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, and_, func, literal, or_, select, union, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, and_, func, literal, or_, select, union, union_all
 
 from app import clock
 from app.budget.holds import Subject
@@ -178,20 +178,14 @@ class Books:
 
     async def unreconciled(self, account: Account, *, among: Sequence[UUID] | None = None, limit: int = 1000) -> list[UUID]:
         """Holds whose outcome is unknown, the oldest first; `among`: only of these."""
-        mine = Hold.developer_id == account.id if account.subject == "developer" else Hold.team_id == account.id
-        query = select(Hold.id).where(mine, Hold.state == "unreconciled").order_by(Hold.created_at).limit(limit)
-        if among is not None:
-            query = query.where(Hold.id.in_(among))
+        query = select(Hold.id).where(*_unreconciled_of(account, among)).order_by(Hold.created_at).limit(limit)
         async with self._database.begin() as connection:
             return list(await connection.scalars(query))
 
     async def covering_less(self, account: Account, nanousd: int, *, among: Sequence[UUID] | None) -> tuple[UUID, int] | None:
         """Find an unreconciled hold that covered less than `nanousd`, and what it covered; `among`: only of these."""
-        mine = Hold.developer_id == account.id if account.subject == "developer" else Hold.team_id == account.id
-        query = select(Hold.id, Hold.nanousd).where(mine, Hold.state == "unreconciled", Hold.nanousd < nanousd)
-        if among is not None:
-            query = query.where(Hold.id.in_(among))
-        query = query.order_by(Hold.nanousd).limit(1)
+        short = (*_unreconciled_of(account, among), Hold.nanousd < nanousd)
+        query = select(Hold.id, Hold.nanousd).where(*short).order_by(Hold.nanousd).limit(1)
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else (row.id, row.nanousd)
@@ -219,6 +213,11 @@ def forecast(spent: int, period: Period, now: datetime) -> int:
     whole = (period.end - period.start).total_seconds()
     elapsed = min(max((now - period.start).total_seconds(), 86_400.0), whole)
     return round(spent * whole / elapsed)
+
+
+def _unreconciled_of(account: Account, among: Sequence[UUID] | None) -> list[ColumnElement[bool]]:
+    mine = Hold.developer_id == account.id if account.subject == "developer" else Hold.team_id == account.id
+    return [mine, Hold.state == "unreconciled", *([] if among is None else [Hold.id.in_(among)])]
 
 
 def _unreconciled(ids: Sequence[UUID], period: Period) -> Select[UUID, int]:

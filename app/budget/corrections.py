@@ -84,21 +84,20 @@ async def _charged(connection: AsyncConnection, row: AnyRow) -> tuple[int, int]:
 def _check_room(balances: list[AnyRow], change: int, more_tokens: int) -> None:
     """Conflict where a dearer charge would pass a limit: spent + held ≤ limit, also for a correction."""
     for each in balances:
-        whose = "developer's" if each.subject == "developer" else "team's"
-        if change > 0 and each.limit_nanousd is not None:
-            left = each.limit_nanousd + each.added_nanousd - each.spent_nanousd - each.held_nanousd
-            if change > left:
-                more, room = f"${to_usd(change):.6f}", f"${to_usd(max(0, left)):.6f}"
-                raise Conflict(
-                    f"This would charge {more} more, and the {whose} limit of that month has {room} left. Raise the limit first."
-                )
-        if more_tokens > 0 and each.limit_tokens is not None:
-            left = each.limit_tokens - each.spent_tokens - each.held_tokens
-            if more_tokens > left:
-                more, room = f"{more_tokens:,} tokens", f"{max(0, left):,}"
-                raise Conflict(
-                    f"This would charge {more} more, and the {whose} limit of that month has {room} left. Raise the limit first."
-                )
+        dollars = None if each.limit_nanousd is None else each.limit_nanousd + each.added_nanousd - each.spent_nanousd - each.held_nanousd
+        tokens = None if each.limit_tokens is None else each.limit_tokens - each.spent_tokens - each.held_tokens
+        for more, left, written in ((change, dollars, _dollars), (more_tokens, tokens, _tokens)):
+            if more > 0 and left is not None and more > left:
+                room = f"the {each.subject}'s limit of that month has {written(max(0, left))} left"
+                raise Conflict(f"This would charge {written(more)} more, and {room}. Raise the limit first.")
+
+
+def _dollars(nanousd: int) -> str:
+    return f"${to_usd(nanousd):.6f}"
+
+
+def _tokens(count: int) -> str:
+    return f"{count:,} tokens"
 
 
 async def _write(connection: AsyncConnection, row: AnyRow, change: int, more_tokens: int, *, actor: str, note: str) -> None:

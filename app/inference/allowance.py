@@ -76,8 +76,8 @@ def beginning(text: str, tokens: int, *, model: str) -> str:
     return text[:fits]
 
 
-class Shears:
-    """Cuts texts, one after the other, so that together they have no more than `tokens` tokens."""
+class Truncator:
+    """Cut texts, one after the other, so that together they have no more than `tokens` tokens."""
 
     def __init__(self, tokens: int, *, model: str) -> None:
         self._left = tokens

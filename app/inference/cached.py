@@ -18,12 +18,13 @@ from app.errors import CairnError
 from app.inference import semantic
 from app.inference import stored as answers
 from app.inference.catalog import Catalog
-from app.inference.engine import Engine, status_of
+from app.inference.engine import Engine
 from app.inference.fanout import Place
 from app.inference.flight import Flight, Found, Reading, shared
 from app.inference.keeping import keepable
 from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.inference.semantic import Question, Semantic
+from app.inference.statuses import status_of
 from app.inference.stored import Stored
 from app.inference.stream import Broken, Stream, summary
 from app.settings import CompletionsCache

@@ -17,16 +17,8 @@ import structlog
 from app.budget.prices import Usage
 from app.budget.requests import Request, RequestLog
 from app.errors import (
-    AllProvidersFailed,
     BudgetExceeded,
     CairnError,
-    Conflict,
-    DeadlineExceeded,
-    InvalidInput,
-    NotFound,
-    RateLimited,
-    Refused,
-    Unavailable,
 )
 from app.inference import allowance, answers, chain, faults
 from app.inference.allowance import OutputCount
@@ -39,6 +31,7 @@ from app.inference.gather import Gather
 from app.inference.meter import Held, Meter
 from app.inference.parameters import call_for, check
 from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
+from app.inference.statuses import status_of
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
 from app.inference.wires.wire import Embedded
@@ -49,17 +42,6 @@ from app.telemetry import metrics, traces
 log = structlog.get_logger()
 
 Got = TypeVar("Got")
-STATUS = {
-    Refused: 400,
-    BudgetExceeded: 402,
-    NotFound: 404,
-    Conflict: 409,
-    InvalidInput: 422,
-    RateLimited: 429,
-    AllProvidersFailed: 502,
-    Unavailable: 503,
-    DeadlineExceeded: 504,
-}
 EMBEDDED_AT_ONCE = 256
 LATE_SECONDS = 0.01
 """Beyond a provider's own `retry-after`: clocks differ."""
@@ -248,7 +230,7 @@ class Engine:
             if await OutputCount(limit, model=candidate.model).passed(found.text):
                 reason = f"Its answer was longer than the {held.estimate.max_tokens:,} tokens that were asked for: it was cut."
                 await held.dispute(reason, kind="output", model=found.model)
-                raw = await asyncio.to_thread(answers.shortened, raw, allowance.Shears(limit, model=candidate.model).cut)
+                raw = await asyncio.to_thread(answers.shortened, raw, allowance.Truncator(limit, model=candidate.model).cut)
             else:
                 await held.settle(found.usage, found.text, model=found.model)
         except BaseException:
@@ -392,10 +374,3 @@ def _tell(candidate: Candidate, fault: Fault) -> None:
     say = log.error if fault.kind in ALARMING else log.warning if fault.counts else log.info
     reason = fault.message if fault.counts else fault.kind
     say("provider.failed", provider=candidate.name, model=candidate.model, kind=fault.kind, reason=reason)
-
-
-def status_of(error: BaseException) -> int:
-    """HTTP's, for the request log: what `app/web/errors.py` will answer, which a test compares."""
-    if isinstance(error, asyncio.CancelledError):
-        return 499
-    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)

@@ -118,7 +118,7 @@ class Fanout:
         found, first = self._log[place.at], place.at == 0
         if isinstance(found, bytes):
             if not found:
-                raise Broken("This reader was too slow: the stream that it read along has gone on. Ask again.")
+                raise Broken("Client too slow: the shared stream's buffer was discarded. Read faster, or ask again.")
             place.at += 1
             return found
         texts: list[str] = []

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from app.errors import BudgetExceeded, CairnError
-from app.inference.engine import status_of
 from app.inference.fanout import Fanout, Place
 from app.inference.request import Answer, Receipt, Tier
+from app.inference.statuses import status_of
 from app.inference.stored import Stored
 from app.inference.stream import Broken, Stream
 

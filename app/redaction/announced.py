@@ -1,6 +1,6 @@
 """Passwords that a sentence announces: `the password for the database is …`, `set it to …`, `use … as the password`, `from … to …`.
 
-In many languages (`languages.py`), with what stands between the word and the value: of what it is the password, a sign, a verb, a line
+In many languages (`languages.py`, `announced_words.py`), with what stands between the word and the value: of what it is the password, a sign, a verb, a line
 break. Knows no assignments: `password=…` is theirs.
 """
 
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from app.redaction import shape
+from app.redaction.announced_words import ARTICLES, FILLERS, LINKING, VERBS
 from app.redaction.finding import Finding
 from app.redaction.gate import Rule
 from app.redaction.languages import (
@@ -38,6 +39,7 @@ _PREPOSITION = (
     r"|aux|sur|del|para|en|a|al|do|da|dos|das|no|na|em|di|della|dello|dei|per|su|sul|alla|dla|od|w|z|k|ke|pro|för|till|på|i|til|for|voor|van"
     r"|op|bij|naar|için|от|для|к|на|у|в|do|pre)[ ]|(?:d|dell|all|sull|nell)['’])"
 )
+_VERBS, _FILLERS = pattern(VERBS), pattern(FILLERS)
 _QUALIFIER = rf"(?:[ ](?:{pattern(QUALIFIERS)})(?![A-Za-z0-9_-])){{0,2}}+"
 _ANSWER = (
     r"\?[`\"'”»)*]{0,3}(?:[ \t]|\r?\n|\\n){1,4}(?:[-*>][ ])?[*_]{0,2}(?:A|R|Answer|Antwort|Réponse|Reponse|Respuesta|Resposta|Risposta|Odpowiedź|Svar|Antwoord)"
@@ -46,105 +48,6 @@ _ANSWER = (
 """`What is the password? A: …`."""
 _ASKED = r"\?[`\"'”»)*]{0,3}(?=[ \t]{0,20}(?:\r?\n|\\n))"
 """The answer is the next line, whole."""
-_VERBS = pattern(
-    (
-        *("is", "was", "are", "'s", "’s", "will be", "should be", "has been", "reads", "remains", "becomes", "equals"),
-        *(
-            "ist",
-            "lautet",
-            "war",
-            "wurde",
-            "wird",
-            "sei",
-            "heißt",
-            "est",
-            "c'est",
-            "c’est",
-            "c'était",
-            "était",
-            "sera",
-            "a été",
-            "es",
-            "era",
-            "será",
-            "ha sido",
-            "se",
-            "fue",
-        ),
-        *("é", "foi", "è", "e'", "e’", "sarà", "to", "jest", "brzmi", "zostało", "je", "bude", "bylo", "byla", "zní", "är", "var", "er"),
-        *("ändrades", "sattes", "luidt", "werd", "это", "—", "– это", "будет", "изменён", "là", "adalah", "είναι"),
-    )
-)
-_FILLERS = pattern(
-    (
-        *(
-            "now",
-            "still",
-            "currently",
-            "just",
-            "simply",
-            "actually",
-            "probably",
-            "always",
-            "again",
-            "set",
-            "changed",
-            "reset",
-            "updated",
-            "rotated",
-        ),
-        *(
-            "switched",
-            "to",
-            "as",
-            "been",
-            "equal",
-            "jetzt",
-            "nun",
-            "neu",
-            "auf",
-            "zu",
-            "geändert",
-            "gesetzt",
-            "maintenant",
-            "changé",
-            "défini",
-        ),
-        *(
-            "passé",
-            "à",
-            "en",
-            "por",
-            "para",
-            "cambió",
-            "cambiada",
-            "cambiado",
-            "establecida",
-            "alterada",
-            "definida",
-            "mudada",
-            "agora",
-            "ahora",
-        ),
-        *(
-            "stata",
-            "cambiata",
-            "impostata",
-            "ora",
-            "in",
-            "zmienione",
-            "ustawione",
-            "teraz",
-            "na",
-            "změněno",
-            "nastaveno",
-            "nyní",
-            "nu",
-            "ändrat",
-        ),
-        *("satt", "till", "gewijzigd", "veranderd", "naar", "c'est", "теперь", "на"),
-    )
-)
 _ASIAN_IS = (
     r"(?:(?:已|被|就|会|應該|应该)?(?:(?:设置|设定|设|改|修改|更改|重置|更新|变更|設置|設定|設|重設|變更)(?:成了|成|为了|为|為|是|了)|是|为|為)"
     r"|を|が|は|는|은|가|를|을)"
@@ -202,79 +105,6 @@ _OF_DATA = re.compile(r"objeto|mapa|diccionario|json|tabla|cach[eé]|registro|fi
 _TURKISH = re.compile(r"[şs][iİ]fre|parola[a-zà-ɏ]", re.IGNORECASE)
 _MAX_BEFORE = 120
 _MAX_WORDS_BEFORE = 6
-_LINKING = frozenset(
-    [
-        "is",
-        "was",
-        "becomes",
-        "remains",
-        "=",
-        "as",
-        "als",
-        "ist",
-        "comme",
-        "est",
-        "como",
-        "es",
-        "é",
-        "è",
-        "come",
-        "jako",
-        "to",
-        "je",
-        "som",
-        "är",
-        "olarak",
-    ]
-)
-_ARTICLES = frozenset(
-    [
-        "the",
-        "a",
-        "my",
-        "your",
-        "our",
-        "his",
-        "her",
-        "their",
-        "its",
-        "this",
-        "new",
-        "old",
-        "current",
-        "root",
-        "admin",
-        "user",
-        "db",
-        "database",
-        "das",
-        "dein",
-        "mein",
-        "unser",
-        "neue",
-        "neues",
-        "altes",
-        "le",
-        "la",
-        "el",
-        "il",
-        "lo",
-        "l",
-        "o",
-        "un",
-        "une",
-        "een",
-        "het",
-        "de",
-        "den",
-        "det",
-        "ditt",
-        "mitt",
-        "tvoje",
-        "moje",
-        "twoje",
-    ]
-)
 _AFTER_WORD = re.compile(
     r"(?:[)\]*_`\"'’”]{0,3}(?:[.,;:!?]|\s*\Z|\s*\n|[ ](?:for|of|to|on|in|at|and|but|so|when|if|now|please|für|fuer|zu|zum|von|vom|und|pour|de|du|del"
     r"|et|para|y|do|da|e|di|per|dla|k|pro|a|i|för|till|och|voor|van|en)\b|[ ]?[(—–-]))"
@@ -416,8 +246,8 @@ def _before(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
         if linked:
             yield from _candidate(text, start, place, word)
             return
-        linked = token.lower() in _LINKING
-        if not linked and token.lower() not in _ARTICLES:
+        linked = token.lower() in LINKING
+        if not linked and token.lower() not in ARTICLES:
             return
         if start < 2 or text[start - 1] != " ":
             return

@@ -44,7 +44,7 @@ class ParkedSession:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far one projection has come with one session, for people to see."""
+    """One projection's checkpoint in one session, as it is shown to people."""
 
     projection: str
     checkpoint: Checkpoint | None

@@ -5,11 +5,9 @@ Prose asks for what was said in other forms (`caching` for `cached`); an item's 
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter
 from functools import lru_cache
 
-from app.storage.vectors.lexical import K1, B, SparseVector
+from app.storage.vectors.lexical import SparseVector, sparse, weighted
 from app.storage.vectors.lexical import terms as whole_terms
 
 AVERAGE_TERMS = 90.0
@@ -24,14 +22,12 @@ def terms(text: str) -> list[str]:
 
 def document(text: str) -> SparseVector:
     """BM25's document side (k1 1.2, b 0.75), for an index with an IDF modifier."""
-    counted = Counter(terms(text))
-    length = K1 * (1 - B + B * counted.total() / AVERAGE_TERMS)
-    return _sparse({term: count * (K1 + 1) / (count + length) for term, count in counted.items()})
+    return weighted(terms(text), average_terms=AVERAGE_TERMS)
 
 
 def query(text: str) -> SparseVector:
     """BM25's query side: each term once."""
-    return _sparse(dict.fromkeys(terms(text), 1.0))
+    return sparse(dict.fromkeys(terms(text), 1.0))
 
 
 @lru_cache(maxsize=16_384)
@@ -45,13 +41,3 @@ def stem(word: str) -> str:
             word = bare[:-1] if bare[-1] == bare[-2] and bare[-1] not in "lsz" else bare
             break
     return word[:-1] if word.endswith("e") and len(word) > _MIN_STEM + 1 else word
-
-
-def _sparse(weights: dict[str, float]) -> SparseVector:
-    """Hash the terms; two terms with one id are one."""
-    hashed: dict[int, float] = {}
-    for term, weight in weights.items():
-        index = zlib.crc32(term.encode("utf-8", "surrogatepass"))
-        hashed[index] = hashed.get(index, 0.0) + weight
-    ordered = sorted(hashed.items())
-    return SparseVector([index for index, _ in ordered], [value for _, value in ordered])

@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -79,14 +79,19 @@ def codes(text: str) -> list[str]:
 
 def document(text: str) -> SparseVector:
     """BM25's document side: term frequency, saturated (k1) and normed by length (b). Robertson and Zaragoza, 2009."""
-    counted = Counter(terms(text))
-    length = K1 * (1 - B + B * counted.total() / AVERAGE_TERMS)
-    return _sparse({term: count * (K1 + 1) / (count + length) for term, count in counted.items()})
+    return weighted(terms(text), average_terms=AVERAGE_TERMS)
+
+
+def weighted(found: Iterable[str], *, average_terms: float) -> SparseVector:
+    """Weigh a document's terms by BM25, for an index whose documents have so many on average."""
+    counted = Counter(found)
+    length = K1 * (1 - B + B * counted.total() / average_terms)
+    return sparse({term: count * (K1 + 1) / (count + length) for term, count in counted.items()})
 
 
 def query(text: str) -> SparseVector:
     """BM25's query side: each term once."""
-    return _sparse(dict.fromkeys(terms(text), 1.0))
+    return sparse(dict.fromkeys(terms(text), 1.0))
 
 
 @lru_cache(maxsize=16_384)  # most words of a text are those of the text before: five times faster
@@ -154,7 +159,7 @@ def _stem(word: str) -> str:
     return word[:-2] if _HISSED.search(word) else word[:-1]
 
 
-def _sparse(weights: dict[str, float]) -> SparseVector:
+def sparse(weights: dict[str, float]) -> SparseVector:
     """Hash the terms; two terms with one id are one."""
     hashed: dict[int, float] = {}
     for term, weight in weights.items():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.budget.estimate import Estimate
 from app.budget.prices import Price, Usage
 from app.inference import allowance
-from app.inference.allowance import OutputCount, Shears, beginning, disbelief, fewest_tokens
+from app.inference.allowance import OutputCount, Truncator, beginning, disbelief, fewest_tokens
 from app.inference.chain import Candidate
 from app.inference.wires.compatible import CompatibleWire
 
@@ -71,8 +71,8 @@ def test_a_beginning_fits_and_one_more_character_would_not(text: str, tokens: in
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=6), st.integers(0, 200))
 def test_texts_that_are_cut_one_after_the_other_fit_together(texts: list[str], tokens: int) -> None:
-    shears = Shears(tokens, model="gpt-4o")
-    kept = [shears.cut(text) for text in texts]
+    truncator = Truncator(tokens, model="gpt-4o")
+    kept = [truncator.cut(text) for text in texts]
     assert sum(fewest_tokens(each, model="gpt-4o") for each in kept) <= tokens
     cut = [place for place, (before, after) in enumerate(zip(texts, kept, strict=True)) if before != after]
     assert not cut or all(not any(kept[place + 1 :]) for place in cut[:1])

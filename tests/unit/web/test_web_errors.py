@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app import errors as tree
-from app.inference.engine import STATUS, status_of
+from app.inference.statuses import STATUS, status_of
 from app.web import errors
 
 BROKE = tree.BudgetExceeded("x", unit="nanousd", left=300, asked=301, resets_at=datetime(2026, 12, 1, tzinfo=UTC))
