@@ -61,7 +61,7 @@ class Index:
 
     async def check(self) -> bool:
         """Whether the index holds what PostgreSQL holds, but for what the outbox will still tell it."""
-        waiting = select(OutboxRow.knowledge_id).where(OutboxRow.drained_at.is_(None))
+        waiting = select(OutboxRow.point_id).where(OutboxRow.drained_at.is_(None))
         query = select(func.count()).select_from(Knowledge).where(Knowledge.id.not_in(waiting))
         async with self._database.begin() as connection:
             items = await connection.scalar(query) or 0
@@ -89,7 +89,7 @@ class Index:
             await _lock_drain(connection)
             rows = (
                 await connection.execute(
-                    select(OutboxRow.id, OutboxRow.knowledge_id, OutboxRow.project_id)
+                    select(OutboxRow.id, OutboxRow.point_id, OutboxRow.project_id)
                     .where(OutboxRow.drained_at.is_(None))
                     .order_by(OutboxRow.id)
                     .limit(BATCH)
@@ -97,7 +97,7 @@ class Index:
             ).all()
             if not rows:
                 return 0
-            await _apply(connection, self._vectors, [row.knowledge_id for row in rows])
+            await _apply(connection, self._vectors, [row.point_id for row in rows])
             await connection.execute(
                 update(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])).values(drained_at=func.clock_timestamp())
             )
@@ -206,7 +206,7 @@ async def catch_up(connection: AsyncConnection, target: Sink, since: datetime) -
     """What was drained since then reached only the live index; what was drained before had been committed and was copied."""
     await _without_idle_limit(connection)
     changed = await connection.scalars(
-        select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= since)).distinct()
+        select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= since)).distinct()
     )
     items = list(changed)
     for start in range(0, len(items), BATCH):

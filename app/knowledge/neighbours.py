@@ -74,7 +74,7 @@ class Neighbourhood:
     @classmethod
     async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby, threshold: float) -> Neighbourhood:
         """What the index found, and what it had not heard of when it was asked."""
-        unheard = select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
+        unheard = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
         known = select(func.unnest(literal(list(nearby.items), ARRAY(Uuid))))
         near = Knowledge.id.in_(known.union(unheard))  # not one or the other: PostgreSQL would read all of the project
         made = cls(threshold)
