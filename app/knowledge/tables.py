@@ -133,19 +133,24 @@ class PassageRow(Base):
 
 
 class PassagePlace(Base):
-    """One place where a passage was said. `ordinal`: among the session's passages, from 0; `exchange`: the number of its prompt.
+    """One place where a passage was said: the `number`-th piece, from 0, of the session's event `seq`.
 
-    `kind`: see `passages.passage.SourceKind`. `seq`, `locator`, `at`: of its event; `at` is the session's where the event has none.
+    `ordinal`: among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
+    `locator`, `at`: of its event; `at` is the session's where the event has none.
     """
 
     __tablename__ = "passage_places"
-    __table_args__ = (Index("ix_passage_places_passage_id", "passage_id"),)
+    __table_args__ = (
+        Index("ix_passage_places_ordinal", "session_id", "ordinal"),
+        Index("ix_passage_places_passage_id", "passage_id"),
+    )
 
     session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
-    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    ordinal: Mapped[int]
     passage_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("passages.id", ondelete="CASCADE"))
     exchange: Mapped[int]
-    seq: Mapped[int]
     locator: Mapped[str]
     at: Mapped[datetime | None]
     role: Mapped[str]

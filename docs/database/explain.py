@@ -54,8 +54,8 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
 insert into passages (id, team_id, project_id, key, text, heading, tokens, terms, embedding, embedding_model, late)
   select md5('passage' || n)::uuid, md5('team' || (1 + n % 5))::uuid, md5('project' || (1 + n % 50))::uuid, decode(md5('passage' || n), 'hex'),
          'passage ' || n, '', 20, array[n % 700, 1000 + n % 900, 2000 + n], '\\x00', 'synthetic', '\\x00' from generate_series(1, 30000) n;
-insert into passage_places (session_id, ordinal, passage_id, exchange, seq, locator, role, kind, sidechain, files)
-  select md5('session' || (1 + n / 20))::uuid, n % 20, md5('passage' || n)::uuid, 1 + (n % 20) / 5, 1 + n % 20, 'L' || n, 'user', 'said', false, '{}'
+insert into passage_places (session_id, seq, number, ordinal, passage_id, exchange, locator, role, kind, sidechain, files)
+  select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 0, n % 20, md5('passage' || n)::uuid, 1 + (n % 20) / 5, 'L' || n, 'user', 'said', false, '{}'
   from generate_series(1, 30000) n;
 insert into passage_cuts (session_id, seq, state)
   select md5('session' || n)::uuid, seq, '{}' from generate_series(1, 3000) n, unnest(array[10, 20]) seq;
@@ -173,6 +173,10 @@ QUERIES: dict[str, tuple[str, str]] = {
         "select id from passages where terms && array[77, 2077]",
     ),
     "pk_passage_places": (
+        "What was cut from a session's events.",
+        "select number, passage_id from passage_places where session_id = md5('session7')::uuid and seq between 4 and 10",
+    ),
+    "ix_passage_places_ordinal": (
         "What stands around a passage in its session.",
         "select passage_id, exchange from passage_places where session_id = md5('session7')::uuid and ordinal between 4 and 10",
     ),

@@ -41,10 +41,11 @@ def upgrade() -> None:
     op.create_table(
         "passage_places",
         sa.Column("session_id", sa.UUID(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("ordinal", sa.Integer(), nullable=False),
         sa.Column("passage_id", sa.UUID(), nullable=False),
         sa.Column("exchange", sa.Integer(), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("locator", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("role", sa.Text(), nullable=False),
@@ -53,8 +54,9 @@ def upgrade() -> None:
         sa.Column("files", sa.ARRAY(sa.Text()), nullable=False),
         sa.ForeignKeyConstraint(["passage_id"], ["passages.id"], name=op.f("fk_passage_places_passage_id_passages"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_passage_places_session_id_sessions"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("session_id", "ordinal", name=op.f("pk_passage_places")),
+        sa.PrimaryKeyConstraint("session_id", "seq", "number", name=op.f("pk_passage_places")),
     )
+    op.create_index("ix_passage_places_ordinal", "passage_places", ["session_id", "ordinal"], unique=False)
     op.create_index("ix_passage_places_passage_id", "passage_places", ["passage_id"], unique=False)
     op.create_table(
         "passage_cuts",
