@@ -86,7 +86,7 @@ class PassageStore:
         self._journal = journal
 
     async def resume(self, session_id: UUID, after: int) -> tuple[int, CutState]:
-        """The latest event at or before `after` that the cutting can go on from, and its state; (0, a new state) at the session's beginning."""
+        """The last event, at or before `after`, that the cutting can go on from, and its state; at the beginning (0, a new one)."""
         state = select(PassageCut.seq, PassageCut.state).where(PassageCut.session_id == session_id, PassageCut.seq <= after)
         async with self._database.begin() as connection:
             row = (await connection.execute(state.order_by(PassageCut.seq.desc()).limit(1))).one_or_none()

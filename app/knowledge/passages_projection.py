@@ -1,4 +1,4 @@
-"""The projection `passages`: what was said in a session, cut, embedded, stored once, and indexed. In increments, from the last kept state."""
+"""The projection `passages`: what was said in a session, cut in increments, embedded, stored once, and indexed."""
 
 from __future__ import annotations
 
