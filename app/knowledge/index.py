@@ -20,6 +20,7 @@ from app.knowledge.neighbours import unpack, wording
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
+from app.storage.vectors import lexical
 from app.storage.vectors.store import IndexSchema, Point, Sink, Staging, VectorStore
 
 log = structlog.get_logger()
@@ -265,4 +266,5 @@ def _point(row: AnyRow) -> Point:
     }
     if row.intent is not None:
         payload["intent"] = row.intent
-    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, text=wording(row.title, row.text), payload=payload)
+    terms = lexical.document(wording(row.title, row.text))
+    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)

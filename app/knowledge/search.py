@@ -120,7 +120,7 @@ class Search:
             return None
         try:
             with traces.span("vectors hybrid", "client", db__system__name="qdrant", db__operation__name="query"):
-                hits = await self._vectors.hybrid(vector, query.text, where=where, limit=self._most(query))
+                hits = await self._vectors.hybrid(vector, lexical.query(query.text), where=where, limit=self._most(query))
         except Unavailable as error:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")
