@@ -33,6 +33,7 @@ class WordsEmbedder:
         return [_encoded(text) for text in texts]
 
     async def encode(self, text: str) -> Encoded:
+        self.embedded.append(text)
         return _encoded(text)
 
 
