@@ -22,13 +22,13 @@ from app.knowledge.index import Index
 from app.knowledge.neighbours import unpack
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, Period, Surroundings
-from app.knowledge.points import PASSAGE
 from app.knowledge.passages import Candidate, Question, Ranked, terms
 from app.knowledge.passages.abstention import confidence, features, with_relevance
 from app.knowledge.passages.composing import FIRST, compose
 from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import understood
 from app.knowledge.passages.ranking import WEIGHTS, Scored, rank_candidates, standardized
+from app.knowledge.points import PASSAGE
 from app.knowledge.ranking import DIGITS
 from app.knowledge.versions import Scope
 from app.sessions.journal import CitedSession

@@ -32,9 +32,8 @@ class WordsEmbedder:
         self.embedded.extend(texts)
         return [_encoded(text) for text in texts]
 
-    async def encode(self, text: str) -> Encoded:
-        self.embedded.append(text)
-        return _encoded(text)
+    async def encode(self, question: str) -> Encoded:
+        return (await self.embed_tokens([question]))[0]
 
 
 class WordsLongForm:
@@ -55,10 +54,9 @@ def _windows(words: list[str]) -> NDArray[np.float32] | None:
 
 
 def _encoded(text: str) -> Encoded:
-    """Its words are its tokens."""
-    found = list(re.finditer(r"\w+", text.casefold()))[:READS]
-    tokens = np.stack([_vector(each[0]) for each in found]) if found else np.zeros((0, 384), dtype=np.float32)
-    return Encoded(_vector(text), tuple(each[0] for each in found), tuple(each.span() for each in found), tokens)
+    words = [*re.finditer(r"\w+", text.casefold())][:READS]
+    tokens = np.stack([_vector(word[0]) for word in words]) if words else np.zeros((0, 384), dtype=np.float32)
+    return Encoded(_vector(text), tuple(word[0] for word in words), tuple(word.span() for word in words), tokens)
 
 
 def _vector(text: str) -> NDArray[np.float32]:
