@@ -86,13 +86,18 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Where an item was learnt. `excerpt` is verbatim from the transcript: quoted, never an instruction."""
+    """Where an item was learnt or a passage said. `excerpt` is verbatim from the transcript: quoted, never an instruction.
+
+    `branch`, `commit`: of the session, where they are known and were asked for.
+    """
 
     session_id: UUID
     transcript: str
     locator: str
     excerpt: str
     at: datetime | None
+    branch: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

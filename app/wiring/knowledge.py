@@ -60,6 +60,7 @@ async def open_knowledge(
     search = Search(
         database=database,
         accounts=accounts,
+        journal=journal,
         index=index,
         vectors=vectors,
         embedder=embedder,

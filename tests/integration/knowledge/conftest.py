@@ -189,7 +189,9 @@ async def make_bench(database: Database, vectors: VectorStore) -> Bench:
     checkpoints = Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     purge = Purge(database, journal, queue, projections)
-    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
+    search = Search(
+        database=database, accounts=accounts, journal=journal, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge
+    )
     return Bench(
         database=database,
         vectors=vectors,
