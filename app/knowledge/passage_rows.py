@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import TIMESTAMP, Boolean, Integer, LargeBinary, Text, Uuid, bindparam, text
@@ -15,8 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
-from app.knowledge.passages import Candidate
-from app.knowledge.passages.composing import REACH, Exchange
+from app.knowledge.passages import Candidate, Place
 from app.knowledge.versions import Scope
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -30,6 +30,9 @@ MAX_TERMS = 64
 MAX_MATCHING = 2_000
 """Passages that share a term with the question and are counted term by term."""
 
+Exchange: TypeAlias = tuple[str, int]
+"""A session and the number of one of its prompts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -41,9 +44,9 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What stands around the passages that matched: passages by exchange, and the beginning of what each exchange's prompt asked."""
+    """What stands around the passages that matched: passages by place, and the beginning of what each exchange's prompt asked."""
 
-    near: Mapping[Exchange, Sequence[Candidate]]
+    near: Mapping[Place, Candidate]
     asked: Mapping[Exchange, str]
 
 
@@ -61,29 +64,27 @@ class PassageRows:
             return []
         return await self._read(_BY_TERMS, scope, period, {"terms": list(terms)[:MAX_TERMS], "limit": limit})
 
-    async def around(self, matched: Sequence[Candidate], known: Mapping[str, Candidate], *, near: int) -> Surroundings:
-        """Read what each matched passage's prompt asked and, of the first `near`, what stands within REACH in the exchange.
-
-        `known`: passages that were read already, by id.
-        """
+    async def around(self, matched: Sequence[Candidate], places: Sequence[Place]) -> Surroundings:
+        """Read what each matched passage's prompt asked, and the passages at these places."""
         if not matched:
             return Surroundings({}, {})
         values = {
             "sessions": [UUID(each.session) for each in matched],
             "exchanges": [each.exchange for each in matched],
             "ordinals": [each.ordinal for each in matched],
-            "known": [UUID(each) for each in known],
-            "near": near,
+            "near_sessions": [UUID(session) for session, _ in places],
+            "near_ordinals": [ordinal for _, ordinal in places],
         }
-        beside: dict[Exchange, dict[int, Candidate]] = {}
+        near: dict[Place, Candidate] = {}
         asked: dict[Exchange, str] = {}
         for row in await self._database.read(rows_of(_AROUND, values)):
-            exchange = (matched[row.n - 1].session, matched[row.n - 1].exchange)
-            if row.ordinal is None:
-                asked[exchange] = row.text
-            elif (one := _neighbour(exchange, row, known)) is not None:
-                beside.setdefault(exchange, {})[row.ordinal] = one
-        return Surroundings({exchange: list(found.values()) for exchange, found in beside.items()}, asked)
+            session = str(row.session_id)
+            if row.late is None:
+                asked[session, row.exchange] = row.text
+            else:
+                passage = str(row.passage_id)
+                near[session, row.ordinal] = Candidate(passage, session, row.exchange, row.ordinal, row.text, row.late, tokens=row.tokens)
+        return Surroundings(near, asked)
 
     async def _read(
         self, statements: Mapping[bool, TextualSelect], scope: Scope, period: Period | None, values: Mapping[str, object]
@@ -94,14 +95,7 @@ class PassageRows:
         return await self._database.read(rows_of(statements[period is not None], given))
 
 
-def _neighbour(exchange: Exchange, row: AnyRow, known: Mapping[str, Candidate]) -> Candidate | None:
-    one = known.get(str(row.passage_id))
-    if one is not None:
-        return Candidate(one.id, *exchange, row.ordinal, one.text, one.packed, tokens=one.tokens)
-    return Candidate(str(row.passage_id), *exchange, row.ordinal, row.text, row.late, tokens=row.tokens)
-
-
-_TYPES: dict[str, TypeEngine[object]] = {
+_TYPES: dict[str, TypeEngine[Any]] = {
     "team": Uuid(),
     "project": Uuid(),
     "ids": ARRAY(Uuid),
@@ -112,11 +106,11 @@ _TYPES: dict[str, TypeEngine[object]] = {
     "sessions": ARRAY(Uuid),
     "exchanges": ARRAY(Integer),
     "ordinals": ARRAY(Integer),
-    "known": ARRAY(Uuid),
-    "near": Integer(),
+    "near_sessions": ARRAY(Uuid),
+    "near_ordinals": ARRAY(Integer),
 }
 """Of parameters; each is sent with its type, so that PostgreSQL never has to guess it."""
-_COLUMNS: dict[str, TypeEngine[object]] = {
+_COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
     "project_id": Uuid(),
     "heading": Text(),
@@ -144,12 +138,12 @@ _NEWEST = """join lateral (
   ) newest on true"""
 
 
-def _typed(written: str, columns: Mapping[str, TypeEngine[object]]) -> TextualSelect:
+def _typed(written: str, columns: Mapping[str, TypeEngine[Any]]) -> TextualSelect:
     given = [bindparam(name, type_=type_) for name, type_ in _TYPES.items() if f":{name}" in written]
     return text(written).bindparams(*given).columns(**columns)
 
 
-def _with_and_without_period(written: str, columns: Mapping[str, TypeEngine[object]]) -> dict[bool, TextualSelect]:
+def _with_and_without_period(written: str, columns: Mapping[str, TypeEngine[Any]]) -> dict[bool, TextualSelect]:
     return {within: _typed(written.replace("{within}", _WITHIN if within else ""), columns) for within in (False, True)}
 
 
@@ -169,19 +163,14 @@ order by matching.overlap desc, p.id
 )
 _AROUND = _typed(
     f"""
-with matched as (
-  select * from unnest(:sessions, :exchanges, :ordinals) with ordinality as matched (session_id, exchange, ordinal, n)
-)
-select matched.n, place.ordinal, p.id as passage_id, case when p.id = any(:known) then '' when p.heading = '' then p.text
-  else p.heading || E'\\n' || p.text end as text, p.tokens, case when p.id = any(:known) then null else p.late end as late
-from matched
-join passage_places place on place.session_id = matched.session_id and place.exchange = matched.exchange
-  and place.ordinal between matched.ordinal - {REACH} and matched.ordinal + {REACH}
+select place.session_id, place.exchange, place.ordinal, p.id as passage_id,
+  case when p.heading = '' then p.text else p.heading || E'\\n' || p.text end as text, p.tokens, p.late
+from unnest(:near_sessions, :near_ordinals) as near (session_id, ordinal)
+join passage_places place using (session_id, ordinal)
 join passages p on p.id = place.passage_id
-where matched.n <= :near
 union all
-select matched.n, null, null, left(p.text, {MAX_ASKED_CHARS}), null, null
-from matched
+select matched.session_id, matched.exchange, null, null, left(p.text, {MAX_ASKED_CHARS}), null, null
+from unnest(:sessions, :exchanges, :ordinals) as matched (session_id, exchange, ordinal)
 join lateral (
   select seq from passage_places place
   where place.session_id = matched.session_id and place.exchange = matched.exchange
@@ -195,5 +184,13 @@ join lateral (
 ) opening on true
 join passages p on p.id = opening.passage_id
 """,  # noqa: S608 - constants
-    {"n": Integer(), "ordinal": Integer(), "passage_id": Uuid(), "text": Text(), "tokens": Integer(), "late": LargeBinary()},
+    {
+        "session_id": Uuid(),
+        "exchange": Integer(),
+        "ordinal": Integer(),
+        "passage_id": Uuid(),
+        "text": Text(),
+        "tokens": Integer(),
+        "late": LargeBinary(),
+    },
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -24,10 +24,10 @@ from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, Period, Surroundings
 from app.knowledge.passages import Candidate, Question, Ranked, terms
 from app.knowledge.passages.abstention import confidence, features, with_relevance
-from app.knowledge.passages.composing import FIRST, compose
+from app.knowledge.passages.composing import FIRST, compose, neighbours
 from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import understood
-from app.knowledge.passages.ranking import WEIGHTS, Scored, rank_candidates, standardized
+from app.knowledge.passages.ranking import WEIGHTS, Ranking, Scored, rank_candidates, standardized
 from app.knowledge.points import PASSAGE
 from app.knowledge.ranking import DIGITS
 from app.knowledge.versions import Scope
@@ -57,14 +57,18 @@ class Leg:
 class FoundPassages:
     """Passages in their order, before any text is made of them.
 
-    `confidence`: the probability that they answer; None: it can't be told. `relevant`: those that may be shown.
+    `confidence`: the probability that they answer; None: it can't be told. `ranking` holds those that may be shown.
     """
 
     question: Question
     rows: Mapping[str, AnyRow]
     names: Mapping[UUID, str]
     confidence: float | None
-    relevant: Sequence[Scored]
+    ranking: Ranking
+
+    @property
+    def relevant(self) -> Sequence[Scored]:
+        return self.ranking.scored
 
     def matched(self, limit: int) -> list[Candidate]:
         """Those that results may be made of, the best first."""
@@ -74,7 +78,8 @@ class FoundPassages:
         return {UUID(each.session) for each in self.matched(limit)}
 
 
-NOTHING = FoundPassages(understood("", (), _NO_TOKENS), {}, {}, 0.0, ())
+_NO_QUESTION = understood("", (), _NO_TOKENS)
+NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION, ()))
 
 
 class PassageSearch:
@@ -99,14 +104,14 @@ class PassageSearch:
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
         question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project)
-        scored = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
-        told = confidence(features(question, scored, _idf(scored))) if encoded else None
-        return FoundPassages(question, {str(row.id): row for row in rows}, names, told, self._relevant(query, scored, told))
+        ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
+        told = confidence(features(question, ranking)) if encoded else None
+        relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))
+        return FoundPassages(question, {str(row.id): row for row in rows}, names, told, relevant)
 
     async def around(self, query: Query, found: FoundPassages) -> Surroundings:
         """Read what stands around the first of what was found."""
-        known = {each.candidate.id: each.candidate for each in found.relevant}
-        return await self._rows.around(found.matched(query.limit), known, near=2 * FIRST)
+        return await self._rows.around(found.matched(query.limit), neighbours(found.relevant))
 
     def results(
         self,
@@ -118,7 +123,7 @@ class PassageSearch:
         max_tokens: int,
     ) -> list[Result]:
         """Make results of what may be shown, in the order of their scores; a session that was purged meanwhile gives none."""
-        ranked = compose(found.question, found.relevant, around.near, limit=query.limit, max_tokens=max_tokens)
+        ranked = compose(found.question, found.ranking, around.near, limit=query.limit, max_tokens=max_tokens)
         ranked = _with_coverage(query.text, ranked) if found.confidence is None else with_relevance(ranked, found.confidence)
         made: list[Result] = []
         for each in ranked:
@@ -154,12 +159,12 @@ class PassageSearch:
             return None
         return fused(dense, lexical)
 
-    def _relevant(self, query: Query, scored: Sequence[Scored], told: float | None) -> Sequence[Scored]:
+    def _relevant(self, query: Query, scored: list[Scored], told: float | None) -> list[Scored]:
         """All, or none where the question is hardly answered; without vectors, by shared terms, those that look relevant."""
         if query.min_score is not None:
             return scored
         if told is not None:
-            return scored if told >= self._limits.min_confidence else ()
+            return scored if told >= self._limits.min_confidence else []
         shares = coverage(query.text, [each.candidate.text for each in scored])
         return [each for each, share in zip(scored, shares, strict=True) if share >= self._limits.min_relevance]
 
@@ -241,13 +246,3 @@ def _explained(ranked: Ranked, found: FoundPassages) -> dict[str, object]:
         "raw": {name: round(value, DIGITS) for name, value in raw.items() if value is not None},
         "passages": list(ranked.passages),
     }
-
-
-def _idf(scored: Sequence[Scored]) -> Callable[[str], float]:
-    texts = [each.candidate.text.casefold() for each in scored]
-
-    def idf(term: str) -> float:
-        count = sum(term in text for text in texts) if term else 0
-        return math.log(1 + (len(texts) - count + 0.5) / (count + 0.5))
-
-    return idf

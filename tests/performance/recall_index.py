@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.embeddings.runtime import Encoded
+from app.embeddings.embedder import Encoded
 from app.knowledge.passages.composing import Place
 from app.knowledge.passages.passage import Passage
 from app.knowledge.passages.question import Question, understood
