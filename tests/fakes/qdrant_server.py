@@ -214,6 +214,9 @@ def _ask(body: dict[str, Any]) -> Ask:
     elif first["using"] == SPARSE:
         asked, sparse, rarity = None, SparseParts(asked["indices"], asked["values"]), body.get("params")
     must = first["filter"].get("must") or []
+    if asked is not None:  # its graph has links among the points of one value only
+        several = any(len(values) > 1 for values in _matches(must).values())
+        assert several == ("acorn" in first["params"])
     return Ask(
         vector=None if asked is None else _packed(asked),
         using=first["using"],

@@ -16,8 +16,8 @@ STORED = 1_000
 """Vectors that the questions are made of."""
 MIXED = 3
 """Of two, the measurement was too kind to clusters; of four, it asked for twice what questions need (docs/performance.md)."""
-WORTH_MEASURING = 2_000
-"""Points. With fewer, the broadest of the small ones costs nothing."""
+WORTH_MEASURING = 10_000
+"""Points. Fewer are searched without their graph (`recipe.FULL_SCAN_THRESHOLD_KB`)."""
 UNMEASURED = 128
 
 Vector = Sequence[float]

@@ -22,7 +22,7 @@ from app.storage.vectors.bounds import check_points, check_search
 from app.storage.vectors.breadth import UNMEASURED
 from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.recipe import RRF_K, SPARSE, candidates
+from app.storage.vectors.recipe import EXACT_SHARE, RRF_K, SPARSE, candidates, is_of_several
 from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where, Within
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class ServerStore:
                 query=vector.tolist(),
                 using=name,
                 query_filter=_filter(where, within),
-                search_params=self._params,
+                search_params=self._params_of(where),
                 limit=limit,
                 score_threshold=min_score,
                 with_payload=False,
@@ -126,7 +126,7 @@ class ServerStore:
         check_search(limit, within, vector=vector, name=name, terms=terms)
         await self._prepare()
         wanted, most = _filter(where, within), candidates(limit)
-        prefetch = [models.Prefetch(query=vector.tolist(), using=name, filter=wanted, params=self._params, limit=most)]
+        prefetch = [models.Prefetch(query=vector.tolist(), using=name, filter=wanted, params=self._params_of(where), limit=most)]
         if terms.indices:
             prefetch.append(models.Prefetch(query=_sparse(terms), using=SPARSE, filter=wanted, params=_rarity(corpus), limit=most))
         found = await self._asked(
@@ -177,6 +177,12 @@ class ServerStore:
     async def delete_from(self, collection: str, ids: Sequence[UUID]) -> None:
         selector = models.PointIdsList(points=[str(each) for each in ids])
         await self._asked(lambda: self._client.delete(collection, selector, wait=True))
+
+    def _params_of(self, where: Where) -> models.SearchParams:
+        """The server can't be asked first how many match, so of several values it searches its graph by ACORN: dearer, and as complete."""
+        if not is_of_several({key: _values(value) for key, value in where.items()}):
+            return self._params
+        return self._params.model_copy(update={"acorn": models.AcornSearchParams(enable=True, max_selectivity=EXACT_SHARE)})
 
     async def manage(self, call: Callable[[], Awaitable[T]]) -> T:
         return await asked(call, seconds=MANAGE_SECONDS)
@@ -242,12 +248,15 @@ def _rarity(corpus: Where | None) -> models.SearchParams | None:
 
 def _filter(where: Where, within: Within | None = None) -> models.Filter:
     must: list[models.Condition] = [
-        models.FieldCondition(key=key, match=models.MatchAny(any=[value] if isinstance(value, str) else list(value)))
-        for key, value in where.items()
+        models.FieldCondition(key=key, match=models.MatchAny(any=_values(value))) for key, value in where.items()
     ]
     if within is not None:
         must.append(models.FieldCondition(key=within.field, range=models.DatetimeRange(gte=_utc(within.since), lt=_utc(within.until))))
     return models.Filter(must=must)
+
+
+def _values(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
 
 
 def _utc(at: datetime | None) -> datetime | None:
