@@ -25,7 +25,7 @@ log = structlog.get_logger()
 BATCH = 256
 DRAINED_KEPT = timedelta(hours=1)
 """Drained rows stay this long, and at least as long as a rebuild may take: it catches up from them."""
-_DRAIN_LOCK, _REBUILD_LOCK = 0xCA1C_0001, 0xCA1C_0003
+_DRAIN_LOCK, _REBUILD_LOCK, _SWEEP_LOCK = 0xCA1C_0001, 0xCA1C_0003, 0xCA1C_0004
 """Advisory locks: one drain at a time, so that an older state of a point never overwrites a newer one in the index; one rebuild."""
 SLACK_POINTS, SLACK_SHARE = 10, 0.01
 """Points that may be missing without a word: deletions race with the count."""
@@ -132,8 +132,10 @@ class Index:
                 await asyncio.sleep(poll_seconds)
 
     async def sweep(self) -> int:
-        """Delete rows drained long ago."""
+        """Delete rows drained long ago; none while a rebuild is under way, however long it takes: it catches up from them."""
         async with self._database.begin() as connection:
+            if not await connection.scalar(select(func.pg_try_advisory_xact_lock(_SWEEP_LOCK))):
+                return 0
             gone = await connection.execute(delete(OutboxRow).where(OutboxRow.drained_at < func.now() - DRAINED_KEPT))
             return gone.rowcount
 
@@ -166,6 +168,7 @@ class Index:
             await _without_idle_limit(guard)
             if not await guard.scalar(select(func.pg_try_advisory_xact_lock(_REBUILD_LOCK))):
                 raise Conflict("The index is being rebuilt already: wait for its end.")
+            await guard.execute(select(func.pg_advisory_xact_lock_shared(_SWEEP_LOCK)))
             yield
 
     async def _copy(self, staging: Staging, progress: Progress) -> int:

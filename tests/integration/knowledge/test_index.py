@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import func, update
 
 from app.errors import VectorStoreUnavailable
 from app.knowledge.answer import Query
-from app.knowledge.index import Index
+from app.knowledge.index import DRAINED_KEPT, Index
+from app.knowledge.tables import OutboxRow
 from tests.integration.knowledge.conftest import Bench, lesson
 
 TEXTS = [f"The {name} service keeps its retries in the {name} table" for name in ("order", "invoice", "login", "search", "mail")]
@@ -65,6 +67,24 @@ async def test_what_changes_during_a_rebuild_is_in_the_new_index(bench: Bench, m
     found = (await bench.search.query(bench.team_id, Query("audit service added while index rebuilt"))).results
     assert [result.source.transcript for result in found][:1] == ["late.jsonl"]
     assert (await bench.vectors.status()).points == len(TEXTS)
+
+
+async def test_what_a_rebuild_catches_up_from_is_not_swept_before_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild may take longer than drained rows are kept."""
+    await bench.teach("a", [lesson(body, body) for body in TEXTS])
+    copy, swept = bench.index._copy, []
+
+    async def copy_then_wait(*args: object) -> int:
+        done = await copy(*args)  # type: ignore[arg-type]
+        async with bench.database.begin() as connection:
+            await connection.execute(update(OutboxRow).values(drained_at=func.now() - 2 * DRAINED_KEPT))
+        swept.append(await Index(bench.database, bench.vectors).sweep())
+        return done
+
+    monkeypatch.setattr(bench.index, "_copy", copy_then_wait)
+    await bench.index.rebuild()
+    assert swept == [0]
+    assert await bench.index.sweep() == len(TEXTS)
 
 
 async def test_a_rebuild_reports_its_progress(bench: Bench) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import Settings, Vectors
-from app.storage.vectors import frames, open_store
+from app.storage.vectors import frames, host, open_store
 from app.storage.vectors.frames import Reply, Request
 from app.storage.vectors.lexical import document
 from app.storage.vectors.place import Place
@@ -287,6 +287,20 @@ async def test_a_staging_engine_that_dies_leaves_the_live_one(folder: Path) -> N
         await store.upsert(late)
         assert await everything(store) == {each.id for each in old + late}
         assert sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) == ["1"]
+
+
+async def test_how_long_a_builder_may_take_grows_with_its_points(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "OPTIMIZE_SECONDS", 0)
+    async with store.rebuild() as staging:
+        await staging.upsert(points(3))
+        with monkeypatch.context() as patched:
+            patched.setattr(host, "OPTIMIZE_SECONDS_A_POINT", 0)
+            with pytest.raises(VectorStoreUnavailable, match="within 0 s"):
+                await staging.optimize()
+        monkeypatch.setattr(host, "OPTIMIZE_SECONDS_A_POINT", 100)
+        await staging.optimize()
+        await staging.commit()
+    assert (await store.status()).unindexed == 0
 
 
 @pytest.mark.parametrize("half_way", [False, True])
