@@ -100,6 +100,15 @@ def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
     return best
 
 
+def likeness(one: bytes, other: bytes) -> float:
+    """Score how alike two packed passages are: the mean of their tokens' best cosines in the other. 0 where either has none."""
+    first, second = unpack(one), unpack(other)
+    if not len(first) or not len(second):
+        return 0.0
+    cosines = first @ second.T
+    return float(cosines.max(axis=0).mean() + cosines.max(axis=1).mean()) / 2
+
+
 def _count(packed: bytes) -> int:
     """How many vectors a packed passage holds; 0 where it was packed by another version or is damaged."""
     if len(packed) < _HEAD.size:

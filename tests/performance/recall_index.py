@@ -32,6 +32,7 @@ class Index:
             Candidate(
                 key, one.session, one.exchange, one.ordinal, one.indexed, vectors[place].packed, kind=one.kind, role=one.role,
                 at=one.at, files=one.files, project=project, sidechain=one.sidechain, tokens=count_text(one.indexed),
+                prompt=one.prompt,
             )
             for key, place in latest.items()
             for one in [passages[place]]

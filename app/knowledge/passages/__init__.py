@@ -77,7 +77,7 @@ def answer(
     question: Question, ranking: Ranking, around: Mapping[Place, Candidate], *, limit: int = LIMIT, max_tokens: int = MAX_TOKENS
 ) -> Answer:
     """Make results of ranked candidates and the passages at the places of `neighbours`."""
-    found = features(question, ranking)
+    found = features(ranking)
     answered = confidence(found) if ranking.scored else 0.0
     results = compose(question, ranking, around, limit=limit, max_tokens=max_tokens)
     return Answer(with_relevance(results, answered), answered, found)
