@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app import clock
 from app.embeddings.runtime import Encoded
+from app.knowledge.passages.dates import window
 from app.knowledge.passages.passage import Passage
 from app.knowledge.passages.question import Question, understood
 from app.knowledge.passages.ranking import Candidate
@@ -67,4 +69,4 @@ class Index:
                     one.at, one.files, one.project, one.sidechain, one.tokens,
                 )
             )  # fmt: skip
-        return understood(text, encoded.pieces, encoded.tokens), made
+        return understood(text, encoded.pieces, encoded.tokens, window=window(text, clock.now())), made

@@ -14,7 +14,8 @@ What is embedded and searched is `passage.indexed` (about 1,030 characters at mo
 (384 × float32) and its tokens, `app.embeddings.late_interaction.pack(encoded.pieces, encoded.tokens)` the bytes, `terms.document` the
 sparse BM25 vector for an index with an IDF modifier. `late.VERSION` belongs to the projection's version.
 
-A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=…)`; 60 passages of each leg as
+A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=dates.window(text, now))`
+(the period it speaks of: "last week"); 60 passages of each leg as
 `ranking.Candidate` (raw BM25 and cosine, None from the leg that didn't find it; `text` is `indexed`); then
 `rank_passages(question, candidates, around, idf)`: at most `limit` results of at most `max_tokens` together, and the confidence that they
 answer. `around(exchanges)` reads the passages of a few exchanges, once; `idf(term)` the inverse document frequency of a term
