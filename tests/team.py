@@ -27,6 +27,7 @@ from tests.fakes.redis_server import RedisServer
 
 ADMIN = "admin-key-of-this-test-0123456789"
 START_SECONDS, STOP_SECONDS = 60, 40
+SETTLED_SECONDS = 60
 CONFIG = """
 [database]
 pool_size = 8
@@ -178,6 +179,13 @@ class Team:
         async with self.http.get(self.servers[server].url + path) as reply:
             assert reply.status == 200, await reply.text()
             return dict(await reply.json())
+
+    async def settled_budget(self, developer: str, server: int = 0) -> dict[str, Any]:
+        """A developer's budget, once nothing is held: a call is settled beside its answer, and on a busy machine after it."""
+        async with asyncio.timeout(SETTLED_SECONDS):
+            while (budget := await self.get(f"/v1/budgets/{developer}", server))["held_usd"] != 0:
+                await asyncio.sleep(0.1)
+        return budget
 
     async def put(self, method: str, path: str, body: object) -> dict[str, Any]:
         async with self.http.request(method, self.servers[0].url + path, json=body) as reply:

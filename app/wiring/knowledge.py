@@ -1,4 +1,4 @@
-"""Opens the room of knowledge: store, index, the items' projection; and search with what is kept around it."""
+"""Opens the room of knowledge: stores, index, the projections of passages and items; and search with what is kept around it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from app.knowledge.copier import Copier
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
+from app.knowledge.passage_store import PassageStore
+from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
@@ -58,6 +60,7 @@ async def open_knowledge(
     search = Search(
         database=database,
         accounts=accounts,
+        journal=journal,
         index=index,
         vectors=vectors,
         embedder=embedder,
@@ -82,6 +85,7 @@ async def open_knowledge(
         prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
         await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
     return Knowledge(
+        passages=PassagesProjection(journal=journal, embedder=embedder, store=PassageStore(database, journal), index=index),
         items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
         store=store,
         index=index,

@@ -156,7 +156,7 @@ async def test_of_a_budget_for_twenty_calls_exactly_twenty_succeed_at_two_server
     statuses = Counter(status for found in await asyncio.gather(*map(client, range(clients))) for status in found)
     assert statuses == {200: affordable, 402: clients * each - affordable}
     assert len(team.provider.asked) == affordable
-    budget = await team.get("/v1/budgets/grace")
+    budget = await team.settled_budget("grace")
     assert (budget["spent_usd"], budget["held_usd"], budget["remaining_usd"]) == (pytest.approx(affordable * PRICE), 0, 0)
     await verified(team)
 
@@ -195,7 +195,7 @@ async def test_an_answer_that_one_server_paid_for_the_other_has_for_nothing(team
     assert [headers["x-cairn-cache"] for _, headers, _ in (first, second, third)] == ["miss", "redis", "memory"]
     assert first[2] == second[2] == third[2]
     assert len(team.provider.asked) == 1
-    assert (await team.get("/v1/budgets/barbara"))["spent_usd"] == pytest.approx(PRICE)
+    assert (await team.settled_budget("barbara"))["spent_usd"] == pytest.approx(PRICE)
 
 
 def transcript(*numbers: int) -> bytes:
@@ -397,9 +397,7 @@ async def _points(team: Team) -> int:
 
 async def _charged_once(team: Team, load: Load) -> None:
     began = time.monotonic()
-    async with asyncio.timeout(20):
-        while (budget := await team.get("/v1/budgets/margaret"))["held_usd"] != 0:
-            await asyncio.sleep(0.1)
+    budget = await team.settled_budget("margaret")
     rows = []
     before = ""
     while True:
@@ -441,7 +439,7 @@ async def test_a_server_that_is_stopped_drains_its_streams_and_the_other_goes_on
     assert await ending == 0
     print(f"\nSIGTERM: five streams drained, ended after {time.monotonic() - began:.1f} s")
     await two.start()
-    budget = await team.get("/v1/budgets/katherine", server=1)
+    budget = await team.settled_budget("katherine", server=1)
     assert (budget["held_usd"], budget["unreconciled_usd"]) == (0, 0)
     assert budget["spent_usd"] == pytest.approx((5 * 200 + TOKENS) * 100e-6)
     await verified(team)

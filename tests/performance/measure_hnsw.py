@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
-from app.knowledge.index import SCHEMA
 from app.knowledge.neighbours import wording
+from app.knowledge.points import SCHEMA
 from app.settings import Vectors
 from app.storage.vectors import lexical
 from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint

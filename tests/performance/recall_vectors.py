@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
 from app.embeddings.model import exported
-from app.embeddings.runtime import Encoded, RuntimeEmbedder, load
+from app.embeddings.embedder import Encoded, RuntimeEmbedder, load
 from app.settings import Embeddings
 from tests.fakes.models import models_folder
 from tests.performance.recall_data import digest, scratch

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.storage.vectors.lexical import SparseVector
 
 Vector = NDArray[np.float32]
 VectorName = Literal["dense_384", "dense_1536"]
@@ -20,6 +23,15 @@ DIMS: Mapping[VectorName, int] = {"dense_384": 384, "dense_1536": 1536}
 
 Where = Mapping[str, str | Sequence[str]]
 """Payload field → the value, or the values of which one must match. All fields must match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A half-open period of a datetime payload field: since ≤ field < until; None: open at that end. Points without it don't match."""
+
+    field: str
+    since: datetime | None
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +45,17 @@ class IndexSchema:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`vectors`: unit length, float32. `text` feeds BM25. `payload`: only indexed fields; times as RFC 3339 strings."""
+    """`vectors`: unit length, float32. `terms`: BM25's document side. `payload`: only indexed fields; times as RFC 3339 strings."""
 
     id: UUID
     vectors: Mapping[VectorName, Vector]
-    text: str
+    terms: SparseVector
     payload: Mapping[str, str | float]
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """`score`: cosine for `nearest`, the fused RRF score for `hybrid`. `vector`: the stored one, where asked for."""
+    """`score`: cosine of `nearest`, raw BM25 of `lexical`, the fused RRF score of `hybrid`. `vector`: the stored one, where asked for."""
 
     id: UUID
     score: float
@@ -65,7 +77,8 @@ class StoreStatus:
 class VectorStore(Protocol):
     """Every method raises `VectorStoreUnavailable` when the store doesn't answer within its timeout.
 
-    `InvalidInput` for what no store takes: a vector of another length or not finite, a limit outside 1 to 10,000.
+    `InvalidInput` for what no store takes: a vector of another length or not finite, malformed terms, a limit outside 1 to 10,000,
+    a period without a beginning and an end, or with a time that has no time zone.
     """
 
     async def upsert(self, points: Sequence[Point]) -> None:
@@ -83,20 +96,32 @@ class VectorStore(Protocol):
         name: VectorName = "dense_384",
         min_score: float | None = None,
         with_vectors: bool = False,
+        within: Within | None = None,
     ) -> list[Hit]:
-        """By cosine, best first, int8 candidates rescored with the full vectors."""
+        """Search by cosine, best first; int8 candidates are rescored with the full vectors."""
+
+    async def lexical(
+        self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
+    ) -> list[Hit]:
+        """Search by BM25, best first: the points that share a term. No terms find nothing.
+
+        `corpus`: document frequencies are those of the points that match it, so that the words of others make no score higher or lower;
+        exact, and the dearer the more they are. None: those of all points; replaced and deleted ones count until the next rebuild.
+        """
 
     async def hybrid(
         self,
         vector: Vector,
-        text: str,
+        terms: SparseVector,
         *,
         where: Where,
         limit: int,
         name: VectorName = "dense_384",
         with_vectors: bool = False,
+        within: Within | None = None,
+        corpus: Where | None = None,
     ) -> list[Hit]:
-        """Dense and BM25 candidates (prefetch), fused by reciprocal rank in the engine, best first."""
+        """Fuse dense and BM25 candidates (prefetch) by reciprocal rank in the engine, best first. Without terms: the dense ones alone."""
 
     async def status(self) -> StoreStatus: ...
 
