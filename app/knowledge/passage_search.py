@@ -21,8 +21,8 @@ from app.knowledge.answer import Query, Result
 from app.knowledge.index import Index
 from app.knowledge.neighbours import unpack
 from app.knowledge.passage_results import result
-from app.knowledge.passage_rows import PassageRows, Period, Surroundings
-from app.knowledge.passages import Candidate, Question, Ranked, terms
+from app.knowledge.passage_rows import PassageRows, Period
+from app.knowledge.passages import Candidate, Place, Question, Ranked, terms
 from app.knowledge.passages.abstention import confidence, features, with_relevance
 from app.knowledge.passages.composing import FIRST, compose, neighbours
 from app.knowledge.passages.passage import indexed
@@ -105,25 +105,25 @@ class PassageSearch:
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
         question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project)
         ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
-        told = confidence(features(question, ranking)) if encoded else None
+        told = confidence(features(ranking)) if encoded else None
         relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))
         return FoundPassages(question, {str(row.id): row for row in rows}, names, told, relevant)
 
-    async def around(self, query: Query, found: FoundPassages) -> Surroundings:
+    async def around(self, found: FoundPassages) -> dict[Place, Candidate]:
         """Read what stands around the first of what was found."""
-        return await self._rows.around(found.matched(query.limit), neighbours(found.relevant))
+        return await self._rows.at(neighbours(found.relevant))
 
     def results(
         self,
         query: Query,
         found: FoundPassages,
-        around: Surroundings,
+        around: Mapping[Place, Candidate],
         sessions: Mapping[UUID, CitedSession],
         *,
         max_tokens: int,
     ) -> list[Result]:
         """Make results of what may be shown, in the order of their scores; a session that was purged meanwhile gives none."""
-        ranked = compose(found.question, found.ranking, around.near, limit=query.limit, max_tokens=max_tokens)
+        ranked = compose(found.question, found.ranking, around, limit=query.limit, max_tokens=max_tokens)
         ranked = _with_coverage(query.text, ranked) if found.confidence is None else with_relevance(ranked, found.confidence)
         made: list[Result] = []
         for each in ranked:
@@ -131,9 +131,8 @@ class PassageSearch:
             session, project = sessions.get(row.session_id), found.names.get(row.project_id)
             if session is None or project is None or round(each.relevance, DIGITS) < (query.min_score or 0.0):
                 continue
-            asked = around.asked.get((each.candidate.session, each.candidate.exchange), "")
             explained = _explained(each, found) if query.explain else None
-            made.append(result(each, row, session=session, project=project, asked=asked, explain=explained))
+            made.append(result(each, row, session=session, project=project, explain=explained))
         return made
 
     async def _legs(
@@ -198,6 +197,7 @@ def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
         project=project,
         sidechain=row.sidechain,
         tokens=row.tokens,
+        prompt=row.prompt,
     )
 
 

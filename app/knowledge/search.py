@@ -93,7 +93,7 @@ class Search:
         if passages.relevant:
             items = items[: self._limits.max_items]
         around, sessions = await asyncio.gather(
-            self._passages.around(query, passages),
+            self._passages.around(passages),
             self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions(query.limit)),
         )
         items = _cited(items, sessions)
