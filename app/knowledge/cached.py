@@ -14,12 +14,13 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from app import __version__
+from app import __version__, clock
 from app.accounts.accounts import Accounts
 from app.cache.tiers import Tiers
 from app.errors import Unavailable
 from app.knowledge.answer import Answer, Query, Result
 from app.knowledge.index import Index
+from app.knowledge.passages import dates
 from app.knowledge.search import Search
 from app.knowledge.versions import Scope, Versions
 from app.settings import QueriesCache
@@ -96,7 +97,8 @@ class CachedSearch:
             log.warning("search.uncached", code=error.code)
             return None
         asked = astuple(replace(query, cache="auto", asker=None))
-        whole = repr((self._tuned, team_id.hex, version, asked))  # repr: no two questions look the same, whatever they hold
+        period = dates.window(query.text, clock.now())  # "yesterday" is another day tomorrow
+        whole = repr((self._tuned, team_id.hex, version, asked, period))  # repr: no two questions look the same, whatever they hold
         return hashlib.blake2b(whole.encode(), digest_size=24).digest()
 
 
