@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 import structlog
 
+from app import clock
 from app.accounts.accounts import Accounts
 from app.embeddings.embedder import Encoded
 from app.errors import Unavailable
@@ -22,7 +23,7 @@ from app.knowledge.index import Index
 from app.knowledge.neighbours import unpack
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, Period
-from app.knowledge.passages import Candidate, Place, Question, Ranked, terms
+from app.knowledge.passages import Candidate, Place, Question, Ranked, dates, terms
 from app.knowledge.passages.abstention import confidence, features, with_relevance
 from app.knowledge.passages.composing import FIRST, compose, neighbours
 from app.knowledge.passages.passage import indexed
@@ -103,7 +104,8 @@ class PassageSearch:
             return NOTHING
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
-        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project)
+        window = dates.window(query.text, clock.now())
+        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, window=window)
         ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
         told = confidence(features(ranking)) if encoded else None
         relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))
