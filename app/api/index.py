@@ -29,11 +29,11 @@ NDJSON = "application/x-ndjson"
 @router.post(
     "/rebuild",
     summary="Rebuild the vector index from PostgreSQL",
-    description="Answers with one JSON object a line: `{done, total}` while it goes on, then `{items}` or `{error}`. "
+    description="Answers with one JSON object a line: `{done, total}` while it goes on, then `{points}` (items and passages) or `{error}`. "
     "Queries go on against the old index until the new one takes its place. Hanging up stops the rebuild; the old index stays.",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {NDJSON: {"example": '{"done":256,"total":10000}\n{"items":10000}\n'}}, "description": "Progress"},
+        200: {"content": {NDJSON: {"example": '{"done":256,"total":10000}\n{"points":10000}\n'}}, "description": "Progress"},
         **responses(),
     },
 )
@@ -65,7 +65,7 @@ async def _progress(house: House) -> AsyncIterator[bytes]:
 
 def _last(task: asyncio.Task[int]) -> bytes:
     try:
-        return _line({"items": task.result()})
+        return _line({"points": task.result()})
     except CairnError as error:
         return _line({"error": {"message": error.message, "code": error.code, "request_id": request_ids.current()}})
     except Exception:

@@ -97,9 +97,10 @@ class SessionList(Reply):
 
 
 class PurgeReply(Reply):
-    """What is gone: the session's events, and the knowledge that no other session taught."""
+    """What is gone: the session's events, and the passages and knowledge that no other session holds."""
 
     events: int
+    passages_removed: int
     knowledge_removed: int
 
 
@@ -190,12 +191,17 @@ async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionDeta
 @router.delete(
     "/{session_id}",
     summary="Purge a session, and all that was learnt only from it",
-    description="Its author or an admin. Events and knowledge go in one transaction; the index follows within moments.",
+    description="Its author or an admin. Events, passages and knowledge go in one transaction; the index follows within moments.",
     responses=responses(),
 )
 async def purge(house: TheHouse, caller: Caller, session_id: UUID) -> PurgeReply:
     gone = await house.sessions.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
-    return PurgeReply(events=gone.events, knowledge_removed=gone.removed[house.knowledge.items.name])
+    knowledge = house.knowledge
+    return PurgeReply(
+        events=gone.events,
+        passages_removed=gone.removed[knowledge.passages.name],
+        knowledge_removed=gone.removed[knowledge.items.name],
+    )
 
 
 async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes]]:

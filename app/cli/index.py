@@ -21,11 +21,11 @@ def rebuild(as_json: AsJson = False) -> None:
 
     from app.cli.output import out, print_json
 
-    items = asyncio.run(_rebuild())
+    points = asyncio.run(_rebuild())
     if as_json:
-        print_json({"items": items})
+        print_json({"points": points})
     else:
-        out.print(f"The index holds {items:,} items.")
+        out.print(f"The index holds {points:,} items and passages.")
 
 
 async def _rebuild() -> int:
@@ -43,7 +43,7 @@ async def _rebuild() -> int:
             async for line in client.lines("/v1/index/rebuild"):
                 if "error" in line:
                     raise Refused(str(line["error"]["message"]), status=500, code=str(line["error"]["code"]))
-                if "items" in line:
-                    return int(line["items"])
+                if "points" in line:
+                    return int(line["points"])
                 bars.update(bar, completed=line["done"], total=line["total"] or None)
     raise Refused("The rebuild was cut off; the old index stays. Try again.", status=500, code="cut_off")

@@ -76,6 +76,7 @@ def show(sent: Sequence[Sent]) -> None:
     out.print(
         f"[bold]{totals['files']}[/] transcript{'' if totals['files'] == 1 else 's'} read: [bold]{totals['sessions']}[/] sessions, "
         f"[bold]{totals['events_new']}[/] new events ({totals['events_known']} known before), "
+        f"[bold]{totals['passages_new']}[/] new passages, "
         f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} merged into known ones."
     )
     if totals["redactions"]:
@@ -100,7 +101,7 @@ def _matters(refused: Sent) -> bool:
 
 
 def _totals(sent: Sequence[Sent]) -> Counter[str]:
-    totals = Counter[str](files=0, refused=0, sessions=0, events_new=0, events_known=0, skipped=0, redactions=0)
+    totals = Counter[str](files=0, refused=0, sessions=0, events_new=0, events_known=0, passages_new=0, skipped=0, redactions=0)
     for each in sent:
         if each.result is None:
             totals["refused"] += 1
@@ -113,6 +114,7 @@ def _totals(sent: Sequence[Sent]) -> Counter[str]:
             events_known=events["known"],
             skipped=sum(each.result["skipped"].values()),
             redactions=sum(each.result["redactions"].values()),
+            passages_new=each.result["passages"]["new"],
             **{f"knowledge_{name}": count for name, count in knowledge.items()},
         )
     return totals

@@ -13,7 +13,7 @@ from app.embeddings import cuda
 from app.embeddings.bulk import Admission, BulkLane, TwoLanes
 from app.embeddings.cache import CachedEmbedder, is_vector
 from app.embeddings.coalescing import CoalescingEmbedder
-from app.embeddings.embedder import Embedder
+from app.embeddings.embedder import Embedder, Encoded, TokenEmbedder
 from app.embeddings.late import LateEmbedder
 from app.embeddings.longform import LongForm, local_long_form
 from app.embeddings.model import NAME, exported
@@ -21,7 +21,19 @@ from app.embeddings.runtime import load
 from app.embeddings.supervision import EmbeddingProcess
 from app.settings import Embeddings
 
-__all__ = ["Admission", "Bulk", "CachedEmbedder", "Embedder", "LongForm", "is_vector", "local_long_form", "open_bulk", "open_embedder"]
+__all__ = [
+    "Admission",
+    "Bulk",
+    "CachedEmbedder",
+    "Embedder",
+    "Encoded",
+    "LongForm",
+    "TokenEmbedder",
+    "is_vector",
+    "local_long_form",
+    "open_bulk",
+    "open_embedder",
+]
 
 SLICE_SECONDS = 0.1
 """What one caller's slice may take while another caller waits for a turn."""
@@ -47,7 +59,7 @@ async def open_embedder(
     """
     on_gpu = await asyncio.to_thread(cuda.wanted, options, batches=batches)
 
-    async def loaded() -> Embedder:
+    async def loaded() -> TokenEmbedder:
         model = await exported(models)
         if on_gpu:
             return await asyncio.to_thread(cuda.load, model, options)

@@ -15,12 +15,9 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.embeddings.embedder import Embedder
+from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
 from app.errors import RateLimited, Unavailable
-
-Floats = NDArray[np.float32]
 
 MAX_READ_CHARS = 1024
 """The model reads 256 tokens: what follows costs nothing."""
@@ -231,7 +228,7 @@ class _Load:
 class TwoLanes:
     """An embedder around two: what is as small as a question goes with them, one request of a caller at a time; the rest is bulk."""
 
-    def __init__(self, questions: Embedder, bulk: BulkLane) -> None:
+    def __init__(self, questions: TokenEmbedder, bulk: BulkLane) -> None:
         self.model = bulk.model
         self._questions = questions
         self._bulk = bulk
@@ -246,6 +243,10 @@ class TwoLanes:
             return await self._questions.embed(texts)
         finally:
             self._asking.discard(caller)
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        """By the questions' embedder: only searches ask a server for token vectors, and batches of other callers have none."""
+        return await self._questions.embed_tokens(texts)
 
 
 def cost_of(text: str) -> int:

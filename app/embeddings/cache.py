@@ -1,4 +1,4 @@
-"""An embedder around an embedder: a text that was embedded before is not embedded again."""
+"""An embedder around an embedder: a text that was embedded before is not embedded again; a question's tokens neither."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from time import monotonic
 
 import cachebox
 import numpy as np
-from numpy.typing import NDArray
 
 from app.cache.memory import Memory
-from app.embeddings.embedder import Embedder
+from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
 from app.telemetry import metrics
 
 VECTOR_BYTES, UNIT_SLACK = 384 * 4, 0.05
 REMEMBERED, AGAIN_SECONDS = 2, 3600.0
 """So many times the cache's entries; asked again within the hour."""
+MAX_QUESTIONS, MAX_QUESTION_TOKENS = 256, 64
+"""Whose token vectors are kept, and how many of each: 35 kB for 20 tokens, 110 kB at most; 28 MB for all at most."""
 
 
 def is_vector(key: bytes, value: bytes) -> bool:
@@ -32,18 +33,20 @@ class CachedEmbedder:
     """By a hash of model and content: 384 floats an entry, 1.5 kB.
 
     Of twice as many it is known when they were last asked: what would a cache of twice the size have spared?
+    The tokens of the last MAX_QUESTIONS questions are kept beside them, each as long as its vector is.
     `away`: says why no text can be embedded now; None where it can.
     """
 
-    def __init__(self, inner: Embedder, memory: Memory, *, ttl_seconds: float, away: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, inner: TokenEmbedder, memory: Memory, *, ttl_seconds: float, away: Callable[[], str | None] = lambda: None) -> None:
         self._inner = inner
         self._memory = memory
         self._ttl = ttl_seconds
         self._away = away
         self.model = inner.model
         self._asked: cachebox.LRUCache[bytes, float] = cachebox.LRUCache(REMEMBERED * memory.entries)
+        self._questions: cachebox.LRUCache[bytes, Encoded] = cachebox.LRUCache(MAX_QUESTIONS)
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> Floats:
         keys = [self._key(text) for text in texts]
         found = {key: np.frombuffer(kept, np.float32) for key in dict.fromkeys(keys) if (kept := self._memory.get(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
@@ -54,24 +57,50 @@ class CachedEmbedder:
                 self._memory.set(key, vector.astype(np.float32).tobytes(), self._ttl)
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, 384), dtype=np.float32)
 
+    async def encode(self, question: str) -> Encoded:
+        """A question's vector and those of its first MAX_QUESTION_TOKENS tokens, by one run; kept, so its arrays are read-only."""
+        key = self._key(question)
+        vector = self._memory.get(key)
+        kept = None if vector is None else self._questions.get(key)
+        if kept is not None:
+            self._count([key], ())
+            return kept
+        if vector is None:
+            self._count([key], [key])
+        else:  # the room for questions was too small, not this cache
+            metrics.looked_up(hits=0, misses=1, evicted=0)
+        (encoded,) = await self._inner.embed_tokens([question])
+        made = _shortened(encoded)
+        self._questions[key] = made
+        self._memory.set(key, made.vector.tobytes(), self._ttl)
+        return made
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        """Passages' vectors and those of all their tokens, in the order of the texts. Nothing is kept: a passage is embedded once.
+
+        Texts of one length run together, and a question goes between two runs. The answer takes 1.5 kB a token, up to 25 MB for
+        64 texts: ask for so many at once, and pack them (`late_interaction.pack`) before the next.
+        """
+        return await self._inner.embed_tokens(texts)
+
     @property
     def away(self) -> str | None:
         return self._away()
 
     @property
-    def inner(self) -> Embedder:
+    def inner(self) -> TokenEmbedder:
         return self._inner
 
-    def around(self, inner: Embedder) -> CachedEmbedder:
+    def around(self, inner: TokenEmbedder) -> CachedEmbedder:
         """The same cache around another embedder of the same model."""
         return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl, away=self._away)
 
     def knows(self, text: str) -> bool:
-        """Whether this text's vector is here: no model would be run for it."""
+        """Tell whether this text's vector is here, by `embed` or by `encode`."""
         return self._key(text) in self._memory
 
     def _key(self, text: str) -> bytes:
-        return hashlib.blake2b(f"{self.model}\0{text}".encode("utf-8", "replace"), digest_size=16).digest()
+        return hashlib.blake2b(f"{self.model}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def _count(self, keys: Sequence[bytes], missing: Collection[bytes]) -> None:
         now = monotonic()
@@ -79,3 +108,11 @@ class CachedEmbedder:
         for key in keys:
             self._asked[key] = now
         metrics.looked_up(hits=len(keys) - len(missing), misses=len(missing), evicted=evicted)
+
+
+def _shortened(encoded: Encoded) -> Encoded:
+    """What is kept of a question, in arrays of its own: a view would keep the whole run alive."""
+    few = slice(MAX_QUESTION_TOKENS)
+    vector, tokens = encoded.vector.astype(np.float32, copy=True), encoded.tokens[few].astype(np.float32, copy=True)
+    vector.flags.writeable = tokens.flags.writeable = False
+    return Encoded(vector, encoded.pieces[few], encoded.offsets[few], tokens)

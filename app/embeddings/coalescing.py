@@ -4,70 +4,94 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.embeddings.embedder import Embedder
-from app.embeddings.tokens import MOST_TOKENS
+from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
+from app.embeddings.tokens import read_chars
 
 MOST_TEXTS, MAX_CHARS = 32, 8_192
 """Of single requests in one run: more would make the first wait for the last. Characters: of those that the model reads."""
 LARGE = 16
-"""A request with more texts than this is a batch of its own already."""
+"""A request with more texts than this, or with more characters than a run holds, is a batch of its own already."""
 
 
-_Waiting: TypeAlias = tuple[Sequence[str], asyncio.Future[NDArray[np.float32]]]
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a run made of a request's texts; `encoded` is empty where no request of the run asked for tokens."""
+
+    vectors: Floats
+    encoded: list[Encoded]
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    texts: Sequence[str]
+    tokens: bool
+    future: asyncio.Future[_Made] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class CoalescingEmbedder:
-    """No timer: an idle embedder runs at once what it is asked; a busy one gathers what comes meanwhile."""
+    """No timer: an idle embedder runs at once what it is asked; a busy one gathers what comes meanwhile.
 
-    def __init__(self, inner: Embedder) -> None:
+    A run gives token vectors to those who ask for them, and costs the others nothing: it is the same run.
+    """
+
+    def __init__(self, inner: TokenEmbedder) -> None:
         self._inner = inner
         self.model = inner.model
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Request] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        if len(texts) > LARGE:
-            return await self._inner.embed(texts)
-        future: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((texts, future))
+    async def embed(self, texts: Sequence[str]) -> Floats:
+        return await self._inner.embed(texts) if _is_batch(texts) else (await self._made(texts, tokens=False)).vectors
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        return await self._inner.embed_tokens(texts) if _is_batch(texts) else (await self._made(texts, tokens=True)).encoded
+
+    async def _made(self, texts: Sequence[str], *, tokens: bool) -> _Made:
+        request = _Request(texts, tokens)
+        self._waiting.append(request)
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._drain(), name="embed")
-        return await future
+        return await request.future
 
     async def _drain(self) -> None:
         while self._waiting:
             # One that left while it waited is not embedded.
-            live = [each for each in self._waiting if not each[1].done()]
-            taken: list[_Waiting] = []
+            live = [each for each in self._waiting if not each.future.done()]
+            taken: list[_Request] = []
             count = chars = 0
-            while live and (not taken or (count + len(live[0][0]) <= MOST_TEXTS and chars + _read(live[0][0]) <= MAX_CHARS)):
+            while live and (not taken or (count + len(live[0].texts) <= MOST_TEXTS and chars + read_chars(live[0].texts) <= MAX_CHARS)):
                 taken.append(live.pop(0))
-                count += len(taken[-1][0])
-                chars += _read(taken[-1][0])
+                count += len(taken[-1].texts)
+                chars += read_chars(taken[-1].texts)
             self._waiting = live
             if taken:
                 await self._run(taken)
 
-    async def _run(self, taken: list[_Waiting]) -> None:
+    async def _run(self, taken: list[_Request]) -> None:
         try:
-            vectors = await self._inner.embed([text for texts, _ in taken for text in texts])
+            made = await self._of([text for request in taken for text in request.texts], tokens=any(request.tokens for request in taken))
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
-            for _, future in taken:
-                if not future.done():
-                    future.set_exception(error)
+            for request in taken:
+                if not request.future.done():
+                    request.future.set_exception(error)
             return
         start = 0
-        for texts, future in taken:
-            if not future.done():
-                future.set_result(vectors[start : start + len(texts)])
-            start += len(texts)
+        for request in taken:
+            part = slice(start, start + len(request.texts))
+            if not request.future.done():
+                request.future.set_result(_Made(made.vectors[part], made.encoded[part]))
+            start = part.stop
+
+    async def _of(self, texts: list[str], *, tokens: bool) -> _Made:
+        if not tokens:
+            return _Made(await self._inner.embed(texts), [])
+        encoded = await self._inner.embed_tokens(texts)
+        return _Made(np.stack([each.vector for each in encoded]) if encoded else np.zeros((0, 384), dtype=np.float32), encoded)
 
 
-def _read(texts: Sequence[str]) -> int:
-    """Characters that the model reads, about four a token."""
-    return sum(min(len(text), 4 * MOST_TOKENS) for text in texts)
+def _is_batch(texts: Sequence[str]) -> bool:
+    return len(texts) > LARGE or (len(texts) > 1 and read_chars(texts) > MAX_CHARS)

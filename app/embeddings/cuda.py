@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import structlog
 
+from app.embeddings.embedder import Floats
 from app.embeddings.model import NAME, Model, check_weights, weights_folder
-from app.embeddings.runtime import Floats, Ints, Run, RuntimeEmbedder
+from app.embeddings.runtime import Ints, Run, RuntimeEmbedder, RunTokens
 from app.embeddings.tokens import Tokenizer
 from app.errors import ConfigurationError
 from app.settings import Embeddings as Options
@@ -60,11 +61,16 @@ def devices() -> int:
 def load(model: Model, options: Options, *, device: str = "cuda", weights: Path | None = None) -> RuntimeEmbedder:
     """Load the model: 6 seconds or more, most of them torch's. `weights`: another folder of the same, as measurements bring along."""
     half = device != "cpu" and options.precision != "fp32"
-    run = _on(device, weights or _checked(), half=half)
+    run, run_tokens = _on(device, weights or _checked(), half=half)
     padded = options.batch_padded_tokens if device == "cpu" else _padded_tokens()
     log.info("embeddings.loaded", model=NAME, runtime="torch", device=device, precision="fp16" if half else "fp32", padded_tokens=padded)
     return RuntimeEmbedder(
-        Tokenizer(model.tokenizer), run, padded_tokens=padded, timeout_seconds=options.timeout_seconds, texts_a_run=SLICE
+        Tokenizer(model.tokenizer),
+        run,
+        run_tokens,
+        padded_tokens=padded,
+        timeout_seconds=options.timeout_seconds,
+        texts_a_run=SLICE,
     )
 
 
@@ -94,7 +100,7 @@ def _padded_tokens() -> int:
     return max(2048, min(MOST_PADDED_TOKENS, int(free * MEMORY_SHARE / BYTES_A_TOKEN)))
 
 
-def _on(device: str, weights: Path, *, half: bool) -> Run:
+def _on(device: str, weights: Path, *, half: bool) -> tuple[Run, RunTokens]:
     """The transformer in fp16 (nearer to fp32 than bf16 is), the mean over its tokens in fp32."""
     import torch
 
@@ -106,23 +112,33 @@ def _on(device: str, weights: Path, *, half: bool) -> Run:
     transformer = cast("torch.nn.Module", loaded[0].auto_model).eval()
     transformer = transformer.half() if half else transformer.float()
 
-    def encode(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def encode(ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         states = transformer(input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(ids)).last_hidden_state.float()
         weights = mask.unsqueeze(-1).float()
         mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-        return torch.nn.functional.normalize(mean, p=2, dim=1)
+        return torch.nn.functional.normalize(mean, p=2, dim=1), states
 
-    def run(ids: Ints, mask: Ints) -> Floats:
+    def attempt(ids: Ints, mask: Ints, outputs: int) -> list[Floats]:
+        """The first so many outputs: what nobody asked for stays on the GPU."""
         try:
             with torch.inference_mode():
                 found = encode(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-                return np.asarray(found.cpu().numpy(), dtype=np.float32)
+                return [np.asarray(each.cpu().numpy(), dtype=np.float32) for each in found[:outputs]]
         except torch.cuda.OutOfMemoryError:
             if len(ids) == 1:
                 raise
         # Others use the GPU too: what was free at the start isn't any more.
         torch.cuda.empty_cache()
         middle = len(ids) // 2
-        return np.concatenate([run(ids[:middle], mask[:middle]), run(ids[middle:], mask[middle:])])
+        halves = attempt(ids[:middle], mask[:middle], outputs), attempt(ids[middle:], mask[middle:], outputs)
+        return [np.concatenate(each) for each in zip(*halves, strict=True)]
 
-    return run
+    def run(ids: Ints, mask: Ints) -> Floats:
+        (vectors,) = attempt(ids, mask, 1)
+        return vectors
+
+    def run_tokens(ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
+        vectors, states = attempt(ids, mask, 2)
+        return vectors, states
+
+    return run, run_tokens

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
-from app.embeddings.embedder import Embedder
+from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
 from app.errors import CairnError, Unavailable
 
 log = structlog.get_logger()
@@ -21,7 +20,8 @@ CODE = "embeddings_unavailable"
 FIRST_RETRY, MAX_RETRY = 10.0, 600.0
 """Seconds between attempts, doubled each time: an export takes two cores for up to half a minute."""
 
-Load = Callable[[], Awaitable[Embedder]]
+Load = Callable[[], Awaitable[TokenEmbedder]]
+T = TypeVar("T")
 
 
 class LateEmbedder:
@@ -31,14 +31,21 @@ class LateEmbedder:
         self.model = model
         self.away: str | None = "it is not loaded yet"
         self._load = load
-        self._inner: Embedder | None = None
+        self._inner: TokenEmbedder | None = None
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> Floats:
         """As the inner one. Unavailable while there is none, and for whatever a runtime throws: who asks can do without."""
+        return await self._guarded(lambda inner: inner.embed(texts))
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        """As the inner one; Unavailable as `embed`."""
+        return await self._guarded(lambda inner: inner.embed_tokens(texts))
+
+    async def _guarded(self, ask: Callable[[TokenEmbedder], Awaitable[T]]) -> T:
         if self._inner is None:
             raise Unavailable(f"There are no embeddings: {self.away}. It is tried again by itself.", code=CODE, retry_after=FIRST_RETRY)
         try:
-            return await self._inner.embed(texts)
+            return await ask(self._inner)
         except CairnError:
             raise
         except Exception as error:

@@ -9,8 +9,8 @@ import asyncio
 import functools
 import os
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Literal, TypeVar
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 
 from app.embeddings.compiled import checked
+from app.embeddings.embedder import Encoded, Floats
 from app.embeddings.late import CODE
 from app.embeddings.model import NAME, Model
-from app.embeddings.tokens import Tokenizer, batches, padded
+from app.embeddings.tokens import CHARS_A_TOKEN, Tokenizer, batches, padded, read_chars
 from app.errors import Unavailable
 from app.settings import Embeddings as Options
 from app.telemetry import metrics
@@ -31,7 +32,6 @@ from app.telemetry import metrics
 log = structlog.get_logger()
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
 Run = Callable[[Ints, Ints], Floats]
 RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
 """ids, mask → pooled vectors (batch × 384), and the tokens' own before the mean (batch × tokens × 384), of one run."""
@@ -41,19 +41,11 @@ SHARED_TEXTS, SHARED_TOKENS = 32, 64
 processor a question, four take 3.2 (and 0.9 ms instead of 1.7). The windows of a long text are none."""
 SLICE = 256
 """Texts that are sorted by length together."""
+MAX_PADDED_WITH_TOKENS = 16_384
+"""Of a run that gives token vectors: 25 MB of them. Only a GPU's batches are larger."""
 
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A text as the model reads it: its vector (384), its tokens, where each stands in the text, and their unit vectors (tokens × 384)."""
-
-    vector: Floats
-    pieces: tuple[str, ...]
-    offsets: tuple[tuple[int, int], ...]
-    tokens: Floats
 
 
 class RuntimeEmbedder:
@@ -68,63 +60,69 @@ class RuntimeEmbedder:
         self,
         tokenizer: Tokenizer,
         run: Run,
+        run_tokens: RunTokens,
         *,
         padded_tokens: int,
         timeout_seconds: float,
         texts_a_run: int = SLICE,
-        run_tokens: RunTokens | None = None,
     ) -> None:
-        self._run_tokens = run_tokens
         self._tokenizer = tokenizer
         self._run = run
+        self._run_tokens = run_tokens
         self._padded_tokens = padded_tokens
+        self._padded_with_tokens = min(padded_tokens, MAX_PADDED_WITH_TOKENS)
         self._timeout = timeout_seconds
         self._texts_a_run = texts_a_run
         self._turn = asyncio.Lock()
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         """(n, 384), unit length, in the order of the texts. Unavailable when one run takes longer than the timeout, its turn included."""
-        size = self._texts_a_run
-        parts = [await self._sorted(list(texts[start : start + size])) for start in range(0, len(texts), size)]
-        return np.concatenate(parts) if parts else np.zeros((0, 384), dtype=np.float32)
+        if self._is_one_run(texts):
+            return await self._timed(lambda: self.embed_blocking(texts), len(texts))
+        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        async for places, made in self._batch_after_batch(texts, lambda taken: self._run(*padded(taken)), self._padded_tokens):
+            vectors[places] = made
+        return vectors
 
     def embed_blocking(self, texts: Sequence[str]) -> Floats:
         """The same in the calling thread, without a turn and without a timeout: for a process that does nothing else."""
         return self._embed(list(texts))
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """The texts' vectors and those of their tokens, by the same runs. Unavailable as `embed`."""
-        made: list[Encoded] = []
-        for start in range(0, len(texts), SHARED_TEXTS):
-            part = list(texts[start : start + SHARED_TEXTS])
-            made += await self._timed(lambda part=part: self.embed_tokens_blocking(part), len(part))  # type: ignore[misc]
-        return made
+        """The texts' vectors and those of their tokens, by the same runs, in the order of the texts. Unavailable as `embed`."""
+        if self._is_one_run(texts):
+            return await self._timed(lambda: self.embed_tokens_blocking(texts), len(texts))
+        made: dict[int, Encoded] = {}
+        async for places, encoded in self._batch_after_batch(texts, self._encoded, self._padded_with_tokens):
+            made.update(zip(places, encoded, strict=True))
+        return [made[place] for place in range(len(texts))]
 
     def embed_tokens_blocking(self, texts: Sequence[str]) -> list[Encoded]:
         """The same in the calling thread, without a turn and without a timeout."""
-        if self._run_tokens is None:
-            raise Unavailable("This runtime gives no token vectors: embed passages on the CPU.", code="embeddings_unavailable")
         encodings = self._tokenizer.encode(list(texts))
-        made: list[Encoded | None] = [None] * len(texts)
-        for places in self._batches(encodings):
-            vectors, tokens = self._run_tokens(*padded([encodings[place] for place in places]))
-            for row, place in enumerate(places):
-                encoding = encodings[place]
-                inner = slice(1, len(encoding.ids) - 1)  # without the marks before and after
-                states = tokens[row, inner]
-                lengths = np.maximum(np.linalg.norm(states, axis=1, keepdims=True), 1e-9)
-                made[place] = Encoded(vectors[row], tuple(encoding.tokens[inner]), tuple(encoding.offsets[inner]), states / lengths)
-        return [each for each in made if each is not None]
+        made: dict[int, Encoded] = {}
+        for places in _batches(encodings, self._padded_with_tokens):
+            made.update(zip(places, self._encoded([encodings[place] for place in places]), strict=True))
+        return [made[place] for place in range(len(texts))]
 
-    async def _sorted(self, texts: list[str]) -> Floats:
-        if len(texts) <= SHARED_TEXTS:
-            return await self._timed(lambda: self._embed(texts), len(texts))
-        encodings = await asyncio.to_thread(self._tokenizer.encode, texts)
-        vectors = np.empty((len(texts), 384), dtype=np.float32)
-        for places in self._batches(encodings):
-            taken = [encodings[place] for place in places]
-            vectors[places] = await self._timed(lambda taken=taken: self._run(*padded(taken)), len(taken))  # type: ignore[misc]
-        return vectors
+    def _encoded(self, encodings: Sequence[Encoding]) -> list[Encoded]:
+        """What one run makes of a batch."""
+        vectors, states = self._run_tokens(*padded(encodings))
+        return [_encoded(*each) for each in zip(encodings, vectors, states, strict=True)]
+
+    def _is_one_run(self, texts: Sequence[str]) -> bool:
+        """Tell whether a request is small enough for one run, tokenizer included: whoever comes next waits for no second one."""
+        return len(texts) <= SHARED_TEXTS and (len(texts) <= 1 or read_chars(texts) <= CHARS_A_TOKEN * self._padded_tokens)
+
+    async def _batch_after_batch(
+        self, texts: Sequence[str], run: Callable[[list[Encoding]], T], padded_tokens: int
+    ) -> AsyncIterator[tuple[list[int], T]]:
+        """Places of texts of about one length, and what `run` made of them: each batch is a turn of its own."""
+        for start in range(0, len(texts), self._texts_a_run):
+            encodings = await asyncio.to_thread(self._tokenizer.encode, texts[start : start + self._texts_a_run])
+            for places in _batches(encodings, padded_tokens):
+                taken = [encodings[place] for place in places]
+                yield [start + place for place in places], await self._timed(partial(run, taken), len(taken))
 
     async def _timed(self, work: Callable[[], T], texts: int) -> T:
         run = asyncio.create_task(self._in_turn(work, texts), name="embed")
@@ -152,12 +150,20 @@ class RuntimeEmbedder:
     def _embed(self, texts: list[str]) -> Floats:
         encodings = self._tokenizer.encode(texts)
         vectors = np.empty((len(texts), 384), dtype=np.float32)
-        for places in self._batches(encodings):
+        for places in _batches(encodings, self._padded_tokens):
             vectors[places] = self._run(*padded([encodings[place] for place in places]))
         return vectors
 
-    def _batches(self, encodings: Sequence[Encoding]) -> list[list[int]]:
-        return batches([len(encoding.ids) for encoding in encodings], padded_tokens=self._padded_tokens)
+
+def _batches(encodings: Sequence[Encoding], padded_tokens: int) -> list[list[int]]:
+    return batches([len(encoding.ids) for encoding in encodings], padded_tokens=padded_tokens)
+
+
+def _encoded(encoding: Encoding, vector: Floats, states: Floats) -> Encoded:
+    """A text's share of a run, in arrays of its own: without padding, and without the marks before and after it."""
+    inner = slice(1, len(encoding.ids) - 1)
+    lengths = np.maximum(np.linalg.norm(states[inner], axis=1, keepdims=True), 1e-9)
+    return Encoded(vector.copy(), tuple(encoding.tokens[inner]), tuple(encoding.offsets[inner]), states[inner] / lengths)
 
 
 def load(model: Model, options: Options, cache: Path) -> RuntimeEmbedder:
@@ -169,9 +175,9 @@ def load(model: Model, options: Options, cache: Path) -> RuntimeEmbedder:
     return RuntimeEmbedder(
         Tokenizer(model.tokenizer),
         run,
+        run_tokens,
         padded_tokens=options.batch_padded_tokens,
         timeout_seconds=options.timeout_seconds,
-        run_tokens=run_tokens,
     )
 
 

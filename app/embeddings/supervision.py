@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.frames import LENGTH, SliceReply, framed
 from app.embeddings.model import NAME
+from app.embeddings.tokens import readable
 from app.errors import Unavailable
 from app.settings import Embeddings
 from app.telemetry import metrics
@@ -92,7 +93,7 @@ class EmbeddingProcess:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._timeout):
-                self._process.stdin.write(framed(list(texts)))
+                self._process.stdin.write(framed([readable(text) for text in texts]))
                 await self._process.stdin.drain()
                 reply = await self._received()
         except TimeoutError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ ROUNDED_TO = 8
 """Tokens. Measured 1, 8, 16, 32 in turn, one question: 1.60, 1.36, 1.53, 1.46 ms."""
 MOST_CHARS = MOST_TOKENS * 40
 """Cut before tokenizing: no 256 tokens are longer, and a 10 MB text costs nothing."""
+CHARS_A_TOKEN = 4
+"""About, in English."""
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer:
@@ -25,10 +29,20 @@ class Tokenizer:
         self._tokenizer.enable_truncation(MOST_TOKENS)
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
-        return self._tokenizer.encode_batch([text[:MOST_CHARS] for text in texts])
+        return self._tokenizer.encode_batch([readable(text[:MOST_CHARS]) for text in texts])
 
     def batch(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return padded(self.encode(texts))
+
+
+def readable(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair: the tokenizer refuses halves, and passes over U+FFFD. Offsets stay true."""
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
+
+
+def read_chars(texts: Sequence[str]) -> int:
+    """Characters that the model reads, about."""
+    return sum(min(len(text), CHARS_A_TOKEN * MOST_TOKENS) for text in texts)
 
 
 def padded(encodings: Sequence[Encoding]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

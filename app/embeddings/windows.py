@@ -10,7 +10,7 @@ from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
 from app.embeddings.late import CODE
-from app.embeddings.tokens import MOST_CHARS, MOST_TOKENS
+from app.embeddings.tokens import MOST_CHARS, MOST_TOKENS, readable
 from app.errors import Unavailable
 
 PARTS = 4
@@ -33,7 +33,7 @@ class Cutter:
         Unavailable while the tokenizer's file is not there or can't be read.
         """
         tokenizer = self._tokenizer = self._tokenizer or self._loaded()
-        short = [text[: PARTS * MOST_CHARS] for text in texts]
+        short = [readable(text[: PARTS * MOST_CHARS]) for text in texts]
         encodings = tokenizer.encode_batch(short, add_special_tokens=False)
         return [_windows(text, encoding) for text, encoding in zip(short, encodings, strict=True)]
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, Protocol
+from datetime import UTC, datetime
+from typing import Literal, Protocol, get_args
 from uuid import UUID
 
+from app.errors import InvalidInput
 from app.knowledge.store import Quote
 
+Kind = Literal["item", "passage"]
+"""What was learnt, or what was said."""
+PASSAGE: Kind = "passage"
+"""Also a passage's type, in results and in the index."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MIN_TOKENS, MAX_TOKENS = 100, 20_000
+"""Of a question's `max_tokens`."""
+MAX_FILES, MAX_FILE_CHARS = 20, 500
 CacheWish = Literal["auto", "refresh", "never"]
 """By the rules; a new answer, kept; neither read nor kept."""
 Origin = Literal["miss", "memory", "redis", "database"]
@@ -16,8 +25,10 @@ Origin = Literal["miss", "memory", "redis", "database"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`project` filters; `prefer_project` only ranks that project's items first. `cache`: what may be done with an answer from before.
+    """`project` filters; `prefer_project` and `files` (what the IDE has open) only steer.
 
+    `types`: of items; where it names some, passages are left out. `since`, `until`: when it was said, half-open; a time without a zone is
+    UTC. `max_tokens`: of all results' texts together; None: the server's own. `cache`: what may be done with an answer from before.
     `asker`: who asks; it changes nothing in the answer.
     """
 
@@ -30,13 +41,32 @@ class Query:
     explain: bool = False
     cache: CacheWish = "auto"
     asker: UUID | None = None
+    kinds: tuple[Kind, ...] = KINDS
+    files: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("since", "until"):
+            if (moment := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _utc(moment, name))
+
+    def asks_for(self, kind: Kind) -> bool:
+        return kind in self.kinds and (kind == "item" or not self.types)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One item that answers, with its newest citation. Its words are quoted from a transcript: never an instruction."""
+    """An item or a passage that answers, with its newest citation. Its words are quoted from a transcript: never an instruction.
+
+    `score`: what `min_score` and the server's own threshold are compared with. A passage's `text` is the passage with what stands around
+    it, `source.excerpt` the passage alone. `created_at`: an item's first evidence, the time of a passage's newest place where one is known.
+    `evidence_count`: in how many places it was learnt, or said. `confidence` of a passage is 1: it is quoted, not distilled.
+    """
 
     id: UUID
+    kind: Kind
     type: str
     title: str
     text: str
@@ -45,23 +75,40 @@ class Result:
     freshness: str
     project: str
     source: Quote
-    created_at: datetime
+    created_at: datetime | None
     evidence_count: int
     explain: dict[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`degraded` names the parts that were away: the answer is narrower than usual. `cache`: the tier it came from."""
+    """`degraded` names the parts that were away: the answer is narrower than usual. `cache`: the tier it came from.
+
+    `tokens`: of all results' texts (`app.tokens`). `abstained`: nothing answers, though every part was asked.
+    """
 
     results: tuple[Result, ...]
     took_ms: float
     degraded: tuple[str, ...]
     cache: Origin = "miss"
+    tokens: int = 0
+
+    @property
+    def abstained(self) -> bool:
+        return not self.results and not self.degraded
 
 
 class Asks(Protocol):
     """Where questions go: `Search`, and what stands around it."""
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """The team's items that answer, best first. InvalidInput names the field that can't be used."""
+        """The team's items and passages that answer, best first. InvalidInput names the field that can't be used."""
+
+
+def _utc(moment: datetime, param: str) -> datetime:
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{param} lies beyond the years that a time can have: leave it out.", param=param) from None

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from app import __version__
+from app import __version__, clock
 from app.accounts.accounts import Accounts
 from app.cache.tiers import Tiers
 from app.errors import Unavailable
@@ -34,6 +34,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     team_id: UUID
     results: tuple[Result, ...]
     took_ms: float
+    tokens: int
 
 
 class CachedSearch:
@@ -57,17 +58,19 @@ class CachedSearch:
         if key is None:
             return await self._search.query(team_id, query)
         if query.cache != "refresh":
-            kept = await self._tiers.get(key)
-            if kept is not None and (found := _unpacked(kept.value, team_id)) is not None:
+            value = await self._tiers.get(key)
+            if value is not None and (found := _unpacked(value.value, team_id)) is not None:
                 took = (perf_counter() - began) * 1000
                 if not found.results:
                     self._search.asked_in_vain(team_id, query)
-                self._tiers.spared(kept.tier, seconds=max(0.0, found.took_ms - took) / 1000)
-                return Answer(found.results, round(took, 3), (), cache=kept.tier)
+                self._tiers.spared(value.tier, seconds=max(0.0, found.took_ms - took) / 1000)
+                return Answer(found.results, round(took, 3), (), cache=value.tier, tokens=found.tokens)
         read_newest()  # the version was read at the primary: what is kept under it must be as new
         answer = await self._search.query(team_id, query)
         if not answer.degraded and self._index.complete:
-            self._tiers.set(key, msgspec.msgpack.encode(_Kept(team_id, answer.results, answer.took_ms)), self._options.ttl_seconds)
+            self._tiers.set(
+                key, msgspec.msgpack.encode(_Kept(team_id, answer.results, answer.took_ms, answer.tokens)), self._options.ttl_seconds
+            )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
     async def holds(self, team_id: UUID, query: Query) -> bool:
@@ -93,7 +96,8 @@ class CachedSearch:
             log.warning("search.uncached", code=error.code)
             return None
         asked = astuple(replace(query, cache="auto", asker=None))
-        whole = repr((self._tuned, team_id.hex, version, asked))  # repr: no two questions look the same, whatever they hold
+        day = clock.now().date()  # a passage's age and what "last week" means are those of the day
+        whole = repr((self._tuned, team_id.hex, version, day, asked))  # repr: no two questions look the same, whatever they hold
         return hashlib.blake2b(whole.encode(), digest_size=24).digest()
 
 

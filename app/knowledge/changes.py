@@ -20,19 +20,19 @@ EVERYWHERE = UUID(int=0)
 
 
 class Changed(NamedTuple):
-    """An item that was stored, altered or deleted, and where it belongs."""
+    """An item or a passage that was stored, altered or deleted, and where it belongs."""
 
-    item: UUID
+    point: UUID
     project_id: UUID
     team_id: UUID
 
 
 async def note(connection: AsyncConnection, changed: Iterable[Changed]) -> None:
-    """These items changed in this transaction: once it is committed no answer from before is given again."""
+    """These changed in this transaction: once it is committed no answer from before is given again."""
     rows = list(changed)
     if not rows:
         return
-    await connection.execute(insert(OutboxRow), [{"knowledge_id": row.item, "project_id": row.project_id} for row in rows])
+    await connection.execute(insert(OutboxRow), [{"point_id": row.point, "project_id": row.project_id} for row in rows])
     places = sorted({(row.project_id, row.team_id) for row in rows})  # one order for every transaction: two can't deadlock
     await _renew(connection, places)
 

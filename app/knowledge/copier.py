@@ -15,7 +15,8 @@ from subprocess import PIPE
 
 from app import settings as config
 from app.errors import VectorStoreUnavailable
-from app.knowledge.index import SCHEMA, Progress, catch_up, copy_all
+from app.knowledge.index import Progress, catch_up, copy_all
+from app.knowledge.points import SCHEMA
 from app.redaction.labels import free_text
 from app.storage.child import owner_gone
 from app.storage.database import Database

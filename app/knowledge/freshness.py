@@ -14,7 +14,7 @@ from app.knowledge.tables import Knowledge
 FRESH, AGING, STALE = timedelta(days=30), timedelta(days=90), timedelta(days=180)
 
 WEIGHT: dict[Freshness, float] = {"fresh": 1.0, "aging": 0.98, "stale": 0.95, "deprecated": 0.9}
-"""What age does to a rank: it decides between equals, it never hides the only answer."""
+"""What age does to a score: it decides between equals, and hides only what is hardly relevant anyway."""
 
 
 def freshness(last_seen_at: datetime, now: datetime) -> Freshness:

@@ -1,4 +1,4 @@
-"""The index of knowledge in the vector store: fed from the outbox, rebuilt from PostgreSQL. The store is never the truth."""
+"""The index of items and passages in the vector store: fed from the outbox, rebuilt from PostgreSQL. The store is never the truth."""
 
 from __future__ import annotations
 
@@ -15,23 +15,20 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Conflict, Unavailable, VectorStoreUnavailable
-from app.knowledge import changes
-from app.knowledge.neighbours import unpack, wording
-from app.knowledge.tables import Knowledge, OutboxRow
+from app.knowledge import changes, points
+from app.knowledge.tables import OutboxRow
 from app.storage.database import Database
-from app.storage.tables import AnyRow
-from app.storage.vectors.store import IndexSchema, Point, Sink, Staging, VectorStore
+from app.storage.vectors.store import Sink, Staging, VectorStore
 
 log = structlog.get_logger()
 
-SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
 BATCH = 256
 DRAINED_KEPT = timedelta(hours=1)
 """Drained rows stay this long, and at least as long as a rebuild may take: it catches up from them."""
 _DRAIN_LOCK, _REBUILD_LOCK = 0xCA1C_0001, 0xCA1C_0003
-"""Advisory locks: one drain at a time, so that an older state of an item never overwrites a newer one in the index; one rebuild."""
-SLACK_ITEMS, SLACK_SHARE = 10, 0.01
-"""Items that may be missing without a word: deletions race with the count."""
+"""Advisory locks: one drain at a time, so that an older state of a point never overwrites a newer one in the index; one rebuild."""
+SLACK_POINTS, SLACK_SHARE = 10, 0.01
+"""Points that may be missing without a word: deletions race with the count."""
 CHECKED_SECONDS, FAILED_SECONDS = 30.0, 5.0
 
 
@@ -47,7 +44,7 @@ def _unheard(done: int, total: int) -> None:
 
 
 class Index:
-    """`complete`: False once a check has found that items are missing: the store was made anew, or an old copy put in its place.
+    """`complete`: False once a check has found that points are missing: the store was made anew, or an old copy put in its place.
 
     `copy`: who does the work of a rebuild; without one this process does, and its loop has less time for others.
     """
@@ -61,35 +58,34 @@ class Index:
 
     async def check(self) -> bool:
         """Whether the index holds what PostgreSQL holds, but for what the outbox will still tell it."""
-        waiting = select(OutboxRow.knowledge_id).where(OutboxRow.drained_at.is_(None))
-        query = select(func.count()).select_from(Knowledge).where(Knowledge.id.not_in(waiting))
+        waiting = select(OutboxRow.point_id).where(OutboxRow.drained_at.is_(None))
         async with self._database.begin() as connection:
-            items = await connection.scalar(query) or 0
+            expected = await points.count(connection, but=waiting)
         status = await self._vectors.status()
-        missing = items - status.points
-        empty = items > 0 and status.points == 0
-        self.complete = not status.unfilled and not empty and missing <= max(SLACK_ITEMS, SLACK_SHARE * items)
+        missing = expected - status.points
+        empty = expected > 0 and status.points == 0
+        self.complete = not status.unfilled and not empty and missing <= max(SLACK_POINTS, SLACK_SHARE * expected)
         self._checked = time.monotonic()
         if not self.complete:
-            log.warning("index.incomplete", items=items, missing=missing, unfilled=status.unfilled)
+            log.warning("index.incomplete", expected=expected, missing=missing, unfilled=status.unfilled)
         return self.complete
 
     async def require(self) -> None:
-        """VectorStoreUnavailable while items are missing: what is known already wouldn't be recognised."""
+        """VectorStoreUnavailable while points are missing: what is known already wouldn't be recognised."""
         if not self.complete or time.monotonic() - self._checked > CHECKED_SECONDS:
             await self.check()
         if not self.complete:
             raise VectorStoreUnavailable(
-                "The vector index lacks items that PostgreSQL holds. The server rebuilds it by itself; `cairn index rebuild` does so now."
+                "The vector index lacks what PostgreSQL holds. The server rebuilds it by itself; `cairn index rebuild` does so now."
             )
 
     async def drain(self) -> int:
-        """Bring one batch of changed items into the index. Safe to repeat, to interrupt, and to run in several processes."""
+        """Bring one batch of changed items and passages into the index. Safe to repeat, to interrupt, and to run in several processes."""
         async with self._database.begin() as connection:
             await _lock_drain(connection)
             rows = (
                 await connection.execute(
-                    select(OutboxRow.id, OutboxRow.knowledge_id, OutboxRow.project_id)
+                    select(OutboxRow.id, OutboxRow.point_id, OutboxRow.project_id)
                     .where(OutboxRow.drained_at.is_(None))
                     .order_by(OutboxRow.id)
                     .limit(BATCH)
@@ -97,7 +93,7 @@ class Index:
             ).all()
             if not rows:
                 return 0
-            await _apply(connection, self._vectors, [row.knowledge_id for row in rows])
+            await _apply(connection, self._vectors, [row.point_id for row in rows])
             await connection.execute(
                 update(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])).values(drained_at=func.clock_timestamp())
             )
@@ -142,7 +138,7 @@ class Index:
             return gone.rowcount
 
     async def rebuild(self, progress: Progress = _unheard) -> int:
-        """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns how many items it holds.
+        """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns how many points it holds.
 
         Searches and drains go on throughout; drains wait only for the last catch-up and the swap. Conflict while another
         rebuild, of whatever process, is under way.
@@ -160,7 +156,7 @@ class Index:
                 await catch_up(connection, staging, again)
                 await staging.commit()
                 await changes.everywhere(connection)
-            log.info("index.rebuilt", items=done)
+            log.info("index.rebuilt", points=done)
             self.complete = True
             return done
 
@@ -187,31 +183,27 @@ class Index:
 
 
 async def copy_all(database: Database, target: Sink, progress: Progress) -> int:
-    """Every item, page by page, in transactions of their own. Returns how many."""
+    """Every item and passage, page by page, in transactions of their own. Returns how many."""
     async with database.begin() as connection:
-        total = await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
-    done, last = 0, None
-    while True:
-        query = select(*_COLUMNS).order_by(Knowledge.id).limit(BATCH)
-        async with database.begin() as connection:
-            rows = (await connection.execute(query if last is None else query.where(Knowledge.id > last))).all()
-        if not rows:
-            return done
-        await target.upsert([_point(row) for row in rows])
-        done, last = done + len(rows), rows[-1].id
+        total = await points.count(connection)
+    done = 0
+    async for page in points.every(database, page=BATCH):
+        await target.upsert(page)
+        done += len(page)
         progress(done, max(done, total))
+    return done
 
 
 async def catch_up(connection: AsyncConnection, target: Sink, since: datetime) -> int:
     """What was drained since then reached only the live index; what was drained before had been committed and was copied."""
     await _without_idle_limit(connection)
     changed = await connection.scalars(
-        select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= since)).distinct()
+        select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= since)).distinct()
     )
-    items = list(changed)
-    for start in range(0, len(items), BATCH):
-        await _apply(connection, target, items[start : start + BATCH])
-    return len(items)
+    ids = list(changed)
+    for start in range(0, len(ids), BATCH):
+        await _apply(connection, target, ids[start : start + BATCH])
+    return len(ids)
 
 
 async def _moment(connection: AsyncConnection) -> datetime:
@@ -230,39 +222,10 @@ async def _lock_drain(connection: AsyncConnection) -> None:
     await connection.execute(select(func.pg_advisory_xact_lock(_DRAIN_LOCK)))
 
 
-async def _apply(connection: AsyncConnection, target: Sink, items: Sequence[UUID]) -> None:
-    """Write the present state of these items: the outbox says only *that* they changed, so order and repetition don't matter."""
-    rows = (await connection.execute(select(*_COLUMNS).where(Knowledge.id.in_(set(items))))).all()
-    if rows:
-        await target.upsert([_point(row) for row in rows])
-    if gone := set(items) - {row.id for row in rows}:
+async def _apply(connection: AsyncConnection, target: Sink, ids: Sequence[UUID]) -> None:
+    """Write the present state of these points: the outbox says only *that* they changed, so order and repetition don't matter."""
+    found = await points.of(connection, set(ids))
+    if found:
+        await target.upsert(found)
+    if gone := set(ids) - {point.id for point in found}:
         await target.delete(sorted(gone))
-
-
-_COLUMNS = (
-    Knowledge.id,
-    Knowledge.team_id,
-    Knowledge.project_id,
-    Knowledge.type,
-    Knowledge.intent,
-    Knowledge.freshness,
-    Knowledge.confidence,
-    Knowledge.created_at,
-    Knowledge.title,
-    Knowledge.text,
-    Knowledge.embedding,
-)
-
-
-def _point(row: AnyRow) -> Point:
-    payload: dict[str, str | float] = {
-        "team": str(row.team_id),
-        "project": str(row.project_id),
-        "type": row.type,
-        "freshness": row.freshness,
-        "confidence": row.confidence,
-        "created_at": row.created_at.isoformat(),
-    }
-    if row.intent is not None:
-        payload["intent"] = row.intent
-    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, text=wording(row.title, row.text), payload=payload)

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings.longform import MODEL as LONG_MODEL
 from app.embeddings.longform import agreement, parts_of
+from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.tables import Knowledge, OutboxRow
 from app.likeness import differing
 from app.storage.database import Database
@@ -49,7 +50,7 @@ async def look_up(
     async with database.begin() as connection:
         since: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
     places = asyncio.Semaphore(AT_ONCE)
-    where = {"team": str(team_id), "project": str(project_id)}
+    where = {"team": str(team_id), "project": str(project_id), "type": list(KNOWLEDGE_TYPES)}
 
     async def one(vector: Vector) -> list[UUID]:
         async with places:
@@ -74,7 +75,7 @@ class Neighbourhood:
     @classmethod
     async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby, threshold: float) -> Neighbourhood:
         """What the index found, and what it had not heard of when it was asked."""
-        unheard = select(OutboxRow.knowledge_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
+        unheard = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
         known = select(func.unnest(literal(list(nearby.items), ARRAY(Uuid))))
         near = Knowledge.id.in_(known.union(unheard))  # not one or the other: PostgreSQL would read all of the project
         made = cls(threshold)

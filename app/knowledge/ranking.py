@@ -27,8 +27,8 @@ DIGITS = 4
 """Of a score, as it is told and compared."""
 
 
-def rank(query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str], *, least_relevance: float) -> list[Result]:
-    """The first `query.limit` of those that are relevant. Without a vector, shared terms alone decide.
+def rank(query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str], *, least_score: float) -> list[Result]:
+    """The first `query.limit` of those whose score is at least `least_score`. Without a vector, shared terms alone decide.
 
     `names`: of the rows' projects.
     """
@@ -48,7 +48,7 @@ def rank(query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dic
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
         score = round(seen.score * places[n], DIGITS)
-        if seen.score < least_relevance or (query.min_score is not None and score < query.min_score):
+        if score < least_score:
             continue
         found.append((-score, str(rows[n].id), n, seen))
         (heappush if len(best) < query.limit else heappushpop)(best, score)
@@ -94,6 +94,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         }
     return Result(
         id=row.id,
+        kind="item",
         type=row.type,
         title=row.title,
         text=row.text,

@@ -1,35 +1,45 @@
-"""A question comes: question → embed → dense + lexical search → fuse → rank → cite. Nothing relevant: an empty list."""
+"""A question comes: question → embed → passages and items, dense + lexical → fuse → rank → cite, within a budget of tokens; or abstain."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Select, Text, Uuid, any_, bindparam, cast, func, select, true
-from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.accounts.accounts import Accounts
-from app.embeddings import Embedder
+from app.embeddings.embedder import Encoded
 from app.errors import InvalidInput, Unavailable
-from app.knowledge.answer import Answer, Query
+from app.knowledge.answer import KINDS, MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, PASSAGE, Answer, Query, Result
 from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.ranking import rank
-from app.knowledge.tables import Evidence, Knowledge
+from app.knowledge.item_search import ItemSearch
+from app.knowledge.passage_search import NOTHING, FoundPassages, PassageSearch
 from app.knowledge.unanswered import Unanswered
+from app.knowledge.versions import Scope
+from app.sessions.journal import CitedSession, Journal
 from app.settings import Knowledge as Limits
-from app.storage.database import Database, rows_of
-from app.storage.tables import AnyRow
-from app.storage.vectors import lexical
-from app.storage.vectors.store import Vector, VectorStore
+from app.storage.database import Database
+from app.storage.vectors.store import VectorStore
 from app.telemetry import traces
+from app.tokens import count_text, first_tokens
 
 log = structlog.get_logger()
+
+ITEMS_SHARE = 3
+"""One part in so many of the tokens is the items', at most, where passages are asked for too."""
+
+
+class QuestionEncoder(Protocol):
+    """`encode` gives a question's vector and its tokens' by one run of the model."""
+
+    model: str
+
+    async def encode(self, text: str, /) -> Encoded: ...
 
 
 class Search:
@@ -38,42 +48,61 @@ class Search:
         *,
         database: Database,
         accounts: Accounts,
+        journal: Journal,
         index: Index,
         vectors: VectorStore,
-        embedder: Embedder,
+        embedder: QuestionEncoder,
         limits: Limits,
         unanswered: Unanswered | None = None,
     ) -> None:
-        self._database = database
         self._accounts = accounts
-        self._index = index
-        self._vectors = vectors
+        self._journal = journal
         self._embedder = embedder
         self._limits = limits
         self._unanswered = unanswered
+        self._items = ItemSearch(database=database, accounts=accounts, index=index, vectors=vectors, limits=limits)
+        self._passages = PassageSearch(database=database, accounts=accounts, index=index, vectors=vectors, limits=limits)
 
     def asked_in_vain(self, team_id: UUID, query: Query) -> None:
-        """Nothing was found. Noted where the question itself, not a filter of it, is to blame."""
-        if self._unanswered is not None and query.min_score is None and not query.types:
+        """Note a question that nothing was found for, where the question itself, not a filter of it, is to blame."""
+        filtered = query.types or query.since or query.until or set(query.kinds) != set(KINDS)
+        if self._unanswered is not None and query.min_score is None and not filtered:
             self._unanswered.note(team_id, query.text)
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """Always a new answer."""
+        """Answer anew, whatever was asked before."""
         began = time.perf_counter()
         self._check(query)
-        degraded: list[str] = []
-        where = await self._where(team_id, query)
-        if where is None:
+        scope = await self._scope(team_id, query)
+        if scope is None:
             return Answer((), _since(began), ())
-        vector = await self._embed(query.text, degraded)
-        ids = await self._candidates(query, vector, where, degraded)
-        rows = await self._read(team_id, ids, query, where)
-        names = await self._accounts.project_names(team_id, {row.project_id for row in rows})
-        least = self._limits.min_relevance if query.min_score is None else 0.0
-        ranked = rank(query, rows, vector, names, least_relevance=least)
-        if not ranked and not degraded:
+        degraded: list[str] = []
+        encoded = await self._encode(query.text, degraded)
+        results, tokens = await self._results(scope, query, encoded, degraded)
+        if not results and not degraded:
             self.asked_in_vain(team_id, query)
-        return Answer(tuple(ranked), _since(began), tuple(degraded))
+        return Answer(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
+
+    async def _results(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> tuple[list[Result], int]:
+        """Both kinds by their scores. Items take their own quota of places and tokens, and pass a passage only by a better score."""
+        vector = None if encoded is None else encoded.vector
+        items, passages = await asyncio.gather(
+            self._items.find(scope, query, vector, degraded) if query.asks_for("item") else _no_items(),
+            self._passages.find(scope, query, encoded, degraded) if query.asks_for(PASSAGE) else _no_passages(),
+        )
+        if passages.relevant:
+            items = items[: self._limits.max_items]
+        around, sessions = await asyncio.gather(
+            self._passages.around(passages),
+            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions(query.limit)),
+        )
+        items = _cited(items, sessions)
+        room = query.max_tokens or self._limits.max_tokens
+        if not passages.relevant:
+            return fitted(items, room)
+        items, spent = fitted(items, room // ITEMS_SHARE, cut=False)
+        said = self._passages.results(query, passages, around, sessions, max_tokens=room - spent)
+        return fitted(sorted([*said, *items], key=lambda result: -result.score)[: query.limit], room)
 
     def _check(self, query: Query) -> None:
         if not query.text.strip():
@@ -82,97 +111,77 @@ class Search:
             raise InvalidInput(f"query is longer than {self._limits.max_query_chars} characters: shorten it.", param="query")
         if not 1 <= query.limit <= self._limits.max_limit:
             raise InvalidInput(f"limit must lie between 1 and {self._limits.max_limit}.", param="limit")
+        if query.max_tokens is not None and not MIN_TOKENS <= query.max_tokens <= MAX_TOKENS:
+            raise InvalidInput(f"max_tokens must lie between {MIN_TOKENS} and {MAX_TOKENS}.", param="max_tokens")
+        if not query.kinds or (unknown := sorted({str(kind) for kind in query.kinds} - set(KINDS))):
+            wrong = f"kinds: {', '.join(unknown)} not known." if query.kinds else "kinds is empty."
+            raise InvalidInput(f"{wrong} Known: {', '.join(KINDS)}; leave it out for both.", param="kinds")
         if unknown := sorted(set(query.types) - set(KNOWLEDGE_TYPES)):
             raise InvalidInput(f"types: {', '.join(unknown)} not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="types")
+        if query.types and "item" not in query.kinds:
+            raise InvalidInput("types are those of items, and kinds asks for passages alone: leave one of them out.", param="types")
+        if query.since is not None and query.until is not None and query.since >= query.until:
+            raise InvalidInput("since must lie before until.", param="since")
+        if len(query.files) > MAX_FILES or any(len(file) > MAX_FILE_CHARS for file in query.files):
+            raise InvalidInput(f"files: at most {MAX_FILES} paths of at most {MAX_FILE_CHARS} characters.", param="files")
 
-    async def _where(self, team_id: UUID, query: Query) -> dict[str, str | list[str]] | None:
-        """The store's filter; None when the project doesn't exist, so nothing can match."""
-        where: dict[str, str | list[str]] = {"team": str(team_id)}
-        if query.project is not None:
-            project = await self._accounts.project_named(team_id, query.project)
-            if project is None:
-                return None
-            where = {"project": str(project)}  # it is the team's: to ask for both costs the engine a third more
-        if query.types:
-            where["type"] = list(query.types)
-        return where
+    async def _scope(self, team_id: UUID, query: Query) -> Scope | None:
+        """What is searched; None when the project doesn't exist, so nothing can match."""
+        if query.project is None:
+            return Scope(team_id, None)
+        project_id = await self._accounts.project_named(team_id, query.project)
+        return None if project_id is None else Scope(team_id, project_id)
 
-    async def _embed(self, text: str, degraded: list[str]) -> Vector | None:
-        """None when the vector doesn't come in time: words alone find something, and whoever asks doesn't wait."""
+    async def _encode(self, text: str, degraded: list[str]) -> Encoded | None:
+        """None when the vectors don't come in time: words alone find something, and whoever asks doesn't wait."""
         try:
             with traces.span("embed"):
                 async with asyncio.timeout(self._limits.embedding_timeout_seconds):
-                    return (await self._embedder.embed([text]))[0]  # type: ignore[no-any-return]
+                    return await self._embedder.encode(text)
         except (TimeoutError, Unavailable) as error:
             code = error.code if isinstance(error, Unavailable) else "too_slow"
             log.warning("search.degraded", part="embeddings", code=code)
             degraded.append("embeddings")
             return None
 
-    async def _candidates(
-        self, query: Query, vector: Vector | None, where: dict[str, str | list[str]], degraded: list[str]
-    ) -> list[UUID] | None:
-        """Ids from the engine's fused search; None: ask PostgreSQL's full-text index instead."""
-        if vector is None:
-            return None
-        if not self._index.complete:
-            degraded.append("vectors")
-            return None
-        try:
-            with traces.span("vectors hybrid", "client", db__system__name="qdrant", db__operation__name="query"):
-                hits = await self._vectors.hybrid(vector, query.text, where=where, limit=self._most(query))
-        except Unavailable as error:
-            log.warning("search.degraded", part="vectors", code=error.code)
-            degraded.append("vectors")
-            return None
-        return [hit.id for hit in hits]
 
-    async def _read(self, team_id: UUID, ids: list[UUID] | None, query: Query, where: dict[str, str | list[str]]) -> Sequence[AnyRow]:
-        """The candidates' rows, each with its newest evidence. The team is checked here again: the index is not the truth."""
-        if ids is not None:
-            found, values = _BY_ID, {"team": team_id, "ids": ids}
-        else:
-            found, values = _full_text(query.text, where, self._most(query)), {"team": team_id}
-        return await self._database.read(rows_of(found, values))
+def fitted(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[list[Result], int]:
+    """Those whose texts fit into `room` tokens together, in order, and their tokens. `cut`: the first is cut rather than left out."""
+    kept: list[Result] = []
+    left = room
+    for result in results:
+        text = result.text
+        count = count_text(text)
+        if count > left and cut and not kept:
+            text = _shortened(text, left)
+            count = count_text(text)
+        if count <= left:
+            kept.append(result if text is result.text else replace(result, text=text))
+            left -= count
+    return kept, room - left
 
-    def _most(self, query: Query) -> int:
-        """How many candidates to rank: some of them will be too weak to show."""
-        return max(self._limits.candidates, query.limit)
+
+def _shortened(text: str, tokens: int) -> str:
+    """The beginning of a text, of at most so many tokens: counted again, since a cut text may be told apart otherwise."""
+    for wanted in range(tokens, 0, -1):
+        if count_text(shortened := first_tokens(text, wanted)) <= tokens:
+            return shortened
+    return ""
+
+
+def _cited(items: Sequence[Result], sessions: Mapping[UUID, CitedSession]) -> list[Result]:
+    """The items with what their sessions say; without those whose session was purged meanwhile."""
+    found = [(item, sessions[item.source.session_id]) for item in items if item.source.session_id in sessions]
+    return [replace(item, source=replace(item.source, branch=session.branch, commit=session.commit)) for item, session in found]
+
+
+async def _no_items() -> list[Result]:
+    return []
+
+
+async def _no_passages() -> FoundPassages:
+    return NOTHING
 
 
 def _since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
-
-
-def _with_newest_evidence() -> Select[*tuple[Any, ...]]:
-    """Items of the bound `team`, each with the newest evidence that says what the item says."""
-    newest = (
-        select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
-        .where(Evidence.knowledge_id == Knowledge.id, Evidence.text == Knowledge.text)
-        .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
-        .limit(1)
-        .lateral("newest")
-    )
-    columns = [column for column in Knowledge.__table__.c if column.name in _COLUMNS]
-    return select(*columns, *newest.c).join(newest, onclause=true()).where(Knowledge.team_id == bindparam("team"))
-
-
-def _full_text(text: str, where: dict[str, str | list[str]], limit: int) -> Select[*tuple[Any, ...]]:
-    """By PostgreSQL's full-text index: any of the question's words, best rank first."""
-    said = re.findall(r"[^\W_]+", text.casefold())  # the index is not stemmed: ask for the words as said, and for their stems
-    words = [word for word in dict.fromkeys([*said, *lexical.terms(text)]) if word.isalnum()][:64]
-    asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words))
-    statement = _ITEMS
-    if "project" in where:
-        statement = statement.where(cast(Knowledge.project_id, Text) == where["project"])
-    if "type" in where:
-        statement = statement.where(Knowledge.type.in_(where["type"]))
-    best = func.ts_rank(Knowledge.search, asked).desc()
-    return statement.where(Knowledge.search.op("@@")(asked)).order_by(best, Knowledge.id).limit(limit)
-
-
-_SHOWN = ("id", "project_id", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
-_COLUMNS = frozenset((*_SHOWN, "embedding", "long_embedding", "long_embedding_model"))
-_ITEMS = _with_newest_evidence()
-_BY_ID = _ITEMS.where(Knowledge.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-"""One statement whatever their number: an IN with so many places would be written and planned anew each time."""

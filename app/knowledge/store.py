@@ -22,6 +22,7 @@ from app.knowledge.changes import Changed, note
 from app.knowledge.election import Elected, elect
 from app.knowledge.freshness import freshness
 from app.knowledge.item import Candidate
+from app.knowledge.locks import hold_project
 from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
 from app.knowledge.tables import Evidence, Forgotten, Knowledge, OutboxRow
 from app.sessions.journal import Journal, Session
@@ -85,13 +86,18 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Where an item was learnt. `excerpt` is verbatim from the transcript: quoted, never an instruction."""
+    """Where an item was learnt or a passage said. `excerpt` is verbatim from the transcript: quoted, never an instruction.
+
+    `branch`, `commit`: of the session, where they are known and were asked for.
+    """
 
     session_id: UUID
     transcript: str
     locator: str
     excerpt: str
     at: datetime | None
+    branch: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ class KnowledgeStore:
         )
         async with self._database.begin() as connection:
             await self._journal.hold(connection, source.session_id)  # first, as a purge does: the two can't wait for each other
-            await _hold_project(connection, source.project_id)
+            await hold_project(connection, source.project_id)
             held = await _held(connection, source.session_id)
             forgotten = set(await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id)))
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
@@ -225,7 +231,7 @@ class KnowledgeStore:
 
         Items that other sessions taught too stay, in those sessions' words.
         """
-        await _hold_project(connection, session.project_id)
+        await hold_project(connection, session.project_id)
         items = await connection.scalars(delete(Evidence).where(Evidence.session_id == session.id).returning(Evidence.knowledge_id))
         withdrawn = await elect(connection, items)
         await note(connection, [Changed(item, session.project_id, session.team_id) for item in withdrawn.items])
@@ -234,7 +240,7 @@ class KnowledgeStore:
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
         """Give a project's items to another one, in the caller's transaction, which holds its sessions."""
         for each in sorted((project_id, into)):
-            await _hold_project(connection, each)
+            await hold_project(connection, each)
         moved = update(Knowledge).where(Knowledge.project_id == project_id).values(project_id=into).returning(Knowledge.id)
         items = (await connection.scalars(moved)).all()
         await note(connection, [Changed(item, project, team_id) for item in items for project in (project_id, into)])
@@ -242,11 +248,6 @@ class KnowledgeStore:
     async def count(self) -> int:
         async with self._database.begin() as connection:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
-
-
-async def _hold_project(connection: AsyncConnection, project_id: UUID) -> None:
-    """One project at a time: two bursts of the same thing can't both find it unknown."""
-    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(project_id), 0))))
 
 
 async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float) -> Placed:

@@ -1,4 +1,4 @@
-"""Rows of knowledge: the items, the evidence each rests on, and the outbox that feeds the vector store.
+"""Rows of knowledge: items with the evidence each rests on, passages with their places, and the outbox that feeds the vector store.
 
 Read and written only in this room. Every index is named in docs/database/ with the query it serves.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, LargeBinary, func, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Integer, LargeBinary, Text, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -103,10 +104,77 @@ class Forgotten(Base):
     forgotten_at: Mapped[CreatedAt]
 
 
-class OutboxRow(Base):
-    """ "This item changed": written in the item's own transaction, drained into the vector store in any order, any number of times.
+class PassageRow(Base):
+    """A piece of what was said in a project, once, however often it was said: its `places` tell where.
 
-    No foreign key: a deleted item still has to leave the index. Drained rows are kept for a while, for a re-index to catch up from.
+    `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` under its heading. `terms`: its lexical
+    terms' hashes as signed 32-bit numbers, ascending: what PostgreSQL is asked for while the vector store is away. `embedding`:
+    little-endian float32 × 384. `late`: packed token vectors (`embeddings.late_interaction`).
+    """
+
+    __tablename__ = "passages"
+    __table_args__ = (
+        Index("uq_passages_key", "project_id", "key", unique=True),
+        Index("ix_passages_terms", "terms", postgresql_using="gin"),
+    )
+
+    id: Mapped[Id]
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+    text: Mapped[str]
+    heading: Mapped[str]
+    tokens: Mapped[int]
+    terms: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    embedding: Mapped[bytes] = mapped_column(LargeBinary)
+    embedding_model: Mapped[str]
+    late: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+
+
+class PassagePlace(Base):
+    """One place where a passage was said: the `number`-th piece, from 0, of the session's event `seq`.
+
+    `ordinal`: among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
+    `prompt`: the beginning of the prompt that it answers; empty for a prompt itself. `locator`, `at`: of its event; `at` is the session's
+    where the event has none.
+    """
+
+    __tablename__ = "passage_places"
+    __table_args__ = (
+        Index("ix_passage_places_ordinal", "session_id", "ordinal"),
+        Index("ix_passage_places_passage_id", "passage_id"),
+    )
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    ordinal: Mapped[int]
+    passage_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("passages.id", ondelete="CASCADE"))
+    exchange: Mapped[int]
+    locator: Mapped[str]
+    at: Mapped[datetime | None]
+    role: Mapped[str]
+    kind: Mapped[str]
+    sidechain: Mapped[bool]
+    prompt: Mapped[str]
+    files: Mapped[list[str]] = mapped_column(ARRAY(Text))
+
+
+class PassageCut(Base):
+    """What the cutting of a session knows after the event `seq` (`passages.cut.CutState`): from there it goes on."""
+
+    __tablename__ = "passage_cuts"
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[dict[str, Any]]
+
+
+class OutboxRow(Base):
+    """ "This point of the index changed": an item or a passage; written in its own transaction, drained into the vector store in any order.
+
+    No foreign key: what is deleted still has to leave the index. Drained rows are kept for a while, for a re-index to catch up from.
     """
 
     __tablename__ = "index_outbox"
@@ -116,7 +184,7 @@ class OutboxRow(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    knowledge_id: Mapped[uuid.UUID]
+    point_id: Mapped[uuid.UUID]
     project_id: Mapped[uuid.UUID | None]
     created_at: Mapped[CreatedAt]
     drained_at: Mapped[datetime | None]

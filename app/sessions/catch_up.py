@@ -170,7 +170,10 @@ class CatchUp:
 
     async def _park(self, run: _Run, error: Exception, done: CaughtUp) -> None:
         """What is told of an error: our own errors' words; of any other the type, since its text may quote the session."""
-        name, version, before = run.projection.name, run.projection.version, run.checkpoint
+        name, version = run.projection.name, run.projection.version
+        before, _ = await self._checkpoints.read(run.session.id, name)
+        if before not in run.seen:
+            return  # another process came on meanwhile
         attempts = 1 + (before.attempts if before is not None and before.version == version else 0)
         reason, pause = failure_of(error, what="The projection").message, retry_after(attempts)
         await self._checkpoints.park(run.session.id, name, before, version=version, reason=reason, pause=pause)
@@ -202,6 +205,8 @@ class _Run:
         self.projection = projection
         self.session = session
         self.checkpoint = checkpoint
+        self.seen = [checkpoint]
+        """Where the run found the checkpoint, and where it moved it, whether that was committed or not."""
         self.finished = False
 
     async def checkpointed(self, connection: AsyncConnection, seq: int | None = None) -> None:
@@ -212,4 +217,5 @@ class _Run:
         self.checkpoint = await self._checkpoints.advance(
             connection, self.session, self.projection.name, self.checkpoint, version=version, seq=upto
         )
+        self.seen.append(self.checkpoint)
         self.finished = self.finished or seq is None

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Uuid, and_, any_, bindparam, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +23,7 @@ from app.sessions.redacted import Storable, address, identity, short, size, stor
 from app.sessions.tables import EventRow, PurgedSession
 from app.sessions.tables import Session as SessionRow
 from app.settings import Sessions as Limits
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
 CATCH_UP = "catch_up"
@@ -73,6 +74,17 @@ class Session:
     def at(self) -> datetime | None:
         """When it was: by its records, its heading, its file's name or modification time. Never by when it was sent; None: unknown."""
         return self.ended_at or self.started_at or self.file_dated_at
+
+
+@dataclass(frozen=True, slots=True)
+class CitedSession:
+    """What a citation says of its session."""
+
+    id: UUID
+    transcript: str
+    title: str | None
+    branch: str | None
+    commit: str | None
 
 
 class Journal:
@@ -224,6 +236,13 @@ class Journal:
 
         return await self._database.read(read)
 
+    async def cited(self, team_id: UUID, session_ids: Collection[UUID]) -> dict[UUID, CitedSession]:
+        """Those of the sessions that are there, by id; one of another team is not."""
+        if not session_ids:
+            return {}
+        rows = await self._database.read(rows_of(_CITED, {"team": team_id, "ids": list(session_ids)}))
+        return {row.id: CitedSession(*row) for row in rows}
+
     async def resolve(self, team_id: UUID, name: str) -> UUID | None:
         """A session by our id, or a live one by its external id; None: there is none yet. NotFound for another team's id."""
         ours = _uuid(name)
@@ -362,3 +381,6 @@ def _event(row: AnyRow) -> Event:
 
 
 _COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]
+_CITED = select(*(getattr(SessionRow, each.name) for each in fields(CitedSession))).where(
+    SessionRow.team_id == bindparam("team"), SessionRow.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+)

@@ -7,7 +7,7 @@ turns and pauses it waits for one of them, every second time, whatever their num
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
 from typing import TypeVar
@@ -24,20 +24,31 @@ ROWS_A_TURN = 25
 
 
 class Turns:
-    """One at a time, in the order in which they asked; each turn ends with a pause as long as its work took."""
+    """One at a time, in the order in which they asked; each turn ends with a pause as long as its work took.
 
-    def __init__(self, *, max_wait_seconds: float = MAX_WAIT_SECONDS) -> None:
+    `clock` and `sleep`: in seconds; a test gives its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
+        clock: Callable[[], float] = perf_counter,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._free = asyncio.Semaphore(1)
         self._max_wait_seconds = max_wait_seconds
+        self._clock = clock
+        self._sleep = sleep
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn; what is done within should end soon. One that hangs keeps nobody waiting for longer than `max_wait_seconds`."""
         ours = await self._acquired()
         try:
-            began = perf_counter()
+            began = self._clock()
             yield
-            await asyncio.sleep(min(MAX_PAUSE_SECONDS, perf_counter() - began))
+            await self._sleep(min(MAX_PAUSE_SECONDS, self._clock() - began))
         finally:
             if ours:
                 self._free.release()

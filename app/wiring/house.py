@@ -23,6 +23,7 @@ from app.knowledge.answer import Asks
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
+from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
@@ -57,6 +58,7 @@ Role = Literal["serve", "worker"]
 class Knowledge:
     """The room's doors, by what they do."""
 
+    passages: PassagesProjection
     items: ItemsProjection
     store: KnowledgeStore
     index: Index

@@ -1,4 +1,4 @@
-"""Opens the room of knowledge: store, index, the items' projection; and search with what is kept around it."""
+"""Opens the room of knowledge: stores, index, the projections of passages and items; and search with what is kept around it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from app.accounts.accounts import Accounts
-from app.embeddings import CachedEmbedder, LongForm
+from app.embeddings import CachedEmbedder, LongForm, late_interaction
 from app.knowledge.cached import CachedSearch
 from app.knowledge.copier import Copier
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
+from app.knowledge.passage_store import PassageStore
+from app.knowledge.passages import abstention
+from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
@@ -58,6 +61,7 @@ async def open_knowledge(
     search = Search(
         database=database,
         accounts=accounts,
+        journal=journal,
         index=index,
         vectors=vectors,
         embedder=embedder,
@@ -75,13 +79,14 @@ async def open_knowledge(
         accounts=accounts,
         index=index,
         options=settings.cache.queries,
-        tuned=f"{embedder.model} {settings.knowledge!r}",
+        tuned=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention._coefficients()}",  # noqa: SLF001
     )
     prefetch: PrefetchingSearch | None = None
     if settings.cache.prefetch.enabled and settings.cache.queries.enabled and role == "serve":
         prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
         await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
     return Knowledge(
+        passages=PassagesProjection(journal=journal, embedder=embedder, store=PassageStore(database, journal), index=index),
         items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
         store=store,
         index=index,

@@ -19,7 +19,7 @@ from app.cache.tiers import Tiers
 from app.embeddings import is_vector, local_long_form, open_bulk, open_embedder
 from app.errors import CairnError, ConfigurationError, Unavailable
 from app.knowledge.copier import Copier
-from app.knowledge.index import SCHEMA
+from app.knowledge.points import SCHEMA
 from app.money import from_usd
 from app.queue.jobs import Queue
 from app.queue.messages import postgres_bus

@@ -30,7 +30,7 @@ def open_sessions(
     knowledge: Knowledge,
 ) -> Sessions:
     """Projections run in the order in which they stand here."""
-    projections = Projections([knowledge.items])
+    projections = Projections([knowledge.passages, knowledge.items])
     checkpoints = Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     return Sessions(

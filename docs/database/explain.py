@@ -51,7 +51,15 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
                                 embedding, embedding_model)
   select md5('evidence' || n)::uuid, md5('item' || n)::uuid, md5('session' || (1 + n % 3000))::uuid, 'k' || n, 'e' || n, 'L1', 't.jsonl', 'x', 'gotcha',
          't', 'x', 0.5, '\\x00', 'synthetic' from generate_series(1, 30000) n;
-insert into index_outbox (knowledge_id, drained_at)
+insert into passages (id, team_id, project_id, key, text, heading, tokens, terms, embedding, embedding_model, late)
+  select md5('passage' || n)::uuid, md5('team' || (1 + n % 5))::uuid, md5('project' || (1 + n % 50))::uuid, decode(md5('passage' || n), 'hex'),
+         'passage ' || n, '', 20, array[n % 700, 1000 + n % 900, 2000 + n], '\\x00', 'synthetic', '\\x00' from generate_series(1, 30000) n;
+insert into passage_places (session_id, seq, number, ordinal, passage_id, exchange, locator, role, kind, sidechain, prompt, files)
+  select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 0, n % 20, md5('passage' || n)::uuid, 1 + (n % 20) / 5, 'L' || n, 'user', 'said', false, '', '{}'
+  from generate_series(1, 30000) n;
+insert into passage_cuts (session_id, seq, state)
+  select md5('session' || n)::uuid, seq, '{}' from generate_series(1, 3000) n, unnest(array[10, 20]) seq;
+insert into index_outbox (point_id, drained_at)
   select md5('item' || n)::uuid, case when n > 29900 then null else now() - n * interval '1 second' end from generate_series(1, 30000) n;
 insert into knowledge_versions (project_id, team_id) select id, team_id from projects;
 insert into jobs (id, kind, team_id, lane, payload, state, max_attempts, created_at)
@@ -156,13 +164,37 @@ QUERIES: dict[str, tuple[str, str]] = {
         "What a session has taught already; each candidate once.",
         "select candidate_key from knowledge_evidence where session_id = md5('session7')::uuid",
     ),
+    "uq_passages_key": (
+        "Whether a project knows a passage already; its passages, when it is merged into another.",
+        f"select id from passages where project_id = {PROJECT} and key = decode(md5('passage9'), 'hex')",
+    ),
+    "ix_passages_terms": (
+        "The passages that hold a question's terms, while the vector store is away (GIN).",
+        "select id from passages where terms && array[77, 2077]",
+    ),
+    "pk_passage_places": (
+        "What was cut from a session's events.",
+        "select number, passage_id from passage_places where session_id = md5('session7')::uuid and seq between 4 and 10",
+    ),
+    "ix_passage_places_ordinal": (
+        "What stands around a passage in its session.",
+        "select passage_id, exchange from passage_places where session_id = md5('session7')::uuid and ordinal between 4 and 10",
+    ),
+    "ix_passage_places_passage_id": (
+        "Where a passage was said, the newest place of each result.",
+        "select session_id, locator from passage_places where passage_id = md5('passage77')::uuid order by at desc nulls last limit 1",
+    ),
+    "pk_passage_cuts": (
+        "Where the cutting of a session goes on after an event.",
+        "select seq, state from passage_cuts where session_id = md5('session7')::uuid and seq <= 15 order by seq desc limit 1",
+    ),
     "ix_index_outbox_pending": (
         "What the index has yet to hear of (partial).",
-        "select id, knowledge_id from index_outbox where drained_at is null order by id limit 256",
+        "select id, point_id from index_outbox where drained_at is null order by id limit 256",
     ),
     "ix_index_outbox_drained": (
         "What a rebuild catches up from; the sweep (partial).",
-        "select knowledge_id from index_outbox where drained_at >= now() - interval '1 minute'",
+        "select point_id from index_outbox where drained_at >= now() - interval '1 minute'",
     ),
     "pk_knowledge_versions": (
         "The state of a project's knowledge, with each question that names the project.",
@@ -385,6 +417,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_message_dead_letters_died_at": (
         "The sweep of the old ones.",
         "delete from message_dead_letters where died_at < now() - interval '720 hours'",
+    ),
+    "ix_budget_movements_corrects": (
+        "What a movement was corrected by until now.",
+        "select sum(nanousd) from budget_movements where corrects = 4711",
     ),
     "ix_notices_due": (
         "The next notices to post, the longest waiting first (partial: what was taken or given up waits no more).",

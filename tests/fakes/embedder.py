@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.embeddings.embedder import Encoded
 from app.embeddings.longform import MODEL
 
 READS = 40
@@ -27,6 +28,13 @@ class WordsEmbedder:
         self.embedded.extend(texts)
         return np.stack([_vector(text) for text in texts])
 
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        self.embedded.extend(texts)
+        return [_encoded(text) for text in texts]
+
+    async def encode(self, question: str) -> Encoded:
+        return (await self.embed_tokens([question]))[0]
+
 
 class WordsLongForm:
     """Four windows of the words of a text that has more than READS of them."""
@@ -43,6 +51,12 @@ def _windows(words: list[str]) -> NDArray[np.float32] | None:
         return None
     quarters = [words[place * len(words) // 4 : (place + 1) * len(words) // 4] for place in range(4)]
     return (np.concatenate([_vector(" ".join(each)) for each in quarters]) / 2).astype(np.float32)
+
+
+def _encoded(text: str) -> Encoded:
+    words = [*re.finditer(r"\w+", text.casefold())][:READS]
+    tokens = np.stack([_vector(word[0]) for word in words]) if words else np.zeros((0, 384), dtype=np.float32)
+    return Encoded(_vector(text), tuple(word[0] for word in words), tuple(word.span() for word in words), tokens)
 
 
 def _vector(text: str) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
+from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePeriod, WirePoint
 from app.storage.vectors.recipe import SPARSE, candidates
 from app.storage.vectors.shard import Shard
 
@@ -200,25 +200,42 @@ async def qdrant_server(folder: Path) -> AsyncIterator[tuple[str, QdrantServer]]
 
 
 def _ask(body: dict[str, Any]) -> Ask:
-    """A query as the server reads it: the dense side first, the sparse one second, fused by RRF; or the dense one alone."""
+    """A query as the server reads it: the dense side first, the sparse one second, fused by RRF; or one of them alone."""
     prefetch = body.get("prefetch") or []
-    dense = prefetch[0] if prefetch else body
-    sparse = None
+    first = prefetch[0] if prefetch else body
+    asked: Any = _nearest(first["query"])
+    sparse, rarity = None, None
     if prefetch:
         assert body["query"] == {"rrf": {"k": 60}}
-        assert all(each["filter"] == dense["filter"] for each in prefetch)
+        assert all(each["filter"] == first["filter"] for each in prefetch)
         assert all(each["limit"] == candidates(body["limit"]) for each in prefetch)
         words = _nearest(prefetch[1]["query"]) if len(prefetch) > 1 else {"indices": [], "values": []}
         sparse = SparseParts(words["indices"], words["values"])
+        rarity = prefetch[1].get("params") if len(prefetch) > 1 else None
+    elif first["using"] == SPARSE:
+        asked, sparse, rarity = None, SparseParts(asked["indices"], asked["values"]), body.get("params")
+    must = first["filter"].get("must") or []
     return Ask(
-        vector=_packed(_nearest(dense["query"])),
-        using=dense["using"],
+        vector=None if asked is None else _packed(asked),
+        using=first["using"],
         sparse=sparse,
-        where={each["key"]: each["match"]["any"] for each in dense["filter"].get("must") or []},
+        where=_matches(must),
         limit=body["limit"],
         min_score=body.get("score_threshold"),
         with_vectors=bool(body.get("with_vector")),
+        within=next((_period(each) for each in must if "range" in each), None),
+        corpus=_matches(rarity["idf"]["corpus"].get("must") or []) if rarity else None,
     )
+
+
+def _matches(conditions: list[dict[str, Any]]) -> dict[str, list[str]]:
+    return {each["key"]: each["match"]["any"] for each in conditions if "match" in each}
+
+
+def _period(condition: dict[str, Any]) -> WirePeriod:
+    """Half-open, as our store asks: from its beginning on, before its end."""
+    assert set(condition["range"]) <= {"gte", "lt"}
+    return WirePeriod(condition["key"], condition["range"].get("gte"), condition["range"].get("lt"))
 
 
 def _nearest(query: Any) -> Any:

@@ -201,6 +201,7 @@ async def test_a_budget_is_never_asked_of_a_replica(team: Team, primary: str, st
         answers = Counter(await asyncio.gather(*(spend(number) for number in range(20))))
         assert answers == {200: affordable, 402: 20 - affordable}
         for server in (0, 1):
+            await team.settled_budget("margaret", server)
             budget, _ = await ask(team, server, "GET", "/v1/budget", key=key)
             assert (budget["spent_usd"], budget["held_usd"]) == (pytest.approx(PRICE * affordable), 0)
         await ask(team, 1, "POST", "/v1/budgets/margaret/top-ups", json={"amount_usd": PRICE, "note": "one more"}, expect=201)

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
-from app.knowledge.index import SCHEMA
 from app.knowledge.neighbours import wording
+from app.knowledge.points import SCHEMA
 from app.settings import Vectors
 from app.storage.vectors import lexical
 from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
@@ -49,7 +49,7 @@ class Measured:
     def __init__(self, folder: Path, items: int, vectors: Floats, questions: Floats, graph: tuple[int, int]) -> None:
         self.vectors, self.questions = vectors, questions
         self._options = ShardOptions(
-            dims={str(name): size for name, size in DIMS.items()},
+            dims={str(name): DIMS[name] for name in SCHEMA.vectors},
             keywords=list(SCHEMA.keywords),
             floats=list(SCHEMA.floats),
             datetimes=list(SCHEMA.datetimes),

@@ -25,8 +25,8 @@ from sqlalchemy import text
 
 from app import settings as settings_module
 from app.accounts.accounts import Accounts
-from app.knowledge.index import SCHEMA
 from app.knowledge.item import Candidate
+from app.knowledge.points import SCHEMA
 from app.knowledge.store import Embedded, KnowledgeStore, Source
 from app.queue.jobs import Queue
 from app.sessions.event import SessionHeader

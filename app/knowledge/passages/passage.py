@@ -39,10 +39,15 @@ class Passage:
 
     @property
     def indexed(self) -> str:
-        """The text under its heading: a list item alone often doesn't name its subject."""
-        return f"{self.heading}\n{self.text}" if self.heading else self.text
+        """See `indexed`."""
+        return indexed(self.heading, self.text)
 
     @property
     def key(self) -> str:
         """The same for exact repeats, white space aside: they are stored once (within a project) and count their places."""
         return hashlib.sha256(_SPACES.sub(" ", self.indexed).strip().encode("utf-8", "replace")).hexdigest()
+
+
+def indexed(heading: str, text: str) -> str:
+    """What is embedded and searched: the text under its heading, since a list item alone often doesn't name its subject."""
+    return f"{heading}\n{text}" if heading else text

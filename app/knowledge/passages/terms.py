@@ -41,6 +41,11 @@ def query_weights(text: str) -> dict[str, float]:
     return weights
 
 
+def hashed(text: str) -> list[int]:
+    """The distinct terms' ids as PostgreSQL's integers (signed 32-bit), ascending."""
+    return sorted(index - (1 << 32) if index >= 1 << 31 else index for index in query(text).indices)
+
+
 @lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """Take -ing, -ed and a last e off a plain English word: `cache`, `cached`, `caching` are one term."""

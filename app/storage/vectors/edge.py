@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -12,12 +13,13 @@ import numpy as np
 
 from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import Vectors as Options
-from app.storage.vectors import lexical
 from app.storage.vectors.bounds import check_points, check_search
 from app.storage.vectors.connection import EngineConnection
-from app.storage.vectors.frames import Ask, SparseParts, WireHit, WirePoint, WireStatus
+from app.storage.vectors.frames import Ask, SparseParts, WireHit, WirePeriod, WirePoint, WireStatus
 from app.storage.vectors.host import EdgeStaging, EngineHost
-from app.storage.vectors.store import Hit, Point, StoreStatus, Vector, VectorName, Where
+from app.storage.vectors.lexical import SparseVector
+from app.storage.vectors.recipe import SPARSE
+from app.storage.vectors.store import Hit, Point, StoreStatus, Vector, VectorName, Where, Within
 
 POINTS_A_FRAME = 32
 """Some 3 ms of work for us and for the engine each: neither keeps a search waiting longer."""
@@ -48,24 +50,34 @@ class EdgeStore:
         name: VectorName = "dense_384",
         min_score: float | None = None,
         with_vectors: bool = False,
+        within: Within | None = None,
     ) -> list[Hit]:
-        check_search(vector, name, limit)
-        return await self._search(Ask(_packed(vector), name, None, _lists(where), limit, min_score, with_vectors))
+        check_search(limit, within, vector=vector, name=name)
+        return await self._search(_ask(vector, name, where, limit, min_score=min_score, with_vectors=with_vectors, within=within))
+
+    async def lexical(
+        self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
+    ) -> list[Hit]:
+        check_search(limit, within, terms=terms)
+        if not terms.indices:
+            return []
+        return await self._search(_ask(None, SPARSE, where, limit, terms=terms, within=within, corpus=corpus))
 
     async def hybrid(
         self,
         vector: Vector,
-        text: str,
+        terms: SparseVector,
         *,
         where: Where,
         limit: int,
         name: VectorName = "dense_384",
         with_vectors: bool = False,
+        within: Within | None = None,
+        corpus: Where | None = None,
     ) -> list[Hit]:
-        check_search(vector, name, limit)
-        words = lexical.query(text)
-        sparse = SparseParts(words.indices, words.values)
-        return await self._search(Ask(_packed(vector), name, sparse, _lists(where), limit, None, with_vectors))
+        check_search(limit, within, vector=vector, name=name, terms=terms)
+        ask = _ask(vector, name, where, limit, terms=terms, with_vectors=with_vectors, within=within, corpus=corpus)
+        return await self._search(ask)
 
     async def status(self) -> StoreStatus:
         self._check()
@@ -142,14 +154,47 @@ async def delete_points(engine: EngineConnection, ids: Sequence[UUID]) -> None:
     await engine.call("delete", [str(each) for each in ids])
 
 
+def _ask(
+    vector: Vector | None,
+    using: str,
+    where: Where,
+    limit: int,
+    *,
+    terms: SparseVector | None = None,
+    min_score: float | None = None,
+    with_vectors: bool = False,
+    within: Within | None = None,
+    corpus: Where | None = None,
+) -> Ask:
+    return Ask(
+        None if vector is None else _packed(vector),
+        using,
+        None if terms is None else _parts(terms),
+        _lists(where),
+        limit,
+        min_score,
+        with_vectors,
+        within=None if within is None else WirePeriod(within.field, _utc(within.since), _utc(within.until)),
+        corpus=None if corpus is None else _lists(corpus),
+    )
+
+
 def _packed(vector: Vector) -> bytes:
     return vector.astype("<f4").tobytes()
 
 
 def _wire(point: Point) -> WirePoint:
-    words = lexical.document(point.text)
     vectors = {str(name): _packed(vector) for name, vector in point.vectors.items()}
-    return WirePoint(str(point.id), vectors, SparseParts(words.indices, words.values), dict(point.payload))
+    return WirePoint(str(point.id), vectors, _parts(point.terms), dict(point.payload))
+
+
+def _parts(terms: SparseVector) -> SparseParts:
+    return SparseParts(terms.indices, terms.values)
+
+
+def _utc(at: datetime | None) -> str | None:
+    """RFC 3339 knows no seconds of an offset, as old local times have them."""
+    return None if at is None else at.astimezone(UTC).isoformat()
 
 
 def _lists(where: Where) -> dict[str, list[str]]:

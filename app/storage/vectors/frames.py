@@ -31,10 +31,22 @@ class WirePoint(msgspec.Struct, array_like=True, frozen=True):
     payload: dict[str, str | float]
 
 
-class Ask(msgspec.Struct, array_like=True, frozen=True):
-    """A search. `sparse` None: by cosine only; otherwise dense and sparse candidates, fused. `ef` None: as the engine was tuned."""
+class WirePeriod(msgspec.Struct, array_like=True, frozen=True):
+    """since ≤ field < until, as RFC 3339 in UTC; None: open at that end."""
 
-    vector: bytes
+    field: str
+    since: str | None
+    until: str | None
+
+
+class Ask(msgspec.Struct, array_like=True, frozen=True):
+    """A search. `sparse` None: by cosine only. `vector` None: by words only. Both: the candidates of each, fused.
+
+    `using`: the vector's name, of no meaning without one. `ef` None: as the engine was tuned. `corpus`: whose document frequencies count;
+    None: those of all points.
+    """
+
+    vector: bytes | None
     using: str
     sparse: SparseParts | None
     where: dict[str, list[str]]
@@ -42,6 +54,8 @@ class Ask(msgspec.Struct, array_like=True, frozen=True):
     min_score: float | None
     with_vectors: bool
     ef: int | None = None
+    within: WirePeriod | None = None
+    corpus: dict[str, list[str]] | None = None
 
 
 class WireHit(msgspec.Struct, array_like=True, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,12 +18,12 @@ from qdrant_client import AsyncQdrantClient, models
 
 from app.errors import VectorStoreUnavailable
 from app.settings import Settings
-from app.storage.vectors import lexical
 from app.storage.vectors.bounds import check_points, check_search
 from app.storage.vectors.breadth import UNMEASURED
 from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
+from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.recipe import RRF_K, SPARSE, candidates
-from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where
+from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where, Within
 
 T = TypeVar("T")
 POINTS_A_REQUEST = 64
@@ -71,15 +72,16 @@ class ServerStore:
         name: VectorName = "dense_384",
         min_score: float | None = None,
         with_vectors: bool = False,
+        within: Within | None = None,
     ) -> list[Hit]:
-        check_search(vector, name, limit)
+        check_search(limit, within, vector=vector, name=name)
         await self._prepare()
         found = await self._asked(
             lambda: self._client.query_points(
                 self._alias,
                 query=vector.tolist(),
                 using=name,
-                query_filter=_filter(where),
+                query_filter=_filter(where, within),
                 search_params=self._params,
                 limit=limit,
                 score_threshold=min_score,
@@ -89,23 +91,44 @@ class ServerStore:
         )
         return _hits(found, name)
 
+    async def lexical(
+        self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
+    ) -> list[Hit]:
+        check_search(limit, within, terms=terms)
+        if not terms.indices:
+            return []
+        await self._prepare()
+        found = await self._asked(
+            lambda: self._client.query_points(
+                self._alias,
+                query=_sparse(terms),
+                using=SPARSE,
+                query_filter=_filter(where, within),
+                search_params=_rarity(corpus),
+                limit=limit,
+                with_payload=False,
+            )
+        )
+        return _hits(found, SPARSE)
+
     async def hybrid(
         self,
         vector: Vector,
-        text: str,
+        terms: SparseVector,
         *,
         where: Where,
         limit: int,
         name: VectorName = "dense_384",
         with_vectors: bool = False,
+        within: Within | None = None,
+        corpus: Where | None = None,
     ) -> list[Hit]:
-        check_search(vector, name, limit)
+        check_search(limit, within, vector=vector, name=name, terms=terms)
         await self._prepare()
-        words, wanted, most = lexical.query(text), _filter(where), candidates(limit)
+        wanted, most = _filter(where, within), candidates(limit)
         prefetch = [models.Prefetch(query=vector.tolist(), using=name, filter=wanted, params=self._params, limit=most)]
-        if words.indices:
-            sparse = models.SparseVector(indices=words.indices, values=words.values)
-            prefetch.append(models.Prefetch(query=sparse, using=SPARSE, filter=wanted, limit=most))
+        if terms.indices:
+            prefetch.append(models.Prefetch(query=_sparse(terms), using=SPARSE, filter=wanted, params=_rarity(corpus), limit=most))
         found = await self._asked(
             lambda: self._client.query_points(
                 self._alias,
@@ -213,19 +236,32 @@ class ServerStaging(ServerSink):
             await self._store.manage(lambda: self._collections.discard(old))
 
 
-def _filter(where: Where) -> models.Filter:
-    return models.Filter(
-        must=[
-            models.FieldCondition(key=key, match=models.MatchAny(any=[value] if isinstance(value, str) else list(value)))
-            for key, value in where.items()
-        ]
-    )
+def _rarity(corpus: Where | None) -> models.SearchParams | None:
+    return None if corpus is None else models.SearchParams(idf=models.IdfCorpusParams(corpus=_filter(corpus)))
+
+
+def _filter(where: Where, within: Within | None = None) -> models.Filter:
+    must: list[models.Condition] = [
+        models.FieldCondition(key=key, match=models.MatchAny(any=[value] if isinstance(value, str) else list(value)))
+        for key, value in where.items()
+    ]
+    if within is not None:
+        must.append(models.FieldCondition(key=within.field, range=models.DatetimeRange(gte=_utc(within.since), lt=_utc(within.until))))
+    return models.Filter(must=must)
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    """RFC 3339 knows no seconds of an offset, as old local times have them."""
+    return None if at is None else at.astimezone(UTC)
+
+
+def _sparse(terms: SparseVector) -> models.SparseVector:
+    return models.SparseVector(indices=terms.indices, values=terms.values)
 
 
 def _struct(point: Point) -> models.PointStruct:
-    words = lexical.document(point.text)
     vectors: dict[str, models.Vector] = {str(name): vector.tolist() for name, vector in point.vectors.items()}
-    vectors[SPARSE] = models.SparseVector(indices=words.indices, values=words.values)
+    vectors[SPARSE] = _sparse(point.terms)
     return models.PointStruct(id=str(point.id), vector=vectors, payload=dict(point.payload))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from app.storage.vectors import breadth
-from app.storage.vectors.frames import Ask, ShardOptions, WireHit, WirePoint
+from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WireHit, WirePoint
 from app.storage.vectors.recipe import FULL_SCAN_THRESHOLD_KB, INDEXING_THRESHOLD_KB, QUANTILE, RRF_K, SPARSE, candidates
 from app.storage.vectors.ungraphed import Ungraphed
 
@@ -110,10 +110,14 @@ class Shard:
         return edge.SearchParams(hnsw_ef=ef or self.ef, quantization=rescored)
 
     def _request(self, ask: Ask) -> edge.QueryRequest:
-        where = edge.Filter(must=[edge.FieldCondition(key, match=edge.MatchAny(any=values)) for key, values in ask.where.items()])
+        where = _filter(ask)
+        words = None if ask.sparse is None else edge.Query.Nearest(_sparse(ask.sparse), using=SPARSE)
+        rarity = None if ask.corpus is None else edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=_matches(ask.corpus))))
+        if ask.vector is None:
+            return edge.QueryRequest(limit=ask.limit, query=words, filter=where, params=rarity)
         dense = edge.Query.Nearest(_floats(ask.vector), using=ask.using)
         vectors = [ask.using] if ask.with_vectors else False
-        if ask.sparse is None:
+        if words is None:
             return edge.QueryRequest(
                 limit=ask.limit,
                 query=dense,
@@ -124,9 +128,8 @@ class Shard:
             )
         limit = candidates(ask.limit)
         prefetches = [edge.Prefetch(limit=limit, query=dense, filter=where, params=self._params(ask.ef))]
-        if ask.sparse.indices:
-            words = edge.SparseVector(indices=ask.sparse.indices, values=ask.sparse.values)
-            prefetches.append(edge.Prefetch(limit=limit, query=edge.Query.Nearest(words, using=SPARSE), filter=where))
+        if ask.sparse is not None and ask.sparse.indices:
+            prefetches.append(edge.Prefetch(limit=limit, query=words, filter=where, params=rarity))
         fused: edge.Fusion = edge.Fusion.Rrf(k=RRF_K)  # type: ignore[assignment]  # the stub forgets that it is one
         return edge.QueryRequest(limit=ask.limit, prefetches=prefetches, query=fused, with_vector=vectors)
 
@@ -185,16 +188,31 @@ def _config(options: ShardOptions) -> edge.EdgeConfig:
 
 
 def _vector(size: int) -> edge.EdgeVectorParams:
-    """The long vectors stay on the disk, mapped: whether points have them or not, 100,000 of them take 730 MB."""
+    """Long vectors stay on the disk, mapped: whether points have them or not, 100,000 of them take 730 MB."""
     if size < LONG:
         return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine)
     mapped = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=edge.Memory.Cold)
     return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine, memory=edge.Memory.Cold, quantization_config=mapped)
 
 
+def _matches(where: Mapping[str, list[str]]) -> list[edge.ConditionType]:
+    return [edge.FieldCondition(key, match=edge.MatchAny(any=values)) for key, values in where.items()]
+
+
+def _filter(ask: Ask) -> edge.Filter:
+    conditions = _matches(ask.where)
+    if (period := ask.within) is not None:
+        conditions.append(edge.FieldCondition(period.field, range=edge.RangeDateTime(gte=period.since, lt=period.until)))
+    return edge.Filter(must=conditions)
+
+
+def _sparse(parts: SparseParts) -> edge.SparseVector:
+    return edge.SparseVector(indices=parts.indices, values=parts.values)
+
+
 def _point(point: WirePoint) -> edge.Point:
     vectors: dict[str, list[float] | edge.SparseVector | list[list[float]]] = {name: _floats(data) for name, data in point.vectors.items()}
-    vectors[SPARSE] = edge.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
+    vectors[SPARSE] = _sparse(point.sparse)
     return edge.Point(point.id, vectors, dict(point.payload))
 
 

@@ -167,7 +167,11 @@ async def test_a_developer_purges_only_what_it_ingested(api: Api) -> None:
     refused = await api.ask("DELETE", f"/v1/sessions/{session}", key=colleague)
     assert (refused.status, refused.error["code"]) == (403, "not_permitted")
     purged = await api.ask("DELETE", f"/v1/sessions/{session}", key=author)
-    assert purged.json == {"events": 3, "knowledge_removed": job["result"]["knowledge"]["new"]}
+    assert purged.json == {
+        "events": 3,
+        "passages_removed": job["result"]["passages"]["new"],
+        "knowledge_removed": job["result"]["knowledge"]["new"],
+    }
     assert (await api.ask("GET", f"/v1/sessions/{session}", key=author)).status == 404
 
 
@@ -219,17 +223,21 @@ async def test_a_session_says_how_far_each_projection_has_come_and_why_one_faile
     sent = await api.ask("POST", "/v1/sessions", data=lesson(name()))
     (session,) = (await api.finished(sent.json["job_id"]))["result"]["sessions"]
     shown = (await api.ask("GET", f"/v1/sessions/{session}")).json
-    assert shown["projections"] == [{"name": "items", "events": shown["events"], "current": True, "parked": None, "retry_at": None}]
+    current = {"events": shown["events"], "current": True, "parked": None, "retry_at": None}
+    assert shown["projections"] == [{"name": name, **current} for name in ("passages", "items")]
     async with api.house.database.begin() as connection:
         await connection.execute(
-            text("update projection_checkpoints set parked = 'It failed.', attempts = 5, revision = 0 where session_id = :id"),
+            text(
+                "update projection_checkpoints set parked = 'It failed.', attempts = 5, revision = 0"
+                " where session_id = :id and projection = 'items'"
+            ),
             {"id": session},
         )
-    (parked,) = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
+    _, parked = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
     assert (parked["current"], parked["parked"], parked["retry_at"]) == (False, "It failed.", None)
     told = (await api.ask("GET", "/v1/projections")).json
     assert [(each["session_id"], each["reason"]) for each in told["parked"]] == [(session, "It failed.")]
-    assert [(each["name"], each["parked"]) for each in told["projections"]] == [("items", 1)]
+    assert [(each["name"], each["parked"]) for each in told["projections"]] == [("passages", 0), ("items", 1)]
     stranger = await api.developer(team=name())
     assert (await api.ask("GET", "/v1/projections", key=stranger)).json["parked"] == []
     assert 'cairn_projection_sessions{projection="items",state="parked"} 1.0' in (await api.ask("GET", "/metrics")).text

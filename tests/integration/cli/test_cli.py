@@ -145,7 +145,7 @@ def test_wrong_settings_are_named_and_no_secret_is_shown(server: Running) -> Non
 
 
 def test_the_index_is_rebuilt_and_the_doctor_is_content(server: Running) -> None:
-    assert json.loads(cairn(server.folder, "index", "rebuild", "--json").stdout)["items"] >= 0
+    assert json.loads(cairn(server.folder, "index", "rebuild", "--json").stdout)["points"] >= 0
     checks = json.loads(cairn(server.folder, "doctor", "--json").stdout)["checks"]
     assert [each for each in checks if each["verdict"] == "failed"] == []
     assert {"settings", "data folder", "disk", "server", "database", "vectors", "worker", "model", "projection items"} <= {

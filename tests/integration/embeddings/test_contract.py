@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from app.embeddings import Embedder, cuda
+from app.embeddings import Embedder, Encoded, TokenEmbedder, cuda
 from app.embeddings.model import Model, exported
 from app.embeddings.runtime import load
 from app.errors import ConfigurationError
@@ -26,7 +26,8 @@ TEXTS = [
     "def parse(line: str) -> Event:\n    return Event(**json.loads(line))",
     *(f"{'the queue is full again and ' * length} number {length}" for length in range(1, 90, 3)),
 ]
-Loader = Callable[[Model], Embedder]
+ODD = ["😀", "🏳️‍🌈👩‍💻", "שלום עולם, מה שלומך?", "لماذا اخترنا هذا الحل", "a\ud800b", "\udc00", "\x00", "x" * 20_000]
+Loader = Callable[[Model], TokenEmbedder]
 
 
 def on_cpu(runtime: str, precision: str) -> Loader:
@@ -43,7 +44,7 @@ RUNTIMES: dict[str, Loader] = {
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
-async def embedder(request: pytest.FixtureRequest) -> Embedder:
+async def embedder(request: pytest.FixtureRequest) -> TokenEmbedder:
     if request.param == "torch on a GPU" and (missing := await asyncio.to_thread(cuda._missing)):
         pytest.skip(missing)
     return await asyncio.to_thread(RUNTIMES[request.param], await exported(models_folder()))
@@ -53,6 +54,12 @@ async def embedder(request: pytest.FixtureRequest) -> Embedder:
 async def exact() -> np.ndarray:
     loaded = await asyncio.to_thread(RUNTIMES["onnxruntime"], await exported(models_folder()))
     return await loaded.embed(TEXTS)
+
+
+@pytest.fixture(scope="module")
+async def exact_tokens() -> list[Encoded]:
+    loaded = await asyncio.to_thread(RUNTIMES["onnxruntime"], await exported(models_folder()))
+    return await loaded.embed_tokens(TEXTS + ODD)
 
 
 async def test_vectors_agree_with_fp32_on_the_processor(embedder: Embedder, exact: np.ndarray) -> None:
@@ -70,6 +77,39 @@ async def test_a_text_has_the_same_vector_in_any_batch(embedder: Embedder) -> No
     together = await embedder.embed(TEXTS)
     for place in (0, 1, 3, len(TEXTS) - 1):
         assert float((await embedder.embed([TEXTS[place]]))[0] @ together[place]) > 0.9998
+
+
+async def test_token_vectors_agree_with_fp32_on_the_processor(embedder: TokenEmbedder, exact_tokens: list[Encoded]) -> None:
+    found = await embedder.embed_tokens(TEXTS + ODD)
+    for each, exact in zip(found, exact_tokens, strict=True):
+        assert (each.pieces, each.offsets) == (exact.pieces, exact.offsets)
+        assert each.tokens.shape == (len(each.pieces), 384)
+        assert np.all((each.tokens * exact.tokens).sum(axis=1) > 0.99)
+
+
+async def test_a_texts_vector_is_the_same_with_token_vectors_and_without(embedder: TokenEmbedder) -> None:
+    texts = TEXTS + ODD
+    encoded, vectors = await embedder.embed_tokens(texts), await embedder.embed(texts)
+    assert float((np.stack([each.vector for each in encoded]) * vectors).sum(axis=1).min()) > 0.9999
+    alone = await embedder.embed_tokens([texts[-1]])
+    assert float(alone[0].vector @ vectors[-1]) > 0.9998
+
+
+async def test_a_text_without_tokens_has_a_vector(embedder: TokenEmbedder) -> None:
+    empty, half = await embedder.embed_tokens(["", "\ud83d"])
+    assert empty.tokens.shape == half.tokens.shape == (0, 384)
+    assert abs(float(np.linalg.norm(half.vector)) - 1) < 1e-3
+
+
+async def test_half_a_surrogate_pair_takes_nothing_from_the_text_around_it_nor_from_its_neighbours(embedder: TokenEmbedder) -> None:
+    whole, broken, beside = await embedder.embed_tokens(["the pool is full", "the pool\udc00 is full", "beside"])
+    assert (broken.pieces, beside.pieces) == (whole.pieces, ("beside",))
+    assert broken.offsets[-1] == (13, 17)
+    assert float(whole.vector @ (await embedder.embed(["the pool\udc00 is full"]))[0]) > 0.9998
+
+
+async def test_no_passages_are_no_token_vectors(embedder: TokenEmbedder) -> None:
+    assert await embedder.embed_tokens([]) == []
 
 
 def test_without_a_gpu_a_setting_that_asks_for_one_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +157,7 @@ def test_a_worker_without_a_gpu_imports_no_torch() -> None:
 def test_a_batch_that_does_not_fit_the_gpu_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    run = cuda._on("cpu", cuda._checked(), half=False)
+    run, run_tokens = cuda._on("cpu", cuda._checked(), half=False)
     whole, tried = torch.nn.functional.normalize, []
 
     def small(found: torch.Tensor, **options: object) -> torch.Tensor:
@@ -132,3 +172,8 @@ def test_a_batch_that_does_not_fit_the_gpu_is_halved(monkeypatch: pytest.MonkeyP
     found = run(ids, mask)
     assert found.shape == (20, 384)
     assert tried == [20, 10, 5, 5, 10, 5, 5]
+    vectors, tokens = run_tokens(ids, mask)
+    assert np.array_equal(vectors, found)
+    assert tokens.shape == (20, 4, 384)
+    pooled = tokens.mean(axis=1)
+    assert np.allclose(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), found, atol=1e-5)

@@ -12,15 +12,18 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts.accounts import Accounts
-from app.knowledge.index import SCHEMA, Index
+from app.knowledge.index import Index
 from app.knowledge.item import Candidate
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.neighbours import wording
+from app.knowledge.passage_store import PassageStore
+from app.knowledge.passages_projection import PassagesProjection
+from app.knowledge.points import SCHEMA
 from app.knowledge.search import Search
 from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
-from app.sessions.catch_up import CatchUp
+from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
 from app.sessions.intake import Intake
@@ -129,6 +132,19 @@ class Bench:
             await self.index.drain_to(learnt.mark)
         return learnt
 
+    async def passages(self) -> list[tuple[str, int]]:
+        """(text, number of places) of all passages, in order of their text."""
+        query = "select p.text, count(*) as places from passages p join passage_places on passage_id = p.id group by p.id order by p.text"
+        async with self.database.begin() as connection:
+            return [(row.text, row.places) for row in await connection.execute(text(query))]
+
+    async def bring_up(self, session_id: UUID) -> CaughtUp:
+        """Bring all projections up to date with a session, and the index with them."""
+        done = CaughtUp()
+        await self.catch_up.session(self.team_id, session_id, done, patient=False)
+        await self.catch_up.drain(done)
+        return done
+
     async def items(self) -> list[tuple[str, str, int]]:
         """(title, text, evidence count) of all items, in order of their text."""
         async with self.database.begin() as connection:
@@ -164,11 +180,18 @@ async def make_bench(database: Database, vectors: VectorStore) -> Bench:
         team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
         project_id = await accounts.project_id(connection, team_id, "shop")
     index = Index(database, vectors)
-    projections = Projections([ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index)])
+    projections = Projections(
+        [
+            PassagesProjection(journal=journal, embedder=embedder, store=PassageStore(database, journal), index=index),
+            ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
+        ]
+    )
     checkpoints = Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     purge = Purge(database, journal, queue, projections)
-    search = Search(database=database, accounts=accounts, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge)
+    search = Search(
+        database=database, accounts=accounts, journal=journal, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge
+    )
     return Bench(
         database=database,
         vectors=vectors,

@@ -139,12 +139,12 @@ async def test_what_was_asked_before_the_index_had_heard_is_asked_again_once_it_
 
 async def test_a_deleted_items_place_is_free_once_the_index_has_heard(bench: Bench, database_url: str) -> None:
     """The index names it among its candidates until then: the feed of a deletion changes answers too."""
-    few = bench.search._limits.model_copy(update={"candidates": 10})
-    bench.search._limits = few
+    few = bench.search._items._limits.model_copy(update={"candidates": 10})
+    bench.search._items._limits = few
     await bench.teach("a", [lesson(str(n), f"{NATS} number {n}", confidence=0.5 + n / 100) for n in range(12)])
     query = replace(ASKED, limit=10)
     async with server(bench, database_url) as search:
-        search._search._limits = few
+        search._search._items._limits = few
         found = (await search.query(bench.team_id, query)).results
         await bench.store.delete(bench.team_id, found[0].id, developer_id=None)
         assert len((await search.query(bench.team_id, query)).results) == 9
@@ -304,7 +304,7 @@ async def test_a_value_that_another_team_put_under_our_key_is_refused(bench: Ben
     """Whoever can write to Redis could: an answer says whose it is."""
     theirs = await _another_teams(bench, "others", f"{NATS} says the other team")
     await bench.teach("talk", [lesson("1", NATS)])
-    async with open_redis(Redis(url=redis_server.url)) as client:  # type: ignore[arg-type]
+    async with open_redis(Redis(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
         assert client is not None
         async with server(bench, database_url, lower=[RedisTier(client, "q")]) as one, server(bench, database_url) as two:
             ours_key, their_key = await one._key(bench.team_id, ASKED), await one._key(theirs, ASKED)
@@ -327,7 +327,7 @@ async def test_servers_share_answers_over_redis_and_forget_them_together(
 ) -> None:
     await bench.teach("talk", [lesson("1", NATS)])
     name = uuid4().hex
-    async with open_redis(Redis(url=redis_server.url)) as client:  # type: ignore[arg-type]
+    async with open_redis(Redis(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
         assert client is not None
         lower = [RedisTier(client, name)]
         async with server(bench, database_url, lower=lower) as one, server(bench, database_url, lower=lower) as two:

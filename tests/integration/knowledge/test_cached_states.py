@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from app.knowledge import freshness
 from app.knowledge.answer import Query
-from app.knowledge.index import SCHEMA
+from app.knowledge.points import SCHEMA
 from app.settings import Database as DatabaseSettings
 from app.settings import QueriesCache, Settings
 from app.storage.database import Database

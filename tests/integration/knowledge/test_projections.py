@@ -265,6 +265,7 @@ async def test_a_projection_that_fails_is_parked_and_the_others_go_on(shop: Shop
     versions = shop.projections.versions
     assert {name: (each.behind, each.parked) for name, each in (await bench.checkpoints.behind(versions)).items()} == {
         "lines": (0, 1),
+        "passages": (0, 0),
         "items": (0, 0),
     }
     (parked,) = await bench.checkpoints.parked(versions, team_id=bench.team_id)

@@ -19,7 +19,7 @@ async def test_knowledge_of_one_session_leaves_with_it(bench: Bench) -> None:
     await bench.teach("a", [lesson("1", NATS), lesson("2", POOL)])
     purged = await bench.purge.session(bench.team_id, bench.sessions["a"], developer_id=None)
     await bench.index.drain_to(2**62)
-    assert purged.removed == {"items": 2}
+    assert purged.removed == {"passages": 0, "items": 2}
     assert await bench.items() == []
     assert not (await bench.search.query(bench.team_id, Query(NATS))).results
     assert (await bench.vectors.status()).points == 0

@@ -100,13 +100,14 @@ async def test_while_a_part_is_away_words_still_find_and_the_answer_says_so(
     await bench.teach("a", [lesson("1", NATS), lesson("2", POOL)])
     await bench.teach("b", [lesson("1", f"{NATS} too", type="optimization")], project="blog")
     if part == "vectors":
-        monkeypatch.setattr(bench.search._vectors, "hybrid", away)
+        for leg in ("hybrid", "nearest", "lexical"):
+            monkeypatch.setattr(bench.vectors, leg, away)
     else:
 
-        async def no_vector(texts: list[str]) -> list[object]:
+        async def no_vector(text: str) -> list[object]:
             raise Unavailable("away")
 
-        monkeypatch.setattr(bench.embedder, "embed", no_vector)
+        monkeypatch.setattr(bench.embedder, "encode", no_vector)
     answer = await bench.search.query(bench.team_id, Query("why NATS over Kafka?"))
     assert answer.degraded == (part,)
     assert {result.text for result in answer.results} == {NATS, f"{NATS} too"}
@@ -134,7 +135,8 @@ async def test_what_cannot_be_asked_names_its_field(bench: Bench, fields: dict[s
 async def test_hostile_questions_are_only_words(bench: Bench, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     await bench.teach("a", [lesson("1", NATS)])
     await texts(bench, text=text)
-    monkeypatch.setattr(bench.search._vectors, "hybrid", away)
+    for leg in ("hybrid", "nearest", "lexical"):
+        monkeypatch.setattr(bench.vectors, leg, away)
     await texts(bench, text=text)
     assert len(await bench.items()) == 1
 
@@ -143,11 +145,11 @@ async def test_a_question_whose_vector_does_not_come_is_answered_by_its_words(be
     await bench.teach("talk", [lesson("1", NATS), lesson("2", POOL)])
     blocked, asked = asyncio.Event(), list[str]()
 
-    async def never(texts: list[str]) -> None:
-        asked.extend(texts)
+    async def never(text: str) -> None:
+        asked.append(text)
         await blocked.wait()
 
-    monkeypatch.setattr(bench.embedder, "embed", never)
+    monkeypatch.setattr(bench.embedder, "encode", never)
     monkeypatch.setattr(bench.search, "_limits", Knowledge(embedding_timeout_seconds=0.05))
     async with asyncio.timeout(60):
         answer = await bench.search.query(bench.team_id, Query("NATS Kafka"))
@@ -159,11 +161,11 @@ async def test_a_question_whose_vector_does_not_come_is_answered_by_its_words(be
 async def test_a_caller_who_leaves_is_no_slow_embedder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = asyncio.Event()
 
-    async def never(texts: list[str]) -> None:
+    async def never(text: str) -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(bench.embedder, "embed", never)
+    monkeypatch.setattr(bench.embedder, "encode", never)
     query = asyncio.create_task(bench.search.query(bench.team_id, Query("NATS")))
     await begun.wait()
     query.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -16,8 +17,10 @@ from app.queue.worker import Done, Handler, Progress, Worker
 from app.settings import Worker as WorkerSettings
 from app.storage.database import Database
 
+SECONDS = 60
+"""A generous end for what is awaited: the machine may be busy."""
 SETTINGS = WorkerSettings(
-    concurrency=2, poll_seconds=0.01, lease_seconds=1, max_attempts=2, backoff_seconds=0.01, backoff_max_seconds=0.01, stop_seconds=0.05
+    concurrency=2, poll_seconds=0.01, lease_seconds=60, max_attempts=2, backoff_seconds=0.01, backoff_max_seconds=0.01, stop_seconds=0.05
 )
 
 
@@ -27,14 +30,14 @@ def queue(database: Database) -> Queue:
 
 
 @asynccontextmanager
-async def working(queue: Queue, handler: Handler) -> AsyncIterator[Worker]:
-    worker = Worker(queue, {"work": handler}, SETTINGS)
+async def working(queue: Queue, handler: Handler, settings: WorkerSettings = SETTINGS) -> AsyncIterator[Worker]:
+    worker = Worker(queue, {"work": handler}, settings)
     running = asyncio.create_task(worker.run())
     try:
         yield worker
     finally:
         worker.stop()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, SECONDS)
 
 
 async def put(queue: Queue) -> UUID:
@@ -43,7 +46,7 @@ async def put(queue: Queue) -> UUID:
 
 
 async def until(queue: Queue, job: UUID, test: Callable[[Job], bool]) -> Job:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         while not test(found := await queue.get(job, team_id=None)):
             await asyncio.sleep(0.01)
     return found
@@ -106,18 +109,32 @@ async def test_a_stop_gives_back_what_would_not_end_in_time(queue: Queue) -> Non
     assert (found.state, found.attempts, found.worker) == ("queued", 0, None)
 
 
-async def test_long_work_keeps_its_lease(queue: Queue) -> None:
-    release = asyncio.Event()
+async def lease_end(database: Database, job: UUID) -> datetime:
+    """When the job may be taken over, as the table has it."""
+    async with database.begin() as connection:
+        found = await connection.scalar(text("select lease_until from jobs where id = :id"), {"id": job})
+    assert isinstance(found, datetime), "nobody holds a lease of it"
+    return found
+
+
+async def test_long_work_keeps_its_lease(database: Database) -> None:
+    settings = SETTINGS.model_copy(update={"lease_seconds": 9})  # extended every 3 s; a pause of 4 s more doesn't lose it
+    queue, release = Queue(database, settings), asyncio.Event()
 
     async def long(job: Job, progress: Progress) -> Done:
         await release.wait()
         return Done({})
 
     job = await put(queue)
-    async with working(queue, long), working(queue, long):
+    async with working(queue, long, settings), working(queue, long, settings):
         first = await until(queue, job, lambda found: found.state == "running")
-        for _ in range(3):  # three times the lease, and nobody takes it over
-            await asyncio.sleep(SETTINGS.lease_seconds)
+        end = await lease_end(database, job)
+        for _ in range(2):
+            async with asyncio.timeout(SECONDS):
+                while (extended := await lease_end(database, job)) == end:
+                    await asyncio.sleep(0.05)
+            assert extended > end
+            end = extended
         still = await queue.get(job, team_id=None)
         assert (still.worker, still.attempts) == (first.worker, 1)
         release.set()
@@ -136,7 +153,7 @@ async def test_two_at_once_and_no_more(queue: Queue) -> None:
 
     jobs = [await put(queue) for _ in range(5)]
     async with working(queue, handler):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             while running < 2:
                 await asyncio.sleep(0.01)
         release.set()

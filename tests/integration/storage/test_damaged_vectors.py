@@ -23,6 +23,7 @@ from app.storage.child import Child
 from app.storage.vectors import host as hosting
 from app.storage.vectors import open_store
 from app.storage.vectors.damage import MAX_DEATHS
+from app.storage.vectors.lexical import document
 from app.storage.vectors.place import STEM, Place
 from app.storage.vectors.store import IndexSchema, Point, StoreStatus, VectorStore
 
@@ -39,7 +40,7 @@ Damage = Callable[[Path], None]
 
 def point(number: int) -> Point:
     vector = np.random.default_rng(number).standard_normal(384).astype(np.float32)
-    return Point(UUID(int=number), {"dense_384": vector / np.linalg.norm(vector)}, f"word{number}", {"team": "a"})
+    return Point(UUID(int=number), {"dense_384": vector / np.linalg.norm(vector)}, document(f"word{number}"), {"team": "a"})
 
 
 POINTS = [point(number) for number in range(1, BUILT + LATER + 1)]

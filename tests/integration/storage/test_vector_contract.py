@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,10 +15,11 @@ import pytest
 from app.errors import InvalidInput
 from app.settings import Qdrant, Settings
 from app.storage.vectors import open_store
-from app.storage.vectors.store import IndexSchema, Point, Vector, VectorStore
+from app.storage.vectors.lexical import SparseVector, document, query
+from app.storage.vectors.store import Hit, IndexSchema, Point, Vector, VectorStore, Within
 from tests.fakes.qdrant_server import qdrant_server
 
-SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",))
+SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",), vectors=("dense_384", "dense_1536"))
 GENERATOR = np.random.default_rng(7)
 
 
@@ -27,7 +30,33 @@ def unit(dims: int = 384) -> Vector:
 
 def point(text: str = "", *, vector: Vector | None = None, team: str = "a", kind: str = "gotcha", point_id: UUID | None = None) -> Point:
     payload: dict[str, str | float] = {"team": team, "type": kind, "confidence": 0.5, "created_at": "2026-01-01T00:00:00+00:00"}
-    return Point(point_id or uuid4(), {"dense_384": unit() if vector is None else vector}, text, payload)
+    return Point(point_id or uuid4(), {"dense_384": unit() if vector is None else vector}, document(text), payload)
+
+
+def dated(text: str, at: str | None, *, team: str = "a", kind: str = "passage") -> Point:
+    """`at`: absent from the payload where None."""
+    payload: dict[str, str | float] = {"team": team, "type": kind}
+    return Point(uuid4(), {"dense_384": unit()}, document(text), payload if at is None else payload | {"created_at": at})
+
+
+def bm25(asked: SparseVector, points: Sequence[Point]) -> dict[UUID, float]:
+    """The plain computation: idf × the document side, summed over the shared terms. A point without terms is no document."""
+    documents = {each.id: dict(zip(each.terms.indices, each.terms.values, strict=True)) for each in points if each.terms.indices}
+    scores: dict[UUID, float] = {}
+    for index, weight in zip(asked.indices, asked.values, strict=True):
+        having = [key for key, weights in documents.items() if index in weights]
+        idf = math.log(1 + (len(documents) - len(having) + 0.5) / (len(having) + 0.5))
+        for key in having:
+            scores[key] = scores.get(key, 0.0) + weight * idf * documents[key][index]
+    return scores
+
+
+def as_computed(hits: Sequence[Hit], scores: Mapping[UUID, float], *, limit: int) -> bool:
+    """Whether the hits are the best of these, as many as there may be, in order and with their scores."""
+    best = sorted(scores.values(), reverse=True)[:limit]
+    return [hit.score for hit in hits] == pytest.approx(best, rel=1e-4) and all(
+        hit.score == pytest.approx(scores[hit.id], rel=1e-4) for hit in hits
+    )
 
 
 async def everything(store: VectorStore) -> set[UUID]:
@@ -49,7 +78,8 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def test_an_empty_store_finds_nothing(store: VectorStore) -> None:
     assert await store.nearest(unit(), where={"team": "a"}, limit=5) == []
-    assert await store.hybrid(unit(), "words", where={"team": "a"}, limit=5) == []
+    assert await store.lexical(query("words"), where={"team": "a"}, limit=5) == []
+    assert await store.hybrid(unit(), query("words"), where={"team": "a"}, limit=5) == []
     assert (await store.status()).points == 0
 
 
@@ -93,7 +123,7 @@ async def test_filters_keep_teams_apart_and_take_lists(store: VectorStore) -> No
     await store.upsert([mine, theirs, other])
     for found in (
         await store.nearest(vector, where={"team": "a"}, limit=9),
-        await store.hybrid(vector, "same", where={"team": "a"}, limit=9),
+        await store.hybrid(vector, query("same"), where={"team": "a"}, limit=9),
     ):
         assert {hit.id for hit in found} == {mine.id, other.id}
     some = await store.nearest(vector, where={"team": "a", "type": ["optimization", "refactoring"]}, limit=9)
@@ -114,12 +144,12 @@ async def test_an_exact_code_is_found_where_the_vector_misses(store: VectorStore
     near = [point(f"filler number {n}", vector=_towards(away)) for n in range(40)]
     coded = [point(text) for text in texts]
     await store.upsert([*near, *coded])
-    hits = await store.hybrid(away, asked, where={"team": "a"}, limit=10)
+    hits = await store.hybrid(away, query(asked), where={"team": "a"}, limit=10)
     assert coded[texts.index(wanted)].id in [hit.id for hit in hits[:3]]
 
 
 async def test_a_point_may_have_another_named_vector(store: VectorStore) -> None:
-    long = Point(uuid4(), {"dense_1536": unit(1536)}, "long", {"team": "a", "type": "gotcha"})
+    long = Point(uuid4(), {"dense_1536": unit(1536)}, document("long"), {"team": "a", "type": "gotcha"})
     await store.upsert([long, point()])
     hits = await store.nearest(long.vectors["dense_1536"], where={"team": "a"}, limit=5, name="dense_1536")
     assert [hit.id for hit in hits] == [long.id]
@@ -135,13 +165,13 @@ async def test_scores_below_the_minimum_are_left_out(store: VectorStore) -> None
 async def test_a_question_without_a_term_is_searched_by_meaning_alone(store: VectorStore) -> None:
     near = point("words")
     await store.upsert([near])
-    assert [hit.id for hit in await store.hybrid(near.vectors["dense_384"], "?!", where={"team": "a"}, limit=5)] == [near.id]
+    assert [hit.id for hit in await store.hybrid(near.vectors["dense_384"], query("?!"), where={"team": "a"}, limit=5)] == [near.id]
 
 
 async def test_hits_of_both_sides_carry_their_vectors(store: VectorStore) -> None:
     meant, said = point("something else"), point("ECONNREFUSED on start")
     await store.upsert([meant, said, *(point(f"filler {n}") for n in range(30))])
-    hits = await store.hybrid(meant.vectors["dense_384"], "ECONNREFUSED", where={"team": "a"}, limit=2, with_vectors=True)
+    hits = await store.hybrid(meant.vectors["dense_384"], query("ECONNREFUSED"), where={"team": "a"}, limit=2, with_vectors=True)
     assert {hit.id for hit in hits} == {meant.id, said.id}
     for hit in hits:
         assert hit.vector is not None
@@ -151,11 +181,188 @@ async def test_hits_of_both_sides_carry_their_vectors(store: VectorStore) -> Non
 async def test_a_rare_term_outweighs_a_frequent_one(store: VectorStore) -> None:
     """Points without the vector that is asked for are ranked by their words alone."""
     texts = [*("timeout of the pool" for _ in range(20)), "quorum of the pool"]
-    points = [Point(uuid4(), {"dense_1536": unit(1536)}, text, {"team": "a"}) for text in texts]
+    points = [Point(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in texts]
     await store.upsert(points)
-    hits = await store.hybrid(unit(), "quorum timeout", where={"team": "a"}, limit=5)
+    hits = await store.hybrid(unit(), query("quorum timeout"), where={"team": "a"}, limit=5)
     assert hits[0].id == points[-1].id
     assert len(hits) == 5
+
+
+def said(count: int, *, seed: int = 3) -> list[str]:
+    """Texts of 1 to 30 words, some of them frequent and some rare."""
+    chance = np.random.default_rng(seed)
+    return [" ".join(f"word{chance.zipf(1.5) % 500}" for _ in range(chance.integers(1, 30))) for _ in range(count)]
+
+
+async def test_lexical_scores_are_those_of_bm25_computed_by_hand(store: VectorStore) -> None:
+    points = [point(text) for text in [*said(200), ""]]
+    await store.upsert(points)
+    for asked in map(query, ["word1", "word1 word2 word3 word40", "word7 never_said", said(1, seed=9)[0]]):
+        scores = bm25(asked, points)
+        assert as_computed(await store.lexical(asked, where={"team": "a"}, limit=20), scores, limit=20)
+        assert {hit.id for hit in await store.lexical(asked, where={}, limit=1000)} == set(scores)
+
+
+async def test_the_weights_of_a_question_count(store: VectorStore) -> None:
+    points = [point("alpha one"), point("beta two"), point("gamma three")]
+    await store.upsert(points)
+    weighed = query("alpha beta")
+    first = weighed.indices.index(query("alpha").indices[0])
+    for place in (first, 1 - first):
+        asked = SparseVector(weighed.indices, [3.0 if number == place else 0.5 for number in range(2)])
+        hits = await store.lexical(asked, where={"team": "a"}, limit=5)
+        assert hits[0].id == points[0 if place == first else 1].id
+        assert as_computed(hits, bm25(asked, points), limit=5)
+
+
+async def test_document_frequencies_may_be_those_of_a_part(store: VectorStore) -> None:
+    """A word that a project is full of says little there, however rare it is elsewhere."""
+    ours = [point(f"cairn {text}", kind="passage") for text in said(30, seed=1)]
+    items = [point(text) for text in said(30, seed=2)]
+    theirs = [point(text, team="b", kind="passage") for text in said(60, seed=4)]
+    await store.upsert([*ours, *items, *theirs])
+    asked, part = query("cairn word1 word2"), {"team": "a", "type": ["passage"]}
+    everywhere = await store.lexical(asked, where=part, limit=10)
+    within = await store.lexical(asked, where=part, limit=10, corpus=part)
+    wanted = bm25(asked, [*ours, *items, *theirs])
+    assert as_computed(everywhere, {each.id: wanted[each.id] for each in ours}, limit=10)
+    assert as_computed(within, bm25(asked, ours), limit=10)
+    assert within[0].score < everywhere[0].score
+
+
+async def test_a_fusion_may_take_the_document_frequencies_of_a_part(store: VectorStore) -> None:
+    """`common` is rarer than `seldom` in team a, and more frequent over all: the first place changes with whose frequencies count."""
+    first, second = (Point(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in ("common here", "seldom here"))
+    others = [Point(uuid4(), {"dense_1536": unit(1536)}, document("seldom there"), {"team": "a"}) for _ in range(10)]
+    elsewhere = [Point(uuid4(), {"dense_1536": unit(1536)}, document("common there"), {"team": "b"}) for _ in range(50)]
+    await store.upsert([first, second, *others, *elsewhere])
+    asked, ours = query("common seldom here"), {"team": "a"}
+    over_all = await store.hybrid(unit(), asked, where=ours, limit=3)
+    of_ours = await store.hybrid(unit(), asked, where=ours, limit=3, corpus=ours)
+    assert [over_all[0].id, of_ours[0].id] == [second.id, first.id]
+
+
+async def test_lexical_takes_lists_and_a_period_at_once(store: VectorStore) -> None:
+    points = {
+        name: dated("quorum lost", at, kind=kind, team=team)
+        for name, at, kind, team in [
+            ("before", "2026-02-28T23:59:59.999999+00:00", "passage", "a"),
+            ("first", "2026-03-01T00:00:00+00:00", "passage", "a"),
+            ("offset", "2026-03-02T01:30:00+05:30", "gotcha", "a"),
+            ("last", "2026-03-31T23:59:59.999999+00:00", "passage", "a"),
+            ("after", "2026-04-01T00:00:00+00:00", "passage", "a"),
+            ("unknown", None, "passage", "a"),
+            ("kind", "2026-03-05T00:00:00+00:00", "workflow", "a"),
+            ("team", "2026-03-05T00:00:00+00:00", "passage", "b"),
+        ]
+    }
+    await store.upsert(list(points.values()))
+    where = {"team": "a", "type": ["passage", "gotcha"]}
+    march = Within("created_at", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+    wanted = {points[name].id for name in ("first", "offset", "last")}
+    for found in (
+        await store.lexical(query("quorum"), where=where, limit=9, within=march),
+        await store.nearest(unit(), where=where, limit=9, within=march),
+        await store.hybrid(unit(), query("quorum"), where=where, limit=9, within=march),
+    ):
+        assert {hit.id for hit in found} == wanted
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "wanted"),
+    [
+        (datetime(2026, 1, 2, tzinfo=UTC), None, "cd"),
+        (None, datetime(2026, 1, 2, tzinfo=UTC), "ab"),
+        (datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=2))), datetime(2026, 1, 3, tzinfo=timezone(-timedelta(hours=8))), "bcd"),
+        (datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, 0, 0, 0, 1, tzinfo=UTC), "c"),
+        (datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC), ""),
+        (datetime(2026, 1, 3, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC), ""),
+        (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), "abcd"),
+        (datetime(1880, 1, 1, tzinfo=timezone(timedelta(minutes=19, seconds=32))), None, "abcd"),
+    ],
+)
+async def test_a_period_is_half_open(store: VectorStore, since: datetime | None, until: datetime | None, wanted: str) -> None:
+    times = {
+        "a": "2025-12-31T23:59:59Z",
+        "b": "2026-01-01T22:00:00Z",
+        "c": "2026-01-02T00:00:00.000000Z",
+        "d": "2026-01-02T23:00:00.5Z",
+        "unknown": None,
+    }
+    points = {name: dated("said", at) for name, at in times.items()}
+    await store.upsert(list(points.values()))
+    ids = {points[name].id for name in wanted}
+    within = Within("created_at", since, until)
+    assert {hit.id for hit in await store.lexical(query("said"), where={}, limit=9, within=within)} == ids
+    assert {hit.id for hit in await store.nearest(unit(), where={"team": "a"}, limit=9, within=within)} == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("迁移失败因为索引缺失", "索引"),
+        ("データベースの移行に失敗した", "移行"),
+        ("인덱스가 없어서 실패했다", "인덱스"),
+        ("Größe der Straße geändert", "größe"),
+        ("Миграция не прошла", "миграция"),
+        ("ｆｕｌｌｗｉｄｔｈ letters", "fullwidth"),
+        ("cafe\u0301 opened", "café"),
+        ("部署到Kubernetes集群", "kubernetes"),
+        ("see app/storage/edge.py:42 there", "edge.py"),
+    ],
+)
+async def test_words_of_any_script_are_found_lexically(store: VectorStore, text: str, asked: str) -> None:
+    points = [point(text), *(point(f"filler number {n}") for n in range(20))]
+    await store.upsert(points)
+    hits = await store.lexical(query(asked), where={"team": "a"}, limit=5)
+    assert [hit.id for hit in hits] == [points[0].id]
+    assert as_computed(hits, bm25(query(asked), points), limit=5)
+
+
+async def test_a_question_without_terms_finds_nothing_lexically(store: VectorStore) -> None:
+    await store.upsert([point("words"), point("")])
+    assert await store.lexical(query("?!"), where={"team": "a"}, limit=5) == []
+    assert await store.lexical(query("never_said"), where={"team": "a"}, limit=5) == []
+
+
+async def test_words_are_replaced_and_deleted_with_their_points(store: VectorStore) -> None:
+    first, second = point("alpha"), point("alpha")
+    await store.upsert([first, second])
+    await store.upsert([point("beta", point_id=first.id)])
+    assert [hit.id for hit in await store.lexical(query("alpha"), where={"team": "a"}, limit=5)] == [second.id]
+    await store.delete([second.id])
+    assert await store.lexical(query("alpha"), where={"team": "a"}, limit=5) == []
+    assert [hit.id for hit in await store.lexical(query("beta"), where={"team": "a"}, limit=5)] == [first.id]
+
+
+async def test_lexical_scores_stay_the_same_after_a_rebuild(store: VectorStore) -> None:
+    points, asked = [point(text) for text in said(700)], query("word1 word2 word30")
+    async with store.rebuild() as staging:
+        await staging.upsert(points[:-100])
+        await staging.optimize()
+        await staging.commit()
+    await store.upsert(points[-100:])  # what came later lies in a segment of its own
+    scores, ours = bm25(asked, points), {"team": "a"}
+    assert as_computed(await store.lexical(asked, where=ours, limit=60), scores, limit=60)
+    assert as_computed(await store.lexical(asked, where=ours, limit=60, corpus=ours), scores, limit=60)
+
+
+async def test_malformed_terms_and_periods_are_refused(store: VectorStore) -> None:
+    twice, endless = SparseVector([7, 7], [1.0, 1.0]), Within("created_at", None, None)
+    with pytest.raises(InvalidInput, match="twice"):
+        await store.lexical(twice, where={}, limit=5)
+    with pytest.raises(InvalidInput, match="twice"):
+        await store.hybrid(unit(), twice, where={}, limit=5)
+    with pytest.raises(InvalidInput, match="twice"):
+        await store.upsert([point("good"), Point(uuid4(), {"dense_384": unit()}, twice, {"team": "a"})])
+    for search in (
+        store.nearest(unit(), where={}, limit=5, within=endless),
+        store.lexical(query("words"), where={}, limit=5, within=endless),
+        store.hybrid(unit(), query("words"), where={}, limit=5, within=endless),
+    ):
+        with pytest.raises(InvalidInput, match="neither beginning nor end"):
+            await search
+    assert (await store.status()).points == 0
 
 
 async def test_no_condition_finds_all_and_an_empty_list_nothing(store: VectorStore) -> None:
@@ -184,7 +391,9 @@ async def test_a_limit_out_of_bounds_is_refused(store: VectorStore, limit: int) 
     with pytest.raises(InvalidInput, match="10000"):
         await store.nearest(unit(), where={"team": "a"}, limit=limit)
     with pytest.raises(InvalidInput, match="10000"):
-        await store.hybrid(unit(), "words", where={"team": "a"}, limit=limit)
+        await store.hybrid(unit(), query("words"), where={"team": "a"}, limit=limit)
+    with pytest.raises(InvalidInput, match="10000"):
+        await store.lexical(query("words"), where={"team": "a"}, limit=limit)
 
 
 async def test_one_bad_vector_keeps_its_whole_batch_out(store: VectorStore) -> None:
@@ -222,7 +431,7 @@ async def test_a_rebuild_replaces_everything_while_searches_go_on(store: VectorS
     async def searches() -> int:
         made = 0
         while not stop.is_set():
-            assert len(await store.hybrid(unit(), "old new", where={"team": "a"}, limit=5)) == 1
+            assert len(await store.hybrid(unit(), query("old new"), where={"team": "a"}, limit=5)) == 1
             made += 1
         return made
 

@@ -22,6 +22,7 @@ from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import Settings, Vectors
 from app.storage.vectors import frames, open_store
 from app.storage.vectors.frames import Reply, Request
+from app.storage.vectors.lexical import document
 from app.storage.vectors.place import Place
 from app.storage.vectors.store import IndexSchema, Point, Vector, VectorStore
 
@@ -34,12 +35,13 @@ from uuid import UUID
 import numpy as np
 from app.settings import Settings
 from app.storage.vectors import open_store
+from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.store import IndexSchema, Point
 
 def point(number):
     vector = np.zeros(384, np.float32)
     vector[number] = 1
-    return Point(UUID(int=number), {"dense_384": vector}, "", {"team": "a"})
+    return Point(UUID(int=number), {"dense_384": vector}, SparseVector([], []), {"team": "a"})
 
 async def main():
     async with open_store(Settings(), IndexSchema(keywords=("team",)), folder=Path(sys.argv[1]), owner=True) as store:
@@ -59,7 +61,7 @@ def unit() -> Vector:
 
 
 def points(count: int) -> list[Point]:
-    return [Point(uuid4(), {"dense_384": unit()}, "text", {"team": "a"}) for _ in range(count)]
+    return [Point(uuid4(), {"dense_384": unit()}, document("text"), {"team": "a"}) for _ in range(count)]
 
 
 async def everything(store: VectorStore) -> set[UUID]:
@@ -71,7 +73,7 @@ async def pid_of(store: VectorStore) -> int:
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.02)
 
@@ -213,11 +215,32 @@ async def test_a_start_that_was_cut_off_before_anything_was_stored_is_made_anew(
 
 
 async def test_a_field_that_a_newer_schema_filters_by_is_indexed_at_the_next_start(folder: Path) -> None:
-    stored = Point(uuid4(), {"dense_384": unit()}, "", {"team": "a", "project": "p"})
+    stored = Point(uuid4(), {"dense_384": unit()}, document(""), {"team": "a", "project": "p"})
     async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
         await store.upsert([stored])
     async with open_store(Settings(), IndexSchema(keywords=("team", "project")), folder=folder, owner=True) as store:
         assert [hit.id for hit in await store.nearest(unit(), where={"project": "p"}, limit=5)] == [stored.id]
+
+
+def dense_vectors(folder: Path) -> set[str]:
+    return {found.name.removeprefix("vector_storage-") for found in folder.rglob("vector_storage-dense*")}
+
+
+async def test_an_index_with_a_vector_too_many_is_used_until_the_next_rebuild_leaves_it_out(folder: Path) -> None:
+    stored = points(3)
+    earlier = IndexSchema(keywords=("team",), vectors=("dense_384", "dense_1536"))
+    async with open_store(Settings(), earlier, folder=folder, owner=True) as store:
+        await store.upsert(stored[:2])
+        assert dense_vectors(folder) == {"dense_384", "dense_1536"}
+    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+        await store.upsert(stored[2:])
+        assert await everything(store) == {each.id for each in stored}
+        async with store.rebuild() as staging:
+            await staging.upsert(stored)
+            await staging.optimize()
+            await staging.commit()
+        assert await everything(store) == {each.id for each in stored}
+    assert dense_vectors(folder) == {"dense_384"}
 
 
 async def test_a_rebuilt_engine_that_dies_comes_back_in_the_live_ones_place(store: VectorStore, folder: Path) -> None:
@@ -344,7 +367,7 @@ async def test_graphs_and_int8_find_what_brute_force_finds(store: VectorStore) -
     stored = []
     for place in range(3000):
         vector = centres[place % 60] + 0.5 * unit()
-        stored.append(Point(uuid4(), {"dense_384": vector / np.linalg.norm(vector)}, "", {"team": "ab"[place % 2]}))
+        stored.append(Point(uuid4(), {"dense_384": vector / np.linalg.norm(vector)}, document(""), {"team": "ab"[place % 2]}))
     async with store.rebuild() as staging:
         await staging.upsert(stored)
         await staging.optimize()

@@ -17,6 +17,7 @@ from app import clock
 from app.errors import VectorStoreUnavailable
 from app.settings import Qdrant, Settings, Vectors
 from app.storage.vectors import open_store
+from app.storage.vectors.lexical import document
 from app.storage.vectors.store import IndexSchema, Point
 from tests.fakes.qdrant_server import QdrantServer, qdrant_server
 
@@ -55,7 +56,7 @@ async def test_a_refusal_says_what_to_do_and_never_the_key(
         await store.status()
         server.refuse = status
         with pytest.raises(VectorStoreUnavailable, match=said):
-            await store.upsert([Point(uuid4(), {"dense_384": VECTOR}, "", {"team": "a"})])
+            await store.upsert([Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
 
 
 async def test_a_server_that_does_not_answer_in_time_is_away(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ async def test_two_that_start_at_once_use_one_collection(running: tuple[str, Qdr
         open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as other,
     ):
         await asyncio.gather(one.status(), other.status())
-        await one.upsert([Point(uuid4(), {"dense_384": VECTOR}, "", {"team": "a"})])
+        await one.upsert([Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
         assert (await other.status()).points == 1
 
 
@@ -109,7 +110,7 @@ async def test_a_rebuild_sweeps_only_what_is_ours_and_old(
 
 async def test_a_switch_whose_answer_is_lost_does_not_cost_the_index(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
     url, server = running
-    stored = Point(uuid4(), {"dense_384": VECTOR}, "", {"team": "a"})
+    stored = Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})
     async with open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as store:
         await store.status()
 
@@ -122,6 +123,13 @@ async def test_a_switch_whose_answer_is_lost_does_not_cost_the_index(running: tu
         with pytest.raises(VectorStoreUnavailable):
             await rebuild()
         assert [hit.id for hit in await store.nearest(VECTOR, where={}, limit=5)] == [stored.id]
+
+
+async def test_a_collection_has_room_for_the_vectors_of_its_schema_only(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
+    url, _ = running
+    async with open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as store:
+        await store.upsert([Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
+    assert {found.name for found in tmp_path.rglob("vector_storage-dense*")} == {"vector_storage-dense_384"}
 
 
 async def test_payload_fields_are_indexed_and_the_key_is_sent(running: tuple[str, QdrantServer], tmp_path: Path) -> None:

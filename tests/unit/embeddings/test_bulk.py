@@ -23,6 +23,7 @@ from app.embeddings.bulk import (
     TwoLanes,
     cost_of,
 )
+from app.embeddings.embedder import Encoded
 from app.errors import RateLimited, Unavailable
 
 LONG = "x" * MAX_READ_CHARS
@@ -54,6 +55,12 @@ class Watched:
     def callers(self) -> list[str]:
         """Whose each slice was: a text begins with its caller's name."""
         return [texts[0].split()[0] for texts in self.slices]
+
+
+class Questions(Watched):
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        vectors = await self.embed(texts)
+        return [Encoded(vector, (text,), ((0, len(text)),), vector[None]) for text, vector in zip(texts, vectors, strict=True)]
 
 
 @contextmanager
@@ -325,13 +332,13 @@ async def test_whose_a_batch_is_goes_with_its_tasks() -> None:
     ],
 )
 async def test_what_is_as_small_as_a_question_goes_with_them(texts: list[str], is_a_question: bool) -> None:
-    questions, slices = Watched(), Watched()
+    questions, slices = Questions(), Watched()
     await TwoLanes(questions, lane_of(slices)).embed(texts)
     assert (len(questions.slices), len(slices.slices)) == ((1, 0) if is_a_question else (0, 1))
 
 
 async def test_of_one_caller_only_one_small_request_at_a_time_goes_with_the_questions() -> None:
-    questions, slices = Watched(), Watched()
+    questions, slices = Questions(), Watched()
     lanes = TwoLanes(questions, lane_of(slices))
     questions.gate.clear()
     asking = [asked(lanes, "ann", 1, "short") for _ in range(30)] + [asked(lanes, "bob", 1, "short")]
@@ -342,3 +349,10 @@ async def test_of_one_caller_only_one_small_request_at_a_time_goes_with_the_ques
     assert sum(len(each) for each in slices.slices) == 29
     await asked(lanes, "ann", 1, "short")
     assert questions.callers() == ["ann", "bob", "ann"]
+
+
+async def test_token_vectors_are_made_by_the_questions_embedder() -> None:
+    questions, slices = Questions(), Watched()
+    encoded = await TwoLanes(questions, lane_of(slices)).embed_tokens([f"{LONG} {number}" for number in range(40)])
+    assert [each.vector[0] for each in encoded] == list(range(40))
+    assert (len(questions.slices), slices.slices) == (1, [])

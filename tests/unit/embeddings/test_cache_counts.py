@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cache.memory import Memory
-from app.embeddings.cache import CachedEmbedder
+from app.embeddings.cache import MAX_QUESTIONS, CachedEmbedder
+from app.embeddings.embedder import Encoded
 from app.telemetry import metrics
 
 
@@ -18,12 +19,16 @@ class Inner:
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.ones((len(texts), 384), dtype=np.float32)
 
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        vector = np.ones(384, dtype=np.float32)
+        return [Encoded(vector, (text,), ((0, len(text)),), vector[None]) for text in texts]
 
-async def counted(entries: int, asked: Sequence[str]) -> dict[str, float]:
+
+async def counted(entries: int, asked: Sequence[str], *, encoded: bool = False) -> dict[str, float]:
     before = dict(metrics.embedding_cache.totals)
     cache = CachedEmbedder(Inner(), Memory("lru", entries=entries, most_bytes=2**20), ttl_seconds=60)
     for text in asked:
-        await cache.embed([text])
+        await (cache.encode(text) if encoded else cache.embed([text]))
     return {key[0]: total - before.get(key, 0) for key, total in metrics.embedding_cache.totals.items() if total != before.get(key, 0)}
 
 
@@ -37,3 +42,12 @@ async def test_what_was_pushed_out_and_is_asked_again_is_told() -> None:
 
 async def test_what_twice_the_size_would_not_have_kept_is_not_told() -> None:
     assert await counted(2, ["a", "b", "c", "d", "e", "a"]) == {"miss": 6}
+
+
+async def test_questions_are_counted_as_other_texts_are() -> None:
+    assert await counted(2, ["a", "b", "a", "c", "b"], encoded=True) == {"hit": 1, "miss": 4, "evicted": 1}
+
+
+async def test_a_question_pushed_out_of_the_room_for_tokens_alone_does_not_ask_for_a_larger_cache() -> None:
+    asked = [str(number) for number in range(MAX_QUESTIONS + 1)]
+    assert await counted(1000, [*asked, asked[0]], encoded=True) == {"miss": len(asked) + 1}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.cache.memory import Memory
 from app.embeddings.cache import CachedEmbedder
 from app.embeddings.coalescing import LARGE, MAX_CHARS, MOST_TEXTS, CoalescingEmbedder
+from app.embeddings.embedder import Encoded
 from app.embeddings.tokens import batches
 from app.errors import Unavailable
 
@@ -25,11 +26,21 @@ class Watched:
 
     def __init__(self) -> None:
         self.runs: list[list[str]] = []
+        self.kinds: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.fails: Exception | None = None
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.kinds.append("vectors")
+        return await self._run(texts)
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        self.kinds.append("tokens")
+        vectors = await self._run(texts)
+        return [Encoded(vector, (text,), ((0, len(text)),), vector[None]) for text, vector in zip(texts, vectors, strict=True)]
+
+    async def _run(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.runs.append(list(texts))
         await self.gate.wait()
         if self.fails:
@@ -109,6 +120,66 @@ async def test_a_batch_is_not_coalesced() -> None:
     inner = Watched()
     await CoalescingEmbedder(inner).embed(["x"] * (LARGE + 1))
     assert [len(run) for run in inner.runs] == [LARGE + 1]
+
+
+async def test_a_request_of_more_characters_than_a_run_holds_is_not_coalesced() -> None:
+    inner = Watched()
+    inner.gate.clear()
+    embedder = CoalescingEmbedder(inner)
+    large = asyncio.create_task(embedder.embed_tokens(["x" * 1024] * (MAX_CHARS // 1024 + 1)))
+    await settle()
+    question = asyncio.create_task(embedder.embed_tokens(["why"]))
+    await settle()
+    assert [len(run) for run in inner.runs] == [MAX_CHARS // 1024 + 1, 1]  # the question is not behind it here: the runtime takes turns
+    inner.gate.set()
+    assert (await question)[0].pieces == ("why",)
+    assert len(await large) == MAX_CHARS // 1024 + 1
+
+
+async def test_token_vectors_and_plain_vectors_share_one_run() -> None:
+    inner = Watched()
+    inner.gate.clear()
+    embedder = CoalescingEmbedder(inner)
+    first = asyncio.create_task(embedder.embed(["x"]))
+    await settle()
+    plain = asyncio.create_task(embedder.embed(["xx", "xxx"]))
+    tokens = asyncio.create_task(embedder.embed_tokens(["xxxx", "xxxxx"]))
+    await settle()
+    inner.gate.set()
+    await first
+    assert [each.pieces for each in await tokens] == [("xxxx",), ("xxxxx",)]
+    assert (await plain)[:, 0].tolist() == [2, 3]
+    assert list(zip(inner.kinds, map(len, inner.runs), strict=True)) == [("vectors", 1), ("tokens", 4)]
+
+
+async def test_a_run_in_which_nobody_asks_for_tokens_makes_none() -> None:
+    inner = Watched()
+    embedder = CoalescingEmbedder(inner)
+    await asyncio.gather(embedder.embed(["a"]), embedder.embed(["b"]))
+    assert set(inner.kinds) == {"vectors"}
+
+
+async def test_whoever_leaves_while_it_waits_for_tokens_is_not_embedded() -> None:
+    inner = Watched()
+    inner.gate.clear()
+    embedder = CoalescingEmbedder(inner)
+    first = asyncio.create_task(embedder.embed_tokens(["first"]))
+    await settle()
+    leaving, staying = (asyncio.create_task(embedder.embed_tokens([text])) for text in ("leaving", "staying"))
+    await settle()
+    leaving.cancel()
+    await settle()
+    inner.gate.set()
+    assert [(await task)[0].pieces for task in (first, staying)] == [("first",), ("staying",)]
+    assert inner.runs == [["first"], ["staying"]]
+
+
+async def test_an_error_of_a_shared_run_reaches_who_asked_for_tokens_and_who_did_not() -> None:
+    inner = Watched()
+    inner.fails = Unavailable("away")
+    embedder = CoalescingEmbedder(inner)
+    results = await asyncio.gather(embedder.embed(["a"]), embedder.embed_tokens(["b"]), return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable, Unavailable]
 
 
 def memory(entries: int) -> Memory:

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.embeddings.runtime import SHARED_TEXTS, RuntimeEmbedder, are_questions
-from app.embeddings.tokens import MOST_TOKENS, Tokenizer
+from app.embeddings.tokens import MOST_TOKENS, ROUNDED_TO, Tokenizer
 from app.embeddings.windows import PARTS
 from app.errors import Unavailable
 
@@ -55,7 +55,7 @@ class Model:
 
 
 def embedder_of(model: Model, padded_tokens: int = 80) -> RuntimeEmbedder:
-    return RuntimeEmbedder(cast("Tokenizer", Words()), model, padded_tokens=padded_tokens, timeout_seconds=60)
+    return RuntimeEmbedder(cast("Tokenizer", Words()), model, tokens_of, padded_tokens=padded_tokens, timeout_seconds=60)
 
 
 async def test_a_question_waits_for_one_batch_of_a_long_request_and_not_for_all_of_it() -> None:
@@ -114,29 +114,91 @@ class MarkedWords:
 
 def tokens_of(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A text's vector is its second token; a token's is itself, and 0 beside it."""
+    del mask
     states = np.zeros((*ids.shape, 384), dtype=np.float32)
     states[:, :, 0] = ids
     return states[:, 1], states
 
 
-def test_token_vectors_come_with_the_pooled_one_in_order_and_without_marks() -> None:
-    embedder = RuntimeEmbedder(
-        cast("Tokenizer", MarkedWords()),
-        lambda ids, mask: tokens_of(ids, mask)[0],
-        padded_tokens=8,
-        timeout_seconds=5,
-        run_tokens=tokens_of,
+class TokenModel(Model):
+    """The same watched runs, with token vectors."""
+
+    def tokens(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self(ids, mask)
+        return tokens_of(ids, mask)
+
+
+def token_embedder_of(model: TokenModel, padded_tokens: int = 80, timeout_seconds: float = 60) -> RuntimeEmbedder:
+    return RuntimeEmbedder(
+        cast("Tokenizer", MarkedWords()), model, model.tokens, padded_tokens=padded_tokens, timeout_seconds=timeout_seconds
     )
-    long, short = asyncio.run(embedder.embed_tokens(["one two three four", "seven"]))
+
+
+async def test_token_vectors_come_with_the_pooled_one_in_order_and_without_marks() -> None:
+    long, short = await token_embedder_of(TokenModel(), padded_tokens=8).embed_tokens(["one two three four", "seven"])
     assert (long.pieces, short.pieces) == (("one", "two", "three", "four"), ("seven",))
     assert (long.vector[0], short.vector[0]) == (3, 5)
     assert long.tokens.shape == (4, 384)
     assert np.linalg.norm(short.tokens, axis=1).tolist() == [1.0]
 
 
-def test_a_runtime_without_token_vectors_says_where_they_are_made() -> None:
-    embedder = RuntimeEmbedder(
-        cast("Tokenizer", MarkedWords()), lambda ids, mask: tokens_of(ids, mask)[0], padded_tokens=8, timeout_seconds=5
-    )
-    with pytest.raises(Unavailable, match="on the CPU"):
-        embedder.embed_tokens_blocking(["seven"])
+async def test_token_vectors_of_many_texts_keep_their_order_and_fill_their_batches() -> None:
+    model = TokenModel()
+    texts = [" ".join(["x" * (1 + number % 7)] * (1 + number % 61)) for number in range(10_000)]
+    encoded = await token_embedder_of(model, padded_tokens=512).embed_tokens(texts)
+    assert [each.vector[0] for each in encoded] == [1 + number % 7 for number in range(len(texts))]
+    assert [len(each.tokens) for each in encoded] == [1 + number % 61 for number in range(len(texts))]
+    padding = sum(rows * columns for rows, columns in model.runs) / sum(len(each.tokens) + 2 for each in encoded)
+    assert padding < 1.3
+    assert all(rows * (columns - ROUNDED_TO) < 512 for rows, columns in model.runs)
+
+
+async def test_no_passages_are_no_token_vectors() -> None:
+    assert await token_embedder_of(TokenModel()).embed_tokens([]) == []
+
+
+async def test_a_question_waits_for_one_batch_of_passages_however_few_they_are() -> None:
+    model = TokenModel()
+    embedder = token_embedder_of(model)
+    model.go.clear()
+    passages = asyncio.create_task(embedder.embed_tokens(["word " * 60] * 8))
+    await asyncio.to_thread(model.begun.wait, 60)
+    question = asyncio.create_task(embedder.embed_tokens(["why"]))
+    await asyncio.sleep(0)
+    model.go.set()
+    assert (await question)[0].pieces == ("why",)
+    assert len(await passages) == 8
+    assert model.runs[1] == (1, 8)
+    assert len(model.runs) == 9
+
+
+async def test_passages_that_are_given_up_end_with_the_batch_under_way() -> None:
+    model = TokenModel()
+    embedder = token_embedder_of(model)
+    model.go.clear()
+    passages = asyncio.create_task(embedder.embed_tokens(["word " * 60] * 8))
+    await asyncio.to_thread(model.begun.wait, 60)
+    passages.cancel()
+    await asyncio.sleep(0)
+    model.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await passages
+    assert (await embedder.embed_tokens(["why"]))[0].pieces == ("why",)
+    assert len(model.runs) == 2
+
+
+async def test_passages_that_take_too_long_are_unavailable_and_the_next_ones_are_not() -> None:
+    model = TokenModel()
+    embedder = token_embedder_of(model, timeout_seconds=0.05)
+    model.go.clear()
+    with pytest.raises(Unavailable, match=r"took longer than 0\.05 s"):
+        await embedder.embed_tokens(["word " * 60] * 8)
+    model.go.set()
+    embedder._timeout = 60
+    assert (await embedder.embed_tokens(["why"]))[0].pieces == ("why",)
+
+
+async def test_a_texts_arrays_do_not_keep_its_batch_alive() -> None:
+    first, _ = await token_embedder_of(TokenModel()).embed_tokens(["one two", "three"])
+    assert first.vector.base is None
+    assert first.tokens.base is None

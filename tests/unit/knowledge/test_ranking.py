@@ -72,8 +72,8 @@ def _unit(vector: Any) -> Any:
 
 
 def ranked(query: Query, found: list[Row], vector: Any) -> list[Result]:
-    least = Limits().min_relevance if query.min_score is None else 0.0
-    return rank(query, found, vector, NAMES, least_relevance=least)  # type: ignore[arg-type]
+    least = Limits().min_relevance if query.min_score is None else query.min_score
+    return rank(query, found, vector, NAMES, least_score=least)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInput
 from app.storage.vectors import frames
-from app.storage.vectors.frames import Ask, Broken, Request, SparseParts
+from app.storage.vectors.frames import Ask, Broken, Request, SparseParts, WirePeriod
 
 
 async def read_all(data: bytes) -> list[bytes]:
@@ -24,8 +24,18 @@ async def read_all(data: bytes) -> list[bytes]:
     return found
 
 
-def test_what_was_packed_is_read_again() -> None:
-    ask = Ask(b"\0" * 8, "dense_384", SparseParts([1, 2**32 - 1], [0.5, 1.5]), {"team": ["a", "é"]}, 5, None, True)
+WORDS = SparseParts([1, 2**32 - 1], [0.5, 1.5])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        Ask(b"\0" * 8, "dense_384", None, {"team": ["a", "é"]}, 5, 0.5, True),
+        Ask(b"\0" * 8, "dense_384", WORDS, {}, 5, None, True, 64, WirePeriod("at", None, "2026-01-01T00:00:00+00:00")),
+        Ask(None, "bm25", WORDS, {"team": ["a"]}, 5, None, False, within=WirePeriod("at", "…", None), corpus={"team": ["a"]}),
+    ],
+)
+def test_what_was_packed_is_read_again(ask: Ask) -> None:
     frame = frames.pack(Request(7, "search", frames.raw(ask)))
     (data,) = asyncio.run(read_all(frame))
     request = msgspec.msgpack.decode(data, type=Request)

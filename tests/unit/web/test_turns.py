@@ -7,24 +7,32 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.web import turns as module
-from app.web.turns import ROWS_A_TURN, Turns
+from app.web.turns import MAX_PAUSE_SECONDS, ROWS_A_TURN, Turns
 
 NEVER = 3600.0
 
 
+class Clock:
+    """Goes on by hand; a sleep is noted and ends at once."""
+
+    def __init__(self) -> None:
+        self.now = 10.0
+        self.pauses: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    def turns(self) -> Turns:
+        return Turns(max_wait_seconds=NEVER, clock=self, sleep=self.sleep)
+
+
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long each turn paused; the clock goes on by hand."""
-    found: list[float] = []
-    real = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        found.append(seconds)
-        await real(0)
-
-    monkeypatch.setattr(module.asyncio, "sleep", sleep)
-    return found
+def clock() -> Clock:
+    return Clock()
 
 
 async def settle() -> None:
@@ -55,23 +63,19 @@ async def test_one_works_at_a_time_in_the_order_in_which_they_asked() -> None:
     assert order == list(range(7))
 
 
-@pytest.mark.parametrize(("worked", "paused"), [(0.002, 0.002), (0.03, 0.03), (4.0, module.MAX_PAUSE_SECONDS)])
-async def test_a_turn_ends_with_a_pause_as_long_as_it_took(
-    pauses: list[float], monkeypatch: pytest.MonkeyPatch, worked: float, paused: float
-) -> None:
-    now = [10.0]
-    monkeypatch.setattr(module, "perf_counter", lambda: now[0])
-    async with Turns().turn():
-        now[0] += worked
-    assert pauses == [pytest.approx(paused)]
+@pytest.mark.parametrize(("worked", "paused"), [(0.002, 0.002), (0.03, 0.03), (4.0, MAX_PAUSE_SECONDS)])
+async def test_a_turn_ends_with_a_pause_as_long_as_it_took(clock: Clock, worked: float, paused: float) -> None:
+    async with clock.turns().turn():
+        clock.now += worked
+    assert clock.pauses == [pytest.approx(paused)]
 
 
-async def test_the_next_one_waits_for_the_pause_too(pauses: list[float]) -> None:
-    turns, order = Turns(max_wait_seconds=NEVER), []
+async def test_the_next_one_waits_for_the_pause_too(clock: Clock) -> None:
+    turns, order = clock.turns(), []
 
     async def work(name: str) -> None:
         async with turns.turn():
-            order.append((name, len(pauses)))
+            order.append((name, len(clock.pauses)))
 
     await asyncio.gather(work("first"), work("second"))
     assert order == [("first", 0), ("second", 1)]
@@ -111,24 +115,24 @@ async def numbers(count: int) -> AsyncGenerator[int]:
 
 
 @pytest.mark.parametrize("count", [0, 1, ROWS_A_TURN - 1, ROWS_A_TURN, ROWS_A_TURN + 1, 3 * ROWS_A_TURN, 100])
-async def test_an_export_has_every_line_once_and_in_order(pauses: list[float], count: int) -> None:
-    parts = [part async for part in Turns().lines("head\n", numbers(count), lambda number: f"{number}\n")]
+async def test_an_export_has_every_line_once_and_in_order(clock: Clock, count: int) -> None:
+    parts = [part async for part in clock.turns().lines("head\n", numbers(count), lambda number: f"{number}\n")]
     assert "".join(parts) == "head\n" + "".join(f"{number}\n" for number in range(count))
     assert max((part.count("\n") for part in parts), default=0) <= ROWS_A_TURN
 
 
-async def test_no_turn_is_held_while_lines_are_sent(pauses: list[float]) -> None:
-    turns = Turns(max_wait_seconds=NEVER)
+async def test_no_turn_is_held_while_lines_are_sent(clock: Clock) -> None:
+    turns = clock.turns()
     async for _ in turns.lines("head\n", numbers(2 * ROWS_A_TURN), str):
         assert not turns._free.locked()
 
 
-async def test_what_fails_within_an_export_ends_it(pauses: list[float]) -> None:
+async def test_what_fails_within_an_export_ends_it(clock: Clock) -> None:
     async def broken() -> AsyncGenerator[int]:
         yield 1
         raise RuntimeError("away")
 
-    turns = Turns()
+    turns = clock.turns()
     with pytest.raises(RuntimeError, match="away"):
         [part async for part in turns.lines("head\n", broken(), str)]
     assert not turns._free.locked()

@@ -1,0 +1,121 @@
+"""Items that answer a question: dense + lexical candidates, fused in the vector store, or by PostgreSQL's full-text index → rank → cite."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, and_, any_, bindparam, cast, func, literal, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
+
+from app.accounts.accounts import Accounts
+from app.errors import Unavailable
+from app.knowledge.answer import Query, Result
+from app.knowledge.index import Index
+from app.knowledge.item import KNOWLEDGE_TYPES
+from app.knowledge.ranking import rank
+from app.knowledge.tables import Evidence, Knowledge
+from app.knowledge.versions import Scope
+from app.settings import Knowledge as Limits
+from app.storage.database import Database, rows_of
+from app.storage.tables import AnyRow
+from app.storage.vectors import lexical
+from app.storage.vectors.store import Vector, VectorStore, Where, Within
+from app.telemetry import traces
+
+log = structlog.get_logger()
+
+
+class ItemSearch:
+    def __init__(self, *, database: Database, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._index = index
+        self._vectors = vectors
+        self._limits = limits
+
+    async def find(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[Result]:
+        """The first `query.limit` of those that are relevant. `degraded` is told which part was away."""
+        ids = await self._candidates(scope, query, vector, degraded)
+        rows = await self._read(scope, ids, query)
+        names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
+        least = self._limits.min_relevance if query.min_score is None else query.min_score
+        return rank(query, rows, vector, names, least_score=least)
+
+    async def _candidates(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[UUID] | None:
+        """Ids from the engine's fused search; None: ask PostgreSQL's full-text index instead."""
+        if vector is None:
+            return None
+        if not self._index.complete:
+            degraded.append("vectors")
+            return None
+        # A project is its team's: to ask for both costs the engine a third more.
+        where: Where = {"project": str(scope.project_id)} if scope.project_id else {"team": str(scope.team_id)}
+        where = {**where, "type": list(query.types or KNOWLEDGE_TYPES)}
+        # First learnt before its end: necessary; what else the period asks of an item, its evidence tells.
+        within = None if query.until is None else Within("created_at", None, query.until)
+        try:
+            with traces.span("vectors hybrid", "client", db__system__name="qdrant", db__operation__name="query"):
+                terms = lexical.query(query.text)
+                hits = await self._vectors.hybrid(vector, terms, where=where, limit=self._most(query), within=within)
+        except Unavailable as error:
+            log.warning("search.degraded", part="vectors", code=error.code)
+            degraded.append("vectors")
+            return None
+        return [hit.id for hit in hits]
+
+    async def _read(self, scope: Scope, ids: list[UUID] | None, query: Query) -> Sequence[AnyRow]:
+        """The candidates' rows, each with its newest evidence. The team is checked here again: the index is not the truth."""
+        dated = query.since is not None or query.until is not None
+        values: dict[str, object] = {"team": scope.team_id}
+        if dated:
+            values |= {"since": query.since, "until": query.until}
+        if ids is not None:
+            return await self._database.read(rows_of(_BY_ID[dated], values | {"ids": ids})) if ids else []
+        found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._most(query))
+        return await self._database.read(rows_of(found, values))
+
+    def _most(self, query: Query) -> int:
+        """How many candidates to rank: some of them will be too weak to show."""
+        return max(self._limits.candidates, query.limit)
+
+
+def _with_newest_evidence(within: ColumnElement[bool] | None) -> Select[*tuple[Any, ...]]:
+    """Items of the bound `team`, each with the newest evidence (of a period) that says what the item says."""
+    newest = (
+        select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
+        .where(Evidence.knowledge_id == Knowledge.id, Evidence.text == Knowledge.text, *([] if within is None else [within]))
+        .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
+        .limit(1)
+        .lateral("newest")
+    )
+    columns = [column for column in Knowledge.__table__.c if column.name in _COLUMNS]
+    return select(*columns, *newest.c).join(newest, onclause=true()).where(Knowledge.team_id == bindparam("team"))
+
+
+def _full_text(items: Select[*tuple[Any, ...]], text: str, scope: Scope, types: Sequence[str], limit: int) -> Select[*tuple[Any, ...]]:
+    """By PostgreSQL's full-text index: any of the question's words, best rank first."""
+    said = re.findall(r"[^\W_]+", text.casefold())  # the index is not stemmed: ask for the words as said, and for their stems
+    words = [word for word in dict.fromkeys([*said, *lexical.terms(text)]) if word.isalnum()][:64]
+    asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words))
+    if scope.project_id is not None:
+        items = items.where(Knowledge.project_id == scope.project_id)
+    if types:
+        items = items.where(Knowledge.type.in_(types))
+    best = func.ts_rank(Knowledge.search, asked).desc()
+    return items.where(Knowledge.search.op("@@")(asked)).order_by(best, Knowledge.id).limit(limit)
+
+
+def _moment(name: str, otherwise: str) -> ColumnElement[Any]:
+    return func.coalesce(bindparam(name, type_=TIMESTAMP(timezone=True)), cast(literal(otherwise), TIMESTAMP(timezone=True)))
+
+
+_SHOWN = ("id", "project_id", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
+_COLUMNS = frozenset((*_SHOWN, "embedding", "long_embedding", "long_embedding_model"))
+_PERIOD = and_(Evidence.at >= _moment("since", "-infinity"), Evidence.at < _moment("until", "infinity"))
+_ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_PERIOD)}
+_BY_ID = {dated: items.where(Knowledge.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
+"""One statement whatever their number: an IN with so many places would be written and planned anew each time."""

@@ -1,0 +1,147 @@
+"""What search reads of passages in PostgreSQL: candidates by id or by their terms, and what stands around those that matched.
+
+The team is checked here again: the index is not the truth. Statements are written once and planned once, whatever the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TIMESTAMP, Boolean, Integer, LargeBinary, Text, Uuid, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.types import TypeEngine
+
+from app.knowledge.passages import Candidate, Place
+from app.knowledge.passages.passage import indexed
+from app.knowledge.versions import Scope
+from app.storage.database import Database, rows_of
+from app.storage.tables import AnyRow
+
+MAX_TERMS = 64
+"""Of a question, that PostgreSQL is asked for."""
+MAX_MATCHING = 2_000
+"""Passages that share a term with the question and are counted term by term."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """When it was said, since ≤ time < until; None: open at that end. What has no time is in no period."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+class PassageRows:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_id(self, scope: Scope, ids: Collection[UUID], period: Period | None) -> Sequence[AnyRow]:
+        """Read passages with their newest place (of the period) and the number of all their places."""
+        return await self._read(_BY_ID, scope, period, {"ids": list(ids)}) if ids else []
+
+    async def by_terms(self, scope: Scope, terms: Sequence[int], period: Period | None, *, limit: int) -> Sequence[AnyRow]:
+        """Read the same, and the vectors, of those that hold most of the terms. `terms`: see `passages.terms.hashed`."""
+        if not terms:
+            return []
+        return await self._read(_BY_TERMS, scope, period, {"terms": list(terms)[:MAX_TERMS], "limit": limit})
+
+    async def at(self, places: Sequence[Place]) -> dict[Place, Candidate]:
+        """Read the passages at these places, where there are any."""
+        if not places:
+            return {}
+        values = {"sessions": [UUID(session) for session, _ in places], "ordinals": [ordinal for _, ordinal in places]}
+        found: dict[Place, Candidate] = {}
+        for row in await self._database.read(rows_of(_AT_PLACES, values)):
+            session, text = str(row.session_id), indexed(row.heading, row.text)
+            one = Candidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens)
+            found[session, row.ordinal] = one
+        return found
+
+    async def _read(
+        self, statements: Mapping[bool, TextualSelect], scope: Scope, period: Period | None, values: Mapping[str, object]
+    ) -> Sequence[AnyRow]:
+        given: dict[str, object] = {"team": scope.team_id, "project": scope.project_id, **values}
+        if period is not None:
+            given |= {"since": period.since, "until": period.until}
+        return await self._database.read(rows_of(statements[period is not None], given))
+
+
+_TYPES: dict[str, TypeEngine[Any]] = {
+    "team": Uuid(),
+    "project": Uuid(),
+    "ids": ARRAY(Uuid),
+    "terms": ARRAY(Integer),
+    "limit": Integer(),
+    "since": TIMESTAMP(timezone=True),
+    "until": TIMESTAMP(timezone=True),
+    "sessions": ARRAY(Uuid),
+    "ordinals": ARRAY(Integer),
+}
+"""Of parameters; each is sent with its type, so that PostgreSQL never has to guess it."""
+_COLUMNS: dict[str, TypeEngine[Any]] = {
+    "id": Uuid(),
+    "project_id": Uuid(),
+    "heading": Text(),
+    "text": Text(),
+    "tokens": Integer(),
+    "late": LargeBinary(),
+    "session_id": Uuid(),
+    "ordinal": Integer(),
+    "exchange": Integer(),
+    "locator": Text(),
+    "at": TIMESTAMP(timezone=True),
+    "role": Text(),
+    "kind": Text(),
+    "sidechain": Boolean(),
+    "prompt": Text(),
+    "files": ARRAY(Text),
+    "places": Integer(),
+}
+_SHOWN = """p.id, p.project_id, p.heading, p.text, p.tokens, p.late, newest.*,
+  (select count(*) from passage_places where passage_id = p.id) as places"""
+_OURS = "p.team_id = :team and (:project is null or p.project_id = :project)"
+_WITHIN = "and at >= coalesce(:since, '-infinity') and at < coalesce(:until, 'infinity')"
+_NEWEST = """join lateral (
+    select session_id, ordinal, exchange, locator, at, role, kind, sidechain, prompt, files
+    from passage_places where passage_id = p.id {within}
+    order by at desc nulls last, session_id, ordinal limit 1
+  ) newest on true"""
+
+
+def _typed(written: str, columns: Mapping[str, TypeEngine[Any]]) -> TextualSelect:
+    given = [bindparam(name, type_=type_) for name, type_ in _TYPES.items() if f":{name}" in written]
+    return text(written).bindparams(*given).columns(**columns)
+
+
+def _with_and_without_period(written: str, columns: Mapping[str, TypeEngine[Any]]) -> dict[bool, TextualSelect]:
+    return {within: _typed(written.replace("{within}", _WITHIN if within else ""), columns) for within in (False, True)}
+
+
+_BY_ID = _with_and_without_period(f"select {_SHOWN} from passages p {_NEWEST} where {_OURS} and p.id = any(:ids)", _COLUMNS)  # noqa: S608
+_BY_TERMS = _with_and_without_period(
+    f"""
+with matching as (
+  select id, (select count(*) from unnest(terms) as term where term = any(:terms)) as overlap
+  from (select p.id, p.terms from passages p where {_OURS} and p.terms && :terms limit {MAX_MATCHING}) bounded
+  order by overlap desc, id limit :limit
+)
+select {_SHOWN}, p.embedding
+from matching join passages p using (id) {_NEWEST}
+order by matching.overlap desc, p.id
+""",  # noqa: S608 - constants
+    _COLUMNS | {"embedding": LargeBinary()},
+)
+_AT_PLACES = _typed(
+    """
+select place.session_id, place.exchange, place.ordinal, p.id, p.heading, p.text, p.tokens, p.late
+from unnest(:sessions, :ordinals) as wanted (session_id, ordinal)
+join passage_places place using (session_id, ordinal)
+join passages p on p.id = place.passage_id
+""",
+    {name: _COLUMNS[name] for name in ("session_id", "exchange", "ordinal", "id", "heading", "text", "tokens", "late")},
+)

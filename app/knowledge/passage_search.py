@@ -1,0 +1,250 @@
+"""Passages that answer a question: two legs at once → fused by their raw scores → the best read → ranked → with what stands around them.
+
+While the vector store is away PostgreSQL is asked for the question's terms; without a vector of the question the terms decide alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import numpy as np
+import structlog
+
+from app import clock
+from app.accounts.accounts import Accounts
+from app.embeddings.embedder import Encoded
+from app.errors import Unavailable
+from app.knowledge.answer import Query, Result
+from app.knowledge.index import Index
+from app.knowledge.neighbours import unpack
+from app.knowledge.passage_results import result
+from app.knowledge.passage_rows import PassageRows, Period
+from app.knowledge.passages import Candidate, Place, Question, Ranked, dates, terms
+from app.knowledge.passages.abstention import confidence, features, with_relevance
+from app.knowledge.passages.composing import FIRST, compose, neighbours
+from app.knowledge.passages.passage import indexed
+from app.knowledge.passages.question import understood
+from app.knowledge.passages.ranking import WEIGHTS, Ranking, Scored, rank_candidates, standardized
+from app.knowledge.points import PASSAGE
+from app.knowledge.ranking import DIGITS
+from app.knowledge.versions import Scope
+from app.sessions.journal import CitedSession
+from app.settings import Knowledge as Limits
+from app.storage.database import Database
+from app.storage.tables import AnyRow
+from app.storage.vectors.store import Hit, VectorStore, Where, Within
+from app.telemetry import traces
+
+log = structlog.get_logger()
+
+LEG, READ = 60, 40
+"""Candidates of each leg; of their fusion, so many are read and ranked."""
+_NO_TOKENS = np.zeros((0, 384), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What the two legs say of a passage: raw scores, None from the leg that didn't find it."""
+
+    bm25: float | None = None
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassages:
+    """Passages in their order, before any text is made of them.
+
+    `confidence`: the probability that they answer; None: it can't be told. `ranking` holds those that may be shown.
+    """
+
+    question: Question
+    rows: Mapping[str, AnyRow]
+    names: Mapping[UUID, str]
+    confidence: float | None
+    ranking: Ranking
+
+    @property
+    def relevant(self) -> Sequence[Scored]:
+        return self.ranking.scored
+
+    def matched(self, limit: int) -> list[Candidate]:
+        """Those that results may be made of, the best first."""
+        return [each.candidate for each in self.relevant[: limit + FIRST]]
+
+    def sessions(self, limit: int) -> set[UUID]:
+        return {UUID(each.session) for each in self.matched(limit)}
+
+
+_NO_QUESTION = understood("", (), _NO_TOKENS)
+NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION, ()))
+
+
+class PassageSearch:
+    def __init__(self, *, database: Database, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
+        self._rows = PassageRows(database)
+        self._accounts = accounts
+        self._index = index
+        self._vectors = vectors
+        self._limits = limits
+
+    async def find(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> FoundPassages:
+        """Find and rank. `degraded` is told which part was away."""
+        period = None if query.since is None and query.until is None else Period(query.since, query.until)
+        legs = await self._legs(scope, query, encoded, period, degraded)
+        if legs is None:
+            rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=READ)
+            legs = _compared(query.text, rows, encoded)
+        else:
+            rows = await self._rows.by_id(scope, list(legs)[: max(READ, query.limit)], period)
+        if not rows:
+            return NOTHING
+        names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
+        pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
+        window = dates.window(query.text, clock.now())
+        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, window=window)
+        ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
+        told = confidence(features(ranking)) if encoded else None
+        relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))
+        return FoundPassages(question, {str(row.id): row for row in rows}, names, told, relevant)
+
+    async def around(self, found: FoundPassages) -> dict[Place, Candidate]:
+        """Read what stands around the first of what was found."""
+        return await self._rows.at(neighbours(found.relevant))
+
+    def results(
+        self,
+        query: Query,
+        found: FoundPassages,
+        around: Mapping[Place, Candidate],
+        sessions: Mapping[UUID, CitedSession],
+        *,
+        max_tokens: int,
+    ) -> list[Result]:
+        """Make results of what may be shown, in the order of their scores; a session that was purged meanwhile gives none."""
+        ranked = compose(found.question, found.ranking, around, limit=query.limit, max_tokens=max_tokens)
+        ranked = _with_coverage(query.text, ranked) if found.confidence is None else with_relevance(ranked, found.confidence)
+        made: list[Result] = []
+        for each in ranked:
+            row = found.rows[each.candidate.id]
+            session, project = sessions.get(row.session_id), found.names.get(row.project_id)
+            if session is None or project is None or round(each.relevance, DIGITS) < (query.min_score or 0.0):
+                continue
+            explained = _explained(each, found) if query.explain else None
+            made.append(result(each, row, session=session, project=project, explain=explained))
+        return made
+
+    async def _legs(
+        self, scope: Scope, query: Query, encoded: Encoded | None, period: Period | None, degraded: list[str]
+    ) -> dict[UUID, Leg] | None:
+        """Both legs of the vector store, the best of their fusion first; None: ask PostgreSQL instead."""
+        if not self._index.complete:
+            degraded.append("vectors")
+            return None
+        where: Where = {"project": str(scope.project_id)} if scope.project_id else {"team": str(scope.team_id)}
+        where = {**where, "type": PASSAGE}
+        within = None if period is None else Within("created_at", period.since, period.until)
+        limit = max(LEG, query.limit)
+        try:
+            with traces.span("vectors passages", "client", db__system__name="qdrant", db__operation__name="query"):
+                dense, lexical = await asyncio.gather(
+                    self._vectors.nearest(encoded.vector, where=where, limit=limit, within=within) if encoded else _none(),
+                    self._vectors.lexical(terms.query(query.text), where=where, limit=limit, within=within),
+                )
+        except Unavailable as error:
+            log.warning("search.degraded", part="vectors", code=error.code)
+            degraded.append("vectors")
+            return None
+        return fused(dense, lexical)
+
+    def _relevant(self, query: Query, scored: list[Scored], told: float | None) -> list[Scored]:
+        """All, or none where the question is hardly answered; without vectors, by shared terms, those that look relevant."""
+        if query.min_score is not None:
+            return scored
+        if told is not None:
+            return scored if told >= self._limits.min_confidence else []
+        shares = coverage(query.text, [each.candidate.text for each in scored])
+        return [each for each, share in zip(scored, shares, strict=True) if share >= self._limits.min_relevance]
+
+
+def fused(dense: Sequence[Hit], lexical: Sequence[Hit]) -> dict[UUID, Leg]:
+    """Add the standardized scores of both legs, as the ranking does, without reading any text. Best first."""
+    cosines = {hit.id: hit.score for hit in dense}
+    bm25 = {hit.id: hit.score for hit in lexical}
+    ids = list(dict.fromkeys([*cosines, *bm25]))
+    legs = [Leg(bm25.get(each), cosines.get(each)) for each in ids]
+    if not legs:
+        return {}
+    total = WEIGHTS.bm25 * standardized([leg.bm25 for leg in legs]) + WEIGHTS.dense * standardized([leg.cosine for leg in legs])
+    return {ids[place]: legs[place] for place in np.argsort(-total, kind="stable").tolist()}
+
+
+def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
+    return Candidate(
+        id=str(row.id),
+        session=str(row.session_id),
+        exchange=row.exchange,
+        ordinal=row.ordinal,
+        text=indexed(row.heading, row.text),
+        packed=row.late,
+        bm25=leg.bm25,
+        cosine=leg.cosine,
+        kind=row.kind,
+        role=row.role,
+        at=row.at,
+        files=tuple(row.files),
+        project=project,
+        sidechain=row.sidechain,
+        tokens=row.tokens,
+        prompt=row.prompt,
+    )
+
+
+def coverage(question: str, texts: Sequence[str]) -> list[float]:
+    """For each text the share of the question's terms that it has."""
+    asked = set(terms.terms(question))
+    return [len(asked.intersection(terms.terms(text))) / len(asked) if asked else 0.0 for text in texts]
+
+
+async def _none() -> list[Hit]:
+    return []
+
+
+def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) -> dict[UUID, Leg]:
+    """The legs' scores of what PostgreSQL found: BM25 with the idf among the rows, and the exact cosine."""
+    asked = terms.query(question).indices
+    documents = [
+        dict(zip(found.indices, found.values, strict=True)) for row in rows if (found := terms.document(indexed(row.heading, row.text)))
+    ]
+    idf = {}
+    for term in asked:
+        count = sum(term in document for document in documents)
+        idf[term] = math.log(1 + (len(rows) - count + 0.5) / (count + 0.5))
+    bm25 = [sum(idf[term] * document[term] for term in asked if term in document) for document in documents]
+    cosines: list[float | None] = [None] * len(rows)
+    if encoded is not None and rows:
+        cosines = (np.stack([unpack(row.embedding) for row in rows]) @ encoded.vector).tolist()
+    return {row.id: Leg(score, cosine) for row, score, cosine in zip(rows, bm25, cosines, strict=True)}
+
+
+def _with_coverage(question: str, ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Without vectors: what is relevant shares the question's terms."""
+    shares = coverage(question, [each.candidate.text for each in ranked])
+    return [replace(each, relevance=share) for each, share in zip(ranked, shares, strict=True)]
+
+
+def _explained(ranked: Ranked, found: FoundPassages) -> dict[str, object]:
+    """How the score came about. `fused` is the sum of `parts`, in standard deviations of the candidates' scores."""
+    one = ranked.candidate
+    raw = {"bm25": one.bm25, "cosine": one.cosine, "late": next(each.late for each in found.relevant if each.candidate is one)}
+    return {
+        "relevance": round(ranked.relevance, DIGITS),
+        "answered": None if found.confidence is None else round(found.confidence, DIGITS),
+        "fused": round(ranked.score, DIGITS),
+        "parts": {name: round(value, DIGITS) for name, value in ranked.parts.items()},
+        "raw": {name: round(value, DIGITS) for name, value in raw.items() if value is not None},
+        "passages": list(ranked.passages),
+    }

@@ -1,0 +1,263 @@
+"""Passages in PostgreSQL: each once in its project, with the places where it was said. The index hears of every change through the outbox.
+
+Knows no model and no transcript: the projection brings what was cut and embedded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, LargeBinary, Uuid, and_, any_, delete, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.knowledge.changes import Changed, note
+from app.knowledge.locks import hold_project
+from app.knowledge.passages.cut import CutState
+from app.knowledge.passages.passage import Passage
+from app.knowledge.tables import OutboxRow, PassageCut, PassagePlace, PassageRow
+from app.sessions.journal import Journal, Session
+from app.sessions.projections import Checkpointed
+from app.storage.database import Database
+from app.storage.tables import AnyRow
+
+CUT_EVERY = 32
+"""Events from one kept state of the cutting to the next: so many are cut again, at most, when one of them changes."""
+ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPassage:
+    """What a passage's row holds beside its words. `terms`: signed 32-bit, ascending; `embedding`: float32 × 384; `late`: packed."""
+
+    tokens: int
+    terms: list[int]
+    embedding: bytes
+    model: str
+    late: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was cut from a session's events above `after`, up to `upto`. `last`: no event above `upto` has passages.
+
+    `placed`: each passage with its number within its event. `states`: of the cutting, by seq: where it may go on.
+    """
+
+    after: int
+    upto: int
+    last: bool
+    placed: Sequence[tuple[int, Passage]]
+    states: Mapping[int, CutState]
+
+    @property
+    def passages(self) -> dict[bytes, Passage]:
+        """By key, as each was said first."""
+        return {key_of(passage): passage for _, passage in reversed(self.placed)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`new`: passages that the project didn't hold before; `withdrawn`: those that it holds no longer.
+
+    `mark`: once the outbox is drained up to here, all of it can be found.
+    """
+
+    new: int = 0
+    withdrawn: int = 0
+    mark: int = 0
+
+
+class MissingPassages(Exception):
+    """Some passages of a part are neither in the project nor among the embedded ones: embed those `keys`, and store the part again."""
+
+    def __init__(self, keys: Collection[bytes]) -> None:
+        super().__init__(f"{len(keys)} passages have no vectors yet.")
+        self.keys = frozenset(keys)
+
+
+class PassageStore:
+    def __init__(self, database: Database, journal: Journal) -> None:
+        self._database = database
+        self._journal = journal
+
+    async def resume(self, session_id: UUID, after: int) -> tuple[int, CutState]:
+        """The last event, at or before `after`, that the cutting can go on from, and its state; at the beginning (0, a new one)."""
+        state = select(PassageCut.seq, PassageCut.state).where(PassageCut.session_id == session_id, PassageCut.seq <= after)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(state.order_by(PassageCut.seq.desc()).limit(1))).one_or_none()
+        return (0, CutState()) if row is None else (row.seq, CutState.from_json(row.state))
+
+    async def known(self, project_id: UUID, keys: Collection[bytes], *, model: str) -> set[bytes]:
+        """Those of the passages, by key, that the project holds with vectors of this model already."""
+        async with self._database.begin() as connection:
+            return {bytes(row.key) for row in await connection.execute(_by_key(project_id, keys)) if row.embedding_model == model}
+
+    async def replace(self, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage], checkpointed: Checkpointed) -> Stored:
+        """Make the places of a part of a session exactly those of `part`, and move its checkpoint, in one transaction.
+
+        `embedded`: by key, what the project didn't know. MissingPassages when another session's purge took one away meanwhile;
+        NotFound and Overtaken as `checkpointed` raises them.
+        """
+        async with self._database.begin() as connection:
+            await self._journal.hold(connection, session.id)  # first, as a purge does: the two can't wait for each other
+            await hold_project(connection, session.project_id)
+            ids, stored, renewed = await self._passages(connection, session, part, embedded)
+            wanted = {(passage.seq, number): _place(session, number, passage, ids) for number, passage in part.placed}
+            before = {(row.seq, row.number): row for row in await connection.execute(select(*_PLACE).where(_within(session.id, part)))}
+            gone = [row for key, row in before.items() if key not in wanted or _differs(row, wanted[key])]
+            new = [each for key, each in wanted.items() if key not in before or _differs(before[key], each)]
+            await _delete_places(connection, session.id, gone)
+            for start in range(0, len(new), ROWS):
+                await connection.execute(insert(PassagePlace), new[start : start + ROWS])
+            left = {row.passage_id for row in gone} - {place["passage_id"] for place in new}
+            withdrawn = await _delete_orphans(connection, left)
+            changed = stored | renewed | left | {place["passage_id"] for place in new}
+            await _keep_states(connection, session.id, part)
+            await checkpointed(connection, None if part.last else part.upto)
+            await note(connection, [Changed(each, session.project_id, session.team_id) for each in sorted(changed)])
+            mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0))) if changed else 0
+        return Stored(len(stored), withdrawn, mark or 0)
+
+    async def withdraw_session(self, connection: AsyncConnection, session: Session) -> int:
+        """Take back all that was cut from a session, in the caller's transaction, which holds it. Returns how many passages are gone.
+
+        A passage that another session holds too stays, with its places there.
+        """
+        await hold_project(connection, session.project_id)
+        places = delete(PassagePlace).where(PassagePlace.session_id == session.id).returning(PassagePlace.passage_id)
+        passages = set(await connection.scalars(places))
+        await connection.execute(delete(PassageCut).where(PassageCut.session_id == session.id))
+        gone = await _delete_orphans(connection, passages)
+        await note(connection, [Changed(each, session.project_id, session.team_id) for each in sorted(passages)])
+        return gone
+
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """Give a project's passages to another one, in the caller's transaction, which holds its sessions. What both hold becomes one."""
+        for each in sorted((project_id, into)):
+            await hold_project(connection, each)
+        theirs = PassageRow.__table__.alias("theirs")
+        both = and_(PassageRow.project_id == project_id, theirs.c.project_id == into, theirs.c.key == PassageRow.key)
+        twins = (await connection.execute(select(PassageRow.id, theirs.c.id.label("into")).where(both))).all()
+        for twin in twins:
+            await connection.execute(update(PassagePlace).where(PassagePlace.passage_id == twin.id).values(passage_id=twin.into))
+        gone = [twin.id for twin in twins]
+        await connection.execute(delete(PassageRow).where(PassageRow.id == any_(literal(gone, ARRAY(Uuid)))))
+        moved = update(PassageRow).where(PassageRow.project_id == project_id).values(project_id=into).returning(PassageRow.id)
+        ids = (await connection.scalars(moved)).all()
+        changed = [*gone, *(twin.into for twin in twins), *ids]
+        await note(connection, [Changed(each, project, team_id) for each in changed for project in (project_id, into)])
+
+    async def count(self) -> int:
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(func.count()).select_from(PassageRow)) or 0
+
+    async def _passages(
+        self, connection: AsyncConnection, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage]
+    ) -> tuple[dict[bytes, UUID], set[UUID], set[UUID]]:
+        """(Key → id of every passage of the part, the ids of those stored now, and of those whose vectors were another model's)."""
+        passages = part.passages
+        ids = {bytes(row.key): row.id for row in await connection.execute(_by_key(session.project_id, passages))}
+        if missing := passages.keys() - ids.keys() - embedded.keys():
+            raise MissingPassages(missing)
+        rows = [_row(session, passages[key], key, embedded[key]) for key in passages if key not in ids]
+        for start in range(0, len(rows), ROWS):
+            await connection.execute(insert(PassageRow), rows[start : start + ROWS])
+        other = [key for key in ids if key in embedded]  # another model's vectors: replaced
+        for key in other:
+            await connection.execute(update(PassageRow).where(PassageRow.id == ids[key]).values(_vectors(embedded[key])))
+        made = {row["key"]: row["id"] for row in rows}
+        return ids | made, set(made.values()), {ids[key] for key in other}
+
+
+def key_of(passage: Passage) -> bytes:
+    return bytes.fromhex(passage.key)
+
+
+def _by_key(project_id: UUID, keys: Collection[bytes]):  # type: ignore[no-untyped-def]
+    wanted = any_(literal(list(keys), ARRAY(LargeBinary)))
+    return select(PassageRow.id, PassageRow.key, PassageRow.embedding_model).where(
+        PassageRow.project_id == project_id, PassageRow.key == wanted
+    )
+
+
+def _within(session_id: UUID, part: Part) -> ColumnElement[bool]:
+    """Places of the part's events; of its last part also those beyond, which no event has any more."""
+    upper = literal(value=True) if part.last else PassagePlace.seq <= part.upto
+    return and_(PassagePlace.session_id == session_id, PassagePlace.seq > part.after, upper)
+
+
+def _row(session: Session, passage: Passage, key: bytes, embedded: EmbeddedPassage) -> dict[str, Any]:
+    return {
+        "id": uuid4(),
+        "team_id": session.team_id,
+        "project_id": session.project_id,
+        "key": key,
+        "text": passage.text,
+        "heading": passage.heading,
+        "tokens": embedded.tokens,
+        "terms": embedded.terms,
+        **_vectors(embedded),
+    }
+
+
+def _vectors(embedded: EmbeddedPassage) -> dict[str, Any]:
+    return {"embedding": embedded.embedding, "embedding_model": embedded.model, "late": embedded.late}
+
+
+def _place(session: Session, number: int, passage: Passage, ids: Mapping[bytes, UUID]) -> dict[str, Any]:
+    return {
+        "session_id": session.id,
+        "seq": passage.seq,
+        "number": number,
+        "ordinal": passage.ordinal,
+        "passage_id": ids[key_of(passage)],
+        "exchange": passage.exchange,
+        "locator": passage.locator,
+        "at": passage.at or session.at,
+        "role": passage.role,
+        "kind": passage.kind,
+        "sidechain": passage.sidechain,
+        "prompt": passage.prompt,
+        "files": list(passage.files),
+    }
+
+
+def _differs(row: AnyRow, place: Mapping[str, Any]) -> bool:
+    return any(getattr(row, name) != place[name] for name in _COMPARED)
+
+
+async def _delete_places(connection: AsyncConnection, session_id: UUID, rows: Sequence[AnyRow]) -> None:
+    if rows:
+        places = select(
+            func.unnest(literal([row.seq for row in rows], ARRAY(PassagePlace.seq.type))).label("seq"),
+            func.unnest(literal([row.number for row in rows], ARRAY(PassagePlace.number.type))).label("number"),
+        ).subquery()
+        same = and_(PassagePlace.seq == places.c.seq, PassagePlace.number == places.c.number)
+        await connection.execute(delete(PassagePlace).where(PassagePlace.session_id == session_id, same))
+
+
+async def _delete_orphans(connection: AsyncConnection, passages: Collection[UUID]) -> int:
+    """Delete those of the passages that no place is left of. Returns how many."""
+    if not passages:
+        return 0
+    placed = select(PassagePlace.passage_id).where(PassagePlace.passage_id == PassageRow.id).exists()
+    gone = await connection.execute(delete(PassageRow).where(PassageRow.id == any_(literal(list(passages), ARRAY(Uuid))), ~placed))
+    return gone.rowcount
+
+
+async def _keep_states(connection: AsyncConnection, session_id: UUID, part: Part) -> None:
+    """Keep a state every CUT_EVERY events, and the last one; those of an earlier cutting of the same events go."""
+    earlier_last = and_(PassageCut.seq <= part.after, PassageCut.seq % CUT_EVERY != 0)
+    await connection.execute(delete(PassageCut).where(PassageCut.session_id == session_id, (PassageCut.seq > part.after) | earlier_last))
+    rows = [{"session_id": session_id, "seq": seq, "state": state.as_json()} for seq, state in sorted(part.states.items())]
+    if rows:
+        await connection.execute(upsert(PassageCut).on_conflict_do_nothing(), rows)
+
+
+_COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "prompt", "files")
+_PLACE = [column for column in PassagePlace.__table__.c if column.name != "session_id"]

@@ -1,0 +1,141 @@
+"""The projection `passages`: what was said in a session, cut in increments, embedded, stored once, and indexed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.embeddings import CachedEmbedder, late_interaction
+from app.embeddings.embedder import Encoded
+from app.knowledge.index import Index
+from app.knowledge.neighbours import pack as pack_vector
+from app.knowledge.passage_store import CUT_EVERY, EmbeddedPassage, MissingPassages, Part, PassageStore, Stored, key_of
+from app.knowledge.passages import terms
+from app.knowledge.passages.cut import CutState, Cutter
+from app.knowledge.passages.passage import Passage
+from app.sessions.event import Event
+from app.sessions.journal import Journal, Session
+from app.sessions.projections import Checkpointed, Counts, Projected
+from app.sessions.stream import through_thread
+from app.tokens import count_text
+
+CUT_VERSION = 1
+"""Raise it when the same events would be cut, or their terms be told, otherwise: all sessions are then cut again, by themselves."""
+PASSAGES_A_PART = 1_000
+"""Of a session, in one transaction: about 8 MB. A longer session is stored in several."""
+EVENTS_A_BATCH = 64
+TEXTS_A_BATCH = 64
+MAX_OUTPUT_CHARS = 100_000
+"""So much of a tool's output is read, from its end: errors and verdicts stand there."""
+MAX_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _CutEvent:
+    """An event with its passages. `state`: of the cutting after it, where it is to be kept."""
+
+    seq: int
+    passages: list[Passage]
+    state: CutState | None
+
+
+class PassagesProjection:
+    name = "passages"
+    version = f"{CUT_VERSION}.{late_interaction.VERSION}"
+    whole = False
+    result_field = "passages"
+    counted = ("new", "withdrawn")
+
+    def __init__(self, *, journal: Journal, embedder: CachedEmbedder, store: PassageStore, index: Index) -> None:
+        self._journal = journal
+        self._embedder = embedder
+        self._store = store
+        self._index = index
+
+    async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
+        """Make the session's passages exactly those of its events now, from the last kept state at or before `after`."""
+        start, state = await self._store.resume(session.id, after)
+        mark, counts = 0, Counter(dict.fromkeys(self.counted, 0))
+        async for part in self._parts(session, start, Cutter(str(session.id), state)):
+            stored = await self._stored(session, part, checkpointed)
+            mark = max(mark, stored.mark)
+            counts.update(new=stored.new, withdrawn=stored.withdrawn)
+        return Projected(mark, counts)
+
+    async def unchanged(self, session_id: UUID) -> Counts:
+        del session_id
+        return dict.fromkeys(self.counted, 0)
+
+    async def drain(self, mark: int) -> None:
+        await self._index.drain_to(mark)
+
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        await self._store.move(connection, team_id, project_id, into)
+
+    async def forget(self, connection: AsyncConnection, session: Session) -> int:
+        """Take back what was cut from this session. Returns how many passages are gone."""
+        return await self._store.withdraw_session(connection, session)
+
+    async def _parts(self, session: Session, start: int, cutter: Cutter) -> AsyncIterator[Part]:
+        """The session's events above `start`, cut, in parts of PASSAGES_A_PART; the last one reaches the session's end."""
+        events = self._journal.numbered(session.id, after=start, until=session.event_count, max_output_chars=MAX_OUTPUT_CHARS)
+
+        def cut(source: Iterator[tuple[int, Event]]) -> Iterator[_CutEvent]:
+            for seq, event in source:
+                passages = cutter.feed(seq, event)
+                yield _CutEvent(seq, passages, replace(cutter.state) if seq % CUT_EVERY == 0 else None)
+
+        after = start
+        placed: list[tuple[int, Passage]] = []
+        states: dict[int, CutState] = {}
+        async for batch in through_thread(events, cut, batch=EVENTS_A_BATCH):
+            for each in batch:
+                placed += enumerate(each.passages)
+                if each.state is not None:
+                    states[each.seq] = each.state
+            # The thread stands between two batches: the state is that after the batch's last event.
+            if len(placed) >= PASSAGES_A_PART:
+                upto = batch[-1].seq
+                yield Part(after, upto, False, placed, states | {upto: replace(cutter.state)})
+                after, placed, states = upto, [], {}
+        yield Part(after, session.event_count, True, placed, states | {session.event_count: replace(cutter.state)})
+
+    async def _stored(self, session: Session, part: Part, checkpointed: Checkpointed) -> Stored:
+        """Embed what the project doesn't know, and store the part. What a purge takes away in between is embedded too."""
+        passages = part.passages
+        known = await self._store.known(session.project_id, passages.keys(), model=self._embedder.model)
+        embedded = await self._embed(passages[key] for key in passages if key not in known)
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return await self._store.replace(session, part, embedded, checkpointed)
+            except MissingPassages as missing:
+                embedded = embedded | await self._embed(passages[key] for key in missing.keys)
+        return await self._store.replace(session, part, embedded, checkpointed)
+
+    async def _embed(self, passages: Iterable[Passage]) -> dict[bytes, EmbeddedPassage]:
+        """By key. Texts of one length go together: they waste no padding."""
+        wanted = sorted(passages, key=lambda passage: len(passage.indexed))
+        made: dict[bytes, EmbeddedPassage] = {}
+        for start in range(0, len(wanted), TEXTS_A_BATCH):
+            batch = wanted[start : start + TEXTS_A_BATCH]
+            encoded = await self._embedder.embed_tokens([passage.indexed for passage in batch])
+            made |= await asyncio.to_thread(_packed, batch, encoded, self._embedder.model)
+        return made
+
+
+def _packed(passages: list[Passage], encoded: list[Encoded], model: str) -> dict[bytes, EmbeddedPassage]:
+    return {
+        key_of(passage): EmbeddedPassage(
+            tokens=count_text(passage.indexed),
+            terms=terms.hashed(passage.indexed),
+            embedding=pack_vector(each.vector),
+            model=model,
+            late=late_interaction.pack(each.pieces, each.tokens),
+        )
+        for passage, each in zip(passages, encoded, strict=True)
+    }

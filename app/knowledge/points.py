@@ -1,0 +1,102 @@
+"""Items and passages as points of the vector index: what is read for them in PostgreSQL, and what the index is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from uuid import UUID
+
+from sqlalchemy import Select, Uuid, any_, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.knowledge.neighbours import unpack, wording
+from app.knowledge.passages import terms as passage_terms
+from app.knowledge.passages.passage import indexed
+from app.knowledge.tables import Knowledge, PassagePlace, PassageRow
+from app.storage.database import Database
+from app.storage.tables import AnyRow
+from app.storage.vectors import lexical
+from app.storage.vectors.store import IndexSchema, Point
+
+SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
+PASSAGE = "passage"
+"""A passage's `type` in the index; an item's is one of KNOWLEDGE_TYPES."""
+
+
+async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Point]:
+    """The points of those ids that are there; an id is an item's or a passage's."""
+    wanted = literal(list(ids), ARRAY(Uuid))
+    items = await connection.execute(_ITEMS.where(Knowledge.id == any_(wanted)))
+    passages = await connection.execute(_PASSAGES.where(PassageRow.id == any_(wanted)))
+    return [*map(_item, items), *map(_passage, passages)]
+
+
+async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None) -> int:
+    """How many points the index ought to hold; `but`: without these."""
+    found = 0
+    for table in (Knowledge, PassageRow):
+        query = select(func.count()).select_from(table)
+        found += await connection.scalar(query if but is None else query.where(table.id.not_in(but))) or 0
+    return found
+
+
+async def every(database: Database, *, page: int) -> AsyncIterator[list[Point]]:
+    """All points, page by page, each in a transaction of its own."""
+    for table, query, point in ((Knowledge, _ITEMS, _item), (PassageRow, _PASSAGES, _passage)):
+        last: UUID | None = None
+        while True:
+            ordered = query.order_by(table.id).limit(page)
+            async with database.begin() as connection:
+                rows = (await connection.execute(ordered if last is None else ordered.where(table.id > last))).all()
+            if not rows:
+                break
+            last = rows[-1].id
+            yield [point(row) for row in rows]
+
+
+def _item(row: AnyRow) -> Point:
+    payload: dict[str, str | float] = {
+        "team": str(row.team_id),
+        "project": str(row.project_id),
+        "type": row.type,
+        "freshness": row.freshness,
+        "confidence": row.confidence,
+        "created_at": row.created_at.isoformat(),
+    }
+    if row.intent is not None:
+        payload["intent"] = row.intent
+    terms = lexical.document(wording(row.title, row.text))
+    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
+
+
+def _passage(row: AnyRow) -> Point:
+    payload: dict[str, str | float] = {"team": str(row.team_id), "project": str(row.project_id), "type": PASSAGE}
+    if row.at is not None:
+        payload["created_at"] = row.at.isoformat()
+    terms = passage_terms.document(indexed(row.heading, row.text))
+    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
+
+
+_ITEMS = select(
+    Knowledge.id,
+    Knowledge.team_id,
+    Knowledge.project_id,
+    Knowledge.type,
+    Knowledge.intent,
+    Knowledge.freshness,
+    Knowledge.confidence,
+    Knowledge.created_at,
+    Knowledge.title,
+    Knowledge.text,
+    Knowledge.embedding,
+)
+_NEWEST = select(func.max(PassagePlace.at)).where(PassagePlace.passage_id == PassageRow.id).scalar_subquery()
+_PASSAGES = select(
+    PassageRow.id,
+    PassageRow.team_id,
+    PassageRow.project_id,
+    PassageRow.heading,
+    PassageRow.text,
+    PassageRow.embedding,
+    _NEWEST.label("at"),
+)

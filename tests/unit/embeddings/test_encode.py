@@ -1,0 +1,176 @@
+"""A question's vector and token vectors: by one run, kept for who asks again, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from app.cache.memory import Memory
+from app.embeddings.cache import MAX_QUESTION_TOKENS, MAX_QUESTIONS, CachedEmbedder
+from app.embeddings.coalescing import CoalescingEmbedder
+from app.embeddings.embedder import Encoded, Floats
+from app.embeddings.late import LateEmbedder
+from app.errors import Unavailable
+
+
+class Spelled:
+    """A token a character. Each run's arrays are one block, as a runtime's are."""
+
+    model = "spelled"
+
+    def __init__(self) -> None:
+        self.runs: list[list[str]] = []
+        self.fails: Exception | None = None
+
+    async def embed(self, texts: Sequence[str]) -> Floats:
+        return np.stack([each.vector for each in await self.embed_tokens(texts)])
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        self.runs.append(list(texts))
+        await asyncio.sleep(0)
+        if self.fails:
+            raise self.fails
+        block = np.stack([_vector(char) for text in texts for char in text or " "])
+        made, start = [], 0
+        for text in texts:
+            rows = slice(start, start + len(text))
+            offsets = tuple((place, place + 1) for place in range(len(text)))
+            made.append(Encoded(_vector(text), tuple(text), offsets, block[rows]))
+            start = rows.stop
+        return made
+
+
+def _vector(text: str) -> Floats:
+    vector = np.random.default_rng(list(map(ord, text))).normal(size=384)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def cached(inner: Spelled, *, entries: int = 1000) -> tuple[CachedEmbedder, Memory]:
+    memory = Memory("lru", entries=entries, most_bytes=2**22)
+    return CachedEmbedder(CoalescingEmbedder(inner), memory, ttl_seconds=60), memory
+
+
+async def test_a_question_is_run_once_and_is_known_afterwards() -> None:
+    inner = Spelled()
+    embedder, _ = cached(inner)
+    assert not embedder.knows("why?")
+    first, again = await embedder.encode("why?"), await embedder.encode("why?")
+    assert inner.runs == [["why?"]]
+    assert again is first
+    assert first.pieces == ("w", "h", "y", "?")
+    assert embedder.knows("why?")
+
+
+async def test_its_vector_is_that_of_embed_which_need_not_run_again() -> None:
+    inner = Spelled()
+    embedder, _ = cached(inner)
+    encoded = await embedder.encode("why?")
+    assert np.array_equal(encoded.vector, (await embedder.embed(["why?"]))[0])
+    assert inner.runs == [["why?"]]
+
+
+async def test_questions_that_come_meanwhile_share_a_run() -> None:
+    inner = Spelled()
+    embedder, _ = cached(inner)
+    encoded = await asyncio.gather(*(embedder.encode(f"question {number}") for number in range(20)))
+    assert ["".join(each.pieces) for each in encoded] == [f"question {number}" for number in range(20)]
+    assert len(inner.runs) <= 2
+
+
+async def test_only_the_first_tokens_of_a_long_question_are_kept_and_no_view_of_its_run() -> None:
+    embedder, _ = cached(Spelled())
+    encoded = await embedder.encode("x" * 200)
+    assert encoded.tokens.shape == (MAX_QUESTION_TOKENS, 384)
+    assert len(encoded.pieces) == len(encoded.offsets) == MAX_QUESTION_TOKENS
+    assert encoded.tokens.base is None
+    assert encoded.vector.base is None
+
+
+async def test_what_is_kept_cannot_be_changed_by_who_got_it() -> None:
+    embedder, _ = cached(Spelled())
+    encoded = await embedder.encode("why?")
+    for array in (encoded.vector, encoded.tokens):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+async def test_the_room_for_questions_is_bounded_and_the_oldest_leaves() -> None:
+    inner = Spelled()
+    embedder, _ = cached(inner)
+    for number in range(MAX_QUESTIONS + 1):
+        await embedder.encode(str(number))
+    await embedder.encode(str(MAX_QUESTIONS))
+    assert len(inner.runs) == MAX_QUESTIONS + 1
+    await embedder.encode("0")
+    assert inner.runs[-1] == ["0"]
+
+
+async def test_an_emptied_cache_keeps_no_question() -> None:
+    inner = Spelled()
+    embedder, memory = cached(inner)
+    await embedder.encode("why?")
+    memory.clear()
+    assert not embedder.knows("why?")
+    await embedder.encode("why?")
+    assert len(inner.runs) == 2
+
+
+async def test_a_failure_is_not_kept() -> None:
+    inner = Spelled()
+    embedder, _ = cached(inner)
+    inner.fails = Unavailable("away")
+    with pytest.raises(Unavailable):
+        await embedder.encode("why?")
+    inner.fails = None
+    assert (await embedder.encode("why?")).pieces == tuple("why?")
+
+
+async def test_an_empty_question_has_a_vector_and_no_tokens() -> None:
+    embedder, _ = cached(Spelled())
+    encoded = await embedder.encode("")
+    assert encoded.vector.shape == (384,)
+    assert encoded.tokens.shape == (0, 384)
+
+
+async def test_halves_of_surrogate_pairs_are_questions_of_their_own() -> None:
+    inner = Spelled()
+    embedder, _ = cached(inner)
+    for text in ("a\ud800", "a\udc00", "a?"):
+        await embedder.encode(text)
+    assert len(inner.runs) == 3
+
+
+async def test_passages_are_not_kept() -> None:
+    inner = Spelled()
+    embedder, memory = cached(inner)
+    for _ in range(2):
+        assert [each.pieces for each in await embedder.embed_tokens(["ab", "c"])] == [("a", "b"), ("c",)]
+    assert len(inner.runs) == 2
+    assert len(memory) == 0
+
+
+async def test_token_vectors_of_a_model_that_is_away_are_unavailable() -> None:
+    async def load() -> Spelled:
+        return Spelled()
+
+    late = LateEmbedder(load, model="spelled")
+    with pytest.raises(Unavailable, match="There are no embeddings"):
+        await late.embed_tokens(["why?"])
+    await late.load()
+    assert (await late.embed_tokens(["why?"]))[0].pieces == tuple("why?")
+
+
+async def test_what_a_runtime_throws_over_tokens_is_unavailable() -> None:
+    inner = Spelled()
+    inner.fails = RuntimeError("oneDNN")
+
+    async def load() -> Spelled:
+        return inner
+
+    late = LateEmbedder(load, model="spelled")
+    await late.load()
+    with pytest.raises(Unavailable, match="The embedding model failed"):
+        await late.embed_tokens(["why?"])
