@@ -32,11 +32,13 @@ NEAR = 8
 """Passages between two of one session that are still one result."""
 GAP = "[…]"
 
-# In standard deviations of the candidates' scores, as the scores themselves. Half or twice of each is within noise (docs/decisions/0027-…).
+# In standard deviations of the candidates' scores, as the scores themselves. Half or twice of each is within noise (docs/decisions/0027).
 _LENGTH = 0.5
 """Off a passage's worth for each 100 tokens: several short ones for a long one."""
 _BESIDE, _DISTANCE, _MAX_LATE = 0.7, 0.3, 3.0
 """A neighbour's worth: this share of what it stands beside, less this for each passage of distance, plus its own late interaction."""
+_MIN_ELSEWHERE = -1.0
+"""The least score of a candidate, or worth of a neighbour, that joins a result of another exchange: there the talk may turn to something else."""
 _SUPPORT = 0.5
 """Added to a result's score of its second best passage; of its third half as much."""
 _SUPPORTING = 3
@@ -176,7 +178,9 @@ class _Composition:
             place = (one.session, one.ordinal + distance)
             if (beside := self._at.get(place)) and beside.id not in self._taken:
                 late = min(_MAX_LATE, max(-_MAX_LATE, self._ranking.deviation(self._late[beside.id])))
-                self._offer(_BESIDE * worth - _DISTANCE * abs(distance) + late, beside)
+                offered = _BESIDE * worth - _DISTANCE * abs(distance) + late
+                if beside.exchange == one.exchange or offered >= _MIN_ELSEWHERE:
+                    self._offer(offered, beside)
 
     def _affordable(self, one: Candidate) -> bool:
         """Tell whether there is room for it. The first result is shown whatever it costs."""
@@ -186,7 +190,7 @@ class _Composition:
         """Take a passage into the result that it stands near, or open one for it. False: others come first."""
         for result in self._results:
             if result.holds(one):
-                if bounded and result.cost + self._cost(one) > self._most:
+                if self._strays(one, result) or (bounded and result.cost + self._cost(one) > self._most):
                     return False
                 self._take(result, one)
                 return True
@@ -196,6 +200,10 @@ class _Composition:
         self._results.append(_Result(self._scored[one.id]))
         self._take(self._results[-1], one)
         return True
+
+    def _strays(self, one: Candidate, result: _Result) -> bool:
+        scored = self._scored.get(one.id)
+        return one.exchange != result.best.candidate.exchange and scored is not None and scored.score < _MIN_ELSEWHERE
 
     def _take(self, result: _Result, one: Candidate) -> None:
         cost = self._cost(one)

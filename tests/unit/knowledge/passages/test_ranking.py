@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,6 +125,15 @@ def test_only_the_places_beside_the_first_candidates_are_asked_for() -> None:
     places = neighbours(rank_candidates(question(), found).scored)
     assert {place for place in places if place[0] == "s"} == {("s", 0), ("s", 3), ("s", 4)}
     assert len(places) <= 2 * FIRST * 2 * REACH
+
+
+def test_what_follows_in_the_exchange_is_shown_and_the_next_subject_is_not() -> None:
+    found = [
+        candidate(1, "the pool was exhausted", session="s", bm25=9.0, cosine=0.9),
+        candidate(2, "so we doubled it", session="s", bm25=None, cosine=0.1),
+        replace(candidate(3, "and the harbour?", session="s", bm25=None, cosine=0.1), exchange=2),
+    ]
+    assert [each.passages for each in composed(found)] == [("1", "2")]
 
 
 def test_passages_that_match_near_each_other_are_one_result_and_others_are_not() -> None:
