@@ -41,10 +41,14 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What stands around the passages that matched: passages by exchange, and the beginning of what each exchange's prompt asked."""
+    """What stands around the passages that matched: passages by exchange.
+
+    By the matched passage's id: the beginning of what its exchange's prompt asked, and in how many places it was said.
+    """
 
     near: Mapping[Exchange, Sequence[Candidate]]
-    asked: Mapping[Exchange, str]
+    asked: Mapping[str, str]
+    places: Mapping[str, int]
 
 
 class PassageRows:
@@ -52,7 +56,7 @@ class PassageRows:
         self._database = database
 
     async def by_id(self, scope: Scope, ids: Collection[UUID], period: Period | None) -> Sequence[AnyRow]:
-        """Read passages with their newest place (of the period) and the number of all their places."""
+        """Read passages, each with its newest place (of the period)."""
         return await self._read(_BY_ID, scope, period, {"ids": list(ids)}) if ids else []
 
     async def by_terms(self, scope: Scope, terms: Sequence[int], period: Period | None, *, limit: int) -> Sequence[AnyRow]:
@@ -62,13 +66,14 @@ class PassageRows:
         return await self._read(_BY_TERMS, scope, period, {"terms": list(terms)[:MAX_TERMS], "limit": limit})
 
     async def around(self, matched: Sequence[Candidate], known: Mapping[str, Candidate], *, near: int) -> Surroundings:
-        """Read what each matched passage's prompt asked and, of the first `near`, what stands within REACH in the exchange.
+        """Read what `Surroundings` says; of the first `near`, what stands within REACH in the exchange.
 
         `known`: passages that were read already, by id.
         """
         if not matched:
-            return Surroundings({}, {})
+            return Surroundings({}, {}, {})
         values = {
+            "ids": [UUID(each.id) for each in matched],
             "sessions": [UUID(each.session) for each in matched],
             "exchanges": [each.exchange for each in matched],
             "ordinals": [each.ordinal for each in matched],
@@ -76,14 +81,16 @@ class PassageRows:
             "near": near,
         }
         beside: dict[Exchange, dict[int, Candidate]] = {}
-        asked: dict[Exchange, str] = {}
+        asked: dict[str, str] = {}
+        places: dict[str, int] = {}
         for row in await self._database.read(rows_of(_AROUND, values)):
-            exchange = (matched[row.n - 1].session, matched[row.n - 1].exchange)
+            one = matched[row.n - 1]
             if row.ordinal is None:
-                asked[exchange] = row.text
-            elif (one := _neighbour(exchange, row, known)) is not None:
-                beside.setdefault(exchange, {})[row.ordinal] = one
-        return Surroundings({exchange: list(found.values()) for exchange, found in beside.items()}, asked)
+                asked[one.id], places[one.id] = row.text or "", row.tokens
+            else:
+                exchange = (one.session, one.exchange)
+                beside.setdefault(exchange, {})[row.ordinal] = _neighbour(exchange, row, known)
+        return Surroundings({exchange: list(found.values()) for exchange, found in beside.items()}, asked, places)
 
     async def _read(
         self, statements: Mapping[bool, TextualSelect], scope: Scope, period: Period | None, values: Mapping[str, object]
@@ -94,7 +101,7 @@ class PassageRows:
         return await self._database.read(rows_of(statements[period is not None], given))
 
 
-def _neighbour(exchange: Exchange, row: AnyRow, known: Mapping[str, Candidate]) -> Candidate | None:
+def _neighbour(exchange: Exchange, row: AnyRow, known: Mapping[str, Candidate]) -> Candidate:
     one = known.get(str(row.passage_id))
     if one is not None:
         return Candidate(one.id, *exchange, row.ordinal, one.text, one.packed, tokens=one.tokens)
@@ -132,10 +139,8 @@ _COLUMNS: dict[str, TypeEngine[object]] = {
     "kind": Text(),
     "sidechain": Boolean(),
     "files": ARRAY(Text),
-    "places": Integer(),
 }
-_SHOWN = """p.id, p.project_id, p.heading, p.text, p.tokens, p.late, newest.*,
-  (select count(*) from passage_places where passage_id = p.id) as places"""
+_SHOWN = "p.id, p.project_id, p.heading, p.text, p.tokens, p.late, newest.*"
 _OURS = "p.team_id = :team and (:project is null or p.project_id = :project)"
 _WITHIN = "and at >= coalesce(:since, '-infinity') and at < coalesce(:until, 'infinity')"
 _NEWEST = """join lateral (
@@ -170,7 +175,7 @@ order by matching.overlap desc, p.id
 _AROUND = _typed(
     f"""
 with matched as (
-  select * from unnest(:sessions, :exchanges, :ordinals) with ordinality as matched (session_id, exchange, ordinal, n)
+  select * from unnest(:ids, :sessions, :exchanges, :ordinals) with ordinality as matched (id, session_id, exchange, ordinal, n)
 )
 select matched.n, place.ordinal, p.id as passage_id, case when p.id = any(:known) then '' when p.heading = '' then p.text
   else p.heading || E'\\n' || p.text end as text, p.tokens, case when p.id = any(:known) then null else p.late end as late
@@ -180,20 +185,21 @@ join passage_places place on place.session_id = matched.session_id and place.exc
 join passages p on p.id = place.passage_id
 where matched.n <= :near
 union all
-select matched.n, null, null, left(p.text, {MAX_ASKED_CHARS}), null, null
+select matched.n, null, matched.id, left(p.text, {MAX_ASKED_CHARS}),
+  (select count(*) from passage_places where passage_id = matched.id), null
 from matched
-join lateral (
+left join lateral (
   select seq from passage_places place
   where place.session_id = matched.session_id and place.exchange = matched.exchange
     and place.ordinal between matched.ordinal - {MAX_BACK} and matched.ordinal
     and place.role = 'user' and place.kind = 'said' and not place.sidechain
   order by place.ordinal desc limit 1
 ) prompt on true
-join lateral (
+left join lateral (
   select passage_id from passage_places place where place.session_id = matched.session_id and place.seq = prompt.seq
   order by place.number limit 1
 ) opening on true
-join passages p on p.id = opening.passage_id
+left join passages p on p.id = opening.passage_id
 """,  # noqa: S608 - constants
     {"n": Integer(), "ordinal": Integer(), "passage_id": Uuid(), "text": Text(), "tokens": Integer(), "late": LargeBinary()},
 )

@@ -68,7 +68,7 @@ class FoundPassages:
 
     def matched(self, limit: int) -> list[Candidate]:
         """Those that results may be made of, the best first."""
-        return [each.candidate for each in self.relevant[: limit + FIRST]]
+        return [each.candidate for each in self.relevant[: 2 * limit + FIRST]]
 
     def sessions(self, limit: int) -> set[UUID]:
         return {UUID(each.session) for each in self.matched(limit)}
@@ -126,9 +126,8 @@ class PassageSearch:
             session, project = sessions.get(row.session_id), found.names.get(row.project_id)
             if session is None or project is None or round(each.relevance, DIGITS) < (query.min_score or 0.0):
                 continue
-            asked = around.asked.get((each.candidate.session, each.candidate.exchange), "")
             explained = _explained(each, found) if query.explain else None
-            made.append(result(each, row, session=session, project=project, asked=asked, explain=explained))
+            made.append(result(each, row, around, session=session, project=project, explain=explained))
         return made
 
     async def _legs(
