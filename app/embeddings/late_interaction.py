@@ -71,10 +71,8 @@ def pack(pieces: Sequence[str], tokens: Floats) -> bytes:
 
 def unpack(packed: bytes) -> Floats:
     """The vectors of a packed passage (n × DIMS, unit length); none where it was packed by another version or is damaged."""
-    if len(packed) >= _HEAD.size:
-        magic, version, count = _HEAD.unpack_from(packed)
-        if magic == _MAGIC and version == VERSION and len(packed) == _HEAD.size + count * DIMS:
-            return unit(np.frombuffer(packed, dtype=np.int8, offset=_HEAD.size).reshape(count, DIMS).astype(np.float32))
+    if count := _count(packed):
+        return unit(np.frombuffer(packed, dtype=np.int8, offset=_HEAD.size).reshape(count, DIMS).astype(np.float32))
     return np.zeros((0, DIMS), dtype=np.float32)
 
 
@@ -89,14 +87,34 @@ def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
     0 where a passage has no vectors: an older version, or not embedded yet.
     """
     best = np.zeros((len(passages), len(question)), dtype=np.float32)
-    vectors = [unpack(passage) for passage in passages]
-    places = [place for place, each in enumerate(vectors) if len(each)]
+    counts = [_count(passage) for passage in passages]
+    places = [place for place, count in enumerate(counts) if count]
     if not places or not len(question):
         return best
-    joined = np.concatenate([vectors[place] for place in places])
-    starts = np.cumsum([0, *(len(vectors[place]) for place in places[:-1])])
-    best[places] = np.maximum.reduceat(joined @ question.T, starts, axis=0)
+    body = b"".join(memoryview(passages[place])[_HEAD.size :] for place in places)
+    vectors = np.frombuffer(body, dtype=np.int8).reshape(-1, DIMS).astype(np.float32)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    cosines = (vectors @ question.T) / np.maximum(lengths, 1e-9)[:, None]
+    starts = np.cumsum([0, *(counts[place] for place in places[:-1])])
+    best[places] = np.maximum.reduceat(cosines, starts, axis=0)
     return best
+
+
+def likeness(one: bytes, other: bytes) -> float:
+    """Score how alike two packed passages are: the mean of their tokens' best cosines in the other. 0 where either has none."""
+    first, second = unpack(one), unpack(other)
+    if not len(first) or not len(second):
+        return 0.0
+    cosines = first @ second.T
+    return float(cosines.max(axis=0).mean() + cosines.max(axis=1).mean()) / 2
+
+
+def _count(packed: bytes) -> int:
+    """How many vectors a packed passage holds; 0 where it was packed by another version or is damaged."""
+    if len(packed) < _HEAD.size:
+        return 0
+    magic, version, count = _HEAD.unpack_from(packed)
+    return int(count) if magic == _MAGIC and version == VERSION and len(packed) == _HEAD.size + count * DIMS else 0
 
 
 def unit(vectors: Floats) -> Floats:

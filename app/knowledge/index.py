@@ -76,7 +76,7 @@ class Index:
             await self.check()
         if not self.complete:
             raise VectorStoreUnavailable(
-                "The vector index lacks items or passages that PostgreSQL holds. The server rebuilds it by itself; `cairn index rebuild` does so now."
+                "The vector index lacks what PostgreSQL holds. The server rebuilds it by itself; `cairn index rebuild` does so now."
             )
 
     async def drain(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from app.clock import now
 from app.knowledge.answer import PASSAGE, Result
 from app.knowledge.freshness import freshness
-from app.knowledge.passage_rows import Surroundings
 from app.knowledge.passages import Ranked
 from app.knowledge.ranking import DIGITS
 from app.knowledge.store import Quote
@@ -19,22 +18,13 @@ VERBATIM = 1.0
 """Confidence of a passage: an item may have been distilled wrongly, a passage is what was said."""
 
 
-def result(
-    ranked: Ranked,
-    row: AnyRow,
-    around: Surroundings,
-    *,
-    session: CitedSession,
-    project: str,
-    explain: dict[str, object] | None,
-) -> Result:
-    """Make a result. `row`: the passage with its newest place."""
-    asked = around.asked.get(ranked.candidate.id, "")
+def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, explain: dict[str, object] | None) -> Result:
+    """`row`: the passage with its newest place."""
     return Result(
         id=row.id,
         kind=PASSAGE,
         type=PASSAGE,
-        title=one_line(row.heading) or one_line(asked) or one_line(session.title or "") or session.transcript,
+        title=one_line(row.heading) or one_line(row.prompt) or one_line(session.title or "") or session.transcript,
         text=ranked.text,
         score=round(ranked.relevance, DIGITS),
         confidence=VERBATIM,
@@ -42,7 +32,7 @@ def result(
         project=project,
         source=Quote(session.id, session.transcript, row.locator, beginning(row.text), row.at, session.branch, session.commit),
         created_at=row.at,
-        evidence_count=around.places.get(ranked.candidate.id, 1),
+        evidence_count=row.places,
         explain=explain,
     )
 

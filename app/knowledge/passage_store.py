@@ -86,7 +86,7 @@ class PassageStore:
         self._journal = journal
 
     async def resume(self, session_id: UUID, after: int) -> tuple[int, CutState]:
-        """The latest event at or before `after` that the cutting can go on from, and its state; (0, a new state) at the session's beginning."""
+        """The last event, at or before `after`, that the cutting can go on from, and its state; at the beginning (0, a new one)."""
         state = select(PassageCut.seq, PassageCut.state).where(PassageCut.session_id == session_id, PassageCut.seq <= after)
         async with self._database.begin() as connection:
             row = (await connection.execute(state.order_by(PassageCut.seq.desc()).limit(1))).one_or_none()
@@ -222,6 +222,7 @@ def _place(session: Session, number: int, passage: Passage, ids: Mapping[bytes, 
         "role": passage.role,
         "kind": passage.kind,
         "sidechain": passage.sidechain,
+        "prompt": passage.prompt,
         "files": list(passage.files),
     }
 
@@ -258,5 +259,5 @@ async def _keep_states(connection: AsyncConnection, session_id: UUID, part: Part
         await connection.execute(upsert(PassageCut).on_conflict_do_nothing(), rows)
 
 
-_COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "files")
+_COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "prompt", "files")
 _PLACE = [column for column in PassagePlace.__table__.c if column.name != "session_id"]

@@ -1,10 +1,10 @@
-"""The projection `passages`: what was said in a session, cut, embedded, stored once, and indexed. In increments, from the last kept state."""
+"""The projection `passages`: what was said in a session, cut in increments, embedded, stored once, and indexed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -117,7 +117,7 @@ class PassagesProjection:
                 embedded = embedded | await self._embed(passages[key] for key in missing.keys)
         return await self._store.replace(session, part, embedded, checkpointed)
 
-    async def _embed(self, passages: Iterable[Passage]) -> Mapping[bytes, EmbeddedPassage]:
+    async def _embed(self, passages: Iterable[Passage]) -> dict[bytes, EmbeddedPassage]:
         """By key. Texts of one length go together: they waste no padding."""
         wanted = sorted(passages, key=lambda passage: len(passage.indexed))
         made: dict[bytes, EmbeddedPassage] = {}

@@ -31,7 +31,7 @@ async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Point]:
     return [*map(_item, items), *map(_passage, passages)]
 
 
-async def count(connection: AsyncConnection, *, but: Select[tuple[UUID]] | None = None) -> int:
+async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None) -> int:
     """How many points the index ought to hold; `but`: without these."""
     found = 0
     for table in (Knowledge, PassageRow):

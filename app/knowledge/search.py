@@ -93,8 +93,8 @@ class Search:
         if passages.relevant:
             items = items[: self._limits.max_items]
         around, sessions = await asyncio.gather(
-            self._passages.around(query, passages),
-            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions(query.limit)),
+            self._passages.around(passages),
+            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions),
         )
         items = _cited(items, sessions)
         room = query.max_tokens or self._limits.max_tokens
@@ -113,7 +113,7 @@ class Search:
             raise InvalidInput(f"limit must lie between 1 and {self._limits.max_limit}.", param="limit")
         if query.max_tokens is not None and not MIN_TOKENS <= query.max_tokens <= MAX_TOKENS:
             raise InvalidInput(f"max_tokens must lie between {MIN_TOKENS} and {MAX_TOKENS}.", param="max_tokens")
-        if not query.kinds or (unknown := sorted(set(query.kinds) - set(KINDS))):
+        if not query.kinds or (unknown := sorted({str(kind) for kind in query.kinds} - set(KINDS))):
             wrong = f"kinds: {', '.join(unknown)} not known." if query.kinds else "kinds is empty."
             raise InvalidInput(f"{wrong} Known: {', '.join(KINDS)}; leave it out for both.", param="kinds")
         if unknown := sorted(set(query.types) - set(KNOWLEDGE_TYPES)):

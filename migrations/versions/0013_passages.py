@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("sidechain", sa.Boolean(), nullable=False),
+        sa.Column("prompt", sa.Text(), nullable=False),
         sa.Column("files", sa.ARRAY(sa.Text()), nullable=False),
         sa.ForeignKeyConstraint(["passage_id"], ["passages.id"], name=op.f("fk_passage_places_passage_id_passages"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_passage_places_session_id_sessions"), ondelete="CASCADE"),

@@ -49,7 +49,7 @@ class Measured:
     def __init__(self, folder: Path, items: int, vectors: Floats, questions: Floats, graph: tuple[int, int]) -> None:
         self.vectors, self.questions = vectors, questions
         self._options = ShardOptions(
-            dims={str(name): size for name, size in DIMS.items()},
+            dims={str(name): DIMS[name] for name in SCHEMA.vectors},
             keywords=list(SCHEMA.keywords),
             floats=list(SCHEMA.floats),
             datetimes=list(SCHEMA.datetimes),

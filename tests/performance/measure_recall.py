@@ -4,7 +4,8 @@ python tests/performance/measure_recall.py [--sets questions,devmem,cranfield,co
 
 Transcripts are parsed, redacted and cut as the product does it; an index in memory stands for the two legs (60 candidates each). Vectors are
 kept under /tmp/cairn-recall-UID: the first run embeds 11,000 texts (several minutes on two cores), a later one takes seconds.
-A question is answered when a returned text holds one of its proof strings, at most 1,500 tokens returned for all results together.
+A question is answered when a returned text holds one of its proof strings, at most 1,500 tokens returned for all results together;
+devmem's sessions are those of the results, in their order.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from app.knowledge.passages.composing import MAX_TOKENS, compose
+from app.knowledge.passages import rank_passages
+from app.knowledge.passages.composing import MAX_TOKENS
 from app.knowledge.passages.ranking import WEIGHTS, Weights, rank_candidates
 from tests.performance.recall_data import Question, data_folder, devmem, document, project_passages, questions
 from tests.performance.recall_index import Index
 from tests.performance.recall_vectors import embedded, encoded_questions
 
 LEGS = {
-    "BM25": Weights(bm25=1, dense=0, late=0, code=0, newer=0),
-    "dense": Weights(bm25=0, dense=1, late=0, code=0, newer=0),
+    "BM25": Weights(bm25=1, dense=0, late=0, code=0),
+    "dense": Weights(bm25=0, dense=1, late=0, code=0),
     "both": Weights(late=0),
     "with late interaction": WEIGHTS,
 }
@@ -55,11 +57,11 @@ def answered(data: Path, weights: Weights) -> tuple[list[Row], float]:
     rows, spent = [], 0.0
     for each, encoded in zip(asked, encoded_questions("questions", [one.text for one in asked]), strict=True):
         index = indexes[each.project]
-        question, candidates = index.found(each.text, encoded)
+        question, candidates = index.found(each.text, encoded, weights=weights)
         began = process_time()
-        results = compose(question, rank_candidates(question, candidates, weights), index.exchanges)
+        answer = rank_passages(question, candidates, index.around, weights=weights)
         spent += process_time() - began
-        texts = [normal(result.text) for result in results]
+        texts = [normal(result.text) for result in answer.results]
         rows.append((each, first(texts, each.must), first(texts, each.stale)))
     return rows, spent / len(rows) * 1000
 
@@ -78,8 +80,9 @@ def of_devmem(data: Path, weights: Weights) -> tuple[float, float]:
     asked = [each for each in asked if each["questionType"] != "abstention" and each["haystackSessionIds"]]
     hits = alls = 0
     for each, encoded in zip(asked, encoded_questions("devmem", [one["question"] for one in asked]), strict=True):
-        question, candidates = index.found(each["question"], encoded)
-        sessions = list(dict.fromkeys(one.candidate.session for one in rank_candidates(question, candidates, weights)))
+        question, candidates = index.found(each["question"], encoded, weights=weights)
+        answer = rank_passages(question, candidates, index.around, weights=weights)
+        sessions = list(dict.fromkeys(one.candidate.session for one in answer.results))
         hits += sessions[0] in each["haystackSessionIds"]
         alls += set(each["haystackSessionIds"]) <= set(sessions[:5])
     return hits / len(asked), alls / len(asked)
@@ -97,9 +100,9 @@ def of_cranfield(data: Path, weights: Weights) -> float:
     asked = [str(each["query"]) for each in json.loads((data / "cranfield/cran.qry.json").read_text())]
     found = []
     for number, (text, encoded) in enumerate(zip(asked, encoded_questions("cranfield", asked), strict=True), 1):
-        question, candidates = index.found(text, encoded)
+        question, candidates = index.found(text, encoded, weights=weights)
         gain = gains.get(str(number), {})
-        got = [gain.get(each.candidate.session, 0) for each in rank_candidates(question, candidates, weights)[:10]]
+        got = [gain.get(each.candidate.session, 0) for each in rank_candidates(question, candidates, weights).scored[:10]]
         best = dcg(sorted(gain.values(), reverse=True)[:10])
         found.append(dcg(got) / best if best else 0.0)
     return float(np.mean(found))
@@ -110,14 +113,14 @@ def dcg(gains: Sequence[int]) -> float:
 
 
 def of_cosqa(data: Path, weights: Weights) -> float:
-    """MRR@100 of the 500 test queries over the pool."""
+    """MRR@100 of the 500 test queries over the pool, of the candidates that are read."""
     pool = json.loads((data / "cosqa/code_idx_map.txt").read_text())
     index = Index([document(str(number), code) for code, number in pool.items()], embedded("cosqa", list(pool)))
     asked = json.loads((data / "cosqa/cosqa-retrieval-test-500.json").read_text())
     found = []
     for each, encoded in zip(asked, encoded_questions("cosqa", [one["doc"] for one in asked]), strict=True):
-        question, candidates = index.found(each["doc"], encoded)
-        order = [one.candidate.session for one in rank_candidates(question, candidates, weights)[:100]]
+        question, candidates = index.found(each["doc"], encoded, weights=weights)
+        order = [one.candidate.session for one in rank_candidates(question, candidates, weights).scored]
         wanted = str(each["retrieval_idx"])
         found.append(1 / (order.index(wanted) + 1) if wanted in order else 0.0)
     return float(np.mean(found))

@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ def questions(data: Path) -> list[Question]:
 
 def journal(data: Path) -> dict[str, dict[str, list[Event]]]:
     """project → session → its redacted events, as the journal holds them; kept on disk, since redaction takes a minute."""
-    kept = scratch() / "journal-2.pickle"
+    shape = ",".join(each.name for each in fields(Event))
+    kept = scratch() / f"journal-{digest(shape).hex()[:8]}.pickle"  # events of another shape can't be read back
     if kept.exists():
         stored: dict[str, dict[str, list[Event]]] = pickle.loads(kept.read_bytes())
         return stored
@@ -97,15 +98,11 @@ def _redacted(events: list[Event], limits: Sessions) -> list[Event]:
 
 
 def project_passages(data: Path) -> dict[str, list[Passage]]:
-    """project → its passages, exact repeats once (the latest)."""
-    made = {}
-    for project, sessions in journal(data).items():
-        found: dict[str, Passage] = {}
-        for session, events in sessions.items():
-            for passage in Cutter(session).cut(enumerate(events, 1)):
-                found.setdefault(passage.key, passage)
-        made[project] = list(found.values())
-    return made
+    """project → its passages, in the order of the uploads."""
+    return {
+        project: [passage for session, events in sessions.items() for passage in Cutter(session).cut(enumerate(events, 1))]
+        for project, sessions in journal(data).items()
+    }
 
 
 def devmem(data: Path) -> tuple[list[Passage], list[dict[str, Any]]]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from app.embeddings.runtime import Encoded
+from app import clock
+from app.embeddings.embedder import Encoded
+from app.knowledge.passages.composing import Place
+from app.knowledge.passages.dates import window
 from app.knowledge.passages.passage import Passage
 from app.knowledge.passages.question import Question, understood
-from app.knowledge.passages.ranking import Candidate
-from app.knowledge.passages.terms import AVERAGE_TERMS, terms
+from app.knowledge.passages.ranking import WEIGHTS, Candidate, Weights, fuse
+from app.knowledge.passages.terms import AVERAGE_TERMS, query_weights, terms
 from app.storage.vectors.lexical import K1, B
 from app.tokens import count_text
 from tests.performance.recall_vectors import Embedded
@@ -22,22 +26,29 @@ LEG = 60
 
 class Index:
     def __init__(self, passages: Sequence[Passage], vectors: Sequence[Embedded], project: str = "") -> None:
-        self.vectors = np.stack([each.vector for each in vectors])
+        """`passages` by time: exact repeats are one document, at the latest place."""
+        latest = {passage.key: place for place, passage in enumerate(passages)}
+        self.vectors = np.stack([vectors[place].vector for place in latest.values()])
         self.postings: dict[str, dict[int, float]] = defaultdict(dict)
         self.candidates = [
             Candidate(
-                str(place), each.session, each.exchange, each.ordinal, each.indexed, vector.packed, kind=each.kind, role=each.role,
-                at=each.at, files=each.files, project=project, sidechain=each.sidechain, tokens=count_text(each.indexed),
+                key, one.session, one.exchange, one.ordinal, one.indexed, vectors[place].packed, kind=one.kind, role=one.role,
+                at=one.at, files=one.files, project=project, sidechain=one.sidechain, tokens=count_text(one.indexed),
+                prompt=one.prompt,
             )
-            for place, (each, vector) in enumerate(zip(passages, vectors, strict=True))
+            for key, place in latest.items()
+            for one in [passages[place]]
         ]  # fmt: skip
-        self.exchanges: dict[tuple[str, int], list[Candidate]] = defaultdict(list)
-        for place, candidate in enumerate(self.candidates):
-            self.exchanges[candidate.session, candidate.exchange].append(candidate)
+        self.rows = {each.id: row for row, each in enumerate(self.candidates)}
+        self.places: dict[Place, Candidate] = {}
+        for one in passages:
+            known = self.candidates[self.rows[one.key]]
+            self.places[one.session, one.ordinal] = replace(known, session=one.session, exchange=one.exchange, ordinal=one.ordinal)
+        for row, candidate in enumerate(self.candidates):
             counted = Counter(terms(candidate.text))
             length = K1 * (1 - B + B * counted.total() / AVERAGE_TERMS)
             for term, count in counted.items():
-                self.postings[term][place] = count * (K1 + 1) / (count + length)
+                self.postings[term][row] = count * (K1 + 1) / (count + length)
 
     def idf(self, term: str) -> float:
         count, df = len(self.candidates), len(self.postings.get(term, ()))
@@ -45,26 +56,21 @@ class Index:
 
     def bm25(self, text: str) -> dict[int, float]:
         scores: dict[int, float] = defaultdict(float)
-        for term in dict.fromkeys(terms(text)):
-            idf = self.idf(term)
-            for place, weight in self.postings.get(term, {}).items():
-                scores[place] += idf * weight
+        for term, weight in query_weights(text).items():
+            idf = self.idf(term) * weight
+            for row, value in self.postings.get(term, {}).items():
+                scores[row] += idf * value
         return scores
 
-    def found(self, text: str, encoded: Encoded, *, leg: int = LEG) -> tuple[Question, list[Candidate]]:
-        """The question, and the candidates of both legs, a score only from the leg that found them."""
-        bm25, cosines = self.bm25(text), self.vectors @ encoded.vector
-        lexical = sorted(bm25, key=lambda place: -bm25[place])[:leg]
-        dense = np.argsort(-cosines)[:leg]
-        scores = {place: (bm25[place], None) for place in lexical}
-        scores |= {int(place): (bm25[int(place)] if int(place) in scores else None, float(cosines[place])) for place in dense}  # type: ignore[misc]
-        made = []
-        for place, (lexical_score, cosine) in scores.items():
-            one = self.candidates[place]
-            made.append(
-                Candidate(
-                    one.id, one.session, one.exchange, one.ordinal, one.text, one.packed, lexical_score, cosine, one.kind, one.role,
-                    one.at, one.files, one.project, one.sidechain, one.tokens,
-                )
-            )  # fmt: skip
-        return understood(text, encoded.pieces, encoded.tokens), made
+    def found(self, text: str, encoded: Encoded, *, weights: Weights = WEIGHTS) -> tuple[Question, list[Candidate]]:
+        """The question, and the candidates that are read of both legs' best; a score only from the leg that found it."""
+        scores, cosines = self.bm25(text), self.vectors @ encoded.vector
+        lexical = {self.candidates[row].id: scores[row] for row in sorted(scores, key=lambda row: -scores[row])[:LEG]}
+        dense = {self.candidates[row].id: float(cosines[row]) for row in np.argsort(-cosines)[:LEG]}
+        chosen = [(each, self.candidates[self.rows[each]]) for each in fuse(lexical, dense, weights=weights)]
+        return understood(text, encoded.pieces, encoded.tokens, window=window(text, clock.now())), [
+            replace(one, bm25=lexical.get(each), cosine=dense.get(each)) for each, one in chosen
+        ]
+
+    def around(self, places: Sequence[Place]) -> dict[Place, Candidate]:
+        return {place: self.places[place] for place in places if place in self.places}

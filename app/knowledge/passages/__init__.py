@@ -14,12 +14,13 @@ What is embedded and searched is `passage.indexed` (about 1,030 characters at mo
 (384 × float32) and its tokens, `app.embeddings.late_interaction.pack(encoded.pieces, encoded.tokens)` the bytes, `terms.document` the
 sparse BM25 vector for an index with an IDF modifier. `late.VERSION` belongs to the projection's version.
 
-A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=…)`; 60 passages of each leg as
-`ranking.Candidate` (raw BM25 and cosine, None from the leg that didn't find it; `text` is `indexed`); then
-`rank_passages(question, candidates, around, idf)`: at most `limit` results of at most `max_tokens` together, and the confidence that they
-answer. `around(exchanges)` reads the passages of a few exchanges, once; `idf(term)` the inverse document frequency of a term
-(`idf("")`: of one that no passage has). An answer
-whose confidence is below the threshold is an abstention.
+A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=dates.window(text, now))`
+(the period it speaks of, as "last week"); 60 passages of each leg, raw
+BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` says which 40 of them to read. Of those a `Candidate` each (`text` is
+`indexed`; a score is None from the leg that didn't find it); then `rank_passages(question, candidates, around)`: at most `limit` results
+of at most `max_tokens` together, and the confidence that they answer. `around(places)` reads the passages at a few places (session and
+ordinal; at most 40), once. Where reading is awaited: `rank_candidates`, `neighbours`, read them, `answer`. An answer whose confidence is
+below the threshold is an abstention.
 """
 
 from __future__ import annotations
@@ -28,13 +29,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.knowledge.passages.abstention import confidence, features, with_relevance
-from app.knowledge.passages.composing import FIRST, LIMIT, MAX_TOKENS, Exchange, Ranked, compose
+from app.knowledge.passages.composing import LIMIT, MAX_TOKENS, Place, Ranked, compose, neighbours
 from app.knowledge.passages.question import Question
-from app.knowledge.passages.ranking import WEIGHTS, Candidate, Weights, rank_candidates
+from app.knowledge.passages.ranking import WEIGHTS, Candidate, Ranking, Weights, fuse, rank_candidates
 
-__all__ = ["Answer", "Around", "Candidate", "Question", "Ranked", "rank_passages"]
+__all__ = [
+    "Answer",
+    "Around",
+    "Candidate",
+    "Place",
+    "Question",
+    "Ranked",
+    "Ranking",
+    "answer",
+    "fuse",
+    "neighbours",
+    "rank_candidates",
+    "rank_passages",
+]
 
-Around = Callable[[Sequence[Exchange]], Mapping[Exchange, Sequence[Candidate]]]
+Around = Callable[[Sequence[Place]], Mapping[Place, Candidate]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +64,21 @@ def rank_passages(
     question: Question,
     candidates: Sequence[Candidate],
     around: Around,
-    idf: Callable[[str], float],
     *,
     limit: int = LIMIT,
     max_tokens: int = MAX_TOKENS,
     weights: Weights = WEIGHTS,
 ) -> Answer:
     """Rank the candidates of both legs and make results of them: see the module."""
-    scored = rank_candidates(question, candidates, weights)
-    exchanges = list(dict.fromkeys((each.candidate.session, each.candidate.exchange) for each in scored[: 2 * FIRST]))
-    results = compose(question, scored, around(exchanges), limit=limit, max_tokens=max_tokens)
-    found = features(question, scored, idf)
-    answered = confidence(found) if scored else 0.0
+    ranking = rank_candidates(question, candidates, weights)
+    return answer(question, ranking, around(neighbours(ranking.scored)), limit=limit, max_tokens=max_tokens)
+
+
+def answer(
+    question: Question, ranking: Ranking, around: Mapping[Place, Candidate], *, limit: int = LIMIT, max_tokens: int = MAX_TOKENS
+) -> Answer:
+    """Make results of ranked candidates and the passages at the places of `neighbours`."""
+    found = features(ranking)
+    answered = confidence(found) if ranking.scored else 0.0
+    results = compose(question, ranking, around, limit=limit, max_tokens=max_tokens)
     return Answer(with_relevance(results, answered), answered, found)

@@ -7,33 +7,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from app.knowledge.passages.composing import Ranked
-from app.knowledge.passages.question import Question
-from app.knowledge.passages.ranking import Scored
-from app.knowledge.passages.terms import terms
+from app.knowledge.passages.ranking import Ranking
 
-NAMES = ("bm25", "late", "known")
-"""The best BM25 of any candidate (its logarithm), the best raw late interaction, and the share of the question's idf that the project's
-passages know at all. Measured and left out: the best cosine, the coverage by the first passages, the gap, the agreement of both legs."""
+NAMES = ("late", "known")
+"""The raw late interaction of the first candidate, and the share of the question's idf whose terms occur in any candidate; idf among the
+candidates. Both say the same in a small index and in a large one, unlike BM25, which grows with the documents of all teams.
+Measured and left out: BM25 as it is or over ln N, the best cosine, the gap, the agreement of both legs."""
 SPREAD = 4.0
 """A result this many standard deviations behind the first is shown with 1/e of its relevance."""
 _FILE = Path(__file__).with_name("abstention.json")
 
 
-def features(question: Question, scored: Sequence[Scored], idf: Callable[[str], float]) -> tuple[float, ...]:
-    """The raw features of an answer, in the order of NAMES. `idf("")` is that of a term that no passage has."""
-    if not scored:
+def features(ranking: Ranking) -> tuple[float, ...]:
+    """The raw features of an answer, in the order of NAMES."""
+    if not ranking.scored:
         return (0.0,) * len(NAMES)
-    bm25 = max(each.candidate.bm25 or 0.0 for each in scored)
-    unseen = idf("")
-    weights = [idf(term) for term in dict.fromkeys(terms(question.text[:4000]))]
-    known = sum(weight for weight in weights if weight < unseen - 1e-9) / max(sum(weights), 1e-9)
-    return (math.log1p(bm25), max(each.late for each in scored), known)
+    known = sum(ranking.idf[term] for term in ranking.known)
+    return (ranking.scored[0].late, known / max(sum(ranking.idf.values()), 1e-9))
 
 
 def confidence(found: Sequence[float]) -> float:

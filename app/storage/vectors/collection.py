@@ -53,7 +53,7 @@ class Collections:
         scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=QUANTILE, always_ram=True)
         await self._client.create_collection(
             name,
-            vectors_config={key: models.VectorParams(size=size, distance=models.Distance.COSINE) for key, size in DIMS.items()},
+            vectors_config={name: models.VectorParams(size=DIMS[name], distance=models.Distance.COSINE) for name in self._schema.vectors},
             sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
             hnsw_config=models.HnswConfigDiff(
                 m=self._options.hnsw_m,

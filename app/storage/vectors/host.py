@@ -313,7 +313,7 @@ async def _undisturbed(work: Callable[..., T], *arguments: Any) -> T:
 
 def _shard_options(options: Options, schema: IndexSchema) -> ShardOptions:
     return ShardOptions(
-        dims={str(name): size for name, size in DIMS.items()},
+        dims={str(name): DIMS[name] for name in schema.vectors},
         keywords=list(schema.keywords),
         floats=list(schema.floats),
         datetimes=list(schema.datetimes),

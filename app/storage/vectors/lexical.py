@@ -61,6 +61,11 @@ def distinct(text: str) -> frozenset[str]:
     return frozenset().union(*map(_of_token, set(_tokens(text))))
 
 
+def grouped(text: str) -> list[tuple[str, ...]]:
+    """The terms of a text, a group for each token: the token itself comes first, then the parts of it."""
+    return [found for token in _tokens(text) if (found := _of_token(token))]
+
+
 def _tokens(text: str) -> list[str]:
     # One form for what looks alike: decomposed accents of file names, full-width letters.
     return _TOKEN.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))

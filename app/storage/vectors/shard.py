@@ -188,7 +188,7 @@ def _config(options: ShardOptions) -> edge.EdgeConfig:
 
 
 def _vector(size: int) -> edge.EdgeVectorParams:
-    """The long vectors stay on the disk, mapped: whether points have them or not, 100,000 of them take 730 MB."""
+    """Long vectors stay on the disk, mapped: whether points have them or not, 100,000 of them take 730 MB."""
     if size < LONG:
         return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine)
     mapped = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=edge.Memory.Cold)

@@ -292,7 +292,7 @@ async def test_a_rebuilt_index_holds_the_passages_too(bench: Bench) -> None:
         "```\n" + "\n".join(f"let a{n} = f({n});" for n in range(3000)) + "\n```",
         "QUJD" * 5_000,
         "🧵🪡" * 400,
-        "‏مرحبا بالعالم — النشر يفشل كل ليلة",
+        "\u200fمرحبا بالعالم — النشر يفشل كل ليلة",
         "部署在每天晚上两点失败，因为磁盘已满。",
         "half a pair: \ud83d and \udc00 here",
         "\x00 and \x1b[31mred\x1b[0m",

@@ -19,7 +19,7 @@ from app.storage.vectors.lexical import SparseVector, document, query
 from app.storage.vectors.store import Hit, IndexSchema, Point, Vector, VectorStore, Within
 from tests.fakes.qdrant_server import qdrant_server
 
-SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",))
+SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",), vectors=("dense_384", "dense_1536"))
 GENERATOR = np.random.default_rng(7)
 
 

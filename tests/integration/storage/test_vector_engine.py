@@ -73,7 +73,7 @@ async def pid_of(store: VectorStore) -> int:
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.02)
 
@@ -220,6 +220,27 @@ async def test_a_field_that_a_newer_schema_filters_by_is_indexed_at_the_next_sta
         await store.upsert([stored])
     async with open_store(Settings(), IndexSchema(keywords=("team", "project")), folder=folder, owner=True) as store:
         assert [hit.id for hit in await store.nearest(unit(), where={"project": "p"}, limit=5)] == [stored.id]
+
+
+def dense_vectors(folder: Path) -> set[str]:
+    return {found.name.removeprefix("vector_storage-") for found in folder.rglob("vector_storage-dense*")}
+
+
+async def test_an_index_with_a_vector_too_many_is_used_until_the_next_rebuild_leaves_it_out(folder: Path) -> None:
+    stored = points(3)
+    earlier = IndexSchema(keywords=("team",), vectors=("dense_384", "dense_1536"))
+    async with open_store(Settings(), earlier, folder=folder, owner=True) as store:
+        await store.upsert(stored[:2])
+        assert dense_vectors(folder) == {"dense_384", "dense_1536"}
+    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+        await store.upsert(stored[2:])
+        assert await everything(store) == {each.id for each in stored}
+        async with store.rebuild() as staging:
+            await staging.upsert(stored)
+            await staging.optimize()
+            await staging.commit()
+        assert await everything(store) == {each.id for each in stored}
+    assert dense_vectors(folder) == {"dense_384"}
 
 
 async def test_a_rebuilt_engine_that_dies_comes_back_in_the_live_ones_place(store: VectorStore, folder: Path) -> None:

@@ -125,6 +125,13 @@ async def test_a_switch_whose_answer_is_lost_does_not_cost_the_index(running: tu
         assert [hit.id for hit in await store.nearest(VECTOR, where={}, limit=5)] == [stored.id]
 
 
+async def test_a_collection_has_room_for_the_vectors_of_its_schema_only(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
+    url, _ = running
+    async with open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as store:
+        await store.upsert([Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
+    assert {found.name for found in tmp_path.rglob("vector_storage-dense*")} == {"vector_storage-dense_384"}
+
+
 async def test_payload_fields_are_indexed_and_the_key_is_sent(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
     url, server = running
     with pytest.warns(UserWarning, match="insecure connection"):  # the client's own, where a key goes over plain HTTP

@@ -1,4 +1,4 @@
-"""The two legs are fused without any text, as the ranking fuses them; without vectors shared terms say what is relevant."""
+"""The two legs are fused without any text, and each keeps its raw scores; without vectors shared terms say what is relevant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.knowledge.passage_search import coverage, fused
-from app.knowledge.passages.ranking import standardized
+from app.knowledge.passages.ranking import RERANKED
 from app.storage.vectors.store import Hit
 
 
@@ -23,15 +23,14 @@ def test_the_best_of_both_legs_comes_first_and_each_keeps_its_raw_scores() -> No
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_order_is_that_of_the_ranking_without_what_steers(seed: int) -> None:
+def test_no_more_are_chosen_than_are_read_and_none_twice(seed: int) -> None:
     chosen = np.random.default_rng(seed)
     dense = {int(n): float(chosen.uniform(0.1, 0.9)) for n in chosen.choice(90, 60, replace=False)}
     lexical = {int(n): float(chosen.gamma(2, 4)) for n in chosen.choice(90, 60, replace=False)}
-    legs = fused(hits(dense), hits(lexical))
-    bm25, cosines = [leg.bm25 for leg in legs.values()], [leg.cosine for leg in legs.values()]
-    total = standardized(bm25) + standardized(cosines)
-    assert len(legs) == len(dense.keys() | lexical.keys())
-    assert np.all(np.diff(total) <= 1e-9)
+    for limit in (1, RERANKED, 200):
+        legs = fused(hits(dense), hits(lexical), limit=limit)
+        assert len(legs) == min(limit, len(dense.keys() | lexical.keys()))
+        assert all(leg.cosine is not None or leg.bm25 is not None for leg in legs.values())
 
 
 def test_one_leg_alone_orders_too_and_none_finds_nothing() -> None:

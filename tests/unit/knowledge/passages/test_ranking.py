@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 
 from app.embeddings import late_interaction
-from app.knowledge.passages import Candidate, Question, rank_passages
-from app.knowledge.passages.composing import GAP, compose
-from app.knowledge.passages.ranking import RERANKED, rank_candidates, standardized
-from app.knowledge.passages.terms import terms
+from app.knowledge.passages import Candidate, Place, Question, Ranked, fuse, neighbours, rank_passages
+from app.knowledge.passages.composing import FIRST, GAP, MAX_A_SESSION, NEAR, REACH, compose
+from app.knowledge.passages.ranking import rank_candidates, standardized, token_weights
+from app.knowledge.passages.terms import PART, query_weights, terms
 
 
 def question(text: str = "why", **given: Any) -> Question:
@@ -29,7 +30,19 @@ def count(text: str) -> int:
 
 
 def first(asked: Question, *candidates: Candidate) -> str:
-    return rank_candidates(asked, candidates)[0].candidate.id
+    return rank_candidates(asked, candidates).scored[0].candidate.id
+
+
+def composed(candidates: Sequence[Candidate], around: Sequence[Candidate] = (), **given: Any) -> list[Ranked]:
+    places: Mapping[Place, Candidate] = {(one.session, one.ordinal): one for one in around}
+    return compose(question(), rank_candidates(question(), candidates), places, count=count, **given)
+
+
+def test_the_passages_worth_reading_are_the_best_of_both_legs() -> None:
+    bm25 = {"both": 9.0, "terms": 9.0, "weak": 1.0}
+    cosine = {"both": 0.9, "meaning": 0.9, "weaker": 0.1}
+    assert fuse(bm25, cosine, limit=3) == ["both", "meaning", "terms"]
+    assert fuse({}, {}) == []
 
 
 def test_what_both_legs_found_comes_before_what_one_found() -> None:
@@ -55,19 +68,14 @@ def test_what_the_caller_names_steers_between_equals(asked: Question, steered: C
     assert first(question(), candidate(1), steered, candidate(3)) == "1"
 
 
-def test_of_equals_the_newer_comes_first() -> None:
-    old, new = (candidate(number, at=datetime(2020 + number, 1, 1, tzinfo=UTC)) for number in (1, 2))
-    assert first(question(), old, new) == "2"
-
-
 def test_the_parts_of_a_score_add_up_to_it() -> None:
-    for each in rank_candidates(question(codes=("some",)), [candidate(number, bm25=float(number)) for number in range(5)]):
+    for each in rank_candidates(question(codes=("some",)), [candidate(number, bm25=float(number)) for number in range(5)]).scored:
         assert sum(each.parts.values()) == pytest.approx(each.score)
 
 
 def test_every_candidate_is_ranked_once_and_scores_never_rise() -> None:
-    made = rank_candidates(question(), [candidate(number, bm25=float(number % 7), cosine=number / 100) for number in range(RERANKED * 2)])
-    assert len({each.candidate.id for each in made}) == RERANKED * 2
+    made = rank_candidates(question(), [candidate(number, bm25=float(number % 7), cosine=number / 100) for number in range(80)]).scored
+    assert len({each.candidate.id for each in made}) == 80
     assert [each.score for each in made] == sorted((each.score for each in made), reverse=True)
 
 
@@ -80,48 +88,135 @@ def test_late_interaction_decides_between_candidates_that_the_legs_think_equal()
     assert first(asked, *made) == "1"
 
 
+def test_the_prompt_that_a_passage_answers_tells_what_it_is_about() -> None:
+    asked = question("how does the shop retry")
+    silent, told = candidate(1, "it retries thrice", prompt="and the mailer?"), candidate(2, "it retries thrice", prompt="The shop, please")
+    assert first(asked, silent, told, candidate(3, "it retries thrice")) == "2"
+
+
+def test_a_word_of_several_tokens_weighs_as_much_as_any_other() -> None:
+    asked = Question("why", ("pool", "exhausted", "exhausted", "why"), np.zeros((4, late_interaction.DIMS), dtype=np.float32))
+    pool, exhausted, again, why = token_weights(asked, ["pool exhausted, why"] * 3)
+    assert exhausted + again == pytest.approx(pool)
+    assert exhausted == again
+    assert why < pool
+
+
 def test_results_stay_within_their_tokens_all_together() -> None:
-    scored = rank_candidates(question(), [candidate(number, "word " * 30) for number in range(20)])
-    made = compose(question(), scored, {}, max_tokens=100, count=count)
+    made = composed([candidate(number, "word " * 30) for number in range(20)], max_tokens=100)
     assert made
     assert sum(each.tokens for each in made) <= 100
 
 
+def test_the_first_result_is_shown_even_when_it_is_longer_than_the_budget() -> None:
+    assert [each.candidate.id for each in composed([candidate(1, "word " * 90), candidate(2, "word " * 90)], max_tokens=50)] == ["1"]
+
+
 def test_a_result_grows_by_its_neighbours_in_order_and_shows_what_is_left_out() -> None:
-    around = [candidate(number, f"part {number}", session="s") for number in range(6)]
-    (made,) = compose(question(), rank_candidates(question(), [around[3]]), {("s", 1): [around[1], around[4], around[3]]}, count=count)
+    around = [candidate(number, f"part {number}", session="s") for number in (1, 4)]
+    (made,) = composed([candidate(3, "part 3", session="s")], around)
     assert made.text == f"part 1\n{GAP}\npart 3\npart 4"
     assert made.passages[0] == "3"
 
 
+def test_only_the_places_beside_the_first_candidates_are_asked_for() -> None:
+    found = [candidate(1, session="s"), candidate(2, session="s"), *(candidate(number) for number in range(10, 30))]
+    places = neighbours(rank_candidates(question(), found).scored)
+    assert {place for place in places if place[0] == "s"} == {("s", 0), ("s", 3), ("s", 4)}
+    assert len(places) <= 2 * FIRST * 2 * REACH
+
+
+def test_passages_that_match_near_each_other_are_one_result_and_others_are_not() -> None:
+    found = [candidate(5, session="s"), candidate(5 + NEAR, session="s"), candidate(6 + 2 * NEAR, session="s"), candidate(6, session="t")]
+    assert {each.passages for each in composed(found)} == {("5", "13"), ("22",), ("6",)}
+
+
+def test_a_place_where_several_passages_match_comes_before_one_where_a_single_one_does() -> None:
+    alone = candidate(1, session="alone", bm25=9.2)
+    together = [candidate(number, session="together", bm25=9.0) for number in (2, 3, 4)]
+    rest = [candidate(number, bm25=1.0, cosine=0.1) for number in range(10, 30)]
+    made = composed([alone, *together, *rest])
+    assert [each.candidate.session for each in made[:2]] == ["together", "alone"]
+    assert [each.score for each in made] == sorted((each.score for each in made), reverse=True)
+
+
+def test_a_result_is_cited_at_its_best_passage_even_when_that_is_long() -> None:
+    short, long = candidate(1, "short words", session="s", bm25=8.9), candidate(2, "long " * 80, session="s", bm25=9.0)
+    (made, *_) = composed([short, long, *(candidate(number, bm25=1.0) for number in range(10, 20))])
+    assert made.candidate.id == "2"
+    assert made.passages == ("2", "1")
+
+
+def test_short_passages_go_before_a_long_one_of_the_same_score() -> None:
+    short, long = [candidate(number, "short words") for number in (1, 2, 3)], candidate(4, "long " * 80)
+    assert {each.candidate.id for each in composed([long, *short], max_tokens=90)} == {"1", "2", "3"}
+
+
+def test_one_result_takes_half_of_the_tokens_and_more_only_when_nobody_else_wants_them() -> None:
+    near = [candidate(number, "word " * 16, session="s", bm25=9.0) for number in range(9)]
+    others = [candidate(number, "word " * 16) for number in range(50, 55)]
+    assert max(each.tokens for each in composed([*near, *others], max_tokens=160)) == 80
+    assert max(each.tokens for each in composed([*near, *others[:1]], max_tokens=160)) == 140
+
+
+@pytest.mark.parametrize(
+    ("said", "when", "then"),
+    [
+        ("the pool has ten", "2026-03-01", "2026-03-09"),
+        ("the pool has ten", None, "2026-03-09"),
+        ("bread needs salt", "2026-03-01", "2026-03-09"),
+    ],
+    ids=["newer", "time unknown", "another subject"],
+)
+def test_what_was_said_later_on_the_same_subject_comes_first(said: str, when: str | None, then: str) -> None:
+    """The same subject is what token vectors say; here two texts have the same ones or none in common."""
+    vectors = late_interaction.unit(np.random.default_rng(3).normal(size=(2, 384)).astype(np.float32))
+    packed = {
+        "the pool has ten": late_interaction.pack(["pool"], vectors[:1]),
+        "bread needs salt": late_interaction.pack(["salt"], vectors[1:]),
+    }
+
+    def told(number: int, text: str, at: str | None, score: float) -> Candidate:
+        given: dict[str, Any] = {"bm25": score, "cosine": 0.5, "at": datetime.fromisoformat(f"{at}T00:00:00+00:00") if at else None}
+        return Candidate(str(number), f"s{number}", 1, 0, text, packed[text], **given)
+
+    rest = [candidate(number, bm25=1.0, cosine=0.1) for number in range(10, 20)]
+    made = composed([told(1, "the pool has ten", when, 9.0), told(2, said, then, 8.0), *rest])
+    replaced = said == "the pool has ten" and when is not None
+    assert [each.candidate.id for each in made[:2]] == (["2", "1"] if replaced else ["1", "2"])
+    assert made[0].score == max(each.score for each in made)
+    assert sum(made[0].parts.values()) == pytest.approx(made[0].score)
+
+
 def test_passages_that_one_result_holds_are_not_results_again() -> None:
-    around = [candidate(number, f"part {number}", session="s") for number in range(12)]
-    made = compose(question(), rank_candidates(question(), around), {("s", 1): around}, count=count)
+    made = composed([candidate(number, f"part {number}", session="s") for number in range(12)])
     held = [held for each in made for held in each.passages]
     assert len(held) == len(set(held))
 
 
 def test_one_session_leaves_room_for_others() -> None:
-    many = [candidate(number, session="s", bm25=9.0) for number in range(30)]
-    made = compose(question(), rank_candidates(question(), [*many, candidate(99)]), {}, count=count)
+    many = [candidate(number * 2 * NEAR, session="s", bm25=9.0) for number in range(30)]
+    made = composed([*many, candidate(99)])
     assert "99" in {each.candidate.id for each in made}
+    assert sum(each.candidate.session == "s" for each in made) >= MAX_A_SESSION
 
 
 def test_nothing_found_is_an_empty_answer_without_confidence() -> None:
-    answer = rank_passages(question(), [], lambda _: {}, lambda _: 1.0)
+    answer = rank_passages(question(), [], lambda _: {})
     assert (answer.results, answer.confidence) == ([], 0.0)
 
 
-def test_a_good_answer_is_believed_more_than_a_poor_one() -> None:
-    def answered(bm25: float, idf: dict[str, float]) -> float:
-        found = [candidate(number, bm25=bm25 / (number + 1)) for number in range(5)]
-        return rank_passages(question("pool exhausted"), found, lambda _: {}, lambda term: idf.get(term, 7.0)).confidence
+def test_a_question_whose_words_nobody_said_is_believed_less() -> None:
+    said = [candidate(number, "the pool was exhausted") for number in range(5)]
 
-    assert 1 >= answered(18, {"pool": 3.0, "exhaust": 4.0}) > answered(2, {"pool": 3.0}) >= 0
+    def answered(text: str) -> float:
+        return rank_passages(question(text), said, lambda _: {}).confidence
+
+    assert 1 >= answered("pool exhausted") > answered("pool unicorns") > answered("dragons unicorns") >= 0
 
 
 def test_relevance_lies_between_0_and_1_and_never_rises() -> None:
-    answer = rank_passages(question(), [candidate(number, bm25=float(number)) for number in range(8)], lambda _: {}, lambda _: 1.0)
+    answer = rank_passages(question(), [candidate(number, bm25=float(number)) for number in range(8)], lambda _: {})
     shown = [each.relevance for each in answer.results]
     assert shown == sorted(shown, reverse=True)
     assert shown[0] == pytest.approx(answer.confidence)
@@ -131,6 +226,13 @@ def test_relevance_lies_between_0_and_1_and_never_rises() -> None:
 def test_missing_scores_count_as_the_least_and_equal_ones_as_nothing() -> None:
     assert standardized([3.0, None, 1.0])[1] == standardized([3.0, None, 1.0])[2]
     assert standardized([2.0, 2.0]).tolist() == [0.0, 0.0]
+    assert standardized([]).tolist() == []
+
+
+def test_the_parts_of_a_name_weigh_less_than_what_was_written() -> None:
+    assert query_weights("load_page") == {"load_page": 1.0, "load": PART, "page": PART}
+    assert query_weights("load_page page")["page"] == 1.0
+    assert set(query_weights("缓存失效").values()) == {1.0}
 
 
 @pytest.mark.parametrize(("one", "other"), [("caching", "cached"), ("stopped", "stopping"), ("retries", "retry"), ("cache", "caches")])
