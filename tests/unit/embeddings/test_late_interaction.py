@@ -69,3 +69,9 @@ def test_a_damaged_passage_leaves_the_others_their_scores() -> None:
     assert late_interaction.best_cosines(asked, [b"", packed[0], b"LI", packed[1]])[[1, 3]] == pytest.approx(
         late_interaction.best_cosines(asked, packed)
     )
+
+
+@pytest.mark.parametrize("rows", [1, 40, 1_000])
+def test_products_in_blocks_are_those_of_one_multiplication(rows: int) -> None:
+    tokens, projection = vectors(rows), late_interaction.projection()
+    assert late_interaction.question_vectors(tokens) == pytest.approx(late_interaction.unit(tokens @ projection), abs=1e-5)
