@@ -70,7 +70,7 @@ class ResultReply(Reply):
     kind: Kind
     type: KnowledgeType | Literal["passage"]
     title: str = Field(description="A passage's heading; without one, what was asked there, or the session's title.")
-    text: str = Field(description="An item's own; of a passage, the passage with what stands around it in its exchange.")
+    text: str = Field(description="An item's own; of a passage, the passage with what stands around it in its session.")
     score: float = Field(
         description=(
             "0 to 1; what `min_score` is compared with. A passage's: the probability that it answers. An item's: its relevance, weighed by"

@@ -23,12 +23,12 @@ from app.knowledge.index import Index
 from app.knowledge.neighbours import unpack
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, Period
-from app.knowledge.passages import Candidate, Place, Question, Ranked, dates, terms
+from app.knowledge.passages import Candidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
 from app.knowledge.passages.abstention import confidence, features, with_relevance
-from app.knowledge.passages.composing import FIRST, compose, neighbours
+from app.knowledge.passages.composing import compose
 from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import understood
-from app.knowledge.passages.ranking import WEIGHTS, Ranking, Scored, rank_candidates, standardized
+from app.knowledge.passages.ranking import RERANKED, Scored
 from app.knowledge.points import PASSAGE
 from app.knowledge.ranking import DIGITS
 from app.knowledge.versions import Scope
@@ -41,8 +41,8 @@ from app.telemetry import traces
 
 log = structlog.get_logger()
 
-LEG, READ = 60, 40
-"""Candidates of each leg; of their fusion, so many are read and ranked."""
+LEG = 60
+"""Candidates of each leg; RERANKED of them are read."""
 _NO_TOKENS = np.zeros((0, 384), dtype=np.float32)
 
 
@@ -71,12 +71,9 @@ class FoundPassages:
     def relevant(self) -> Sequence[Scored]:
         return self.ranking.scored
 
-    def matched(self, limit: int) -> list[Candidate]:
-        """Those that results may be made of, the best first."""
-        return [each.candidate for each in self.relevant[: limit + FIRST]]
-
-    def sessions(self, limit: int) -> set[UUID]:
-        return {UUID(each.session) for each in self.matched(limit)}
+    @property
+    def sessions(self) -> set[UUID]:
+        return {self.rows[each.candidate.id].session_id for each in self.relevant}
 
 
 _NO_QUESTION = understood("", (), _NO_TOKENS)
@@ -96,10 +93,10 @@ class PassageSearch:
         period = None if query.since is None and query.until is None else Period(query.since, query.until)
         legs = await self._legs(scope, query, encoded, period, degraded)
         if legs is None:
-            rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=READ)
+            rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=RERANKED)
             legs = _compared(query.text, rows, encoded)
         else:
-            rows = await self._rows.by_id(scope, list(legs)[: max(READ, query.limit)], period)
+            rows = await self._rows.by_id(scope, list(legs), period)
         if not rows:
             return NOTHING
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
@@ -158,7 +155,7 @@ class PassageSearch:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")
             return None
-        return fused(dense, lexical)
+        return fused(dense, lexical, limit=max(RERANKED, query.limit))
 
     def _relevant(self, query: Query, scored: list[Scored], told: float | None) -> list[Scored]:
         """All, or none where the question is hardly answered; without vectors, by shared terms, those that look relevant."""
@@ -170,16 +167,11 @@ class PassageSearch:
         return [each for each, share in zip(scored, shares, strict=True) if share >= self._limits.min_relevance]
 
 
-def fused(dense: Sequence[Hit], lexical: Sequence[Hit]) -> dict[UUID, Leg]:
-    """Add the standardized scores of both legs, as the ranking does, without reading any text. Best first."""
+def fused(dense: Sequence[Hit], lexical: Sequence[Hit], *, limit: int = RERANKED) -> dict[UUID, Leg]:
+    """Choose what is worth reading, best first, with the raw scores of both legs."""
     cosines = {hit.id: hit.score for hit in dense}
     bm25 = {hit.id: hit.score for hit in lexical}
-    ids = list(dict.fromkeys([*cosines, *bm25]))
-    legs = [Leg(bm25.get(each), cosines.get(each)) for each in ids]
-    if not legs:
-        return {}
-    total = WEIGHTS.bm25 * standardized([leg.bm25 for leg in legs]) + WEIGHTS.dense * standardized([leg.cosine for leg in legs])
-    return {ids[place]: legs[place] for place in np.argsort(-total, kind="stable").tolist()}
+    return {each: Leg(bm25.get(each), cosines.get(each)) for each in fuse(bm25, cosines, limit=limit)}
 
 
 def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
@@ -216,9 +208,8 @@ async def _none() -> list[Hit]:
 def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) -> dict[UUID, Leg]:
     """The legs' scores of what PostgreSQL found: BM25 with the idf among the rows, and the exact cosine."""
     asked = terms.query(question).indices
-    documents = [
-        dict(zip(found.indices, found.values, strict=True)) for row in rows if (found := terms.document(indexed(row.heading, row.text)))
-    ]
+    found = [terms.document(indexed(row.heading, row.text)) for row in rows]
+    documents = [dict(zip(each.indices, each.values, strict=True)) for each in found]
     idf = {}
     for term in asked:
         count = sum(term in document for document in documents)

@@ -94,7 +94,7 @@ class Search:
             items = items[: self._limits.max_items]
         around, sessions = await asyncio.gather(
             self._passages.around(passages),
-            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions(query.limit)),
+            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions),
         )
         items = _cited(items, sessions)
         room = query.max_tokens or self._limits.max_tokens

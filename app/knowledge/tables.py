@@ -143,7 +143,7 @@ class PassagePlace(Base):
     __tablename__ = "passage_places"
     __table_args__ = (
         Index("ix_passage_places_ordinal", "session_id", "ordinal"),
-        Index("ix_passage_places_passage_id", "passage_id"),
+        Index("ix_passage_places_newest", "passage_id", text("at desc nulls last")),
     )
 
     session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)

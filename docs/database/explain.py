@@ -180,8 +180,8 @@ QUERIES: dict[str, tuple[str, str]] = {
         "What stands around a passage in its session.",
         "select passage_id, exchange from passage_places where session_id = md5('session7')::uuid and ordinal between 4 and 10",
     ),
-    "ix_passage_places_passage_id": (
-        "Where a passage was said, the newest place of each result.",
+    "ix_passage_places_newest": (
+        "Where a passage was said, its newest place first: a search reads that one, however often it was said.",
         "select session_id, locator from passage_places where passage_id = md5('passage77')::uuid order by at desc nulls last limit 1",
     ),
     "pk_passage_cuts": (

@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_id", "seq", "number", name=op.f("pk_passage_places")),
     )
     op.create_index("ix_passage_places_ordinal", "passage_places", ["session_id", "ordinal"], unique=False)
-    op.create_index("ix_passage_places_passage_id", "passage_places", ["passage_id"], unique=False)
+    op.create_index("ix_passage_places_newest", "passage_places", ["passage_id", sa.text("at desc nulls last")], unique=False)
     op.create_table(
         "passage_cuts",
         sa.Column("session_id", sa.UUID(), nullable=False),

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ RERANKED = 40
 MAX_CHARS = 4_000
 """Of a question that are read for its terms."""
 Floats = NDArray[np.float64]
+Id = TypeVar("Id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Ranking:
         return (late - self.mean) / self.spread if self.spread > 1e-9 else 0.0
 
 
-def fuse(bm25: Mapping[str, float], cosine: Mapping[str, float], *, limit: int = RERANKED, weights: Weights = WEIGHTS) -> list[str]:
+def fuse(bm25: Mapping[Id, float], cosine: Mapping[Id, float], *, limit: int = RERANKED, weights: Weights = WEIGHTS) -> list[Id]:
     """Choose the ids that are worth reading from the raw scores of both legs, best first. Needs no text."""
     ids = list(dict.fromkeys([*bm25, *cosine]))
     scores = weights.bm25 * standardized([bm25.get(each) for each in ids]) + weights.dense * standardized(
