@@ -38,7 +38,7 @@ _LENGTH = 0.5
 _BESIDE, _DISTANCE, _MAX_LATE = 0.7, 0.3, 3.0
 """A neighbour's worth: this share of what it stands beside, less this for each passage of distance, plus its own late interaction."""
 _MIN_ELSEWHERE = -1.0
-"""The least score of a candidate, or worth of a neighbour, that joins a result of another exchange: there the talk may turn to something else."""
+"""The least score of a candidate, or worth of a neighbour, to join a result from another exchange: there the subject may be another."""
 _SUPPORT = 0.5
 """Added to a result's score of its second best passage; of its third half as much."""
 _SUPPORTING = 3
@@ -81,9 +81,12 @@ class _Result:
             self.scores.append(scored.score)
             self.best = max(self.best, scored, key=lambda each: each.score)
 
-    def holds(self, one: Candidate) -> bool:
-        """Tell whether a passage stands near this result's."""
-        return self.best.candidate.session == one.session and any(abs(ordinal - one.ordinal) <= NEAR for ordinal in self.taken)
+    def holds(self, one: Candidate, scored: Scored | None) -> bool:
+        """Tell whether a passage stands near this result's, and may well be about the same."""
+        best = self.best.candidate
+        if best.session != one.session or not any(abs(ordinal - one.ordinal) <= NEAR for ordinal in self.taken):
+            return False
+        return best.exchange == one.exchange or scored is None or scored.score >= _MIN_ELSEWHERE
 
     def support(self) -> float:
         """What is added to the best passage's score for the next ones: a place that speaks of the subject at length is the better one."""
@@ -191,8 +194,8 @@ class _Composition:
     def _placed(self, one: Candidate, *, bounded: bool = True) -> bool:
         """Take a passage into the result that it stands near, or open one for it. False: others come first."""
         for result in self._results:
-            if result.holds(one):
-                if self._strays(one, result) or (bounded and result.cost + self._cost(one) > self._most):
+            if result.holds(one, self._scored.get(one.id)):
+                if bounded and result.cost + self._cost(one) > self._most:
                     return False
                 self._take(result, one)
                 return True
@@ -202,10 +205,6 @@ class _Composition:
         self._results.append(_Result(self._scored[one.id]))
         self._take(self._results[-1], one)
         return True
-
-    def _strays(self, one: Candidate, result: _Result) -> bool:
-        scored = self._scored.get(one.id)
-        return one.exchange != result.best.candidate.exchange and scored is not None and scored.score < _MIN_ELSEWHERE
 
     def _take(self, result: _Result, one: Candidate) -> None:
         cost = self._cost(one)

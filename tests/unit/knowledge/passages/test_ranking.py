@@ -130,10 +130,10 @@ def test_only_the_places_beside_the_first_candidates_are_asked_for() -> None:
 def test_what_follows_in_the_exchange_is_shown_and_the_next_subject_is_not() -> None:
     found = [
         candidate(1, "the pool was exhausted", session="s", bm25=9.0, cosine=0.9),
-        candidate(2, "so we doubled it", session="s", bm25=None, cosine=0.1),
-        replace(candidate(3, "and the harbour?", session="s", bm25=None, cosine=0.1), exchange=2),
+        candidate(2, "so we doubled it", session="s", bm25=0.5, cosine=0.1),
+        replace(candidate(3, "and the harbour?", session="s", bm25=0.5, cosine=0.1), exchange=2),
     ]
-    assert [each.passages for each in composed(found)] == [("1", "2")]
+    assert [each.passages for each in composed(found)] == [("1", "2"), ("3",)]
 
 
 def test_passages_that_match_near_each_other_are_one_result_and_others_are_not() -> None:
