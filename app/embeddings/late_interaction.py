@@ -112,7 +112,10 @@ def likeness(one: bytes, other: bytes) -> float:
 
 
 def _products(vectors: Floats, others: Floats) -> Floats:
-    """Multiply `vectors @ others.T` on this thread alone. OpenBLAS would share it out, and then wait for a busy machine: 14 ms instead of 0.5."""
+    """Multiply `vectors @ others.T` on this thread alone.
+
+    OpenBLAS would share it out among threads and then wait for them: on a busy machine 14 ms a question instead of 0.5.
+    """
     made = np.empty((len(vectors), len(others)), dtype=np.float32)
     rows = max(1, _SERIAL_PRODUCTS // max(1, others.size))
     for start in range(0, len(vectors), rows):

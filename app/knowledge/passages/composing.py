@@ -96,7 +96,9 @@ class _Result:
         return one.at is not None and before.at is not None and one.at > before.at
 
     def replaces(self, other: _Result) -> bool:
-        """Tell whether it says later what the other said: decisions change, and the last one counts."""
+        """Tell whether it says later what the other said: the last decision counts, unless an earlier time was asked for."""
+        if "window" in other.best.parts and "window" not in self.best.parts:
+            return False
         if not self.newer_than(other) or other.best.score - self.best.score > _CLOSE:
             return False
         return late_interaction.likeness(self.best.candidate.packed, other.best.candidate.packed) >= _ALIKE

@@ -196,7 +196,8 @@ async def test_an_endless_wait_ends_when_the_client_leaves(fake: FakeProvider, f
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    await fake.idle()
+    async with asyncio.timeout(60):
+        await fake.idle()
     asked = fake.asked[0]
     assert (asked.disconnected, asked.finished, asked.tokens_sent) == (True, False, before)
 
