@@ -72,6 +72,11 @@ class FoundPassages:
         return self.ranking.scored
 
     @property
+    def answered(self) -> float:
+        """The confidence; 1 where it can't be told, or where nothing was said at all."""
+        return 1.0 if self.confidence is None or not self.rows else self.confidence
+
+    @property
     def sessions(self) -> set[UUID]:
         return {self.rows[each.candidate.id].session_id for each in self.relevant}
 
@@ -169,9 +174,10 @@ class PassageSearch:
 
 def fused(dense: Sequence[Hit], lexical: Sequence[Hit], *, limit: int = RERANKED) -> dict[UUID, Leg]:
     """Choose what is worth reading, best first, with the raw scores of both legs."""
-    cosines = {hit.id: hit.score for hit in dense}
-    bm25 = {hit.id: hit.score for hit in lexical}
-    return {each: Leg(bm25.get(each), cosines.get(each)) for each in fuse(bm25, cosines, limit=limit)}
+    ids = {hit.id.int: hit.id for hit in (*dense, *lexical)}  # numbers are hashed ten times faster than ids
+    cosines = {hit.id.int: hit.score for hit in dense}
+    bm25 = {hit.id.int: hit.score for hit in lexical}
+    return {ids[each]: Leg(bm25.get(each), cosines.get(each)) for each in fuse(bm25, cosines, limit=limit)}
 
 
 def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
