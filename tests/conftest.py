@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -24,7 +25,9 @@ from app.storage.postgres import embedded_postgres
 from tests.fakes.redis_server import RedisServer
 
 pytest_plugins = ("tests.heavy",)
-hypothesis_settings.register_profile("cairn", deadline=None)  # a busy machine is no fault of the code's: speed has scripts of its own
+hypothesis_settings.register_profile(
+    "cairn", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # a busy machine is no fault of the code's: speed has scripts of its own
 hypothesis_settings.load_profile("cairn")
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "cairn_template"

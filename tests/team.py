@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from redis.asyncio import Redis
 
 from tests.fakes.models import models_folder
 from tests.fakes.provider import FakeProvider
@@ -26,9 +27,12 @@ from tests.fakes.qdrant_server import qdrant_server
 from tests.fakes.redis_server import RedisServer
 
 ADMIN = "admin-key-of-this-test-0123456789"
-START_SECONDS, STOP_SECONDS = 60, 40
+START_SECONDS, STOP_SECONDS = 120, 60
 SETTLED_SECONDS = 60
 CONFIG = """
+[server]
+shutdown_seconds = 45
+
 [database]
 pool_size = 8
 max_overflow = 8
@@ -38,14 +42,21 @@ replica_test_seconds = 0.5
 threads = 1
 
 [worker]
-lease_seconds = 5
+lease_seconds = 10
 poll_seconds = 0.1
 
 [budget]
-process_silent_seconds = 5
+process_silent_seconds = 10
+timeout_seconds = 5
 
 [cache]
-tier_timeout_seconds = 1
+tier_timeout_seconds = 5
+
+[knowledge]
+embedding_timeout_seconds = 30
+
+[redis]
+timeout_seconds = 5
 
 [providers.one]
 kind = "openai"
@@ -186,6 +197,17 @@ class Team:
             while (budget := await self.get(f"/v1/budgets/{developer}", server))["held_usd"] != 0:
                 await asyncio.sleep(0.1)
         return budget
+
+    async def cached(self, cache: str) -> int:
+        """Entries that Redis holds of a cache."""
+        async with Redis.from_url(self.redis.url) as client:
+            return len(await client.keys(f"cairn:cache:{cache}:*"))
+
+    async def written(self, cache: str, before: int) -> None:
+        """Until Redis holds more of a cache than before: it is written behind the answer."""
+        async with asyncio.timeout(SETTLED_SECONDS):
+            while await self.cached(cache) <= before:
+                await asyncio.sleep(0.05)
 
     async def put(self, method: str, path: str, body: object) -> dict[str, Any]:
         async with self.http.request(method, self.servers[0].url + path, json=body) as reply:

@@ -75,6 +75,8 @@ class Citation(Reply):
     locator: str = Field(description="`L120` is line 120; of a generic event, its id.", examples=["L120"])
     excerpt: str
     at: datetime | None
+    branch: str | None = Field(None, description="Of the session, where its transcript tells it.", examples=["fix/pool"])
+    commit: str | None = None
 
     @classmethod
     def of(cls, quote: Quote) -> Citation:

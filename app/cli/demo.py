@@ -100,7 +100,7 @@ async def _ask(client: Client) -> None:
         if answer["results"]:
             show(answer)
         else:
-            out.print("Nothing relevant was learnt about that.")
+            out.print("Nothing in the sessions answers that.")
         out.print()
 
 
@@ -121,7 +121,7 @@ def _how_to_go_on() -> None:
     for command, what in (
         ("make serve", "a server on 127.0.0.1:8080; all routes at /docs"),
         (f"{name} ingest", "finds the sessions of your agents, asks, and reads them"),
-        (f'{name} query "…"', "asks what they taught"),
+        (f'{name} query "…"', "asks what was said and learnt in them"),
         (f"{name} developers add NAME", "then"),
         (f"{name} keys create NAME", "a key for an IDE plugin, or for any OpenAI client at http://127.0.0.1:8080/v1"),
     ):

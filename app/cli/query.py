@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,16 +16,28 @@ if TYPE_CHECKING:
     from app.cli.client import Client, Json
 
 EXCERPT_LINES, EXCERPT_CHARS = 4, 400
+DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+PASSAGE_LINES, PASSAGE_CHARS = 16, 1_200
+"""Of a passage with what stands around it; `--json` has all of it."""
+
+
+class Kind(StrEnum):
+    item = "item"
+    passage = "passage"
 
 
 def query(
     question: Annotated[str, typer.Argument(help="A question, an error message, a symbol, a flag.", show_default=False)],
+    *,
     project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many answers.")] = 5,
+    kind: Annotated[Kind | None, typer.Option(help="Only what was learnt (item), or only what was said (passage).")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=DATES, help="Said on this day or later (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=DATES, help="Said before this day (UTC).")] = None,
     team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask what the team has learnt."""
+    """Ask what the team has said and learnt."""
     import asyncio
 
     from app import settings as config
@@ -33,7 +47,7 @@ def query(
         from app.cli.reach import reached
 
         async with reached(config.load(), team=team) as client:
-            answer = await client.post("/v1/knowledge/query", asked(question, project, limit))
+            answer = await client.post("/v1/knowledge/query", asked(question, project, limit, kind=kind, since=since, until=until))
             if as_json:
                 print_json(answer)
             elif answer["results"]:
@@ -44,23 +58,37 @@ def query(
     asyncio.run(ask())
 
 
-def asked(question: str, project: str | None, limit: int) -> dict[str, object]:
+def asked(
+    question: str,
+    project: str | None,
+    limit: int,
+    *,
+    kind: Kind | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> dict[str, object]:
+    """The question's body: only what was given."""
     body: dict[str, object] = {"query": question, "limit": limit}
-    return body if project is None else body | {"project": project}
+    given = {"project": project, "kinds": kind and [kind.value], "since": since and since.isoformat(), "until": until and until.isoformat()}
+    return body | {name: value for name, value in given.items() if value is not None}
 
 
 def show(answer: Json) -> None:
-    """Each answer with where it was said, in the words it was said in."""
+    """Each answer with where it was said: what was learnt with its proof, what was said with what stands around it."""
     from app.cli.output import out, plain
 
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
-        out.print(plain(f"   {result['type']} · {result['project']} · score {result['score']:.2f} · {result['freshness']}", "dim"))
-        out.print(_indented(result["text"]))
+        said = result["kind"] == "passage"
+        label = "said" if said else f"learnt: {result['type'].replace('_', ' ')}"
+        times = f" · {result['evidence_count']} times" if result["evidence_count"] > 1 else ""
+        out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f} · {result['freshness']}{times}", "dim"))
+        out.print(_indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
         source = result["source"]
-        when = f", {source['at'][:10]}" if source["at"] else ""
+        when = f", {source['at'][:10]}" if source.get("at") else ""
         out.print(plain(f"   ─ {source['transcript']} {source['locator']}{when}", "cyan"))
-        out.print(_indented(f"“{_short(source['excerpt'])}”", "dim italic"))
+        if not said:
+            out.print(_indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()
     out.print(plain(_closing(answer), "dim"))
 
@@ -79,10 +107,10 @@ def _indented(text: str, style: str = "") -> Padding:
     return Padding(plain(text.strip(), style), (0, 0, 0, 3), expand=False)
 
 
-def _short(text: str) -> str:
-    lines = text.strip()[:EXCERPT_CHARS].splitlines()
-    cut = len(text.strip()) > EXCERPT_CHARS or len(lines) > EXCERPT_LINES
-    return "\n".join(lines[:EXCERPT_LINES]) + (" …" if cut else "")
+def _short(text: str, most_lines: int = EXCERPT_LINES, most_chars: int = EXCERPT_CHARS) -> str:
+    lines = text.strip()[:most_chars].splitlines()
+    cut = len(text.strip()) > most_chars or len(lines) > most_lines
+    return "\n".join(lines[:most_lines]) + (" …" if cut else "")
 
 
 async def _nothing(client: Client, project: str | None) -> None:
@@ -91,7 +119,7 @@ async def _nothing(client: Client, project: str | None) -> None:
 
     sessions = await client.get("/v1/sessions", limit=1, project=project)
     if sessions["sessions"]:
-        out.print("Nothing relevant was learnt about that yet. Ask in other words, or name an error code, a file or a flag.")
+        out.print("Nothing in your sessions answers that. Ask in other words, or name an error code, a file or a flag.")
     elif project is not None:
         words = f"There are no sessions in a project {project!r} yet. Leave --project out, or give it some:"
         out.print(plain(f"{words} cairn ingest PATH --project {project}"))

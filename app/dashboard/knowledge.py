@@ -1,10 +1,10 @@
-"""Knowledge: how much the team knows, what is new, what is asked in vain; a search, and the place in the session that taught it."""
+"""Knowledge: how much the team knows, what is new, what is asked in vain; a search, and the place in the session that a result cites."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import get_args
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
-from app.knowledge.answer import Answer, Query
+from app.knowledge.answer import KINDS, Answer, Query
 from app.knowledge.item import KNOWLEDGE_TYPES, Freshness
 from app.knowledge.overview import Recent
 from app.knowledge.store import Quote
@@ -47,6 +47,7 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class Known:
     items: int
+    passages: int
     new: int
     fresh_percent: int
     freshness: Sequence[tuple[str, int]]
@@ -88,7 +89,7 @@ async def overview(request: Request) -> Response:
 
 @router.get("/sessions/{session_id}")
 async def session(request: Request, session_id: UUID, at: str = "") -> Response:
-    """The place in a session that an item cites. What a transcript says is shown, and marked as quoted."""
+    """The place in a session that a result cites. What a transcript says is shown, and marked as quoted."""
     who = await visitor(request)
     house, team_id = who.house, who.principal.team_id
     found = await house.journal.get(team_id, session_id)
@@ -115,6 +116,7 @@ async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
     found = _bars(by_project)
     return Known(
         items=items,
+        passages=await knowledge.overview.passages(list(projects)) if projects else 0,
         new=await knowledge.overview.learnt_since(team_id, since),
         fresh_percent=figures.percent(by_age["fresh"], items) if items else 0,
         freshness=[(each, by_age[each]) for each in FRESHNESS],
@@ -136,7 +138,11 @@ async def _asked(who: Visitor, request: Request) -> Asked:
     project, kind = request.query_params.get("project", "")[:200], request.query_params.get("type", "")[:100]
     if not text:
         return Asked("", project, kind, None, "")
-    query = Query(text=text, project=project or None, types=(kind,) if kind else ())
+    query = Query(text=text, project=project or None)
+    if kind in KINDS:
+        query = replace(query, kinds=(kind,))
+    elif kind:
+        query = replace(query, types=(kind,))
     try:
         answer = await who.house.knowledge.search.query(who.principal.team_id, query)
     except (InvalidInput, NotFound) as error:

@@ -25,6 +25,8 @@ VERSION = 1
 """Of the packed form and its projection: raise it when either changes, and passages are embedded anew."""
 DIMS, POOL = 128, 2
 MAX_VECTORS = 64
+_SERIAL_PRODUCTS = 250_000
+"""Multiplications of one call that OpenBLAS doesn't share out among threads (it does above 262,144)."""
 _HEAD = struct.Struct("<2sBH")
 _MAGIC = b"LI"
 _PROJECTION = Path(__file__).with_name("late_projection.npy")
@@ -78,7 +80,7 @@ def unpack(packed: bytes) -> Floats:
 
 def question_vectors(tokens: Floats) -> Floats:
     """A question's token vectors (tokens × 384) in the passages' space (tokens × DIMS)."""
-    return unit(tokens @ projection()) if len(tokens) else np.zeros((0, DIMS), dtype=np.float32)
+    return unit(_products(tokens, projection().T)) if len(tokens) else np.zeros((0, DIMS), dtype=np.float32)
 
 
 def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
@@ -94,10 +96,31 @@ def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
     body = b"".join(memoryview(passages[place])[_HEAD.size :] for place in places)
     vectors = np.frombuffer(body, dtype=np.int8).reshape(-1, DIMS).astype(np.float32)
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    cosines = (vectors @ question.T) / np.maximum(lengths, 1e-9)[:, None]
+    cosines = _products(vectors, question) / np.maximum(lengths, 1e-9)[:, None]
     starts = np.cumsum([0, *(counts[place] for place in places[:-1])])
     best[places] = np.maximum.reduceat(cosines, starts, axis=0)
     return best
+
+
+def likeness(one: bytes, other: bytes) -> float:
+    """Score how alike two packed passages are: the mean of their tokens' best cosines in the other. 0 where either has none."""
+    first, second = unpack(one), unpack(other)
+    if not len(first) or not len(second):
+        return 0.0
+    cosines = _products(first, second)
+    return float(cosines.max(axis=0).mean() + cosines.max(axis=1).mean()) / 2
+
+
+def _products(vectors: Floats, others: Floats) -> Floats:
+    """Multiply `vectors @ others.T` on this thread alone.
+
+    OpenBLAS would share it out among threads and then wait for them: on a busy machine 14 ms a question instead of 0.5.
+    """
+    made = np.empty((len(vectors), len(others)), dtype=np.float32)
+    rows = max(1, _SERIAL_PRODUCTS // max(1, others.size))
+    for start in range(0, len(vectors), rows):
+        np.matmul(vectors[start : start + rows], others.T, out=made[start : start + rows])
+    return made
 
 
 def _count(packed: bytes) -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol, get_args
 from uuid import UUID
 
+from app.errors import InvalidInput
 from app.knowledge.store import Quote
 
 Kind = Literal["item", "passage"]
@@ -48,9 +49,8 @@ class Query:
 
     def __post_init__(self) -> None:
         for name in ("since", "until"):
-            moment = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
-                object.__setattr__(self, name, moment.replace(tzinfo=UTC))
+            if (moment := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _utc(moment, name))
 
     def asks_for(self, kind: Kind) -> bool:
         return kind in self.kinds and (kind == "item" or not self.types)
@@ -103,3 +103,12 @@ class Asks(Protocol):
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
         """The team's items and passages that answer, best first. InvalidInput names the field that can't be used."""
+
+
+def _utc(moment: datetime, param: str) -> datetime:
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{param} lies beyond the years that a time can have: leave it out.", param=param) from None

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from app import __version__
+from app import __version__, clock
 from app.accounts.accounts import Accounts
 from app.cache.tiers import Tiers
 from app.errors import Unavailable
@@ -96,7 +96,8 @@ class CachedSearch:
             log.warning("search.uncached", code=error.code)
             return None
         asked = astuple(replace(query, cache="auto", asker=None))
-        whole = repr((self._tuned, team_id.hex, version, asked))  # repr: no two questions look the same, whatever they hold
+        day = clock.now().date()  # a passage's age and what "last week" means are those of the day
+        whole = repr((self._tuned, team_id.hex, version, day, asked))  # repr: no two questions look the same, whatever they hold
         return hashlib.blake2b(whole.encode(), digest_size=24).digest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.accounts.accounts import Accounts
 from app.errors import Unavailable
-from app.knowledge.answer import Query, Result
+from app.knowledge.answer import PASSAGE, Query, Result
 from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.ranking import rank
@@ -28,6 +29,20 @@ from app.telemetry import traces
 
 log = structlog.get_logger()
 
+MIN_CANDIDATES, CANDIDATES_AN_ITEM = 10, 5
+"""Beside passages."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundItems:
+    """Candidates, in no order."""
+
+    rows: Sequence[AnyRow]
+    names: dict[UUID, str]
+
+
+NO_ITEMS = FoundItems((), {})
+
 
 class ItemSearch:
     def __init__(self, *, database: Database, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
@@ -37,13 +52,16 @@ class ItemSearch:
         self._vectors = vectors
         self._limits = limits
 
-    async def find(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[Result]:
-        """The first `query.limit` of those that are relevant. `degraded` is told which part was away."""
+    async def find(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> FoundItems:
+        """Read the candidates. `degraded` is told which part was away."""
         ids = await self._candidates(scope, query, vector, degraded)
         rows = await self._read(scope, ids, query)
-        names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
+        return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
+
+    def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, answered: float) -> list[Result]:
+        """Rank them: the first `limit` of those that are relevant. `answered`: see `rank`."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
-        return rank(query, rows, vector, names, least_score=least)
+        return rank(query, found.rows, vector, found.names, limit=limit, least_score=least, answered=answered)
 
     async def _candidates(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[UUID] | None:
         """Ids from the engine's fused search; None: ask PostgreSQL's full-text index instead."""
@@ -79,7 +97,9 @@ class ItemSearch:
         return await self._database.read(rows_of(found, values))
 
     def _most(self, query: Query) -> int:
-        """How many candidates to rank: some of them will be too weak to show."""
+        """How many candidates to rank: some of them will be too weak to show. Beside passages a few of them are wanted."""
+        if query.asks_for(PASSAGE):
+            return max(MIN_CANDIDATES, CANDIDATES_AN_ITEM * self._limits.max_items)
         return max(self._limits.candidates, query.limit)
 
 
@@ -113,7 +133,7 @@ def _moment(name: str, otherwise: str) -> ColumnElement[Any]:
     return func.coalesce(bindparam(name, type_=TIMESTAMP(timezone=True)), cast(literal(otherwise), TIMESTAMP(timezone=True)))
 
 
-_SHOWN = ("id", "project_id", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
+_SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
 _COLUMNS = frozenset((*_SHOWN, "embedding", "long_embedding", "long_embedding_model"))
 _PERIOD = and_(Evidence.at >= _moment("since", "-infinity"), Evidence.at < _moment("until", "infinity"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_PERIOD)}

@@ -13,7 +13,7 @@ from sqlalchemy import column as sql_column
 
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.store import Quote
-from app.knowledge.tables import Evidence, Knowledge, OutboxRow
+from app.knowledge.tables import Evidence, Knowledge, OutboxRow, PassageRow
 from app.storage.database import Database, rows_of
 
 
@@ -49,6 +49,11 @@ class Overview:
         cut = (Knowledge.project_id, Knowledge.freshness, Knowledge.type)
         query = select(*cut, func.count()).where(Knowledge.project_id.in_(projects)).group_by(*cut)
         return [Heap(*row) for row in await self._database.read(rows_of(query))]
+
+    async def passages(self, projects: Sequence[UUID]) -> int:
+        """How many passages projects hold: counted from an index alone."""
+        query = select(func.count()).where(PassageRow.project_id.in_(projects))
+        return int((await self._database.read(rows_of(query)))[0][0])
 
     async def learnt_since(self, team_id: UUID, moment: datetime) -> int:
         """How many items were first learnt since then."""

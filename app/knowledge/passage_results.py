@@ -18,13 +18,13 @@ VERBATIM = 1.0
 """Confidence of a passage: an item may have been distilled wrongly, a passage is what was said."""
 
 
-def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, asked: str, explain: dict[str, object] | None) -> Result:
-    """`row`: the passage with its newest place; `asked`: the beginning of the prompt of its exchange."""
+def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, explain: dict[str, object] | None) -> Result:
+    """`row`: the passage with its newest place."""
     return Result(
         id=row.id,
         kind=PASSAGE,
         type=PASSAGE,
-        title=one_line(row.heading) or one_line(asked) or one_line(session.title or "") or session.transcript,
+        title=_title(row, session),
         text=ranked.text,
         score=round(ranked.relevance, DIGITS),
         confidence=VERBATIM,
@@ -35,6 +35,12 @@ def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, 
         evidence_count=row.places,
         explain=explain,
     )
+
+
+def _title(row: AnyRow, session: CitedSession) -> str:
+    """The heading; without one, what was asked there; before the first prompt, the session's title."""
+    asked = row.text if row.role == "user" and row.kind == "said" else row.prompt
+    return one_line(row.heading) or one_line(asked) or one_line(session.title or "") or session.transcript
 
 
 def one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TIMESTAMP, Boolean, Integer, LargeBinary, Text, Uuid, bindparam, text
@@ -17,21 +17,15 @@ from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
 from app.knowledge.passages import Candidate, Place
+from app.knowledge.passages.passage import indexed
 from app.knowledge.versions import Scope
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
-MAX_BACK = 200
-"""So many passages before the one that matched the beginning of its exchange is looked for."""
-MAX_ASKED_CHARS = 240
-"""Of that beginning."""
 MAX_TERMS = 64
 """Of a question, that PostgreSQL is asked for."""
 MAX_MATCHING = 2_000
 """Passages that share a term with the question and are counted term by term."""
-
-Exchange: TypeAlias = tuple[str, int]
-"""A session and the number of one of its prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +34,6 @@ class Period:
 
     since: datetime | None
     until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What stands around the passages that matched: passages by place, and the beginning of what each exchange's prompt asked."""
-
-    near: Mapping[Place, Candidate]
-    asked: Mapping[Exchange, str]
 
 
 class PassageRows:
@@ -64,27 +50,17 @@ class PassageRows:
             return []
         return await self._read(_BY_TERMS, scope, period, {"terms": list(terms)[:MAX_TERMS], "limit": limit})
 
-    async def around(self, matched: Sequence[Candidate], places: Sequence[Place]) -> Surroundings:
-        """Read what each matched passage's prompt asked, and the passages at these places."""
-        if not matched:
-            return Surroundings({}, {})
-        values = {
-            "sessions": [UUID(each.session) for each in matched],
-            "exchanges": [each.exchange for each in matched],
-            "ordinals": [each.ordinal for each in matched],
-            "near_sessions": [UUID(session) for session, _ in places],
-            "near_ordinals": [ordinal for _, ordinal in places],
-        }
-        near: dict[Place, Candidate] = {}
-        asked: dict[Exchange, str] = {}
-        for row in await self._database.read(rows_of(_AROUND, values)):
-            session = str(row.session_id)
-            if row.late is None:
-                asked[session, row.exchange] = row.text
-            else:
-                passage = str(row.passage_id)
-                near[session, row.ordinal] = Candidate(passage, session, row.exchange, row.ordinal, row.text, row.late, tokens=row.tokens)
-        return Surroundings(near, asked)
+    async def at(self, places: Sequence[Place]) -> dict[Place, Candidate]:
+        """Read the passages at these places, where there are any."""
+        if not places:
+            return {}
+        values = {"sessions": [UUID(session) for session, _ in places], "ordinals": [ordinal for _, ordinal in places]}
+        found: dict[Place, Candidate] = {}
+        for row in await self._database.read(rows_of(_AT_PLACES, values)):
+            session, text = str(row.session_id), indexed(row.heading, row.text)
+            one = Candidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens)
+            found[session, row.ordinal] = one
+        return found
 
     async def _read(
         self, statements: Mapping[bool, TextualSelect], scope: Scope, period: Period | None, values: Mapping[str, object]
@@ -104,10 +80,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     "since": TIMESTAMP(timezone=True),
     "until": TIMESTAMP(timezone=True),
     "sessions": ARRAY(Uuid),
-    "exchanges": ARRAY(Integer),
     "ordinals": ARRAY(Integer),
-    "near_sessions": ARRAY(Uuid),
-    "near_ordinals": ARRAY(Integer),
 }
 """Of parameters; each is sent with its type, so that PostgreSQL never has to guess it."""
 _COLUMNS: dict[str, TypeEngine[Any]] = {
@@ -125,6 +98,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "role": Text(),
     "kind": Text(),
     "sidechain": Boolean(),
+    "prompt": Text(),
     "files": ARRAY(Text),
     "places": Integer(),
 }
@@ -133,7 +107,8 @@ _SHOWN = """p.id, p.project_id, p.heading, p.text, p.tokens, p.late, newest.*,
 _OURS = "p.team_id = :team and (:project is null or p.project_id = :project)"
 _WITHIN = "and at >= coalesce(:since, '-infinity') and at < coalesce(:until, 'infinity')"
 _NEWEST = """join lateral (
-    select session_id, ordinal, exchange, locator, at, role, kind, sidechain, files from passage_places where passage_id = p.id {within}
+    select session_id, ordinal, exchange, locator, at, role, kind, sidechain, prompt, files
+    from passage_places where passage_id = p.id {within}
     order by at desc nulls last, session_id, ordinal limit 1
   ) newest on true"""
 
@@ -161,36 +136,12 @@ order by matching.overlap desc, p.id
 """,  # noqa: S608 - constants
     _COLUMNS | {"embedding": LargeBinary()},
 )
-_AROUND = _typed(
-    f"""
-select place.session_id, place.exchange, place.ordinal, p.id as passage_id,
-  case when p.heading = '' then p.text else p.heading || E'\\n' || p.text end as text, p.tokens, p.late
-from unnest(:near_sessions, :near_ordinals) as near (session_id, ordinal)
+_AT_PLACES = _typed(
+    """
+select place.session_id, place.exchange, place.ordinal, p.id, p.heading, p.text, p.tokens, p.late
+from unnest(:sessions, :ordinals) as wanted (session_id, ordinal)
 join passage_places place using (session_id, ordinal)
 join passages p on p.id = place.passage_id
-union all
-select matched.session_id, matched.exchange, null, null, left(p.text, {MAX_ASKED_CHARS}), null, null
-from unnest(:sessions, :exchanges, :ordinals) as matched (session_id, exchange, ordinal)
-join lateral (
-  select seq from passage_places place
-  where place.session_id = matched.session_id and place.exchange = matched.exchange
-    and place.ordinal between matched.ordinal - {MAX_BACK} and matched.ordinal
-    and place.role = 'user' and place.kind = 'said' and not place.sidechain
-  order by place.ordinal desc limit 1
-) prompt on true
-join lateral (
-  select passage_id from passage_places place where place.session_id = matched.session_id and place.seq = prompt.seq
-  order by place.number limit 1
-) opening on true
-join passages p on p.id = opening.passage_id
-""",  # noqa: S608 - constants
-    {
-        "session_id": Uuid(),
-        "exchange": Integer(),
-        "ordinal": Integer(),
-        "passage_id": Uuid(),
-        "text": Text(),
-        "tokens": Integer(),
-        "late": LargeBinary(),
-    },
+""",
+    {name: _COLUMNS[name] for name in ("session_id", "exchange", "ordinal", "id", "heading", "text", "tokens", "late")},
 )

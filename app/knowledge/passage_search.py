@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 import structlog
 
+from app import clock
 from app.accounts.accounts import Accounts
 from app.embeddings.embedder import Encoded
 from app.errors import Unavailable
@@ -21,13 +22,13 @@ from app.knowledge.answer import Query, Result
 from app.knowledge.index import Index
 from app.knowledge.neighbours import unpack
 from app.knowledge.passage_results import result
-from app.knowledge.passage_rows import PassageRows, Period, Surroundings
-from app.knowledge.passages import Candidate, Question, Ranked, terms
+from app.knowledge.passage_rows import PassageRows, Period
+from app.knowledge.passages import Candidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
 from app.knowledge.passages.abstention import confidence, features, with_relevance
-from app.knowledge.passages.composing import FIRST, compose, neighbours
+from app.knowledge.passages.composing import compose
 from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import understood
-from app.knowledge.passages.ranking import WEIGHTS, Ranking, Scored, rank_candidates, standardized
+from app.knowledge.passages.ranking import RERANKED, Scored
 from app.knowledge.points import PASSAGE
 from app.knowledge.ranking import DIGITS
 from app.knowledge.versions import Scope
@@ -40,8 +41,8 @@ from app.telemetry import traces
 
 log = structlog.get_logger()
 
-LEG, READ = 60, 40
-"""Candidates of each leg; of their fusion, so many are read and ranked."""
+LEG = 60
+"""Candidates of each leg; RERANKED of them are read."""
 _NO_TOKENS = np.zeros((0, 384), dtype=np.float32)
 
 
@@ -70,12 +71,14 @@ class FoundPassages:
     def relevant(self) -> Sequence[Scored]:
         return self.ranking.scored
 
-    def matched(self, limit: int) -> list[Candidate]:
-        """Those that results may be made of, the best first."""
-        return [each.candidate for each in self.relevant[: limit + FIRST]]
+    @property
+    def answered(self) -> float:
+        """The confidence; 1 where it can't be told, or where nothing was said at all."""
+        return 1.0 if self.confidence is None or not self.rows else self.confidence
 
-    def sessions(self, limit: int) -> set[UUID]:
-        return {UUID(each.session) for each in self.matched(limit)}
+    @property
+    def sessions(self) -> set[UUID]:
+        return {self.rows[each.candidate.id].session_id for each in self.relevant}
 
 
 _NO_QUESTION = understood("", (), _NO_TOKENS)
@@ -95,35 +98,36 @@ class PassageSearch:
         period = None if query.since is None and query.until is None else Period(query.since, query.until)
         legs = await self._legs(scope, query, encoded, period, degraded)
         if legs is None:
-            rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=READ)
+            rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=RERANKED)
             legs = _compared(query.text, rows, encoded)
         else:
-            rows = await self._rows.by_id(scope, list(legs)[: max(READ, query.limit)], period)
+            rows = await self._rows.by_id(scope, list(legs), period)
         if not rows:
             return NOTHING
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
-        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project)
+        window = dates.window(query.text, clock.now())
+        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, window=window)
         ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
-        told = confidence(features(question, ranking)) if encoded else None
+        told = confidence(features(ranking)) if encoded else None
         relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))
         return FoundPassages(question, {str(row.id): row for row in rows}, names, told, relevant)
 
-    async def around(self, query: Query, found: FoundPassages) -> Surroundings:
+    async def around(self, found: FoundPassages) -> dict[Place, Candidate]:
         """Read what stands around the first of what was found."""
-        return await self._rows.around(found.matched(query.limit), neighbours(found.relevant))
+        return await self._rows.at(neighbours(found.relevant))
 
     def results(
         self,
         query: Query,
         found: FoundPassages,
-        around: Surroundings,
+        around: Mapping[Place, Candidate],
         sessions: Mapping[UUID, CitedSession],
         *,
         max_tokens: int,
     ) -> list[Result]:
         """Make results of what may be shown, in the order of their scores; a session that was purged meanwhile gives none."""
-        ranked = compose(found.question, found.ranking, around.near, limit=query.limit, max_tokens=max_tokens)
+        ranked = compose(found.question, found.ranking, around, limit=query.limit, max_tokens=max_tokens)
         ranked = _with_coverage(query.text, ranked) if found.confidence is None else with_relevance(ranked, found.confidence)
         made: list[Result] = []
         for each in ranked:
@@ -131,9 +135,8 @@ class PassageSearch:
             session, project = sessions.get(row.session_id), found.names.get(row.project_id)
             if session is None or project is None or round(each.relevance, DIGITS) < (query.min_score or 0.0):
                 continue
-            asked = around.asked.get((each.candidate.session, each.candidate.exchange), "")
             explained = _explained(each, found) if query.explain else None
-            made.append(result(each, row, session=session, project=project, asked=asked, explain=explained))
+            made.append(result(each, row, session=session, project=project, explain=explained))
         return made
 
     async def _legs(
@@ -157,7 +160,7 @@ class PassageSearch:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")
             return None
-        return fused(dense, lexical)
+        return fused(dense, lexical, limit=max(RERANKED, query.limit))
 
     def _relevant(self, query: Query, scored: list[Scored], told: float | None) -> list[Scored]:
         """All, or none where the question is hardly answered; without vectors, by shared terms, those that look relevant."""
@@ -169,16 +172,12 @@ class PassageSearch:
         return [each for each, share in zip(scored, shares, strict=True) if share >= self._limits.min_relevance]
 
 
-def fused(dense: Sequence[Hit], lexical: Sequence[Hit]) -> dict[UUID, Leg]:
-    """Add the standardized scores of both legs, as the ranking does, without reading any text. Best first."""
-    cosines = {hit.id: hit.score for hit in dense}
-    bm25 = {hit.id: hit.score for hit in lexical}
-    ids = list(dict.fromkeys([*cosines, *bm25]))
-    legs = [Leg(bm25.get(each), cosines.get(each)) for each in ids]
-    if not legs:
-        return {}
-    total = WEIGHTS.bm25 * standardized([leg.bm25 for leg in legs]) + WEIGHTS.dense * standardized([leg.cosine for leg in legs])
-    return {ids[place]: legs[place] for place in np.argsort(-total, kind="stable").tolist()}
+def fused(dense: Sequence[Hit], lexical: Sequence[Hit], *, limit: int = RERANKED) -> dict[UUID, Leg]:
+    """Choose what is worth reading, best first, with the raw scores of both legs."""
+    ids = {hit.id.int: hit.id for hit in (*dense, *lexical)}  # numbers are hashed ten times faster than ids
+    cosines = {hit.id.int: hit.score for hit in dense}
+    bm25 = {hit.id.int: hit.score for hit in lexical}
+    return {ids[each]: Leg(bm25.get(each), cosines.get(each)) for each in fuse(bm25, cosines, limit=limit)}
 
 
 def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
@@ -198,6 +197,7 @@ def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
         project=project,
         sidechain=row.sidechain,
         tokens=row.tokens,
+        prompt=row.prompt,
     )
 
 
@@ -214,9 +214,8 @@ async def _none() -> list[Hit]:
 def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) -> dict[UUID, Leg]:
     """The legs' scores of what PostgreSQL found: BM25 with the idf among the rows, and the exact cosine."""
     asked = terms.query(question).indices
-    documents = [
-        dict(zip(found.indices, found.values, strict=True)) for row in rows if (found := terms.document(indexed(row.heading, row.text)))
-    ]
+    found = [terms.document(indexed(row.heading, row.text)) for row in rows]
+    documents = [dict(zip(each.indices, each.values, strict=True)) for each in found]
     idf = {}
     for term in asked:
         count = sum(term in document for document in documents)

@@ -222,6 +222,7 @@ def _place(session: Session, number: int, passage: Passage, ids: Mapping[bytes, 
         "role": passage.role,
         "kind": passage.kind,
         "sidechain": passage.sidechain,
+        "prompt": passage.prompt,
         "files": list(passage.files),
     }
 
@@ -258,5 +259,5 @@ async def _keep_states(connection: AsyncConnection, session_id: UUID, part: Part
         await connection.execute(upsert(PassageCut).on_conflict_do_nothing(), rows)
 
 
-_COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "files")
+_COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "prompt", "files")
 _PLACE = [column for column in PassagePlace.__table__.c if column.name != "session_id"]

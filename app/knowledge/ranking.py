@@ -27,14 +27,24 @@ DIGITS = 4
 """Of a score, as it is told and compared."""
 
 
-def rank(query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dict[UUID, str], *, least_score: float) -> list[Result]:
-    """The first `query.limit` of those whose score is at least `least_score`. Without a vector, shared terms alone decide.
+def rank(
+    query: Query,
+    rows: Sequence[AnyRow],
+    vector: Vector | None,
+    names: dict[UUID, str],
+    *,
+    limit: int,
+    least_score: float,
+    answered: float = 1.0,
+) -> list[Result]:
+    """Give the first `limit` of those whose score is at least `least_score`. Without a vector, shared terms alone decide.
 
-    `names`: of the rows' projects.
+    `names`: of the rows' projects. `answered`: the probability that what was said answers the question. What was distilled from it can't
+    answer it better, so its score is that much lower, and stands beside the passages' on one scale.
     """
     asked = Asked(lexical.terms(query.text), lexical.codes(query.text))
     cosines = _cosines(rows, vector)
-    places = [_place(row, names[row.project_id], query) for row in rows]
+    places = [_place(row, names[row.project_id], query, answered) for row in rows]
     texts = [wording(row.title, row.text) for row in rows]
     if vector is None:
         most = places
@@ -43,7 +53,7 @@ def rank(query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dic
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
     for n in sorted(range(len(rows)), key=most.__getitem__, reverse=True):
-        if len(best) == query.limit and round(most[n], DIGITS) < best[0]:
+        if len(best) == limit and round(most[n], DIGITS) < best[0]:
             break
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
@@ -51,8 +61,8 @@ def rank(query: Query, rows: Sequence[AnyRow], vector: Vector | None, names: dic
         if score < least_score:
             continue
         found.append((-score, str(rows[n].id), n, seen))
-        (heappush if len(best) < query.limit else heappushpop)(best, score)
-    return [_result(rows[n], -score, seen, names[rows[n].project_id], query) for score, _, n, seen in sorted(found)[: query.limit]]
+        (heappush if len(best) < limit else heappushpop)(best, score)
+    return [_result(rows[n], -score, seen, names[rows[n].project_id], query, answered) for score, _, n, seen in sorted(found)[:limit]]
 
 
 def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
@@ -65,10 +75,15 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
     return cosines
 
 
-def _place(row: AnyRow, project: str, query: Query) -> float:
-    """What confidence, freshness and the preferred project leave of a relevance."""
-    factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query)
+def _place(row: AnyRow, project: str, query: Query, answered: float) -> float:
+    """What confidence, freshness, the preferred project and the passages leave of a relevance."""
+    factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query) * _distilled(row, answered)
     return factor
+
+
+def _distilled(row: AnyRow, answered: float) -> float:
+    """An item that somebody wrote down stands in no session: it is its own answer."""
+    return answered if row.origin == "extracted" else 1.0
 
 
 def _trusted(row: AnyRow) -> float:
@@ -80,7 +95,7 @@ def _preferred(project: str, query: Query) -> float:
     return 1.0 if query.prefer_project is None or query.prefer_project == project else ELSEWHERE
 
 
-def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Query) -> Result:
+def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Query, answered: float) -> Result:
     explain: dict[str, object] | None = None
     if query.explain:
         explain = {
@@ -91,6 +106,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "confidence_factor": round(_trusted(row), DIGITS),
             "freshness_factor": WEIGHT[row.freshness],
             "project_factor": _preferred(project, query),
+            "answered_factor": round(_distilled(row, answered), DIGITS),
         }
     return Result(
         id=row.id,

@@ -17,7 +17,7 @@ from app.errors import InvalidInput, Unavailable
 from app.knowledge.answer import KINDS, MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, PASSAGE, Answer, Query, Result
 from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.item_search import ItemSearch
+from app.knowledge.item_search import NO_ITEMS, FoundItems, ItemSearch
 from app.knowledge.passage_search import NOTHING, FoundPassages, PassageSearch
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Scope
@@ -84,17 +84,17 @@ class Search:
         return Answer(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
 
     async def _results(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> tuple[list[Result], int]:
-        """Both kinds by their scores. Items take their own quota of places and tokens, and pass a passage only by a better score."""
+        """Both kinds, by their scores; items have a quota of places and of tokens."""
         vector = None if encoded is None else encoded.vector
-        items, passages = await asyncio.gather(
-            self._items.find(scope, query, vector, degraded) if query.asks_for("item") else _no_items(),
+        candidates, passages = await asyncio.gather(
+            self._items.find(scope, query, vector, degraded) if self._wants_items(query) else _no_items(),
             self._passages.find(scope, query, encoded, degraded) if query.asks_for(PASSAGE) else _no_passages(),
         )
-        if passages.relevant:
-            items = items[: self._limits.max_items]
+        most = min(query.limit, self._limits.max_items) if passages.relevant else query.limit
+        items = self._items.results(query, candidates, vector, limit=most, answered=passages.answered)
         around, sessions = await asyncio.gather(
-            self._passages.around(query, passages),
-            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions(query.limit)),
+            self._passages.around(passages),
+            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions),
         )
         items = _cited(items, sessions)
         room = query.max_tokens or self._limits.max_tokens
@@ -103,6 +103,9 @@ class Search:
         items, spent = fitted(items, room // ITEMS_SHARE, cut=False)
         said = self._passages.results(query, passages, around, sessions, max_tokens=room - spent)
         return fitted(sorted([*said, *items], key=lambda result: -result.score)[: query.limit], room)
+
+    def _wants_items(self, query: Query) -> bool:
+        return query.asks_for("item") and (self._limits.max_items > 0 or not query.asks_for(PASSAGE))
 
     def _check(self, query: Query) -> None:
         if not query.text.strip():
@@ -146,7 +149,7 @@ class Search:
 
 
 def fitted(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[list[Result], int]:
-    """Those whose texts fit into `room` tokens together, in order, and their tokens. `cut`: the first is cut rather than left out."""
+    """Keep those whose texts fit into `room` tokens together, in order; also their tokens. `cut`: the first is cut, not left out."""
     kept: list[Result] = []
     left = room
     for result in results:
@@ -175,8 +178,8 @@ def _cited(items: Sequence[Result], sessions: Mapping[UUID, CitedSession]) -> li
     return [replace(item, source=replace(item.source, branch=session.branch, commit=session.commit)) for item, session in found]
 
 
-async def _no_items() -> list[Result]:
-    return []
+async def _no_items() -> FoundItems:
+    return NO_ITEMS
 
 
 async def _no_passages() -> FoundPassages:

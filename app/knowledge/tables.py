@@ -136,13 +136,14 @@ class PassagePlace(Base):
     """One place where a passage was said: the `number`-th piece, from 0, of the session's event `seq`.
 
     `ordinal`: among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
-    `locator`, `at`: of its event; `at` is the session's where the event has none.
+    `prompt`: the beginning of the prompt that it answers; empty for a prompt itself. `locator`, `at`: of its event; `at` is the session's
+    where the event has none.
     """
 
     __tablename__ = "passage_places"
     __table_args__ = (
         Index("ix_passage_places_ordinal", "session_id", "ordinal"),
-        Index("ix_passage_places_passage_id", "passage_id"),
+        Index("ix_passage_places_newest", "passage_id", text("at desc nulls last")),
     )
 
     session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
@@ -156,6 +157,7 @@ class PassagePlace(Base):
     role: Mapped[str]
     kind: Mapped[str]
     sidechain: Mapped[bool]
+    prompt: Mapped[str]
     files: Mapped[list[str]] = mapped_column(ARRAY(Text))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import cachebox
 from sqlalchemy import ColumnElement, Uuid, and_, any_, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -34,6 +35,8 @@ BULK_AFTER = timedelta(minutes=10)
 """An upload's own job projects what it has read, and takes this one back: it is for the case that the upload's job dies."""
 FACTS = ("directory", "repository", "branch", "commit", "agent_version", "model")
 """What a header says of a session beside its title and its time."""
+CITED_SESSIONS, CITED_SECONDS = 4096, 30.0
+"""What citations say of sessions. A purge needn't be told here: what was cut or learnt from a session goes with it."""
 WRITTEN_PAGE, READ_PAGE = 500, 200
 """Events in one statement. asyncpg sends rows one by one, so parameters are no limit; memory is."""
 INLINE_CHARS = 64_000
@@ -92,6 +95,7 @@ class Journal:
         self._database = database
         self._limits = limits
         self._queue = queue
+        self._cited: cachebox.TTLCache[tuple[UUID, UUID], CitedSession] = cachebox.TTLCache(CITED_SESSIONS, CITED_SECONDS)
 
     async def open(
         self,
@@ -237,11 +241,12 @@ class Journal:
         return await self._database.read(read)
 
     async def cited(self, team_id: UUID, session_ids: Collection[UUID]) -> dict[UUID, CitedSession]:
-        """Those of the sessions that are there, by id; one of another team is not."""
-        if not session_ids:
-            return {}
-        rows = await self._database.read(rows_of(_CITED, {"team": team_id, "ids": list(session_ids)}))
-        return {row.id: CitedSession(*row) for row in rows}
+        """Those of the sessions that are there, by id; one of another team is not. What was read is not read again for a while."""
+        found = {session: known for session in session_ids if (known := self._cited.get((team_id, session))) is not None}
+        if missing := [session for session in session_ids if session not in found]:
+            for row in await self._database.read(rows_of(_CITED, {"team": team_id, "ids": missing})):
+                found[row.id] = self._cited[team_id, row.id] = CitedSession(*row)
+        return found
 
     async def resolve(self, team_id: UUID, name: str) -> UUID | None:
         """A session by our id, or a live one by its external id; None: there is none yet. NotFound for another team's id."""

@@ -28,6 +28,9 @@ YOUNG_SECONDS = 1.0
 """A crowd that comes at once is let in, up to the cap of all: most of it shows a key with its first bytes."""
 MAX_LEAVING = 100
 """Connections that are refused or cut and still have a word to hear. Beyond, they are dropped without one."""
+MAX_LINGERING = 50
+"""Connections that were answered while their client was still sending, and are read on for a moment: half of `MAX_LEAVING` at most,
+so that the word to those who are refused stays, and an eighth of all that may be open, so that files are left."""
 SAID_SECONDS = 60.0
 """Cuts are named in the log once a minute: under attack a line for each would be an attack of its own."""
 KEY = "cairn.connection"
@@ -73,6 +76,7 @@ class Connections:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
+        self._max_lingering = min(MAX_LINGERING, limits.total // 8)
         self._unkeyed: dict[Connection, None] = {}  # ordered: the oldest first
         self._keyed: dict[Connection, None] = {}
         self._leaving: dict[Connection, None] = {}
@@ -136,6 +140,14 @@ class Connections:
             self._cuts[reason] += 1
             metrics.connection_cut(reason)
         connection.cut(reason)
+
+    def let_linger(self, connection: Connection) -> bool:
+        """Let a connection that has its last answer stay open for a moment, outside of every cap. False: too many do already."""
+        if len(self._leaving) - (connection in self._leaving) >= self._max_lingering:
+            return False
+        self.closed(connection)
+        self._leaving[connection] = None
+        return True
 
     def sweep(self, seconds: float, now: float) -> None:
         """Let `seconds` pass for every connection, and bring crowded addresses back within their cap."""

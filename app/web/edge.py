@@ -79,7 +79,7 @@ class Body:
         self._receive = receive
         self._limit = limit
         self._read = 0
-        self.ended = False
+        self.ended = self.left = False
 
     def check_announced(self) -> None:
         if self._announced.isdigit() and int(self._announced[:20]) > self._limit:
@@ -101,7 +101,8 @@ class Body:
     async def _next(self) -> Message:
         message = await self._receive()
         self._read += len(message.get("body", b""))
-        self.ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        self.left = message["type"] == "http.disconnect"
+        self.ended = self.left or not message.get("more_body", False)
         return message
 
     def _too_large(self) -> TooLarge:
@@ -120,7 +121,8 @@ class Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            # FastAPI calls a body that broke off a 400, which nobody gets: the server writes no more to a client that left, or was cut.
+            self.status = None if self._body.left else message["status"]
             headers = MutableHeaders(scope=message)
             headers[request_ids.HEADER] = self._request_id
             if 300 <= message["status"] < 400:

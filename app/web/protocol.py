@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import uuid4
 
 from starlette.responses import Response
@@ -24,6 +25,8 @@ MOST_HEAD_BYTES = 64 * 1024
 RETRY_SECONDS = 5
 REFUSED_SECONDS = 2.0
 """Who is refused at the door is answered once its request comes, or after this: an answer to who still sends would be lost."""
+LINGER_SECONDS, LINGER_BYTES = 5.0, 64 * 2**20
+"""Who is answered while still sending is read on for so long, and so much is dropped (RFC 9112, 9.6)."""
 MAX_PIPELINED, MAX_PIPELINED_KEYED = 8, 64
 """Requests that wait on one connection behind the one that is being answered: each is parsed and kept, and a few bytes made it."""
 SAID: dict[Reason, tuple[HTTPStatus, str, str]] = {
@@ -61,6 +64,15 @@ UNREADABLE = "unreadable"
 Phase = Literal["resting", "head", "body", "whole"]
 
 
+class _AnswerTransport:
+    """What an answer is written to: the connection's transport, but `close`, which uvicorn calls after an answer that ends it, is ours."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, write: Callable[[bytes], None], is_closing: Callable[[], bool], close: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = write, is_closing, close
+
+
 class Protocol(HttpToolsProtocol):
     """uvicorn's, with bounds. `phase`: how far the request is that comes in at the moment; `whole`: all of it is here."""
 
@@ -91,12 +103,15 @@ class Protocol(HttpToolsProtocol):
         self._current: RequestResponseCycle | None = None  # the request to be answered next; `cycle` is the last that came
         self._entered = False  # the application has begun with it
         self._delayed: Any = None  # its application, while earlier answers aren't read
+        self._lingering, self._dropped = False, 0  # our side has ended; bytes that came after
+        self._answers: _AnswerTransport | None = None
 
     # What asyncio and the parser call
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         self.opened_at = self.loop.time()
+        self._answers = _AnswerTransport(self.transport.write, lambda: self._over, self._close_after_answer)
         peer = self.client[0] if self.client else ""
         self._proxied = peer in self._proxies
         self.bucket = None if self._proxied else bucket(peer)
@@ -110,6 +125,9 @@ class Protocol(HttpToolsProtocol):
         self._connections.closed(self)
         self._abandon()
         super().connection_lost(exc)
+        self._answers = None  # no circle is left for the garbage collector
+        if self.cycle is not None:
+            self.cycle.transport = self.transport
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -118,8 +136,10 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(self._current, app)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return  # cut: what still comes is nobody's
+        if self._lingering:
+            self._drop(len(data))
+        if self._over:
+            return  # what still comes is nobody's
         if self._refusal is not None:
             self._refuse(*_said(self._refusal, self._limits))
             return
@@ -129,13 +149,13 @@ class Protocol(HttpToolsProtocol):
             earned = self._patience + len(data) / self._limits.body_bytes_per_second
             self._patience = min(earned, self._limits.body_seconds)
         super().data_received(data)
-        if self._phase == "head" and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+        if self._phase == "head" and self._head_bytes > MOST_HEAD_BYTES and not self._over:
             self._refuse(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, UNREADABLE, f"Request line and headers are over {MOST_HEAD_BYTES} bytes."
             )
 
     def on_message_begin(self) -> None:
-        if self.transport.is_closing():  # cut: the parser can't be stopped within what it was given
+        if self._over:  # the parser can't be stopped within what it was given
             self.url, self.headers = b"", []
             return
         if self._phase != "head":  # on a new connection its time runs from the beginning
@@ -144,28 +164,26 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if self.transport.is_closing():
+        if self._over:
             return
         if self._answering and len(self.pipeline) >= (MAX_PIPELINED_KEYED if self.keyed or self._proxied else MAX_PIPELINED):
             self._connections.cut(self, "too_many_pipelined")
             return
         self._begin("body", self._limits.body_seconds)
         self.scope[KEY] = self  # type: ignore[literal-required]
-        if not self._proxied:
-            super().on_headers_complete()
-            return
-        refused = self._attribute()
         app = self.app
-        self.app = app if refused is None else _refusing(refused, self._limits)
+        if self._proxied and (refused := self._attribute()) is not None:
+            self.app = _refusing(refused, self._limits)
         super().on_headers_complete()
         self.app = app
+        self.cycle.transport = cast("asyncio.Transport", self._answers)
 
     def on_body(self, body: bytes) -> None:
-        if not self.transport.is_closing():
+        if not self._over:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.transport.is_closing():
+        if self._over:
             return
         super().on_message_complete()
         if self._answering:
@@ -174,6 +192,10 @@ class Protocol(HttpToolsProtocol):
             self._begin("resting", self._limits.idle_seconds)
 
     def on_response_complete(self) -> None:
+        if self._lingering:
+            self.server_state.total_requests += 1
+            self._abandon()
+            return
         super().on_response_complete()
         if self._phase == "whole" and not self._answering:
             self._begin("resting", self._limits.idle_seconds)
@@ -183,6 +205,12 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, UNREADABLE, msg)
+
+    def shutdown(self) -> None:
+        if self._lingering:
+            self.transport.close()
+        else:
+            super().shutdown()
 
     # What the registry asks
 
@@ -202,10 +230,13 @@ class Protocol(HttpToolsProtocol):
         """Count only the time in which it is the client that is waited for."""
         if self._unread(seconds):
             return "answer_unread"
-        if self.transport.is_closing() or self._waits_for_us:
+        if self.transport.is_closing() or (self._waits_for_us and not self._lingering):
             return None
         self._patience -= seconds
         if self._patience > 0:
+            return None
+        if self._lingering:
+            self.transport.close()
             return None
         if self._refusal is not None:
             return self._refusal
@@ -216,7 +247,7 @@ class Protocol(HttpToolsProtocol):
         current = self._current
         answering = current is not None and not current.response_complete
         begun = current is not None and answering and (current.response_started or (self._entered and bool(self.pipeline)))
-        if begun or self.transport.is_closing() or self.transport.get_write_buffer_size():
+        if begun or self._over or self.transport.get_write_buffer_size():
             self.transport.abort()  # half an answer must not be taken for a whole one
         elif self._refusal is not None or (reason in SAID and self._begun):
             self._refuse(*_said(reason, self._limits))
@@ -229,7 +260,7 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Start a request, unless its connection is cut; who doesn't read the answers before it waits for it until they do."""
         self._current, self._entered = cycle, False
-        if self.transport.is_closing():
+        if self._over:
             self._abandon()
         elif self.flow.write_paused:
             self._delayed = app
@@ -249,6 +280,11 @@ class Protocol(HttpToolsProtocol):
             self._current.message_event.set()
         self.pipeline.clear()
         self._delayed = None
+
+    @property
+    def _over(self) -> bool:
+        """True once nothing more is answered here: cut, or closing."""
+        return self._lingering or self.transport.is_closing()
 
     @property
     def _answering(self) -> bool:
@@ -286,7 +322,30 @@ class Protocol(HttpToolsProtocol):
         self.keyed = False
         return self._connections.attribute(self, None if origin.address == self.client[0] else bucket(origin.address))
 
+    def _close_after_answer(self) -> None:
+        """End a connection with an answer; one that came before its request's end may meet a client that still sends."""
+        if self._phase == "body":
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """End our side, then read and drop what still comes: a close with bytes unread is a reset, and the client may lose the answer."""
+        if not self.transport.can_write_eof() or not self._connections.let_linger(self):
+            self.transport.close()
+            return
+        self._lingering, self._patience = True, LINGER_SECONDS
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > LINGER_BYTES:
+            self.transport.close()
+
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
+        if self._over:
+            return  # it has an answer already
         current = self._current
         begun = current is not None and current.response_started and not current.response_complete
         self._abandon()
@@ -303,7 +362,7 @@ class Protocol(HttpToolsProtocol):
             f"x-request-id: {request_id}\r\n{retry}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._linger()
 
 
 def _said(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str, str]:

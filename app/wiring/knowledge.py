@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from app.accounts.accounts import Accounts
-from app.embeddings import CachedEmbedder, LongForm
+from app.embeddings import CachedEmbedder, LongForm, late_interaction
 from app.knowledge.cached import CachedSearch
 from app.knowledge.copier import Copier
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
 from app.knowledge.passage_store import PassageStore
+from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.search import Search
@@ -78,7 +79,7 @@ async def open_knowledge(
         accounts=accounts,
         index=index,
         options=settings.cache.queries,
-        tuned=f"{embedder.model} {settings.knowledge!r}",
+        tuned=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention._coefficients()}",  # noqa: SLF001
     )
     prefetch: PrefetchingSearch | None = None
     if settings.cache.prefetch.enabled and settings.cache.queries.enabled and role == "serve":

@@ -54,8 +54,8 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
 insert into passages (id, team_id, project_id, key, text, heading, tokens, terms, embedding, embedding_model, late)
   select md5('passage' || n)::uuid, md5('team' || (1 + n % 5))::uuid, md5('project' || (1 + n % 50))::uuid, decode(md5('passage' || n), 'hex'),
          'passage ' || n, '', 20, array[n % 700, 1000 + n % 900, 2000 + n], '\\x00', 'synthetic', '\\x00' from generate_series(1, 30000) n;
-insert into passage_places (session_id, seq, number, ordinal, passage_id, exchange, locator, role, kind, sidechain, files)
-  select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 0, n % 20, md5('passage' || n)::uuid, 1 + (n % 20) / 5, 'L' || n, 'user', 'said', false, '{}'
+insert into passage_places (session_id, seq, number, ordinal, passage_id, exchange, locator, role, kind, sidechain, prompt, files)
+  select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 0, n % 20, md5('passage' || n)::uuid, 1 + (n % 20) / 5, 'L' || n, 'user', 'said', false, '', '{}'
   from generate_series(1, 30000) n;
 insert into passage_cuts (session_id, seq, state)
   select md5('session' || n)::uuid, seq, '{}' from generate_series(1, 3000) n, unnest(array[10, 20]) seq;
@@ -180,8 +180,8 @@ QUERIES: dict[str, tuple[str, str]] = {
         "What stands around a passage in its session.",
         "select passage_id, exchange from passage_places where session_id = md5('session7')::uuid and ordinal between 4 and 10",
     ),
-    "ix_passage_places_passage_id": (
-        "Where a passage was said, the newest place of each result.",
+    "ix_passage_places_newest": (
+        "Where a passage was said, its newest place first: a search reads that one, however often it was said.",
         "select session_id, locator from passage_places where passage_id = md5('passage77')::uuid order by at desc nulls last limit 1",
     ),
     "pk_passage_cuts": (

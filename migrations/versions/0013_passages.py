@@ -51,13 +51,14 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("sidechain", sa.Boolean(), nullable=False),
+        sa.Column("prompt", sa.Text(), nullable=False),
         sa.Column("files", sa.ARRAY(sa.Text()), nullable=False),
         sa.ForeignKeyConstraint(["passage_id"], ["passages.id"], name=op.f("fk_passage_places_passage_id_passages"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_passage_places_session_id_sessions"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("session_id", "seq", "number", name=op.f("pk_passage_places")),
     )
     op.create_index("ix_passage_places_ordinal", "passage_places", ["session_id", "ordinal"], unique=False)
-    op.create_index("ix_passage_places_passage_id", "passage_places", ["passage_id"], unique=False)
+    op.create_index("ix_passage_places_newest", "passage_places", ["passage_id", sa.text("at desc nulls last")], unique=False)
     op.create_table(
         "passage_cuts",
         sa.Column("session_id", sa.UUID(), nullable=False),

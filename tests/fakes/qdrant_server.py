@@ -203,7 +203,8 @@ def _ask(body: dict[str, Any]) -> Ask:
     """A query as the server reads it: the dense side first, the sparse one second, fused by RRF; or one of them alone."""
     prefetch = body.get("prefetch") or []
     first = prefetch[0] if prefetch else body
-    asked, sparse, rarity = _nearest(first["query"]), None, None
+    asked: Any = _nearest(first["query"])
+    sparse, rarity = None, None
     if prefetch:
         assert body["query"] == {"rrf": {"k": 60}}
         assert all(each["filter"] == first["filter"] for each in prefetch)

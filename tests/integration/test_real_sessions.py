@@ -155,7 +155,7 @@ def test_kill_9_in_the_middle_and_a_restart_end_like_an_undisturbed_run(short_fo
         if done >= (kills + 1) * len(files) // 5:
             server.kill()
             kills += 1
-            server = start(rough, {"CAIRN_WORKER__LEASE_SECONDS": "1"})
+            server = start(rough, {"CAIRN_WORKER__LEASE_SECONDS": "5"})
         time.sleep(0.02)
     finished = [server.finished(job) for job in jobs]
     server.stop()

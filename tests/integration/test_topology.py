@@ -37,8 +37,6 @@ PRICE = TOKENS * 100e-6
 CALLERS, UPLOADERS = 6, 3
 STREAMS, LONG = 3, 400
 """Streams that are still going on when their server is killed, and their tokens."""
-WRITTEN_SECONDS = 0.3
-"""A cache is written behind the answer."""
 LARGE = range(5000, 5100)
 """What a session tells of that is still being learnt when its worker is killed."""
 
@@ -117,7 +115,7 @@ async def test_what_one_server_or_a_worker_changed_no_server_answers_from_before
         url = f"{team.servers[edition % 2].url}/v1/sessions?project=quartz"
         async with team.http.post(url, data="\n".join(map(json.dumps, lines)).encode()) as reply:
             job = (await reply.json())["job_id"]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (found := await team.get(f"/v1/jobs/{job}"))["state"] not in {"done", "failed"}:
                 await asyncio.sleep(0.02)
         assert found["state"] == "done", found
@@ -175,7 +173,7 @@ async def test_a_breaker_opened_at_one_server_is_open_at_the_other(team: Team) -
             break
     assert await state(0) == "open"
     opened = time.monotonic()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         while await state(1) != "open":
             await asyncio.sleep(0.05)
     print(f"\nbreaker: open at the other server after {time.monotonic() - opened:.2f} s")
@@ -187,8 +185,9 @@ async def test_a_breaker_opened_at_one_server_is_open_at_the_other(team: Team) -
 async def test_an_answer_that_one_server_paid_for_the_other_has_for_nothing(team: Team) -> None:
     key = await team.developer("barbara")
     one, two = team.servers
+    before = await team.cached("completions")
     first = await ask(team, one, key, chat("what is an abstract type?"))
-    await asyncio.sleep(WRITTEN_SECONDS)
+    await team.written("completions", before)
     second = await ask(team, two, key, chat("what is an abstract type?"))
     third = await ask(team, two, key, chat("what is an abstract type?"))
     assert [status for status, _, _ in (first, second, third)] == [200] * 3
@@ -237,7 +236,7 @@ class Load:
     async def grown(self, calls: int = 10, jobs: int = 3) -> None:
         """Wait for more of both."""
         wanted, taken = self.calls[200] + calls, len(self.jobs) + jobs
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self.calls[200] < wanted or len(self.jobs) < taken:
                 await asyncio.sleep(0.02)
 
@@ -276,7 +275,7 @@ async def upload(team: Team, server: Server, *numbers: int) -> str:
         return str((await reply.json())["job_id"])
 
 
-async def learnt(team: Team, jobs: list[str], *, seconds: float = 30) -> None:
+async def learnt(team: Team, jobs: list[str], *, seconds: float = 120) -> None:
     """Wait until all are done."""
     async with asyncio.timeout(seconds):
         for job in jobs:
@@ -301,7 +300,7 @@ async def test_whoever_is_killed_nothing_acknowledged_is_lost_charged_or_learnt_
     assert load.jobs.keys() == load.sent
     drained = time.monotonic()
     await learnt(team, list(load.jobs.values()))
-    async with asyncio.timeout(20):  # also those whose acknowledgement was lost with the server
+    async with asyncio.timeout(60):  # also those whose acknowledgement was lost with the server
         while await database.fetchval("select count(*) from jobs where state in ('queued', 'running')"):
             await asyncio.sleep(0.05)
     recovery["all jobs that waited"] = time.monotonic() - drained
@@ -315,7 +314,7 @@ async def _kill_a_server(team: Team, key: str, recovery: dict[str, float]) -> No
     """In the middle of streams."""
     body = chat(f"the last words: say {LONG} words", stream=True, max_tokens=LONG, cache=False)
     streams = [asyncio.create_task(ask(team, team.servers[0], key, body)) for _ in range(STREAMS)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while sum(each.tokens_sent > 3 and each.body["max_tokens"] == LONG for each in team.provider.asked) < STREAMS:
             await asyncio.sleep(0.02)
     await team.servers[0].kill()
@@ -326,7 +325,7 @@ async def _kill_a_server(team: Team, key: str, recovery: dict[str, float]) -> No
 async def _kill_a_worker(team: Team, database: Connection, recovery: dict[str, float]) -> None:
     """In the middle of a job."""
     job = await upload(team, team.servers[1], *LARGE)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (name := await database.fetchval("select worker from jobs where id = $1 and progress_done > 0", job)) is None:
             await asyncio.sleep(0.01)
     killed = time.monotonic()
@@ -343,21 +342,26 @@ async def _kill_redis(team: Team, key: str, load: Load, recovery: dict[str, floa
     await asyncio.to_thread(team.redis.kill)
     await load.grown()
     assert (await team.get("/readyz"))["redis"] == "degraded"
-    assert await _shared_through(team, key, "is it away?") == "database"
+    assert await _shared_through(team, key, "is it away?") == {"database"}
     restarted = time.monotonic()
     await asyncio.to_thread(team.redis.start)
-    async with asyncio.timeout(20):
-        while await _shared_through(team, key, f"is it back? {time.monotonic()}") != "redis":
+    async with asyncio.timeout(60):
+        while await _shared_through(team, key, "is it back?") != {"redis"}:
             await asyncio.sleep(0.2)
     recovery["Redis shared again"] = time.monotonic() - restarted
     assert {(await team.get("/readyz", server))["redis"] for server in (0, 1)} == {"ok"}
 
 
-async def _shared_through(team: Team, key: str, prompt: str) -> str:
-    """The tier that brings one server's answer to the other."""
-    assert (await ask(team, team.servers[0], key, chat(prompt, max_tokens=1)))[0] == 200
-    await asyncio.sleep(WRITTEN_SECONDS)
-    return (await ask(team, team.servers[1], key, chat(prompt, max_tokens=1)))[1]["x-cairn-cache"]
+async def _shared_through(team: Team, key: str, prompt: str) -> set[str]:
+    """The tier that brings one server's answer to the other. A cache is written behind the answer: who asks before that has a miss."""
+    tiers: set[str] = set()
+    async with asyncio.timeout(60):
+        while not tiers:
+            body = chat(f"{prompt} {time.monotonic()}", max_tokens=1)
+            assert (await ask(team, team.servers[0], key, body))[0] == 200
+            await asyncio.sleep(0.1)
+            tiers = {(await ask(team, team.servers[1], key, body))[1]["x-cairn-cache"]} - {"miss"}
+    return tiers
 
 
 async def _learnt_once(team: Team, database: Connection, load: Load) -> None:
@@ -378,7 +382,7 @@ async def _learnt_once(team: Team, database: Connection, load: Load) -> None:
     )
     assert await database.fetchval("select count(*) from uploads where state <> 'receiving'") == 0
     items = await database.fetchval("select count(*) from knowledge")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await _points(team) != items:
             await asyncio.sleep(0.1)
     print(f"{len(found)} sessions, {items} items of knowledge, as many points in the index")
@@ -423,12 +427,12 @@ async def test_a_server_that_is_stopped_drains_its_streams_and_the_other_goes_on
     fake, (one, two) = team.provider, team.servers
     fake.per_token_ms = 20
     streams = [
-        asyncio.create_task(ask(team, two, key, chat(f"{number}: say 200 words", stream=True, max_tokens=200))) for number in range(5)
+        asyncio.create_task(ask(team, two, key, chat(f"{number}: say 400 words", stream=True, max_tokens=400))) for number in range(5)
     ]
     await streaming(fake, 5)
     began = time.monotonic()
     ending = asyncio.create_task(two.end(signal.SIGTERM))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await two.ready():  # to the proxy: no
             await asyncio.sleep(0.05)
     assert not any(each.done() for each in streams)
@@ -441,12 +445,12 @@ async def test_a_server_that_is_stopped_drains_its_streams_and_the_other_goes_on
     await two.start()
     budget = await team.settled_budget("katherine", server=1)
     assert (budget["held_usd"], budget["unreconciled_usd"]) == (0, 0)
-    assert budget["spent_usd"] == pytest.approx((5 * 200 + TOKENS) * 100e-6)
+    assert budget["spent_usd"] == pytest.approx((5 * 400 + TOKENS) * 100e-6)
     await verified(team)
 
 
 async def streaming(fake: FakeProvider, streams: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while sum(each.tokens_sent > 3 for each in fake.asked) < streams:
             await asyncio.sleep(0.02)
 
@@ -466,7 +470,7 @@ async def test_a_backfill_whose_workers_are_killed_goes_on_where_it_was(team: Te
         return sum(each["behind"] for each in (await team.get("/v1/projections", server=0))["projections"])
 
     async def caught_up() -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             while await behind():
                 await asyncio.sleep(0.1)
 

@@ -92,7 +92,7 @@ def main() -> int:
 
 def raw(index: Index, text: str, encoded) -> NDArray[np.float64]:  # type: ignore[no-untyped-def]
     question, candidates = index.found(text, encoded)
-    return np.array(abstention.features(question, rank_candidates(question, candidates)))
+    return np.array(abstention.features(rank_candidates(question, candidates)))
 
 
 if __name__ == "__main__":

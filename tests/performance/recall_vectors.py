@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
+from app.embeddings.embedder import Encoded
 from app.embeddings.model import exported
-from app.embeddings.embedder import Encoded, RuntimeEmbedder, load
+from app.embeddings.runtime import RuntimeEmbedder, load
 from app.settings import Embeddings
 from tests.fakes.models import models_folder
 from tests.performance.recall_data import digest, scratch

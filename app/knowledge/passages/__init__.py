@@ -14,7 +14,8 @@ What is embedded and searched is `passage.indexed` (about 1,030 characters at mo
 (384 × float32) and its tokens, `app.embeddings.late_interaction.pack(encoded.pieces, encoded.tokens)` the bytes, `terms.document` the
 sparse BM25 vector for an index with an IDF modifier. `late.VERSION` belongs to the projection's version.
 
-A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=…)`; 60 passages of each leg, raw
+A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=dates.window(text, now))`
+(the period it speaks of, as "last week"); 60 passages of each leg, raw
 BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` says which 40 of them to read. Of those a `Candidate` each (`text` is
 `indexed`; a score is None from the leg that didn't find it); then `rank_passages(question, candidates, around)`: at most `limit` results
 of at most `max_tokens` together, and the confidence that they answer. `around(places)` reads the passages at a few places (session and
@@ -77,7 +78,7 @@ def answer(
     question: Question, ranking: Ranking, around: Mapping[Place, Candidate], *, limit: int = LIMIT, max_tokens: int = MAX_TOKENS
 ) -> Answer:
     """Make results of ranked candidates and the passages at the places of `neighbours`."""
-    found = features(question, ranking)
+    found = features(ranking)
     answered = confidence(found) if ranking.scored else 0.0
     results = compose(question, ranking, around, limit=limit, max_tokens=max_tokens)
     return Answer(with_relevance(results, answered), answered, found)

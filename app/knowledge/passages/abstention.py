@@ -13,9 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from app.knowledge.passages.composing import Ranked
-from app.knowledge.passages.question import Question
-from app.knowledge.passages.ranking import Ranking, idf_among
-from app.knowledge.passages.terms import terms
+from app.knowledge.passages.ranking import Ranking
 
 NAMES = ("late", "known")
 """The raw late interaction of the first candidate, and the share of the question's idf whose terms occur in any candidate; idf among the
@@ -23,17 +21,15 @@ candidates. Both say the same in a small index and in a large one, unlike BM25, 
 Measured and left out: BM25 as it is or over ln N, the best cosine, the gap, the agreement of both legs."""
 SPREAD = 4.0
 """A result this many standard deviations behind the first is shown with 1/e of its relevance."""
-_MAX_CHARS = 4_000
 _FILE = Path(__file__).with_name("abstention.json")
 
 
-def features(question: Question, ranking: Ranking) -> tuple[float, ...]:
+def features(ranking: Ranking) -> tuple[float, ...]:
     """The raw features of an answer, in the order of NAMES."""
     if not ranking.scored:
         return (0.0,) * len(NAMES)
-    idf = {term: idf_among(term, ranking.texts) for term in dict.fromkeys(terms(question.text[:_MAX_CHARS]))}
-    known = sum(value for term, value in idf.items() if any(term in text for text in ranking.texts))
-    return (ranking.scored[0].late, known / max(sum(idf.values()), 1e-9))
+    known = sum(ranking.idf[term] for term in ranking.known)
+    return (ranking.scored[0].late, known / max(sum(ranking.idf.values()), 1e-9))
 
 
 def confidence(found: Sequence[float]) -> float:

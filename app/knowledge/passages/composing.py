@@ -10,8 +10,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from app.embeddings import late_interaction
 from app.knowledge.passages.question import Question
 from app.knowledge.passages.ranking import Candidate, Ranking, Scored, late_scores
 from app.tokens import count_text
@@ -21,6 +22,8 @@ MAX_TOKENS = 1_500
 LIMIT = 10
 MAX_A_SESSION = 4
 """Results of one session, unless tokens are left when the others have had their turn."""
+MAX_SHARE = 0.5
+"""Of the budget for one result, with the same exception."""
 FIRST = 5
 """Results that share the budget; further ones get what is left."""
 REACH = 2
@@ -29,14 +32,18 @@ NEAR = 8
 """Passages between two of one session that are still one result."""
 GAP = "[…]"
 
-# In standard deviations of the candidates' scores, as the scores themselves. Half or twice of each is within noise (docs/decisions/0027-…).
+# In standard deviations of the candidates' scores, as the scores themselves. Half or twice of each is within noise (docs/decisions/0027).
 _LENGTH = 0.5
 """Off a passage's worth for each 100 tokens: several short ones for a long one."""
 _BESIDE, _DISTANCE, _MAX_LATE = 0.7, 0.3, 3.0
 """A neighbour's worth: this share of what it stands beside, less this for each passage of distance, plus its own late interaction."""
+_MIN_ELSEWHERE = -1.0
+"""The least score of a candidate, or worth of a neighbour, to join a result from another exchange: there the subject may be another."""
 _SUPPORT = 0.5
 """Added to a result's score of its second best passage; of its third half as much."""
 _SUPPORTING = 3
+_ALIKE, _CLOSE = 0.6, 2.0
+"""Two results whose matched passages are this alike (of the pairs shown together, 6 % are) and score this close: the newer comes first."""
 
 Place = tuple[str, int]
 """A session and the ordinal of a passage in it."""
@@ -46,7 +53,7 @@ Place = tuple[str, int]
 class Ranked:
     """A result. `text`: its passages in their order, GAP where some are left out between them. `passages`: their ids, the matched first.
 
-    `score`: fused, comparable within this answer only; `relevance`: 0 to 1, what `min_relevance` is compared with.
+    `score`: fused, comparable within this answer only, the sum of `parts`; `relevance`: 0 to 1, what `min_relevance` is compared with.
     """
 
     candidate: Candidate
@@ -60,21 +67,46 @@ class Ranked:
 
 @dataclass(slots=True)
 class _Result:
-    """A result that still grows. `found`: scores of the candidates in it, best first."""
+    """A result that still grows. `best`: the best candidate in it; `scores`: of all the candidates in it."""
 
-    seed: Scored
-    taken: dict[int, Candidate]
-    cost: int
-    found: list[float]
+    best: Scored
+    taken: dict[int, Candidate] = field(default_factory=dict)
+    cost: int = 0
+    scores: list[float] = field(default_factory=list)
 
-    def holds(self, one: Candidate) -> bool:
-        """Tell whether a passage stands near this result's."""
-        return self.seed.candidate.session == one.session and any(abs(ordinal - one.ordinal) <= NEAR for ordinal in self.taken)
+    def take(self, one: Candidate, cost: int, scored: Scored | None) -> None:
+        self.taken[one.ordinal] = one
+        self.cost += cost
+        if scored:
+            self.scores.append(scored.score)
+            self.best = max(self.best, scored, key=lambda each: each.score)
 
-    def score(self) -> float:
-        """The best passage's score, and some of the next ones': a place that speaks of the subject at length is the better one."""
-        best, *others = sorted(self.found, reverse=True)[:_SUPPORTING]
-        return best + sum(_SUPPORT / 2.0**number * max(0.0, other) for number, other in enumerate(others))
+    def holds(self, one: Candidate, scored: Scored | None) -> bool:
+        """Tell whether a passage stands near this result's, and may well be about the same."""
+        best = self.best.candidate
+        if best.session != one.session or not any(abs(ordinal - one.ordinal) <= NEAR for ordinal in self.taken):
+            return False
+        return best.exchange == one.exchange or scored is None or scored.score >= _MIN_ELSEWHERE
+
+    def support(self) -> float:
+        """What is added to the best passage's score for the next ones: a place that speaks of the subject at length is the better one."""
+        others = sorted(self.scores, reverse=True)[1:_SUPPORTING]
+        return sum(_SUPPORT / 2.0**number * max(0.0, other) for number, other in enumerate(others))
+
+    def newer_than(self, other: _Result) -> bool:
+        """Tell whether it was said later, as far as is known."""
+        one, before = self.best.candidate, other.best.candidate
+        if one.session == before.session:
+            return one.ordinal > before.ordinal
+        return one.at is not None and before.at is not None and one.at > before.at
+
+    def replaces(self, other: _Result) -> bool:
+        """Tell whether it says later what the other said: the last decision counts, unless an earlier time was asked for."""
+        if "window" in other.best.parts and "window" not in self.best.parts:
+            return False
+        if not self.newer_than(other) or other.best.score - self.best.score > _CLOSE:
+            return False
+        return late_interaction.likeness(self.best.candidate.packed, other.best.candidate.packed) >= _ALIKE
 
 
 def neighbours(scored: Sequence[Scored], *, limit: int = 2 * FIRST) -> list[Place]:
@@ -115,6 +147,7 @@ class _Composition:
     ) -> None:
         self._scored = {each.candidate.id: each for each in ranking.scored}
         self._limit, self._left, self._count = limit, max_tokens, count
+        self._most = max_tokens * MAX_SHARE
         self._at = {**around, **{(each.candidate.session, each.candidate.ordinal): each.candidate for each in ranking.scored}}
         beside = {one.id: one.packed for one in around.values() if one.id not in self._scored}
         late = late_scores(question, list(beside.values()), ranking.weights)
@@ -138,52 +171,64 @@ class _Composition:
             elif one.id in self._scored:
                 self._offer_neighbours(-negated, one)
         for one in waiting:
-            if len(self._results) < self._limit and one.id not in self._taken and self._affordable(one):
-                self._open(one)
-        return [_ranked(each) for each in sorted(self._results, key=lambda each: -each.score())]
+            if one.id not in self._taken and self._affordable(one):
+                self._placed(one, bounded=False)
+        return _ordered(self._results)
 
     def _offer(self, worth: float, one: Candidate) -> None:
         heapq.heappush(self._offers, (-worth + _LENGTH * self._cost(one) / 100, next(self._numbers), one))
 
     def _offer_neighbours(self, worth: float, one: Candidate) -> None:
-        for distance in (-1, 1, -2, 2):
+        for distance in range(-REACH, REACH + 1):
             place = (one.session, one.ordinal + distance)
             if (beside := self._at.get(place)) and beside.id not in self._taken:
                 late = min(_MAX_LATE, max(-_MAX_LATE, self._ranking.deviation(self._late[beside.id])))
-                self._offer(_BESIDE * worth - _DISTANCE * abs(distance) + late, beside)
+                offered = _BESIDE * worth - _DISTANCE * abs(distance) + late
+                if beside.exchange == one.exchange or offered >= _MIN_ELSEWHERE:
+                    self._offer(offered, beside)
 
     def _affordable(self, one: Candidate) -> bool:
         """Tell whether there is room for it. The first result is shown whatever it costs."""
         return self._cost(one) <= self._left or not self._results
 
-    def _placed(self, one: Candidate) -> bool:
-        """Take a passage into the result that it stands near, or open one for it. False: there are enough for now."""
+    def _placed(self, one: Candidate, *, bounded: bool = True) -> bool:
+        """Take a passage into the result that it stands near, or open one for it. False: others come first."""
         for result in self._results:
-            if result.holds(one):
+            if result.holds(one, self._scored.get(one.id)):
+                if bounded and result.cost + self._cost(one) > self._most:
+                    return False
                 self._take(result, one)
                 return True
-        of_session = sum(each.seed.candidate.session == one.session for each in self._results)
-        if len(self._results) >= min(FIRST, self._limit) or of_session >= MAX_A_SESSION:
+        of_session = sum(each.best.candidate.session == one.session for each in self._results)
+        if len(self._results) >= self._limit or (bounded and (len(self._results) >= FIRST or of_session >= MAX_A_SESSION)):
             return False
-        self._open(one)
-        return True
-
-    def _open(self, one: Candidate) -> None:
-        self._results.append(_Result(self._scored[one.id], {}, 0, []))
+        self._results.append(_Result(self._scored[one.id]))
         self._take(self._results[-1], one)
+        return True
 
     def _take(self, result: _Result, one: Candidate) -> None:
         cost = self._cost(one)
-        result.taken[one.ordinal] = one
-        result.cost += cost
+        result.take(one, cost, self._scored.get(one.id))
         self._left -= cost
         self._taken.add(one.id)
-        if one.id in self._scored:
-            result.found.append(self._scored[one.id].score)
 
     def _cost(self, one: Candidate) -> int:
         """Tokens of a passage in a result, with the line break and the GAP that may stand before it."""
         return (one.tokens or self._count(one.text)) + 4
+
+
+def _ordered(results: Sequence[_Result]) -> list[Ranked]:
+    """Order the results by score, then put what replaces another before it. It takes that one's score: scores never rise in an answer."""
+    ordered: list[tuple[_Result, Ranked]] = []
+    for result in sorted(results, key=lambda each: -(each.best.score + each.support())):
+        made, place = _ranked(result), len(ordered)
+        while place and result.replaces(ordered[place - 1][0]):
+            place -= 1
+        if place < len(ordered):
+            score = ordered[place][1].score
+            made = replace(made, score=score, parts={**made.parts, "newer": score - made.score})
+        ordered.insert(place, (result, made))
+    return [made for _, made in ordered]
 
 
 def _ranked(each: _Result) -> Ranked:
@@ -194,6 +239,7 @@ def _ranked(each: _Result) -> Ranked:
             lines.append(GAP)
         lines.append(each.taken[ordinal].text)
         before = ordinal
-    centre = each.seed.candidate
+    centre = each.best.candidate
     ids = (centre.id, *(one.id for one in each.taken.values() if one.id != centre.id))
-    return Ranked(centre, "\n".join(lines), ids, each.cost, each.score(), parts=dict(each.seed.parts))
+    parts = {**each.best.parts, "support": each.support()}
+    return Ranked(centre, "\n".join(lines), ids, each.cost, sum(parts.values()), parts=parts)

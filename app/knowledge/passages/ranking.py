@@ -1,7 +1,7 @@
 """Candidates of the dense and the lexical leg → one order. Pure arithmetic over raw scores; every part of a score can be shown.
 
-z-scores of both legs and of late interaction are added, then what steers softly: exact codes, files, the preferred project, the dates of
-the question. Weights: tests/performance/measure_recall.py.
+z-scores of both legs, of late interaction and of the prompt that a passage answers are added, then what steers softly: exact codes,
+files, the preferred project, the dates of the question. Weights: tests/performance/measure_recall.py.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +19,22 @@ from numpy.typing import NDArray
 from app.embeddings import late_interaction
 from app.knowledge.passages.passage import SourceKind
 from app.knowledge.passages.question import Question
+from app.knowledge.passages.terms import terms
 
 RERANKED = 40
 """Candidates whose texts and token vectors are read: 60 are no better."""
+MAX_CHARS = 4_000
+"""Of a question that are read for its terms."""
 Floats = NDArray[np.float64]
+Id = TypeVar("Id")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A passage that a leg found. `bm25` and `cosine` are raw scores, None where that leg didn't find it. `packed`: by `late_interaction`.
 
-    `tokens`: of `text`, as `tokens.count_text` says when it is stored; 0 means that they are counted now (0.1 ms).
+    `prompt`: the beginning of the prompt that it answers. `tokens`: of `text`, as `tokens.count_text` says when it is stored; 0 means that
+    they are counted now (0.1 ms).
     """
 
     id: str
@@ -45,6 +52,7 @@ class Candidate:
     project: str = ""
     sidechain: bool = False
     tokens: int = 0
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +60,9 @@ class Weights:
     """In standard deviations of the candidates' scores."""
 
     bm25: float = 1.0
-    dense: float = 1.5
-    late: float = 1.5
+    dense: float = 1.25
+    late: float = 1.0
+    prompt: float = 0.7
     code: float = 0.4
     file: float = 0.4
     project: float = 0.5
@@ -77,11 +86,12 @@ class Scored:
 class Ranking:
     """The candidates, best first, and the scale of their late interaction, on which further passages can be scored.
 
-    `texts`: the candidates' texts, casefolded, in the same order. `weights`: of the question's tokens.
+    `idf`: of the question's terms among the candidates. `known`: those that occur in any of them. `weights`: of the question's tokens.
     """
 
     scored: list[Scored]
-    texts: list[str]
+    idf: dict[str, float]
+    known: frozenset[str]
     weights: Floats
     mean: float
     spread: float
@@ -91,7 +101,7 @@ class Ranking:
         return (late - self.mean) / self.spread if self.spread > 1e-9 else 0.0
 
 
-def fuse(bm25: Mapping[str, float], cosine: Mapping[str, float], *, limit: int = RERANKED, weights: Weights = WEIGHTS) -> list[str]:
+def fuse(bm25: Mapping[Id, float], cosine: Mapping[Id, float], *, limit: int = RERANKED, weights: Weights = WEIGHTS) -> list[Id]:
     """Choose the ids that are worth reading from the raw scores of both legs, best first. Needs no text."""
     ids = list(dict.fromkeys([*bm25, *cosine]))
     scores = weights.bm25 * standardized([bm25.get(each) for each in ids]) + weights.dense * standardized(
@@ -103,12 +113,16 @@ def fuse(bm25: Mapping[str, float], cosine: Mapping[str, float], *, limit: int =
 def rank_candidates(question: Question, candidates: Sequence[Candidate], weights: Weights = WEIGHTS) -> Ranking:
     """Order the candidates, best first."""
     texts = [each.text.casefold() for each in candidates]
+    asked = dict.fromkeys(terms(question.text[:MAX_CHARS]))
+    idf = {term: idf_among(term, texts) for term in asked}
     of_tokens = token_weights(question, texts)
     late = late_scores(question, [each.packed for each in candidates], of_tokens)
+    prompts = [each.prompt.casefold() for each in candidates]
     parts = {
         "bm25": weights.bm25 * standardized([each.bm25 for each in candidates]),
         "dense": weights.dense * standardized([each.cosine for each in candidates]),
-        "late": weights.late * standardized(list(late)),
+        "late": weights.late * standardized(late.tolist()),
+        "prompt": weights.prompt * standardized([sum(idf[term] for term in idf if term in prompt) for prompt in prompts]),
     }
     rows: list[dict[str, float]] = [
         {name: float(values[place]) for name, values in parts.items()} | _steering(question, each, text, weights)
@@ -118,7 +132,8 @@ def rank_candidates(question: Question, candidates: Sequence[Candidate], weights
     order = sorted(range(len(rows)), key=lambda place: -scores[place])
     return Ranking(
         [Scored(candidates[place], scores[place], float(late[place]), rows[place]) for place in order],
-        [texts[place] for place in order],
+        idf,
+        frozenset(term for term in idf if any(term in text for text in texts)),
         of_tokens,
         float(late.mean()) if len(late) else 0.0,
         float(late.std()) if len(late) else 0.0,
@@ -141,9 +156,15 @@ def late_scores(question: Question, packed: Sequence[bytes], weights: Floats) ->
 
 
 def token_weights(question: Question, texts: Sequence[str]) -> Floats:
-    """Of each token of the question its word's idf over the candidates' (casefolded) texts; a tenth for stop words and punctuation."""
+    """Of each token of the question its word's idf over the candidates' (casefolded) texts; a tenth for stop words and punctuation.
+
+    A word of several tokens weighs as much as any other: `ecommerce` is four of them, and would decide alone.
+    """
     idf = {word: idf_among(word, texts) for word in dict.fromkeys(question.words)}
-    return np.array([idf[word] * (1.0 if late_interaction.is_content(word) else 0.1) for word in question.words], dtype=np.float64)
+    pieces = [len(run) for _, group in groupby(question.words) for run in [list(group)] for _ in run]
+    content = [1.0 if late_interaction.is_content(word) else 0.1 for word in question.words]
+    weights = [idf[word] * kind / count for word, kind, count in zip(question.words, content, pieces, strict=True)]
+    return np.array(weights, dtype=np.float64)
 
 
 def idf_among(word: str, texts: Sequence[str]) -> float:

@@ -67,14 +67,14 @@ async def test_a_key_revoked_in_another_process_is_refused_within_moments(databa
     await here.ensure_defaults()
     await here.create_developer("ada")
     listening = [asyncio.create_task(bus.run()) for bus in buses]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not all(each.listening for each in notices):
             await asyncio.sleep(0.01)
     for _ in range(3):
         id, key = await here.create_key("ada")
         assert (await there.authenticate(key)).key_id == id
         await here.revoke_key(id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await _valid(there, key):
                 await asyncio.sleep(0.01)
     for task in listening:

@@ -25,6 +25,8 @@ from tests.fakes.models import models_folder
 
 MAX_UPLOAD_BYTES = 4 * 2**20
 MAX_BODY_BYTES = 300_000
+PATIENT = {"knowledge": {"embedding_timeout_seconds": 30}, "budget": {"timeout_seconds": 5}}
+"""A busy machine is no slow embedder, and no absent PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ async def serving(folder: Path, **more: Any) -> AsyncIterator[Api]:
     models_folder().mkdir(exist_ok=True)
     (folder / "models").symlink_to(models_folder())
     server_options = {"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES} | more.pop("server", {})
-    settings = config.load(data_dir=folder, server=server_options, **more)
+    settings = config.load(data_dir=folder, server=server_options, **(PATIENT | more))
     app, listening = create_app(settings), asyncio.Event()
     server = Server(configuration(app, settings), listening=listening.set)
     # With its protocol named: else asyncio leaves Nagle's algorithm on, and every request waits 40 ms.

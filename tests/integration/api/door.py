@@ -25,7 +25,7 @@ from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import Api, Reply
 
 SECRET = "sk-the-key-of-the-provider-0123456789"
-QUICK = Timeouts(connect=5, first_token=1, idle=1, answer=1, total=30)
+QUICK = Timeouts(connect=10, first_token=2, idle=2, answer=2, total=60)
 """For tests that wait for one of them."""
 
 PATIENT = Timeouts(connect=10, first_token=10, idle=10, answer=10, total=60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -109,7 +108,7 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(api: Api) -> None:
         await api.ask("POST", "/v1/sessions", data=cut_off())
     from tests.integration.api.test_api_sessions import uploads_waiting
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await uploads_waiting(api):
             await asyncio.sleep(0.02)
 
@@ -207,20 +206,15 @@ async def test_a_head_without_end_is_refused_before_it_is_held(api: Api) -> None
     host, port = api.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: ")
-    sent = 0
-    with contextlib.suppress(ConnectionError):
-        for _ in range(1000):
-            writer.write(b"a" * 65_536)
-            await writer.drain()
-            sent += 65_536
-            if reader.at_eof():
-                break
-    reply = b""
-    with contextlib.suppress(ConnectionError):
-        reply = await reader.read()
+    answered, sent = asyncio.create_task(reader.read()), 0
+    while not answered.done() and sent < 20_000_000:
+        writer.write(b"a" * 65_536)
+        await writer.drain()
+        sent += 65_536
+        await asyncio.sleep(0)
     writer.close()
     assert sent < 20_000_000
-    assert not reply or reply.startswith(b"HTTP/1.1 431 ")
+    assert (await answered).startswith(b"HTTP/1.1 431 ")
 
 
 async def test_what_is_no_http_is_refused_in_the_one_shape(api: Api) -> None:

@@ -120,7 +120,7 @@ async def test_what_costs_more_than_its_hold_is_charged_at_the_hold(ada: Spender
 
 async def test_what_was_crossed_stands_with_the_budget(ada: Spender) -> None:
     await ada.settle(await ada.hold(7), 7)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (alerts := (await ada.own())["alerts"]):
             await asyncio.sleep(0.01)
     assert sorted(alerts) == ["50%", "80%"]

@@ -14,7 +14,7 @@ def name() -> str:
 async def learnt(api: Api, topic: str, key: str = "admin") -> str:
     """The id of what the lesson about `topic` taught."""
     await api.ingest(lesson(topic), key=key)
-    found = await api.ask("POST", "/v1/knowledge/query", key=key, json={"query": f"keepalive_{topic}"})
+    found = await api.ask("POST", "/v1/knowledge/query", key=key, json={"query": f"keepalive_{topic}", "kinds": ["item"]})
     return str(found.json["results"][0]["id"])
 
 
@@ -37,9 +37,10 @@ async def test_nothing_relevant_is_an_empty_list(api: Api) -> None:
 async def test_an_explained_answer_says_how_its_score_came_about(api: Api) -> None:
     topic = name()
     await learnt(api, topic)
-    plain = await api.ask("POST", "/v1/knowledge/query", json={"query": f"keepalive_{topic}"})
+    asked = {"query": f"keepalive_{topic}", "kinds": ["item"]}
+    plain = await api.ask("POST", "/v1/knowledge/query", json=asked)
     assert "explain" not in plain.json["results"][0]
-    explained = await api.ask("POST", "/v1/knowledge/query", json={"query": f"keepalive_{topic}", "explain": True})
+    explained = await api.ask("POST", "/v1/knowledge/query", json=asked | {"explain": True})
     assert f"keepalive_{topic}" in explained.json["results"][0]["explain"]["exact"]
 
 

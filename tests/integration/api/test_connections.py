@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.web import edge
 from app.web.protocol import MAX_PIPELINED, MAX_PIPELINED_KEYED
 from tests.integration.api.conftest import Api, generic, serving
 from tests.performance.measure_connections import HALF
@@ -91,6 +92,47 @@ async def test_a_body_of_one_byte_at_a_time_is_answered_with_408(tight: Api) -> 
             writer.write(b"{")
             await asyncio.wait([answered], timeout=0.2)
         assert "1000 bytes a second" in problem(answered.result(), 408)["message"]
+
+
+SENDING = "POST /v1/redact HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{{"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (SENDING.format(100_000), 408, "request_timeout"),
+        (SENDING.format(99_000_000), 413, "too_large"),
+        ("\x16\x03\x01\x02", 400, "unreadable"),
+        (f"GET /healthz HTTP/1.1\r\nx: {'x' * 400_000}", 431, "unreadable"),
+    ],
+    ids=["body too slow", "body too large", "garbage", "head too large"],
+)
+async def test_a_client_that_sends_on_after_its_answer_and_reads_late_still_has_it(
+    tight: Api, monkeypatch: pytest.MonkeyPatch, sent: str, status: int, code: str
+) -> None:
+    monkeypatch.setattr(edge, "DRAIN_SECONDS", 0.1)
+    place, loop, answer = urlsplit(tight.url), asyncio.get_running_loop(), b""
+    with socket.socket() as client:
+        client.setblocking(False)
+        async with asyncio.timeout(SECONDS):
+            await loop.sock_connect(client, (place.hostname, place.port))
+            await loop.sock_sendall(client, sent.encode("latin-1"))
+            while not has_come(client):
+                await asyncio.sleep(0.05)
+            for _ in range(3):  # to a closed socket: reset, and what wasn't read is lost
+                await loop.sock_sendall(client, b"x" * 1000)
+                await asyncio.sleep(0.05)
+            while more := await loop.sock_recv(client, 65536):
+                answer += more
+    assert problem(answer, status)["code"] == code
+
+
+def has_come(client: socket.socket) -> bool:
+    """Whether something can be read, without reading it."""
+    try:
+        return bool(client.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
 
 
 async def test_a_slow_but_steady_upload_is_taken(tight: Api) -> None:

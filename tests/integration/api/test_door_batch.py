@@ -56,7 +56,7 @@ class Gate:
 
 
 async def so_far(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not done():
             await asyncio.sleep(0.002)
 
@@ -249,7 +249,7 @@ async def leaves(task: asyncio.Task[Reply]) -> None:
 
 async def ended(door: Door, states: list[str]) -> None:
     """Whoever leaves is noticed a little later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while sorted(state for _, state, _ in await door.holds()) != states:
             await asyncio.sleep(0.01)
 

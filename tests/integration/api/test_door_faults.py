@@ -210,7 +210,7 @@ async def test_a_wait_that_no_provider_can_mean_is_told_capped(door: Door, wait:
 
 
 async def test_the_requests_time_ends_it_whatever_hangs(api: Api) -> None:
-    async with open_door(api, timeouts=Timeouts(connect=1, first_token=5, idle=5, answer=5, total=0.4)) as door:
+    async with open_door(api, timeouts=Timeouts(connect=1, first_token=5, idle=5, answer=5, total=2)) as door:
         door.fakes["one"].will("slow_headers", times=None)
         reply = await door.chat()
         assert (reply.status, reply.json["error"]["code"]) == (504, "deadline_exceeded")
@@ -218,13 +218,13 @@ async def test_the_requests_time_ends_it_whatever_hangs(api: Api) -> None:
 
 
 async def test_five_failures_open_the_breaker_and_one_probe_closes_it(api: Api) -> None:
-    async with open_door(api, retries=0, breaker=Breaker(reset_seconds=0.3)) as door:
+    async with open_door(api, retries=0, breaker=Breaker(reset_seconds=600)) as door:
         door.fakes["one"].will("503", times=5)
         for _ in range(8):
             assert (await door.chat()).headers["x-cairn-provider"] == "two"
         assert await door.asked() == {"one": 5, "two": 8}
         assert door.breaker("one").state == "open"
-        await asyncio.sleep(0.31)
+        door.breaker("one").wait(0)  # its time is over
         door.fakes["one"].first_token_ms = 100
         answers = await asyncio.gather(*(door.chat() for _ in range(20)))
         assert sorted(each.headers["x-cairn-provider"] for each in answers) == ["one"] + ["two"] * 19
@@ -342,7 +342,7 @@ async def test_a_caller_that_leaves_stops_the_provider_and_pays_once(api: Api, s
     pace = {"per_token_ms": 10} if after_bytes else {"first_token_ms": 30_000}
     async with open_door(api, fakes=pace, timeouts=Timeouts(first_token=30, idle=30, answer=30)) as door:
         await left(door, stream=stream, after_bytes=after_bytes)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not door.fakes["one"].asked[0].disconnected or not await door.holds() or (await door.holds())[0][1] == "held":
                 await asyncio.sleep(0.02)
         ((_, ended, mark),) = await door.holds()

@@ -65,7 +65,7 @@ def said(events: list[Any]) -> str:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.005)
 
@@ -376,7 +376,7 @@ async def test_a_caller_who_leaves_pays_for_what_had_come(api: Api) -> None:
 
 async def held(door: Door) -> list[tuple[str, str, str | None]]:
     """The holds, once each has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await door.holds()
             if found and not any(state == "held" for _, state, _ in found):

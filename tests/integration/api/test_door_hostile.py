@@ -18,7 +18,7 @@ from app.tokens import count_text
 from tests.fakes import hostile
 from tests.fakes.hostile import ENDLESS, HostileProvider, Lie
 from tests.integration.api.conftest import Api
-from tests.integration.api.door import Door, open_door
+from tests.integration.api.door import QUICK, Door, open_door
 from tests.integration.budget.conftest import RECOUNT
 
 SHORT = Timeouts(connect=5, first_token=1, idle=0.3, answer=1, total=20)
@@ -67,7 +67,7 @@ async def test_an_endless_stream_is_ended_where_it_passes_what_was_held(api: Api
         await within_limits(door)
         usage = [event["usage"] for event in events[:-1] if event.get("usage")]
         assert [each["completion_tokens"] for each in usage] == [100]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not liar.left:
                 await asyncio.sleep(0.01)
 
@@ -174,7 +174,7 @@ async def test_the_third_answer_that_cannot_be_true_opens_the_breaker_and_is_cou
 
 async def test_a_caller_who_leaves_a_tool_call_pays_for_its_arguments_and_not_for_the_json_around_them(api: Api) -> None:
     liar = HostileProvider(Lie(says="tool", piece='"word",', pieces=40, silent_after=39))
-    async with liar, open_door(api, hostile={"liar": liar}, retries=0, timeouts=SHORT) as door:
+    async with liar, open_door(api, hostile={"liar": liar}, retries=0, timeouts=QUICK) as door:
         await door.events(max_tokens=2_000)
         assert await door.holds() == [("liar", "settled", "partial")]
         produced = (await tokens_charged(door))[1]
@@ -280,7 +280,7 @@ async def test_who_leaves_while_an_answer_is_cut_leaves_no_hold_open(api: Api, m
         asking.cancel()
         await asyncio.wait([asking])
         go_on.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while any(state == "held" for _, state, _ in await door.holds()):
                 await asyncio.sleep(0.01)
         await within_limits(door)

@@ -578,7 +578,7 @@ async def test_a_prompt_is_counted_off_the_event_loop(api: Api, messages: list[d
     def held_back(*args: Any, **options: Any) -> int:
         """On the event loop it would wait for itself."""
         loop.call_soon_threadsafe(counting.set)
-        assert answered.wait(timeout=20)
+        assert answered.wait(timeout=60)
         return count(*args, **options)
 
     async with open_door(api, "one", timeouts=PATIENT) as door:

@@ -32,7 +32,7 @@ def tier(reply: Reply) -> str:
 async def remembered(door: Door, count: int) -> None:
     import asyncio
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(door.front.by_meaning) < count:  # type: ignore[union-attr, arg-type]
             await asyncio.sleep(0.005)
 

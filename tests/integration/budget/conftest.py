@@ -97,7 +97,7 @@ async def open_bank(
     limits = Limits(database, accounts, calendar, budget)
     async with database.begin() as connection:
         team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
-    directs = [Direct(Settings().database, url, name="ledger", timeout_seconds=5) for _ in range(2)]
+    directs = [Direct(Settings().database, url, name="ledger", timeout_seconds=30) for _ in range(2)]
     told: list[dict[str, Any]] = []
     ledger = Ledger(
         holds=directs[0],
@@ -106,7 +106,7 @@ async def open_bank(
         process_id=uuid4(),
         open_period=limits.open_period,
         watch=watch or (lambda balances, ended: told.extend(balances)),
-        timeout_seconds=5,
+        timeout_seconds=30,
     )
     yield Bank(database, accounts, limits, ledger, calendar, team_id, told)
     await ledger.close()

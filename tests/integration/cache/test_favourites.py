@@ -81,7 +81,7 @@ async def test_what_has_ended_stays_away_and_what_is_newer_stays(database: Datab
 
 async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> None:
     held = memory()
-    tiers = Tiers("own", held, [DatabaseTier(database, "own")], timeout_seconds=5)
+    tiers = Tiers("own", held, [DatabaseTier(database, "own")], timeout_seconds=30)
     noting = favourites(database, held, own=False)
     tiers.set(KEYS[0], b"kept below", 60)
     await tiers.close()
@@ -91,7 +91,7 @@ async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> 
     await noting.write()
     assert await rows(database) == {KEYS[0]: 1}
     later = memory()
-    again = Tiers("own", later, [], timeout_seconds=5)
+    again = Tiers("own", later, [], timeout_seconds=30)
     assert await favourites(database, later, own=False).bring_back() == 1
     found = await again.get(KEYS[0])
     assert found is not None

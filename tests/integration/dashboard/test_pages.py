@@ -168,6 +168,14 @@ async def test_knowledge_cites_its_source_and_what_finds_nothing_is_remembered_w
         await visit.go("/dashboard/knowledge?q=why+did+we+pick+NATS+over+Kafka")
         await page.locator(".result figcaption a").first.click()
         assert "NATS" in await page.inner_text("#cited")
+        for kind, other in (("passage", "item"), ("item", "passage")):
+            await visit.go(f"/dashboard/knowledge?q=why+did+we+pick+NATS+over+Kafka&type={kind}")
+            assert await page.locator(f"#results .result.{kind}").count() >= 1
+            assert await page.locator(f"#results .result.{other}").count() == 0
+            assert await page.locator("#type").input_value() == kind
+        await visit.go("/dashboard/knowledge?q=why+did+we+pick+NATS+over+Kafka&type=passage")
+        await page.locator(".result.passage figcaption a").first.click()
+        assert "NATS" in await page.inner_text("#cited")
         secret = "sk-ant-api03-" + "Zq8" * 20
         question = f"zebra xylophone {secret} quokka"
         await visit.go(f"/dashboard/knowledge?q={question.replace(' ', '+')}")
@@ -185,5 +193,5 @@ async def test_a_developer_without_a_call_and_a_team_without_knowledge_are_told_
         assert "untouched" in await page.inner_text("#hero")
         assert "No call yet" in await page.inner_text("#calls")
         await visit.go("/dashboard/knowledge")
-        assert "Nothing learnt yet" in await page.inner_text("main")
+        assert "Nothing said yet" in await page.inner_text("main")
         await visit.shot("empty")

@@ -59,7 +59,7 @@ async def complete(litellm: Any, fake: FakeProvider, kind: Kind, **more: Any) ->
     more = {"messages": MESSAGES} | more
     if more.get("stream"):
         more["stream_options"] = {"include_usage": True}
-    return await litellm.acompletion(model=MODELS[kind], api_base=fake.api_base(kind), api_key="k", max_retries=0, timeout=5, **more)
+    return await litellm.acompletion(model=MODELS[kind], api_base=fake.api_base(kind), api_key="k", max_retries=0, timeout=60, **more)
 
 
 async def test_openais_client_reads_an_answer(client: openai.AsyncOpenAI) -> None:
@@ -155,7 +155,7 @@ async def test_litellm_hands_a_prefill_on(litellm: Any, fake: FakeProvider, kind
 @pytest.mark.parametrize("kind", ["openai", "gemini"])
 async def test_litellm_reads_vectors(litellm: Any, fake: FakeProvider, kind: Kind) -> None:
     model = {"openai": "openai/text-embedding-3-small", "gemini": "gemini/text-embedding-004"}[kind]
-    found = await litellm.aembedding(model=model, input=["a", "b"], api_base=fake.api_base(kind), api_key="k", timeout=5, max_retries=0)
+    found = await litellm.aembedding(model=model, input=["a", "b"], api_base=fake.api_base(kind), api_key="k", timeout=60, max_retries=0)
     assert [len(each["embedding"]) for each in found.data] == [8, 8]
 
 

@@ -128,4 +128,4 @@ async def test_it_runs_as_a_process_of_its_own() -> None:
             assert reply.status == 200
         async with session.post(f"{url}/v1/chat/completions", json=body) as reply:
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0

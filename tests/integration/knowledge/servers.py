@@ -23,7 +23,7 @@ async def server(bench: Bench, url: str, *, lower: Sequence[Tier] = (), options:
     """Nothing is shared with another server but the database, the vector store and `lower`."""
     options = options or QueriesCache()
     limits = Settings().knowledge
-    direct = Direct(DatabaseSettings(), url, name="versions", timeout_seconds=5)
+    direct = Direct(DatabaseSettings(), url, name="versions", timeout_seconds=30)
     accounts = Accounts(bench.database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=1)
     index = Index(bench.database, bench.vectors)
     search = Search(

@@ -304,7 +304,7 @@ async def test_a_value_that_another_team_put_under_our_key_is_refused(bench: Ben
     """Whoever can write to Redis could: an answer says whose it is."""
     theirs = await _another_teams(bench, "others", f"{NATS} says the other team")
     await bench.teach("talk", [lesson("1", NATS)])
-    async with open_redis(Redis(url=redis_server.url)) as client:  # type: ignore[arg-type]
+    async with open_redis(Redis(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
         assert client is not None
         async with server(bench, database_url, lower=[RedisTier(client, "q")]) as one, server(bench, database_url) as two:
             ours_key, their_key = await one._key(bench.team_id, ASKED), await one._key(theirs, ASKED)
@@ -327,7 +327,7 @@ async def test_servers_share_answers_over_redis_and_forget_them_together(
 ) -> None:
     await bench.teach("talk", [lesson("1", NATS)])
     name = uuid4().hex
-    async with open_redis(Redis(url=redis_server.url)) as client:  # type: ignore[arg-type]
+    async with open_redis(Redis(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
         assert client is not None
         lower = [RedisTier(client, name)]
         async with server(bench, database_url, lower=lower) as one, server(bench, database_url, lower=lower) as two:

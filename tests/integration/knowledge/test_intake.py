@@ -85,7 +85,7 @@ async def test_done_means_searchable_and_the_upload_is_gone(bench: Bench, queue:
     await submit(bench, intake, transcript())
     report = await run(bench, queue, intake)
     assert report["knowledge"]["new"] == 1
-    (found,) = (await bench.search.query(bench.team_id, Query(REASON))).results
+    (found,) = (await bench.search.query(bench.team_id, Query(REASON, kinds=("item",)))).results
     assert (found.text, found.source.locator, found.source.transcript) == (REASON, "2", "t.jsonl")
     async with bench.database.begin() as connection:
         assert await connection.scalar(text("select count(*) from uploads")) == 0

@@ -92,7 +92,7 @@ async def test_what_others_hold_is_left_for_the_next_time_without_waiting(bench:
     for table in ("knowledge", "knowledge_evidence"):
         async with bench.database.begin() as other:
             await other.execute(text(f"select 1 from {table} where text = :body for update"), {"body": PLUM})
-            await asyncio.wait_for(fill(tails), timeout=5)
+            await asyncio.wait_for(fill(tails), timeout=60)
         assert await stored(bench) == [(False, bench.long_form.model), (False, None)]
     await fill(tails)
     assert await stored(bench) == [(False, bench.long_form.model), (True, bench.long_form.model)]

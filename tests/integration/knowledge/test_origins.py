@@ -136,11 +136,11 @@ async def test_a_session_is_dated_by_its_file_where_its_records_say_no_time_and_
 
 async def test_a_citation_tells_the_sessions_date_or_none(bench: Bench, queue: Queue, intake: Intake) -> None:
     await ingest(bench, queue, intake, *talk("old"), name="2025-01-15.jsonl")
-    (found,) = (await bench.search.query(bench.team_id, Query(LONG))).results
+    (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at == datetime(2025, 1, 15, tzinfo=UTC)
     await bench.purge.session(bench.team_id, (await sessions(bench))["old"].id, developer_id=None)
     await ingest(bench, queue, intake, *talk("undated"))
-    (found,) = (await bench.search.query(bench.team_id, Query(LONG))).results
+    (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at is None
 
 
@@ -233,7 +233,7 @@ async def test_a_merged_project_is_the_other_one_with_all_that_it_had_and_will_g
     await ingest(bench, queue, intake, *talk("c", "/home/bob/till"))
     assert set((await projects(bench)).values()) == {"checkout"}
     assert await project(bench, "till") == checkout
-    found = (await bench.search.query(bench.team_id, Query(LONG, project="checkout"))).results
+    found = (await bench.search.query(bench.team_id, Query(LONG, project="checkout", kinds=("item",)))).results
     assert any("FakeClock" in each.text for each in found)
     async with bench.database.begin() as connection:
         assert await connection.scalar(text("select count(*) from knowledge where project_id = :p"), {"p": till}) == 0

@@ -45,13 +45,22 @@ async def ask(bench: Bench, search: PrefetchingSearch, *queries: Query, asker: U
 
 
 async def idle(search: PrefetchingSearch) -> None:
-    """Until everything that waited has been looked at."""
+    """Until everything that waits has been looked at."""
+    looked, fetch = asyncio.Event(), search.fetch
+
+    async def noted(team_id: UUID, query: Query) -> bool:
+        try:
+            return await fetch(team_id, query)
+        finally:
+            if not search._waiting:
+                looked.set()
+
+    search.fetch = noted  # type: ignore[method-assign]
     running = asyncio.create_task(search.run())
-    async with asyncio.timeout(5):
-        while search._waiting:
-            await asyncio.sleep(0.005)
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        await looked.wait()
     running.cancel()
+    search.fetch = fetch  # type: ignore[method-assign]
 
 
 async def outdate(bench: Bench) -> None:

@@ -20,7 +20,7 @@ KINDS = ("work",)
 
 @pytest.fixture
 def queue(database: Database) -> Queue:
-    return Queue(database, Worker(lease_seconds=1, max_attempts=3, backoff_seconds=0.01, backoff_max_seconds=0.02))
+    return Queue(database, Worker(lease_seconds=60, max_attempts=3, backoff_seconds=0.01, backoff_max_seconds=0.02))
 
 
 async def put(queue: Queue, *, lane: str | None = None, key: str | None = None, payload: dict[str, object] | None = None) -> UUID:

@@ -17,7 +17,7 @@ FOREVER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 async def until_alive(child: Child, *, not_pid: int) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while child.pid in {None, not_pid}:
             await asyncio.sleep(0.02)
     assert child.pid is not None
@@ -60,12 +60,12 @@ async def test_a_child_leaves_when_its_owner_was_killed(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", owner, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     pid = None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while pid is None:  # its log lines come first
             line = (await process.stdout.readline()).strip()
             pid = int(line) if line.isdigit() else None
     process.kill()
     await process.wait()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.05)

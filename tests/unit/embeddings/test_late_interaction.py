@@ -51,3 +51,27 @@ def test_similar_vectors_are_merged_and_others_are_not() -> None:
     first, second = vectors(2)
     merged = late_interaction.pooled(late_interaction.unit(np.stack([first, first * 1.01, second, second])))
     assert sorted((merged @ np.stack([first, second]).T).max(axis=0).round(3).tolist()) == [1.0, 1.0]
+
+
+def test_passages_that_share_their_tokens_are_alike_and_damaged_ones_are_not() -> None:
+    tokens = vectors(6)
+    one, same, half, other = (
+        late_interaction.pack(words(2), tokens[[first, second]]) for first, second in [(0, 1), (1, 0), (0, 2), (3, 4)]
+    )
+    assert late_interaction.likeness(one, same) > late_interaction.likeness(one, half) > late_interaction.likeness(one, other)
+    assert late_interaction.likeness(one, b"damaged") == 0.0
+
+
+def test_a_damaged_passage_leaves_the_others_their_scores() -> None:
+    tokens = vectors(2)
+    packed = [late_interaction.pack(words(1), tokens[place : place + 1]) for place in range(2)]
+    asked = late_interaction.question_vectors(tokens)
+    assert late_interaction.best_cosines(asked, [b"", packed[0], b"LI", packed[1]])[[1, 3]] == pytest.approx(
+        late_interaction.best_cosines(asked, packed)
+    )
+
+
+@pytest.mark.parametrize("rows", [1, 40, 1_000])
+def test_products_in_blocks_are_those_of_one_multiplication(rows: int) -> None:
+    tokens, projection = vectors(rows), late_interaction.projection()
+    assert late_interaction.question_vectors(tokens) == pytest.approx(late_interaction.unit(tokens @ projection), abs=1e-5)

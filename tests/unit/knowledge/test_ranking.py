@@ -34,6 +34,7 @@ class Row:
     freshness: str
     project_id: UUID
     type: str = "gotcha"
+    origin: str = "extracted"
     session_id: UUID = PROJECTS[0]
     transcript: str = "t"
     locator: str = "L1"
@@ -73,7 +74,7 @@ def _unit(vector: Any) -> Any:
 
 def ranked(query: Query, found: list[Row], vector: Any) -> list[Result]:
     least = Limits().min_relevance if query.min_score is None else query.min_score
-    return rank(query, found, vector, NAMES, least_score=least)  # type: ignore[arg-type]
+    return rank(query, found, vector, NAMES, limit=query.limit, least_score=least)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -99,3 +100,13 @@ def test_without_a_vector_every_text_is_read() -> None:
     found, _ = rows(1)
     told = ranked(Query("broker", limit=3), found, None)
     assert {each.id for each in told[:3]} <= {row.id for row in found if "broker" in row.text}
+
+
+def test_what_was_distilled_answers_no_better_than_what_was_said_and_what_was_written_down_by_itself() -> None:
+    found, vector = rows(1)
+    found[0].origin = "recorded"
+    plain = {each.id: each.score for each in rank(Query("broker", limit=60), found, vector, NAMES, limit=60, least_score=0.0)}  # type: ignore[arg-type]
+    lower = rank(Query("broker", limit=60), found, vector, NAMES, limit=60, least_score=0.0, answered=0.5)  # type: ignore[arg-type]
+    assert {each.id: each.score for each in lower} == {
+        item: pytest.approx(score * (1.0 if item == found[0].id else 0.5), abs=1e-4) for item, score in plain.items()
+    }

@@ -11,6 +11,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from app.errors import DatabaseUnavailable, NotPermitted
 from app.web import errors
@@ -117,6 +118,21 @@ async def test_a_client_that_leaves_while_it_is_refused_ends_the_reading() -> No
     exchange.read = 1
     done = await exchange.through(refuse)
     assert done.status == 403
+
+
+async def test_an_answer_to_a_client_that_left_before_it_is_logged_as_499() -> None:
+    async def misread(scope: Scope, receive: Receive, send: Send) -> None:
+        """As FastAPI does with a body that broke off."""
+        try:
+            await Request(scope, receive).body()
+        except ClientDisconnect:
+            await PlainTextResponse("There was an error parsing the body", 400)(scope, receive, send)
+
+    exchange = Exchange([b"a", b"b"])
+    exchange.read = 2
+    with capture_logs() as logged:
+        await exchange.through(misread)
+    assert [(each["event"], each["status"]) for each in logged] == [("http.answered", 499)]
 
 
 async def test_what_goes_wrong_unforeseen_is_a_500_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from app.web.connections import ConnectionLimits, Connections, mark_keyed
 from app.web.forwarded import TrustedProxies
-from app.web.protocol import MAX_PIPELINED, MAX_PIPELINED_KEYED, Protocol
+from app.web.protocol import LINGER_BYTES, LINGER_SECONDS, MAX_PIPELINED, MAX_PIPELINED_KEYED, Protocol
 
 LIMITS = ConnectionLimits(
     header_seconds=10, body_seconds=30, body_bytes_per_second=500, write_seconds=30, idle_seconds=130, total=100, per_address=100
@@ -30,27 +30,33 @@ class Transport(asyncio.Transport):
         self.sent = b""
         self.gone = False
         self.unsent = 0
-        self.closed = self.aborted = False
+        self.closed = self.released = self.aborted = False  # closed: the peer sees our end, whether or not it is still read
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return {"peername": (self.peer, 4711), "sockname": ("127.0.0.1", 80)}.get(name, default)
 
     def write(self, data: Any) -> None:
-        if self.gone:
-            raise RuntimeError("the handler is closed")  # as uvloop's
+        if self.gone or (self.closed and not self.released):
+            raise RuntimeError("the handler is closed")  # as uvloop's; and as every loop's once our side has ended
         self.sent += bytes(data)
 
     def get_write_buffer_size(self) -> int:
         return self.unsent
 
     def is_closing(self) -> bool:
-        return self.closed
+        return self.released
 
-    def close(self) -> None:
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
         self.closed = True
 
+    def close(self) -> None:
+        self.closed = self.released = True
+
     def abort(self) -> None:
-        self.closed = self.aborted = True
+        self.closed = self.released = self.aborted = True
 
     def pause_reading(self) -> None: ...
 
@@ -58,10 +64,10 @@ class Transport(asyncio.Transport):
 
 
 class App:
-    """Reads the body, waits until it is let go, and answers; `keyed`: it finds the request's key good."""
+    """Reads the body, waits until it is let go, and answers; `keyed`: it finds the request's key good; `early`: it refuses the body unread."""
 
     def __init__(self) -> None:
-        self.keyed = False
+        self.keyed = self.early = False
         self.let_go = asyncio.Event()
         self.let_go.set()
         self.clients: list[Any] = []
@@ -71,6 +77,10 @@ class App:
         self.clients.append((scope["client"][0], scope["scheme"]))
         if self.keyed:
             mark_keyed(scope)
+        if self.early:
+            await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"2"), (b"connection", b"close")]})
+            await send({"type": "http.response.body", "body": b"no"})
+            return
         more = True
         while more:
             message = await receive()
@@ -476,6 +486,109 @@ async def test_garbage_is_answered_with_400_and_closed(garbage: bytes) -> None:
     _, transport = bench.connect("198.51.100.1", garbage)
     assert transport.sent.startswith(b"HTTP/1.1 400")
     assert transport.closed
+
+
+SENDING = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
+
+
+async def lingering(bench: Bench) -> tuple[Protocol, Transport]:
+    """A connection that was answered with 408 while its client was still sending."""
+    protocol, transport = bench.connect("198.51.100.1", SENDING)
+    await settled()
+    bench.pass_time(LIMITS.body_seconds)
+    assert transport.sent.startswith(b"HTTP/1.1 408")
+    assert (transport.closed, transport.released) == (True, False)
+    return protocol, transport
+
+
+async def test_who_is_cut_while_sending_is_read_on_for_a_bounded_time() -> None:
+    bench = Bench()
+    protocol, transport = await lingering(bench)
+    answer = transport.sent
+    for _ in range(int(LINGER_SECONDS) - 1):
+        protocol.data_received(WHOLE)  # dropped: no request begins, and it buys no time
+        bench.pass_time(1)
+    assert not transport.released
+    bench.pass_time(2)
+    assert (transport.released, transport.aborted, transport.sent) == (True, False, answer)
+    await settled()
+    assert len(bench.app.clients) == 1
+
+
+async def test_who_is_cut_while_sending_is_read_on_for_a_bounded_number_of_bytes() -> None:
+    protocol, transport = await lingering(Bench())
+    piece = bytes(2**20)
+    for _ in range(LINGER_BYTES // len(piece)):
+        protocol.data_received(piece)
+    assert not transport.released
+    protocol.data_received(piece)
+    assert transport.released
+
+
+async def test_an_answer_before_the_end_of_its_request_is_read_on_too_where_it_ends_the_connection() -> None:
+    bench = Bench()
+    bench.app.early = True
+    protocol, transport = bench.connect("198.51.100.1", SENDING)
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 413")
+    assert (transport.closed, transport.released) == (True, False)
+    protocol.data_received(b"x" * 100_000 + WHOLE)
+    await settled()
+    assert (transport.sent.count(b"HTTP/1.1"), len(bench.app.clients)) == (1, 1)
+    bench.pass_time(LINGER_SECONDS + 1)
+    assert transport.released
+
+
+async def test_an_answer_to_a_whole_request_closes_at_once() -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", HALF + b"connection: close\r\n\r\n")
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+    assert transport.released
+
+
+async def test_of_two_requests_the_one_that_ends_the_connection_is_the_last_that_is_started() -> None:
+    bench = Bench()
+    bench.app.let_go.clear()
+    _, transport = bench.connect("198.51.100.1", HALF + b"connection: close\r\n\r\n" + SENDING)
+    await settled()
+    bench.app.let_go.set()
+    await settled()
+    assert (transport.sent.count(b"HTTP/1.1"), len(bench.app.clients), transport.closed) == (1, 1, True)
+
+
+async def test_a_stop_waits_for_nobody_who_has_an_answer() -> None:
+    protocol, transport = await lingering(Bench())
+    protocol.shutdown()
+    assert transport.released
+
+
+async def test_garbage_after_an_answer_is_not_answered_again() -> None:
+    protocol, transport = await lingering(Bench())
+    protocol.data_received(b"\x16\x03\x01")
+    protocol.send_400_response("Invalid HTTP request received.")
+    assert transport.sent.count(b"HTTP/1.1") == 1
+
+
+async def test_an_answer_that_is_not_read_while_its_connection_lingers_is_cut() -> None:
+    bench = Bench(replace(LIMITS, write_seconds=3))
+    _, transport = await lingering(bench)
+    transport.unsent = 500
+    bench.pass_time(5)
+    assert transport.aborted
+
+
+async def test_only_so_many_are_read_on_and_they_count_towards_no_cap() -> None:
+    bench = Bench(replace(LIMITS, total=80, per_address=80))
+    made = [bench.connect("198.51.100.1", SENDING) for _ in range(30)]
+    await settled()
+    bench.pass_time(LIMITS.body_seconds)
+    assert [each.released for _, each in made] == [False] * 10 + [True] * 20
+    assert len(bench.connections) == 0
+    for protocol, _ in made:
+        protocol.connection_lost(None)
+    _, another = await lingering(bench)
+    assert not another.released
 
 
 def _forwarded(address: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from app.embeddings import late_interaction
 from app.knowledge.passages import Candidate, Place, Question, Ranked, fuse, neighbours, rank_passages
 from app.knowledge.passages.composing import FIRST, GAP, MAX_A_SESSION, NEAR, REACH, compose
-from app.knowledge.passages.ranking import rank_candidates, standardized
+from app.knowledge.passages.ranking import rank_candidates, standardized, token_weights
 from app.knowledge.passages.terms import PART, query_weights, terms
 
 
@@ -88,6 +89,20 @@ def test_late_interaction_decides_between_candidates_that_the_legs_think_equal()
     assert first(asked, *made) == "1"
 
 
+def test_the_prompt_that_a_passage_answers_tells_what_it_is_about() -> None:
+    asked = question("how does the shop retry")
+    silent, told = candidate(1, "it retries thrice", prompt="and the mailer?"), candidate(2, "it retries thrice", prompt="The shop, please")
+    assert first(asked, silent, told, candidate(3, "it retries thrice")) == "2"
+
+
+def test_a_word_of_several_tokens_weighs_as_much_as_any_other() -> None:
+    asked = Question("why", ("pool", "exhausted", "exhausted", "why"), np.zeros((4, late_interaction.DIMS), dtype=np.float32))
+    pool, exhausted, again, why = token_weights(asked, ["pool exhausted, why"] * 3)
+    assert exhausted + again == pytest.approx(pool)
+    assert exhausted == again
+    assert why < pool
+
+
 def test_results_stay_within_their_tokens_all_together() -> None:
     made = composed([candidate(number, "word " * 30) for number in range(20)], max_tokens=100)
     assert made
@@ -112,6 +127,15 @@ def test_only_the_places_beside_the_first_candidates_are_asked_for() -> None:
     assert len(places) <= 2 * FIRST * 2 * REACH
 
 
+def test_what_follows_in_the_exchange_is_shown_and_the_next_subject_is_not() -> None:
+    found = [
+        candidate(1, "the pool was exhausted", session="s", bm25=9.0, cosine=0.9),
+        candidate(2, "so we doubled it", session="s", bm25=0.5, cosine=0.1),
+        replace(candidate(3, "and the harbour?", session="s", bm25=0.5, cosine=0.1), exchange=2),
+    ]
+    assert [each.passages for each in composed(found)] == [("1", "2"), ("3",)]
+
+
 def test_passages_that_match_near_each_other_are_one_result_and_others_are_not() -> None:
     found = [candidate(5, session="s"), candidate(5 + NEAR, session="s"), candidate(6 + 2 * NEAR, session="s"), candidate(6, session="t")]
     assert {each.passages for each in composed(found)} == {("5", "13"), ("22",), ("6",)}
@@ -126,9 +150,52 @@ def test_a_place_where_several_passages_match_comes_before_one_where_a_single_on
     assert [each.score for each in made] == sorted((each.score for each in made), reverse=True)
 
 
+def test_a_result_is_cited_at_its_best_passage_even_when_that_is_long() -> None:
+    short, long = candidate(1, "short words", session="s", bm25=8.9), candidate(2, "long " * 80, session="s", bm25=9.0)
+    (made, *_) = composed([short, long, *(candidate(number, bm25=1.0) for number in range(10, 20))])
+    assert made.candidate.id == "2"
+    assert made.passages == ("2", "1")
+
+
 def test_short_passages_go_before_a_long_one_of_the_same_score() -> None:
     short, long = [candidate(number, "short words") for number in (1, 2, 3)], candidate(4, "long " * 80)
     assert {each.candidate.id for each in composed([long, *short], max_tokens=90)} == {"1", "2", "3"}
+
+
+def test_one_result_takes_half_of_the_tokens_and_more_only_when_nobody_else_wants_them() -> None:
+    near = [candidate(number, "word " * 16, session="s", bm25=9.0) for number in range(9)]
+    others = [candidate(number, "word " * 16) for number in range(50, 55)]
+    assert max(each.tokens for each in composed([*near, *others], max_tokens=160)) == 80
+    assert max(each.tokens for each in composed([*near, *others[:1]], max_tokens=160)) == 140
+
+
+@pytest.mark.parametrize(
+    ("said", "when", "then"),
+    [
+        ("the pool has ten", "2026-03-01", "2026-03-09"),
+        ("the pool has ten", None, "2026-03-09"),
+        ("bread needs salt", "2026-03-01", "2026-03-09"),
+    ],
+    ids=["newer", "time unknown", "another subject"],
+)
+def test_what_was_said_later_on_the_same_subject_comes_first(said: str, when: str | None, then: str) -> None:
+    """The same subject is what token vectors say; here two texts have the same ones or none in common."""
+    vectors = late_interaction.unit(np.random.default_rng(3).normal(size=(2, 384)).astype(np.float32))
+    packed = {
+        "the pool has ten": late_interaction.pack(["pool"], vectors[:1]),
+        "bread needs salt": late_interaction.pack(["salt"], vectors[1:]),
+    }
+
+    def told(number: int, text: str, at: str | None, score: float) -> Candidate:
+        given: dict[str, Any] = {"bm25": score, "cosine": 0.5, "at": datetime.fromisoformat(f"{at}T00:00:00+00:00") if at else None}
+        return Candidate(str(number), f"s{number}", 1, 0, text, packed[text], **given)
+
+    rest = [candidate(number, bm25=1.0, cosine=0.1) for number in range(10, 20)]
+    made = composed([told(1, "the pool has ten", when, 9.0), told(2, said, then, 8.0), *rest])
+    replaced = said == "the pool has ten" and when is not None
+    assert [each.candidate.id for each in made[:2]] == (["2", "1"] if replaced else ["1", "2"])
+    assert made[0].score == max(each.score for each in made)
+    assert sum(made[0].parts.values()) == pytest.approx(made[0].score)
 
 
 def test_passages_that_one_result_holds_are_not_results_again() -> None:

@@ -1,0 +1,132 @@
+"""Periods of the calendar: whole days, half-open. Arithmetic only; reads no text and knows no time zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Literal
+
+Unit = Literal["day", "week", "month", "quarter", "year"]
+MONTHS: dict[Unit, int] = {"month": 1, "quarter": 3, "year": 12}
+"""How many months a unit has; days and weeks have no whole number of them."""
+HALF_UNIT: dict[Unit, int] = {"day": 0, "week": 3, "month": 15, "quarter": 45, "year": 182}
+"""Days on either side of what was "two weeks ago": people don't count the days."""
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From the day `start` up to, not including, the day `end`. `recurs`: how often, where the words didn't say which one was meant."""
+
+    start: date
+    end: date
+    recurs: Literal["year", "week"] | None = None
+
+
+def day(at: date, recurs: Literal["year", "week"] | None = None) -> Period:
+    return Period(at, at + _DAY, recurs)
+
+
+def months_later(at: date, months: int) -> date:
+    """Add months (negative: subtract); the 31st becomes the last day of a shorter month."""
+    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    return date(year, month + 1, min(at.day, _days_of(year, month + 1)))
+
+
+def units_before(at: date, unit: Unit, count: int) -> date:
+    """The day `count` units before `at`."""
+    if unit in MONTHS:
+        return months_later(at, -count * MONTHS[unit])
+    return at - count * (7 if unit == "week" else 1) * _DAY
+
+
+def calendar_unit(unit: Unit, today: date, offset: int = 0) -> Period:
+    """The day, the week from Monday, the month, quarter or year that `today` is in; the one before with `offset` -1."""
+    if unit not in MONTHS:
+        start = units_before(today - (today.weekday() if unit == "week" else 0) * _DAY, unit, -offset)
+        return Period(start, units_before(start, unit, -1))
+    size = MONTHS[unit]
+    start = months_later(date(today.year, (today.month - 1) // size * size + 1, 1), offset * size)
+    return Period(start, months_later(start, size))
+
+
+def ago(unit: Unit, count: int, today: date) -> Period:
+    """The days that are meant by so many units ago: the unit around that day."""
+    at, margin = units_before(today, unit, count), HALF_UNIT[unit] * _DAY
+    return Period(at - margin, at + margin + _DAY)
+
+
+def rolling(unit: Unit, count: int, today: date) -> Period:
+    """The last so many units up to the end of today."""
+    return Period(units_before(today, unit, count), today + _DAY)
+
+
+def month(year: int, number: int) -> Period:
+    start = date(year, number, 1)
+    return Period(start, months_later(start, 1))
+
+
+def quarter(year: int, number: int) -> Period:
+    start = date(year, 3 * number - 2, 1)
+    return Period(start, months_later(start, 3))
+
+
+def latest_month(number: int, today: date) -> Period:
+    """The latest such month that has begun."""
+    return replace(month(today.year - (number > today.month), number), recurs="year")
+
+
+def latest_quarter(number: int, today: date) -> Period:
+    return replace(quarter(today.year - (3 * number - 2 > today.month), number), recurs="year")
+
+
+def latest_date(number: int, day_of_month: int, today: date) -> Period | None:
+    """The latest such day that has begun; None where no year has it."""
+    if not 1 <= number <= 12:
+        return None
+    for year in range(today.year, today.year - 9, -1):
+        if 1 <= day_of_month <= _days_of(year, number) and (found := date(year, number, day_of_month)) <= today:
+            return day(found, "year")
+    return None
+
+
+def latest_weekday(number: int, today: date) -> Period:
+    """The latest such day of the week (Monday is 0), today included."""
+    return day(today - (today.weekday() - number) % 7 * _DAY, "week")
+
+
+def dated(year: int, number: int, day_of_month: int | None) -> Period | None:
+    """A day, or the whole month where there is none; None where the calendar has no such."""
+    if not 1 <= number <= 12:
+        return None
+    if day_of_month is None:
+        return month(year, number)
+    return day(date(year, number, day_of_month)) if 1 <= day_of_month <= _days_of(year, number) else None
+
+
+def hull(first: Period, second: Period) -> Period:
+    """From the start of one to the end of the other. The year or week that one leaves open is the other's.
+
+    "Between March and May 2025" begins in March 2025; "from November to February" begins the November before.
+    """
+    if first.recurs == "year" and second.recurs is None:
+        first = _in_year(first, second.start.year)
+    elif second.recurs == "year" and first.recurs is None:
+        second = _in_year(second, first.start.year)
+        if second.start < first.start:
+            second = _in_year(second, first.start.year + 1)
+    if first.start > second.start and first.recurs == "year":
+        first = _in_year(first, first.start.year - 1)
+    elif first.start > second.start and first.recurs == "week":
+        first = Period(first.start - 7 * _DAY, first.end - 7 * _DAY)
+    return Period(min(first.start, second.start), max(first.end, second.end))
+
+
+def _in_year(period: Period, year: int) -> Period:
+    shift = 12 * (year - period.start.year)
+    return Period(months_later(period.start, shift), months_later(period.end, shift), period.recurs)
+
+
+def _days_of(year: int, number: int) -> int:
+    following = date(year + number // 12, number % 12 + 1, 1)
+    return (following - _DAY).day
