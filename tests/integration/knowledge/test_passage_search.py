@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
+from app.knowledge import passage_rows
 from app.knowledge.answer import KINDS, Answer, Query, Result
 from app.sessions.event import Event, SessionHeader
 from app.tokens import count_text
@@ -291,6 +292,18 @@ async def test_an_incomplete_index_is_not_asked(bench: Bench) -> None:
 
 
 ODD = ["the", "?! …", "\ud83d half a pair \udc00", "🧵🪡", "x" * 7999, "'; drop table passages; --", "مرحبا بالعالم"]
+
+
+async def test_without_the_index_a_rare_term_is_found_among_many_passages_that_share_a_common_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(bench, "talk", [said(n, "assistant", f"The gateway of zone {n} restarted at {n}:15 and was fine.") for n in range(10, 60)])
+    await tell(bench, "rare", [said(1, "assistant", "The gateway was moved to Zanzibar, where the racks are cheaper.")])
+    async with bench.database.begin() as connection:
+        await connection.execute(text("analyze passages"))
+    monkeypatch.setattr(passage_rows, "MAX_MATCHING", 5)
+    bench.index.complete = False
+    assert any("Zanzibar" in each for each in texts(await ask(bench, "the gateway in Zanzibar")))
 
 
 async def test_no_question_is_too_odd(bench: Bench) -> None:
