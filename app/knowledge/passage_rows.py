@@ -20,8 +20,8 @@ from sqlalchemy.types import TypeEngine
 
 from app.knowledge.passages import Candidate, Place
 from app.knowledge.passages.passage import indexed
+from app.knowledge.reads import Reads
 from app.knowledge.versions import Scope
-from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
 MAX_TERMS = 64
@@ -42,8 +42,8 @@ class Period:
 
 
 class PassageRows:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
         self._shares: dict[int, float] = {}
         self._shares_read = -math.inf
 
@@ -65,7 +65,7 @@ class PassageRows:
             return {}
         values = {"sessions": [UUID(session) for session, _ in places], "ordinals": [ordinal for _, ordinal in places]}
         found: dict[Place, Candidate] = {}
-        for row in await self._database.read(rows_of(_AT_PLACES, values)):
+        for row in await self._reads.rows(_AT_PLACES, values):
             session, text = str(row.session_id), indexed(row.heading, row.text)
             one = Candidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens)
             found[session, row.ordinal] = one
@@ -74,7 +74,7 @@ class PassageRows:
     async def _common(self) -> dict[int, float]:
         """Read which share of the passages holds each common term: PostgreSQL has counted them for its own plans."""
         if time.monotonic() - self._shares_read > SHARES_SECONDS:
-            self._shares = {row.term: row.share for row in await self._database.read(rows_of(_COMMON))}
+            self._shares = {row.term: row.share for row in await self._reads.rows(_COMMON)}
             self._shares_read = time.monotonic()
         return self._shares
 
@@ -84,7 +84,7 @@ class PassageRows:
         given: dict[str, object] = {"team": scope.team_id, "project": scope.project_id, **values}
         if period is not None:
             given |= {"since": period.since, "until": period.until}
-        return await self._database.read(rows_of(statements[period is not None], given))
+        return await self._reads.rows(statements[period is not None], given)
 
 
 def rarest(terms: Sequence[int], shares: Mapping[int, float], *, most: float = MAX_SHARE) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -281,6 +283,22 @@ async def test_while_parts_are_away_terms_still_find_and_the_answer_says_so(
     assert not (await bench.search.query(UUID(int=7), Query("payment worker pool connections"))).results
     nothing = await ask(bench, "zeppelin raspberry", min_score=None)
     assert (nothing.results, nothing.abstained) == ((), False)  # who knows what the part that was away would have found
+
+
+async def test_while_the_real_engine_hangs_postgresql_answers_and_afterwards_the_engine_again(bench: Bench) -> None:
+    await tell(bench, "talk", TALK)
+    pid = int((await bench.vectors.status()).detail["pid"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        hung = await ask(bench, kinds=KINDS)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert hung.degraded == ("vectors",)
+    assert any(CAUSE in each for each in texts(hung))
+    async with asyncio.timeout(60):
+        while (again := await ask(bench)).degraded:
+            await asyncio.sleep(0.1)
+    assert any(CAUSE in each for each in texts(again))
 
 
 async def test_an_incomplete_index_is_not_asked(bench: Bench) -> None:
