@@ -18,10 +18,10 @@ from app.knowledge.answer import PASSAGE, Query, Result
 from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.ranking import rank
+from app.knowledge.reads import Reads
 from app.knowledge.tables import Evidence, Knowledge
 from app.knowledge.versions import Scope
 from app.settings import Knowledge as Limits
-from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector, VectorStore, Where, Within
@@ -29,7 +29,7 @@ from app.telemetry import traces
 
 log = structlog.get_logger()
 
-MIN_CANDIDATES, CANDIDATES_AN_ITEM = 10, 5
+MIN_CANDIDATES, CANDIDATES_AN_ITEM = 10, 3
 """Beside passages."""
 
 
@@ -45,8 +45,8 @@ NO_ITEMS = FoundItems((), {})
 
 
 class ItemSearch:
-    def __init__(self, *, database: Database, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
-        self._database = database
+    def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
+        self._reads = reads
         self._accounts = accounts
         self._index = index
         self._vectors = vectors
@@ -92,9 +92,9 @@ class ItemSearch:
         if dated:
             values |= {"since": query.since, "until": query.until}
         if ids is not None:
-            return await self._database.read(rows_of(_BY_ID[dated], values | {"ids": ids})) if ids else []
+            return await self._reads.rows(_BY_ID[dated], values | {"ids": ids}) if ids else []
         found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._most(query))
-        return await self._database.read(rows_of(found, values))
+        return await self._reads.rows(found, values)
 
     def _most(self, query: Query) -> int:
         """How many candidates to rank: some of them will be too weak to show. Beside passages a few of them are wanted."""

@@ -5,27 +5,32 @@ The team is checked here again: the index is not the truth. Statements are writt
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, Boolean, Integer, LargeBinary, Text, Uuid, bindparam, text
+from sqlalchemy import TIMESTAMP, Boolean, Float, Integer, LargeBinary, Text, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
 from app.knowledge.passages import Candidate, Place
 from app.knowledge.passages.passage import indexed
+from app.knowledge.reads import Reads
 from app.knowledge.versions import Scope
-from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
 MAX_TERMS = 64
 """Of a question, that PostgreSQL is asked for."""
 MAX_MATCHING = 2_000
 """Passages that share a term with the question and are counted term by term."""
+MAX_SHARE = 0.02
+"""Of all passages that the terms by which they are looked for may hold, as far as a question has such rare ones."""
+SHARES_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,10 @@ class Period:
 
 
 class PassageRows:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self._shares: dict[int, float] = {}
+        self._shares_read = -math.inf
 
     async def by_id(self, scope: Scope, ids: Collection[UUID], period: Period | None) -> Sequence[AnyRow]:
         """Read passages with their newest place (of the period) and the number of all their places."""
@@ -48,7 +55,9 @@ class PassageRows:
         """Read the same, and the vectors, of those that hold most of the terms. `terms`: see `passages.terms.hashed`."""
         if not terms:
             return []
-        return await self._read(_BY_TERMS, scope, period, {"terms": list(terms)[:MAX_TERMS], "limit": limit})
+        asked = list(terms)[:MAX_TERMS]
+        rare = rarest(asked, await self._common())
+        return await self._read(_BY_TERMS, scope, period, {"terms": asked, "rare": rare, "bound": MAX_MATCHING, "limit": limit})
 
     async def at(self, places: Sequence[Place]) -> dict[Place, Candidate]:
         """Read the passages at these places, where there are any."""
@@ -56,11 +65,18 @@ class PassageRows:
             return {}
         values = {"sessions": [UUID(session) for session, _ in places], "ordinals": [ordinal for _, ordinal in places]}
         found: dict[Place, Candidate] = {}
-        for row in await self._database.read(rows_of(_AT_PLACES, values)):
+        for row in await self._reads.rows(_AT_PLACES, values):
             session, text = str(row.session_id), indexed(row.heading, row.text)
             one = Candidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens)
             found[session, row.ordinal] = one
         return found
+
+    async def _common(self) -> dict[int, float]:
+        """Read which share of the passages holds each common term: PostgreSQL has counted them for its own plans."""
+        if time.monotonic() - self._shares_read > SHARES_SECONDS:
+            self._shares = {row.term: row.share for row in await self._reads.rows(_COMMON)}
+            self._shares_read = time.monotonic()
+        return self._shares
 
     async def _read(
         self, statements: Mapping[bool, TextualSelect], scope: Scope, period: Period | None, values: Mapping[str, object]
@@ -68,7 +84,22 @@ class PassageRows:
         given: dict[str, object] = {"team": scope.team_id, "project": scope.project_id, **values}
         if period is not None:
             given |= {"since": period.since, "until": period.until}
-        return await self._database.read(rows_of(statements[period is not None], given))
+        return await self._reads.rows(statements[period is not None], given)
+
+
+def rarest(terms: Sequence[int], shares: Mapping[int, float], *, most: float = MAX_SHARE) -> list[int]:
+    """Choose the rarest terms, which at most this share of all passages hold together; one at least.
+
+    By a common term most of a project would be looked at, and the one passage that holds the rare term missed beyond MAX_MATCHING.
+    """
+    kept: list[int] = []
+    total = 0.0
+    for term in sorted(terms, key=lambda term: shares.get(term, 0.0)):
+        total += shares.get(term, 0.0)
+        if kept and total > most:
+            break
+        kept.append(term)
+    return kept
 
 
 _TYPES: dict[str, TypeEngine[Any]] = {
@@ -76,6 +107,8 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     "project": Uuid(),
     "ids": ARRAY(Uuid),
     "terms": ARRAY(Integer),
+    "rare": ARRAY(Integer),
+    "bound": Integer(),
     "limit": Integer(),
     "since": TIMESTAMP(timezone=True),
     "until": TIMESTAMP(timezone=True),
@@ -127,7 +160,7 @@ _BY_TERMS = _with_and_without_period(
     f"""
 with matching as (
   select id, (select count(*) from unnest(terms) as term where term = any(:terms)) as overlap
-  from (select p.id, p.terms from passages p where {_OURS} and p.terms && :terms limit {MAX_MATCHING}) bounded
+  from (select p.id, p.terms from passages p where {_OURS} and p.terms && :rare limit :bound) bounded
   order by overlap desc, id limit :limit
 )
 select {_SHOWN}, p.embedding
@@ -136,6 +169,13 @@ order by matching.overlap desc, p.id
 """,  # noqa: S608 - constants
     _COLUMNS | {"embedding": LargeBinary()},
 )
+_COMMON = text(
+    """
+select term, share
+from pg_stats, unnest(cast(cast(most_common_elems as text) as int[]), most_common_elem_freqs) as common (term, share)
+where schemaname = current_schema() and tablename = 'passages' and attname = 'terms' and term is not null
+"""
+).columns(term=Integer(), share=Float())
 _AT_PLACES = _typed(
     """
 select place.session_id, place.exchange, place.ordinal, p.id, p.heading, p.text, p.tokens, p.late

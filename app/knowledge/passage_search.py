@@ -31,10 +31,10 @@ from app.knowledge.passages.question import understood
 from app.knowledge.passages.ranking import RERANKED, Scored
 from app.knowledge.points import PASSAGE
 from app.knowledge.ranking import DIGITS
+from app.knowledge.reads import Reads
 from app.knowledge.versions import Scope
 from app.sessions.journal import CitedSession
 from app.settings import Knowledge as Limits
-from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Hit, VectorStore, Where, Within
 from app.telemetry import traces
@@ -86,8 +86,8 @@ NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION,
 
 
 class PassageSearch:
-    def __init__(self, *, database: Database, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
-        self._rows = PassageRows(database)
+    def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
+        self._rows = PassageRows(reads)
         self._accounts = accounts
         self._index = index
         self._vectors = vectors

@@ -19,6 +19,7 @@ from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.item_search import NO_ITEMS, FoundItems, ItemSearch
 from app.knowledge.passage_search import NOTHING, FoundPassages, PassageSearch
+from app.knowledge.reads import Reads
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Scope
 from app.sessions.journal import CitedSession, Journal
@@ -60,8 +61,9 @@ class Search:
         self._embedder = embedder
         self._limits = limits
         self._unanswered = unanswered
-        self._items = ItemSearch(database=database, accounts=accounts, index=index, vectors=vectors, limits=limits)
-        self._passages = PassageSearch(database=database, accounts=accounts, index=index, vectors=vectors, limits=limits)
+        reads = Reads(database)
+        self._items = ItemSearch(reads=reads, accounts=accounts, index=index, vectors=vectors, limits=limits)
+        self._passages = PassageSearch(reads=reads, accounts=accounts, index=index, vectors=vectors, limits=limits)
 
     def asked_in_vain(self, team_id: UUID, query: Query) -> None:
         """Note a question that nothing was found for, where the question itself, not a filter of it, is to blame."""

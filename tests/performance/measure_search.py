@@ -36,6 +36,7 @@ ITEMS = 100_000
 AT_ONCE = 32
 RECALLED = 100
 K = 10
+ITEMS_ALONE = ["item"]
 NEAR = 1e-3
 """Scores are told with four digits."""
 
@@ -49,15 +50,15 @@ async def search_at_size(iterations: int, scratch: Path, items: int = ITEMS) -> 
         headers = {"authorization": f"Bearer {server.key}"}
         asked = varied_questions(4 * iterations + RECALLED + 500, seed=int(time.time()))
         async with connected(server.url, AT_ONCE, headers) as connections:
-            await closed_loop(connections, 300, asking(asked[:300]))
+            await closed_loop(connections, 300, asking(asked[:300], kinds=ITEMS_ALONE))
             del asked[:300]
             began = time.perf_counter()
-            many = await closed_loop(connections, 2 * iterations, asking(asked[iterations:]))
+            many = await closed_loop(connections, 2 * iterations, asking(asked[iterations:], kinds=ITEMS_ALONE))
             rate = len(many) / (time.perf_counter() - began)
-            alone = await closed_loop(connections[:1], iterations, asking(asked))
+            alone = await closed_loop(connections[:1], iterations, asking(asked, kinds=ITEMS_ALONE))
         checked([*alone, *many])
         async with connected(server.url, 1, headers) as connections:
-            told = await closed_loop(connections, RECALLED, asking(asked[-RECALLED:], min_score=0))
+            told = await closed_loop(connections, RECALLED, asking(asked[-RECALLED:], min_score=0, kinds=ITEMS_ALONE))
         found = await _recall(asked[-RECALLED:], told, items)
         return [
             Figure("search", f"start to /readyz, {name} stored", "s", server.seconds_to_ready, 3),
@@ -85,9 +86,9 @@ def checked(replies: Sequence[Reply]) -> None:
             raise RuntimeError(f"{reply.status} {reply.body[:500]!r}")
 
 
-def asking(questions: Sequence[str], **fields: object) -> Callable[[Connection], Awaitable[Reply]]:
+def asking(questions: Sequence[str], *, projects: int = PROJECTS, **fields: object) -> Callable[[Connection], Awaitable[Reply]]:
     left = iter(questions)
-    places = cycle(range(PROJECTS))
+    places = cycle(range(projects))
 
     async def ask(connection: Connection) -> Reply:
         body = {"query": next(left), "limit": K, "project": project(next(places)), **fields}

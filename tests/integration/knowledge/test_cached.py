@@ -142,7 +142,7 @@ async def test_a_deleted_items_place_is_free_once_the_index_has_heard(bench: Ben
     few = bench.search._items._limits.model_copy(update={"candidates": 10})
     bench.search._items._limits = few
     await bench.teach("a", [lesson(str(n), f"{NATS} number {n}", confidence=0.5 + n / 100) for n in range(12)])
-    query = replace(ASKED, limit=10)
+    query = replace(ASKED, limit=10, kinds=("item",))
     async with server(bench, database_url) as search:
         search._search._items._limits = few
         found = (await search.query(bench.team_id, query)).results

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
+from app.knowledge import passage_rows
 from app.knowledge.answer import KINDS, Answer, Query, Result
 from app.sessions.event import Event, SessionHeader
 from app.tokens import count_text
@@ -282,6 +285,22 @@ async def test_while_parts_are_away_terms_still_find_and_the_answer_says_so(
     assert (nothing.results, nothing.abstained) == ((), False)  # who knows what the part that was away would have found
 
 
+async def test_while_the_real_engine_hangs_postgresql_answers_and_afterwards_the_engine_again(bench: Bench) -> None:
+    await tell(bench, "talk", TALK)
+    pid = int((await bench.vectors.status()).detail["pid"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        hung = await ask(bench, kinds=KINDS)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert hung.degraded == ("vectors",)
+    assert any(CAUSE in each for each in texts(hung))
+    async with asyncio.timeout(60):
+        while (again := await ask(bench)).degraded:
+            await asyncio.sleep(0.1)
+    assert any(CAUSE in each for each in texts(again))
+
+
 async def test_an_incomplete_index_is_not_asked(bench: Bench) -> None:
     await tell(bench, "talk", TALK)
     bench.index.complete = False
@@ -291,6 +310,18 @@ async def test_an_incomplete_index_is_not_asked(bench: Bench) -> None:
 
 
 ODD = ["the", "?! …", "\ud83d half a pair \udc00", "🧵🪡", "x" * 7999, "'; drop table passages; --", "مرحبا بالعالم"]
+
+
+async def test_without_the_index_a_rare_term_is_found_among_many_passages_that_share_a_common_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(bench, "talk", [said(n, "assistant", f"The gateway of zone {n} restarted at {n}:15 and was fine.") for n in range(10, 60)])
+    await tell(bench, "rare", [said(1, "assistant", "The gateway was moved to Zanzibar, where the racks are cheaper.")])
+    async with bench.database.begin() as connection:
+        await connection.execute(text("analyze passages"))
+    monkeypatch.setattr(passage_rows, "MAX_MATCHING", 5)
+    bench.index.complete = False
+    assert any("Zanzibar" in each for each in texts(await ask(bench, "the gateway in Zanzibar")))
 
 
 async def test_no_question_is_too_odd(bench: Bench) -> None:
