@@ -3,8 +3,8 @@
 python tests/performance/measure_storage.py [--uploads=N]      an empty server reads the sessions of the public evaluation data
 python tests/performance/measure_storage.py --folder=FOLDER    the data folder of an embedded Cairn that runs now; nothing is changed in it
 
-Bytes that the file system has given, not lengths of files: the vector store's log is a sparse file. The store is shared with the items: its
-bytes are told by points. What doesn't grow with the passages (the store's log) counts too, so a small folder looks dearer than a large one.
+Bytes that the file system has given to files. The vector store is shared with the items: its bytes are told by points. Measured after a
+re-index. Tables and indexes have a few pages even when empty, so a small folder looks somewhat dearer than a large one.
 Needs CAIRN_EVAL_DATA where the data doesn't lie beside the project.
 """
 
