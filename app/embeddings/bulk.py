@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
+from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.errors import RateLimited, Unavailable
 
 MAX_READ_CHARS = 1024
@@ -247,6 +247,10 @@ class TwoLanes:
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
         """By the questions' embedder: only searches ask a server for token vectors, and batches of other callers have none."""
         return await self._questions.embed_tokens(texts)
+
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        """By the questions' embedder, as `embed_tokens`."""
+        return await self._questions.embed_packed(texts)
 
 
 def cost_of(text: str) -> int:

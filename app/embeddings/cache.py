@@ -10,7 +10,7 @@ import cachebox
 import numpy as np
 
 from app.cache.memory import Memory
-from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
+from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.telemetry import metrics
 
 VECTOR_BYTES, UNIT_SLACK = 384 * 4, 0.05
@@ -76,12 +76,19 @@ class CachedEmbedder:
         return made
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """Passages' vectors and those of all their tokens, in the order of the texts. Nothing is kept: a passage is embedded once.
+        """Texts' vectors and those of all their tokens, in the order of the texts. Nothing is kept.
 
-        Texts of one length run together, and a question goes between two runs. The answer takes 1.5 kB a token, up to 25 MB for
-        64 texts: ask for so many at once, and pack them (`late_interaction.pack`) before the next.
+        The answer takes 1.5 kB a token, up to 25 MB for 64 texts: for no more than so many. Passages: `embed_packed`.
         """
         return await self._inner.embed_tokens(texts)
+
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        """Passages' vectors and packed token vectors, in the order of the texts. Nothing is kept here: a passage is embedded once.
+
+        Any number of texts, the more at once the better: of 512 those of one length run together, and a run's token vectors are packed
+        and dropped before the next one. A question goes between two runs.
+        """
+        return await self._inner.embed_packed(texts)
 
     @property
     def away(self) -> str | None:

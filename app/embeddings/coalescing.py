@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
+from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.embeddings.tokens import read_chars
 
 MOST_TEXTS, MAX_CHARS = 32, 8_192
@@ -49,6 +49,10 @@ class CoalescingEmbedder:
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
         return await self._inner.embed_tokens(texts) if _is_batch(texts) else (await self._made(texts, tokens=True)).encoded
+
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        """Passages are batches: they share no run with questions."""
+        return await self._inner.embed_packed(texts)
 
     async def _made(self, texts: Sequence[str], *, tokens: bool) -> _Made:
         request = _Request(texts, tokens)

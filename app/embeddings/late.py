@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 
-from app.embeddings.embedder import Encoded, Floats, TokenEmbedder
+from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.errors import CairnError, Unavailable
 
 log = structlog.get_logger()
@@ -40,6 +40,10 @@ class LateEmbedder:
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
         """As the inner one; Unavailable as `embed`."""
         return await self._guarded(lambda inner: inner.embed_tokens(texts))
+
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        """As the inner one; Unavailable as `embed`."""
+        return await self._guarded(lambda inner: inner.embed_packed(texts))
 
     async def _guarded(self, ask: Callable[[TokenEmbedder], Awaitable[T]]) -> T:
         if self._inner is None:

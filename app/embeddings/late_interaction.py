@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,6 @@ VERSION = 1
 """Of the packed form and its projection: raise it when either changes, and passages are embedded anew."""
 DIMS, POOL = 128, 2
 MAX_VECTORS = 64
-_SERIAL_PRODUCTS = 250_000
-"""Multiplications of one call that OpenBLAS doesn't share out among threads (it does above 262,144)."""
 _HEAD = struct.Struct("<2sBH")
 _MAGIC = b"LI"
 _PROJECTION = Path(__file__).with_name("late_projection.npy")
@@ -38,49 +36,58 @@ def content(pieces: Sequence[str]) -> list[int]:
     return kept or list(range(len(pieces)))
 
 
+@lru_cache(maxsize=32_768)  # the model's vocabulary: 30,522 pieces
 def is_content(piece: str) -> bool:
     return any(map(str.isalnum, piece)) and piece not in STOP and not piece.startswith("[")
 
 
-def pooled(vectors: Floats, *, size: int = POOL) -> Floats:
-    """Merge similar vectors, about `size` into one: farthest-first centres, each vector to its nearest, the mean renormalised."""
-    wanted = min(-(-len(vectors) // size), MAX_VECTORS)
-    if size <= 1 or len(vectors) <= wanted:
-        return vectors[:MAX_VECTORS]
-    centres = [0]
-    nearest = vectors @ vectors[0]
-    of = np.zeros(len(vectors), dtype=np.int64)
-    while len(centres) < wanted:
+def clusters(vectors: Floats, count: int) -> NDArray[np.int64]:
+    """For each unit vector the number of its cluster, below `count`: farthest-first centres, each vector to its nearest."""
+    cosines = vectors @ vectors.T  # once: a product for each centre takes ten times as long
+    centres, nearest = [0], cosines[0].copy()
+    while len(centres) < count:
         farthest = int(nearest.argmin())
-        cosines = vectors @ vectors[farthest]
-        closer = cosines > nearest
-        of[closer], nearest = len(centres), np.maximum(nearest, cosines)
+        np.maximum(nearest, cosines[farthest], out=nearest)
         centres.append(farthest)
-    merged = np.zeros((wanted, vectors.shape[1]), dtype=np.float32)
-    np.add.at(merged, of, vectors)
-    return unit(merged)
+    return np.asarray(cosines[centres].argmax(axis=0), dtype=np.int64)
 
 
 def pack(pieces: Sequence[str], tokens: Floats) -> bytes:
-    """Prune, pool, project and quantize a passage's token vectors (tokens × 384, unit length): 5 + vectors × DIMS bytes."""
+    """Prune, pool, project and quantize a passage's token vectors (tokens × 384, unit length): 5 + vectors × DIMS bytes.
+
+    POOL similar vectors are merged into one, their mean. The projection is linear: it is done before the mean, on fewer numbers.
+    """
     kept = tokens[content(pieces)]
-    projected = unit(pooled(kept) @ projection()) if len(kept) else np.zeros((0, DIMS), dtype=np.float32)
+    projected = kept @ projection()
+    wanted = min(-(-len(kept) // POOL), MAX_VECTORS)
+    if len(kept) > wanted:
+        members = clusters(kept, wanted) == np.arange(wanted)[:, None]
+        projected = members.astype(np.float32) @ projected
     largest = np.maximum(np.abs(projected).max(axis=1, keepdims=True, initial=0.0), 1e-9)
-    quantized = np.rint(projected * (127 / largest)).astype(np.int8)
-    body: bytes = quantized.tobytes()
-    return _HEAD.pack(_MAGIC, VERSION, len(quantized)) + body
+    body: bytes = np.rint(projected * (127 / largest)).astype(np.int8).tobytes()
+    return _HEAD.pack(_MAGIC, VERSION, len(projected)) + body
 
 
 def unpack(packed: bytes) -> Floats:
     """The vectors of a packed passage (n × DIMS, unit length); none where it was packed by another version or is damaged."""
-    if count := _count(packed):
-        return unit(np.frombuffer(packed, dtype=np.int8, offset=_HEAD.size).reshape(count, DIMS).astype(np.float32))
-    return np.zeros((0, DIMS), dtype=np.float32)
+    return unpack_all([packed])[0]
+
+
+def unpack_all(packed: Sequence[bytes]) -> tuple[Floats, list[int]]:
+    """The vectors of packed passages one below the other (n × DIMS, unit length), and how many of them are each passage's, in order.
+
+    None (0) where it was packed by another version or is damaged.
+    """
+    counts = [_count(each) for each in packed]
+    body = b"".join(memoryview(each)[_HEAD.size :] for each, count in zip(packed, counts, strict=True) if count)
+    vectors = np.frombuffer(body, dtype=np.int8).reshape(-1, DIMS).astype(np.float32)
+    vectors /= np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-9)[:, None]
+    return vectors, counts
 
 
 def question_vectors(tokens: Floats) -> Floats:
     """A question's token vectors (tokens × 384) in the passages' space (tokens × DIMS)."""
-    return unit(_products(tokens, projection().T)) if len(tokens) else np.zeros((0, DIMS), dtype=np.float32)
+    return unit(tokens @ projection()) if len(tokens) else np.zeros((0, DIMS), dtype=np.float32)
 
 
 def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
@@ -89,16 +96,11 @@ def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
     0 where a passage has no vectors: an older version, or not embedded yet.
     """
     best = np.zeros((len(passages), len(question)), dtype=np.float32)
-    counts = [_count(passage) for passage in passages]
-    places = [place for place, count in enumerate(counts) if count]
-    if not places or not len(question):
-        return best
-    body = b"".join(memoryview(passages[place])[_HEAD.size :] for place in places)
-    vectors = np.frombuffer(body, dtype=np.int8).reshape(-1, DIMS).astype(np.float32)
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    cosines = _products(vectors, question) / np.maximum(lengths, 1e-9)[:, None]
-    starts = np.cumsum([0, *(counts[place] for place in places[:-1])])
-    best[places] = np.maximum.reduceat(cosines, starts, axis=0)
+    vectors, counts = unpack_all(passages)
+    if len(vectors) and len(question):
+        sizes = np.array(counts)
+        starts = np.cumsum(sizes) - sizes
+        best[sizes > 0] = np.maximum.reduceat(vectors @ question.T, starts[sizes > 0], axis=0)
     return best
 
 
@@ -107,20 +109,8 @@ def likeness(one: bytes, other: bytes) -> float:
     first, second = unpack(one), unpack(other)
     if not len(first) or not len(second):
         return 0.0
-    cosines = _products(first, second)
+    cosines = first @ second.T
     return float(cosines.max(axis=0).mean() + cosines.max(axis=1).mean()) / 2
-
-
-def _products(vectors: Floats, others: Floats) -> Floats:
-    """Multiply `vectors @ others.T` on this thread alone.
-
-    OpenBLAS would share it out among threads and then wait for them: on a busy machine 14 ms a question instead of 0.5.
-    """
-    made = np.empty((len(vectors), len(others)), dtype=np.float32)
-    rows = max(1, _SERIAL_PRODUCTS // max(1, others.size))
-    for start in range(0, len(vectors), rows):
-        np.matmul(vectors[start : start + rows], others.T, out=made[start : start + rows])
-    return made
 
 
 def _count(packed: bytes) -> int:

@@ -49,7 +49,7 @@ def _loaded(models: Path, options: Embeddings) -> RuntimeEmbedder:
     if cuda.wanted(options, batches=False):
         return cuda.load(model, options)
     padded = min(options.batch_padded_tokens, PADDED_TOKENS)
-    return load(model, options.model_copy(update={"batch_padded_tokens": padded}), models / "compiled")
+    return load(model, options.model_copy(update={"batch_padded_tokens": padded}), models / "compiled", batches=True)
 
 
 def _reply(embedder: RuntimeEmbedder, texts: list[str]) -> SliceReply:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import CachedEmbedder, late_interaction
-from app.embeddings.embedder import Encoded
+from app.embeddings.embedder import Packed
 from app.knowledge.index import Index
 from app.knowledge.neighbours import pack as pack_vector
 from app.knowledge.passage_store import CUT_EVERY, EmbeddedPassage, MissingPassages, Part, PassageStore, Stored, key_of
@@ -29,7 +29,6 @@ CUT_VERSION = 1
 PASSAGES_A_PART = 1_000
 """Of a session, in one transaction: about 8 MB. A longer session is stored in several."""
 EVENTS_A_BATCH = 64
-TEXTS_A_BATCH = 64
 MAX_OUTPUT_CHARS = 100_000
 """So much of a tool's output is read, from its end: errors and verdicts stand there."""
 MAX_TRIES = 5
@@ -118,24 +117,22 @@ class PassagesProjection:
         return await self._store.replace(session, part, embedded, checkpointed)
 
     async def _embed(self, passages: Iterable[Passage]) -> dict[bytes, EmbeddedPassage]:
-        """By key. Texts of one length go together: they waste no padding."""
-        wanted = sorted(passages, key=lambda passage: len(passage.indexed))
-        made: dict[bytes, EmbeddedPassage] = {}
-        for start in range(0, len(wanted), TEXTS_A_BATCH):
-            batch = wanted[start : start + TEXTS_A_BATCH]
-            encoded = await self._embedder.embed_tokens([passage.indexed for passage in batch])
-            made |= await asyncio.to_thread(_packed, batch, encoded, self._embedder.model)
-        return made
+        """By key."""
+        wanted = list(passages)
+        if not wanted:
+            return {}
+        packed = await self._embedder.embed_packed([passage.indexed for passage in wanted])
+        return await asyncio.to_thread(_embedded, wanted, packed, self._embedder.model)
 
 
-def _packed(passages: list[Passage], encoded: list[Encoded], model: str) -> dict[bytes, EmbeddedPassage]:
+def _embedded(passages: list[Passage], packed: list[Packed], model: str) -> dict[bytes, EmbeddedPassage]:
     return {
         key_of(passage): EmbeddedPassage(
             tokens=count_text(passage.indexed),
             terms=terms.hashed(passage.indexed),
             embedding=pack_vector(each.vector),
             model=model,
-            late=late_interaction.pack(each.pieces, each.tokens),
+            late=each.late,
         )
-        for passage, each in zip(passages, encoded, strict=True)
+        for passage, each in zip(passages, packed, strict=True)
     }

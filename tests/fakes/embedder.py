@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embeddings.embedder import Encoded
+from app.embeddings.embedder import Encoded, Packed
+from app.embeddings.late_interaction import pack
 from app.embeddings.longform import MODEL
 
 READS = 40
@@ -31,6 +32,9 @@ class WordsEmbedder:
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
         self.embedded.extend(texts)
         return [_encoded(text) for text in texts]
+
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        return [Packed(each.vector, pack(each.pieces, each.tokens)) for each in await self.embed_tokens(texts)]
 
     async def encode(self, question: str) -> Encoded:
         return (await self.embed_tokens([question]))[0]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.embeddings import late_interaction
 from app.embeddings.runtime import SHARED_TEXTS, RuntimeEmbedder, are_questions
 from app.embeddings.tokens import MOST_TOKENS, ROUNDED_TO, Tokenizer
 from app.embeddings.windows import PARTS
@@ -202,3 +203,12 @@ async def test_a_texts_arrays_do_not_keep_its_batch_alive() -> None:
     first, _ = await token_embedder_of(TokenModel()).embed_tokens(["one two", "three"])
     assert first.vector.base is None
     assert first.tokens.base is None
+
+
+async def test_packed_passages_are_those_of_their_tokens_in_the_order_of_the_texts() -> None:
+    texts = ["word " * (1 + number % 7) + str(number) for number in range(90)]
+    embedder = token_embedder_of(TokenModel(), padded_tokens=16)
+    packed, encoded = await embedder.embed_packed(texts), await embedder.embed_tokens(texts)
+    assert [each.late for each in packed] == [late_interaction.pack(each.pieces, each.tokens) for each in encoded]
+    assert all(np.array_equal(one.vector, other.vector) for one, other in zip(packed, encoded, strict=True))
+    assert await embedder.embed_packed([]) == []
