@@ -62,12 +62,20 @@ async def snapshot(folder: Path) -> dict[str, object]:
                     "select s.external_id, count(*), min(seq), max(seq) from events e join sessions s on s.id = e.session_id group by 1 order by 1"
                 )
             )
+            passages = await connection.execute(
+                text(
+                    "select p.name, s.external_id, l.seq, l.number, l.ordinal, l.exchange, l.locator, l.at, q.key, q.terms from passage_places l"
+                    " join passages q on q.id = l.passage_id join sessions s on s.id = l.session_id join projects p on p.id = q.project_id"
+                    " order by 1, 2, 3, 4"
+                )
+            )
             uploads = await connection.scalar(text("select count(*) from uploads"))
             waiting = await connection.scalar(text("select count(*) from index_outbox where drained_at is null"))
             found = {
                 "items": [tuple(row) for row in items],
                 "evidence": [tuple(row) for row in evidence],
                 "events": [tuple(row) for row in events],
+                "passages": [tuple(row) for row in passages],
                 "uploads": uploads,
                 "waiting": waiting,
             }
@@ -118,6 +126,7 @@ def test_reading_everything_again_changes_nothing(served: tuple[Running, list[di
         assert isinstance(result, dict)
         assert (job["state"], result["events"]["new"]) == ("done", 0)
         assert [result["knowledge"][name] for name in ("new", "merged", "updated", "withdrawn")] == [0, 0, 0, 0], result
+        assert result["passages"] == {"new": 0, "withdrawn": 0}
     assert server.get("/v1/sessions?limit=1") == before
 
 
