@@ -136,8 +136,8 @@ class PassagePlace(Base):
     """One place where a passage was said: the `number`-th piece, from 0, of the session's event `seq`.
 
     `ordinal`: among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
-    `prompt`: the beginning of the prompt that it answers; empty for a prompt itself. `locator`, `at`: of its event; `at` is the session's
-    where the event has none.
+    `prompt`: the beginning of the prompt that it answers; empty for a prompt itself. `locator`, `at`: of its event; `at` is when the
+    session began where the event has none.
     """
 
     __tablename__ = "passage_places"

@@ -78,6 +78,11 @@ class Session:
         """When it was: by its records, its heading, its file's name or modification time. Never by when it was sent; None: unknown."""
         return self.ended_at or self.started_at or self.file_dated_at
 
+    @property
+    def began_at(self) -> datetime | None:
+        """When it began, by the same sources: unlike `at` it doesn't move while the session grows."""
+        return self.started_at or self.file_dated_at or self.ended_at
+
 
 @dataclass(frozen=True, slots=True)
 class CitedSession:

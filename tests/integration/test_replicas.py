@@ -157,7 +157,7 @@ async def test_who_waited_for_a_job_finds_what_it_taught(team: Team, primary: st
         {"id": "2", "role": "assistant", "text": answer},
     ]
     transcript = "".join(json.dumps(each) + "\n" for each in lines)
-    asked, for_others = {"json": {"query": "quokka drops connections"}}, []
+    asked, for_others = {"json": {"query": "quokka drops connections", "kinds": ["item"]}}, []
     async with standing_still(team, primary, standby):
         job, _ = await ask(team, 0, "POST", "/v1/sessions?project=zoo", key=ada, data=transcript.encode(), expect=202)
 

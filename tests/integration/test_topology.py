@@ -103,7 +103,7 @@ async def test_the_health_checks_of_compose_pass_for_who_lives_and_fail_for_who_
 
 async def test_what_one_server_or_a_worker_changed_no_server_answers_from_before(team: Team) -> None:
     async def asked(server: int) -> tuple[list[str], str]:
-        body = {"query": "keepalive_quartz", "project": "quartz", "min_score": 0.3}
+        body = {"query": "keepalive_quartz", "project": "quartz", "min_score": 0.3, "kinds": ["item"]}
         async with team.http.post(team.servers[server].url + "/v1/knowledge/query", json=body) as reply:
             return [result["id"] for result in (await reply.json())["results"]], reply.headers["x-cairn-cache"]
 
@@ -381,11 +381,12 @@ async def _learnt_once(team: Team, database: Connection, load: Load) -> None:
         "select id from knowledge k where evidence_count <> (select count(*) from knowledge_evidence v where v.knowledge_id = k.id)"
     )
     assert await database.fetchval("select count(*) from uploads where state <> 'receiving'") == 0
-    items = await database.fetchval("select count(*) from knowledge")
+    assert not await database.fetch("select id from passages p where not exists (select from passage_places where passage_id = p.id)")
+    known = await database.fetchval("select (select count(*) from knowledge) + (select count(*) from passages)")
     async with asyncio.timeout(60):
-        while await _points(team) != items:
+        while await _points(team) != known:
             await asyncio.sleep(0.1)
-    print(f"{len(found)} sessions, {items} items of knowledge, as many points in the index")
+    print(f"{len(found)} sessions, {known} items and passages, as many points in the index")
     last = f"zorilla{max(load.jobs):04d}"
     answer = await team.put("POST", "/v1/knowledge/query", {"query": f"{last} drops connections", "limit": 1})
     assert answer["degraded"] == []

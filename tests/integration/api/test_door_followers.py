@@ -152,8 +152,8 @@ async def test_another_developer_of_the_team_pays_nothing_and_another_team_asks_
 
 @pytest.mark.parametrize("fault", ["stall", "cut", "eof", "error_in_stream", "malformed"])
 async def test_when_the_stream_breaks_readers_hear_it_and_those_who_waited_ask_once_for_all(api: Api, fault: str) -> None:
-    timeouts = Timeouts(connect=5, first_token=20, idle=3, answer=20, total=60)
-    async with open_door(api, "one", cached=True, timeouts=timeouts, fakes={"per_token_ms": 100}) as door:
+    timeouts = Timeouts(connect=5, first_token=20, idle=5, answer=120, total=300)
+    async with open_door(api, "one", cached=True, timeouts=timeouts, fakes={"per_token_ms": 400}) as door:
         door.fakes["one"].will(fault, after_tokens=10)  # type: ignore[arg-type]
         async with reading(door, "say 20 words") as leader, reading(door, "say 20 words") as follower:
             whole = [asyncio.create_task(door.chat("say 20 words")) for _ in range(20)]
