@@ -55,7 +55,7 @@ class Running:
         headers = {"content-type": "application/octet-stream", "x-filename": urllib.parse.quote(file.name)}
         return str(self._ask("POST", f"/v1/sessions{suffix}", body, headers)["job_id"])
 
-    def finished(self, job: str, *, seconds: float = 120) -> dict[str, object]:
+    def finished(self, job: str, *, seconds: float = 1_800) -> dict[str, object]:
         """Wait for a job's end; returns it, done or failed."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

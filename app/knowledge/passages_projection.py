@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.embeddings import CachedEmbedder, late_interaction
+from app.embeddings import TokenEmbedder, late_interaction
 from app.embeddings.embedder import Packed
 from app.knowledge.index import Index
 from app.knowledge.neighbours import pack as pack_vector
@@ -50,7 +50,7 @@ class PassagesProjection:
     result_field = "passages"
     counted = ("new", "withdrawn")
 
-    def __init__(self, *, journal: Journal, embedder: CachedEmbedder, store: PassageStore, index: Index) -> None:
+    def __init__(self, *, journal: Journal, embedder: TokenEmbedder, store: PassageStore, index: Index) -> None:
         self._journal = journal
         self._embedder = embedder
         self._store = store

@@ -149,6 +149,7 @@ class Worker(Section):
     stop_seconds: float = Field(5, ge=0)
     pool_size: int = Field(5, ge=1)
     backfill_sessions: int = Field(20, ge=1, description="sessions that one backfill job brings up to date")
+    nice: int = Field(10, ge=0, le=19, description="of an embedded worker: who asks goes before what is read and learnt")
 
 
 class Knowledge(Section):

@@ -34,8 +34,6 @@ MAINTENANCE_SECONDS = 600
 TAILS_SECONDS = 86_400
 """Once nothing is left: only a worker of an older version makes more, and to look takes reading all evidence."""
 ALIVE_SECONDS = 5
-GENTLY = 10
-"""An embedded worker's nice value: on the machine that it shares with the server, who asks goes before what is learnt."""
 
 
 async def run_worker(settings: Settings) -> None:
@@ -45,7 +43,7 @@ async def run_worker(settings: Settings) -> None:
             "An embedded Cairn starts its own worker with `cairn serve`. To run workers beside a team's servers, set CAIRN_DATABASE__URL."
         )
     if os.environ.get("CAIRN_OWNED") == "1":
-        lower_priority(GENTLY)
+        lower_priority(settings.worker.nice)
     async with open_house(settings, role="worker") as house:
         sessions = house.sessions
         handlers = {INGEST: sessions.intake.ingest, CATCH_UP: sessions.catch_up.job, BACKFILL: sessions.backfill.job}

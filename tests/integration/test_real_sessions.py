@@ -28,6 +28,8 @@ QUESTIONS = [
     ("how do we keep ANSI colors when paginating?", "AnsiSource"),
     ("What happens when parsing the AskUserQuestion answer fails?", "AskUserQuestion"),
 ]
+ALIKE = {"CAIRN_WORKER__NICE": "0"}
+"""Beside other tests a worker that lets everybody go first would read for half an hour."""
 UNRELATED = ["how do I bake an apple pie?", "Who won the football world cup in 1998?", "qzxv wjkq plmrt"]
 
 
@@ -62,12 +64,20 @@ async def snapshot(folder: Path) -> dict[str, object]:
                     "select s.external_id, count(*), min(seq), max(seq) from events e join sessions s on s.id = e.session_id group by 1 order by 1"
                 )
             )
+            passages = await connection.execute(
+                text(
+                    "select p.name, s.external_id, l.seq, l.number, l.ordinal, l.exchange, l.locator, l.at, q.key, q.terms from passage_places l"
+                    " join passages q on q.id = l.passage_id join sessions s on s.id = l.session_id join projects p on p.id = q.project_id"
+                    " order by 1, 2, 3, 4"
+                )
+            )
             uploads = await connection.scalar(text("select count(*) from uploads"))
             waiting = await connection.scalar(text("select count(*) from index_outbox where drained_at is null"))
             found = {
                 "items": [tuple(row) for row in items],
                 "evidence": [tuple(row) for row in evidence],
                 "events": [tuple(row) for row in events],
+                "passages": [tuple(row) for row in passages],
                 "uploads": uploads,
                 "waiting": waiting,
             }
@@ -78,7 +88,7 @@ async def snapshot(folder: Path) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def served(short_folder: Path, shared_data: Path) -> Iterator[tuple[Running, list[dict[str, object]]]]:
     """A server that has read every transcript once."""
-    with running(short_folder / "whole") as server:
+    with running(short_folder / "whole", ALIKE) as server:
         yield server, ingest(server, transcripts(shared_data))
 
 
@@ -118,6 +128,7 @@ def test_reading_everything_again_changes_nothing(served: tuple[Running, list[di
         assert isinstance(result, dict)
         assert (job["state"], result["events"]["new"]) == ("done", 0)
         assert [result["knowledge"][name] for name in ("new", "merged", "updated", "withdrawn")] == [0, 0, 0, 0], result
+        assert result["passages"] == {"new": 0, "withdrawn": 0}
     assert server.get("/v1/sessions?limit=1") == before
 
 
@@ -144,10 +155,10 @@ def test_every_fixture_of_other_agents_is_read_or_refused_with_a_reason(
 def test_kill_9_in_the_middle_and_a_restart_end_like_an_undisturbed_run(short_folder: Path, shared_data: Path) -> None:
     files = [file for file in transcripts(shared_data) if file.stat().st_size < 1_000_000][:40]
     calm, rough = short_folder / "calm", short_folder / "rough"
-    with running(calm) as server:
+    with running(calm, ALIKE) as server:
         ingest(server, files)
 
-    server = start(rough)
+    server = start(rough, ALIKE)
     jobs = [server.upload(file) for file in files]
     kills = 0
     while kills < 3:
@@ -155,7 +166,7 @@ def test_kill_9_in_the_middle_and_a_restart_end_like_an_undisturbed_run(short_fo
         if done >= (kills + 1) * len(files) // 5:
             server.kill()
             kills += 1
-            server = start(rough, {"CAIRN_WORKER__LEASE_SECONDS": "5"})
+            server = start(rough, {**ALIKE, "CAIRN_WORKER__LEASE_SECONDS": "5"})
         time.sleep(0.02)
     finished = [server.finished(job) for job in jobs]
     server.stop()

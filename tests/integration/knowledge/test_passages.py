@@ -14,7 +14,9 @@ from sqlalchemy import text
 
 from app.knowledge import passage_store, passages_projection
 from app.knowledge.passages import terms
+from app.queue.jobs import Queue
 from app.sessions.event import Event, ToolUse
+from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -32,6 +34,10 @@ def reply(number: int, words: str, **fields: Any) -> Event:
 def command(number: int, said: str, output: str, code: int | None = 0) -> Event:
     outcome = "failed" if code else "ok"
     return Event(f"e{number}", "tool", "tool", "", f"L{number}", tool=ToolUse("Bash", said, output, code), outcome=outcome)  # type: ignore[arg-type]
+
+
+async def no_progress(done: int, total: int) -> None:
+    del done, total
 
 
 def talk(count: int, *, about: str = "the gateway") -> list[Event]:
@@ -320,3 +326,32 @@ async def test_the_checkpoint_and_the_passages_are_one_transaction(bench: Bench,
     (standing,) = await bench.checkpoints.standing(session, ["passages"])
     assert standing.checkpoint is not None
     assert (standing.checkpoint.seq, standing.checkpoint.parked is None) == (0, False)
+
+
+async def test_sessions_of_a_version_without_passages_are_cut_by_the_backfill(bench: Bench) -> None:
+    sessions = [await ingest(bench, f"s{n}", talk(5, about=f"service {n}")) for n in range(3)]
+    wanted = await state(bench)
+    await bench.vectors.delete([row[0] for row in await rows(bench, "select id from passages")])
+    async with bench.database.begin() as connection:  # as the version before left them
+        await connection.execute(text("delete from passages"))
+        await connection.execute(text("delete from passage_cuts"))
+        await connection.execute(text("delete from projection_checkpoints where projection = 'passages'"))
+        await connection.execute(text("update sessions set updated_at = now() - interval '1 hour'"))
+        await connection.execute(text("delete from jobs"))
+    queue = Queue(bench.database, Settings().worker)
+    backfill = bench.backfill(queue, most=2)
+    assert await backfill.plan()
+    counts = []
+    while (job := await queue.claim("w", ("backfill",))) is not None:
+        done = await backfill.job(job, no_progress)
+        counts.append(done.result["backfilled"])
+        async with queue.begin() as connection:
+            await queue.finish(connection, job, done.result)
+            if done.closing is not None:
+                await done.closing(connection)
+    assert counts == [2, 1]
+    assert await state(bench) == wanted
+    while await bench.index.drain():
+        pass
+    assert len(await found(bench, "statement")) == 5 * len(sessions)
+    assert not await backfill.plan()
