@@ -103,8 +103,9 @@ class CachedEmbedder:
         return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl, away=self._away)
 
     def knows(self, text: str) -> bool:
-        """Tell whether this text's vector is here, by `embed` or by `encode`."""
-        return self._key(text) in self._memory
+        """Tell whether `encode` has this question at hand: no model would be run for it."""
+        key = self._key(text)
+        return key in self._questions and key in self._memory
 
     def _key(self, text: str) -> bytes:
         return hashlib.blake2b(f"{self.model}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()

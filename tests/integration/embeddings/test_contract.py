@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from app.embeddings import Embedder, Encoded, TokenEmbedder, cuda
+from app.embeddings import Embedder, Encoded, TokenEmbedder, cuda, late_interaction
 from app.embeddings.model import Model, exported
 from app.embeddings.runtime import load
 from app.errors import ConfigurationError
@@ -108,8 +108,19 @@ async def test_half_a_surrogate_pair_takes_nothing_from_the_text_around_it_nor_f
     assert float(whole.vector @ (await embedder.embed(["the pool\udc00 is full"]))[0]) > 0.9998
 
 
+async def test_packed_passages_are_those_of_their_token_vectors(embedder: TokenEmbedder) -> None:
+    texts = (TEXTS + ODD) * 3  # more than one run
+    packed, encoded = await embedder.embed_packed(texts), await embedder.embed_tokens(texts)
+    for one, other in zip(packed, encoded, strict=True):
+        assert float(one.vector @ other.vector) > 0.9998
+        wanted = late_interaction.unpack(late_interaction.pack(other.pieces, other.tokens))
+        assert len(late_interaction.unpack(one.late)) == len(wanted)
+        if len(wanted):  # in another batch, in bf16, a token may change its cluster
+            assert late_interaction.best_cosines(wanted, [one.late]).mean() > 0.95
+
+
 async def test_no_passages_are_no_token_vectors(embedder: TokenEmbedder) -> None:
-    assert await embedder.embed_tokens([]) == []
+    assert await embedder.embed_tokens([]) == await embedder.embed_packed([]) == []
 
 
 def test_without_a_gpu_a_setting_that_asks_for_one_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from app.cache.memory import Memory
+from app.embeddings import late_interaction
 from app.embeddings.cache import MAX_QUESTION_TOKENS, MAX_QUESTIONS, CachedEmbedder
 from app.embeddings.coalescing import CoalescingEmbedder
-from app.embeddings.embedder import Encoded, Floats
+from app.embeddings.embedder import Encoded, Floats, Packed
 from app.embeddings.late import LateEmbedder
 from app.errors import Unavailable
 
@@ -24,6 +25,9 @@ class Spelled:
     def __init__(self) -> None:
         self.runs: list[list[str]] = []
         self.fails: Exception | None = None
+        self.passages = asyncio.Event()
+        self.passages.set()
+        self.cancelled = 0
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         return np.stack([each.vector for each in await self.embed_tokens(texts)])
@@ -41,6 +45,14 @@ class Spelled:
             made.append(Encoded(_vector(text), tuple(text), offsets, block[rows]))
             start = rows.stop
         return made
+
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        try:
+            await self.passages.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return [Packed(each.vector, late_interaction.pack(each.pieces, each.tokens)) for each in await self.embed_tokens(texts)]
 
 
 def _vector(text: str) -> Floats:
@@ -152,6 +164,48 @@ async def test_passages_are_not_kept() -> None:
     assert len(memory) == 0
 
 
+async def test_a_question_whose_vector_alone_is_kept_is_not_known() -> None:
+    inner = Spelled()
+    embedder, _ = cached(inner)
+    await embedder.embed(["why?"])
+    assert not embedder.knows("why?")
+    await embedder.encode("why?")
+    assert embedder.knows("why?")
+    assert len(inner.runs) == 2
+
+
+async def test_packed_passages_are_not_kept_and_are_in_order() -> None:
+    embedder, memory = cached(Spelled())
+    packed = await embedder.embed_packed(["ab", "", "c"])
+    assert [len(late_interaction.unpack(each.late)) for each in packed] == [1, 0, 1]
+    assert np.array_equal(packed[2].vector, _vector("c"))
+    assert len(memory) == 0
+
+
+async def test_a_question_shares_no_run_with_passages_and_does_not_wait_for_their_end() -> None:
+    inner = Spelled()
+    inner.passages.clear()
+    embedder, _ = cached(inner)
+    passages = asyncio.create_task(embedder.embed_packed(["ab", "c"]))
+    await asyncio.sleep(0)
+    assert (await embedder.encode("why?")).pieces == tuple("why?")
+    assert not passages.done()
+    inner.passages.set()
+    assert len(await passages) == 2
+
+
+async def test_passages_that_nobody_waits_for_any_more_are_cancelled_through_every_wrapper() -> None:
+    inner = Spelled()
+    inner.passages.clear()
+    embedder, _ = cached(inner)
+    passages = asyncio.create_task(embedder.embed_packed(["ab"]))
+    await asyncio.sleep(0)
+    passages.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await passages
+    assert inner.cancelled == 1
+
+
 async def test_token_vectors_of_a_model_that_is_away_are_unavailable() -> None:
     async def load() -> Spelled:
         return Spelled()
@@ -159,7 +213,10 @@ async def test_token_vectors_of_a_model_that_is_away_are_unavailable() -> None:
     late = LateEmbedder(load, model="spelled")
     with pytest.raises(Unavailable, match="There are no embeddings"):
         await late.embed_tokens(["why?"])
+    with pytest.raises(Unavailable, match="There are no embeddings"):
+        await late.embed_packed(["why?"])
     await late.load()
+    assert len(await late.embed_packed(["why?"])) == 1
     assert (await late.embed_tokens(["why?"]))[0].pieces == tuple("why?")
 
 
@@ -174,3 +231,5 @@ async def test_what_a_runtime_throws_over_tokens_is_unavailable() -> None:
     await late.load()
     with pytest.raises(Unavailable, match="The embedding model failed"):
         await late.embed_tokens(["why?"])
+    with pytest.raises(Unavailable, match="The embedding model failed"):
+        await late.embed_packed(["why?"])

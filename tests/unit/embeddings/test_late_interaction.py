@@ -72,3 +72,29 @@ def test_a_damaged_passage_leaves_the_others_their_scores() -> None:
     assert late_interaction.best_cosines(asked, [b"", packed[0], b"LI", packed[1]])[[1, 3]] == pytest.approx(
         late_interaction.best_cosines(asked, packed)
     )
+
+
+def test_passages_are_unpacked_together_as_they_are_one_by_one() -> None:
+    packed = [late_interaction.pack(words(count), vectors(count, seed=count)) for count in (1, 9, 200)]
+    together, counts = late_interaction.unpack_all([packed[0], b"damaged", *packed[1:]])
+    assert counts == [1, 0, 5, late_interaction.MAX_VECTORS]
+    assert np.array_equal(together, np.concatenate([late_interaction.unpack(each) for each in packed]))
+    assert np.allclose(np.linalg.norm(together, axis=1), 1)
+
+
+def test_no_passages_are_unpacked_to_no_vectors() -> None:
+    vectors_of_none, counts = late_interaction.unpack_all([])
+    assert (vectors_of_none.shape, counts) == ((0, late_interaction.DIMS), [])
+    assert late_interaction.best_cosines(late_interaction.question_vectors(vectors(2)), []).shape == (0, 2)
+
+
+def test_a_passage_without_tokens_is_packed_empty_and_scores_nothing() -> None:
+    packed = late_interaction.pack([], np.zeros((0, 384), dtype=np.float32))
+    assert late_interaction.unpack(packed).shape == (0, late_interaction.DIMS)
+    assert late_interaction.best_cosines(late_interaction.question_vectors(vectors(2)), [packed]).tolist() == [[0.0, 0.0]]
+
+
+def test_equal_tokens_of_a_long_passage_are_packed() -> None:
+    packed = late_interaction.pack(["same"] * 254, np.repeat(vectors(1), 254, axis=0))
+    assert len(late_interaction.unpack(packed)) == late_interaction.MAX_VECTORS
+    assert late_interaction.best_cosines(late_interaction.question_vectors(vectors(1)), [packed])[0, 0] > 0.99

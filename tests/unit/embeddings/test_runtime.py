@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
@@ -212,3 +213,38 @@ async def test_packed_passages_are_those_of_their_tokens_in_the_order_of_the_tex
     assert [each.late for each in packed] == [late_interaction.pack(each.pieces, each.tokens) for each in encoded]
     assert all(np.array_equal(one.vector, other.vector) for one, other in zip(packed, encoded, strict=True))
     assert await embedder.embed_packed([]) == []
+
+
+async def test_of_many_passages_only_one_batch_of_token_vectors_is_alive_at_a_time() -> None:
+    alive: set[int] = set()
+    most = 0
+
+    class Counted(TokenModel):
+        def tokens(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            nonlocal most
+            vectors, states = super().tokens(ids, mask)
+            weakref.finalize(states, alive.discard, len(self.runs))
+            alive.add(len(self.runs))
+            most = max(most, len(alive))
+            return vectors, states
+
+    model = Counted()
+    packed = await token_embedder_of(model, padded_tokens=512).embed_packed(["word " * (1 + number % 20) for number in range(10_000)])
+    assert len(packed) == 10_000
+    assert len(model.runs) > 100
+    assert most <= 2
+
+
+async def test_a_packed_request_that_is_given_up_ends_with_the_batch_under_way() -> None:
+    model = TokenModel()
+    embedder = token_embedder_of(model)
+    model.go.clear()
+    passages = asyncio.create_task(embedder.embed_packed(["word " * 60] * 8))
+    await asyncio.to_thread(model.begun.wait, 60)
+    passages.cancel()
+    await asyncio.sleep(0)
+    model.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await passages
+    assert len(await embedder.embed_packed(["why"])) == 1
+    assert len(model.runs) == 2
