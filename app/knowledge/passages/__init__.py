@@ -10,9 +10,9 @@ checkpoint, and an event costs the same however long its session. A table of pas
     tokens      `tokens.count_text(passage.indexed)`
     late        bytes: 5, and 128 a vector, at most 8,197
 
-What is embedded and searched is `passage.indexed` (about 1,030 characters at most): `RuntimeEmbedder.embed_tokens` gives its vector
-(384 × float32) and its tokens, `app.embeddings.late_interaction.pack(encoded.pieces, encoded.tokens)` the bytes, `terms.document` the
-sparse BM25 vector for an index with an IDF modifier. `late.VERSION` belongs to the projection's version.
+What is embedded and searched is `passage.indexed` (about 1,030 characters at most): `CachedEmbedder.embed_packed` gives its vector
+(384 × float32) and the bytes of its tokens, `terms.document` the sparse BM25 vector for an index with an IDF modifier.
+`late_interaction.VERSION` belongs to the projection's version.
 
 A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=dates.window(text, now))`
 (the period it speaks of, as "last week"); 60 passages of each leg, raw
