@@ -97,7 +97,7 @@ class SessionList(Reply):
 
 
 class PurgeReply(Reply):
-    """What is gone: the session's events, and the passages and knowledge that no other session holds."""
+    """Counts what was deleted: the session's events, and the passages and knowledge that no other session holds."""
 
     events: int
     passages_removed: int

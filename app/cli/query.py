@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXCERPT_LINES, EXCERPT_CHARS = 4, 400
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 PASSAGE_LINES, PASSAGE_CHARS = 16, 1_200
-"""Of a passage with what stands around it; `--json` has all of it."""
+"""So much of a passage and of what was said around it is printed; `--json` gives all of it."""
 
 
 class Kind(StrEnum):

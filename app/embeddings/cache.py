@@ -119,7 +119,7 @@ class CachedEmbedder:
 
 
 def _shortened(encoded: Encoded) -> Encoded:
-    """What is kept of a question, in arrays of its own: a view would keep the whole run alive."""
+    """Copy the part of a question's vectors that is kept: a view would hold the memory of the whole run."""
     few = slice(MAX_QUESTION_TOKENS)
     vector, tokens = encoded.vector.astype(np.float32, copy=True), encoded.tokens[few].astype(np.float32, copy=True)
     vector.flags.writeable = tokens.flags.writeable = False

@@ -19,7 +19,7 @@ LARGE = 16
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a run made of a request's texts; `encoded` is empty where no request of the run asked for tokens."""
+    """The vectors of one request's texts. `encoded`: with those of their tokens; empty where no request of the run asked for them."""
 
     vectors: Floats
     encoded: list[Encoded]
@@ -67,10 +67,12 @@ class CoalescingEmbedder:
             live = [each for each in self._waiting if not each.future.done()]
             taken: list[_Request] = []
             count = chars = 0
-            while live and (not taken or (count + len(live[0].texts) <= MOST_TEXTS and chars + read_chars(live[0].texts) <= MAX_CHARS)):
+            while live:
+                texts, read = len(live[0].texts), read_chars(live[0].texts)
+                if taken and (count + texts > MOST_TEXTS or chars + read > MAX_CHARS):
+                    break
                 taken.append(live.pop(0))
-                count += len(taken[-1].texts)
-                chars += read_chars(taken[-1].texts)
+                count, chars = count + texts, chars + read
             self._waiting = live
             if taken:
                 await self._run(taken)

@@ -24,7 +24,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What is kept of a passage: its vector (384), and its token vectors as `late_interaction.pack` packs them: 4 kB on average."""
+    """A passage as it is stored: its vector (384), and its token vectors as `late_interaction.pack` gives them, 4 kB on average."""
 
     vector: Floats
     late: bytes

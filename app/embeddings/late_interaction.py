@@ -114,7 +114,7 @@ def likeness(one: bytes, other: bytes) -> float:
 
 
 def _count(packed: bytes) -> int:
-    """How many vectors a packed passage holds; 0 where it was packed by another version or is damaged."""
+    """Count the vectors of a packed passage; 0 where another version packed it, or it is damaged."""
     if len(packed) < _HEAD.size:
         return 0
     magic, version, count = _HEAD.unpack_from(packed)

@@ -13,7 +13,7 @@ from app.knowledge.store import Quote
 Kind = Literal["item", "passage"]
 """What was learnt, or what was said."""
 PASSAGE: Kind = "passage"
-"""Also a passage's type, in results and in the index."""
+"""Also a passage's type, in results and in the index; an item's is one of KNOWLEDGE_TYPES."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
 """Of a question's `max_tokens`."""

@@ -70,9 +70,7 @@ class ItemSearch:
         if not self._index.complete:
             degraded.append("vectors")
             return None
-        # A project is its team's: to ask for both costs the engine a third more.
-        where: Where = {"project": str(scope.project_id)} if scope.project_id else {"team": str(scope.team_id)}
-        where = {**where, "type": list(query.types or KNOWLEDGE_TYPES)}
+        where: Where = {**scope.where, "type": list(query.types or KNOWLEDGE_TYPES)}
         # First learnt before its end: necessary; what else the period asks of an item, its evidence tells.
         within = None if query.until is None else Within("created_at", None, query.until)
         try:

@@ -6,7 +6,6 @@ While the vector store is away PostgreSQL is asked for the question's terms; wit
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -18,7 +17,7 @@ from app import clock
 from app.accounts.accounts import Accounts
 from app.embeddings.embedder import Encoded
 from app.errors import Unavailable
-from app.knowledge.answer import Query, Result
+from app.knowledge.answer import PASSAGE, Query, Result
 from app.knowledge.index import Index
 from app.knowledge.neighbours import unpack
 from app.knowledge.passage_results import result
@@ -28,8 +27,7 @@ from app.knowledge.passages.abstention import confidence, features, with_relevan
 from app.knowledge.passages.composing import compose
 from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import understood
-from app.knowledge.passages.ranking import RERANKED, Scored
-from app.knowledge.points import PASSAGE
+from app.knowledge.passages.ranking import RERANKED, Scored, inverse_frequency
 from app.knowledge.ranking import DIGITS
 from app.knowledge.reads import Reads
 from app.knowledge.versions import Scope
@@ -146,8 +144,7 @@ class PassageSearch:
         if not self._index.complete:
             degraded.append("vectors")
             return None
-        where: Where = {"project": str(scope.project_id)} if scope.project_id else {"team": str(scope.team_id)}
-        where = {**where, "type": PASSAGE}
+        where: Where = {**scope.where, "type": PASSAGE}
         within = None if period is None else Within("created_at", period.since, period.until)
         limit = max(LEG, query.limit)
         try:
@@ -216,11 +213,8 @@ def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) ->
     asked = terms.query(question).indices
     found = [terms.document(indexed(row.heading, row.text)) for row in rows]
     documents = [dict(zip(each.indices, each.values, strict=True)) for each in found]
-    idf = {}
-    for term in asked:
-        count = sum(term in document for document in documents)
-        idf[term] = math.log(1 + (len(rows) - count + 0.5) / (count + 0.5))
-    bm25 = [sum(idf[term] * document[term] for term in asked if term in document) for document in documents]
+    rarity = {term: inverse_frequency(sum(term in document for document in documents), len(rows)) for term in asked}
+    bm25 = [sum(rarity[term] * document[term] for term in asked if term in document) for document in documents]
     cosines: list[float | None] = [None] * len(rows)
     if encoded is not None and rows:
         cosines = (np.stack([unpack(row.embedding) for row in rows]) @ encoded.vector).tolist()

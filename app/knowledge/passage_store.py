@@ -6,11 +6,11 @@ Knows no model and no transcript: the projection brings what was cut and embedde
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, LargeBinary, Uuid, and_, any_, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, LargeBinary, Uuid, and_, any_, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,13 +32,13 @@ ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPassage:
-    """What a passage's row holds beside its words. `terms`: signed 32-bit, ascending; `embedding`: float32 × 384; `late`: packed."""
+    """What a passage's row holds beside its words: see `tables.PassageRow`."""
 
     tokens: int
     terms: list[int]
     embedding: bytes
-    model: str
     late: bytes
+    made_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ class PassageStore:
             row = (await connection.execute(state.order_by(PassageCut.seq.desc()).limit(1))).one_or_none()
         return (0, CutState()) if row is None else (row.seq, CutState.from_json(row.state))
 
-    async def known(self, project_id: UUID, keys: Collection[bytes], *, model: str) -> set[bytes]:
-        """Those of the passages, by key, that the project holds with vectors of this model already."""
+    async def known(self, project_id: UUID, keys: Collection[bytes], *, made_by: str) -> set[bytes]:
+        """Find those of the passages, by key, that the project holds as this model and version make them."""
         async with self._database.begin() as connection:
-            return {bytes(row.key) for row in await connection.execute(_by_key(project_id, keys)) if row.embedding_model == model}
+            return {bytes(row.key) for row in await connection.execute(_by_key(project_id, keys)) if row.made_by == made_by}
 
     async def replace(self, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage], checkpointed: Checkpointed) -> Stored:
         """Make the places of a part of a session exactly those of `part`, and move its checkpoint, in one transaction.
@@ -143,8 +143,8 @@ class PassageStore:
         theirs = PassageRow.__table__.alias("theirs")
         both = and_(PassageRow.project_id == project_id, theirs.c.project_id == into, theirs.c.key == PassageRow.key)
         twins = (await connection.execute(select(PassageRow.id, theirs.c.id.label("into")).where(both))).all()
-        for twin in twins:
-            await connection.execute(update(PassagePlace).where(PassagePlace.passage_id == twin.id).values(passage_id=twin.into))
+        same = and_(PassagePlace.passage_id == PassageRow.id, both)
+        await connection.execute(update(PassagePlace).where(same).values(passage_id=theirs.c.id))
         gone = [twin.id for twin in twins]
         await connection.execute(delete(PassageRow).where(PassageRow.id == any_(literal(gone, ARRAY(Uuid)))))
         moved = update(PassageRow).where(PassageRow.project_id == project_id).values(project_id=into).returning(PassageRow.id)
@@ -152,14 +152,10 @@ class PassageStore:
         changed = [*gone, *(twin.into for twin in twins), *ids]
         await note(connection, [Changed(each, project, team_id) for each in changed for project in (project_id, into)])
 
-    async def count(self) -> int:
-        async with self._database.begin() as connection:
-            return await connection.scalar(select(func.count()).select_from(PassageRow)) or 0
-
     async def _passages(
         self, connection: AsyncConnection, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage]
     ) -> tuple[dict[bytes, UUID], set[UUID], set[UUID]]:
-        """(Key → id of every passage of the part, the ids of those stored now, and of those whose vectors were another model's)."""
+        """(Key → id of every passage of the part, the ids of those stored now, and of those that were made otherwise before)."""
         passages = part.passages
         ids = {bytes(row.key): row.id for row in await connection.execute(_by_key(session.project_id, passages))}
         if missing := passages.keys() - ids.keys() - embedded.keys():
@@ -167,11 +163,13 @@ class PassageStore:
         rows = [_row(session, passages[key], key, embedded[key]) for key in passages if key not in ids]
         for start in range(0, len(rows), ROWS):
             await connection.execute(insert(PassageRow), rows[start : start + ROWS])
-        other = [key for key in ids if key in embedded]  # another model's vectors: replaced
-        for key in other:
-            await connection.execute(update(PassageRow).where(PassageRow.id == ids[key]).values(_vectors(embedded[key])))
+        renewed = {ids[key]: embedded[key] for key in ids if key in embedded}
+        if renewed:
+            values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _EMBEDDED}
+            again = [{"row_id": row, **{f"new_{name}": getattr(each, name) for name in _EMBEDDED}} for row, each in renewed.items()]
+            await connection.execute(update(PassageRow).where(PassageRow.id == bindparam("row_id")).values(values), again)
         made = {row["key"]: row["id"] for row in rows}
-        return ids | made, set(made.values()), {ids[key] for key in other}
+        return ids | made, set(made.values()), set(renewed)
 
 
 def key_of(passage: Passage) -> bytes:
@@ -180,9 +178,7 @@ def key_of(passage: Passage) -> bytes:
 
 def _by_key(project_id: UUID, keys: Collection[bytes]):  # type: ignore[no-untyped-def]
     wanted = any_(literal(list(keys), ARRAY(LargeBinary)))
-    return select(PassageRow.id, PassageRow.key, PassageRow.embedding_model).where(
-        PassageRow.project_id == project_id, PassageRow.key == wanted
-    )
+    return select(PassageRow.id, PassageRow.key, PassageRow.made_by).where(PassageRow.project_id == project_id, PassageRow.key == wanted)
 
 
 def _within(session_id: UUID, part: Part) -> ColumnElement[bool]:
@@ -199,14 +195,8 @@ def _row(session: Session, passage: Passage, key: bytes, embedded: EmbeddedPassa
         "key": key,
         "text": passage.text,
         "heading": passage.heading,
-        "tokens": embedded.tokens,
-        "terms": embedded.terms,
-        **_vectors(embedded),
+        **{name: getattr(embedded, name) for name in _EMBEDDED},
     }
-
-
-def _vectors(embedded: EmbeddedPassage) -> dict[str, Any]:
-    return {"embedding": embedded.embedding, "embedding_model": embedded.model, "late": embedded.late}
 
 
 def _place(session: Session, number: int, passage: Passage, ids: Mapping[bytes, UUID]) -> dict[str, Any]:
@@ -259,5 +249,6 @@ async def _keep_states(connection: AsyncConnection, session_id: UUID, part: Part
         await connection.execute(upsert(PassageCut).on_conflict_do_nothing(), rows)
 
 
+_EMBEDDED = tuple(each.name for each in fields(EmbeddedPassage))
 _COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "prompt", "files")
 _PLACE = [column for column in PassagePlace.__table__.c if column.name != "session_id"]

@@ -55,6 +55,7 @@ class PassagesProjection:
         self._embedder = embedder
         self._store = store
         self._index = index
+        self._made_by = f"{embedder.model} {self.version}"
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Make the session's passages exactly those of its events now, from the last kept state at or before `after`."""
@@ -107,7 +108,7 @@ class PassagesProjection:
     async def _stored(self, session: Session, part: Part, checkpointed: Checkpointed) -> Stored:
         """Embed what the project doesn't know, and store the part. What a purge takes away in between is embedded too."""
         passages = part.passages
-        known = await self._store.known(session.project_id, passages.keys(), model=self._embedder.model)
+        known = await self._store.known(session.project_id, passages.keys(), made_by=self._made_by)
         embedded = await self._embed(passages[key] for key in passages if key not in known)
         for _ in range(MAX_TRIES - 1):
             try:
@@ -122,17 +123,17 @@ class PassagesProjection:
         if not wanted:
             return {}
         packed = await self._embedder.embed_packed([passage.indexed for passage in wanted])
-        return await asyncio.to_thread(_embedded, wanted, packed, self._embedder.model)
+        return await asyncio.to_thread(_embedded, wanted, packed, self._made_by)
 
 
-def _embedded(passages: list[Passage], packed: list[Packed], model: str) -> dict[bytes, EmbeddedPassage]:
+def _embedded(passages: list[Passage], packed: list[Packed], made_by: str) -> dict[bytes, EmbeddedPassage]:
     return {
         key_of(passage): EmbeddedPassage(
             tokens=count_text(passage.indexed),
             terms=terms.hashed(passage.indexed),
             embedding=pack_vector(each.vector),
-            model=model,
             late=each.late,
+            made_by=made_by,
         )
         for passage, each in zip(passages, packed, strict=True)
     }

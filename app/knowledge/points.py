@@ -9,6 +9,7 @@ from sqlalchemy import Select, Uuid, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.knowledge.answer import PASSAGE
 from app.knowledge.neighbours import unpack, wording
 from app.knowledge.passages import terms as passage_terms
 from app.knowledge.passages.passage import indexed
@@ -19,8 +20,6 @@ from app.storage.vectors import lexical
 from app.storage.vectors.store import IndexSchema, Point
 
 SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
-PASSAGE = "passage"
-"""A passage's `type` in the index; an item's is one of KNOWLEDGE_TYPES."""
 
 
 async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Point]:

@@ -105,11 +105,12 @@ class Forgotten(Base):
 
 
 class PassageRow(Base):
-    """A piece of what was said in a project, once, however often it was said: its `places` tell where.
+    """A piece of what was said in a project, once, however often it was said: `PassagePlace` tells where.
 
     `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` under its heading. `terms`: its lexical
     terms' hashes as signed 32-bit numbers, ascending: what PostgreSQL is asked for while the vector store is away. `embedding`:
-    little-endian float32 × 384. `late`: packed token vectors (`embeddings.late_interaction`).
+    little-endian float32 × 384. `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the
+    projection's version that made all of these; another one makes them anew.
     """
 
     __tablename__ = "passages"
@@ -127,7 +128,7 @@ class PassageRow(Base):
     tokens: Mapped[int]
     terms: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     embedding: Mapped[bytes] = mapped_column(LargeBinary)
-    embedding_model: Mapped[str]
+    made_by: Mapped[str]
     late: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[CreatedAt]
 

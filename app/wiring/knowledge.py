@@ -79,7 +79,7 @@ async def open_knowledge(
         accounts=accounts,
         index=index,
         options=settings.cache.queries,
-        tuned=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention._coefficients()}",  # noqa: SLF001
+        tuned=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention.coefficients()}",
     )
     prefetch: PrefetchingSearch | None = None
     if settings.cache.prefetch.enabled and settings.cache.queries.enabled and role == "serve":

@@ -51,7 +51,7 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
                                 embedding, embedding_model)
   select md5('evidence' || n)::uuid, md5('item' || n)::uuid, md5('session' || (1 + n % 3000))::uuid, 'k' || n, 'e' || n, 'L1', 't.jsonl', 'x', 'gotcha',
          't', 'x', 0.5, '\\x00', 'synthetic' from generate_series(1, 30000) n;
-insert into passages (id, team_id, project_id, key, text, heading, tokens, terms, embedding, embedding_model, late)
+insert into passages (id, team_id, project_id, key, text, heading, tokens, terms, embedding, made_by, late)
   select md5('passage' || n)::uuid, md5('team' || (1 + n % 5))::uuid, md5('project' || (1 + n % 50))::uuid, decode(md5('passage' || n), 'hex'),
          'passage ' || n, '', 20, array[n % 700, 1000 + n % 900, 2000 + n], '\\x00', 'synthetic', '\\x00' from generate_series(1, 30000) n;
 insert into passage_places (session_id, seq, number, ordinal, passage_id, exchange, locator, role, kind, sidechain, prompt, files)

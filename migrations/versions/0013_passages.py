@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("tokens", sa.Integer(), nullable=False),
         sa.Column("terms", sa.ARRAY(sa.Integer()), nullable=False),
         sa.Column("embedding", sa.LargeBinary(), nullable=False),
-        sa.Column("embedding_model", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
         sa.Column("late", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_passages_project_id_projects"), ondelete="CASCADE"),

@@ -34,7 +34,7 @@ def features(ranking: Ranking) -> tuple[float, ...]:
 
 def confidence(found: Sequence[float]) -> float:
     """The probability that the question is answered, 0 to 1."""
-    stored = _coefficients()
+    stored = coefficients()
     total = stored["intercept"] + sum(stored[name] * value for name, value in zip(NAMES, found, strict=True))
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
@@ -48,5 +48,6 @@ def with_relevance(results: Sequence[Ranked], answered: float) -> list[Ranked]:
 
 
 @cache
-def _coefficients() -> dict[str, float]:
+def coefficients() -> dict[str, float]:
+    """Read what was fitted: `intercept`, and one of each of NAMES."""
     return {name: float(value) for name, value in json.loads(_FILE.read_text())["coefficients"].items()}

@@ -169,8 +169,12 @@ def token_weights(question: Question, texts: Sequence[str]) -> Floats:
 
 def idf_among(word: str, texts: Sequence[str]) -> float:
     """Inverse document frequency (BM25's) of a word over a few texts; a part of another word counts."""
-    found = [word in text for text in texts].count(True)
-    return math.log(1 + (len(texts) - found + 0.5) / (found + 0.5))
+    return inverse_frequency([word in text for text in texts].count(True), len(texts))
+
+
+def inverse_frequency(found: int, documents: int) -> float:
+    """BM25's inverse document frequency of a term that so many of the documents hold."""
+    return math.log(1 + (documents - found + 0.5) / (found + 0.5))
 
 
 def _steering(question: Question, candidate: Candidate, text: str, weights: Weights) -> dict[str, float]:

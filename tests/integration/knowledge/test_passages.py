@@ -186,9 +186,8 @@ async def test_a_purge_leaves_nothing_but_what_others_said_too(bench: Bench) -> 
     assert (await bench.vectors.status()).points == 0
 
 
-async def test_a_purge_while_it_is_projected_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = await bench.session("s")
-    await bench.journal.append(session, talk(10))
+def purge_before_storing(bench: Bench, monkeypatch: pytest.MonkeyPatch, session: UUID) -> None:
+    """Purge a session once, between the embedding and the storing of the next part."""
     real = passage_store.PassageStore.replace
 
     async def purged_first(self: Any, *arguments: Any) -> Any:
@@ -197,6 +196,12 @@ async def test_a_purge_while_it_is_projected_leaves_nothing(bench: Bench, monkey
         return await real(self, *arguments)
 
     monkeypatch.setattr(passage_store.PassageStore, "replace", purged_first)
+
+
+async def test_a_purge_while_it_is_projected_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await bench.session("s")
+    await bench.journal.append(session, talk(10))
+    purge_before_storing(bench, monkeypatch, session)
     await bench.bring_up(session)
     assert [await rows(bench, f"select count(*) from {table}") for table in TABLES] == [[(0,)]] * 3
 
@@ -206,14 +211,7 @@ async def test_a_passage_that_a_purge_took_away_meanwhile_is_embedded_again(benc
     first = await ingest(bench, "s", [reply(1, words)])
     second = await bench.session("t")
     await bench.journal.append(second, [reply(1, words)])
-    real = passage_store.PassageStore.replace
-
-    async def purged_first(self: Any, *arguments: Any) -> Any:
-        monkeypatch.setattr(passage_store.PassageStore, "replace", real)
-        await bench.purge.session(bench.team_id, first, developer_id=None)
-        return await real(self, *arguments)
-
-    monkeypatch.setattr(passage_store.PassageStore, "replace", purged_first)
+    purge_before_storing(bench, monkeypatch, first)
     await bench.bring_up(second)
     assert await bench.passages() == [(words, 1)]
     assert await found(bench, "billing export") == [words]
@@ -248,6 +246,23 @@ async def test_a_long_session_is_stored_in_parts_and_goes_on_after_a_crash(bench
     assert 0 < seen[0] < 100
     await bench.bring_up(session)
     assert {**await state(bench), "cuts": []} == {**wanted, "cuts": []}
+
+
+async def test_another_version_makes_all_that_is_derived_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await ingest(bench, "s", talk(5))
+    wanted, embedded = await state(bench), len(bench.embedder.embedded)
+    async with bench.database.begin() as connection:
+        await connection.execute(
+            text("update passages set made_by = 'words 0.0', late = '', terms = '{}', embedding = embedding || '\\x00'")
+        )
+        await connection.execute(text("update projection_checkpoints set version = '0.0' where projection = 'passages'"))
+    await bench.bring_up(session)
+    assert await state(bench) == wanted
+    assert len(bench.embedder.embedded) == embedded + 5
+    assert {row[0] for row in await rows(bench, "select octet_length(embedding) from passages")} == {4 * 384}
+    assert {row[0] for row in await rows(bench, "select made_by from passages")} == {
+        f"words {passages_projection.PassagesProjection.version}"
+    }
 
 
 async def test_two_processes_that_bring_one_session_up_give_one_set_of_passages(bench: Bench) -> None:
