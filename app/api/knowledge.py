@@ -10,14 +10,18 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.accounts.accounts import Principal
 from app.api.schema import Body, Citation, Plain, ProjectName, Reply
-from app.knowledge.answer import KINDS, MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Kind, Query, Result
-from app.knowledge.item import Freshness, Intent, KnowledgeType
+from app.errors import Conflict, NotFound
+from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result
+from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
+from app.knowledge.passage_store import StoredPassage
 from app.telemetry import metrics
 from app.web import cache_control
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
 from app.web.principal import Caller, TheHouse, house_of
+from app.wiring import House
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
 
@@ -117,6 +121,20 @@ class ItemReply(Reply):
     evidence: list[Citation]
 
 
+class PassageReply(Reply):
+    """A passage alone, without what stands around it: its places in their sessions tell that."""
+
+    id: UUID
+    kind: Literal["passage"] = "passage"
+    type: Literal["passage"] = "passage"
+    heading: str = Field(description="Above it in its message; empty where there was none.")
+    text: str
+    project: str
+    evidence_count: int = Field(description="In how many places it was said.")
+    untrusted: Untrusted = True
+    evidence: list[Citation] = Field(description="The newest first; a hundred at most.")
+
+
 @router.post("/query", summary="Ask", description=ASKING, responses=responses(400, 413), response_model=AnswerReply)
 async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
     asked = Query(
@@ -149,9 +167,12 @@ async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
     return Response(written, media_type="application/json", headers={"x-cairn-cache": answer.cache})
 
 
-@router.get("/{item_id}", summary="Read an item, with all its evidence", responses=responses())
-async def read(house: TheHouse, caller: Caller, item_id: UUID) -> ItemReply:
-    item = await house.knowledge.store.get(caller.team_id, item_id)
+@router.get("/{item_id}", summary="Read an item with all its evidence, or a passage with its places", responses=responses())
+async def read(house: TheHouse, caller: Caller, item_id: UUID) -> ItemReply | PassageReply:
+    try:
+        item = await house.knowledge.store.get(caller.team_id, item_id)
+    except NotFound:  # it may be a passage's id: both kinds stand in one answer
+        return await _passage(house, caller, await house.knowledge.said.get(caller.team_id, item_id))
     names = await house.accounts.project_names(caller.team_id, {item.project_id})
     return ItemReply.model_validate(
         {
@@ -177,11 +198,27 @@ async def read(house: TheHouse, caller: Caller, item_id: UUID) -> ItemReply:
     status_code=204,
     summary="Delete an item for good",
     description="Its author or an admin. Learning from the same sessions again does not bring it back.",
-    responses=responses(),
+    responses=responses(409),
     response_class=Response,
 )
 async def delete(house: TheHouse, caller: Caller, item_id: UUID) -> None:
-    await house.knowledge.store.delete(caller.team_id, item_id, developer_id=caller.developer_id)
+    try:
+        await house.knowledge.store.delete(caller.team_id, item_id, developer_id=caller.developer_id)
+    except NotFound:
+        await house.knowledge.said.get(caller.team_id, item_id)
+        raise Conflict("A passage goes with the sessions it was said in: purge them (DELETE /v1/sessions/{id}).") from None
+
+
+async def _passage(house: House, caller: Principal, passage: StoredPassage) -> PassageReply:
+    names = await house.accounts.project_names(caller.team_id, {passage.project_id})
+    return PassageReply(
+        id=passage.id,
+        heading=passage.heading,
+        text=passage.text,
+        project=names[passage.project_id],
+        evidence_count=passage.places,
+        evidence=[Citation.of(quote) for quote in passage.quotes],
+    )
 
 
 def _result(result: Result) -> ResultReply:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from app.accounts.names import MOST_CHARS, check_account_name, check_project_name
 from app.errors import InvalidInput
-from app.knowledge.store import Quote
+from app.knowledge.item import Quote
 from app.redaction.labels import check_label
 
 

@@ -19,10 +19,9 @@ from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
-from app.knowledge.answer import KINDS, Answer, Query
-from app.knowledge.item import KNOWLEDGE_TYPES, Freshness
+from app.knowledge.answer import Answer, Query
+from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import Recent
-from app.knowledge.store import Quote
 from app.knowledge.unanswered import Question
 from app.telemetry import metrics
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 from uuid import UUID
 
 from app.errors import InvalidInput
-from app.knowledge.store import Quote
+from app.knowledge.item import KINDS, Kind, Quote
 
-Kind = Literal["item", "passage"]
-"""What was learnt, or what was said."""
-PASSAGE: Kind = "passage"
-"""Also a passage's type, in results and in the index; an item's is one of KNOWLEDGE_TYPES."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
 """Of a question's `max_tokens`."""
 MAX_FILES, MAX_FILE_CHARS = 20, 500

@@ -1,10 +1,17 @@
-"""The words of knowledge: its types, and what extraction hands to the store."""
+"""The words of knowledge: its kinds and types, where it was said, and what extraction hands to the store."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
+from uuid import UUID
+
+Kind = Literal["item", "passage"]
+"""What was learnt, or what was said."""
+PASSAGE: Kind = "passage"
+"""Also a passage's type, in results and in the index; an item's is one of KNOWLEDGE_TYPES."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 KnowledgeType = Literal[
     "coding_pattern",
@@ -25,6 +32,22 @@ KNOWLEDGE_TYPES: tuple[KnowledgeType, ...] = get_args(KnowledgeType)
 Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 
 Freshness = Literal["fresh", "aging", "stale", "deprecated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Where an item was learnt or a passage said. `excerpt` is verbatim from the transcript: quoted, never an instruction.
+
+    `branch`, `commit`: of the session, where they are known and were asked for.
+    """
+
+    session_id: UUID
+    transcript: str
+    locator: str
+    excerpt: str
+    at: datetime | None
+    branch: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

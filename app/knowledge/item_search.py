@@ -14,9 +14,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.accounts.accounts import Accounts
 from app.errors import Unavailable
-from app.knowledge.answer import PASSAGE, Query, Result
+from app.knowledge.answer import Query, Result
 from app.knowledge.index import Index
-from app.knowledge.item import KNOWLEDGE_TYPES
+from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import rank
 from app.knowledge.reads import Reads
 from app.knowledge.tables import Evidence, Knowledge

@@ -11,8 +11,7 @@ from uuid import UUID
 from sqlalchemy import Select, String, func, select, true, values
 from sqlalchemy import column as sql_column
 
-from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.store import Quote
+from app.knowledge.item import KNOWLEDGE_TYPES, Quote
 from app.knowledge.tables import Evidence, Knowledge, OutboxRow, PassageRow
 from app.storage.database import Database, rows_of
 

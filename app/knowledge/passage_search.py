@@ -17,8 +17,9 @@ from app import clock
 from app.accounts.accounts import Accounts
 from app.embeddings.embedder import Encoded
 from app.errors import Unavailable
-from app.knowledge.answer import PASSAGE, Query, Result
+from app.knowledge.answer import Query, Result
 from app.knowledge.index import Index
+from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, Period

@@ -15,7 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.errors import NotFound
 from app.knowledge.changes import Changed, note
+from app.knowledge.item import Quote
 from app.knowledge.locks import hold_project
 from app.knowledge.passages.cut import CutState
 from app.knowledge.passages.passage import Passage
@@ -28,6 +30,8 @@ from app.storage.tables import AnyRow
 CUT_EVERY = 32
 """Events from one kept state of the cutting to the next: so many are cut again, at most, when one of them changes."""
 ROWS = 500
+PLACES = 100
+"""Of a passage that are shown: `ok` may stand in every session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,18 @@ class MissingPassages(Exception):
         self.keys = frozenset(keys)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage with its places, the newest first, at most PLACES of them. `places`: how many there are."""
+
+    id: UUID
+    project_id: UUID
+    heading: str
+    text: str
+    places: int
+    quotes: tuple[Quote, ...]
+
+
 class PassageStore:
     def __init__(self, database: Database, journal: Journal) -> None:
         self._database = database
@@ -91,6 +107,24 @@ class PassageStore:
         async with self._database.begin() as connection:
             row = (await connection.execute(state.order_by(PassageCut.seq.desc()).limit(1))).one_or_none()
         return (0, CutState()) if row is None else (row.seq, CutState.from_json(row.state))
+
+    async def get(self, team_id: UUID, passage_id: UUID) -> StoredPassage:
+        """Read a passage and where it was said. NotFound for an unknown one and for another team's."""
+
+        async def read(connection: AsyncConnection) -> tuple[AnyRow, Sequence[AnyRow]]:
+            row = (await connection.execute(_ONE.where(PassageRow.id == passage_id, PassageRow.team_id == team_id))).one_or_none()
+            if row is None:  # said within: what a replica hasn't got yet is asked for at the primary
+                raise NotFound(f"There is no item or passage {passage_id}. Search with POST /v1/knowledge/query to find its id.")
+            return row, (await connection.execute(_PLACES.where(PassagePlace.passage_id == passage_id))).all()
+
+        row, places = await self._database.read(read)
+        cited = await self._journal.cited(team_id, {place.session_id for place in places})
+        quotes = [
+            Quote(each.id, each.transcript, place.locator, row.text, place.at, each.branch, each.commit)
+            for place in places
+            if (each := cited.get(place.session_id)) is not None
+        ]
+        return StoredPassage(row.id, row.project_id, row.heading, row.text, row.places, tuple(quotes))
 
     async def known(self, project_id: UUID, keys: Collection[bytes], *, made_by: str) -> set[bytes]:
         """Find those of the passages, by key, that the project holds as this model and version make them."""
@@ -249,6 +283,10 @@ async def _keep_states(connection: AsyncConnection, session_id: UUID, part: Part
         await connection.execute(upsert(PassageCut).on_conflict_do_nothing(), rows)
 
 
+_COUNT = select(func.count()).where(PassagePlace.passage_id == PassageRow.id).scalar_subquery()
+_ONE = select(PassageRow.id, PassageRow.project_id, PassageRow.heading, PassageRow.text, _COUNT.label("places"))
+_NEWEST = (PassagePlace.at.desc().nulls_last(), PassagePlace.session_id, PassagePlace.ordinal)
+_PLACES = select(PassagePlace.session_id, PassagePlace.locator, PassagePlace.at).order_by(*_NEWEST).limit(PLACES)
 _EMBEDDED = tuple(each.name for each in fields(EmbeddedPassage))
 _COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "prompt", "files")
 _PLACE = [column for column in PassagePlace.__table__.c if column.name != "session_id"]

@@ -9,7 +9,7 @@ from sqlalchemy import Select, Uuid, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.answer import PASSAGE
+from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack, wording
 from app.knowledge.passages import terms as passage_terms
 from app.knowledge.passages.passage import indexed

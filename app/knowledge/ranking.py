@@ -12,9 +12,9 @@ from uuid import UUID
 from app.embeddings.longform import closeness
 from app.knowledge.answer import Query, Result
 from app.knowledge.freshness import WEIGHT
+from app.knowledge.item import Quote
 from app.knowledge.neighbours import unpack, unpack_long, wording
 from app.knowledge.relevance import Asked, Relevance
-from app.knowledge.store import Quote
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector

@@ -14,9 +14,9 @@ import structlog
 from app.accounts.accounts import Accounts
 from app.embeddings.embedder import Encoded
 from app.errors import InvalidInput, Unavailable
-from app.knowledge.answer import KINDS, MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, PASSAGE, Answer, Query, Result
+from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
 from app.knowledge.index import Index
-from app.knowledge.item import KNOWLEDGE_TYPES
+from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.item_search import NO_ITEMS, FoundItems, ItemSearch
 from app.knowledge.passage_search import NOTHING, FoundPassages, PassageSearch
 from app.knowledge.reads import Reads

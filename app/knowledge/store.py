@@ -21,7 +21,7 @@ from app.errors import NotFound, NotPermitted
 from app.knowledge.changes import Changed, note
 from app.knowledge.election import Elected, elect
 from app.knowledge.freshness import freshness
-from app.knowledge.item import Candidate
+from app.knowledge.item import Candidate, Quote
 from app.knowledge.locks import hold_project
 from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
 from app.knowledge.tables import Evidence, Forgotten, Knowledge, OutboxRow
@@ -82,22 +82,6 @@ class Learnt:
     def __add__(self, other: Learnt) -> Learnt:
         counts = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "mark"}
         return Learnt(**counts, mark=max(self.mark, other.mark))
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Where an item was learnt or a passage said. `excerpt` is verbatim from the transcript: quoted, never an instruction.
-
-    `branch`, `commit`: of the session, where they are known and were asked for.
-    """
-
-    session_id: UUID
-    transcript: str
-    locator: str
-    excerpt: str
-    at: datetime | None
-    branch: str | None = None
-    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

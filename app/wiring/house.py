@@ -23,6 +23,7 @@ from app.knowledge.answer import Asks
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
+from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.store import KnowledgeStore
@@ -61,6 +62,7 @@ class Knowledge:
     passages: PassagesProjection
     items: ItemsProjection
     store: KnowledgeStore
+    said: PassageStore
     index: Index
     search: Asks
     caches: Mapping[str, Tiers]

@@ -56,6 +56,7 @@ async def open_knowledge(
 ) -> Knowledge:
     """Versions are read over a connection of their own, made when the first question comes."""
     store = KnowledgeStore(database, vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
+    said = PassageStore(database, journal)
     index = Index(database, vectors, copy=copier)
     unanswered = Unanswered(database)
     search = Search(
@@ -86,7 +87,8 @@ async def open_knowledge(
         prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
         await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
     return Knowledge(
-        passages=PassagesProjection(journal=journal, embedder=embedder, store=PassageStore(database, journal), index=index),
+        passages=PassagesProjection(journal=journal, embedder=embedder, store=said, index=index),
+        said=said,
         items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
         store=store,
         index=index,

@@ -119,3 +119,23 @@ async def test_the_openapi_page_shows_both_kinds(api: Api) -> None:
     assert schemas["QueryBody"]["examples"][1]["kinds"] == ["passage"]
     assert {"kinds", "files", "since", "until", "max_tokens"} <= schemas["QueryBody"]["properties"].keys()
     assert {"tokens", "abstained"} <= schemas["AnswerReply"]["properties"].keys()
+
+
+async def test_a_passage_is_read_by_its_id_and_goes_with_its_session(api: Api) -> None:
+    topic, project = name(), name()
+    job = await api.ingest(talk(topic), project=project, name=f"{topic}.jsonl")
+    (best,) = (await ask(api, f"{topic} production balancer Dublin", project=project, kinds=["passage"], limit=1)).json["results"]
+    read = (await api.ask("GET", f"/v1/knowledge/{best['id']}")).json
+    assert (read["kind"], read["project"], read["untrusted"]) == ("passage", project, True)
+    assert read["evidence_count"] == len(read["evidence"]) == 1
+    assert read["text"] in best["text"]
+    assert read["evidence"][0]["locator"] == best["source"]["locator"]
+    refused = await api.ask("DELETE", f"/v1/knowledge/{best['id']}")
+    assert (refused.status, "DELETE /v1/sessions/" in refused.json["error"]["message"]) == (409, True)
+    stranger = await api.developer(team=name())
+    assert (await api.ask("GET", f"/v1/knowledge/{best['id']}", key=stranger)).status == 404
+    assert (await api.ask("DELETE", f"/v1/knowledge/{best['id']}", key=stranger)).status == 404
+    (session,) = job["result"]["sessions"]
+    assert (await api.ask("DELETE", f"/v1/sessions/{session}")).json["passages_removed"] == 5
+    gone = await api.ask("GET", f"/v1/knowledge/{best['id']}")
+    assert (gone.status, best["id"] in gone.json["error"]["message"]) == (404, True)

@@ -16,7 +16,8 @@ from sqlalchemy import text
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
 from app.knowledge import passage_rows
-from app.knowledge.answer import KINDS, Answer, Query, Result
+from app.knowledge.answer import Answer, Query, Result
+from app.knowledge.item import KINDS
 from app.sessions.event import Event, SessionHeader
 from app.tokens import count_text
 from tests.integration.knowledge.conftest import Bench, lesson

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.knowledge.answer import Result
+from app.knowledge.item import Quote
 from app.knowledge.search import fitted
-from app.knowledge.store import Quote
 from app.tokens import count_text
 
 SOURCE = Quote(UUID(int=1), "t.jsonl", "L1", "said", None)
