@@ -105,8 +105,8 @@ class PassageSearch:
             return NOTHING
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
-        window = dates.window(query.text, clock.now())
-        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, window=window)
+        named = dates.named(query.text, clock.now())
+        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, named=named)
         ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
         told = confidence(features(ranking)) if encoded else None
         relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))

@@ -1,9 +1,11 @@
-"""Questions over HTTP against one project of 20,000 passages: latency one by one, throughput of 32 at once, memory.
+"""Passages: questions over HTTP among 20,000 of one project; a live event of a short and of a long session; all transcripts read.
 
-python tests/performance/measure_passages.py [--passages=20000] [--iterations=500]
+python tests/performance/measure_passages.py [--parts=questions,live,transcripts] [--passages=20000] [--iterations=500]
 
-Passages come in as sessions do, through the worker: minutes for 20,000. Every question is new, asks for both kinds and filters on the
-project; ten results of 1,500 tokens at most.
+questions: latency one by one, throughput of 32 at once, memory. Passages come in as sessions do, through the worker: minutes for 20,000.
+Every question is new, asks for both kinds and filters on the project; ten results of 1,500 tokens at most.
+live: from one more event of a session of 10, 100, 10,000 to its passage stored and indexed, embedding included, without HTTP.
+transcripts: every file of ../shared/data/transcripts (CAIRN_EVAL_DATA), sent to an empty server; until the last job is done.
 """
 
 from __future__ import annotations
@@ -12,14 +14,22 @@ import argparse
 import asyncio
 import io
 import json
+import os
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from app import settings as config
+from app.sessions.catch_up import CatchUp, CaughtUp
+from app.sessions.event import Event, SessionHeader
+from app.sessions.projections import Projections
+from app.wiring import open_house
 from tests.performance.callers import closed_loop, connected
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import project
@@ -31,6 +41,8 @@ PASSAGES = 20_000
 A_SESSION, AN_EXCHANGE = 400, 8
 INGEST_SECONDS = 3_600
 WARM_UP = 200
+LENGTHS, LIVE_EVENTS = (10, 100, 10_000), 64
+DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
 def passages_at_size(iterations: int, scratch: Path, passages: int = PASSAGES) -> list[Figure]:
@@ -87,13 +99,75 @@ def _sessions(passages: int) -> Iterator[str]:
         yield lines.getvalue()
 
 
+async def live_events(scratch: Path) -> list[Figure]:
+    """One more event of sessions of each length, in turn, so that a machine that grows slower does so for all."""
+    async with open_house(config.load(data_dir=scratch / "live"), role="serve") as house:
+        parts = {"database": house.database, "queue": house.queue, "journal": house.journal, "checkpoints": house.sessions.checkpoints}
+        catch_up = CatchUp(**parts, projections=Projections([house.knowledge.passages]))  # type: ignore[arg-type]
+        team = await house.accounts.team_id("default")
+        said = (body for _, body in varied_lessons(sum(LENGTHS) + len(LENGTHS) * (LIVE_EVENTS + 1)))
+
+        async def add(session: UUID, first: int, count: int) -> float:
+            """Append so many events and bring their passages up to date. Returns the seconds of the second part."""
+            events = [Event(f"e{n}", "assistant", "reply", next(said), f"e{n}") for n in range(first, first + count)]
+            await house.journal.append(session, events)
+            began, done = time.perf_counter(), CaughtUp()
+            await catch_up.session(team, session, done, patient=False)
+            await catch_up.drain(done)
+            return time.perf_counter() - began
+
+        sessions = {}
+        for length in LENGTHS:
+            async with house.database.begin() as connection:
+                project_id = await house.accounts.project_id(connection, team, project(0))
+                header = SessionHeader("generic", f"s{length}")
+                sessions[length] = await house.journal.open(
+                    connection, team_id=team, project_id=project_id, developer_id=None, header=header, transcript=f"s{length}.jsonl"
+                )
+            await add(sessions[length], 0, length)
+        spent: dict[int, list[float]] = {length: [] for length in LENGTHS}
+        for number in range(LIVE_EVENTS + 1):
+            for length, session in sessions.items():
+                seconds = await add(session, length + number, 1)
+                if number:  # the first of each warms up
+                    spent[length].append(seconds * 1000)
+    medians = {length: statistics.median(each) for length, each in spent.items()}
+    figures = [Figure("passages", f"a live event of a session of {length:,}, p50", "ms", median) for length, median in medians.items()]
+    ratio = medians[LENGTHS[-1]] / medians[LENGTHS[0]]
+    return [*figures, Figure("passages", f"of {LENGTHS[-1]:,} to that of {LENGTHS[0]}", "×", ratio, 1.2)]
+
+
+def all_transcripts(scratch: Path) -> list[Figure]:
+    files = sorted(
+        each for each in (DATA / "transcripts").rglob("*") if each.suffix in {".md", ".jsonl"} and not each.name.startswith("README")
+    )
+    if not files:
+        raise SystemExit(f"There are no transcripts in {DATA}: set CAIRN_EVAL_DATA to the folder that holds the public evaluation data.")
+    with running(scratch / "transcripts", env={"CAIRN_LOG__LEVEL": "warning"}) as server:
+        began = time.perf_counter()
+        jobs = [(file, server.upload(file)) for file in files]
+        done = [(file, server.finished(job, seconds=INGEST_SECONDS)) for file, job in jobs]
+        seconds = time.perf_counter() - began
+        read = sum(file.stat().st_size for file, job in done if job["state"] == "done") / 1e6
+        rate = Figure("passages", f"{read:.0f} MB of transcripts read and searchable", "MB/s", read / seconds, 0.5, at_least=True)
+        return [rate, *memory(server)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=PASSAGES)
     parser.add_argument("--iterations", type=int, default=500)
+    parser.add_argument("--parts", default="questions,live,transcripts")
     options = parser.parse_args()
+    wanted = options.parts.split(",")
+    figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="cairn-passages-", dir="/tmp") as scratch:
-        figures = passages_at_size(options.iterations, Path(scratch), options.passages)
+        if "live" in wanted:
+            figures += asyncio.run(live_events(Path(scratch)))
+        if "transcripts" in wanted:
+            figures += all_transcripts(Path(scratch))
+        if "questions" in wanted:
+            figures += passages_at_size(options.iterations, Path(scratch), options.passages)
     show(figures)
     print(machine())
     return int(not all(figure.met for figure in figures))

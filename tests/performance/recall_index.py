@@ -12,7 +12,7 @@ import numpy as np
 from app import clock
 from app.embeddings.embedder import Encoded
 from app.knowledge.passages.composing import Place
-from app.knowledge.passages.dates import window
+from app.knowledge.passages.dates import named
 from app.knowledge.passages.passage import Passage
 from app.knowledge.passages.question import Question, understood
 from app.knowledge.passages.ranking import WEIGHTS, Candidate, Weights, fuse
@@ -68,7 +68,7 @@ class Index:
         lexical = {self.candidates[row].id: scores[row] for row in sorted(scores, key=lambda row: -scores[row])[:LEG]}
         dense = {self.candidates[row].id: float(cosines[row]) for row in np.argsort(-cosines)[:LEG]}
         chosen = [(each, self.candidates[self.rows[each]]) for each in fuse(lexical, dense, weights=weights)]
-        return understood(text, encoded.pieces, encoded.tokens, window=window(text, clock.now())), [
+        return understood(text, encoded.pieces, encoded.tokens, named=named(text, clock.now())), [
             replace(one, bm25=lexical.get(each), cosine=dense.get(each)) for each, one in chosen
         ]
 

@@ -14,7 +14,7 @@ What is embedded and searched is `passage.indexed` (about 1,030 characters at mo
 (384 × float32) and the bytes of its tokens, `terms.document` the sparse BM25 vector for an index with an IDF modifier.
 `late_interaction.VERSION` belongs to the projection's version.
 
-A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, window=dates.window(text, now))`
+A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, named=dates.named(text, now))`
 (the period it speaks of, as "last week"); 60 passages of each leg, raw
 BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` says which 40 of them to read. Of those a `Candidate` each (`text` is
 `indexed`; a score is None from the leg that didn't find it); then `rank_passages(question, candidates, around)`: at most `limit` results

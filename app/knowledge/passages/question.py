@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
+from app.knowledge.passages.dates import Named
+from app.knowledge.passages.terms import terms
 from app.storage.vectors import lexical
 
 MAX_TOKENS = 64
@@ -20,7 +22,10 @@ _CODE_WORD = re.compile(r"`([^`\n]{2,80})`")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`words[i]` is the word that token i is a piece of, casefolded; `vectors`: tokens × late_interaction.DIMS, unit length."""
+    """`words[i]` is the word that token i is a piece of, casefolded; `vectors`: tokens × late_interaction.DIMS, unit length.
+
+    `window`: the period that it names; `timely`: the words and terms that name it, which no answer need hold.
+    """
 
     text: str
     words: tuple[str, ...]
@@ -28,7 +33,8 @@ class Question:
     codes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     prefer_project: str | None = None
-    window: tuple[datetime, datetime] | None = field(default=None)
+    window: tuple[datetime, datetime] | None = None
+    timely: frozenset[str] = frozenset()
 
 
 def understood(
@@ -38,13 +44,18 @@ def understood(
     *,
     files: Sequence[str] = (),
     prefer_project: str | None = None,
-    window: tuple[datetime, datetime] | None = None,
+    named: Named | None = None,
 ) -> Question:
     """Make a question of its text and what the model made of it (`Encoded.pieces`, `Encoded.tokens`)."""
     vectors = late_interaction.question_vectors(np.asarray(tokens[:MAX_TOKENS], dtype=np.float32))
     quoted = [found.casefold() for found in _CODE_WORD.findall(text[:4000])]
     codes = tuple(dict.fromkeys([*quoted, *lexical.codes(text[:4000])]))[:16]
-    return Question(text, tuple(_words(pieces[:MAX_TOKENS])), vectors, codes, tuple(files), prefer_project, window)
+    words = tuple(_words(pieces[:MAX_TOKENS]))
+    if named is None:
+        return Question(text, words, vectors, codes, tuple(files), prefer_project)
+    stems = terms(" ".join(named.words))  # `befor`, of `before`
+    timely = frozenset([*stems, *(each for each in (*words, *terms(text[:4000])) if named.says(each))])
+    return Question(text, words, vectors, codes, tuple(files), prefer_project, (named.since, named.until), timely)
 
 
 def _words(pieces: Sequence[str]) -> list[str]:

@@ -113,7 +113,7 @@ def fuse(bm25: Mapping[Id, float], cosine: Mapping[Id, float], *, limit: int = R
 def rank_candidates(question: Question, candidates: Sequence[Candidate], weights: Weights = WEIGHTS) -> Ranking:
     """Order the candidates, best first."""
     texts = [each.text.casefold() for each in candidates]
-    asked = dict.fromkeys(terms(question.text[:MAX_CHARS]))
+    asked = [term for term in dict.fromkeys(terms(question.text[:MAX_CHARS])) if term not in question.timely]
     idf = {term: idf_among(term, texts) for term in asked}
     of_tokens = token_weights(question, texts)
     late = late_scores(question, [each.packed for each in candidates], of_tokens)
@@ -156,13 +156,15 @@ def late_scores(question: Question, packed: Sequence[bytes], weights: Floats) ->
 
 
 def token_weights(question: Question, texts: Sequence[str]) -> Floats:
-    """Of each token of the question its word's idf over the candidates' (casefolded) texts; a tenth for stop words and punctuation.
+    """Of each token of the question its word's idf over the candidates' (casefolded) texts; a tenth for what no answer need hold.
+
+    Those are stop words, punctuation, and the words of a period: `in March` is no subject.
 
     A word of several tokens weighs as much as any other: `ecommerce` is four of them, and would decide alone.
     """
     idf = {word: idf_among(word, texts) for word in dict.fromkeys(question.words)}
     pieces = [len(run) for _, group in groupby(question.words) for run in [list(group)] for _ in run]
-    content = [1.0 if late_interaction.is_content(word) else 0.1 for word in question.words]
+    content = [1.0 if late_interaction.is_content(word) and word not in question.timely else 0.1 for word in question.words]
     weights = [idf[word] * kind / count for word, kind, count in zip(question.words, content, pieces, strict=True)]
     return np.array(weights, dtype=np.float64)
 

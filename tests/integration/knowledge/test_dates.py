@@ -31,8 +31,8 @@ async def talks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     [("", "8041"), ("in March", "8021"), ("last month", "8041"), ("before April", "8021"), ("im März", "8021"), ("三月", "8021")],
 )
 async def test_of_equals_the_passage_of_the_time_asked_for_comes_first_and_hides_none(talks: Bench, when: str, port: str) -> None:
-    found = (await talks.search.query(talks.team_id, Query(f"why does the gateway answer on that port {when}", min_score=0.0))).results
-    assert len(found) == 2
+    found = (await talks.search.query(talks.team_id, Query(f"why does the gateway answer on that port {when}"))).results
+    assert len(found) == 2  # nor do the words of a date make it doubt: no passage says them
     assert port in found[0].source.excerpt
 
 

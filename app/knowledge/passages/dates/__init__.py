@@ -9,18 +9,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from app.knowledge.passages.dates.grammar import Found, found_periods
 from app.knowledge.passages.dates.periods import Period, hull
-from app.knowledge.passages.dates.tokens import Token, read
+from app.knowledge.passages.dates.tokens import Reading, Token, read
+from app.knowledge.passages.dates.words import ACCENTS
 
-__all__ = ["EARLIEST", "window"]
+__all__ = ["EARLIEST", "Named", "named", "window"]
 
 EARLIEST = date(1970, 1, 1)
 """Where a period begins that has no beginning: "before May"."""
 _DAY = timedelta(days=1)
 _JOINT = re.compile(r"(?:comma:)?(?:joined|one|onward):(?:(?:the|of|in|on|from|since|before|between):)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The period that a question names, [since, until) in UTC, and the words that name it, without accents: `since`, `last`, `week`."""
+
+    since: datetime
+    until: datetime
+    words: tuple[str, ...]
+
+    def says(self, word: str) -> bool:
+        """Tell whether a word or a term of the question is one of those that name the period."""
+        plain = word.translate(ACCENTS).casefold()
+        said = [each.casefold() for each in self.words]
+        return plain in said or (not word.isascii() and plain in "".join(said))  # Chinese words stand together
 
 
 def window(text: str, now: datetime) -> tuple[datetime, datetime] | None:
@@ -29,24 +46,33 @@ def window(text: str, now: datetime) -> tuple[datetime, datetime] | None:
     Days are those of `now`'s time zone (UTC where it has none), weeks begin on Monday. Periods that words join are one, from the start of
     the first to the end of the last; else the first counts.
     """
+    found = named(text, now)
+    return None if found is None else (found.since, found.until)
+
+
+def named(text: str, now: datetime) -> Named | None:
+    """Return the same with the words that say it."""
     zone = now.tzinfo or UTC
     try:
-        period = _period(text, now.date())
-        if period is None or period.start >= period.end or period.start > now.date():
+        reading = read(text)
+        found = _period(reading, now.date())
+        if found is None or found[0].start >= found[0].end or found[0].start > now.date():
             return None
+        period, words = found
         since, until = (datetime.combine(each, time(), zone).astimezone(UTC) for each in (period.start, period.end))
     except (OverflowError, ValueError):  # before the year 1 or after 9999
         return None
-    return since, until
+    return Named(since, until, tuple(each.text for each in reading.words[words]))
 
 
-def _period(text: str, today: date) -> Period | None:
-    reading = read(text)
+def _period(reading: Reading, today: date) -> tuple[Period, slice] | None:
+    """The period, and which words say it."""
     found = found_periods(reading, today)
     for place, first in enumerate(found):
         joined = _joined(reading.words, first, found[place + 1 :])
         if first.certainty == "sure" or (joined and first.opener in ("between", "from", "of")):
-            return _reach(reading.words, first, joined, today)
+            start = max(0, first.start - 1) if first.opener else first.start
+            return _reach(reading.words, first, joined, today), slice(start, (joined or [first])[-1].end)
     return None
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.knowledge.passages.dates import periods, window
+from app.knowledge.passages.dates import named, periods, window
 from app.knowledge.passages.dates.signs import CJK_LEXICON
 from app.knowledge.passages.dates.tokens import MAX_CHARS
 from app.knowledge.passages.dates.words import LEXICON
@@ -345,3 +345,21 @@ def test_months_are_added_as_the_calendar_has_them(at: date, months: int) -> Non
     later = periods.months_later(at, months)
     assert (later.year * 12 + later.month) - (at.year * 12 + at.month) == months
     assert later.day == at.day or (later + timedelta(days=1)).day == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "other"),
+    [
+        ("which port did we take in March?", ["in", "march"], ["port", "take"]),
+        ("warum fiel der Build im März aus", ["im", "märz", "marz"], ["build", "warum"]),
+        ("what broke between April and May 2026?", ["between", "april", "may", "2026"], ["broke"]),
+        ("上周 部署 失败", ["上周"], ["部署", "失败"]),
+        ("三月的端口", ["三月"], ["端口"]),
+        ("qué decidimos antes de mayo de 2026", ["mayo"], ["decidimos", "que"]),
+    ],
+)
+def test_the_words_that_name_a_period_are_known_and_the_others_are_not(text: str, said: list[str], other: list[str]) -> None:
+    found = named(text, datetime(2026, 6, 3, tzinfo=UTC))
+    assert found is not None
+    assert [word for word in said if not found.says(word)] == []
+    assert [word for word in other if found.says(word)] == []
