@@ -156,7 +156,7 @@ class Knowledge(Section):
     merge_threshold: float = Field(0.95, gt=0, le=1)
     min_relevance: float = Field(0.30, ge=0, le=1, description="items with a lower score are not shown")
     min_confidence: float = Field(
-        0.065, ge=0, le=1, description="passages are shown where the question is answered with at least this probability"
+        0.055, ge=0, le=1, description="passages are shown where the question is answered with at least this probability"
     )
     max_items: int = Field(3, ge=0, description="of a question's results, where it asks for passages too")
     max_tokens: int = Field(1500, ge=100, le=20_000, description="of all results' texts together, unless the question says otherwise")

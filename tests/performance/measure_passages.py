@@ -42,6 +42,7 @@ A_SESSION, AN_EXCHANGE = 400, 8
 INGEST_SECONDS = 3_600
 WARM_UP = 200
 LENGTHS, LIVE_EVENTS = (10, 100, 10_000), 64
+NO_TRANSCRIPTS = ("README", "gold_")
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
@@ -138,9 +139,8 @@ async def live_events(scratch: Path) -> list[Figure]:
 
 
 def all_transcripts(scratch: Path) -> list[Figure]:
-    files = sorted(
-        each for each in (DATA / "transcripts").rglob("*") if each.suffix in {".md", ".jsonl"} and not each.name.startswith("README")
-    )
+    folder = DATA / "transcripts"
+    files = sorted(each for each in folder.rglob("*") if each.suffix in {".md", ".jsonl"} and not each.name.startswith(NO_TRANSCRIPTS))
     if not files:
         raise SystemExit(f"There are no transcripts in {DATA}: set CAIRN_EVAL_DATA to the folder that holds the public evaluation data.")
     with running(scratch / "transcripts", env={"CAIRN_LOG__LEVEL": "warning"}) as server:
