@@ -63,7 +63,7 @@ async def open_embedder(
         model = await exported(models)
         if on_gpu:
             return await asyncio.to_thread(cuda.load, model, options)
-        return await asyncio.to_thread(load, model, options, models / "compiled", batches=batches)
+        return await asyncio.to_thread(load, model, options, models / "compiled", lane="batches" if batches else "questions")
 
     late = LateEmbedder(loaded, model=NAME)
     retrying = None if await late.load() else asyncio.create_task(late.run(), name="load embeddings")

@@ -24,8 +24,6 @@ from app.storage.priority import lower_priority
 
 NICE = 10
 """As an embedded worker's: whoever asks goes first. At 19 other programs would leave it next to nothing (1 text/s)."""
-PADDED_TOKENS = 1024
-"""Of a batch at most: four long texts. More are hardly faster, and take more memory."""
 
 
 def main() -> None:
@@ -48,8 +46,7 @@ def _loaded(models: Path, options: Embeddings) -> RuntimeEmbedder:
     model = Model(models / FOLDER)
     if cuda.wanted(options, batches=False):
         return cuda.load(model, options)
-    padded = min(options.batch_padded_tokens, PADDED_TOKENS)
-    return load(model, options.model_copy(update={"batch_padded_tokens": padded}), models / "compiled", batches=True)
+    return load(model, options, models / "compiled", lane="slices")
 
 
 def _reply(embedder: RuntimeEmbedder, texts: list[str]) -> SliceReply:

@@ -9,6 +9,8 @@ import asyncio
 import functools
 import os
 import platform
+import queue
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,7 +38,12 @@ Ints = NDArray[np.int64]
 Run = Callable[[Ints, Ints], Floats]
 RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
 """ids, mask → pooled vectors (batch × 384), and the tokens' own before the mean (batch × tokens × 384), of one run."""
+Lane = Literal["questions", "slices", "batches"]
+"""What a model is loaded for. `questions`: several that came at once go by one thread, what comes alone by all. `slices`: all go by all.
+`batches`: each thread has a run of its own, and none waits for another: beside the process's other work a fifth more texts a second."""
 MOST_THREADS = 4
+MAX_PADDED_OF_MANY = 1024
+"""Of a batch among many at most, in tokens: four long texts. More are hardly faster, and take more memory."""
 SHARED_TEXTS, SHARED_TOKENS = 32, 64
 """Texts, and tokens of the longest: questions that share a run came at once, and others need the cores. One thread takes 1.75 ms of
 processor a question, four take 3.2 (and 0.9 ms instead of 1.7). The windows of a long text are none."""
@@ -46,13 +53,15 @@ SLICE_WITH_TOKENS = 512
 """Passages are of more different lengths: of 32, 64, 256, 512 sorted together 1.40, 1.27, 1.10, 1.07 tokens are run for one."""
 MAX_PADDED_WITH_TOKENS = 16_384
 """Of a run that gives token vectors: 25 MB of them. Only a GPU's batches are larger."""
-
+KERNELS_OF_QUESTIONS, KERNELS_OF_BATCHES = 300, 50
+"""Compiled for one shape of a batch, and kept for the next of its shape. Of 2,000 batches' shapes 5,000 took 100 MB more than 50, which
+took no longer; none at all takes 10 % longer."""
 
 T = TypeVar("T")
 
 
 class RuntimeEmbedder:
-    """The innermost embedder: every text is really run. One run at a time; the runtime uses the threads.
+    """The innermost embedder: every text is really run. `at_once` runs at a time; the runtime uses the threads.
 
     A run is one batch of `padded_tokens`: whoever comes meanwhile is next, however many texts the other one has left.
     """
@@ -68,6 +77,7 @@ class RuntimeEmbedder:
         padded_tokens: int,
         timeout_seconds: float,
         texts_a_run: int = SLICE,
+        at_once: int = 1,
     ) -> None:
         self._tokenizer = tokenizer
         self._run = run
@@ -76,7 +86,8 @@ class RuntimeEmbedder:
         self._padded_with_tokens = min(padded_tokens, MAX_PADDED_WITH_TOKENS)
         self._timeout = timeout_seconds
         self._texts_a_run = texts_a_run
-        self._turn = asyncio.Lock()
+        self._at_once = at_once
+        self._turn = asyncio.Semaphore(at_once)
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         """(n, 384), unit length, in the order of the texts. Unavailable when one run takes longer than the timeout, its turn included."""
@@ -130,11 +141,23 @@ class RuntimeEmbedder:
         self, texts: Sequence[str], run: Callable[[list[Encoding]], T], sorted_texts: int, padded_tokens: int
     ) -> AsyncIterator[tuple[list[int], T]]:
         """Places of texts of about one length among `sorted_texts`, and what `run` made of them: each batch is a turn of its own."""
-        for start in range(0, len(texts), sorted_texts):
-            encodings = await asyncio.to_thread(self._tokenizer.encode, texts[start : start + sorted_texts])
-            for places in _batches(encodings, padded_tokens):
-                taken = [encodings[place] for place in places]
-                yield [start + place for place in places], await self._timed(partial(run, taken), len(taken))
+        under_way: deque[tuple[list[int], asyncio.Task[T]]] = deque()
+        try:
+            for start in range(0, len(texts), sorted_texts):
+                encodings = await asyncio.to_thread(self._tokenizer.encode, texts[start : start + sorted_texts])
+                for places in _batches(encodings, padded_tokens):
+                    taken = [encodings[place] for place in places]
+                    batch = asyncio.create_task(self._timed(partial(run, taken), len(taken)), name="embed a batch")
+                    under_way.append(([start + place for place in places], batch))
+                    if len(under_way) == self._at_once:
+                        yield await _first(under_way)
+            while under_way:
+                yield await _first(under_way)
+        finally:
+            for _, batch in under_way:
+                batch.cancel()
+            if under_way:
+                await asyncio.wait([batch for _, batch in under_way])
 
     async def _timed(self, work: Callable[[], T], texts: int) -> T:
         run = asyncio.create_task(self._in_turn(work, texts), name="embed")
@@ -167,6 +190,14 @@ class RuntimeEmbedder:
         return vectors
 
 
+async def _first(under_way: deque[tuple[list[int], asyncio.Task[T]]]) -> tuple[list[int], T]:
+    """Wait for the batch that began first. It is left where it was while it isn't done: who is cancelled meanwhile ends it too."""
+    places, batch = under_way[0]
+    made = await asyncio.shield(batch)
+    under_way.popleft()
+    return places, made
+
+
 def _batches(encodings: Sequence[Encoding], padded_tokens: int) -> list[list[int]]:
     return batches([len(encoding.ids) for encoding in encodings], padded_tokens=padded_tokens)
 
@@ -183,20 +214,22 @@ def _packed(encoding: Encoding, vector: Floats, states: Floats) -> Packed:
     return Packed(encoded.vector, pack(encoded.pieces, encoded.tokens))
 
 
-def load(model: Model, options: Options, cache: Path, *, batches: bool = False) -> RuntimeEmbedder:
-    """Load the model. Blocking: a second or less. `batches`: nobody's questions come here, and every run gets all threads."""
+def load(model: Model, options: Options, cache: Path, *, lane: Lane = "questions") -> RuntimeEmbedder:
+    """Load the model. Blocking: a second or less."""
     runtime, precision = choose(options)
     threads = options.threads or min(MOST_THREADS, os.cpu_count() or 1)
+    at_once = threads if lane == "batches" else 1
     run, run_tokens = (
-        _openvino(model, precision, threads, cache, batches=batches) if runtime == "openvino" else _onnxruntime(model, threads)
+        _openvino(model, precision, threads, cache, lane=lane) if runtime == "openvino" else _onnxruntime(model, threads // at_once)
     )
-    log.info("embeddings.loaded", model=NAME, runtime=runtime, precision=precision, threads=threads)
+    log.info("embeddings.loaded", model=NAME, runtime=runtime, precision=precision, threads=threads, at_once=at_once)
     return RuntimeEmbedder(
         Tokenizer(model.tokenizer),
         run,
         run_tokens,
-        padded_tokens=options.batch_padded_tokens,
+        padded_tokens=options.batch_padded_tokens if lane == "questions" else min(options.batch_padded_tokens, MAX_PADDED_OF_MANY),
         timeout_seconds=options.timeout_seconds,
+        at_once=at_once,
     )
 
 
@@ -224,37 +257,47 @@ def _multiplies_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _openvino(model: Model, precision: str, threads: int, cache: Path, *, batches: bool) -> tuple[Run, RunTokens]:
+def _openvino(model: Model, precision: str, threads: int, cache: Path, *, lane: Lane) -> tuple[Run, RunTokens]:
     import openvino
 
     core = openvino.Core()
+    at_once = threads if lane == "batches" else 1
 
     @functools.cache  # the second is compiled when it is first needed: 200 MB, of which 90 are the kept one's file
-    def request_of(count: int) -> openvino.InferRequest:
+    def requests_of(count: int) -> queue.SimpleQueue[openvino.InferRequest]:
+        """Those that no run uses now, of a model compiled for so many threads."""
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": str(count),
-            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": str(at_once),
+            "CPU_RUNTIME_CACHE_CAPACITY": str(KERNELS_OF_QUESTIONS if lane == "questions" else KERNELS_OF_BATCHES),
         }
         with checked(cache) as folder:
             kept = {} if folder is None else {"CACHE_DIR": str(folder)}
             # The graph's path is part of the cache's key: links to one folder would fill it, 90 MB each.
             compiled = core.compile_model(str(model.graph.resolve()), "CPU", settings | kept)
-        return compiled.create_infer_request()
+        free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
+        for _ in range(at_once):
+            free.put(compiled.create_infer_request())
+        return free
 
-    wide = request_of(threads)
+    requests_of(threads)
 
-    def inferred(ids: Ints, mask: Ints) -> openvino.InferRequest:
-        request = request_of(1) if not batches and are_questions(*ids.shape) else wide
-        request.infer({"ids": ids, "mask": mask})
-        return request
+    def outputs(ids: Ints, mask: Ints, count: int) -> list[Floats]:
+        """The first so many outputs, copied: the next run overwrites them."""
+        free = requests_of(1 if lane == "questions" and are_questions(*ids.shape) else threads)
+        request = free.get()
+        try:
+            request.infer({"ids": ids, "mask": mask})
+            return [np.array(request.get_output_tensor(place).data, dtype=np.float32) for place in range(count)]
+        finally:
+            free.put(request)
 
     def run(ids: Ints, mask: Ints) -> Floats:
-        return np.array(inferred(ids, mask).get_output_tensor(0).data, dtype=np.float32)
+        return outputs(ids, mask, 1)[0]
 
     def run_tokens(ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
-        request = inferred(ids, mask)
-        vectors, tokens = (np.array(request.get_output_tensor(place).data, dtype=np.float32) for place in range(2))
+        vectors, tokens = outputs(ids, mask, 2)
         return vectors, tokens
 
     return run, run_tokens

@@ -41,10 +41,11 @@ def places(error: BaseException) -> list[str]:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """What a group of one, of a handler's TaskGroup, was raised for."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    """What a group, of a handler's TaskGroup, was raised for: the first that isn't a part's absence, since waiting mends that alone."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [cause_of(each) for each in error.exceptions]
+    return next((each for each in causes if not isinstance(each, Unavailable)), causes[0])
 
 
 def backoff_seconds(attempts: int, settings: WorkerSettings) -> float:

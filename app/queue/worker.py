@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -28,6 +28,7 @@ log = structlog.get_logger()
 Progress = Callable[[int, int], Awaitable[None]]
 AWAY_SECONDS = 1.0
 """Between two tries to reach a PostgreSQL that is away."""
+PROGRESS_SECONDS = 0.25
 END_SECONDS = 5.0
 """A cancelled handler has this long to end."""
 SURE = 0.8
@@ -146,7 +147,7 @@ class Worker:
             log.info("job.started")
             began = perf_counter()
             try:
-                done = await self._handlers[job.kind](job, partial(self._report, job))
+                done = await self._handlers[job.kind](job, self._progress_of(job))
                 async with self._queue.begin() as connection:
                     await self._queue.finish(connection, job, done.result)
                     if done.closing is not None:
@@ -180,7 +181,18 @@ class Worker:
         where = [] if isinstance(error, CairnError) else places(error)
         log.warning("job.failed", code=failure.code, reason=type(error).__name__, where=where, now=state)
 
-    async def _report(self, job: Job, done: int, total: int) -> None:
-        """Progress that can't be told is no reason to fail; a lost lease is."""
-        with suppress(Unavailable):
-            await self._queue.progress(job, done, total)
+    def _progress_of(self, job: Job) -> Progress:
+        """What its handler tells its progress to: recorded every PROGRESS_SECONDS, and at the end.
+
+        Progress that can't be recorded is no reason to fail; a lost lease is.
+        """
+        recorded = -math.inf
+
+        async def report(done: int, total: int) -> None:
+            nonlocal recorded
+            if done >= total or perf_counter() - recorded > PROGRESS_SECONDS:
+                recorded = perf_counter()
+                with suppress(Unavailable):
+                    await self._queue.progress(job, done, total)
+
+        return report

@@ -122,8 +122,7 @@ class CatchUp:
         """Project until nothing of the journal is unseen: another job may append to the session meanwhile."""
         worked = False
         while True:
-            session = await self._journal.get(team_id, session_id)
-            checkpoint, changed = await self._checkpoints.read(session_id, projection.name)
+            session, checkpoint, changed = await self._checkpoints.read(team_id, session_id, projection.name)
             match next_step(projection, session, checkpoint, first_changed=changed, now=clock.now(), patient=patient):
                 case Current():
                     if not worked:
@@ -171,7 +170,7 @@ class CatchUp:
     async def _park(self, run: _Run, error: Exception, done: CaughtUp) -> None:
         """What is told of an error: our own errors' words; of any other the type, since its text may quote the session."""
         name, version = run.projection.name, run.projection.version
-        before, _ = await self._checkpoints.read(run.session.id, name)
+        _, before, _ = await self._checkpoints.read(run.session.team_id, run.session.id, name)
         if before not in run.seen:
             return  # another process came on meanwhile
         attempts = 1 + (before.attempts if before is not None and before.version == version else 0)

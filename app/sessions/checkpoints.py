@@ -7,16 +7,17 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, case, column, func, literal, or_, select, true, update, values
+from sqlalchemy import ColumnElement, Text, Uuid, and_, bindparam, case, column, func, literal, or_, select, true, update, values
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.sessions.journal import Session
+from app.errors import NotFound
+from app.sessions.journal import SESSION_COLUMNS, Session
 from app.sessions.projections import Checkpoint, Overtaken
 from app.sessions.tables import Checkpoint as Row
 from app.sessions.tables import EventRow
 from app.sessions.tables import Session as SessionRow
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 
 SETTLED = timedelta(minutes=15)
 """A session that is behind in seq this long after it last changed has lost its job: longer than `journal.BULK_AFTER`."""
@@ -54,15 +55,13 @@ class Checkpoints:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, session_id: UUID, projection: str) -> tuple[Checkpoint | None, int | None]:
-        """(The checkpoint, the lowest seq among events changed since it)."""
-        row = select(*_COLUMNS).where(Row.session_id == session_id, Row.projection == projection)
-        async with self._database.begin() as connection:
-            found = (await connection.execute(row)).one_or_none()
-            if found is None:
-                return None, None
-            changed = select(func.min(EventRow.seq)).where(EventRow.session_id == session_id, EventRow.changed > found.revision)
-            return Checkpoint(*found), await connection.scalar(changed)
+    async def read(self, team_id: UUID, session_id: UUID, projection: str) -> tuple[Session, Checkpoint | None, int | None]:
+        """(The session, the checkpoint in it, the lowest seq among events changed since that), of one moment. NotFound as `Journal.get`."""
+        found = await self._database.read(rows_of(_READ, {"team": team_id, "session": session_id, "projection": projection}))
+        if not found:
+            raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
+        told, checkpoint, changed = found[0][: len(SESSION_COLUMNS)], found[0][len(SESSION_COLUMNS) : -1], found[0][-1]
+        return Session(*told), None if checkpoint[0] is None else Checkpoint(*checkpoint), changed
 
     async def advance(
         self,
@@ -227,3 +226,10 @@ def _is(session_id: UUID, projection: str, before: Checkpoint) -> ColumnElement[
 
 
 _COLUMNS = [getattr(Row, each.name) for each in fields(Checkpoint)]
+_CHANGED = select(func.min(EventRow.seq)).where(EventRow.session_id == SessionRow.id, EventRow.changed > Row.revision)
+_READ = (
+    select(*SESSION_COLUMNS, *_COLUMNS, _CHANGED.correlate(SessionRow, Row).scalar_subquery())
+    .select_from(SessionRow)
+    .outerjoin(Row, and_(Row.session_id == SessionRow.id, Row.projection == bindparam("projection", type_=Text)))
+    .where(SessionRow.id == bindparam("session", type_=Uuid), SessionRow.team_id == bindparam("team", type_=Uuid))
+)

@@ -235,7 +235,7 @@ class Journal:
 
     async def get(self, team_id: UUID, session_id: UUID) -> Session:
         """One session. NotFound for an unknown one or another team's."""
-        query = select(*_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
+        query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
 
         async def read(connection: AsyncConnection) -> Session:
             row = (await connection.execute(query)).one_or_none()
@@ -268,7 +268,7 @@ class Journal:
         self, team_id: UUID, *, project_id: UUID | None = None, before: UUID | None = None, limit: int = 50
     ) -> Sequence[Session]:
         """The team's sessions, latest started first, those without a time last. `before`: the last id of the page before."""
-        query = select(*_COLUMNS).where(SessionRow.team_id == team_id)
+        query = select(*SESSION_COLUMNS).where(SessionRow.team_id == team_id)
         if project_id is not None:
             query = query.where(SessionRow.project_id == project_id)
         query = query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id).limit(limit)
@@ -298,7 +298,7 @@ class Journal:
 
     async def hold_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
         """Keep everybody else from a session until the caller's transaction ends. NotFound as for `get`."""
-        query = select(*_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
+        query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
         row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
@@ -390,7 +390,7 @@ def _event(row: AnyRow) -> Event:
     )
 
 
-_COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]
+SESSION_COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]
 _CITED = select(*(getattr(SessionRow, each.name) for each in fields(CitedSession))).where(
     SessionRow.team_id == bindparam("team"), SessionRow.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
 )

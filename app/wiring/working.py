@@ -22,6 +22,7 @@ from app.sessions.backfill import BACKFILL
 from app.sessions.intake import INGEST
 from app.sessions.journal import CATCH_UP
 from app.settings import Settings
+from app.storage.allocator import return_freed_memory
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
 from app.storage.priority import lower_priority
@@ -42,6 +43,7 @@ async def run_worker(settings: Settings) -> None:
         raise ConfigurationError(
             "An embedded Cairn starts its own worker with `cairn serve`. To run workers beside a team's servers, set CAIRN_DATABASE__URL."
         )
+    return_freed_memory()
     if os.environ.get("CAIRN_OWNED") == "1":
         lower_priority(settings.worker.nice)
     async with open_house(settings, role="worker") as house:

@@ -70,11 +70,11 @@ async def search_at_size(iterations: int, scratch: Path, items: int = ITEMS) -> 
         ]
 
 
-def memory(server: Running) -> list[Figure]:
+def memory(server: Running, *, most_mb: int = 700) -> list[Figure]:
     engines = [each for each in server.family() if "app.storage.vectors.engine" in each.cmdline()]
     ours = [each for each in server.family() if each not in engines]
     return [
-        Figure("search", "memory: server and worker", "MB", resident_mb(ours), 700),
+        Figure("search", "memory: server and worker", "MB", resident_mb(ours), most_mb),
         Figure("search", "memory: vector engine", "MB", resident_mb(engines), 600),
     ]
 

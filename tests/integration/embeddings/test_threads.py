@@ -37,7 +37,7 @@ def counted(self, *arguments, **options):
 openvino.Core.compile_model = counted
 models = Path(sys.argv[1])
 options = Embeddings(runtime="openvino", threads=2)
-embedder = load(Model(models / FOLDER), options, models / "compiled", batches=sys.argv[2] == "batches")
+embedder = load(Model(models / FOLDER), options, models / "compiled", lane=sys.argv[2])
 
 async def embed():
     await embedder.embed(["why", "when"])
@@ -60,7 +60,7 @@ def test_numpys_products_start_no_threads(monkeypatch: pytest.MonkeyPatch) -> No
     assert last_line(THREADS) == "0"
 
 
-@pytest.mark.parametrize(("purpose", "requests"), [("batches", "1"), ("questions", "2")])
-async def test_a_process_of_batches_compiles_the_model_once(purpose: str, requests: str) -> None:
+@pytest.mark.parametrize(("lane", "requests"), [("batches", "1"), ("slices", "1"), ("questions", "2")])
+async def test_a_process_of_batches_compiles_the_model_once(lane: str, requests: str) -> None:
     await exported(models_folder())
-    assert last_line(COMPILED, str(models_folder()), purpose) == requests
+    assert last_line(COMPILED, str(models_folder()), lane) == requests

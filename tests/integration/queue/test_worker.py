@@ -141,6 +141,29 @@ async def test_long_work_keeps_its_lease(database: Database) -> None:
         assert (await until(queue, job, ended)).state == "done"
 
 
+async def test_progress_is_recorded_now_and_then_and_at_the_end(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: list[int] = []
+    whole = Queue.progress
+
+    async def counted(self: Queue, job: Job, done: int, total: int) -> None:
+        recorded.append(done)
+        await whole(self, job, done, total)
+
+    monkeypatch.setattr(Queue, "progress", counted)
+    monkeypatch.setattr("app.queue.worker.PROGRESS_SECONDS", 3600)
+
+    async def handler(job: Job, progress: Progress) -> Done:
+        for done in range(1, 101):
+            await progress(done, 100)
+        return Done({})
+
+    job = await put(queue)
+    async with working(queue, handler):
+        found = await until(queue, job, ended)
+    assert recorded == [1, 100]
+    assert (found.progress_done, found.progress_total) == (100, 100)
+
+
 async def test_two_at_once_and_no_more(queue: Queue) -> None:
     running, most, release = 0, 0, asyncio.Event()
 

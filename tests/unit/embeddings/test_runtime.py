@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Event
+from threading import Barrier, Event, Lock
 from typing import cast
 
 import numpy as np
@@ -130,9 +130,14 @@ class TokenModel(Model):
         return tokens_of(ids, mask)
 
 
-def token_embedder_of(model: TokenModel, padded_tokens: int = 80, timeout_seconds: float = 60) -> RuntimeEmbedder:
+def token_embedder_of(model: TokenModel, padded_tokens: int = 80, timeout_seconds: float = 60, at_once: int = 1) -> RuntimeEmbedder:
     return RuntimeEmbedder(
-        cast("Tokenizer", MarkedWords()), model, model.tokens, padded_tokens=padded_tokens, timeout_seconds=timeout_seconds
+        cast("Tokenizer", MarkedWords()),
+        model,
+        model.tokens,
+        padded_tokens=padded_tokens,
+        timeout_seconds=timeout_seconds,
+        at_once=at_once,
     )
 
 
@@ -248,3 +253,60 @@ async def test_a_packed_request_that_is_given_up_ends_with_the_batch_under_way()
         await passages
     assert len(await embedder.embed_packed(["why"])) == 1
     assert len(model.runs) == 2
+
+
+class Crowded(TokenModel):
+    """Counts how many runs there are at once; none ends before `most` of them have begun, or all that are left."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._met = Barrier(most)
+        self._lock, self.now, self.most = Lock(), 0, 0
+
+    def tokens(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self._met.wait(60)
+        made = super().tokens(ids, mask)
+        with self._lock:
+            self.now -= 1
+        return made
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_one_requests_batches_run_at_once_and_come_back_in_order(at_once: int) -> None:
+    model = Crowded(at_once)
+    texts = [" ".join(["x" * (1 + number % 7)] * 60) for number in range(12)]
+    packed = await token_embedder_of(model, at_once=at_once).embed_packed(texts)
+    assert [each.vector[0] for each in packed] == [1 + number % 7 for number in range(12)]
+    assert model.most == at_once
+
+
+async def test_a_run_that_fails_fails_its_request_and_leaves_no_turn_taken() -> None:
+    class Failing(TokenModel):
+        def tokens(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            if (ids[:, 1] == 9).any():
+                raise RuntimeError("out of memory")
+            return super().tokens(ids, mask)
+
+    embedder = token_embedder_of(Failing(), at_once=2)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        await embedder.embed_packed([" ".join(["x" * (1 + number)] * 60) for number in range(12)])
+    async with asyncio.timeout(60):
+        assert len(await embedder.embed_packed(["why", "when " * 60, "who " * 60])) == 3
+
+
+async def test_a_request_that_is_given_up_ends_with_all_its_runs_under_way() -> None:
+    model = TokenModel()
+    embedder = token_embedder_of(model, at_once=2)
+    model.go.clear()
+    passages = asyncio.create_task(embedder.embed_packed(["word " * 60] * 8))
+    await asyncio.to_thread(model.begun.wait, 60)
+    passages.cancel()
+    await asyncio.sleep(0)
+    model.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await passages
+    assert len(model.runs) <= 2
+    assert len(await embedder.embed_packed(["why"])) == 1

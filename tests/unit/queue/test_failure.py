@@ -45,9 +45,10 @@ def test_a_group_of_one_is_what_it_was_raised_for() -> None:
     assert cause_of(ExceptionGroup("", [ExceptionGroup("", [inner])])) is inner
 
 
-def test_a_group_of_several_stays_a_group() -> None:
-    group = ExceptionGroup("", [TooLarge("Split it."), ValueError()])
-    assert cause_of(group) is group
+def test_a_group_of_several_is_what_waiting_will_not_mend() -> None:
+    away, wrong = DatabaseUnavailable("Away."), TooLarge("Split it.")
+    assert cause_of(ExceptionGroup("", [away, ExceptionGroup("", [away, wrong])])) is wrong
+    assert cause_of(ExceptionGroup("", [away, DatabaseUnavailable("Away too.")])) is away
 
 
 @given(attempts=st.integers(1, 10_000), base=st.floats(0.01, 100), most=st.floats(0.01, 1000))
