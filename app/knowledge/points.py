@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import PASSAGE
-from app.knowledge.neighbours import unpack, wording
+from app.knowledge.neighbours import unpack, unpack_half, wording
 from app.knowledge.passages import terms as passage_terms
 from app.knowledge.passages.passage import indexed
 from app.knowledge.tables import Knowledge, PassagePlace, PassageRow
@@ -73,7 +73,7 @@ def _passage(row: AnyRow) -> Point:
     if row.at is not None:
         payload["created_at"] = row.at.isoformat()
     terms = passage_terms.document(indexed(row.heading, row.text))
-    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
+    return Point(id=row.id, vectors={"dense_384": unpack_half(row.embedding)}, terms=terms, payload=payload)
 
 
 _ITEMS = select(

@@ -109,7 +109,7 @@ class PassageRow(Base):
 
     `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` under its heading. `terms`: its lexical
     terms' hashes as signed 32-bit numbers, ascending: what PostgreSQL is asked for while the vector store is away. `embedding`:
-    little-endian float32 × 384. `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the
+    see `neighbours.pack_half`. `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the
     projection's version that made all of these; another one makes them anew.
     """
 
