@@ -20,6 +20,7 @@ from app.embeddings import Bulk, CachedEmbedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.answer import Asks
+from app.knowledge.answering.answering import Answering
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.overview import Overview
@@ -65,6 +66,7 @@ class Knowledge:
     said: PassageStore
     index: Index
     search: Asks
+    answering: Answering
     caches: Mapping[str, Tiers]
     prefetch: PrefetchingSearch | None
     """Where it is switched on: then it is `search`."""
