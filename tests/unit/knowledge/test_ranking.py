@@ -43,6 +43,10 @@ class Row:
     evidence_count: int = 1
     long_embedding: bytes | None = None
     long_embedding_model: str | None = LONG_MODEL
+    corrected_at: datetime | None = None
+    helpful: int = 0
+    wrong: int = 0
+    stale: int = 0
     created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 
