@@ -259,6 +259,8 @@ async def _corrected(row: AnyRow, change: Change) -> Words:
 def _check(words: Words) -> None:
     if words.type not in KNOWLEDGE_TYPES:
         raise InvalidInput(f"type: {words.type[:100]!r} is not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="type")
+    if any("\x00" in each for each in (words.title, words.text, *words.paths)):
+        raise InvalidInput("A NUL character can't be stored: take it out of the title, the text and the paths.", param="text")
     if not words.text.strip():
         raise InvalidInput("text is empty: write what is to be known, so that it can be read alone.", param="text")
     for name, value, most in (("text", words.text, MAX_TEXT_CHARS), ("title", words.title, MAX_TITLE_CHARS)):

@@ -35,6 +35,8 @@ class Judging:
             raise InvalidInput(f"verdict: {verdict[:100]!r} is not known. Known: {', '.join(VERDICTS)}.", param="verdict")
         if len(remark) > MAX_NOTE_CHARS:
             raise InvalidInput(f"note is longer than {MAX_NOTE_CHARS:,} characters: shorten it.", param="note")
+        if "\x00" in remark:
+            raise InvalidInput("note holds a NUL character, which can't be stored: take it out.", param="note")
         values = {"id": uuid4(), "knowledge_id": item_id, "verdict": verdict, "note": free_text(remark).strip(), **author.columns}
         async with self._gate.turn(author), self._database.begin() as connection:
             row = await hold_item(connection, author.team_id, item_id)
