@@ -31,6 +31,7 @@ from app.knowledge.locks import hold_project
 from app.knowledge.neighbours import pack, wording
 from app.knowledge.store import hold_item, owned
 from app.knowledge.tables import Knowledge, Revision
+from app.knowledge.verdicts import count_verdicts
 from app.redaction.labels import free_text
 from app.storage.database import Database
 from app.storage.tables import AnyRow
@@ -295,6 +296,8 @@ async def _store_correction(connection: AsyncConnection, author: Author, row: An
         values["recorded_key"] = key
     await connection.execute(update(Knowledge).where(Knowledge.id == row.id).values(values))
     await connection.execute(insert(Revision).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
+    if "text" in changed:
+        await count_verdicts(connection, row)
     await note(connection, [Changed(row.id, row.project_id, row.team_id)])
     return True
 

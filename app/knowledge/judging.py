@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,11 +12,11 @@ from app.errors import InvalidInput
 from app.knowledge.authoring import Author, Gate
 from app.knowledge.changes import Changed, note
 from app.knowledge.store import hold_item
-from app.knowledge.tables import Feedback, Knowledge
-from app.knowledge.weighing import VERDICTS, hides
+from app.knowledge.tables import Feedback
+from app.knowledge.verdicts import count_verdicts
+from app.knowledge.weighing import VERDICTS
 from app.redaction.labels import free_text
 from app.storage.database import Database
-from app.storage.tables import AnyRow
 
 MAX_NOTE_CHARS = 1_000
 
@@ -41,7 +41,7 @@ class Judging:
         async with self._gate.turn(author), self._database.begin() as connection:
             row = await hold_item(connection, author.team_id, item_id)
             await _replace(connection, author, values)
-            await _weigh(connection, row)
+            await count_verdicts(connection, row)
             await note(connection, [Changed(item_id, row.project_id, row.team_id)])
 
 
@@ -52,15 +52,3 @@ async def _replace(connection: AsyncConnection, author: Author, values: dict[str
         person = {"index_elements": ["knowledge_id"], "index_where": Feedback.by_admin}
     said = {"verdict": row.excluded.verdict, "note": row.excluded.note, "at": func.now()}
     await connection.execute(row.on_conflict_do_update(**person, set_=said))  # type: ignore[arg-type]
-
-
-async def _weigh(connection: AsyncConnection, item: AnyRow) -> None:
-    """Count the verdicts anew, beside the item, where every search reads them."""
-    counted = dict.fromkeys(map(str, VERDICTS), 0)
-    by_verdict = select(Feedback.verdict, func.count()).where(Feedback.knowledge_id == item.id).group_by(Feedback.verdict)
-    for verdict, people in await connection.execute(by_verdict):
-        counted[verdict] = people
-    author = Feedback.by_admin if item.developer_id is None else Feedback.developer_id == item.developer_id
-    by_author = await connection.scalar(select(func.count()).where(Feedback.knowledge_id == item.id, Feedback.verdict == "wrong", author))
-    hidden = hides(wrong=counted["wrong"], by_author=bool(by_author))
-    await connection.execute(update(Knowledge).where(Knowledge.id == item.id).values(**counted, hidden=hidden, updated_at=func.now()))

@@ -324,6 +324,25 @@ async def test_a_stale_item_ranks_after_and_says_so(bench: Bench, judging: Judgi
     assert results[-1].explain["feedback"] == {"helpful": 0, "wrong": 0, "stale": 1}
 
 
+async def test_a_verdict_on_a_text_that_was_corrected_since_counts_no_more(
+    bench: Bench, authoring: Authoring, judging: Judging, admin: Author
+) -> None:
+    await bench.teach("a", [lesson("1", NATS)])
+    item = await bench.item_id(NATS)
+    for name, verdict in (("ada", "wrong"), ("bob", "wrong"), ("eve", "stale")):
+        await judging.judge(await developer(bench, name), item, verdict)
+    assert await asked(bench, NATS) == []
+    await authoring.correct(admin, item, Change(title="Which broker"))
+    assert (await bench.store.get(bench.team_id, item)).hidden
+    await authoring.correct(admin, item, Change(text=CORRECT))
+    found = await bench.store.get(bench.team_id, item)
+    assert (found.hidden, found.wrong, found.stale, found.freshness) == (False, 0, 0, "fresh")
+    assert await asked(bench, CORRECT) == [CORRECT]
+    assert [each.what for each in await History(bench.database).of(bench.team_id, item)].count("judged") == 3
+    await judging.judge(admin, item, "stale")
+    assert (await bench.store.get(bench.team_id, item)).stale == 1
+
+
 async def test_a_developer_who_is_gone_leaves_a_verdict_without_a_name(bench: Bench, judging: Judging) -> None:
     await bench.teach("a", [lesson("1", NATS)])
     item, ada = await bench.item_id(NATS), await developer(bench, "ada")
