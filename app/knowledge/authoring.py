@@ -248,12 +248,12 @@ async def _stored(words: Words) -> Words:
 
 
 async def _corrected(row: AnyRow, change: Change) -> Words:
-    """The item with the change: what isn't changed stays to the letter."""
+    """The item with the change: what isn't changed stays to the letter, and isn't held against limits that sessions don't know."""
     before = Words(row.type, row.title, row.text, tuple(row.paths))
     wanted = {name: value for name, value in change.fields.items() if value != getattr(before, name)}
     if change.title is not None and not change.title.strip():
         raise InvalidInput("title is empty: write one, or leave it out to keep the present one.", param="title")
-    made = await _stored(Words(**(_columns(before) | {"paths": before.paths} | wanted)))  # type: ignore[arg-type]
+    made = await _stored(replace(Words(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
     return replace(before, **{name: getattr(made, name) for name in wanted})
 
 

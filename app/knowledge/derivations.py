@@ -26,8 +26,8 @@ from app.storage.vectors.store import Vector
 SAME_EVENT, SAME_SESSION = 0.65, 0.80
 """The cosine from which two wordings are one derivation, taken from the same event, or from anywhere in the same session.
 
-Measured on 133 items of 46 real sessions: half of an item's text under another title is at .65 or above for 96 %; two items of one event are
-at .54 at most, of one session at .56 for 95 % and at .80 or above for 0.7 % (two variants of one command).
+Measured on 133 items of 46 real sessions: half of an item's text under another title is at .65 or above for 96 %; two items of one event
+(two pairs, no more) are at .54 at most, of one session at .56 for 95 % and at .80 or above for 0.7 % (variants of one command).
 """
 MAX_PINNED = 2_000
 """Evidence that is read of a project's items that people corrected or judged: the newest."""

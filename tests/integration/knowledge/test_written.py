@@ -241,6 +241,15 @@ async def test_only_its_author_or_an_admin_corrects(bench: Bench, authoring: Aut
     assert not await authoring.correct(admin, item, Change(text=CORRECT))
 
 
+async def test_what_is_not_corrected_is_not_held_against_the_limits_of_people(bench: Bench, authoring: Authoring, admin: Author) -> None:
+    title, body = "t" * 300, f"{NATS} " * 200
+    await bench.teach("a", [lesson("1", body, title=title)])
+    item = await bench.item_id(body)
+    assert await authoring.correct(admin, item, Change(type="tool_usage"))
+    found = await bench.store.get(bench.team_id, item)
+    assert (found.type, found.title, found.text) == ("tool_usage", title, body)
+
+
 async def test_of_two_corrections_of_one_revision_the_second_is_refused(bench: Bench, authoring: Authoring, admin: Author) -> None:
     await bench.teach("a", [lesson("1", NATS)])
     item = await bench.item_id(NATS)
