@@ -199,9 +199,10 @@ async def test_a_correction_holds_when_the_session_is_read_again(bench: Bench, a
     assert await asked(bench, CORRECT) == [CORRECT]
 
 
-async def test_another_session_in_the_old_words_confirms_the_correction(bench: Bench, authoring: Authoring) -> None:
+@pytest.mark.parametrize("found", [NATS, f"{NATS} indeed"], ids=["the same", "a twin"])
+async def test_another_session_in_the_old_words_confirms_the_correction(bench: Bench, authoring: Authoring, found: str) -> None:
     await corrected(bench, authoring, Change(text=CORRECT))
-    await bench.teach("b", [lesson("7", NATS)])
+    await bench.teach("b", [lesson("7", found)])
     assert [(words, times) for _, words, times in await bench.items()] == [(CORRECT, 2)]
 
 
@@ -302,6 +303,7 @@ async def test_two_people_hide_an_item_and_no_reading_of_its_session_brings_it_b
     assert await asked(bench, NATS) == [NATS]
     await judging.judge(bob, item, "wrong")
     assert await asked(bench, NATS) == []
+    assert (await bench.vectors.status()).points == 0
     assert await bench.index.check()
     await bench.teach("a", [anew(REWORDED)])  # type: ignore[list-item]
     await bench.teach("b", [lesson("3", NATS)])
