@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonR
 A_PASSAGE = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
 Paths = Annotated[
     list[Annotated[Plain, Field(min_length=1, max_length=MAX_PATH_CHARS)]],
-    Field(max_length=MAX_PATHS, description="Files that it speaks of."),
+    Field(max_length=MAX_PATHS, description="Files that it speaks of: it comes first where a query's `files` name one."),
 ]
 Title = Annotated[Plain, Field(max_length=MAX_TITLE_CHARS)]
 Text = Annotated[

@@ -142,8 +142,8 @@ def _in_period(at: Any) -> ColumnElement[bool]:
 
 
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
-_JUDGED = ("corrected_at", "helpful", "wrong", "stale")
-_COLUMNS = frozenset((*_SHOWN, *_JUDGED, "embedding", "long_embedding", "long_embedding_model"))
+_OF_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
+_COLUMNS = frozenset((*_SHOWN, *_OF_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
 _BY_ID = {dated: items.where(Knowledge.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
 """One statement whatever their number: an IN with so many places would be written and planned anew each time."""

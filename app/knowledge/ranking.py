@@ -15,7 +15,7 @@ from app.knowledge.freshness import WEIGHT
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import unpack, unpack_long, wording
 from app.knowledge.relevance import Asked, Relevance
-from app.knowledge.weighing import WRITTEN, feedback_factor, shown_freshness
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, shown_freshness, speaks_of
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -79,7 +79,7 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
 def _place(row: AnyRow, project: str, query: Query, answered: float) -> float:
     """What confidence, freshness, people, the preferred project and the passages leave of a relevance."""
     factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query) * _distilled(row, answered)
-    return factor * _written(row) * feedback_factor(row)
+    return factor * _written(row) * feedback_factor(row) * _open_file(row, query)
 
 
 def _distilled(row: AnyRow, answered: float) -> float:
@@ -89,6 +89,10 @@ def _distilled(row: AnyRow, answered: float) -> float:
 
 def _written(row: AnyRow) -> float:
     return WRITTEN if _is_written(row) else 1.0
+
+
+def _open_file(row: AnyRow, query: Query) -> float:
+    return OPEN_FILE if query.files and row.paths and speaks_of(row.paths, query.files) else 1.0
 
 
 def _is_written(row: AnyRow) -> bool:
@@ -117,6 +121,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "project_factor": _preferred(project, query),
             "answered_factor": round(_distilled(row, answered), DIGITS),
             "written_factor": _written(row),
+            "file_factor": _open_file(row, query),
             "feedback_factor": round(feedback_factor(row), DIGITS),
             "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
         }

@@ -44,6 +44,7 @@ class Row:
     long_embedding: bytes | None = None
     long_embedding_model: str | None = LONG_MODEL
     corrected_at: datetime | None = None
+    paths: tuple[str, ...] = ()
     helpful: int = 0
     wrong: int = 0
     stale: int = 0
@@ -129,6 +130,15 @@ def test_of_two_items_that_say_the_same_a_persons_comes_first(written: dict[str,
     assert (first.id, second.id) == (persons.id, extracted.id)
     assert first.explain is not None
     assert 1 < first.explain["written_factor"] <= 1.15  # type: ignore[operator]
+
+
+def test_an_item_of_an_open_file_comes_first() -> None:
+    vector = _unit(np.random.default_rng(1).standard_normal(384))
+    near = _unit(vector + 0.5 * _unit(np.random.default_rng(2).standard_normal(384)))
+    other, ours = (Row(UUID(int=n), "Retries", "Retries.", pack(near), 0.9, "fresh", PROJECTS[0]) for n in (1, 2))
+    other.paths, ours.paths = ("app/payments/mail.py",), ("payments/retry.py",)
+    first, _ = ranked(Query("broker", files=("/home/ada/shop/payments/retry.py",)), [other, ours], vector)
+    assert first.id == ours.id
 
 
 def test_explain_tells_every_factor_of_a_score() -> None:
