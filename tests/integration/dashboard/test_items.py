@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
+from tests.integration.dashboard.test_pages import _violations as violations
 from tests.integration.dashboard.test_privacy import signed_in, token_of
 
 ITEMS = "/dashboard/knowledge/items"
@@ -147,6 +148,8 @@ async def test_in_a_browser_an_item_is_written_down_and_deleted_by_one_click(doo
         assert await visit.page.inner_text("h1") == words
         await visit.page.click("button:text-is('It helped')")
         await visit.page.wait_for_selector("#history li:has-text('judged helpful')")
+        await visit.page.evaluate("() => document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        assert not await violations(visit.page, "item")
         await visit.shot("item")
         await visit.page.click("button:text-is('Delete for good')")
         await visit.page.wait_for_selector("h1:text-is('Items')")
