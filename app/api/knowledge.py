@@ -16,6 +16,7 @@ from app.accounts.accounts import Principal
 from app.api.schema import Body, Citation, Plain, ProjectName, Reply
 from app.errors import Conflict, NotFound
 from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result
+from app.knowledge.answering.answering import Composed
 from app.knowledge.authoring import revision_of
 from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
 from app.knowledge.passage_store import StoredPassage
@@ -71,7 +72,7 @@ class QueryBody(Body):
     max_tokens: int | None = Field(
         None, strict=True, ge=MIN_TOKENS, le=MAX_TOKENS, description="Of all results' texts together; by default `knowledge.max_tokens`."
     )
-    mode: Literal["search"] = "search"
+    mode: Literal["search", "answer"] = Field("search", description="`answer`: also the few sentences that answer, quoted and cited.")
     min_score: float | None = Field(None, strict=True, ge=0, le=1, description="Instead of the server's own thresholds.")
     explain: bool = Field(False, strict=True, description="Say how each score came about.")
 
@@ -98,6 +99,27 @@ class ResultReply(Reply):
     explain: dict[str, Any] | None = None
 
 
+class QuoteReply(Reply):
+    """One quote of an answer: verbatim, as it was said there."""
+
+    text: str
+    result: UUID = Field(description="The result that it stands in.")
+    session_id: UUID | None = Field(None, description="Absent: a person wrote that item down.")
+    transcript: str
+    locator: str = Field(description="Of that result's passage or item; the quote may stand around it.")
+    at: datetime | None
+    untrusted: Untrusted = True
+
+
+class ComposedReply(Reply):
+    """At most five quotes of 400 tokens together, in the order of the results. `abstained`: nothing answers, and `text` is empty."""
+
+    text: str = Field(description="The quotes, each followed by the number of its citation: `[1]` is the first.")
+    citations: list[QuoteReply]
+    abstained: bool
+    untrusted: Untrusted = True
+
+
 class AnswerReply(Reply):
     """Both kinds, best first; items take their own quota. Nothing relevant: an empty list, and `abstained`.
 
@@ -105,6 +127,7 @@ class AnswerReply(Reply):
     """
 
     results: list[ResultReply]
+    answer: ComposedReply | None = Field(None, description="With `mode: answer`.")
     tokens: int = Field(description="Of all results' texts together.")
     abstained: bool = Field(description="Nothing answers the question, though every part was asked.")
     took_ms: float
@@ -176,14 +199,18 @@ async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
         cache=cache_control.wish(request),
         asker=caller.developer_id,
     )
-    answer = await house_of(request).knowledge.search.query(caller.team_id, asked)
-    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
+    house = house_of(request)
+    answer = await house.knowledge.search.query(caller.team_id, asked)
+    composed = await house.knowledge.answering.compose(body.query, answer.results) if body.mode == "answer" else None
+    degraded = [*answer.degraded, *(["embeddings"] if composed is not None and composed.degraded else [])]
+    metrics.query_answered(results=len(answer.results), degraded=bool(degraded), seconds=answer.took_ms / 1000)
     found = AnswerReply(
         results=[_result(result) for result in answer.results],
+        answer=None if composed is None else _composed(composed),
         tokens=answer.tokens,
         abstained=answer.abstained,
         took_ms=answer.took_ms,
-        degraded=list(answer.degraded),
+        degraded=list(dict.fromkeys(degraded)),
     )
     # Written here: FastAPI would check and write what has just been checked, on the busiest route of plugins.
     written = found.model_dump_json(exclude_none=True)
@@ -262,6 +289,26 @@ async def _passage(house: House, caller: Principal, passage: StoredPassage) -> P
         project=names[passage.project_id],
         evidence_count=passage.places,
         evidence=[Citation.of(quote) for quote in passage.quotes],
+    )
+
+
+def _composed(composed: Composed) -> ComposedReply:
+    return ComposedReply(
+        text=composed.text,
+        citations=[
+            QuoteReply.model_validate(
+                {
+                    "text": quote.text,
+                    "result": quote.result.id,
+                    "session_id": quote.result.source.session_id,
+                    "transcript": quote.result.source.transcript,
+                    "locator": quote.result.source.locator,
+                    "at": quote.result.source.at,
+                }
+            )
+            for quote in composed.quotes
+        ],
+        abstained=not composed.quotes,
     )
 
 

@@ -20,6 +20,7 @@ from app.embeddings import Bulk, CachedEmbedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.answer import Asks
+from app.knowledge.answering.answering import Answering
 from app.knowledge.authoring import Authoring
 from app.knowledge.browsing import Browsing
 from app.knowledge.history import History
@@ -69,6 +70,7 @@ class Knowledge:
     said: PassageStore
     index: Index
     search: Asks
+    answering: Answering
     caches: Mapping[str, Tiers]
     prefetch: PrefetchingSearch | None
     """Where it is switched on: then it is `search`."""

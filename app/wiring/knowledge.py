@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.accounts.accounts import Accounts
 from app.embeddings import CachedEmbedder, LongForm, late_interaction
+from app.knowledge.answering.answering import Answering
 from app.knowledge.authoring import Authoring, Gate
 from app.knowledge.browsing import Browsing
 from app.knowledge.cached import CachedSearch
@@ -98,6 +99,7 @@ async def open_knowledge(
         store=store,
         index=index,
         search=prefetch or cached,
+        answering=Answering(embedder, timeout_seconds=settings.knowledge.embedding_timeout_seconds),
         caches={queries.name: queries},
         tails=Tails(database, long_form),
         overview=Overview(database),

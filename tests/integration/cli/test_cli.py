@@ -16,7 +16,8 @@ from tests.running import ROOT, Running, running
 
 EXAMPLES = ROOT / "examples" / "sessions"
 COMMANDS = [
-    [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["remember"], ["forget"], ["teams"], ["teams", "add"], ["teams", "list"], ["developers"],
+    [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["remember"], ["forget"], ["teams"], ["teams", "add"], ["teams", "list"],
+    ["developers"],
     ["developers", "add"], ["developers", "list"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"],
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
     ["budget", "reconcile"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
@@ -65,6 +66,16 @@ def test_sessions_go_in_and_a_cited_answer_comes_out(server: Running) -> None:
     data = json.loads(cairn(server.folder, "query", "why was the card charged twice?", "--json", "--limit", "2").stdout)
     assert 1 <= len(data["results"]) <= 2
     assert data["results"][0]["source"]["excerpt"]
+
+
+def test_an_answer_is_quoted_with_numbered_sources(server: Running) -> None:
+    done = cairn(server.folder, "ask", "why was the card charged twice?", "--project", "examples")
+    assert done.returncode == 0
+    assert "[1]" in done.stdout
+    assert "   [1] " in done.stdout
+    data = json.loads(cairn(server.folder, "ask", "why was the card charged twice?", "--json").stdout)
+    assert data["answer"]["citations"]
+    assert "Nothing in your sessions answers that" in cairn(server.folder, "ask", "how do I bake an apple pie?").stdout
 
 
 def test_nothing_relevant_says_how_to_go_on(server: Running) -> None:

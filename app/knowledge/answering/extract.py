@@ -1,0 +1,172 @@
+"""Search's results → the few quotes that answer, in the order of the results, each of one or some sentences, with its citation.
+
+A sentence is scored by late interaction with the question, by the question's rare words in it, by the result it stands in, and by the
+sentence before it. The best are taken until MAX_TOKENS are used; those that stand beside each other are one quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from app.embeddings import late_interaction
+from app.embeddings.embedder import Encoded, Floats
+from app.knowledge.answer import Result
+from app.knowledge.answering.sentences import Piece, pieces
+from app.knowledge.passages import terms
+from app.knowledge.passages.ranking import inverse_frequency
+from app.tokens import count_text
+
+MAX_QUOTES, MAX_TOKENS = 5, 400
+MAX_RESULTS, MAX_PIECES = 8, 64
+"""Of the best results, and of their sentences, that are compared with the question: 64 take some 40 ms of two cores."""
+LATE, WORDS, RANK, NEXT = 1.0, 0.8, 0.35, 0.25
+"""Weights: late interaction and rare words are of 0 to 1; a result's rank halves; what follows a good sentence gets a part of its score."""
+
+
+class TokenEncoder(Protocol):
+    async def encode(self, text: str, /) -> Encoded:
+        """A question's vector and its tokens', kept."""
+
+    async def embed_tokens(self, texts: Sequence[str], /) -> list[Encoded]:
+        """Texts' vectors and those of their tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A quote: verbatim, of one or some sentences. `result`: where it was found."""
+
+    text: str
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    result: int
+    number: int
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Quote:
+    """A stretch of a result's text."""
+
+    result: int
+    start: int
+    end: int
+
+
+async def extract(question: str, results: Sequence[Result], encoder: TokenEncoder | None) -> list[Extract]:
+    """The quotes, in the order of the results and of their texts; none where there are no results. Without an encoder words decide."""
+    places = _candidates(question, results)
+    if not places:
+        return []
+    late = [0.0] * len(places) if encoder is None else await _late_scores(question, [place.piece.text for place in places], encoder)
+    quotes = _chosen(places, _scores(question, places, late), [result.text for result in results])
+    return [Extract(results[each.result].text[each.start : each.end], results[each.result]) for each in quotes]
+
+
+def _candidates(question: str, results: Sequence[Result]) -> list[_Place]:
+    """Sentences of the best results, as many as are compared: those of the first results, and those that share rare words, go first."""
+    found: list[_Place] = []
+    seen: set[str] = set()
+    for number, result in enumerate(results[:MAX_RESULTS]):
+        for place, piece in enumerate(pieces(result.text)):
+            words = " ".join(piece.text.casefold().split())
+            if words not in seen:
+                seen.add(words)
+                found.append(_Place(number, place, piece))
+    if len(found) <= MAX_PIECES:
+        return found
+    shares = _word_shares(question, [place.piece.text for place in found])
+    worth = [share + RANK / (1 + place.result) for share, place in zip(shares, found, strict=True)]
+    kept = sorted(range(len(found)), key=lambda each: -worth[each])[:MAX_PIECES]
+    return [found[each] for each in sorted(kept)]
+
+
+def _scores(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
+    shares = _word_shares(question, [place.piece.text for place in places])
+    own = [LATE * met + WORDS * share + RANK / (1 + place.result) for place, share, met in zip(places, shares, late, strict=True)]
+    before = [
+        NEXT * own[each - 1] if each and (places[each - 1].result, places[each - 1].number + 1) == (place.result, place.number) else 0.0
+        for each, place in enumerate(places)
+    ]
+    return [mine + previous for mine, previous in zip(own, before, strict=True)]
+
+
+async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncoder) -> list[float]:
+    """Late interaction of each text with the question: the weighted mean of the question's tokens' best cosines, 0 to 1."""
+    asked, encoded = await encoder.encode(question), await encoder.embed_tokens(texts)
+    weights = _token_weights(asked, texts)
+    return [_late(asked.tokens, each.tokens, weights) for each in encoded]
+
+
+def _chosen(places: Sequence[_Place], scores: Sequence[float], texts: Sequence[str]) -> list[_Quote]:
+    """The best sentences that fit, as quotes: MAX_QUOTES of MAX_TOKENS together at most. What is left of these goes to what follows."""
+    quotes: list[_Quote] = []
+    best_first = [_quote(places[each]) for each in sorted(range(len(places)), key=lambda each: -scores[each])]
+    for each in best_first:
+        quotes = _if_it_fits(quotes, each, texts)
+    for each in best_first:
+        if any(quote.result == each.result and quote.end == each.end for quote in quotes):
+            following = next((_quote_of(each.result, piece) for piece in pieces(texts[each.result]) if piece.start >= each.end), None)
+            if following is not None and len(wider := _if_it_fits(quotes, following, texts)) == len(quotes):
+                quotes = wider
+    return sorted(quotes)
+
+
+def _if_it_fits(quotes: list[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:
+    wider = _with(quotes, added, texts)
+    tokens = sum(count_text(texts[quote.result][quote.start : quote.end]) for quote in wider)
+    return wider if len(wider) <= MAX_QUOTES and tokens <= MAX_TOKENS else quotes
+
+
+def _quote_of(result: int, piece: Piece) -> _Quote:
+    return _Quote(result, piece.start, piece.start + len(piece.text))
+
+
+def _quote(place: _Place) -> _Quote:
+    return _quote_of(place.result, place.piece)
+
+
+def _with(quotes: Sequence[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:
+    """The quotes and one more; those that only white space parts are one."""
+    kept: list[_Quote] = []
+    for quote in quotes:
+        first, second = sorted((quote, added))
+        between = texts[added.result][first.end : second.start]
+        if quote.result == added.result and not between.strip():
+            added = _Quote(added.result, first.start, max(first.end, second.end))
+        else:
+            kept.append(quote)
+    return [*kept, added]
+
+
+def _word_shares(question: str, texts: Sequence[str]) -> list[float]:
+    """For each text the share of the question's terms that it holds, each by its rarity among the texts."""
+    asked = dict.fromkeys(terms.terms(question))
+    held = [set(terms.terms(text)) for text in texts]
+    rarity = {term: inverse_frequency(sum(term in each for each in held), len(held)) for term in asked}
+    total = sum(rarity.values())
+    return [sum(rarity[term] for term in asked if term in each) / total if total else 0.0 for each in held]
+
+
+def _token_weights(asked: Encoded, texts: Sequence[str]) -> Floats:
+    """Of the question's tokens: by their rarity among the texts; a tenth for what carries no meaning."""
+    lowered = [text.casefold() for text in texts]
+    weights = []
+    for piece in asked.pieces[: len(asked.tokens)]:
+        word = piece.removeprefix("##")
+        rarity = inverse_frequency(sum(word in text for text in lowered), len(lowered))
+        weights.append(rarity * (1.0 if late_interaction.is_content(piece) else 0.1))
+    return np.asarray(weights, dtype=np.float32)
+
+
+def _late(question: Floats, sentence: Floats, weights: Floats) -> float:
+    if not len(question) or not len(sentence):
+        return 0.0
+    best = np.maximum((question @ sentence.T).max(axis=1), 0.0)
+    return float(best @ weights / max(float(weights.sum()), 1e-9))
