@@ -22,7 +22,7 @@ from app.tokens import count_text
 
 MAX_QUOTES, MAX_TOKENS = 5, 400
 MAX_RESULTS, MAX_PIECES = 8, 64
-"""Of the best results, and of their sentences, that are compared with the question: 64 take some 40 ms of two cores."""
+"""Of the best results, and of their sentences, that are compared with the question: each is embedded for each answer."""
 LATE, WORDS, RANK, NEXT = 1.0, 0.8, 0.35, 0.25
 """Weights: late interaction and rare words are of 0 to 1; a result's rank halves; what follows a good sentence gets a part of its score."""
 
