@@ -26,6 +26,9 @@ MAX_RESULTS, MAX_PIECES = 8, 64
 LATE, WORDS, RANK, NEXT = 1.0, 0.8, 0.35, 0.25
 """Weights: late interaction and rare words are of 0 to 1; a result's rank halves; what follows a good sentence gets a part of its score."""
 
+LEAST = 0.4
+"""A sentence is quoted only where it scores so much of the best one."""
+
 
 class TokenEncoder(Protocol):
     async def encode(self, text: str, /) -> Encoded:
@@ -107,15 +110,23 @@ async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncode
 def _chosen(places: Sequence[_Place], scores: Sequence[float], texts: Sequence[str]) -> list[_Quote]:
     """The best sentences that fit, as quotes: MAX_QUOTES of MAX_TOKENS together at most. What is left of these goes to what follows."""
     quotes: list[_Quote] = []
-    best_first = [_quote(places[each]) for each in sorted(range(len(places)), key=lambda each: -scores[each])]
+    least = LEAST * max(scores)
+    best_first = [_quote(places[each]) for each in sorted(range(len(places)), key=lambda each: -scores[each]) if scores[each] >= least]
     for each in best_first:
         quotes = _if_it_fits(quotes, each, texts)
     for each in best_first:
-        if any(quote.result == each.result and quote.end == each.end for quote in quotes):
-            following = next((_quote_of(each.result, piece) for piece in pieces(texts[each.result]) if piece.start >= each.end), None)
-            if following is not None and len(wider := _if_it_fits(quotes, following, texts)) == len(quotes):
-                quotes = wider
+        following = _following(each, texts[each.result])
+        if following is not None and len(wider := _if_it_fits(quotes, following, texts)) == len(quotes):
+            quotes = wider
     return sorted(quotes)
+
+
+def _following(quote: _Quote, text: str) -> _Quote | None:
+    """The sentence after this one in its paragraph. It widens a quote that ends here, and makes none of its own."""
+    following = next((piece for piece in pieces(text) if piece.start >= quote.end), None)
+    if following is None or text.count("\n", quote.end, following.start) > 1:
+        return None
+    return _quote_of(quote.result, following)
 
 
 def _if_it_fits(quotes: list[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:

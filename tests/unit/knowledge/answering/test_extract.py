@@ -64,6 +64,12 @@ async def test_sentences_that_stand_beside_each_other_are_one_quote_and_a_gap_pa
     assert quotes == [text.partition("\n[…]\n")[0], text.partition("\n[…]\n")[2]]
 
 
+async def test_what_follows_in_its_paragraph_is_quoted_too_and_chatter_below_it_is_not() -> None:
+    text = f"{ANSWER} Ask Mia about it.\n\nPerfect, thanks."
+    quotes = await extract(ASKED, [result(text)], Letters())
+    assert [quote.text for quote in quotes] == [f"{ANSWER} Ask Mia about it."]
+
+
 @pytest.mark.parametrize("count", [1, 3, 40])
 async def test_quotes_are_few_short_together_and_in_the_order_of_the_results(count: int) -> None:
     results = [
