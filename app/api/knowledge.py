@@ -135,7 +135,7 @@ class AnswerReply(Reply):
 
 
 class FeedbackCounts(Reply):
-    """How many people judged it so, each by their latest verdict."""
+    """Counts the people behind each verdict; of one person the latest verdict counts."""
 
     helpful: int
     wrong: int
@@ -272,7 +272,7 @@ async def delete(house: TheHouse, caller: Caller, item_id: UUID) -> None:
 
 @asynccontextmanager
 async def no_passage(house: House, caller: Principal, item_id: UUID, otherwise: str) -> AsyncIterator[None]:
-    """What is done to an item: Conflict, and not NotFound, where the id is a passage's."""
+    """Turn the NotFound of an item into a Conflict that says `otherwise`, if the id is a passage's."""
     try:
         yield
     except NotFound:

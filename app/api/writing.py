@@ -1,4 +1,4 @@
-"""What people do with knowledge: record, list, correct, judge; and what became of an item. Redacted before it is stored, as all else."""
+"""Routes by which people record, list, correct and judge items, and read an item's history. All they write is redacted, then stored."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ router = APIRouter(prefix=f"{PATH}/knowledge/items", route_class=DataPageRoute, 
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What the list was asked for, as it stands in its form."""
+class ListFilters:
+    """The list's filters, as its form and its address hold them."""
 
     project: str
     type: str
@@ -45,7 +45,7 @@ class Wish:
     hidden: bool
 
     @classmethod
-    def of(cls, request: Request) -> Wish:
+    def of(cls, request: Request) -> ListFilters:
         given = request.query_params
         return cls(given.get("project", "")[:200], given.get("type", "")[:100], given.get("since", "")[:40], given.get("hidden") == "1")
 
@@ -69,9 +69,9 @@ class Wish:
 @router.get("")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    wish, problem, rows, following = Wish.of(request), "", list[AnyRow](), None
+    filters, problem, rows, following = ListFilters.of(request), "", list[AnyRow](), None
     try:
-        if (wanted := await wish.filter(who)) is not None:
+        if (wanted := await filters.filter(who)) is not None:
             cursor = request.query_params.get("cursor")
             page = await who.house.knowledge.browsing.page(who.principal.team_id, wanted, limit=PAGE, cursor=cursor)
             rows, following = list(page.items), page.next
@@ -81,10 +81,10 @@ async def listed(request: Request) -> Response:
     return await desk_of(request).renderer.page(
         "items.html",
         who,
-        wish=wish,
+        filters=filters,
         problem=problem,
         items=[(row, projects.get(row.project_id, ""), shown_freshness(row.freshness, row)) for row in rows],
-        further=_address(who, ITEMS, **wish.query, cursor=following) if following else None,
+        further=_address(who, ITEMS, **filters.query, cursor=following) if following else None,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
         limits=LIMITS,
@@ -192,7 +192,7 @@ def _by(entry: Entry, names: dict[UUID, str]) -> str:
 
 
 def _own_verdict(who: Visitor, entries: list[Entry]) -> str:
-    """What the visitor said of it: the button that is pressed."""
+    """Find the visitor's own verdict, whose button is shown as pressed; empty: none."""
     mine = (entry.verdict for entry in entries if entry.verdict and (entry.developer_id, entry.by_admin) == _person(who))
     return next(mine, None) or ""
 

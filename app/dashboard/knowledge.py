@@ -130,7 +130,7 @@ async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
 
 
 def source_of(who: Visitor, quote: Quote) -> str:
-    """Where a citation leads: to its place in the session, or to the item that a person wrote down."""
+    """Make a citation's address: its place in the session, or the item that a person wrote down."""
     if quote.session_id is None:
         return f"{PATH}/knowledge/items/{quote.locator}{who.team_query}"
     query = {"at": quote.locator, **({"team": who.principal.team} if who.team_query else {})}

@@ -39,8 +39,8 @@ Run = Callable[[Ints, Ints], Floats]
 RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
 """ids, mask → pooled vectors (batch × 384), and the tokens' own before the mean (batch × tokens × 384), of one run."""
 Lane = Literal["questions", "slices", "batches"]
-"""What a model is loaded for. `questions`: several that came at once go by one thread, what comes alone by all. `slices`: all go by all.
-`batches`: each thread has a run of its own, and none waits for another: beside the process's other work a fifth more texts a second."""
+"""The work that a model is compiled for. `questions`: those that came at once share one thread, one alone takes all. `slices`: every run
+takes all threads. `batches`: each thread makes a run of its own; beside the process's other work a fifth more texts a second."""
 MOST_THREADS = 4
 MAX_PADDED_OF_MANY = 1024
 """Of a batch among many at most, in tokens: four long texts. More are hardly faster, and take more memory."""

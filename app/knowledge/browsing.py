@@ -7,12 +7,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Unpadded
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, select, tuple_
 
 from app.errors import InvalidInput
+from app.knowledge.answer import in_utc
 from app.knowledge.tables import Knowledge
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -62,20 +63,8 @@ def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
     if wanted.type is not None:
         query = query.where(Knowledge.type == wanted.type)
     if wanted.since is not None:
-        query = query.where(Knowledge.created_at >= _since(wanted.since))
+        query = query.where(Knowledge.created_at >= in_utc(wanted.since, "since"))
     return query.order_by(Knowledge.created_at.desc(), Knowledge.id.desc())
-
-
-def _since(moment: datetime) -> datetime:
-    try:
-        return _utc(moment)
-    except OverflowError:
-        raise InvalidInput("since lies beyond the years that a time can have: leave it out.", param="since") from None
-
-
-def _utc(moment: datetime) -> datetime:
-    """Without a zone it is UTC. OverflowError beyond the years that there are."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _cursor(row: AnyRow) -> str:
@@ -90,8 +79,8 @@ def _place(cursor: str) -> tuple[datetime, UUID]:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError(cursor)
-        return _utc(moment), UUID(item)
-    except (ValueError, OverflowError, Unpadded):
+        return in_utc(moment, "cursor"), UUID(item)
+    except (ValueError, InvalidInput, Unpadded):
         raise InvalidInput("cursor is not one of ours: pass `next` of the page before, or leave it out to begin.", param="cursor") from None
 
 

@@ -8,7 +8,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from app.embeddings.embedder import Encoded
+from app.embeddings.embedder import Encoded, Packed
+from app.embeddings.late_interaction import pack
 from app.errors import Unavailable
 from app.knowledge.answer import Result
 from app.knowledge.answering.answering import Answering
@@ -37,12 +38,13 @@ class Letters:
     async def encode(self, text: str) -> Encoded:
         return self.encoded(text)
 
-    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        return [self.encoded(text) for text in texts]
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        made = [self.encoded(text) for text in texts]
+        return [Packed(each.vector, pack(each.pieces, each.tokens)) for each in made]
 
 
 class Away(Letters):
-    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
         raise Unavailable("There are no embeddings.")
 
 
