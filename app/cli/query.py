@@ -80,14 +80,15 @@ def show(answer: Json) -> None:
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
         said = result["kind"] == "passage"
-        label = "said" if said else f"learnt: {result['type'].replace('_', ' ')}"
+        how = "recorded" if "session_id" not in result["source"] else "learnt"
+        label = "said" if said else f"{how}: {result['type'].replace('_', ' ')}"
         times = f" · {result['evidence_count']} times" if result["evidence_count"] > 1 else ""
         out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f} · {result['freshness']}{times}", "dim"))
         out.print(indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
         source = result["source"]
         when = f", {source['at'][:10]}" if source.get("at") else ""
         out.print(plain(f"   ─ {source['transcript']} {source['locator']}{when}", "cyan"))
-        if not said:
+        if not said and "session_id" in source:
             out.print(indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()
     out.print(plain(closing(answer), "dim"))

@@ -83,7 +83,7 @@ async def overview(request: Request) -> Response:
         asked=asked,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
-        source=lambda quote: _source(who, quote),
+        source=lambda quote: source_of(who, quote),
         mark=mark,
     )
 
@@ -129,7 +129,10 @@ async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
     )
 
 
-def _source(who: Visitor, quote: Quote) -> str:
+def source_of(who: Visitor, quote: Quote) -> str:
+    """Make a citation's address: its place in the session, or the item that a person wrote down."""
+    if quote.session_id is None:
+        return f"{PATH}/knowledge/items/{quote.locator}{who.team_query}"
     query = {"at": quote.locator, **({"team": who.principal.team} if who.team_query else {})}
     return f"{PATH}/sessions/{quote.session_id}?{urlencode(query)}#cited"
 

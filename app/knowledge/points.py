@@ -35,6 +35,8 @@ async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None)
     found = 0
     for table in (Knowledge, PassageRow):
         query = select(func.count()).select_from(table)
+        if table is Knowledge:
+            query = query.where(~Knowledge.hidden)
         found += await connection.scalar(query if but is None else query.where(table.id.not_in(but))) or 0
     return found
 
@@ -88,7 +90,7 @@ _ITEMS = select(
     Knowledge.title,
     Knowledge.text,
     Knowledge.embedding,
-)
+).where(~Knowledge.hidden)
 _NEWEST = select(func.max(PassagePlace.at)).where(PassagePlace.passage_id == PassageRow.id).scalar_subquery()
 _PASSAGES = select(
     PassageRow.id,

@@ -6,33 +6,36 @@ sentence before it. The best are taken until MAX_TOKENS are used; those that sta
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from app.embeddings import late_interaction
-from app.embeddings.embedder import Encoded, Floats
+from app.embeddings.embedder import Encoded, Packed
 from app.knowledge.answer import Result
 from app.knowledge.answering.sentences import Piece, pieces
 from app.knowledge.passages import terms
-from app.knowledge.passages.ranking import inverse_frequency
+from app.knowledge.passages.question import understood
+from app.knowledge.passages.ranking import inverse_frequency, late_scores, token_weights
 from app.tokens import count_text
 
 MAX_QUOTES, MAX_TOKENS = 5, 400
 MAX_RESULTS, MAX_PIECES = 8, 64
-"""Of the best results, and of their sentences, that are compared with the question: 64 take some 40 ms of two cores."""
+"""Of the best results, and of their sentences, that are compared with the question: each is embedded for each answer."""
 LATE, WORDS, RANK, NEXT = 1.0, 0.8, 0.35, 0.25
 """Weights: late interaction and rare words are of 0 to 1; a result's rank halves; what follows a good sentence gets a part of its score."""
+NEW_PARAGRAPH = 2
+"""Line ends between two sentences of different paragraphs."""
+LEAST = 0.4
+"""A sentence is quoted only where it scores so much of the best one."""
 
 
 class TokenEncoder(Protocol):
     async def encode(self, text: str, /) -> Encoded:
         """A question's vector and its tokens', kept."""
 
-    async def embed_tokens(self, texts: Sequence[str], /) -> list[Encoded]:
-        """Texts' vectors and those of their tokens."""
+    async def embed_packed(self, texts: Sequence[str], /) -> list[Packed]:
+        """Texts' vectors and their tokens', packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +64,32 @@ class _Quote:
 
 async def extract(question: str, results: Sequence[Result], encoder: TokenEncoder | None) -> list[Extract]:
     """The quotes, in the order of the results and of their texts; none where there are no results. Without an encoder words decide."""
-    places = _candidates(question, results)
+    texts = [result.text for result in results[:MAX_RESULTS]]
+    taken_apart, places = await asyncio.to_thread(_candidates, question, texts)  # results may be 20,000 tokens together
     if not places:
         return []
     late = [0.0] * len(places) if encoder is None else await _late_scores(question, [place.piece.text for place in places], encoder)
-    quotes = _chosen(places, _scores(question, places, late), [result.text for result in results])
-    return [Extract(results[each.result].text[each.start : each.end], results[each.result]) for each in quotes]
+    quotes = await asyncio.to_thread(lambda: _chosen(places, _scores(question, places, late), texts, taken_apart))
+    return [Extract(texts[each.result][each.start : each.end], results[each.result]) for each in quotes]
 
 
-def _candidates(question: str, results: Sequence[Result]) -> list[_Place]:
-    """Sentences of the best results, as many as are compared: those of the first results, and those that share rare words, go first."""
+def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]], list[_Place]]:
+    """All sentences of each text, and those that are compared: of the first results, and those that share rare words, go first."""
+    taken_apart = [pieces(text) for text in texts]
     found: list[_Place] = []
     seen: set[str] = set()
-    for number, result in enumerate(results[:MAX_RESULTS]):
-        for place, piece in enumerate(pieces(result.text)):
+    for number, of_text in enumerate(taken_apart):
+        for place, piece in enumerate(of_text):
             words = " ".join(piece.text.casefold().split())
             if words not in seen:
                 seen.add(words)
                 found.append(_Place(number, place, piece))
     if len(found) <= MAX_PIECES:
-        return found
+        return taken_apart, found
     shares = _word_shares(question, [place.piece.text for place in found])
     worth = [share + RANK / (1 + place.result) for share, place in zip(shares, found, strict=True)]
     kept = sorted(range(len(found)), key=lambda each: -worth[each])[:MAX_PIECES]
-    return [found[each] for each in sorted(kept)]
+    return taken_apart, [found[each] for each in sorted(kept)]
 
 
 def _scores(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
@@ -98,23 +103,29 @@ def _scores(question: str, places: Sequence[_Place], late: Sequence[float]) -> l
 
 
 async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncoder) -> list[float]:
-    """Late interaction of each text with the question: the weighted mean of the question's tokens' best cosines, 0 to 1."""
-    asked, encoded = await encoder.encode(question), await encoder.embed_tokens(texts)
-    weights = _token_weights(asked, texts)
-    return [_late(asked.tokens, each.tokens, weights) for each in encoded]
+    encoded, packed = await encoder.encode(question), await encoder.embed_packed(texts)
+    asked = understood(question, encoded.pieces, encoded.tokens)
+    scores: list[float] = late_scores(
+        asked, [each.late for each in packed], token_weights(asked, [text.casefold() for text in texts])
+    ).tolist()
+    return scores
 
 
-def _chosen(places: Sequence[_Place], scores: Sequence[float], texts: Sequence[str]) -> list[_Quote]:
+def _chosen(
+    places: Sequence[_Place], scores: Sequence[float], texts: Sequence[str], taken_apart: Sequence[Sequence[Piece]]
+) -> list[_Quote]:
     """The best sentences that fit, as quotes: MAX_QUOTES of MAX_TOKENS together at most. What is left of these goes to what follows."""
     quotes: list[_Quote] = []
-    best_first = [_quote(places[each]) for each in sorted(range(len(places)), key=lambda each: -scores[each])]
-    for each in best_first:
-        quotes = _if_it_fits(quotes, each, texts)
-    for each in best_first:
-        if any(quote.result == each.result and quote.end == each.end for quote in quotes):
-            following = next((_quote_of(each.result, piece) for piece in pieces(texts[each.result]) if piece.start >= each.end), None)
-            if following is not None and len(wider := _if_it_fits(quotes, following, texts)) == len(quotes):
-                quotes = wider
+    least = LEAST * max(scores)
+    best_first = [places[each] for each in sorted(range(len(places)), key=lambda each: -scores[each]) if scores[each] >= least]
+    for place in best_first:
+        quotes = _if_it_fits(quotes, _quote(place.result, place.piece), texts)
+    for place in best_first:
+        following = taken_apart[place.result][place.number + 1 : place.number + 2]
+        end = place.piece.start + len(place.piece.text)
+        if following and texts[place.result].count("\n", end, following[0].start) < NEW_PARAGRAPH:
+            wider = _if_it_fits(quotes, _quote(place.result, following[0]), texts)
+            quotes = wider if len(wider) == len(quotes) else quotes  # it widens a quote, and makes none of its own
     return sorted(quotes)
 
 
@@ -124,12 +135,8 @@ def _if_it_fits(quotes: list[_Quote], added: _Quote, texts: Sequence[str]) -> li
     return wider if len(wider) <= MAX_QUOTES and tokens <= MAX_TOKENS else quotes
 
 
-def _quote_of(result: int, piece: Piece) -> _Quote:
+def _quote(result: int, piece: Piece) -> _Quote:
     return _Quote(result, piece.start, piece.start + len(piece.text))
-
-
-def _quote(place: _Place) -> _Quote:
-    return _quote_of(place.result, place.piece)
 
 
 def _with(quotes: Sequence[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:
@@ -152,21 +159,3 @@ def _word_shares(question: str, texts: Sequence[str]) -> list[float]:
     rarity = {term: inverse_frequency(sum(term in each for each in held), len(held)) for term in asked}
     total = sum(rarity.values())
     return [sum(rarity[term] for term in asked if term in each) / total if total else 0.0 for each in held]
-
-
-def _token_weights(asked: Encoded, texts: Sequence[str]) -> Floats:
-    """Of the question's tokens: by their rarity among the texts; a tenth for what carries no meaning."""
-    lowered = [text.casefold() for text in texts]
-    weights = []
-    for piece in asked.pieces[: len(asked.tokens)]:
-        word = piece.removeprefix("##")
-        rarity = inverse_frequency(sum(word in text for text in lowered), len(lowered))
-        weights.append(rarity * (1.0 if late_interaction.is_content(piece) else 0.1))
-    return np.asarray(weights, dtype=np.float32)
-
-
-def _late(question: Floats, sentence: Floats, weights: Floats) -> float:
-    if not len(question) or not len(sentence):
-        return 0.0
-    best = np.maximum((question @ sentence.T).max(axis=1), 0.0)
-    return float(best @ weights / max(float(weights.sum()), 1e-9))

@@ -8,7 +8,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from app.embeddings.embedder import Encoded
+from app.embeddings.embedder import Encoded, Packed
+from app.embeddings.late_interaction import pack
 from app.errors import Unavailable
 from app.knowledge.answer import Result
 from app.knowledge.answering.answering import Answering
@@ -37,12 +38,13 @@ class Letters:
     async def encode(self, text: str) -> Encoded:
         return self.encoded(text)
 
-    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        return [self.encoded(text) for text in texts]
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
+        made = [self.encoded(text) for text in texts]
+        return [Packed(each.vector, pack(each.pieces, each.tokens)) for each in made]
 
 
 class Away(Letters):
-    async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+    async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
         raise Unavailable("There are no embeddings.")
 
 
@@ -62,6 +64,12 @@ async def test_sentences_that_stand_beside_each_other_are_one_quote_and_a_gap_pa
     text = f"{ANSWER} The gateway of staging uses one port.\n[…]\nThe port of the gateway in production is 443."
     quotes = [quote.text for quote in await extract(ASKED, [result(text)], Letters())]
     assert quotes == [text.partition("\n[…]\n")[0], text.partition("\n[…]\n")[2]]
+
+
+async def test_what_follows_in_its_paragraph_is_quoted_too_and_chatter_below_it_is_not() -> None:
+    text = f"{ANSWER} Ask Mia about it.\n\nPerfect, thanks."
+    quotes = await extract(ASKED, [result(text)], Letters())
+    assert [quote.text for quote in quotes] == [f"{ANSWER} Ask Mia about it."]
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
