@@ -15,7 +15,6 @@ from pydantic.config import JsonDict
 from app.accounts.accounts import Principal
 from app.api.answers import (
     ComposedReply,
-    Untrusted,
     answer_events,
     answer_payer,
     bill_headers,
@@ -23,7 +22,7 @@ from app.api.answers import (
     degraded_parts,
     note_bill,
 )
-from app.api.schema import Body, Citation, Plain, ProjectName, Reply
+from app.api.schema import Body, Citation, Plain, ProjectName, Reply, Untrusted
 from app.errors import Conflict, InvalidInput, NotFound
 from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
 from app.knowledge.answering.answering import Composed
@@ -196,7 +195,7 @@ async def query(request: Request, caller: Caller, body: QueryBody, x_cairn_devel
     )
     house = house_of(request)
     answer = await house.knowledge.search.query(caller.team_id, asked)
-    headers = {"x-cairn-cache": answer.cache}
+    headers: dict[str, str] = {"x-cairn-cache": answer.cache}
     if body.mode == "search":
         return Response(_written(answer, None), media_type="application/json", headers=headers)
     payer = await answer_payer(request, caller, x_cairn_developer)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
 from app.knowledge.answering.answering import Answering
@@ -319,3 +320,29 @@ async def test_only_an_answer_is_streamed(api: Api) -> None:
     quoted = await api.ask("POST", "/v1/knowledge/query", json={"query": "anything?", "project": name(), "mode": "answer", "stream": True})
     whole, done = events(quoted)
     assert (whole["answer"]["abstained"], done) == (True, "[DONE]")
+
+
+async def test_the_knowledge_page_shows_who_wrote_and_writes_only_for_who_opens_it(api: Api) -> None:
+    project, question = await told(api)
+    async with writing(api, cached=True) as door:
+        fake = door.fakes["one"]
+        fake.say("It listens on <script>window.hacked=1</script> [see](https://evil.example) 8443 [1]. Nobody said this.")
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar) as browser:
+            async with browser.post(f"{api.url}/dashboard/sign-in", data={"key": door.key}, allow_redirects=False) as signed_in:
+                assert signed_in.status == 303
+            page = f"{api.url}/dashboard/knowledge"
+            opened = {"sec-fetch-dest": "document", "sec-fetch-site": "same-origin"}
+            for headers in ({}, {**opened, "sec-fetch-site": "cross-site"}, {**opened, "sec-fetch-dest": "empty"}):
+                async with browser.get(page, params={"q": question, "project": project}, headers=headers) as reply:
+                    assert 'id="answer"' in await reply.text()
+            assert fake.asked == []
+            async with browser.get(page, params={"q": question, "project": project}, headers=opened) as reply:
+                shown = await reply.text()
+        assert "Written by" in shown
+        assert "one-model" in shown
+        assert "<script>window.hacked" not in shown
+        assert "&lt;script&gt;window.hacked" in shown
+        assert 'href="https://evil.example' not in shown
+        assert "Nobody said this" not in shown
+        assert len(fake.asked) == 1
