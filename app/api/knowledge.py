@@ -106,7 +106,7 @@ class QuoteReply(Reply):
     result: UUID = Field(description="The result that it stands in.")
     session_id: UUID | None = Field(None, description="Absent: a person wrote that item down.")
     transcript: str
-    locator: str = Field(description="Of that result's passage or item; the quote may stand around it.")
+    locator: str = Field(description="Where the quote begins; of an item, where it was learnt.")
     at: datetime | None
     untrusted: Untrusted = True
 
@@ -300,10 +300,10 @@ def _composed(composed: Composed) -> ComposedReply:
                 {
                     "text": quote.text,
                     "result": quote.result.id,
-                    "session_id": quote.result.source.session_id,
-                    "transcript": quote.result.source.transcript,
-                    "locator": quote.result.source.locator,
-                    "at": quote.result.source.at,
+                    "session_id": quote.source.session_id,
+                    "transcript": quote.source.transcript,
+                    "locator": quote.source.locator,
+                    "at": quote.source.at,
                 }
             )
             for quote in composed.quotes
