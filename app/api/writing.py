@@ -10,8 +10,8 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import ConfigDict, Field
 
 from app.accounts.accounts import Principal
-from app.api.knowledge import FeedbackCounts, ItemReply, Origin, Untrusted, item_reply, no_passage
-from app.api.schema import Body, Citation, Plain, ProjectFilter, ProjectName, Reply
+from app.api.knowledge import FeedbackCounts, ItemReply, Origin, item_reply, no_passage
+from app.api.schema import Body, Citation, Plain, ProjectFilter, ProjectName, Reply, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.authoring import MAX_PATH_CHARS, MAX_PATHS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, Author, Change, Words, revision_of
 from app.knowledge.browsing import MAX_PAGE, Filter

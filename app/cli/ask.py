@@ -19,10 +19,11 @@ def ask(
     question: Annotated[str, typer.Argument(help="A question, in whole words.", show_default=False)],
     *,
     project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project.")] = None,
+    developer: Annotated[str | None, typer.Option(help="With the admin key: who pays, where a model writes the answer.")] = None,
     team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask, and read the sentences that answer: as they were said, with their sources."""
+    """Ask, and read the sentences that answer, with their sources: as they were said, or written by `knowledge.answer_model`."""
     import asyncio
 
     from app import settings as config
@@ -32,11 +33,13 @@ def ask(
         from app.cli.reach import reached
 
         async with reached(config.load(), team=team) as client:
-            found = await client.post("/v1/knowledge/query", asked(question, project, RESULTS) | {"mode": "answer"})
+            headers = {"x-cairn-developer": developer} if developer else {}
+            found = await client.post("/v1/knowledge/query", asked(question, project, RESULTS) | {"mode": "answer"}, headers=headers)
             if as_json:
                 print_json(found)
             elif found["answer"]["abstained"]:
                 await say_nothing_found(client, project)
+                say_who_wrote(found["answer"])
             else:
                 show(found)
 
@@ -44,15 +47,32 @@ def ask(
 
 
 def show(found: Json) -> None:
-    """The quotes with their numbers, then the sources that these name."""
+    """The answer with the numbers of its sources, then these, and who wrote it."""
     from app.cli.output import out, plain
 
-    citations = found["answer"]["citations"]
-    for number, citation in enumerate(citations, start=1):
-        out.print(indented(f"{citation['text']} [{number}]"))
+    answer = found["answer"]
+    citations = answer["citations"]
+    for text in [answer["text"]] if answer["by"] == "model" else [f"{each['text']} [{n}]" for n, each in enumerate(citations, start=1)]:
+        out.print(indented(text))
         out.print()
     for number, citation in enumerate(citations, start=1):
         when = f", {citation['at'][:10]}" if citation.get("at") else ""
         out.print(plain(f"   [{number}] {citation['transcript']} {citation['locator']}{when}", "cyan"))
     out.print()
+    say_who_wrote(answer)
     out.print(plain(closing(found), "dim"))
+
+
+def say_who_wrote(answer: Json) -> None:
+    """A line where a model was asked: what came of it, and what it cost."""
+    from app.cli.output import out, plain
+
+    if "model" not in answer:
+        return
+    cost = f"${answer['cost_usd']:.6f}"
+    if answer["by"] == "extract":
+        out.print(plain(f"Quoted: {answer['model']} was asked for {cost}, and what it wrote was of no use.", "dim"))
+    elif answer["abstained"]:
+        out.print(plain(f"{answer['model']} was asked for {cost}: it doesn't know from what was found.", "dim"))
+    else:
+        out.print(plain(f"Written by {answer['model']} from the passages above, for {cost}; check what matters at its source.", "dim"))

@@ -25,8 +25,8 @@ class Client:
     async def get(self, path: str, **params: str | int | None) -> Json:
         return await self._ask("GET", path, params=_given(params))
 
-    async def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
-        return await self._ask("POST", path, json=body)
+    async def post(self, path: str, body: Mapping[str, object] | None = None, *, headers: Mapping[str, str] | None = None) -> Json:
+        return await self._ask("POST", path, json=body, headers=headers)
 
     async def patch(self, path: str, body: Mapping[str, object]) -> Json:
         return await self._ask("PATCH", path, json=body)

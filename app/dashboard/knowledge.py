@@ -25,6 +25,8 @@ from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import Recent
 from app.knowledge.unanswered import Question
 from app.telemetry import metrics
+from app.web.leaving import unless_gone
+from app.wiring.answers import answer_writer
 
 WEEK = timedelta(days=7)
 RECENT, QUESTIONS, PROJECTS = 20, 15, 12
@@ -67,6 +69,10 @@ class Asked:
     answer: Answer | None
     composed: Composed | None
     problem: str
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        return [] if self.answer is None or self.composed is None else [*dict.fromkeys((*self.answer.degraded, *self.composed.degraded))]
 
 
 @router.get("/knowledge")
@@ -136,8 +142,15 @@ async def _asked(who: Visitor, request: Request) -> Asked:
     except (InvalidInput, NotFound) as error:
         return Asked(text, project, kind, None, None, error.message)
     metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
-    composed = await who.house.knowledge.answering.compose(text, answer.results)
+    writer = answer_writer(who.house, who.principal, project=project or None) if _came_to_read(request) else None
+    composing = who.house.knowledge.answering.compose(text, answer.results, writer)
+    composed = await (composing if writer is None else unless_gone(request, composing))
     return Asked(text, project, kind, answer, composed, "")
+
+
+def _came_to_read(request: Request) -> bool:
+    """Tell a person who opens the page, from here, from what costs a model's answer unasked: another site's link, a page that refreshes."""
+    return request.headers.get("sec-fetch-dest") == "document" and request.headers.get("sec-fetch-site") in {"same-origin", "none"}
 
 
 def _bars(counts: dict[str, Counter[str]]) -> list[Bar]:

@@ -166,6 +166,14 @@ class Knowledge(Section):
     )
     max_query_chars: int = Field(8000, ge=100)
     max_limit: int = Field(100, ge=1)
+    answer_model: str = Field(
+        "", max_length=200, description="who writes answers: `auto`, a profile or a provider's model; empty: nobody, they are quoted"
+    )
+    answer_max_tokens: int = Field(500, ge=50, le=2048, description="of an answer that a model writes")
+    answer_prompt_tokens: int = Field(3000, ge=200, le=20_000, description="of the passages that it is shown")
+    answer_timeout_seconds: float = Field(
+        20, gt=0, le=300, description="an answer that takes a model longer is quoted instead, and says so"
+    )
 
 
 def _off(value: object) -> object:

@@ -99,7 +99,7 @@ async def open_knowledge(
         store=store,
         index=index,
         search=prefetch or cached,
-        answering=Answering(embedder, timeout_seconds=settings.knowledge.embedding_timeout_seconds),
+        answering=Answering(embedder, settings.knowledge),
         caches={queries.name: queries},
         tails=Tails(database, long_form),
         overview=Overview(database),

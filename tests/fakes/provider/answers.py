@@ -105,15 +105,15 @@ def ask(
     )
 
 
-def answer(asked: Ask, prefill: Prefill) -> list[Answer]:
-    """One answer for each choice; with `prefill="continue"` what remains of it after the assistant's own words."""
+def answer(asked: Ask, prefill: Prefill, says: str | None = None) -> list[Answer]:
+    """One answer for each choice; with `prefill="continue"` what remains of it after the assistant's own words. `says`: this instead."""
     if asked.call is not None:
         text = asked.call.arguments
         pieces = [text[at : at + ARGUMENT_PIECE] for at in range(0, len(text), ARGUMENT_PIECE)]
         return [Answer(pieces, "tool", asked.call)] * asked.choices
     answers = []
     for choice in range(asked.choices):
-        tokens = full(asked.prompt, choice)
+        tokens = full(asked.prompt, choice) if says is None else _TOKEN.findall(says)
         if asked.prefix and prefill == "continue":
             tokens = _rest(tokens, asked.prefix)
         if asked.limit is not None and asked.limit < len(tokens):

@@ -28,6 +28,8 @@ class Habits:
     prefill: Prefill
     models: Sequence[str]
     dimensions: int
+    says: str | None = None
+    """The text of every answer, whatever was asked."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +109,7 @@ class Exchange:
 
     def _answers(self, asked: Ask) -> list[Answer]:
         """The choices, less what a fault of the content takes."""
-        answers = answer(asked, self.habits.prefill)
+        answers = answer(asked, self.habits.prefill, self.habits.says)
         match self.delivery.fault:
             case "empty_choices":
                 return []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, get_args
@@ -90,6 +91,10 @@ class FakeProvider:
         after = http_date(retry_after) if isinstance(retry_after, datetime) else retry_after
         planned = Fault(fault=fault, times=times, after_tokens=after_tokens, retry_after=after, seconds=seconds, match=match)
         self._faults.plan(planned)
+
+    def say(self, text: str | None) -> None:
+        """Answer with this text from now on; None: as usual."""
+        self._habits = replace(self._habits, says=text)
 
     def clear(self) -> None:
         """Forget the planned faults and the requests."""

@@ -77,7 +77,7 @@ async def test_an_answer_of_nothing_is_an_abstention(api: Api) -> None:
     project = name()
     await api.ingest(talk(name()), project=project)
     found = (await ask(api, "how do I bake an apple pie with cinnamon?", project=project, mode="answer")).json
-    assert found["answer"] == {"text": "", "citations": [], "abstained": True, "untrusted": True}
+    assert found["answer"] == {"text": "", "citations": [], "abstained": True, "by": "extract", "untrusted": True}
     nowhere = (await ask(api, "anything?", project=name(), mode="answer")).json
     assert nowhere["answer"]["abstained"] is True
 

@@ -1,0 +1,138 @@
+"""What `mode: answer` replies beside the results: the answer, whole or sentence by sentence, who wrote it, and what that cost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from fastapi import Request
+from pydantic import Field
+
+from app.accounts.accounts import Principal
+from app.api.schema import Reply, Untrusted
+from app.errors import InvalidInput
+from app.knowledge.answering.answering import Composed
+from app.knowledge.answering.extract import Extract
+from app.knowledge.answering.writing import Bill, Sentence
+from app.money import to_usd, usd_text
+from app.web import told
+from app.web.principal import house_of
+from app.wiring.answers import EngineWriter
+
+
+class QuoteReply(Reply):
+    """One citation of an answer, verbatim as it was said there: the quote itself; of a model's answer the passage that it cites."""
+
+    text: str
+    result: UUID = Field(description="The result that it stands in.")
+    session_id: UUID | None = Field(None, description="Absent: a person wrote that item down.")
+    transcript: str
+    locator: str = Field(description="Where the quote begins; of an item, where it was learnt.")
+    at: datetime | None
+    untrusted: Untrusted = True
+
+
+class SentenceReply(Reply):
+    text: str
+    citations: list[int] = Field(description="Their numbers, from 1.")
+
+
+class ComposedReply(Reply):
+    """By `extract`: at most five quotes of 400 tokens together, in the order of the results. By `model`: its sentences, of which each
+    cites passages that it was given; that these say so is not checked. `abstained`: nothing answers, and `text` is empty.
+    """
+
+    text: str = Field(description="The quotes or sentences, each followed by the number of its citation: `[1]` is the first.")
+    citations: list[QuoteReply]
+    sentences: list[SentenceReply] | None = Field(None, description="By `model`: one by one.")
+    abstained: bool
+    by: Literal["extract", "model"] = Field(description="Quoted, or written by a model (`knowledge.answer_model`).")
+    model: str | None = Field(None, description="Where a model was asked: which; also where its words were of no use.")
+    provider: str | None = None
+    cost_usd: float | None = Field(None, description="What asking it cost.")
+    budget_remaining_usd: float | None = None
+    untrusted: Untrusted = True
+
+
+def composed_reply(composed: Composed) -> ComposedReply:
+    bill = composed.bill
+    return ComposedReply(
+        text=composed.text,
+        citations=[_quote(quote) for quote in composed.quotes],
+        sentences=[SentenceReply.model_validate(each) for each in composed.sentences] or None,
+        abstained=not composed.quotes,
+        by=composed.by,
+        model=None if bill is None else bill.model,
+        provider=None if bill is None else bill.provider,
+        cost_usd=None if bill is None else to_usd(bill.nanousd),
+        budget_remaining_usd=None if bill is None or bill.left is None else to_usd(bill.left),
+    )
+
+
+def bill_headers(bill: Bill | None) -> dict[str, str]:
+    """As completions name them; none where no model was asked."""
+    if bill is None:
+        return {}
+    left = {} if bill.left is None else {"x-cairn-budget-remaining-usd": usd_text(bill.left)}
+    return {"x-cairn-provider": bill.provider, "x-cairn-model": bill.model, "x-cairn-cost-usd": usd_text(bill.nanousd), **left}
+
+
+async def answer_payer(request: Request, caller: Principal, developer: str | None) -> Principal | None:
+    """Who pays for a model's answer: the developer behind the key, or the one whom an admin names. None: nobody."""
+    if not caller.is_admin:
+        return caller
+    if developer is None:
+        return None
+    found = await house_of(request).accounts.find_developer(developer)
+    if found.team_id != caller.team_id:
+        raise InvalidInput(
+            f"{found.name} isn't of the team {caller.team!r} that is asked: name one of its developers, or another x-cairn-team.",
+            param="x-cairn-developer",
+        )
+    return Principal(found.team_id, found.team, found.id, found.name)
+
+
+async def answer_events(
+    request: Request,
+    parts: AsyncGenerator[Sentence | Composed],
+    writer: EngineWriter | None,
+    whole: Callable[[Composed], bytes],
+) -> AsyncGenerator[bytes]:
+    """`{"sentence": {text, citations}}` for each of a model's, then the whole reply, which alone counts."""
+    try:
+        async with aclosing(parts):
+            async for part in parts:
+                if isinstance(part, Composed):
+                    yield whole(part)
+                else:
+                    yield msgspec.json.encode({"sentence": {"text": part.text, "citations": part.citations}})
+    finally:
+        note_bill(request, writer)
+
+
+def note_bill(request: Request, writer: EngineWriter | None) -> None:
+    """Tell the access log who wrote, and for how much."""
+    if writer is not None and writer.receipt is not None:
+        told.paid(request.scope, writer.receipt)
+
+
+def degraded_parts(searched: Sequence[str], composed: Composed | None) -> list[str]:
+    return list(dict.fromkeys([*searched, *(() if composed is None else composed.degraded)]))
+
+
+def _quote(quote: Extract) -> QuoteReply:
+    source = quote.source
+    return QuoteReply.model_validate(
+        {
+            "text": quote.text,
+            "result": quote.result.id,
+            "session_id": source.session_id,
+            "transcript": source.transcript,
+            "locator": source.locator,
+            "at": source.at,
+        }
+    )

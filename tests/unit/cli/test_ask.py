@@ -1,0 +1,40 @@
+"""What `cairn ask` says of who wrote an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.cli.ask import say_who_wrote, show
+
+SOURCE = {"text": "said so", "transcript": "t.md", "locator": "L1", "at": "2026-03-01T00:00:00Z"}
+
+
+def found(**answer: Any) -> dict[str, Any]:
+    whole = {"text": "The port is [bold]8443[/bold]. [1]", "citations": [SOURCE], "abstained": False, **answer}
+    return {"answer": whole, "results": [1], "took_ms": 3.0, "degraded": []}
+
+
+def test_a_written_answer_names_its_model_and_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    show(found(by="model", model="one-model", cost_usd=0.00012))
+    said = capsys.readouterr().out
+    assert "The port is [bold]8443[/bold]. [1]" in said
+    assert "[1] t.md L1, 2026-03-01" in said
+    assert "Written by one-model" in said
+    assert "$0.000120" in said
+
+
+def test_a_quoted_answer_names_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    show(found(by="extract"))
+    said = capsys.readouterr().out
+    assert "said so [1]" in said
+    assert "Written by" not in said
+
+
+@pytest.mark.parametrize(("by", "abstained", "words"), [("extract", False, "of no use"), ("model", True, "doesn't know")])
+def test_what_was_asked_in_vain_is_told_with_its_cost(by: str, abstained: bool, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say_who_wrote({"by": by, "abstained": abstained, "model": "one-model", "cost_usd": 0.5})
+    said = capsys.readouterr().out
+    assert words in said
+    assert "$0.500000" in said
