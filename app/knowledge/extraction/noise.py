@@ -43,6 +43,21 @@ def is_noise(text: str) -> bool:
     return bool(_TALK.match(text) or _TRANSIENT.search(text) or _INJECTION.search(text)) or not _is_prose(text)
 
 
+def is_talk(text: str) -> bool:
+    """Whether it opens as chit-chat, a plan or progress does."""
+    return bool(_TALK.match(text))
+
+
+def is_transient(text: str) -> bool:
+    """Whether it tells of a state that is gone tomorrow."""
+    return bool(_TRANSIENT.search(text))
+
+
+def is_injection(text: str) -> bool:
+    """Whether it gives orders to a model."""
+    return bool(_INJECTION.search(text))
+
+
 def is_dangling(text: str) -> bool:
     """Whether it points at something that stands elsewhere."""
     return bool(_DANGLING.match(text))
