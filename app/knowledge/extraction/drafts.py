@@ -11,6 +11,7 @@ from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import Memory
 from app.knowledge.extraction.noise import is_dangling, is_injection, is_talk, is_transient
 from app.knowledge.extraction.prose import Statement, statements
+from app.knowledge.extraction.titles import without_lead
 from app.knowledge.item import Intent, KnowledgeType
 
 MAX_PROMPT_CHARS = 3_000
@@ -46,7 +47,9 @@ def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
         corrects = ending(prompt.text) == "corrected"
-        for statement in statements(prompt):
+        for said in statements(prompt):
+            lesson = without_lead(said.text)
+            statement = replace(said, text=lesson[:1].upper() + lesson[1:])
             if _may_stand(statement.text) and not _asks(statement.text) and not memory.was_served(statement.text):
                 yield _draft([statement], PERSON + (CORRECTION if corrects else 0.0), number, intent, person=True)
     if exchange.ending == "corrected":
@@ -55,11 +58,11 @@ def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft
     outcome = (ACCEPTED if exchange.ending == "accepted" else 0.0) + (TESTED if exchange.tests_passed else 0.0)
     outcome += CHANGED if exchange.changed_files else 0.0
     for place, reply in enumerate(replies):
-        said = statements(reply)
+        told = statements(reply)
         final = FINAL if place == len(replies) - 1 else 0.0
-        for at, statement in enumerate(said):
+        for at, statement in enumerate(told):
             if _may_stand(statement.text) and not memory.was_served(statement.text):
-                group = _group(said, at)
+                group = _group(told, at)
                 yield replace(_draft(group, outcome + final, number, intent), core=statement, proved=proved)
 
 
@@ -73,8 +76,11 @@ def _draft(group: list[Statement], prior: float, exchange: int, intent: Intent |
 
 
 def _may_stand(text: str) -> bool:
+    """Whether the ranking may look at it: a question, an opening, a plan, a guess, a state of the day or an order to a model never becomes an item."""
     length = len(text) + sum("\u3400" <= char <= "\u9fff" for char in text)
-    return MIN_CHARS <= length <= MAX_CHARS and not text.rstrip().endswith(("?", "？", ":", "：", "…", "...")) and not is_injection(text)
+    if not MIN_CHARS <= length <= MAX_CHARS or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
+        return False
+    return not (is_injection(text) or is_guess(text) or is_talk(text) or is_transient(text))
 
 
 def _asks(text: str) -> bool:

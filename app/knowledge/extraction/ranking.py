@@ -15,6 +15,7 @@ from app.knowledge.extraction.drafts import Draft, joined
 from app.knowledge.extraction.features import features_of
 from app.knowledge.extraction.memory import share_in, shingles
 from app.knowledge.extraction.noise import is_dangling, names_something
+from app.knowledge.extraction.types import firm_type
 from app.knowledge.item import Candidate
 
 MAX_EMBEDDED = 40
@@ -88,7 +89,11 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
         taken |= draft.places
     extended = _extended(found, vectors, scores, chosen, taken)
     return [
-        candidate_of(extended.get(place, found.drafts[place]), best_type(types[place]), _confidence(scores[place], found.drafts[place]))
+        candidate_of(
+            extended.get(place, found.drafts[place]),
+            firm_type(found.drafts[place].core.text) or best_type(types[place]),
+            _confidence(scores[place], found.drafts[place]),
+        )
         for place in sorted(chosen)
     ]
 

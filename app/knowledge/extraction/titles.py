@@ -42,15 +42,21 @@ _CUTS = (
 
 def title_of(text: str, *, heading: str = "", said_by_person: bool = False) -> str:
     """`subject: lesson`; the lesson alone where it opens with its subject. What a person said is always given a subject."""
-    lesson = text.strip()
-    while (shorter := _LEAD.sub("", lesson, count=1)) != lesson and len(shorter) >= MIN_CLAUSE:
-        lesson = shorter
+    lesson = without_lead(text)
     subject = subject_of(text, heading)
     room = MAX_TITLE - (len(subject) + 2 if subject else 0)
     opens = subject and lesson.replace("`", "").casefold()[: len(subject) + 30].find(subject.casefold()) >= 0
     if not subject or (opens and not said_by_person):
         return _capital(clause(lesson, MAX_TITLE))
     return f"{subject}: {clause(lesson, room)}"
+
+
+def without_lead(text: str) -> str:
+    """The text without the words that only open it: `No,`, `Note that`, `The root cause was that`."""
+    lesson = text.strip()
+    while (shorter := _LEAD.sub("", lesson, count=1)) != lesson and len(shorter) >= MIN_CLAUSE:
+        lesson = shorter
+    return lesson
 
 
 def subject_of(text: str, heading: str = "") -> str:
