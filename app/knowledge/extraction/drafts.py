@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from app.knowledge.extraction.exchanges import Exchange, ending
 from app.knowledge.extraction.features import is_guess, is_order
 from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import Memory
-from app.knowledge.extraction.noise import is_dangling, is_injection, is_talk, is_transient
+from app.knowledge.extraction.noise import is_dangling, is_injection, is_prose, is_talk, is_transient
 from app.knowledge.extraction.prose import Statement, statements
 from app.knowledge.extraction.titles import without_lead
 from app.knowledge.item import Intent, KnowledgeType
@@ -19,6 +20,8 @@ MAX_PROMPT_CHARS = 3_000
 MIN_CHARS, MAX_CHARS = 24, 600
 MAX_GROUP_CHARS = 520
 MAX_GROUP = 4
+_MERGE = re.compile(r"<{5,}|>{5,}|={7,}|⋮")
+"""Marks of an edit block or of a shortened listing: code, not words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def _may_stand(text: str) -> bool:
     """Whether the ranking may look at it: a question, an opening, a plan, a guess, a state of the day or an order to a model never becomes an item."""
     length = len(text) + sum("\u3400" <= char <= "\u9fff" for char in text)
     if not MIN_CHARS <= length <= MAX_CHARS or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
+        return False
+    if not is_prose(text) or _MERGE.search(text):
         return False
     return not (is_injection(text) or is_guess(text) or is_talk(text) or is_transient(text))
 

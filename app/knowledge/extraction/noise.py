@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-LEAST_CHARS, MOST_CHARS = 28, 420
 _TALK = re.compile(
     r"(?:i'll|i’ll|i will|i'm (?:going|now|about)|i am going|let me|let's|let’s|lets|now[, ]|next[,:]? |first[, ]|great|perfect|excellent|sure|okay|ok[,.! ]|"
     r"good[,.! ]|hmm|wait|sorry|apolog|you're (?:right|absolutely)|you’re right|you are (?:absolutely )?right|would you|should i|do you|shall|could you|can you|please|"
@@ -35,14 +34,6 @@ _CJK = re.compile(r"[\u3400-\u9fff]")
 CODE = re.compile(r"`[^`]+`|\b\w+(?:[._/:-]\w+)+\b|\b[a-z]+[A-Z]\w+|\b[A-Z]{2,}[A-Z0-9_]*\b|--?[a-z][\w-]+|\b\w+\(\)|\b\d+(?:\.\d+)+\b")
 
 
-def is_noise(text: str) -> bool:
-    """Whether a statement says nothing that will still be worth reading in a month."""
-    length = len(text) * (2 if _CJK.search(text) else 1)
-    if not LEAST_CHARS <= length <= MOST_CHARS * 2 or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
-        return True
-    return bool(_TALK.match(text) or _TRANSIENT.search(text) or _INJECTION.search(text)) or not _is_prose(text)
-
-
 def is_talk(text: str) -> bool:
     """Whether it opens as chit-chat, a plan or progress does."""
     return bool(_TALK.match(text))
@@ -68,7 +59,7 @@ def names_something(text: str) -> bool:
     return bool(CODE.search(text))
 
 
-def _is_prose(text: str) -> bool:
+def is_prose(text: str) -> bool:
     """Mostly words: no listing, no stack frame, no code."""
     if _CJK.search(text):
         return True

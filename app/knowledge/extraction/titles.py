@@ -14,6 +14,10 @@ _LEAD = re.compile(
     r"note that |remember that |i(?:'ve| have)? (?:chose|chosen|decided|opted) (?:to |for )?|we (?:have )?(?:decided|chose) to |that's wrong[.,] )",
     re.IGNORECASE,
 )
+_SUBORDINATE = re.compile(
+    r"(?:if|when|to|in|for|by|with|without|after|before|instead|once|since|because|as|while|wenn|si|quand|se|quando|如果|当)\b",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"`([^`\n]{2,48})`")
 _NAME = re.compile(r"\b(?:\w+[._/-])+\w+\b|\b[a-z]+[A-Z]\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\b\w+\(\)")
 _CUTS = (
@@ -77,7 +81,9 @@ def clause(text: str, room: int) -> str:
     text = text[:first]
     if len(text) <= room:
         return _balanced(text)
-    for mark in _CUTS:
+    # An opening clause alone says when, not what.
+    marks = [mark for mark in _CUTS if not mark.startswith((",", "，"))] if _SUBORDINATE.match(text) else _CUTS
+    for mark in marks:
         place = text.rfind(mark, MIN_CLAUSE, room)
         if place > 0:
             return _balanced(text[:place])
