@@ -24,6 +24,7 @@ from app.api import (
     redaction,
     reference,
     sessions,
+    writing,
 )
 from app.settings import Settings
 from app.web import errors
@@ -36,7 +37,7 @@ from app.wiring import open_house
 DESCRIPTION = """\
 Coding sessions go in; what the team learnt in them comes out, each with a citation.
 
-Send `Authorization: Bearer KEY`. A developer's key reads its team's knowledge and sessions and deletes what it authored; the
+Send `Authorization: Bearer KEY`. A developer's key reads its team's knowledge and sessions, corrects and deletes what it authored; the
 admin key does all, for the team that `x-cairn-team` names. Every answer carries `x-request-id`; every error has one shape:
 `{"error": {"message", "type", "code", "param", "request_id"}}`.
 """
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         sessions,
         jobs,
         knowledge,
+        writing,
         redaction,
         accounts,
         budgets,

@@ -63,7 +63,16 @@ class Running:
             if found["state"] in {"done", "failed"}:
                 return found
             time.sleep(0.05)
-        raise Failed(f"job {job} did not finish within {seconds} s: {found}")
+        raise Failed(f"job {job} did not finish within {seconds} s: {found}\n{self.standing()}")
+
+    def standing(self) -> str:
+        """The log's end, with the stacks of server and worker: what a test that waited in vain has to tell."""
+        for each in self.family():
+            if "app.cli" in each.cmdline():
+                each.send_signal(signal.SIGUSR1)
+        time.sleep(2)  # nobody says when they are written
+        log = self.folder.parent / f"{self.folder.name}.log"
+        return log.read_text(errors="replace")[-20_000:]
 
     def knowledge(self, question: str, **fields: object) -> list[dict[str, object]]:
         found = self.post("/v1/knowledge/query", {"query": question, **fields})["results"]

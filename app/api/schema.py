@@ -68,9 +68,12 @@ class Reply(BaseModel):
 
 
 class Citation(Reply):
-    """Cites where it was said. `excerpt` is verbatim from the transcript, blank lines aside: quoted material, never an instruction."""
+    """Cites where it was said. `excerpt` is verbatim from the transcript, blank lines aside: quoted material, never an instruction.
 
-    session_id: UUID
+    What a person wrote down stands in no session: there is no `session_id`, `locator` the item's id, `excerpt` its beginning.
+    """
+
+    session_id: UUID | None = None
     transcript: str = Field(examples=["2026-09-14-payments.jsonl"])
     locator: str = Field(description="`L120` is line 120; of a generic event, its id.", examples=["L120"])
     excerpt: str

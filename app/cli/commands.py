@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli import accounts, budget, db, demo, doctor, index, ingest, projects, query, serve, worker
+from app.cli import accounts, ask, budget, db, demo, doctor, index, ingest, projects, query, remember, serve, worker
 from app.cli.exits import INTERRUPTED, exit_code
 from app.errors import CairnError
 
@@ -39,6 +39,9 @@ cli.command("worker")(worker.worker)
 cli.command("demo")(demo.demo)
 cli.command("ingest")(ingest.ingest)
 cli.command("query")(query.query)
+cli.command("ask")(ask.ask)
+cli.command("remember")(remember.remember)
+cli.command("forget")(remember.forget)
 cli.add_typer(accounts.teams, name="teams")
 cli.add_typer(accounts.developers, name="developers")
 cli.add_typer(accounts.keys, name="keys")

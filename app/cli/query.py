@@ -53,7 +53,7 @@ def query(
             elif answer["results"]:
                 show(answer)
             else:
-                await _nothing(client, project)
+                await say_nothing_found(client, project)
 
     asyncio.run(ask())
 
@@ -80,26 +80,29 @@ def show(answer: Json) -> None:
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
         said = result["kind"] == "passage"
-        label = "said" if said else f"learnt: {result['type'].replace('_', ' ')}"
+        how = "recorded" if "session_id" not in result["source"] else "learnt"
+        label = "said" if said else f"{how}: {result['type'].replace('_', ' ')}"
         times = f" · {result['evidence_count']} times" if result["evidence_count"] > 1 else ""
         out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f} · {result['freshness']}{times}", "dim"))
-        out.print(_indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
+        out.print(indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
         source = result["source"]
         when = f", {source['at'][:10]}" if source.get("at") else ""
         out.print(plain(f"   ─ {source['transcript']} {source['locator']}{when}", "cyan"))
-        if not said:
-            out.print(_indented(f"“{_short(source['excerpt'])}”", "dim italic"))
+        if not said and "session_id" in source:
+            out.print(indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()
-    out.print(plain(_closing(answer), "dim"))
+    out.print(plain(closing(answer), "dim"))
 
 
-def _closing(answer: Json) -> str:
+def closing(answer: Json) -> str:
+    """The last line: how much was found, how fast, and what was away."""
     words = f"{len(answer['results'])} found in {answer['took_ms']:.0f} ms; quoted from your sessions"
     away = f". Narrower than usual: {', '.join(answer['degraded'])} away" if answer["degraded"] else ""
     return f"{words}{away}."
 
 
-def _indented(text: str, style: str = "") -> Padding:
+def indented(text: str, style: str = "") -> Padding:
+    """A text as it stands under its title."""
     from rich.padding import Padding
 
     from app.cli.output import plain
@@ -113,7 +116,7 @@ def _short(text: str, most_lines: int = EXCERPT_LINES, most_chars: int = EXCERPT
     return "\n".join(lines[:most_lines]) + (" …" if cut else "")
 
 
-async def _nothing(client: Client, project: str | None) -> None:
+async def say_nothing_found(client: Client, project: str | None) -> None:
     """The empty state says what to do next."""
     from app.cli.output import out, plain
 

@@ -16,10 +16,11 @@ def serve(
     from app import settings as config
     from app.cli.serving import run
     from app.redaction.labels import free_text
-    from app.telemetry import logs
+    from app.telemetry import logs, stacks
 
     settings = config.load()
     logs.configure(settings.log, clean=free_text)
+    stacks.write_on_signal()
     for name in config.unknown_variables():
         typer.echo(f"cairn: {name} is no setting of this version: it does nothing.", err=True)
     if os.environ.get("FORWARDED_ALLOW_IPS") and not settings.server.trusted_proxies:

@@ -11,10 +11,11 @@ def worker() -> None:
 
     from app import settings as config
     from app.redaction.labels import free_text
-    from app.telemetry import logs
+    from app.telemetry import logs, stacks
     from app.wiring.working import run_worker
 
     settings = config.load()
     logs.configure(settings.log, clean=free_text)
+    stacks.write_on_signal()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_worker(settings))

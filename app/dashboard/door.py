@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse
 
 from app.dashboard.budget import router as budget
 from app.dashboard.desk import Desk, desk_of
+from app.dashboard.items import router as items
 from app.dashboard.knowledge import router as knowledge
 from app.dashboard.live import router as live
 from app.dashboard.page_route import SIGN_IN, PageRoute, retry_after
@@ -37,7 +38,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     """Put the pages into the application; nothing where they are switched off."""
     if settings.dashboard.enabled:
         app.state.dashboard = Desk(settings)
-        for each in (router, budget, team, knowledge, system, live, rest):
+        for each in (router, budget, team, knowledge, items, system, live, rest):
             app.include_router(each)
 
 

@@ -20,6 +20,7 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.answer import Answer, Query
+from app.knowledge.answering.answering import Composed
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import Recent
 from app.knowledge.unanswered import Question
@@ -65,6 +66,7 @@ class Asked:
     project: str
     type: str
     answer: Answer | None
+    composed: Composed | None
     problem: str
 
 
@@ -81,7 +83,7 @@ async def overview(request: Request) -> Response:
         asked=asked,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
-        source=lambda quote: _source(who, quote),
+        source=lambda quote: source_of(who, quote),
         mark=mark,
     )
 
@@ -127,7 +129,10 @@ async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
     )
 
 
-def _source(who: Visitor, quote: Quote) -> str:
+def source_of(who: Visitor, quote: Quote) -> str:
+    """Make a citation's address: its place in the session, or the item that a person wrote down."""
+    if quote.session_id is None:
+        return f"{PATH}/knowledge/items/{quote.locator}{who.team_query}"
     query = {"at": quote.locator, **({"team": who.principal.team} if who.team_query else {})}
     return f"{PATH}/sessions/{quote.session_id}?{urlencode(query)}#cited"
 
@@ -136,7 +141,7 @@ async def _asked(who: Visitor, request: Request) -> Asked:
     text = request.query_params.get("q", "").strip()[:MOST_QUERY_CHARS]
     project, kind = request.query_params.get("project", "")[:200], request.query_params.get("type", "")[:100]
     if not text:
-        return Asked("", project, kind, None, "")
+        return Asked("", project, kind, None, None, "")
     query = Query(text=text, project=project or None)
     if kind in KINDS:
         query = replace(query, kinds=(kind,))
@@ -145,9 +150,10 @@ async def _asked(who: Visitor, request: Request) -> Asked:
     try:
         answer = await who.house.knowledge.search.query(who.principal.team_id, query)
     except (InvalidInput, NotFound) as error:
-        return Asked(text, project, kind, None, error.message)
+        return Asked(text, project, kind, None, None, error.message)
     metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
-    return Asked(text, project, kind, answer, "")
+    composed = await who.house.knowledge.answering.compose(text, answer.results)
+    return Asked(text, project, kind, answer, composed, "")
 
 
 def _bars(counts: dict[str, Counter[str]]) -> list[Bar]:

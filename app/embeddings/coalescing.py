@@ -11,7 +11,7 @@ import numpy as np
 from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.embeddings.tokens import read_chars
 
-MOST_TEXTS, MAX_CHARS = 32, 8_192
+MAX_TEXTS, MAX_CHARS = 32, 8_192
 """Of single requests in one run: more would make the first wait for the last. Characters: of those that the model reads."""
 LARGE = 16
 """A request with more texts than this, or with more characters than a run holds, is a batch of its own already."""
@@ -69,7 +69,7 @@ class CoalescingEmbedder:
             count = chars = 0
             while live:
                 texts, read = len(live[0].texts), read_chars(live[0].texts)
-                if taken and (count + texts > MOST_TEXTS or chars + read > MAX_CHARS):
+                if taken and (count + texts > MAX_TEXTS or chars + read > MAX_CHARS):
                     break
                 taken.append(live.pop(0))
                 count, chars = count + texts, chars + read

@@ -39,8 +39,8 @@ Run = Callable[[Ints, Ints], Floats]
 RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
 """ids, mask → pooled vectors (batch × 384), and the tokens' own before the mean (batch × tokens × 384), of one run."""
 Lane = Literal["questions", "slices", "batches"]
-"""What a model is loaded for. `questions`: several that came at once go by one thread, what comes alone by all. `slices`: all go by all.
-`batches`: each thread has a run of its own, and none waits for another: beside the process's other work a fifth more texts a second."""
+"""The work that a model is compiled for. `questions`: those that came at once share one thread, one alone takes all. `slices`: every run
+takes all threads. `batches`: each thread makes a run of its own; beside the process's other work a fifth more texts a second."""
 MOST_THREADS = 4
 MAX_PADDED_OF_MANY = 1024
 """Of a batch among many at most, in tokens: four long texts. More are hardly faster, and take more memory."""
@@ -56,6 +56,9 @@ MAX_PADDED_WITH_TOKENS = 16_384
 KERNELS_OF_QUESTIONS, KERNELS_OF_BATCHES = 300, 50
 """Compiled for one shape of a batch, and kept for the next of its shape. Of 2,000 batches' shapes 5,000 took 100 MB more than 50, which
 took no longer; none at all takes 10 % longer."""
+ONE_TOKEN = np.ones((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.int64)
+"""What each of OpenVINO's requests runs first, before a second thread may use it: two first runs at once may wait for each other
+for ever with Python's lock in hand: of about 40 fresh processes 3 froze."""
 
 T = TypeVar("T")
 
@@ -278,18 +281,23 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path, *, lane: 
             compiled = core.compile_model(str(model.graph.resolve()), "CPU", settings | kept)
         free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         for _ in range(at_once):
-            free.put(compiled.create_infer_request())
+            request = compiled.create_infer_request()
+            infer(request, *ONE_TOKEN, 2)
+            free.put(request)
         return free
+
+    def infer(request: openvino.InferRequest, ids: Ints, mask: Ints, count: int) -> list[Floats]:
+        """The first so many outputs, copied: the next run overwrites them."""
+        request.infer({"ids": ids, "mask": mask})
+        return [np.array(request.get_output_tensor(place).data, dtype=np.float32) for place in range(count)]
 
     requests_of(threads)
 
     def outputs(ids: Ints, mask: Ints, count: int) -> list[Floats]:
-        """The first so many outputs, copied: the next run overwrites them."""
         free = requests_of(1 if lane == "questions" and are_questions(*ids.shape) else threads)
         request = free.get()
         try:
-            request.infer({"ids": ids, "mask": mask})
-            return [np.array(request.get_output_tensor(place).data, dtype=np.float32) for place in range(count)]
+            return infer(request, ids, mask, count)
         finally:
             free.put(request)
 

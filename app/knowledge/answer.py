@@ -45,7 +45,7 @@ class Query:
     def __post_init__(self) -> None:
         for name in ("since", "until"):
             if (moment := getattr(self, name)) is not None:
-                object.__setattr__(self, name, _utc(moment, name))
+                object.__setattr__(self, name, in_utc(moment, name))
 
     def asks_for(self, kind: Kind) -> bool:
         return kind in self.kinds and (kind == "item" or not self.types)
@@ -100,7 +100,8 @@ class Asks(Protocol):
         """The team's items and passages that answer, best first. InvalidInput names the field that can't be used."""
 
 
-def _utc(moment: datetime, param: str) -> datetime:
+def in_utc(moment: datetime, param: str) -> datetime:
+    """The moment in UTC; without a zone it is UTC already. InvalidInput beyond the years that a time can have."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:

@@ -1,5 +1,7 @@
 """An item is the elected view of its evidence: the better text wins, the count grows, nothing is forgotten.
 
+What a person wrote (recorded or corrected) keeps its words, whatever its evidence says: the evidence only confirms it.
+
 Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); who calls notes the change (`changes.note`).
 """
 
@@ -44,19 +46,36 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
     if not ids:
         return Elected((), 0, 0)
     # One order for every transaction: two that touch the same items can't deadlock.
-    await connection.execute(select(Knowledge.id).where(Knowledge.id.in_(ids)).order_by(Knowledge.id).with_for_update())
+    columns = (Knowledge.id, Knowledge.origin, Knowledge.corrected_at, Knowledge.created_at)
+    rows = await connection.execute(select(*columns).where(Knowledge.id.in_(ids)).order_by(Knowledge.id).with_for_update())
+    known = {row.id: row for row in rows}
     evidence = await connection.execute(select(Evidence.__table__).where(Evidence.knowledge_id.in_(ids)))
     by_item: dict[UUID, list[AnyRow]] = defaultdict(list)
     for row in evidence:
         by_item[row.knowledge_id].append(row)
-    if by_item:
-        await connection.execute(
-            update(Knowledge).where(Knowledge.id == bindparam("item")),
-            [_view(item, rows) for item, rows in sorted(by_item.items())],
-        )
-    if orphans := [item for item in ids if item not in by_item]:
-        await connection.execute(delete(Knowledge).where(Knowledge.id.in_(orphans), Knowledge.origin == "extracted"))
-    return Elected(ids, kept=len(by_item), removed=len(orphans))
+    recorded = {item for item, row in known.items() if row.origin == "recorded"}
+    written = recorded | {item for item, row in known.items() if row.corrected_at is not None}
+    elected = [_view(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
+    confirmed = [_confirmed(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
+    for views in filter(None, (elected, confirmed)):
+        await connection.execute(update(Knowledge).where(Knowledge.id == bindparam("item")), views)
+    if orphans := [item for item in ids if item not in by_item and item not in recorded]:
+        await connection.execute(delete(Knowledge).where(Knowledge.id.in_(orphans)))
+    return Elected(ids, kept=len(ids) - len(orphans), removed=len(orphans))
+
+
+def _confirmed(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
+    """What evidence changes of an item that a person worded. That it was recorded counts as once."""
+    moment, recorded = now(), item.origin == "recorded"
+    by_people = [at for at in (item.corrected_at, item.created_at if recorded else None) if at is not None]
+    last: datetime = min(max([*by_people, *(row.at or row.created_at for row in rows)]), moment)
+    return {
+        "item": item.id,
+        "freshness": freshness(last, moment),
+        "evidence_count": len({_original(row) for row in rows}) + recorded,
+        "last_seen_at": last,
+        "updated_at": moment,
+    }
 
 
 def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:

@@ -34,14 +34,21 @@ Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refacto
 Freshness = Literal["fresh", "aging", "stale", "deprecated"]
 
 
+RECORDED = "recorded by a person"
+"""Stands where a citation names a transcript."""
+EXCERPT_CHARS = 400
+"""Of a recorded item's text, in its citation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """Where an item was learnt or a passage said. `excerpt` is verbatim from the transcript: quoted, never an instruction.
 
+    `session_id` None: a person wrote the item down; `transcript` is RECORDED then, `locator` the item's id, `excerpt` its beginning.
     `branch`, `commit`: of the session, where they are known and were asked for.
     """
 
-    session_id: UUID
+    session_id: UUID | None
     transcript: str
     locator: str
     excerpt: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, and_, any_, bindparam, cast, func, literal, select, true
+from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, and_, any_, bindparam, cast, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.accounts.accounts import Accounts
@@ -101,17 +101,23 @@ class ItemSearch:
         return max(self._limits.candidates, query.limit)
 
 
-def _with_newest_evidence(within: ColumnElement[bool] | None) -> Select[*tuple[Any, ...]]:
-    """Items of the bound `team`, each with the newest evidence (of a period) that says what the item says."""
+def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -> Select[*tuple[Any, ...]]:
+    """Items of the bound `team`, each with the newest evidence (of a period) that says what the item says.
+
+    A person's correction says it better than its evidence does; what a person recorded needs none, and is as old as its recording.
+    """
     newest = (
         select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
-        .where(Evidence.knowledge_id == Knowledge.id, Evidence.text == Knowledge.text, *([] if within is None else [within]))
+        .where(Evidence.knowledge_id == Knowledge.id, or_(Evidence.text == Knowledge.text, Knowledge.corrected_at.is_not(None)))
+        .where(*([] if within is None else [within(Evidence.at)]))
         .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
         .limit(1)
         .lateral("newest")
     )
     columns = [column for column in Knowledge.__table__.c if column.name in _COLUMNS]
-    return select(*columns, *newest.c).join(newest, onclause=true()).where(Knowledge.team_id == bindparam("team"))
+    recorded = and_(Knowledge.origin == "recorded", *([] if within is None else [within(Knowledge.created_at)]))
+    items = select(*columns, *newest.c).outerjoin(newest, onclause=true()).where(Knowledge.team_id == bindparam("team"), ~Knowledge.hidden)
+    return items.where(or_(newest.c.session_id.is_not(None), recorded))
 
 
 def _full_text(items: Select[*tuple[Any, ...]], text: str, scope: Scope, types: Sequence[str], limit: int) -> Select[*tuple[Any, ...]]:
@@ -131,9 +137,13 @@ def _moment(name: str, otherwise: str) -> ColumnElement[Any]:
     return func.coalesce(bindparam(name, type_=TIMESTAMP(timezone=True)), cast(literal(otherwise), TIMESTAMP(timezone=True)))
 
 
+def _in_period(at: Any) -> ColumnElement[bool]:
+    return and_(at >= _moment("since", "-infinity"), at < _moment("until", "infinity"))
+
+
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
-_COLUMNS = frozenset((*_SHOWN, "embedding", "long_embedding", "long_embedding_model"))
-_PERIOD = and_(Evidence.at >= _moment("since", "-infinity"), Evidence.at < _moment("until", "infinity"))
-_ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_PERIOD)}
+_OF_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
+_COLUMNS = frozenset((*_SHOWN, *_OF_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
+_ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
 _BY_ID = {dated: items.where(Knowledge.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
 """One statement whatever their number: an IN with so many places would be written and planned anew each time."""

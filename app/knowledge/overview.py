@@ -14,6 +14,7 @@ from sqlalchemy import column as sql_column
 from app.knowledge.item import KNOWLEDGE_TYPES, Quote
 from app.knowledge.tables import Evidence, Knowledge, OutboxRow, PassageRow
 from app.storage.database import Database, rows_of
+from app.storage.tables import AnyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Recent:
     freshness: str
     project_id: UUID
     created_at: datetime
-    source: Quote
+    source: Quote | None
+    """None: a person wrote it down, and no session taught it."""
 
 
 class Overview:
@@ -64,11 +66,15 @@ class Overview:
     async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[Recent]:
         """The newest items since then, each with its first citation."""
         rows = await self._database.read(rows_of(_recent(team_id, moment, limit)))
-        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, Quote(*row[6:])) for row in rows]
+        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, _first_said(row)) for row in rows]
 
     async def mark(self) -> int:
         """Changes when any item does: one look at an index's end."""
         return (await self._database.read(rows_of(select(func.max(OutboxRow.id)))))[0][0] or 0
+
+
+def _first_said(row: AnyRow) -> Quote | None:
+    return None if row.session_id is None else Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at)
 
 
 def _recent(team_id: UUID, moment: datetime, limit: int) -> Select[*tuple[Any, ...]]:
@@ -76,7 +82,7 @@ def _recent(team_id: UUID, moment: datetime, limit: int) -> Select[*tuple[Any, .
     kinds = values(sql_column("type", String), name="kinds").data([(each,) for each in KNOWLEDGE_TYPES])
     newest = (
         select(Knowledge.id, Knowledge.created_at)
-        .where(Knowledge.team_id == team_id, Knowledge.type == kinds.c.type, Knowledge.created_at >= moment)
+        .where(Knowledge.team_id == team_id, Knowledge.type == kinds.c.type, Knowledge.created_at >= moment, ~Knowledge.hidden)
         .order_by(Knowledge.created_at.desc())
         .limit(limit)
         .correlate(kinds)
@@ -96,7 +102,7 @@ def _recent(team_id: UUID, moment: datetime, limit: int) -> Select[*tuple[Any, .
         .select_from(kinds)
         .join(newest, true())
         .join(Knowledge, Knowledge.id == newest.c.id)
-        .join(first, true())
+        .outerjoin(first, true())
         .order_by(Knowledge.created_at.desc(), Knowledge.id)
         .limit(limit)
     )

@@ -20,7 +20,7 @@ from app.errors import Unavailable
 from app.knowledge.answer import Query, Result
 from app.knowledge.index import Index
 from app.knowledge.item import PASSAGE
-from app.knowledge.neighbours import unpack
+from app.knowledge.neighbours import unpack_half
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, Period
 from app.knowledge.passages import Candidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
@@ -218,7 +218,7 @@ def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) ->
     bm25 = [sum(rarity[term] * document[term] for term in asked if term in document) for document in documents]
     cosines: list[float | None] = [None] * len(rows)
     if encoded is not None and rows:
-        cosines = (np.stack([unpack(row.embedding) for row in rows]) @ encoded.vector).tolist()
+        cosines = (np.stack([unpack_half(row.embedding) for row in rows]) @ encoded.vector).tolist()
     return {row.id: Leg(score, cosine) for row, score, cosine in zip(rows, bm25, cosines, strict=True)}
 
 

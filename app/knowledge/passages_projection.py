@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.embeddings import TokenEmbedder, late_interaction
 from app.embeddings.embedder import Packed
 from app.knowledge.index import Index
-from app.knowledge.neighbours import pack as pack_vector
+from app.knowledge.neighbours import pack_half
 from app.knowledge.passage_store import CUT_EVERY, EmbeddedPassage, MissingPassages, Part, PassageStore, Stored, key_of
 from app.knowledge.passages import terms
 from app.knowledge.passages.cut import CutState, Cutter
@@ -131,7 +131,7 @@ def _embedded(passages: list[Passage], packed: list[Packed], made_by: str) -> di
         key_of(passage): EmbeddedPassage(
             tokens=count_text(passage.indexed),
             terms=terms.hashed(passage.indexed),
-            embedding=pack_vector(each.vector),
+            embedding=pack_half(each.vector),
             late=each.late,
             made_by=made_by,
         )

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import PASSAGE
-from app.knowledge.neighbours import unpack, wording
+from app.knowledge.neighbours import unpack, unpack_half, wording
 from app.knowledge.passages import terms as passage_terms
 from app.knowledge.passages.passage import indexed
 from app.knowledge.tables import Knowledge, PassagePlace, PassageRow
@@ -35,6 +35,8 @@ async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None)
     found = 0
     for table in (Knowledge, PassageRow):
         query = select(func.count()).select_from(table)
+        if table is Knowledge:
+            query = query.where(~Knowledge.hidden)
         found += await connection.scalar(query if but is None else query.where(table.id.not_in(but))) or 0
     return found
 
@@ -73,7 +75,7 @@ def _passage(row: AnyRow) -> Point:
     if row.at is not None:
         payload["created_at"] = row.at.isoformat()
     terms = passage_terms.document(indexed(row.heading, row.text))
-    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
+    return Point(id=row.id, vectors={"dense_384": unpack_half(row.embedding)}, terms=terms, payload=payload)
 
 
 _ITEMS = select(
@@ -88,7 +90,7 @@ _ITEMS = select(
     Knowledge.title,
     Knowledge.text,
     Knowledge.embedding,
-)
+).where(~Knowledge.hidden)
 _NEWEST = select(func.max(PassagePlace.at)).where(PassagePlace.passage_id == PassageRow.id).scalar_subquery()
 _PASSAGES = select(
     PassageRow.id,

@@ -1,4 +1,4 @@
-"""Candidates → results, best first: relevance, then what confidence, freshness and the preferred project leave of it.
+"""Candidates → results, best first: relevance, then what confidence, freshness, people and the preferred project leave of it.
 
 Looks closely only at what may come among the first: taking a text apart into its terms costs more than all the rest.
 """
@@ -12,9 +12,10 @@ from uuid import UUID
 from app.embeddings.longform import closeness
 from app.knowledge.answer import Query, Result
 from app.knowledge.freshness import WEIGHT
-from app.knowledge.item import Quote
+from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import unpack, unpack_long, wording
 from app.knowledge.relevance import Asked, Relevance
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, shown_freshness, speaks_of
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -49,7 +50,7 @@ def rank(
     if vector is None:
         most = places
     else:
-        most = [place * asked.at_most(cosine, text) for place, cosine, text in zip(places, cosines, texts, strict=True)]
+        most = [min(1.0, place * asked.at_most(cosine, text)) for place, cosine, text in zip(places, cosines, texts, strict=True)]
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
     for n in sorted(range(len(rows)), key=most.__getitem__, reverse=True):
@@ -57,7 +58,7 @@ def rank(
             break
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
-        score = round(seen.score * places[n], DIGITS)
+        score = round(min(1.0, seen.score * places[n]), DIGITS)
         if score < least_score:
             continue
         found.append((-score, str(rows[n].id), n, seen))
@@ -76,14 +77,26 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
 
 
 def _place(row: AnyRow, project: str, query: Query, answered: float) -> float:
-    """What confidence, freshness, the preferred project and the passages leave of a relevance."""
+    """What confidence, freshness, people, the preferred project and the passages leave of a relevance."""
     factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query) * _distilled(row, answered)
-    return factor
+    return factor * _written(row) * feedback_factor(row) * _open_file(row, query)
 
 
 def _distilled(row: AnyRow, answered: float) -> float:
-    """An item that somebody wrote down stands in no session: it is its own answer."""
-    return answered if row.origin == "extracted" else 1.0
+    """An item that somebody wrote down or corrected stands so in no session: it is its own answer."""
+    return 1.0 if _is_written(row) else answered
+
+
+def _written(row: AnyRow) -> float:
+    return WRITTEN if _is_written(row) else 1.0
+
+
+def _open_file(row: AnyRow, query: Query) -> float:
+    return OPEN_FILE if query.files and row.paths and speaks_of(row.paths, query.files) else 1.0
+
+
+def _is_written(row: AnyRow) -> bool:
+    return row.origin == "recorded" or row.corrected_at is not None
 
 
 def _trusted(row: AnyRow) -> float:
@@ -107,6 +120,10 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "freshness_factor": WEIGHT[row.freshness],
             "project_factor": _preferred(project, query),
             "answered_factor": round(_distilled(row, answered), DIGITS),
+            "written_factor": _written(row),
+            "file_factor": _open_file(row, query),
+            "feedback_factor": round(feedback_factor(row), DIGITS),
+            "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
         }
     return Result(
         id=row.id,
@@ -116,10 +133,17 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         text=row.text,
         score=score,
         confidence=round(row.confidence, 3),
-        freshness=row.freshness,
+        freshness=shown_freshness(row.freshness, row),
         project=project,
-        source=Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at),
+        source=_source(row),
         created_at=row.created_at,
         evidence_count=row.evidence_count,
         explain=explain,
     )
+
+
+def _source(row: AnyRow) -> Quote:
+    """What a person recorded cites itself: sessions that taught it too say it in other words."""
+    if row.origin == "recorded":
+        return Quote(None, RECORDED, str(row.id), row.text[:EXCERPT_CHARS], row.created_at)
+    return Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at)

@@ -96,7 +96,7 @@ class Search:
         items = self._items.results(query, candidates, vector, limit=most, answered=passages.answered)
         around, sessions = await asyncio.gather(
             self._passages.around(passages),
-            self._journal.cited(scope.team_id, {item.source.session_id for item in items} | passages.sessions),
+            self._journal.cited(scope.team_id, _sessions_of(items) | passages.sessions),
         )
         items = _cited(items, sessions)
         room = query.max_tokens or self._limits.max_tokens
@@ -175,9 +175,17 @@ def _shortened(text: str, tokens: int) -> str:
 
 
 def _cited(items: Sequence[Result], sessions: Mapping[UUID, CitedSession]) -> list[Result]:
-    """The items with what their sessions say; without those whose session was purged meanwhile."""
-    found = [(item, sessions[item.source.session_id]) for item in items if item.source.session_id in sessions]
-    return [replace(item, source=replace(item.source, branch=session.branch, commit=session.commit)) for item, session in found]
+    """The items with what their sessions say; without those whose session was purged meanwhile. What a person wrote down has none."""
+    found = [(item, None if (source := item.source.session_id) is None else sessions.get(source)) for item in items]
+    return [
+        item if session is None else replace(item, source=replace(item.source, branch=session.branch, commit=session.commit))
+        for item, session in found
+        if session is not None or item.source.session_id is None
+    ]
+
+
+def _sessions_of(items: Sequence[Result]) -> set[UUID]:
+    return {item.source.session_id for item in items if item.source.session_id is not None}
 
 
 async def _no_items() -> FoundItems:

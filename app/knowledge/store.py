@@ -12,16 +12,17 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import CursorResult, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.embeddings.longform import parts_of
 from app.errors import NotFound, NotPermitted
 from app.knowledge.changes import Changed, note
+from app.knowledge.derivations import Settled, bury, lift_corrections, pinned_among
+from app.knowledge.derivations import move as move_settled
 from app.knowledge.election import Elected, elect
 from app.knowledge.freshness import freshness
-from app.knowledge.item import Candidate, Quote
+from app.knowledge.item import Candidate, Freshness, Quote
 from app.knowledge.locks import hold_project
 from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
 from app.knowledge.tables import Evidence, Forgotten, Knowledge, OutboxRow
@@ -92,12 +93,19 @@ class Item:
     title: str
     text: str
     confidence: float
-    freshness: str
+    freshness: Freshness
     project_id: UUID
     developer_id: UUID | None
     evidence_count: int
     created_at: datetime
     last_seen_at: datetime
+    origin: str
+    paths: Sequence[str]
+    corrected_at: datetime | None
+    helpful: int
+    wrong: int
+    stale: int
+    hidden: bool
     evidence: tuple[Quote, ...]
 
 
@@ -154,15 +162,19 @@ class KnowledgeStore:
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
             touched: set[UUID] = set()
 
-            withdrawn = [row for key, row in held.items() if key not in wanted]
+            gone = [row for key, row in held.items() if key not in wanted]
+            pinned = await pinned_among(connection, [row.knowledge_id for row in gone])
+            withdrawn = [row for row in gone if row.knowledge_id not in pinned]
             touched.update(row.knowledge_id for row in withdrawn)
             await _delete(connection, withdrawn)
             changed = [key for key, row in held.items() if key in wanted and _differs(row, wanted[key])]
             touched.update(held[key].knowledge_id for key in changed)
             await _update(connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed])
 
-            fresh = [embedded[key] for key in wanted if key not in held]
-            placed = await _place(connection, source, fresh, nearby, self._threshold)
+            new = [embedded[key] for key in wanted if key not in held]
+            settled = await Settled.read(connection, source.session_id, source.project_id, [each.candidate for each in new])
+            fresh = [each for each in new if not settled.forgets(source.session_id, each.candidate, each.vector)]
+            placed = await _place(connection, source, fresh, nearby, self._threshold, settled)
             touched.update(placed.merged_into)
             elected = await elect(connection, touched)
             if checkpointed is not None:
@@ -183,7 +195,7 @@ class KnowledgeStore:
         """One item with all its evidence, newest first. Another team's: NotFound."""
 
         async def read(connection: AsyncConnection) -> Item:
-            row = await _owned(connection, team_id, item_id)
+            row = await owned(connection, team_id, item_id)
             quotes = await connection.execute(
                 select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
                 .where(Evidence.knowledge_id == item_id)
@@ -202,11 +214,10 @@ class KnowledgeStore:
         `developer_id`: who asks (None: an admin). NotPermitted unless it is the item's author.
         """
         async with self._database.begin() as connection:
-            row = await _owned(connection, team_id, item_id)
+            row = await hold_item(connection, team_id, item_id)
             if developer_id is not None and row.developer_id != developer_id:
                 raise NotPermitted("Only its author or an admin can delete this item.")
-            roots = select(Evidence.session_id, Evidence.candidate_key).where(Evidence.knowledge_id == item_id)
-            await connection.execute(upsert(Forgotten).from_select(["session_id", "candidate_key"], roots).on_conflict_do_nothing())
+            await bury(connection, item_id, row.project_id)
             await connection.execute(delete(Knowledge).where(Knowledge.id == item_id))
             await note(connection, [Changed(item_id, row.project_id, team_id)])
 
@@ -216,6 +227,7 @@ class KnowledgeStore:
         Items that other sessions taught too stay, in those sessions' words.
         """
         await hold_project(connection, session.project_id)
+        await lift_corrections(connection, session.id)
         items = await connection.scalars(delete(Evidence).where(Evidence.session_id == session.id).returning(Evidence.knowledge_id))
         withdrawn = await elect(connection, items)
         await note(connection, [Changed(item, session.project_id, session.team_id) for item in withdrawn.items])
@@ -225,6 +237,7 @@ class KnowledgeStore:
         """Give a project's items to another one, in the caller's transaction, which holds its sessions."""
         for each in sorted((project_id, into)):
             await hold_project(connection, each)
+        await move_settled(connection, project_id, into)
         moved = update(Knowledge).where(Knowledge.project_id == project_id).values(project_id=into).returning(Knowledge.id)
         items = (await connection.scalars(moved)).all()
         await note(connection, [Changed(item, project, team_id) for item in items for project in (project_id, into)])
@@ -234,11 +247,14 @@ class KnowledgeStore:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
 
 
-async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float) -> Placed:
-    """Give each new candidate its item: a twin's, or one of its own."""
+async def _place(
+    connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float, settled: Settled
+) -> Placed:
+    """Give each new candidate its item: the one that a person settled it to be, a twin's, or one of its own."""
     if not fresh:
         return Placed()
     neighbourhood = await Neighbourhood.read(connection, source.project_id, nearby, threshold)
+    settled.widen(neighbourhood)
     made: list[UUID] = []
     merged: list[UUID] = []
     items: list[dict[str, object]] = []
@@ -246,7 +262,8 @@ async def _place(connection: AsyncConnection, source: Source, fresh: Sequence[Em
     for each in fresh:
         await asyncio.sleep(0)  # comparing takes its time: the job's heartbeat goes on
         words = wording(each.candidate.title, each.candidate.text)
-        item = neighbourhood.twin(words, each.vector, each.whole)
+        item = settled.item_of(source.session_id, each.candidate, each.vector)
+        item = item or neighbourhood.twin(words, each.vector, each.whole)
         if item is None:
             item = uuid4()
             made.append(item)
@@ -266,7 +283,14 @@ async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyR
     return {row.candidate_key: row for row in rows}
 
 
-async def _owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
+async def hold_item(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
+    """An item as it stands, held against every other writer of its project until the transaction ends. Another team's: NotFound."""
+    await hold_project(connection, (await owned(connection, team_id, item_id)).project_id)
+    return await owned(connection, team_id, item_id)
+
+
+async def owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
+    """An item's row. Another team's: NotFound."""
     row = (await connection.execute(select(Knowledge.__table__).where(Knowledge.id == item_id, Knowledge.team_id == team_id))).one_or_none()
     if row is None:
         raise NotFound(f"There is no knowledge item {item_id}. Search with POST /v1/knowledge/query to find its id.")

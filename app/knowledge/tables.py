@@ -9,7 +9,21 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Integer, LargeBinary, Text, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    false,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +36,9 @@ class Knowledge(Base):
     `embedding`: little-endian float32 × 384 of title and text (model in `embedding_model`); the vector store is rebuilt from it.
     `long_embedding`: float32 × 1536 where that is longer than the model reads at once. No `long_embedding_model`: nobody has looked yet.
     `created_at`: when it was first learnt (the transcript's time); `last_seen_at`: when it was last learnt again.
+    `origin`: `recorded` is what a person wrote down, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`):
+    the same text is one item. `corrected_at`: a person worded it anew; its words are theirs since, whatever its sessions say.
+    `helpful`, `wrong`, `stale`: how many people judged so (`Feedback`); `hidden`: judged wrong by two, or by its author.
     """
 
     __tablename__ = "knowledge"
@@ -40,6 +57,10 @@ class Knowledge(Base):
             postgresql_where=text("freshness in ('fresh', 'aging')"),
         ),
         Index("ix_knowledge_search", "search", postgresql_using="gin"),
+        Index("ix_knowledge_team_created", "team_id", text("created_at desc"), text("id desc")),
+        Index("ix_knowledge_project_created", "project_id", text("created_at desc"), text("id desc")),
+        Index("uq_knowledge_recorded", "project_id", "recorded_key", unique=True, postgresql_where=text("recorded_key is not null")),
+        Index("ix_knowledge_pinned", "project_id", postgresql_where=text("corrected_at is not null or hidden or helpful > 0")),
     )
 
     id: Mapped[Id]
@@ -62,6 +83,13 @@ class Knowledge(Base):
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     search: Mapped[str] = mapped_column(TSVECTOR, Computed("to_tsvector('simple', title || ' ' || text)", persisted=True))
+    paths: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    recorded_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    corrected_at: Mapped[datetime | None]
+    helpful: Mapped[int] = mapped_column(server_default="0")
+    wrong: Mapped[int] = mapped_column(server_default="0")
+    stale: Mapped[int] = mapped_column(server_default="0")
+    hidden: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Evidence(Base):
@@ -95,13 +123,67 @@ class Evidence(Base):
 
 
 class Forgotten(Base):
-    """A candidate whose item a person deleted: extracting the session again must not bring it back."""
+    """A tombstone: a candidate whose item a person deleted. Extracting its session again, by whatever version, must not bring it back.
+
+    Another version has other keys and other words: it is told by `event_id`, `numbers` and `embedding` (the evidence's) then, and in other
+    sessions of the project by `digest` (`derivations.digest` of the words). Null: deleted before these were kept.
+    """
 
     __tablename__ = "knowledge_forgotten"
+    __table_args__ = (Index("ix_knowledge_forgotten_project_id", "project_id"),)
 
     session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
     candidate_key: Mapped[str] = mapped_column(primary_key=True)
     forgotten_at: Mapped[CreatedAt]
+    project_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    event_id: Mapped[str | None]
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    numbers: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
+    embedding_model: Mapped[str | None]
+
+
+class Revision(Base):
+    """What a person wrote of an item: all of it when it was recorded, what was changed when it was corrected (null: it wasn't).
+
+    Nothing of a session stands here. `developer_id` null: an admin (`by_admin`), or somebody who is no longer there.
+    """
+
+    __tablename__ = "knowledge_revisions"
+    __table_args__ = (
+        CheckConstraint("action in ('recorded', 'corrected')", name="action_known"),
+        Index("ix_knowledge_revisions_knowledge_id", "knowledge_id", text("id desc")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"))
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    by_admin: Mapped[bool]
+    action: Mapped[str]
+    type: Mapped[str | None]
+    title: Mapped[str | None]
+    text: Mapped[str | None]
+    paths: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    at: Mapped[CreatedAt]
+
+
+class Feedback(Base):
+    """One person's verdict on an item, the latest. Whose developer is gone keeps counting, without a name; all admins are one person."""
+
+    __tablename__ = "knowledge_feedback"
+    __table_args__ = (
+        CheckConstraint("verdict in ('helpful', 'wrong', 'stale')", name="verdict_known"),
+        Index("uq_knowledge_feedback_developer", "knowledge_id", "developer_id", unique=True, postgresql_where=text("not by_admin")),
+        Index("uq_knowledge_feedback_admin", "knowledge_id", unique=True, postgresql_where=text("by_admin")),
+    )
+
+    id: Mapped[Id]
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"))
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    by_admin: Mapped[bool]
+    verdict: Mapped[str]
+    note: Mapped[str]
+    at: Mapped[CreatedAt]
 
 
 class PassageRow(Base):
@@ -109,7 +191,7 @@ class PassageRow(Base):
 
     `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` under its heading. `terms`: its lexical
     terms' hashes as signed 32-bit numbers, ascending: what PostgreSQL is asked for while the vector store is away. `embedding`:
-    little-endian float32 × 384. `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the
+    see `neighbours.pack_half`. `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the
     projection's version that made all of these; another one makes them anew.
     """
 

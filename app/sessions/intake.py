@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.accounts import Accounts
 from app.accounts.identity import identify
 from app.errors import NotFound, UnknownFormat
+from app.queue.failure import cause_of
 from app.queue.forgetting import note_subject
 from app.queue.jobs import Job, Queue
 from app.queue.worker import Done, Progress
@@ -156,9 +157,12 @@ class Intake:
                 share = READ_SHARE + PROJECT_SHARE * finished / len(sessions)
                 await progress(int(upload.bytes * share), upload.bytes)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(SESSIONS_AT_ONCE, len(sessions))):
-                group.create_task(project_waiting())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(SESSIONS_AT_ONCE, len(sessions))):
+                    group.create_task(project_waiting())
+        except ExceptionGroup as failed:
+            raise cause_of(failed) from failed
         return done
 
     async def _read(self, job: Job, upload: Upload, progress: Progress) -> Reading:

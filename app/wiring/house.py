@@ -20,8 +20,13 @@ from app.embeddings import Bulk, CachedEmbedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.knowledge.answer import Asks
+from app.knowledge.answering.answering import Answering
+from app.knowledge.authoring import Authoring
+from app.knowledge.browsing import Browsing
+from app.knowledge.history import History
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
+from app.knowledge.judging import Judging
 from app.knowledge.overview import Overview
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages_projection import PassagesProjection
@@ -65,10 +70,15 @@ class Knowledge:
     said: PassageStore
     index: Index
     search: Asks
+    answering: Answering
     caches: Mapping[str, Tiers]
     prefetch: PrefetchingSearch | None
     """Where it is switched on: then it is `search`."""
     overview: Overview
+    authoring: Authoring
+    judging: Judging
+    browsing: Browsing
+    history: History
     unanswered: Unanswered
     tails: Tails
 

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 from app.accounts.accounts import Accounts
 from app.embeddings import CachedEmbedder, LongForm, late_interaction
+from app.knowledge.answering.answering import Answering
+from app.knowledge.authoring import Authoring, Gate
+from app.knowledge.browsing import Browsing
 from app.knowledge.cached import CachedSearch
 from app.knowledge.copier import Copier
+from app.knowledge.history import History
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
+from app.knowledge.judging import Judging
 from app.knowledge.overview import Overview
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
@@ -86,6 +91,7 @@ async def open_knowledge(
     if settings.cache.prefetch.enabled and settings.cache.queries.enabled and role == "serve":
         prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
         await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
+    gate = Gate()
     return Knowledge(
         passages=PassagesProjection(journal=journal, embedder=embedder, store=said, index=index),
         said=said,
@@ -93,9 +99,14 @@ async def open_knowledge(
         store=store,
         index=index,
         search=prefetch or cached,
+        answering=Answering(embedder, timeout_seconds=settings.knowledge.embedding_timeout_seconds),
         caches={queries.name: queries},
         tails=Tails(database, long_form),
         overview=Overview(database),
+        authoring=Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate),
+        judging=Judging(database, gate=gate),
+        browsing=Browsing(database),
+        history=History(database),
         unanswered=unanswered,
         prefetch=prefetch,
     )

@@ -30,7 +30,7 @@ from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage import migrations
-from app.storage.child import Child, supervised
+from app.storage.child import Child, Pulse, supervised
 from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.invalidations import CHANNEL, Invalidations
@@ -165,7 +165,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             )
             await stack.enter_async_context(owned(house.knowledge.unanswered.run(), name="unanswered"))
             if embedded:
-                worker = await stack.enter_async_context(_worker_child(settings, url))
+                worker = await stack.enter_async_context(_worker_child(settings, url, folder))
                 house = replace(house, worker=worker)
         record(recorder, house, role)
         await stack.enter_async_context(owned(recorder.run(), name="roll-ups"))
@@ -227,11 +227,12 @@ def _copier(settings: Settings, url: str) -> Copier:
     return Copier(env)
 
 
-def _worker_child(settings: Settings, url: str) -> AbstractAsyncContextManager[Child]:
+def _worker_child(settings: Settings, url: str, folder: DataFolder) -> AbstractAsyncContextManager[Child]:
     """The embedded size's one worker: the same command that a team runs beside its servers, pointed at our PostgreSQL."""
     env = {"CAIRN_DATABASE__URL": url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
     grace = settings.worker.stop_seconds + GRACE_SECONDS
-    return supervised("worker", [sys.executable, "-m", "app.cli", "worker"], env=env, grace_seconds=grace)
+    command = [sys.executable, "-m", "app.cli", "worker"]
+    return supervised("worker", command, env=env, grace_seconds=grace, pulse=Pulse(folder.worker_alive))
 
 
 async def _tend_index(house: House) -> None:

@@ -51,6 +51,18 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
                                 embedding, embedding_model)
   select md5('evidence' || n)::uuid, md5('item' || n)::uuid, md5('session' || (1 + n % 3000))::uuid, 'k' || n, 'e' || n, 'L1', 't.jsonl', 'x', 'gotcha',
          't', 'x', 0.5, '\\x00', 'synthetic' from generate_series(1, 30000) n;
+update knowledge set recorded_key = decode(md5(replace(title, 'title ', 'record')), 'hex'), origin = 'recorded'
+  where id in (select md5('item' || n * 10)::uuid from generate_series(1, 1000) n);
+update knowledge set corrected_at = now() where id in (select md5('item' || n * 50)::uuid from generate_series(1, 300) n);
+insert into knowledge_forgotten (session_id, candidate_key, project_id, event_id)
+  select md5('session' || (1 + n % 3000))::uuid, 'f' || n, md5('project' || (1 + n % 50))::uuid, 'e' || n from generate_series(1, 3000) n;
+insert into knowledge_revisions (knowledge_id, by_admin, action, text)
+  select md5('item' || (1 + n % 3000))::uuid, true, 'corrected', 'text' from generate_series(1, 9000) n;
+insert into knowledge_feedback (id, knowledge_id, developer_id, by_admin, verdict, note)
+  select md5('verdict' || n)::uuid, md5('item' || (1 + n % 900))::uuid, md5('developer' || (1 + n / 900))::uuid, false, 'helpful', ''
+  from generate_series(1, 9000) n;
+insert into knowledge_feedback (id, knowledge_id, by_admin, verdict, note)
+  select md5('admin verdict' || n)::uuid, md5('item' || n)::uuid, true, 'stale', '' from generate_series(1, 3000) n;
 insert into passages (id, team_id, project_id, key, text, heading, tokens, terms, embedding, made_by, late)
   select md5('passage' || n)::uuid, md5('team' || (1 + n % 5))::uuid, md5('project' || (1 + n % 50))::uuid, decode(md5('passage' || n), 'hex'),
          'passage ' || n, '', 20, array[n % 700, 1000 + n % 900, 2000 + n], '\\x00', 'synthetic', '\\x00' from generate_series(1, 30000) n;
@@ -138,6 +150,39 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_team_type_created": (
         "The newest items of a type; the dashboard asks it for each type, and counts the week's.",
         f"select created_at, title from knowledge where team_id = {TEAM} and type = 'gotcha' order by created_at desc limit 20",
+    ),
+    "ix_knowledge_team_created": (
+        "A team's items listed, the newest first, page by page.",
+        f"select id from knowledge where team_id = {TEAM} and not hidden and (created_at, id) < (now() - interval '3 days', {PROJECT})"
+        " order by created_at desc, id desc limit 51",
+    ),
+    "ix_knowledge_project_created": (
+        "The same of one project.",
+        f"select id from knowledge where project_id = {PROJECT} and not hidden order by created_at desc, id desc limit 51",
+    ),
+    "uq_knowledge_recorded": (
+        "A text that a person records: the same one again is the same item (partial).",
+        f"select id from knowledge where project_id = {PROJECT} and recorded_key = decode(md5('record500'), 'hex')",
+    ),
+    "ix_knowledge_pinned": (
+        "What people corrected, hid or found helpful in a project: a session that is read anew must not undo it (partial).",
+        f"select id from knowledge where project_id = {PROJECT} and (corrected_at is not null or hidden or helpful > 0)",
+    ),
+    "ix_knowledge_forgotten_project_id": (
+        "The tombstones of a project, held against what a session is found to teach.",
+        f"select candidate_key from knowledge_forgotten where project_id = {PROJECT} and event_id in ('e1', 'e2')",
+    ),
+    "ix_knowledge_revisions_knowledge_id": (
+        "What people wrote of an item, the latest first.",
+        "select action, at from knowledge_revisions where knowledge_id = md5('item77')::uuid order by id desc limit 200",
+    ),
+    "uq_knowledge_feedback_developer": (
+        "One verdict a developer and item; an item's verdicts, counted.",
+        "select verdict from knowledge_feedback where not by_admin and knowledge_id = md5('item77')::uuid",
+    ),
+    "uq_knowledge_feedback_admin": (
+        "One verdict of the admins.",
+        "select verdict from knowledge_feedback where by_admin and knowledge_id = md5('item77')::uuid",
     ),
     "ix_knowledge_project_freshness": (
         "How fresh a project's knowledge is, by type: from the index alone.",

@@ -70,7 +70,7 @@ async def search_at_size(iterations: int, scratch: Path, items: int = ITEMS) -> 
         ]
 
 
-def memory(server: Running, *, most_mb: int = 700) -> list[Figure]:
+def memory(server: Running, *, most_mb: int | None = 700) -> list[Figure]:
     engines = [each for each in server.family() if "app.storage.vectors.engine" in each.cmdline()]
     ours = [each for each in server.family() if each not in engines]
     return [

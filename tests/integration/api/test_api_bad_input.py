@@ -132,7 +132,7 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(api: Api) -> None:
         ({"query": "x", "types": "gotcha"}, "types"),
         ({"query": "x", "min_score": 2}, "min_score"),
         ({"query": "x", "explain": "yes"}, "explain"),
-        ({"query": "x", "mode": "answer"}, "mode"),
+        ({"query": "x", "mode": "guess"}, "mode"),
         ({"query": "x", "colour": "red"}, "colour"),
         ({"query": "x", "project": " "}, "project"),
     ],

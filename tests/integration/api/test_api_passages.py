@@ -57,6 +57,31 @@ async def test_max_tokens_and_kinds_are_obeyed(api: Api) -> None:
     assert {each["kind"] for each in passages["results"]} == {"passage"}
 
 
+async def test_an_answer_quotes_what_was_said_and_cites_it(api: Api) -> None:
+    topic, project = name(), name()
+    job = await api.ingest(talk(topic), project=project, name=f"{topic}.jsonl")
+    found = (await ask(api, f"which port does the {topic} gateway use in staging?", project=project, mode="answer")).json
+    answer = found["answer"]
+    assert answer["abstained"] is False
+    assert "8443" in answer["text"]
+    assert count_text("".join(each["text"] for each in answer["citations"])) <= 400
+    texts = {each["id"]: each["text"] for each in found["results"]}
+    for number, cited in enumerate(answer["citations"], start=1):
+        assert cited["text"] in texts[cited["result"]]
+        assert f"{cited['text']} [{number}]" in answer["text"]
+        assert (cited["session_id"], cited["transcript"]) == (job["result"]["sessions"][0], f"{topic}.jsonl")
+    assert "answer" not in (await ask(api, f"which port does the {topic} gateway use in staging?", project=project)).json
+
+
+async def test_an_answer_of_nothing_is_an_abstention(api: Api) -> None:
+    project = name()
+    await api.ingest(talk(name()), project=project)
+    found = (await ask(api, "how do I bake an apple pie with cinnamon?", project=project, mode="answer")).json
+    assert found["answer"] == {"text": "", "citations": [], "abstained": True, "untrusted": True}
+    nowhere = (await ask(api, "anything?", project=name(), mode="answer")).json
+    assert nowhere["answer"]["abstained"] is True
+
+
 async def test_since_and_until_filter_by_when_it_was_said(api: Api) -> None:
     topic, project = name(), name()
     event = '{"id": "1", "role": "assistant", "timestamp": "2026-02-03T12:00:00Z", "text": "The %s gateway listens on 8443 in staging."}\n'

@@ -16,7 +16,8 @@ from tests.running import ROOT, Running, running
 
 EXAMPLES = ROOT / "examples" / "sessions"
 COMMANDS = [
-    [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["teams"], ["teams", "add"], ["teams", "list"], ["developers"],
+    [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["remember"], ["forget"], ["teams"], ["teams", "add"], ["teams", "list"],
+    ["developers"],
     ["developers", "add"], ["developers", "list"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"],
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
     ["budget", "reconcile"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
@@ -67,12 +68,62 @@ def test_sessions_go_in_and_a_cited_answer_comes_out(server: Running) -> None:
     assert data["results"][0]["source"]["excerpt"]
 
 
+def test_an_answer_is_quoted_with_numbered_sources(server: Running) -> None:
+    done = cairn(server.folder, "ask", "why was the card charged twice?", "--project", "examples")
+    assert done.returncode == 0
+    assert "[1]" in done.stdout
+    assert "   [1] " in done.stdout
+    data = json.loads(cairn(server.folder, "ask", "why was the card charged twice?", "--json").stdout)
+    assert data["answer"]["citations"]
+    assert "Nothing in your sessions answers that" in cairn(server.folder, "ask", "how do I bake an apple pie?").stdout
+
+
 def test_nothing_relevant_says_how_to_go_on(server: Running) -> None:
     cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
     done = cairn(server.folder, "query", "how do I bake an apple pie?")
     assert (done.returncode, "Nothing in your sessions answers that" in done.stdout) == (0, True)
     empty = cairn(server.folder, "query", "anything", "--project", "nowhere")
     assert "There are no sessions in a project 'nowhere' yet" in empty.stdout
+
+
+def test_what_a_person_remembers_is_found_and_forgotten(server: Running, tmp_path: Path) -> None:
+    said = "Receipts of the harbour kiosk are printed twice when its clock is wrong"
+    (tmp_path / "kiosk" / ".git").mkdir(parents=True)
+    (tmp_path / "kiosk" / "src").mkdir()
+    environment = {"PYTHONPATH": str(ROOT)}
+    done = cairn(server.folder, "remember", said, "--path", "src/clock.py", "--json", env=environment, cwd=tmp_path / "kiosk" / "src")
+    assert done.returncode == 0, done.stderr
+    item = json.loads(done.stdout)
+    assert (item["project"], item["type"], item["paths"]) == ("kiosk", "gotcha", ["src/clock.py"])
+    again = cairn(server.folder, "remember", said, "--project", "kiosk", "--type", "tool_usage", "--title", "Receipts")
+    assert (again.returncode, f"cairn forget {item['id']}" in again.stdout) == (0, True)
+    for _ in range(100):  # the worker feeds the index
+        asked = cairn(server.folder, "query", said, "--project", "kiosk")
+        if "recorded: gotcha" in asked.stdout:
+            break
+    assert "recorded by a person" in asked.stdout
+    assert "is forgotten" in cairn(server.folder, "forget", item["id"]).stdout
+    gone = cairn(server.folder, "forget", item["id"])
+    assert (gone.returncode, item["id"] in gone.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["remember", "x", "--type", "wisdom"], 2, "gotcha"),
+        (["remember", " ", "--project", "kiosk"], 1, "text is empty"),
+        (["remember", "x" * 8001, "--project", "kiosk"], 1, "8000"),
+        (["remember", "Something"], 1, "name the project with --project"),
+        (["remember", "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "--project", "kiosk"], 1, "nothing but a secret"),
+        (["forget", "nonsense"], 1, "UUID"),
+        (["forget"], 2, "ID"),
+    ],
+)
+def test_what_cannot_be_remembered_or_forgotten_is_said_in_a_line(
+    server: Running, tmp_path: Path, words: list[str], code: int, says: str
+) -> None:
+    done = cairn(server.folder, *words, env={"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
+    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
 
 
 def test_what_lies_in_a_folder_may_be_no_transcript_what_is_named_may_not(server: Running, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.integration.dashboard.conftest import Door, key_of
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("team", "developers/elif", "knowledge", "knowledge?q=why+did+we+pick+NATS+over+Kafka", "system", "nowhere")
+PAGES = ("team", "developers/elif", "knowledge", "knowledge/items", "knowledge?q=why+did+we+pick+NATS+over+Kafka", "system", "nowhere")
 ASSETS = "() => performance.getEntriesByType('resource').filter(each => !each.name.includes('chart.js')).reduce((sum, each) => sum + each.decodedBodySize, 0)"
 HOSTILE = (
     "<script>window.hacked = 1</script><img src=x onerror=window.hacked=1>",
@@ -166,6 +166,10 @@ async def test_knowledge_cites_its_source_and_what_finds_nothing_is_remembered_w
     async with door.visit(await key_of(door.api, "ada")) as visit:
         page = visit.page
         await visit.go("/dashboard/knowledge?q=why+did+we+pick+NATS+over+Kafka")
+        assert "NATS" in await page.locator("#answer").inner_text()
+        await page.locator("#answer figcaption a").first.click()
+        assert await page.locator("#cited").count() == 1
+        await visit.go("/dashboard/knowledge?q=why+did+we+pick+NATS+over+Kafka")
         await page.locator(".result figcaption a").first.click()
         assert "NATS" in await page.inner_text("#cited")
         for kind, other in (("passage", "item"), ("item", "passage")):
@@ -179,7 +183,7 @@ async def test_knowledge_cites_its_source_and_what_finds_nothing_is_remembered_w
         secret = "sk-ant-api03-" + "Zq8" * 20
         question = f"zebra xylophone {secret} quokka"
         await visit.go(f"/dashboard/knowledge?q={question.replace(' ', '+')}")
-        assert await page.locator("#results .result").count() == 0
+        assert await page.locator("#results .result, #answer").count() == 0
         await page.wait_for_selector("#unanswered li:has-text('zebra xylophone')")
         assert secret not in await page.inner_text("#unanswered")
 

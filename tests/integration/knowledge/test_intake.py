@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavail
 from app.knowledge.answer import Query
 from app.queue.jobs import Job, Queue
 from app.sessions.event import Event
-from app.sessions.intake import ANOTHERS, PURGED, Intake
+from app.sessions.intake import ANOTHERS, PURGED, SESSIONS_AT_ONCE, Intake
 from app.sessions.live import LiveIntake
 from app.settings import Settings
 from app.storage.vectors.store import StoreStatus
@@ -104,6 +105,56 @@ async def test_a_job_that_runs_again_after_it_was_cut_off_ends_the_same(bench: B
     again = await intake.ingest(job, progress)
     assert (first.result["knowledge"]["new"], again.result["knowledge"]["new"], again.result["events"]["new"]) == (1, 0, 0)
     assert len(await bench.items()) == 1
+
+
+def chats(*bodies: str) -> bytes:
+    """One file of aider's, a session for each answer."""
+    chat = "# aider chat started at 2025-01-15 10:{:02}:00\n\n#### Write the ADR  \n\n{}\n\n"
+    return "".join(chat.format(minute, body) for minute, body in enumerate(bodies)).encode()
+
+
+async def test_a_files_sessions_are_projected_some_at_once_and_all_of_them(
+    bench: Bench, queue: Queue, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = most = 0
+    together = asyncio.Barrier(SESSIONS_AT_ONCE)
+    whole = bench.catch_up.session
+
+    async def counted(*given: Any, **named: Any) -> bool:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        await asyncio.wait_for(together.wait(), 60)
+        there = await whole(*given, **named)
+        now -= 1
+        return there
+
+    monkeypatch.setattr(bench.catch_up, "session", counted)
+    count = 3 * SESSIONS_AT_ONCE
+    bodies = [f"The retry budget of queue number {number} is {number + 1} attempts." for number in range(count)]
+    await submit(bench, intake, chats(*bodies))
+    report = await run(bench, queue, intake)
+    assert most == SESSIONS_AT_ONCE
+    assert len(report["sessions"]) == count
+    assert sorted(await bench.passages()) == sorted([("Write the ADR", count), *((body, 1) for body in bodies)])
+
+
+async def test_a_part_that_is_away_for_one_session_puts_the_whole_file_off(
+    bench: Bench, queue: Queue, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bench.catch_up.session
+    asked = 0
+
+    async def away_at_third(*given: Any, **named: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise VectorStoreUnavailable("Away.")
+        return await whole(*given, **named)
+
+    monkeypatch.setattr(bench.catch_up, "session", away_at_third)
+    await submit(bench, intake, chats(*(f"{REASON} Note {number}." for number in range(5))))
+    with pytest.raises(VectorStoreUnavailable):
+        await run(bench, queue, intake)
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ async def test_another_version_makes_all_that_is_derived_anew(bench: Bench, monk
     await bench.bring_up(session)
     assert await state(bench) == wanted
     assert len(bench.embedder.embedded) == embedded + 5
-    assert {row[0] for row in await rows(bench, "select octet_length(embedding) from passages")} == {4 * 384}
+    assert {row[0] for row in await rows(bench, "select octet_length(embedding) from passages")} == {2 * 384}
     assert {row[0] for row in await rows(bench, "select made_by from passages")} == {
         f"words {passages_projection.PassagesProjection.version}"
     }

@@ -10,8 +10,9 @@ import textwrap
 from pathlib import Path
 
 import psutil
+import pytest
 
-from app.storage.child import Child, supervised
+from app.storage.child import Child, Pulse, supervised
 
 FOREVER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -41,6 +42,56 @@ async def test_a_child_that_will_not_go_is_made_to() -> None:
         pid = child.pid
     assert pid is not None
     assert not psutil.pid_exists(pid)
+
+
+async def test_a_child_that_falls_silent_writes_its_stacks_and_is_started_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Frozen as one whose thread holds Python's lock: no signal handler of Python's own can run."""
+    freezes = textwrap.dedent(
+        """
+        import pathlib, re, sys, threading, time
+        from app.telemetry import stacks
+        stacks.write_on_signal()
+        pathlib.Path(sys.argv[1]).touch()
+        def hold_the_lock():
+            re.match(r"(a+)+$", "a" * 60 + "b")
+        hold_the_lock()
+        """
+    )
+    alive = tmp_path / "alive"
+    pulse = Pulse(alive, silent_seconds=1, looked_at_seconds=0.1)
+    async with supervised("test", [sys.executable, "-c", freezes, str(alive)], pulse=pulse) as child:
+        first = child.pid
+        assert first is not None
+        second = await until_alive(child, not_pid=first)
+        assert not psutil.pid_exists(first)
+        assert second != first
+    assert "in hold_the_lock" in capfd.readouterr().err
+
+
+async def test_a_child_that_takes_long_to_start_is_not_taken_for_silent(tmp_path: Path) -> None:
+    pulse = Pulse(tmp_path / "alive", silent_seconds=0.2, looked_at_seconds=0.05)
+    async with supervised("test", FOREVER, pulse=pulse) as child:
+        first = child.pid
+        await asyncio.sleep(1)
+        assert child.pid == first
+
+
+async def test_a_disk_that_takes_no_times_is_no_proof_of_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = tmp_path / "alive"
+    asked = asyncio.Event()
+
+    def refused(self: Path) -> None:
+        asked.set()
+        raise OSError(30, "Read-only file system")
+
+    async with supervised("test", FOREVER, pulse=Pulse(alive, silent_seconds=0.1, looked_at_seconds=0.05)) as child:
+        first = child.pid
+        alive.touch()
+        monkeypatch.setattr(Path, "touch", refused)
+        async with asyncio.timeout(60):
+            await asked.wait()
+        await asyncio.sleep(0.2)
+        assert child.pid == first
 
 
 async def test_a_child_leaves_when_its_owner_was_killed(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 import qdrant_edge as edge
@@ -69,3 +72,18 @@ def test_what_most_points_match_is_searched_by_the_graph(shard: Shard) -> None:
 def _point(number: int) -> WirePoint:
     kind = "passage" if KIND[number] < 0 else ITEMS[KIND[number]]
     return WirePoint(str(UUID(int=number)), {"dense_384": VECTORS[number].tobytes()}, SparseParts([], []), {"team": "a", "type": kind})
+
+
+def test_a_shard_of_before_keeps_how_it_was_made_and_is_searched_by_as_many_threads_as_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SEARCH_THREADS", None)
+    before = Shard(tmp_path, OPTIONS)
+    before.upsert([_point(number) for number in range(10)])
+    before.close()
+    monkeypatch.undo()
+    again = Shard(tmp_path, msgspec.structs.replace(OPTIONS, m=32))
+    assert again.points() == 10
+    again.close()
+    kept = json.loads((tmp_path / "shard" / "edge_config.json").read_text())
+    assert (kept["max_search_threads"], kept["hnsw_config"]["m"]) == (shards.SEARCH_THREADS, OPTIONS.m)

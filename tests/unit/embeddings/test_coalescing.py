@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.cache.memory import Memory
 from app.embeddings.cache import CachedEmbedder
-from app.embeddings.coalescing import LARGE, MAX_CHARS, MOST_TEXTS, CoalescingEmbedder
+from app.embeddings.coalescing import LARGE, MAX_CHARS, MAX_TEXTS, CoalescingEmbedder
 from app.embeddings.embedder import Encoded
 from app.embeddings.tokens import batches
 from app.errors import Unavailable
@@ -75,20 +75,20 @@ async def test_what_comes_while_it_is_busy_goes_together_in_the_next_run() -> No
 async def test_a_run_is_bounded() -> None:
     inner = Watched()
     embedder = CoalescingEmbedder(inner)
-    await asyncio.gather(*(embedder.embed([f"text {n}"]) for n in range(MOST_TEXTS * 2 + 5)))
-    assert max(len(run) for run in inner.runs) <= MOST_TEXTS
-    assert sum(len(run) for run in inner.runs) == MOST_TEXTS * 2 + 5
+    await asyncio.gather(*(embedder.embed([f"text {n}"]) for n in range(MAX_TEXTS * 2 + 5)))
+    assert max(len(run) for run in inner.runs) <= MAX_TEXTS
+    assert sum(len(run) for run in inner.runs) == MAX_TEXTS * 2 + 5
 
 
 @pytest.mark.parametrize(
-    ("chars", "texts"), [(100, MOST_TEXTS), (1024, MAX_CHARS // 1024), (8_000, MAX_CHARS // 1024), (600, MAX_CHARS // 600)]
+    ("chars", "texts"), [(100, MAX_TEXTS), (1024, MAX_CHARS // 1024), (8_000, MAX_CHARS // 1024), (600, MAX_CHARS // 600)]
 )
 async def test_a_run_of_long_questions_holds_fewer(chars: int, texts: int) -> None:
     inner = Watched()
     embedder = CoalescingEmbedder(inner)
-    await asyncio.gather(*(embedder.embed([f"{n:03}{'x' * (chars - 3)}"]) for n in range(MOST_TEXTS * 2)))
+    await asyncio.gather(*(embedder.embed([f"{n:03}{'x' * (chars - 3)}"]) for n in range(MAX_TEXTS * 2)))
     assert max(len(run) for run in inner.runs) == texts
-    assert sum(len(run) for run in inner.runs) == MOST_TEXTS * 2
+    assert sum(len(run) for run in inner.runs) == MAX_TEXTS * 2
 
 
 async def test_a_waiter_that_leaves_does_not_disturb_the_others() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.knowledge import neighbours
-from app.knowledge.neighbours import NEAREST, Neighbourhood
+from app.knowledge.neighbours import NEAREST, Neighbourhood, pack, pack_half, unpack_half
 
 
 def test_of_hundreds_of_look_alikes_a_bounded_number_is_compared_the_nearest_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +28,12 @@ def test_of_hundreds_of_look_alikes_a_bounded_number_is_compared_the_nearest_fir
     assert len(compared) == NEAREST
     assert all(abs(int(words.split()[1]) - 150) <= NEAREST for words in compared)
     assert found.twin("port 150", towards) == ids[150]
+
+
+def test_a_passages_vector_keeps_its_direction_in_half_of_the_room_and_one_of_before_is_read_too() -> None:
+    vectors = np.random.default_rng(7).normal(size=(200, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    halves = np.stack([unpack_half(pack_half(each)) for each in vectors])
+    assert len(pack_half(vectors[0])) == 2 * 384
+    assert np.abs(halves @ halves.T - vectors @ vectors.T).max() < 1e-4
+    assert np.array_equal(unpack_half(pack(vectors[0])), vectors[0])

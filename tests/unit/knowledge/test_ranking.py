@@ -43,6 +43,11 @@ class Row:
     evidence_count: int = 1
     long_embedding: bytes | None = None
     long_embedding_model: str | None = LONG_MODEL
+    corrected_at: datetime | None = None
+    paths: tuple[str, ...] = ()
+    helpful: int = 0
+    wrong: int = 0
+    stale: int = 0
     created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -110,3 +115,53 @@ def test_what_was_distilled_answers_no_better_than_what_was_said_and_what_was_wr
     assert {each.id: each.score for each in lower} == {
         item: pytest.approx(score * (1.0 if item == found[0].id else 0.5), abs=1e-4) for item, score in plain.items()
     }
+
+
+@pytest.mark.parametrize(
+    "written", [{"origin": "recorded"}, {"corrected_at": datetime(2026, 2, 1, tzinfo=UTC)}], ids=["recorded", "corrected"]
+)
+def test_of_two_items_that_say_the_same_a_persons_comes_first(written: dict[str, Any]) -> None:
+    vector = _unit(np.random.default_rng(1).standard_normal(384))
+    near = _unit(vector + 0.5 * _unit(np.random.default_rng(2).standard_normal(384)))
+    extracted, persons = (Row(UUID(int=n), "Retries", "Retries.", pack(near), 0.9, "fresh", PROJECTS[0]) for n in (1, 2))
+    for name, value in written.items():
+        setattr(persons, name, value)
+    first, second = ranked(Query("broker", explain=True), [extracted, persons], vector)
+    assert (first.id, second.id) == (persons.id, extracted.id)
+    assert first.explain is not None
+    assert 1 < first.explain["written_factor"] <= 1.15  # type: ignore[operator]
+
+
+def test_an_item_of_an_open_file_comes_first() -> None:
+    vector = _unit(np.random.default_rng(1).standard_normal(384))
+    near = _unit(vector + 0.5 * _unit(np.random.default_rng(2).standard_normal(384)))
+    other, ours = (Row(UUID(int=n), "Retries", "Retries.", pack(near), 0.9, "fresh", PROJECTS[0]) for n in (1, 2))
+    other.paths, ours.paths = ("app/payments/mail.py",), ("payments/retry.py",)
+    first, _ = ranked(Query("broker", files=("/home/ada/shop/payments/retry.py",)), [other, ours], vector)
+    assert first.id == ours.id
+
+
+def test_explain_tells_every_factor_of_a_score() -> None:
+    found, vector = judged(3)
+    for each in ranked(Query("broker payment", explain=True, min_score=0.0, limit=60), found, vector):
+        assert each.explain is not None
+        factors = [value for name, value in each.explain.items() if name.endswith("_factor")]
+        assert each.score == pytest.approx(min(1.0, each.explain["relevance"] * float(np.prod(factors))), abs=5e-4)  # type: ignore[operator,arg-type]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_first_ten_are_those_of_all_also_where_people_judged(seed: int) -> None:
+    found, vector = judged(seed)
+    few = ranked(Query("why do the payment retries time out"), found, vector)
+    everything = ranked(Query("why do the payment retries time out", limit=len(found)), found, vector)
+    assert [(each.id, each.score) for each in few] == [(each.id, each.score) for each in everything[:10]]
+
+
+def judged(seed: int) -> tuple[list[Row], Any]:
+    """Rows of which people recorded some, and judged most."""
+    found, vector = rows(seed)
+    chosen = np.random.default_rng(seed)
+    for row in found:
+        row.helpful, row.wrong, row.stale = (int(count) for count in chosen.integers(0, 4, 3))
+        row.origin = str(chosen.choice(["extracted", "recorded"]))
+    return found, vector

@@ -1,0 +1,72 @@
+"""`cairn remember` and `cairn forget`: what a person knows goes in by hand, and out again."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.asking import ask, quoted, said
+from app.cli.output import AsJson
+from app.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from app.cli.client import Client, Json
+
+
+class Type(StrEnum):
+    """As `knowledge.item.KNOWLEDGE_TYPES`, which would bring half of the server along."""
+
+    coding_pattern = "coding_pattern"
+    architectural_decision = "architectural_decision"
+    bug_solution = "bug_solution"
+    implementation_strategy = "implementation_strategy"
+    tool_usage = "tool_usage"
+    optimization = "optimization"
+    integration_pattern = "integration_pattern"
+    refactoring = "refactoring"
+    testing_strategy = "testing_strategy"
+    deployment_approach = "deployment_approach"
+    gotcha = "gotcha"
+    abstract_concept = "abstract_concept"
+
+
+def remember(
+    text: Annotated[str, typer.Argument(help="What is to be known, so that it can be read alone.", show_default=False)],
+    *,
+    type: Annotated[Type, typer.Option("--type", "-t", help="What kind of knowledge it is.")] = Type.gotcha,  # noqa: A002 - the option's name
+    title: Annotated[str | None, typer.Option(help="Subject and lesson. Default: the first sentence.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Default: the repository that you are in.")] = None,
+    path: Annotated[list[str] | None, typer.Option(help="A file that it speaks of; may be given several times.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record what you know: it is found before what was learnt from sessions."""
+    where = project or _project_here()
+    body = {"type": type.value, "title": title, "text": text, "project": where, "paths": path or None}
+    made = ask(lambda client: client.post("/v1/knowledge", {name: value for name, value in body.items() if value is not None}))
+    words = f"Recorded in {made['project']}: {made['title']}\nTo take it back: cairn forget {made['id']}"
+    said(made, as_json, words)
+
+
+def forget(
+    item_id: Annotated[str, typer.Argument(metavar="ID", help="As `remember` and `query --json` show it.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Delete an item for good: reading its session again doesn't bring it back."""
+
+    async def work(client: Client) -> Json:
+        return await client.delete(f"/v1/knowledge/{quoted(item_id)}")
+
+    ask(work)
+    said({"forgotten": item_id}, as_json, f"{item_id} is forgotten.")
+
+
+def _project_here() -> str:
+    """The name of the repository that the command runs in. InvalidInput outside of one."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".git").exists() and folder.name:
+            return folder.name
+    raise InvalidInput("This folder is in no repository: name the project with --project.", param="project")

@@ -1,0 +1,161 @@
+"""Search's results → the few quotes that answer, in the order of the results, each of one or some sentences, with its citation.
+
+A sentence is scored by late interaction with the question, by the question's rare words in it, by the result it stands in, and by the
+sentence before it. The best are taken until MAX_TOKENS are used; those that stand beside each other are one quote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.embeddings.embedder import Encoded, Packed
+from app.knowledge.answer import Result
+from app.knowledge.answering.sentences import Piece, pieces
+from app.knowledge.passages import terms
+from app.knowledge.passages.question import understood
+from app.knowledge.passages.ranking import inverse_frequency, late_scores, token_weights
+from app.tokens import count_text
+
+MAX_QUOTES, MAX_TOKENS = 5, 400
+MAX_RESULTS, MAX_PIECES = 8, 64
+"""Of the best results, and of their sentences, that are compared with the question: each is embedded for each answer."""
+LATE, WORDS, RANK, NEXT = 1.0, 0.8, 0.35, 0.25
+"""Weights: late interaction and rare words are of 0 to 1; a result's rank halves; what follows a good sentence gets a part of its score."""
+NEW_PARAGRAPH = 2
+"""Line ends between two sentences of different paragraphs."""
+LEAST = 0.4
+"""A sentence is quoted only where it scores so much of the best one."""
+
+
+class TokenEncoder(Protocol):
+    async def encode(self, text: str, /) -> Encoded:
+        """A question's vector and its tokens', kept."""
+
+    async def embed_packed(self, texts: Sequence[str], /) -> list[Packed]:
+        """Texts' vectors and their tokens', packed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A quote: verbatim, of one or some sentences. `result`: where it was found."""
+
+    text: str
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    result: int
+    number: int
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Quote:
+    """A stretch of a result's text."""
+
+    result: int
+    start: int
+    end: int
+
+
+async def extract(question: str, results: Sequence[Result], encoder: TokenEncoder | None) -> list[Extract]:
+    """The quotes, in the order of the results and of their texts; none where there are no results. Without an encoder words decide."""
+    texts = [result.text for result in results[:MAX_RESULTS]]
+    taken_apart, places = await asyncio.to_thread(_candidates, question, texts)  # results may be 20,000 tokens together
+    if not places:
+        return []
+    late = [0.0] * len(places) if encoder is None else await _late_scores(question, [place.piece.text for place in places], encoder)
+    quotes = await asyncio.to_thread(lambda: _chosen(places, _scores(question, places, late), texts, taken_apart))
+    return [Extract(texts[each.result][each.start : each.end], results[each.result]) for each in quotes]
+
+
+def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]], list[_Place]]:
+    """All sentences of each text, and those that are compared: of the first results, and those that share rare words, go first."""
+    taken_apart = [pieces(text) for text in texts]
+    found: list[_Place] = []
+    seen: set[str] = set()
+    for number, of_text in enumerate(taken_apart):
+        for place, piece in enumerate(of_text):
+            words = " ".join(piece.text.casefold().split())
+            if words not in seen:
+                seen.add(words)
+                found.append(_Place(number, place, piece))
+    if len(found) <= MAX_PIECES:
+        return taken_apart, found
+    shares = _word_shares(question, [place.piece.text for place in found])
+    worth = [share + RANK / (1 + place.result) for share, place in zip(shares, found, strict=True)]
+    kept = sorted(range(len(found)), key=lambda each: -worth[each])[:MAX_PIECES]
+    return taken_apart, [found[each] for each in sorted(kept)]
+
+
+def _scores(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
+    shares = _word_shares(question, [place.piece.text for place in places])
+    own = [LATE * met + WORDS * share + RANK / (1 + place.result) for place, share, met in zip(places, shares, late, strict=True)]
+    before = [
+        NEXT * own[each - 1] if each and (places[each - 1].result, places[each - 1].number + 1) == (place.result, place.number) else 0.0
+        for each, place in enumerate(places)
+    ]
+    return [mine + previous for mine, previous in zip(own, before, strict=True)]
+
+
+async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncoder) -> list[float]:
+    encoded, packed = await encoder.encode(question), await encoder.embed_packed(texts)
+    asked = understood(question, encoded.pieces, encoded.tokens)
+    scores: list[float] = late_scores(
+        asked, [each.late for each in packed], token_weights(asked, [text.casefold() for text in texts])
+    ).tolist()
+    return scores
+
+
+def _chosen(
+    places: Sequence[_Place], scores: Sequence[float], texts: Sequence[str], taken_apart: Sequence[Sequence[Piece]]
+) -> list[_Quote]:
+    """The best sentences that fit, as quotes: MAX_QUOTES of MAX_TOKENS together at most. What is left of these goes to what follows."""
+    quotes: list[_Quote] = []
+    least = LEAST * max(scores)
+    best_first = [places[each] for each in sorted(range(len(places)), key=lambda each: -scores[each]) if scores[each] >= least]
+    for place in best_first:
+        quotes = _if_it_fits(quotes, _quote(place.result, place.piece), texts)
+    for place in best_first:
+        following = taken_apart[place.result][place.number + 1 : place.number + 2]
+        end = place.piece.start + len(place.piece.text)
+        if following and texts[place.result].count("\n", end, following[0].start) < NEW_PARAGRAPH:
+            wider = _if_it_fits(quotes, _quote(place.result, following[0]), texts)
+            quotes = wider if len(wider) == len(quotes) else quotes  # it widens a quote, and makes none of its own
+    return sorted(quotes)
+
+
+def _if_it_fits(quotes: list[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:
+    wider = _with(quotes, added, texts)
+    tokens = sum(count_text(texts[quote.result][quote.start : quote.end]) for quote in wider)
+    return wider if len(wider) <= MAX_QUOTES and tokens <= MAX_TOKENS else quotes
+
+
+def _quote(result: int, piece: Piece) -> _Quote:
+    return _Quote(result, piece.start, piece.start + len(piece.text))
+
+
+def _with(quotes: Sequence[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:
+    """The quotes and one more; those that only white space parts are one."""
+    kept: list[_Quote] = []
+    for quote in quotes:
+        first, second = sorted((quote, added))
+        between = texts[added.result][first.end : second.start]
+        if quote.result == added.result and not between.strip():
+            added = _Quote(added.result, first.start, max(first.end, second.end))
+        else:
+            kept.append(quote)
+    return [*kept, added]
+
+
+def _word_shares(question: str, texts: Sequence[str]) -> list[float]:
+    """For each text the share of the question's terms that it holds, each by its rarity among the texts."""
+    asked = dict.fromkeys(terms.terms(question))
+    held = [set(terms.terms(text)) for text in texts]
+    rarity = {term: inverse_frequency(sum(term in each for each in held), len(held)) for term in asked}
+    total = sum(rarity.values())
+    return [sum(rarity[term] for term in asked if term in each) / total if total else 0.0 for each in held]

@@ -1,0 +1,59 @@
+"""A text → the pieces that an answer may quote: sentences, verbatim; a fenced block line by line, since half a command is none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MAX_CHARS = 600
+"""Of one piece: a line without an end is cut between two words."""
+_END = re.compile(r"(?<=[.!?])[\"'”’)\]*_`]*\s+(?=[^\sa-z])|(?<=[。！？；])")
+"""No sentence begins with a small letter: `e.g. this` is none's end."""
+_FENCE = re.compile(r"^\s*(```|~~~)")
+_SHORT = 3
+"""A piece of fewer letters or digits says nothing alone: a number of a list, a rule of dashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`text`: verbatim. `start`: where it begins in its text. `code`: it is a line of a fenced block."""
+
+    text: str
+    start: int
+    code: bool = False
+
+
+def pieces(text: str) -> list[Piece]:
+    """In order; blank lines, fences and pieces that say nothing alone are left out."""
+    found: list[Piece] = []
+    place, code = 0, False
+    for line in text.splitlines(keepends=True):
+        if _FENCE.match(line):
+            code = not code
+        else:
+            found += _of_line(line, place, code)
+        place += len(line)
+    return [piece for piece in found if sum(map(str.isalnum, piece.text)) >= _SHORT]
+
+
+def _of_line(line: str, start: int, code: bool) -> list[Piece]:  # noqa: FBT001
+    if code:
+        body = line.rstrip()
+        return [Piece(body[:MAX_CHARS], start, code=True)] if body.strip() else []
+    ends = [*(match.end() for match in _END.finditer(line)), len(line)]
+    found: list[Piece] = []
+    begin = 0
+    for end in ends:
+        sentence = line[begin:end]
+        stripped = sentence.strip()
+        if stripped:
+            found.append(Piece(_bounded(stripped), start + begin + sentence.index(stripped[0])))
+        begin = end
+    return found
+
+
+def _bounded(sentence: str) -> str:
+    if len(sentence) <= MAX_CHARS:
+        return sentence
+    cut = sentence[:MAX_CHARS]
+    return cut[: cut.rindex(" ")] if " " in cut else cut

@@ -1,0 +1,310 @@
+"""People record what they know, and correct what was learnt. What they write is redacted before anything else looks at it.
+
+Embedding comes first and storing after, in a transaction of its own: the project is held, the index hears through the outbox, as for
+everything that is learnt. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Hashable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+from uuid import UUID, uuid4
+
+from sqlalchemy import Select, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.accounts import Accounts
+from app.accounts.names import check_project_name
+from app.clock import now
+from app.embeddings import Embedder, LongForm
+from app.errors import Conflict, InvalidInput, NotPermitted, RateLimited
+from app.knowledge.changes import Changed, note
+from app.knowledge.derivations import digest
+from app.knowledge.item import KNOWLEDGE_TYPES
+from app.knowledge.locks import hold_project
+from app.knowledge.neighbours import pack, wording
+from app.knowledge.store import hold_item, owned
+from app.knowledge.tables import Knowledge, Revision
+from app.knowledge.verdicts import count_verdicts
+from app.redaction.labels import free_text
+from app.storage.database import Database
+from app.storage.tables import AnyRow
+
+MAX_TITLE_CHARS, MAX_TEXT_CHARS = 200, 8_000
+MAX_PATHS, MAX_PATH_CHARS = 20, 500
+TITLE_CHARS = 100
+"""Of a title made from a text's beginning."""
+RECORDED_CONFIDENCE = 1.0
+AT_ONCE, MAX_WAITING_A_CALLER = 2, 64
+"""Writers who embed and store at once; questions share their embedder and the pool. So many of one caller's wait: more are refused."""
+ATTEMPTS = 5
+_PLACEHOLDER = re.compile(r"\[REDACTED:[^\]]*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes, for which team. `developer_id` None: an admin."""
+
+    team_id: UUID
+    developer_id: UUID | None
+
+    @property
+    def columns(self) -> dict[str, object]:
+        return {"developer_id": self.developer_id, "by_admin": self.developer_id is None}
+
+
+class Written(Protocol):
+    """What a person may word of an item."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def paths(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An item as a person words it. `paths`: files it speaks of."""
+
+    type: str
+    title: str
+    text: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to correct; None: leave it. `revision`: correct only while the item stands so (`revision_of`); None: as it stands."""
+
+    type: str | None = None
+    title: str | None = None
+    text: str | None = None
+    paths: tuple[str, ...] | None = None
+    revision: str | None = None
+
+    @property
+    def fields(self) -> dict[str, object]:
+        values = {"type": self.type, "title": self.title, "text": self.text, "paths": self.paths}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def revision_of(item: Written) -> str:
+    """Name an item's wording: another one after each change of it, the same again if it is changed back."""
+    whole = repr((item.type, item.title, item.text, tuple(item.paths)))
+    return hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
+
+
+class Gate:
+    """So many writers at once, and so many of one caller who wait: ten thousand items sent together keep nobody else out."""
+
+    def __init__(self, *, at_once: int = AT_ONCE, max_waiting: int = MAX_WAITING_A_CALLER) -> None:
+        self._turns = asyncio.Semaphore(at_once)
+        self._max_waiting = max_waiting
+        self._waiting: Counter[Hashable] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, caller: Hashable) -> AsyncIterator[None]:
+        """Wait for a turn. RateLimited where too many of this caller's wait already."""
+        if self._waiting[caller] >= self._max_waiting:
+            raise RateLimited(
+                f"{self._max_waiting} items of yours wait to be written: send the next ones once these are answered.", retry_after=1.0
+            )
+        self._waiting[caller] += 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._waiting[caller] -= 1
+            if not self._waiting[caller]:
+                del self._waiting[caller]
+
+
+class Authoring:
+    """`gate`: shared with whoever else writes at people's wish (`judging`)."""
+
+    def __init__(self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, gate: Gate) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._embedder = embedder
+        self._long_form = long_form
+        self._gate = gate
+
+    async def record(self, author: Author, project: str, given: Words) -> tuple[UUID, bool]:
+        """Store what a person knows. Returns its id, and whether it is new: the same text of a project is one item.
+
+        Without a title it gets one from its text. The project is made when it is first named, as for sessions. InvalidInput names the
+        field that can't be stored; RateLimited: too many of the same author's wait.
+        """
+        check_project_name(project)
+        _check(given)
+        async with self._gate.turn(author):
+            words = await _stored(given)
+            key = digest(words.text)
+            if (known := await self._known(author.team_id, project, key)) is not None:
+                return known, False
+            embedded = await self._embed(words)
+            async with self._database.begin() as connection:
+                project_id = await self._held_project(connection, author.team_id, project)
+                if (known := await connection.scalar(_recorded(project_id, key))) is not None:
+                    return known, False
+                item, moment = uuid4(), now()
+                await connection.execute(
+                    insert(Knowledge).values(
+                        id=item,
+                        team_id=author.team_id,
+                        project_id=project_id,
+                        developer_id=author.developer_id,
+                        origin="recorded",
+                        recorded_key=key,
+                        confidence=RECORDED_CONFIDENCE,
+                        created_at=moment,
+                        last_seen_at=moment,
+                        **_columns(words),
+                        **embedded,
+                    )
+                )
+                await connection.execute(insert(Revision).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words)))
+                await note(connection, [Changed(item, project_id, author.team_id)])
+        return item, True
+
+    async def correct(self, author: Author, item_id: UUID, change: Change) -> bool:
+        """Word an item anew, for good: no reading of its session takes the correction back. Returns whether anything changed.
+
+        Its author or an admin (NotPermitted). Conflict when it no longer stands as `change.revision` says: without one, the last writer
+        wins, and the history keeps what each of them wrote. NotFound for another team's.
+        """
+        if not change.fields:
+            raise InvalidInput("Nothing is to be changed: send type, title, text or paths.")
+        async with self._gate.turn(author):
+            for _ in range(ATTEMPTS):
+                async with self._database.begin() as connection:
+                    row = await owned(connection, author.team_id, item_id)
+                _check_may_correct(author, row, change)
+                words = await _corrected(row, change)
+                reworded = (words.title, words.text) != (row.title, row.text)
+                embedded = await self._embed(words) if reworded else {}
+                async with self._database.begin() as connection:
+                    held = await hold_item(connection, author.team_id, item_id)
+                    if revision_of(held) == revision_of(row) and held.project_id == row.project_id:
+                        return await _store_correction(connection, author, held, words, embedded)
+        raise Conflict("This item is being changed by others just now: read it again, and repeat the correction.")
+
+    async def _known(self, team_id: UUID, project: str, key: bytes) -> UUID | None:
+        """Before anything is embedded: what was recorded before costs next to nothing."""
+        project_id = await self._accounts.project_named(team_id, project)
+        if project_id is None:
+            return None
+        async with self._database.begin() as connection:
+            found: UUID | None = await connection.scalar(_recorded(project_id, key))
+            return found
+
+    async def _held_project(self, connection: AsyncConnection, team_id: UUID, project: str) -> UUID:
+        """The project of this name, held. It may be merged into another one while we wait."""
+        project_id = await self._accounts.project_id(connection, team_id, project)
+        await hold_project(connection, project_id)
+        if await self._accounts.project_id(connection, team_id, project) != project_id:
+            raise Conflict(f"The project {project!r} is being merged into another one: try again.")
+        return project_id
+
+    async def _embed(self, words: Words) -> dict[str, object]:
+        said = [wording(words.title, words.text)]
+        (vector,), (long,) = await self._embedder.embed(said), await self._long_form.embed(said)
+        return {
+            "embedding": pack(vector),
+            "embedding_model": self._embedder.model,
+            "long_embedding": None if long is None else pack(long),
+            "long_embedding_model": self._long_form.model,
+        }
+
+
+def title_of(text: str) -> str:
+    """A title from a text's first line: its first sentence, never cut in a word."""
+    line = next((line.strip(" \t#*->") for line in text.splitlines() if line.strip(" \t#*->")), text.strip())
+    sentence = re.split(r"(?<=[.!?])\s|(?<=[。！？])", line, maxsplit=1)[0]
+    if len(sentence) <= TITLE_CHARS:
+        return sentence
+    cut = sentence[: TITLE_CHARS - 1]
+    return f"{cut[: cut.rindex(' ')] if ' ' in cut else cut} …"[:TITLE_CHARS]
+
+
+async def _stored(words: Words) -> Words:
+    """As it may be stored: checked, and without secrets. InvalidInput names the field that can't be."""
+    _check(words)
+    title, text, *paths = await asyncio.to_thread(lambda: [free_text(each) for each in (words.title, words.text, *words.paths)])
+    if not any(map(str.isalnum, _PLACEHOLDER.sub("", text))):
+        raise InvalidInput("text is nothing but a secret, and secrets are not stored: say what is to be known about it.", param="text")
+    text = text.strip()
+    return Words(words.type, " ".join(title.split()) or title_of(text), text, tuple(dict.fromkeys(each.strip() for each in paths)))
+
+
+async def _corrected(row: AnyRow, change: Change) -> Words:
+    """The item with the change: what isn't changed stays to the letter, and isn't held against limits that sessions don't know."""
+    before = Words(row.type, row.title, row.text, tuple(row.paths))
+    wanted = {name: value for name, value in change.fields.items() if value != getattr(before, name)}
+    if change.title is not None and not change.title.strip():
+        raise InvalidInput("title is empty: write one, or leave it out to keep the present one.", param="title")
+    made = await _stored(replace(Words(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
+    return replace(before, **{name: getattr(made, name) for name in wanted})
+
+
+def _check(words: Words) -> None:
+    if words.type not in KNOWLEDGE_TYPES:
+        raise InvalidInput(f"type: {words.type[:100]!r} is not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="type")
+    if any("\x00" in each for each in (words.title, words.text, *words.paths)):
+        raise InvalidInput("A NUL character can't be stored: take it out of the title, the text and the paths.", param="text")
+    if not words.text.strip():
+        raise InvalidInput("text is empty: write what is to be known, so that it can be read alone.", param="text")
+    for name, value, most in (("text", words.text, MAX_TEXT_CHARS), ("title", words.title, MAX_TITLE_CHARS)):
+        if len(value) > most:
+            raise InvalidInput(f"{name} is longer than {most:,} characters: shorten it, or record several items.", param=name)
+    if len(words.paths) > MAX_PATHS or any(not each.strip() or len(each) > MAX_PATH_CHARS for each in words.paths):
+        raise InvalidInput(f"paths: at most {MAX_PATHS} paths of 1 to {MAX_PATH_CHARS} characters.", param="paths")
+
+
+def _check_may_correct(author: Author, row: AnyRow, change: Change) -> None:
+    if author.developer_id is not None and row.developer_id != author.developer_id:
+        raise NotPermitted("Only its author or an admin can correct this item. Say that it is wrong or stale: POST …/feedback.")
+    if change.revision is not None and change.revision != revision_of(row):
+        raise Conflict(
+            f"The item has been changed since revision {change.revision[:40]}: it is at {revision_of(row)}. Read it, and correct that.",
+            param="if-match",
+        )
+
+
+async def _store_correction(connection: AsyncConnection, author: Author, row: AnyRow, words: Words, embedded: dict[str, object]) -> bool:
+    """In the transaction that holds the item, which stands as it was read."""
+    before = Words(row.type, row.title, row.text, tuple(row.paths))
+    changed = {name: value for name, value in _columns(words).items() if value != _columns(before)[name]}
+    if not changed:
+        return False
+    key = digest(words.text) if row.origin == "recorded" else None
+    if "text" in changed and key is not None and (twin := await connection.scalar(_recorded(row.project_id, key))) not in {None, row.id}:
+        raise Conflict(f"The same text is recorded already, as item {twin}: correct that one, or delete this one.", param="text")
+    moment = now()
+    values = changed | embedded | {"corrected_at": moment, "last_seen_at": moment, "updated_at": moment, "freshness": "fresh"}
+    if "text" in changed and key is not None:
+        values["recorded_key"] = key
+    await connection.execute(update(Knowledge).where(Knowledge.id == row.id).values(values))
+    await connection.execute(insert(Revision).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
+    if "text" in changed:
+        await count_verdicts(connection, row)
+    await note(connection, [Changed(row.id, row.project_id, row.team_id)])
+    return True
+
+
+def _recorded(project_id: UUID, key: bytes) -> Select[UUID]:
+    return select(Knowledge.id).where(Knowledge.project_id == project_id, Knowledge.recorded_key == key)
+
+
+def _columns(words: Words) -> dict[str, object]:
+    return {"type": words.type, "title": words.title, "text": words.text, "paths": list(words.paths)}

@@ -1,0 +1,91 @@
+"""A team's items, listed: newest first, page by page, by project, type and date. Reads only."""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Unpadded
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, select, tuple_
+
+from app.errors import InvalidInput
+from app.knowledge.answer import in_utc
+from app.knowledge.tables import Knowledge
+from app.storage.database import Database, rows_of
+from app.storage.tables import AnyRow
+
+MAX_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which items. `project_id`: one of the team's. `since`: first learnt or recorded then or later.
+
+    `hidden`: those that people's verdicts hide, instead of the rest.
+    """
+
+    project_id: UUID | None = None
+    type: str | None = None
+    since: datetime | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next`: the cursor of the page after this one; None: this is the last."""
+
+    items: Sequence[AnyRow]
+    next: str | None
+
+
+class Browsing:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, team_id: UUID, wanted: Filter, *, limit: int, cursor: str | None = None) -> Page:
+        """One page of `limit` items. InvalidInput for a cursor that no page of ours gave."""
+        query = _items(team_id, wanted).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(tuple_(Knowledge.created_at, Knowledge.id) < tuple_(*_place(cursor)))
+        rows = await self._database.read(rows_of(query))
+        shown = rows[:limit]
+        return Page(shown, _cursor(shown[-1]) if len(rows) > limit else None)
+
+
+def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
+    """A project is its team's: to ask for both would have PostgreSQL read all of it."""
+    place = Knowledge.team_id == team_id if wanted.project_id is None else Knowledge.project_id == wanted.project_id
+    query = select(*_SHOWN).where(place, Knowledge.hidden if wanted.hidden else ~Knowledge.hidden)
+    if wanted.type is not None:
+        query = query.where(Knowledge.type == wanted.type)
+    if wanted.since is not None:
+        query = query.where(Knowledge.created_at >= in_utc(wanted.since, "since"))
+    return query.order_by(Knowledge.created_at.desc(), Knowledge.id.desc())
+
+
+def _cursor(row: AnyRow) -> str:
+    return urlsafe_b64encode(f"{row.created_at.isoformat()}|{row.id}".encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        if not re.fullmatch(r"[\w-]{1,200}", cursor, re.ASCII):
+            raise ValueError(cursor)
+        at, _, item = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError(cursor)
+        return in_utc(moment, "cursor"), UUID(item)
+    except (ValueError, InvalidInput, Unpadded):
+        raise InvalidInput("cursor is not one of ours: pass `next` of the page before, or leave it out to begin.", param="cursor") from None
+
+
+_SHOWN = tuple(
+    column
+    for column in Knowledge.__table__.c
+    if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key"}
+)

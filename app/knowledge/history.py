@@ -1,0 +1,96 @@
+"""What became of an item: when it was learnt, recorded, corrected and judged, and by whom. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.knowledge.item import Quote
+from app.knowledge.store import owned
+from app.knowledge.tables import Evidence, Feedback, Revision
+from app.storage.database import Database
+
+MAX_ENTRIES = 200
+
+What = Literal["learnt", "merged", "recorded", "corrected", "judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to an item, when it happened here (a session may be older).
+
+    `merged`: another place taught the same. `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or somebody who is gone.
+    The words: of the session, or what the person wrote; None: not changed.
+    """
+
+    what: What
+    at: datetime
+    developer_id: UUID | None = None
+    by_admin: bool = False
+    type: str | None = None
+    title: str | None = None
+    text: str | None = None
+    paths: Sequence[str] | None = None
+    verdict: str | None = None
+    note: str | None = None
+    source: Quote | None = None
+
+
+class History:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, team_id: UUID, item_id: UUID) -> list[Entry]:
+        """An item's history, the latest first; MAX_ENTRIES at most. NotFound for another team's."""
+
+        async def read(connection: AsyncConnection) -> list[Entry]:
+            row = await owned(connection, team_id, item_id)
+            learnt = await _learnt(connection, item_id, first="merged" if row.origin == "recorded" else "learnt")
+            found = [*learnt, *await _revisions(connection, item_id), *await _verdicts(connection, item_id)]
+            return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
+
+        return await self._database.read(read)
+
+
+async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: What) -> list[Entry]:
+    rows = (
+        await connection.execute(
+            select(Evidence.__table__)
+            .where(Evidence.knowledge_id == item_id)
+            .order_by(Evidence.created_at.desc(), Evidence.id)
+            .limit(MAX_ENTRIES)
+        )
+    ).all()
+    return [
+        Entry(
+            first if row is rows[-1] else "merged",
+            row.created_at,
+            type=row.type,
+            title=row.title,
+            text=row.text,
+            source=Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at),
+        )
+        for row in rows
+    ]
+
+
+async def _revisions(connection: AsyncConnection, item_id: UUID) -> list[Entry]:
+    query = select(Revision.__table__).where(Revision.knowledge_id == item_id).order_by(Revision.id.desc()).limit(MAX_ENTRIES)
+    return [
+        Entry(row.action, row.at, row.developer_id, row.by_admin, row.type, row.title, row.text, row.paths)
+        for row in await connection.execute(query)
+    ]
+
+
+async def _verdicts(connection: AsyncConnection, item_id: UUID) -> list[Entry]:
+    query = select(Feedback.__table__).where(Feedback.knowledge_id == item_id).order_by(Feedback.at.desc()).limit(MAX_ENTRIES)
+    return [
+        Entry("judged", row.at, row.developer_id, row.by_admin, verdict=row.verdict, note=row.note or None)
+        for row in await connection.execute(query)
+    ]

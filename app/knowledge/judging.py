@@ -1,0 +1,54 @@
+"""People judge items: helpful, wrong or stale, one verdict a person and item. What verdicts weigh: `weighing`. Knows no HTTP."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import InvalidInput
+from app.knowledge.authoring import Author, Gate
+from app.knowledge.changes import Changed, note
+from app.knowledge.store import hold_item
+from app.knowledge.tables import Feedback
+from app.knowledge.verdicts import count_verdicts
+from app.knowledge.weighing import VERDICTS
+from app.redaction.labels import free_text
+from app.storage.database import Database
+
+MAX_NOTE_CHARS = 1_000
+
+
+class Judging:
+    def __init__(self, database: Database, *, gate: Gate) -> None:
+        self._database = database
+        self._gate = gate
+
+    async def judge(self, author: Author, item_id: UUID, verdict: str, remark: str = "") -> None:
+        """Store a person's verdict; a second one replaces the first. NotFound for another team's item.
+
+        `wrong` hides the item once two people say so, or its author does; whoever thinks better of it brings it back.
+        """
+        if verdict not in VERDICTS:
+            raise InvalidInput(f"verdict: {verdict[:100]!r} is not known. Known: {', '.join(VERDICTS)}.", param="verdict")
+        if len(remark) > MAX_NOTE_CHARS:
+            raise InvalidInput(f"note is longer than {MAX_NOTE_CHARS:,} characters: shorten it.", param="note")
+        if "\x00" in remark:
+            raise InvalidInput("note holds a NUL character, which can't be stored: take it out.", param="note")
+        values = {"id": uuid4(), "knowledge_id": item_id, "verdict": verdict, "note": free_text(remark).strip(), **author.columns}
+        async with self._gate.turn(author), self._database.begin() as connection:
+            row = await hold_item(connection, author.team_id, item_id)
+            await _replace(connection, author, values)
+            await count_verdicts(connection, row)
+            await note(connection, [Changed(item_id, row.project_id, row.team_id)])
+
+
+async def _replace(connection: AsyncConnection, author: Author, values: dict[str, object]) -> None:
+    row = upsert(Feedback).values(values)
+    person = {"index_elements": ["knowledge_id", "developer_id"], "index_where": ~Feedback.by_admin}
+    if author.developer_id is None:
+        person = {"index_elements": ["knowledge_id"], "index_where": Feedback.by_admin}
+    said = {"verdict": row.excluded.verdict, "note": row.excluded.note, "at": func.now()}
+    await connection.execute(row.on_conflict_do_update(**person, set_=said))  # type: ignore[arg-type]

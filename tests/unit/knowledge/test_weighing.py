@@ -1,0 +1,68 @@
+"""What people's verdicts weigh is bounded, and never turns the order of more and fewer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.knowledge.weighing import MAX_FACTOR, MIN_FACTOR, feedback_factor, hides, shown_freshness, speaks_of
+
+COUNT = st.integers(0, 1000)
+
+
+@dataclass
+class Judged:
+    helpful: int = 0
+    wrong: int = 0
+    stale: int = 0
+
+
+@given(COUNT, COUNT, COUNT)
+def test_a_factor_is_bounded_however_many_judge(helpful: int, wrong: int, stale: int) -> None:
+    assert MIN_FACTOR <= feedback_factor(Judged(helpful, wrong, stale)) <= MAX_FACTOR
+
+
+@given(COUNT, COUNT, COUNT)
+def test_another_verdict_never_moves_the_factor_the_wrong_way(helpful: int, wrong: int, stale: int) -> None:
+    factor = feedback_factor(Judged(helpful, wrong, stale))
+    assert feedback_factor(Judged(helpful + 1, wrong, stale)) >= factor
+    assert feedback_factor(Judged(helpful, wrong + 1, stale)) <= factor
+    assert feedback_factor(Judged(helpful, wrong, stale + 1)) <= factor
+
+
+def test_nobodys_verdict_changes_nothing_and_one_of_each_kind_does() -> None:
+    assert feedback_factor(Judged()) == 1
+    assert feedback_factor(Judged(helpful=1)) > 1 > feedback_factor(Judged(stale=1)) > feedback_factor(Judged(wrong=1))
+
+
+@pytest.mark.parametrize(
+    ("path", "file", "same"),
+    [
+        ("app/mail.py", "app/mail.py", True),
+        ("app/mail.py", "/home/ada/shop/app/mail.py", True),
+        ("./app/mail.py", "C:\\shop\\app\\mail.py", True),
+        ("/home/bob/shop/app/mail.py", "app/mail.py", True),
+        ("app/mail.py", "app/email.py", False),
+        ("app/mail.py", "lib/mail.py", False),
+        ("", "app/mail.py", False),
+        ("/", "app/mail.py", False),
+    ],
+)
+def test_a_path_is_an_open_file_where_one_ends_as_the_other(path: str, file: str, same: bool) -> None:
+    assert speaks_of([path], [file]) is same
+
+
+def test_an_item_is_stale_where_more_say_so_than_find_it_helpful() -> None:
+    assert shown_freshness("fresh", Judged(stale=1)) == "stale"
+    assert shown_freshness("deprecated", Judged(helpful=1, stale=2)) == "stale"
+    assert shown_freshness("fresh", Judged(helpful=1, stale=1)) == "fresh"
+
+
+def test_two_people_hide_an_item_and_so_does_its_author() -> None:
+    assert not hides(wrong=0, by_author=False)
+    assert not hides(wrong=1, by_author=False)
+    assert hides(wrong=2, by_author=False)
+    assert hides(wrong=1, by_author=True)
