@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.model import NAME
 from app.knowledge.extraction.classifier import COEFFICIENTS, EXAMPLES, design, examples_digest
+from app.knowledge.extraction.drafts import judged
 from app.knowledge.extraction.features import features_of
 from app.knowledge.item import KNOWLEDGE_TYPES
 from tests.performance.recall_vectors import blocking_embedder
@@ -59,6 +60,7 @@ if __name__ == "__main__":
     examples = tomllib.loads(EXAMPLES.read_text())
     texts = [(text, KNOWLEDGE_TYPES.index(name)) for name, each in examples["keep"].items() for text in each]
     texts += [(text, -1) for each in examples["junk"].values() for text in each]
+    texts = [(judged(text), type_) for text, type_ in texts]
     features = np.stack([features_of(text) for text, _ in texts])
     vectors = blocking_embedder().embed_blocking([text for text, _ in texts]).astype(np.float64)
     types = np.array([type_ for _, type_ in texts])

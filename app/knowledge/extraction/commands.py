@@ -107,8 +107,7 @@ def _draft(
     core = Statement(event, command, raw)
     shown = command if len(command) <= MAX_SHOWN else command[: command.rfind(" ", 0, MAX_SHOWN)].rstrip() + " …"
     prior = AFTER_FAILURE if failure is not None else ALONE
-    places = frozenset({(event.id, 0)})
-    return Draft(core, text, raw, prior, places, exchange, intent, type=type_, title=f"{label}: {shown}", fixed=True)
+    return Draft(core, (core,), prior, exchange, intent, type=type_, title=f"{label}: {shown}", text=text)
 
 
 def _error(output: str) -> str:

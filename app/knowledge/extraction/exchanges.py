@@ -16,6 +16,7 @@ Ending = Literal["accepted", "corrected", "open"]
 MOST_EVENTS = 2_000
 """Of one exchange: an agent that works for hours without a word from a person is read in parts."""
 MAX_READ_CHARS = 8_000
+MAX_VERDICT_CHARS = 600
 _READ = re.compile(r"read|view|fetch|search|grep|glob|cat|open_file", re.IGNORECASE)
 _READ_COMMAND = re.compile(r"\s*(?:cd \S+ *(?:&&|;) *)?(?:cat|head|tail|less|sed -n|grep|rg|curl|bat|git (?:show|log|diff))\b")
 _SERVED_TOOL = re.compile(r"cairn", re.IGNORECASE)
@@ -44,6 +45,8 @@ class Exchange:
     prompt: Event | None
     events: list[Event] = field(default_factory=list)
     ending: Ending = "open"
+    verdict: str = ""
+    """The next thing that the person said."""
 
     @property
     def replies(self) -> list[Event]:
@@ -89,7 +92,7 @@ def exchanges(events: Iterable[Event], memory: Memory) -> Iterator[Exchange]:
         elif event.tool is not None and (_READ.search(event.tool.name) or _READ_COMMAND.match(event.tool.input)):
             memory.serve(event.tool.output[:MAX_READ_CHARS])
         if event.kind == "prompt" and not event.sidechain:
-            current.ending = ending(event.text)
+            current.ending, current.verdict = ending(event.text), event.text[:MAX_VERDICT_CHARS]
             yield current
             current = Exchange(event)
         elif event.kind != "thinking":

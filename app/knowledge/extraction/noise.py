@@ -15,8 +15,8 @@ _TALK = re.compile(
 )
 _TRANSIENT = re.compile(
     r"\b(?:i(?:'m|’m| am) \w+ing|right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
-    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|pull request|worktree|(?:this|the) (?:session|conversation)|todo list|failed as expected|for all of these|lsp diagnostics|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
-    r"\d+ (?:tests?|files?) (?:passed|passing|changed)|line \d+|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
+    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|for all of these|lsp diagnostics|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
+    r"\d+ (?:tests?|files?) (?:passed|passing|changed)|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
     re.IGNORECASE,
 )
 _DANGLING = re.compile(
@@ -29,6 +29,12 @@ _INJECTION = re.compile(
     r"you are now (?:a|an|in)|system prompt|reveal your (?:instructions|prompt)|jailbreak)\b",
     re.IGNORECASE,
 )
+_OUTPUT = re.compile(
+    r"[\w./-]+\.\w{1,5}:\d+(?::\d+)?:? |(?:error|warning|fatal|traceback|file \")[ :(\"]|[\w./-]*/[\w.-]+\.\w{1,5}$|(?:from|import) [\w.]+(?: import|$| as)|"
+    r"(?:feat|fix|chore|docs|style|refactor|test|build|ci|perf)(?:\(\w+\))?!?: |[\w.]+(?:Error|Exception): ",
+    re.IGNORECASE,
+)
+"""Lines of a linter, a stack, a commit log; file names; imports."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 CODE = re.compile(r"`[^`]+`|\b\w+(?:[._/:-]\w+)+\b|\b[a-z]+[A-Z]\w+|\b[A-Z]{2,}[A-Z0-9_]*\b|--?[a-z][\w-]+|\b\w+\(\)|\b\d+(?:\.\d+)+\b")
@@ -59,8 +65,15 @@ def names_something(text: str) -> bool:
     return bool(CODE.search(text))
 
 
+def is_output(text: str) -> bool:
+    """Whether it is a line of a tool, a file's name or an import, not words of anybody."""
+    return bool(_OUTPUT.match(text))
+
+
 def is_prose(text: str) -> bool:
     """Mostly words: no listing, no stack frame, no code."""
+    if is_output(text):
+        return False
     if _CJK.search(text):
         return True
     words = _WORD.findall(text)
