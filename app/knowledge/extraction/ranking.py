@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.knowledge.extraction.candidate import candidate_of
-from app.knowledge.extraction.classifier import Numbers, best_type, type_scores, worth
+from app.knowledge.extraction.classifier import Numbers, type_scores, worth
 from app.knowledge.extraction.drafts import Draft
 from app.knowledge.extraction.features import features_of
 from app.knowledge.extraction.memory import share_in, shingles
 from app.knowledge.extraction.noise import is_dangling, names_something
 from app.knowledge.extraction.titles import title_of
-from app.knowledge.extraction.types import firm_type
+from app.knowledge.extraction.types import type_of
 from app.knowledge.extraction.windows import Place, place_of, window
 from app.knowledge.item import Candidate
 
@@ -90,7 +90,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
         title = draft.title or title_of(draft.core, group, said_by_person=draft.person)
         if not title:
             continue
-        type_ = firm_type(draft.core.text) or best_type(types[place])
+        type_ = type_of(draft.core.text, types[place])
         chosen[place] = candidate_of(draft, group, title, type_, _confidence(scores[place], draft))
         said.update(shingles(chosen[place].text))
         taken.update(place_of(each) for each in group)
