@@ -34,7 +34,7 @@ _SUBORDINATE = re.compile(
 _WEAK = re.compile(
     r"(?:(?:this|these|those|the|my|our|both|all|that) (?:\w+ )?(?:changes?|modifications?|edits?|updates?|fix(?:es)?|implementation|approach|code|version|solution|block|diff|patch|"
     r"following|above|reason|way|method|function|file|files|test|tests|problem|error|issue)\b|there (?:is|are|was)|here\b|below\b|you(?:'ll|r)?\b|i\b|i'|we'|my\b|one\b|another\b|"
-    r"overall\b|(?:update|add|import|change|modify|do|use|call|run) (?:it|this|these|them|that)\b|specifically\b|as (?:an?|you)\b|what\b|how\b|why\b|which\b|where\b|such\b|each of\b|every time\b)",
+    r"overall\b|(?:update|add|import|change|modify|do|use|call|run) (?:it|this|these|them|that)\b|specifically\b|as (?:an?|you)\b|what\b|how\b|why\b|which\b|where\b|such\b|for example|the user will|result in|each of\b|every time\b)",
     re.IGNORECASE,
 )
 """Openings that say nothing without what stood before them."""
@@ -58,6 +58,12 @@ _CODE = re.compile(r"`([^`\n]{2,48})`")
 _NAME = re.compile(r"\b(?:\w+[._/-])+\w+\b|\b[a-z]+[A-Z]\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\b\w+\(\)")
 _PATH = re.compile(r"^`?[\w./~*-]+(?::\d+(?:-\d+)?)?`?(?: ?\([^)]*\))?:? *[-–—:]? *")
 _POINTS = re.compile(r"\b(?:it|this|these|those|them|that way|the same|as follows|above|below)\b", re.IGNORECASE)
+_NARRATES = re.compile(
+    r"(?:`[^`]+`:? )?(?:modif(?:y|ies|ied)|updates?|imports?|removes?|renames?|creates?|wraps?|restructure|make changes|print out|tests? that|verif(?:y|ies)|checks?|ensure that|"
+    r"(?:we|i) (?:check|create|convert|set|use|return|first|add|update|import|move|now)\b|for example|allows?|still|the functionality|see\b|need to|open\b|calls?\b)",
+    re.IGNORECASE,
+)
+"""How edits are told, and what is still to be done: a title rather says how something behaves."""
 _GERUND = re.compile(r"(?:re-?)?[a-z]{3,}ing\b", re.IGNORECASE)
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|means?|makes?|would|will|can|could|must|should|has|have|does|needs?|requires?|allows?|lets?|breaks?|\w{4,}[a-z]{2}(?<!s)s)\b",
@@ -96,8 +102,8 @@ def title_of(core: Statement, group: Sequence[Statement], *, said_by_person: boo
     return best
 
 
-WHOLE, CLAUSE, SHORTENED, HEADING, NAMED, POINTING = 2.0, 1.4, 0.6, 1.3, 0.5, 0.7
-"""What kinds of title are worth: a whole sentence, a clause, one that had to be cut at a turn, a section's heading; naming something, pointing elsewhere."""
+WHOLE, CLAUSE, SHORTENED, HEADING, NAMED, POINTING, NARRATED = 2.0, 1.4, 0.6, 1.3, 0.5, 0.7, 1.2
+"""What kinds of title are worth: a whole sentence, a clause, one that had to be cut at a turn, a section's heading; naming something, pointing elsewhere, telling an edit."""
 
 
 def _offers(said: Statement) -> Iterator[tuple[str, float]]:
@@ -115,7 +121,8 @@ def _offers(said: Statement) -> Iterator[tuple[str, float]]:
 
 
 def _detail(title: str) -> float:
-    return (NAMED if CODE.search(title) else 0.0) - (POINTING if _POINTS.search(title) else 0.0)
+    named, pointing = NAMED if CODE.search(title) else 0.0, POINTING if _POINTS.search(title) else 0.0
+    return named - pointing - (NARRATED if _NARRATES.match(title) else 0.0)
 
 
 def capital(text: str) -> str:
