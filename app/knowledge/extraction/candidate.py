@@ -20,7 +20,7 @@ def candidate_of(draft: Draft, group: Sequence[Statement], title: str, type_: Kn
         key=key_of(draft),
         type=draft.type or type_,
         title=title,
-        text=draft.text[:MAX_TEXT] or joined(group),
+        text=_cut(draft.text) or joined(group),
         confidence=round(confidence, 2),
         event_id=core.event.id,
         locator=core.event.locator,
@@ -28,6 +28,10 @@ def candidate_of(draft: Draft, group: Sequence[Statement], title: str, type_: Kn
         at=core.event.at,
         intent=draft.intent,
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: text.rfind(" ", 0, MAX_TEXT)].rstrip(" ,;")
 
 
 def key_of(draft: Draft) -> str:

@@ -18,7 +18,7 @@ from app.knowledge.item import Intent, KnowledgeType
 MAX_PROMPT_CHARS = 3_000
 """A longer prompt is pasted: a plan, a log, a rule file; not said."""
 MIN_CHARS, MAX_CHARS = 24, 600
-_MERGE = re.compile(r"<{5,}|>{5,}|={7,}|⋮")
+_MERGE = re.compile(r"<{5,}|>{5,}|={7,}|[⋮█]")
 """Marks of an edit block or of a shortened listing: code, not words."""
 
 

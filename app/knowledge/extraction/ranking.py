@@ -64,7 +64,7 @@ def shortlist(drafts: Iterable[Draft]) -> Shortlist:
         of_exchange = heapq.nlargest(MAX_FROM_EXCHANGE, [*of_exchange, (score, -seen, draft, features)], key=lambda each: each[:2])
     best = sorted(heapq.nlargest(MAX_EMBEDDED, [*best, *of_exchange], key=lambda each: each[:2]), key=lambda each: -each[1])
     rows = np.stack([each[3] for each in best]) if best else np.zeros((0, 0))
-    return Shortlist(tuple(each[2] for each in best), rows, min(MAX_ITEMS, MIN_ITEMS + taught // 2))
+    return Shortlist(tuple(each[2] for each in best), rows, min(MAX_ITEMS, MIN_ITEMS + 2 * taught // 3))
 
 
 def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:

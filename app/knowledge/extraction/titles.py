@@ -34,7 +34,7 @@ _SUBORDINATE = re.compile(
 _WEAK = re.compile(
     r"(?:(?:this|these|those|the|my|our|both|all|that) (?:\w+ )?(?:changes?|modifications?|edits?|updates?|fix(?:es)?|implementation|approach|code|version|solution|block|diff|patch|"
     r"following|above|reason|way|method|function|file|files|test|tests|problem|error|issue)\b|there (?:is|are|was)|here\b|below\b|you(?:'ll|r)?\b|i\b|i'|we'|my\b|one\b|another\b|"
-    r"overall\b|(?:update|add|import|change|modify|do|use|call|run) (?:it|this|these|them|that)\b|specifically\b|as (?:an?|you)\b|what\b|how\b|why\b|which\b|where\b|such\b|for example|the user will|result in|each of\b|every time\b)",
+    r"overall\b|(?:update|add|import|change|modify|do|use|call|run) (?:it|this|these|them|that)\b|specifically\b|as (?:an?|you)\b|what\b|how\b|why\b|which\b|where\b|such\b|for example|(?:modify|restructure|make changes|print out|open|see|verify|need to|make sure|update the|either)\b|the user will|result in|each of\b|every time\b)",
     re.IGNORECASE,
 )
 """Openings that say nothing without what stood before them."""
@@ -66,7 +66,7 @@ _NARRATES = re.compile(
 """How edits are told, and what is still to be done: a title rather says how something behaves."""
 _GERUND = re.compile(r"(?:re-?)?[a-z]{3,}ing\b", re.IGNORECASE)
 _FINITE = re.compile(
-    r"\b(?:is|are|was|were|means?|makes?|would|will|can|could|must|should|has|have|does|needs?|requires?|allows?|lets?|breaks?|\w{4,}[a-z]{2}(?<!s)s)\b",
+    r"\b(?:is|are|was|were|means?|makes?|would|will|can|could|must|should|has|have|does|needs?|requires?|allows?|lets?|breaks?)\b",
     re.IGNORECASE,
 )
 _STOPS = ("; ", "；", "。", ". ", " — ", " – ", " - ", ": ", "：", ", so ", ", which ", " so that ", ", but ", " because ", ", because ", ", since ", ", weil ", ", car ",
@@ -75,7 +75,7 @@ _TURNS = (" which ", " when ", " while ", " before ", " after ", " with ", " usi
           " to ", " by ", " as ", " on ")  # fmt: skip
 """Where a clause may end early, told by an ellipsis."""
 _LAST = re.compile(
-    r"\b(?:the|an?|of|to|is|are|was|were|not|be|by|for|with|and|or|in|on|that|which|need|needs|has|have|can|must|should|will|its|their|it|as|from|at|than|only|also)$",
+    r"\b(?:the|an?|of|to|is|are|was|were|not|be|by|for|with|and|or|in|on|that|which|need|needs|has|have|can|must|should|will|its|their|it|as|from|at|than|only|also|so|if|when|includes?|like|try)$",
     re.IGNORECASE,
 )
 
@@ -173,6 +173,10 @@ def _says(clause: str) -> bool:
         return False
     if _GERUND.match(bare) and not _FINITE.search(bare):
         return False
+    for mark in (": ", " - ", " — "):
+        rest = bare.rpartition(mark)[2]
+        if rest != bare and _SUBORDINATE.match(rest) and ", " not in rest:
+            return False
     if not _SUBORDINATE.match(bare):
         return True
     _, comma, main = bare.rpartition(", ")

@@ -58,10 +58,10 @@ def test_reading_again_finds_the_same(found: list[Found]) -> None:
 
 
 def test_enough_is_found_and_not_too_much(found: list[Found]) -> None:
-    """Of real work: at least one item in fifty events, at most one in five."""
+    """Of real work: at least one item in fifty events, at most one in ten."""
     events = sum(len(session) for session, _ in found)
     items = [item for _, made in found for item in made]
-    assert events / 50 < len(items) < events / 5
+    assert events / 50 < len(items) < events / 10
     assert {"bug_solution", "architectural_decision", "gotcha", "testing_strategy", "tool_usage"} <= {item.type for item in items}
 
 
