@@ -192,3 +192,56 @@ def test_the_coefficients_belong_to_the_examples() -> None:
     from app.knowledge.extraction.classifier import COEFFICIENTS, examples_digest
 
     assert json.loads(COEFFICIENTS.read_text())["examples"] == examples_digest()
+
+
+def test_an_item_holds_what_stands_around_its_statement() -> None:
+    (found,) = learnt(
+        ("ask", "Why is the log empty before a session"),
+        ("edit", "app/log.py"),
+        (
+            "say",
+            "One file for each session makes debugging harder because:\n- `tail -f` can't follow a file that doesn't exist yet\n- Hooks must look up the session's id first\n",
+        ),
+    )
+    assert "tail -f" in found.text
+    assert "Hooks must look up" in found.text
+    assert "makes debugging harder because:" in found.text
+    assert len(found.text) <= 600
+
+
+def test_a_no_takes_back_what_it_names_and_only_that() -> None:
+    kept = "`os.rename` fails across two file systems, so the exporter copies and then deletes."
+    gone = "The upload limit `MAX_UPLOAD` must be set in `nginx.conf`, because the proxy refuses larger bodies first."
+    session = (("ask", "Why does the export fail"), ("edit", "a.py"), ("say", f"{kept}\n\n## Limits\n\n{gone}"))
+    assert any("MAX_UPLOAD" in text for text in texts(learnt(*session)))
+    after = learnt(*session, ("ask", "No, the upload limit is not in nginx.conf"))
+    assert not any(each.excerpt.startswith("The upload limit") for each in after)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This change fixes the reader, which never closed `data.bin` before the next one opened it.",
+        "It's part of `settings.py`, because the loader reads that file before any other one does.",
+        "If `paginate` is given and the terminal is narrow: `less` never shows the last column of a table.",
+        "app/reader.py:14:1: F401 `os` imported but never used because the loader was moved",
+    ],
+)
+def test_no_title_points_at_what_stands_elsewhere(said: str) -> None:
+    for found in learnt(("ask", "Why"), ("edit", "a.py"), ("say", said)):
+        assert not found.title.casefold().startswith(("this ", "it", "if ", "app/reader"))
+        assert len(found.title) <= 90
+
+
+def test_a_session_has_room_for_more_items_the_more_was_asked() -> None:
+    facts = [
+        "`{0}` never retries a request, so the caller must do it itself.",
+        "Values of `{0}` are cents, because floats lose precision when they are added.",
+        "The cache of `{0}` ignores the language, so a German page is served to French visitors.",
+        "`{0}` silently drops rows without an id, since the import can't match them.",
+    ]
+    names = ["OrderClient", "price_total", "page_cache", "row_import"]
+    said = [fact.format(name) for fact, name in zip(facts, names, strict=True)]
+    at_once = learnt(("ask", "Explain"), ("say", "\n\n".join(f"## {name}\n\n{fact}" for name, fact in zip(names, said, strict=True))))
+    one_by_one = learnt(*(turn for fact in said for turn in (("ask", "And"), ("say", fact))))
+    assert len(at_once) <= 2 < len(one_by_one) <= 4
