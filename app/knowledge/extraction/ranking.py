@@ -23,11 +23,11 @@ from app.knowledge.item import Candidate
 MAX_EMBEDDED = 40
 """Drafts of a session that are embedded: about a quarter of a second."""
 MAX_FROM_EXCHANGE = 12
-MIN_SCORE = 1.2
+MIN_SCORE = 1.0
 """Log-odds, with what the outcome adds. A session without changes and without a yes needs a sure statement."""
 SPECIFIC, DANGLING = 0.4, 0.8
 MIN_ITEMS, MAX_ITEMS = 2, 10
-SAME_EXCHANGE = 0.5
+SAME_EXCHANGE = 0.8
 """What each further item of an exchange must be better by: a session's items should not all tell of one thing."""
 MAX_OF_EXCHANGE = 4
 REPEATED_SHARE = 0.4

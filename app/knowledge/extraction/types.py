@@ -23,7 +23,7 @@ _FIRM: tuple[tuple[KnowledgeType, str], ...] = (
 )  # fmt: skip
 _PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _FIRM)
 
-SURE = 1.5
+SURE = 2.2
 """Log-odds from which the regression over words is believed."""
 
 
