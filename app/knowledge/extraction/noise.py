@@ -15,7 +15,7 @@ _TALK = re.compile(
 )
 _TRANSIENT = re.compile(
     r"\b(?:i(?:'m|’m| am) \w+ing|right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
-    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|for all of these|lsp diagnostics|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
+    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|(?:tests?|lint(?:er|ing)?|build|checks|everything|all)\b.{0,24}\b(?:pass(?:es|ing)?|clean(?:ly)?|green|pushed)|not run|for all of these|lsp diagnostics|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
     r"\d+ (?:tests?|files?) (?:passed|passing|changed)|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
     re.IGNORECASE,
 )
@@ -31,7 +31,7 @@ _INJECTION = re.compile(
 )
 _OUTPUT = re.compile(
     r"[\w./-]+\.\w{1,5}:\d+(?::\d+)?:? |(?:error|warning|fatal|traceback|file \")[ :(\"]|[\w./-]*/[\w.-]+\.\w{1,5}$|(?:from|import) [\w.]+(?: import|$| as)|"
-    r"(?:feat|fix|chore|docs|style|refactor|test|build|ci|perf)(?:\(\w+\))?!?: |[\w.]+(?:Error|Exception): ",
+    r"(?:feat|fix|chore|docs|style|refactor|test|build|ci|perf)(?:\(\w+\))?!?: |(?:E +)?[\w.]+(?:Error|Exception): |#{2,} ?",
     re.IGNORECASE,
 )
 """Lines of a linter, a stack, a commit log; file names; imports."""

@@ -90,7 +90,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
         title = draft.title or title_of(draft.core, group, said_by_person=draft.person)
         if not title:
             continue
-        type_ = type_of(draft.core.text, types[place])
+        type_ = type_of(draft.core.text, types[place], rule=draft.person)
         chosen[place] = candidate_of(draft, group, title, type_, _confidence(scores[place], draft))
         said.update(shingles(chosen[place].text))
         taken.update(place_of(each) for each in group)

@@ -11,7 +11,7 @@ from app.knowledge.extraction.prose import Statement
 MAX_TITLE = 90
 MIN_CLAUSE = 18
 _LEAD = re.compile(
-    r"^(?:[-–—•]+ +|(?:no|nope|wrong|actually|also|and|but|so|well|remember|btw|by the way|oh|please|hey|ok|okay|yes|yeah|yep|exactly|right|confirmed|now|then|currently|finally|additionally|"
+    r"^(?:[-–—•]+ +|(?:no|nope|wrong|actually|also|and|but|so|well|remember|btw|by the way|oh|please|hey|ok|okay|yes|yeah|yep|yup|exactly|right|confirmed|now|then|currently|finally|additionally|"
     r"furthermore|in addition|similarly|nein|non|não|不对|不是)[,.:!，。！]? +(?=\S)|"
     r"(?:the )?(?:root cause|(?:actual |real |underlying )?(?:problem|issue|bug|reason|culprit|cause)|fix|solution)(?: here)?(?:[:,]| (?:is|was)(?: that|:)) |"
     r"(?:important|note|warning|caveat|gotcha|key (?:insight|point|finding)|decision|rationale|why|fix(?:ed)?|cause|results?|summary|conclusion|correction|remember|observation|minor|major|nit|nice|"
@@ -94,12 +94,10 @@ def title_of(core: Statement, group: Sequence[Statement], *, said_by_person: boo
     if not best:
         return ""
     subject = subject_of(core.text, core.heading)
-    if said_by_person and subject:
-        named = f"{subject}: {best}"
-        return (
-            named if len(named) <= MAX_TITLE else f"{subject}: {next(iter(_clauses(best, MAX_TITLE - len(subject) - 2)), '')}".rstrip(": ")
-        )
-    return best
+    if not said_by_person or not subject:
+        return best
+    shorter = best if len(subject) + 2 + len(best) <= MAX_TITLE else next(_clauses(best, MAX_TITLE - len(subject) - 2), "")
+    return f"{subject}: {shorter}" if shorter else best
 
 
 WHOLE, CLAUSE, SHORTENED, HEADING, NAMED, POINTING, NARRATED = 2.0, 1.4, 0.6, 1.3, 0.5, 0.7, 1.2

@@ -27,9 +27,13 @@ SURE = 2.2
 """Log-odds from which the regression over words is believed."""
 
 
-def type_of(text: str, scores: Numbers) -> KnowledgeType:
-    """By firm words; else by the regression where it is sure; else a gotcha: how something behaves, which nobody told the reason of."""
-    return firm_type(text) or (best_type(scores) if float(scores.max()) >= SURE else "gotcha")
+def type_of(text: str, scores: Numbers, *, rule: bool = False) -> KnowledgeType:
+    """By firm words; else by the regression where it is sure; else a gotcha: how something behaves, which nobody told the reason of.
+
+    `rule`: a person said it. "Use X here" is how things are done then, not how something was made.
+    """
+    told = firm_type(text) or (best_type(scores) if float(scores.max()) >= SURE else "gotcha")
+    return "coding_pattern" if rule and told == "implementation_strategy" else told
 
 
 def firm_type(text: str) -> KnowledgeType | None:
