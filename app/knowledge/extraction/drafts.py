@@ -49,8 +49,10 @@ def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
         prior = PERSON + (CORRECTION if ending(prompt.text) == "corrected" else 0.0)
-        told = tuple(_lesson(said) for said in statements(prompt))
-        told = tuple(said for said in told if may_stand(said.text) and not _asks(said.text) and not memory.was_served(said.text))
+        told = tuple(replace(said, text=judged(said.text)) for said in statements(prompt))
+        told = tuple(
+            said for said in told if may_stand(said.text) and not _asks(without_lead(said.text)) and not memory.was_served(said.text)
+        )
         for said in told:
             yield Draft(said, told, prior, number, intent, person=True)
     replies = exchange.replies
@@ -71,11 +73,6 @@ PERSON, CORRECTION, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 0.5, 
 def judged(text: str) -> str:
     """What the classifier reads: without an opening that hides what follows ("I see that …", "This change …")."""
     return capital(without_lead(text)) if is_talk(text) or is_dangling(text) else text
-
-
-def _lesson(said: Statement) -> Statement:
-    lesson = without_lead(said.text)
-    return replace(said, text=capital(lesson))
 
 
 def may_stand(text: str) -> bool:

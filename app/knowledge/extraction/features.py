@@ -29,7 +29,7 @@ _RULE = re.compile(
 )
 _HEDGE = re.compile(
     r"\b(?:probably|maybe|perhaps|might|may be|could be|i think|i suspect|i believe|seems?|appears?|looks? like|suggests?|likely|possibly|not sure|unclear|should work|"
-    r"vielleicht|vermutlich|wahrscheinlich|peut-être|sans doute|talvez|provavelmente|quizás)\b|可能|也许|大概|似乎",
+    r"vielleicht|vermutlich|wahrscheinlich|peut-être|sans doute|talvez|provavelmente|quizás)\b|可能(?:是|会|需要|由于|因为|不)|^可能|也许|大概|似乎",
     re.IGNORECASE,
 )
 _CHANGED = re.compile(

@@ -74,6 +74,10 @@ _STOPS = ("; ", "；", "。", ". ", " — ", " – ", " - ", ": ", "：", ", so 
 _TURNS = (" which ", " when ", " while ", " before ", " after ", " with ", " using ", " instead of ", " rather than ", " where ", " without ", " and ", " so ", " for ", " in ", " from ", " via ",
           " to ", " by ", " as ", " on ")  # fmt: skip
 """Where a clause may end early, told by an ellipsis."""
+_OTHER = re.compile(
+    r"\b(?:nicht|nie|ohne|von|und|der|die|das|wird|pas|sans|jamais|les|des|une|est|nunca|não|sem|uma|para|que|por|los|las|sin)\b",
+    re.IGNORECASE,
+)
 _LAST = re.compile(
     r"\b(?:the|an?|of|to|is|are|was|were|not|be|by|for|with|and|or|in|on|that|which|need|needs|has|have|can|must|should|will|its|their|it|as|from|at|than|only|also|so|if|when|includes?|like|try)$",
     re.IGNORECASE,
@@ -131,7 +135,7 @@ def capital(text: str) -> str:
 
 def stands(text: str) -> bool:
     """Whether a text opens so that it can be understood alone, and says something."""
-    if is_dangling(text) or _WEAK.match(text) or is_talk(text) or not _VERB.search(text):
+    if is_dangling(text) or _WEAK.match(text) or is_talk(text) or not _has_verb(text):
         return False
     if _PATH.fullmatch(text):
         return False
@@ -167,7 +171,7 @@ def _says(clause: str) -> bool:
     bare = _CODE.sub("x", clause)
     if any("\u3400" <= char <= "\u9fff" for char in clause):
         return len(clause) >= MIN_CLAUSE // 2
-    if len(clause) < MIN_CLAUSE or len(clause.split()) < 4 or _LAST.search(bare) or not _VERB.search(bare):
+    if len(clause) < MIN_CLAUSE or len(clause.split()) < 4 or _LAST.search(bare) or not _has_verb(bare):
         return False
     if _GERUND.match(bare) and not _FINITE.search(bare):
         return False
@@ -178,7 +182,12 @@ def _says(clause: str) -> bool:
     if not _SUBORDINATE.match(bare):
         return True
     _, comma, main = bare.rpartition(", ")
-    return bool(comma) and bool(_VERB.search(main)) and not re.match(r"(?:and |or )?(?:if|when)\b", main)
+    return bool(comma) and _has_verb(main) and not re.match(r"(?:and |or )?(?:if|when)\b", main)
+
+
+def _has_verb(text: str) -> bool:
+    """Verbs are known in English and a few of other languages; what has another language's small words is believed to have one."""
+    return bool(_VERB.search(text)) or (bool(_OTHER.search(text)) and len(text.split()) >= 4)
 
 
 def without_lead(text: str) -> str:

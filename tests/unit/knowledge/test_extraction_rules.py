@@ -245,3 +245,29 @@ def test_a_session_has_room_for_more_items_the_more_was_asked() -> None:
     at_once = learnt(("ask", "Explain"), ("say", "\n\n".join(f"## {name}\n\n{fact}" for name, fact in zip(names, said, strict=True))))
     one_by_one = learnt(*(turn for fact in said for turn in (("ask", "And"), ("say", fact))))
     assert len(at_once) <= 2 < len(one_by_one) <= 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Unsere Regel: `prices.yaml` nie ohne Ticket ändern.",
+        "Wir haben uns für `arrow` statt Excel entschieden, weil große Zahlen sonst gerundet werden.",
+        "Notre règle : ne jamais écrire dans `prices.yaml` à la main.",
+        "Attention : `make report` ne fonctionne pas sans `REPORT_DIR`.",
+        "Decidimos usar `arrow` em vez de Excel nos relatórios, porque os números grandes eram arredondados.",
+        "Atenção: `make report` não funciona sem `REPORT_DIR`.",
+        "注意：没有 `REPORT_DIR`，`make report` 默认不支持运行。",
+        "我们决定用 `arrow` 而不是 Excel 来导出，因为大数字可能有误差。",
+    ],
+)
+def test_what_is_said_in_other_languages_is_learnt_too(said: str) -> None:
+    for session in ((("ask", said),), (("ask", "?"), ("edit", "a.py"), ("say", said))):
+        (found,) = learnt(*session)
+        assert found.text == said
+
+
+@pytest.mark.parametrize(
+    "said", ["All tests pass and the linter is clean.", "Everything was committed and pushed to `main`.", "Not run, nobody asked for it."]
+)
+def test_a_state_of_the_day_is_no_item(said: str) -> None:
+    assert not learnt(("ask", "Go on"), ("edit", "a.py"), ("say", said))
