@@ -10,7 +10,8 @@ _TALK = re.compile(
     r"thanks|thank you|happy to|feel free|i need to|i should|i want to|i can see|i see|i've (?:read|reviewed|looked|checked)|looking at|all (?:tests|done|set|good)|"
     r"done|here(?:'s| is| are)|i have (?:read|reviewed)|i found|interesting|yes[,. ]|no[,. ]|if you|want me|ready|awesome|nice|absolutely|certainly|of course|"
     r"we (?:should|could|need to|can) (?:also |now )?(?:check|look|see|test|try|run|verify)|before i|once (?:you|i|we)|when you're|to summarize|in summary|as (?:you|we) (?:can|saw)|"
-    r"todo|note to self|apply (?:these|this|the) |not tautological|note that i(?:'ve| have| also)|\(y/n|the image |phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
+    r"bonjour|salut|je (?:comprends|vais|suis)|avez-vous|souhaitez|voulez-vous|hallo|guten |ich (?:verstehe|werde|schaue)|haben sie|möchten sie|soll ich|olá|entendo|vou |você (?:gostaria|quer)|gostaria|"
+    r"你好|我将|我来|我会|让我|接下来|现在我|todo|note to self|apply (?:these|this|the) |not tautological|note that i(?:'ve| have| also)|\(y/n|the image |phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
     re.IGNORECASE,
 )
 _TRANSIENT = re.compile(

@@ -75,7 +75,7 @@ _TURNS = (" which ", " when ", " while ", " before ", " after ", " with ", " usi
           " to ", " by ", " as ", " on ")  # fmt: skip
 """Where a clause may end early, told by an ellipsis."""
 _OTHER = re.compile(
-    r"\b(?:nicht|nie|ohne|von|und|der|die|das|wird|pas|sans|jamais|les|des|une|est|nunca|não|sem|uma|para|que|por|los|las|sin)\b",
+    r"\b(?:nicht|haben|für|weil|nie|ohne|von|und|der|die|das|wird|pas|sans|jamais|les|des|une|est|nunca|não|sem|uma|para|que|por|los|las|sin)\b",
     re.IGNORECASE,
 )
 _LAST = re.compile(
