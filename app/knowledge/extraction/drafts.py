@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from app.knowledge.extraction.exchanges import Exchange, ending
-from app.knowledge.extraction.features import is_guess, is_order
+from app.knowledge.extraction.features import is_guess, is_order, is_rule
 from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import Memory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
@@ -48,13 +48,14 @@ def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft
     intent = intent_of(exchange.asked)
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
-        prior = PERSON + (CORRECTION if ending(prompt.text) == "corrected" else 0.0)
+        corrects = ending(prompt.text) == "corrected"
         told = tuple(replace(said, text=judged(said.text)) for said in statements(prompt))
         told = tuple(
             said for said in told if may_stand(said.text) and not _asks(without_lead(said.text)) and not memory.was_served(said.text)
         )
         for said in told:
-            yield Draft(said, told, prior, number, intent, person=True)
+            weight = CORRECTION if corrects else 0.0 if is_rule(said.text) else -REPORT
+            yield Draft(said, told, PERSON + weight, number, intent, person=True)
     replies = exchange.replies
     outcome = (ACCEPTED if exchange.ending == "accepted" else 0.0) + (TESTED if exchange.tests_passed else 0.0)
     outcome += (CHANGED if exchange.changed_files else 0.0) - (REJECTED if exchange.ending == "corrected" else 0.0)
@@ -66,8 +67,9 @@ def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft
                 yield Draft(replace(said, text=judged(said.text)), told, outcome + final, number, intent)
 
 
-PERSON, CORRECTION, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 0.5, 0.4, 0.3, 0.5, 1.0
-"""Added to the log-odds that the classifier gives: who said it, and how it ended."""
+PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
+"""Added to the log-odds that the classifier gives, or taken off: who said it, and how it ended. A person who asks for something reports what
+happened; only what they lay down or correct is a lesson."""
 
 
 def judged(text: str) -> str:

@@ -27,6 +27,11 @@ _RULE = re.compile(
     r"immer|müssen|muss|regel|achtung|toujours|doit|règle|attention|exige|sempre|deve|regra|atenção)\b|总是|必须|规则|注意|默认|应该",
     re.IGNORECASE,
 )
+_LAID_DOWN = re.compile(
+    r"\b(?:don['’]?t|do not|mustn['’]?t|should(?:n['’]?t)?|can(?:no|['’])?t|not|no longer|instead|rather than|decided|agreed|we (?:have|run|keep|deploy|write|call)|"
+    r"nicht|kein\w*|statt|wir (?:nutzen|verwenden|haben)|ne|pas|jamais|nous utilisons|não|nunca|usamos)\b|不|别|改用|我们用",
+    re.IGNORECASE,
+)
 _HEDGE = re.compile(
     r"\b(?:probably|maybe|perhaps|might|may be|could be|i think|i suspect|i believe|seems?|appears?|looks? like|suggests?|likely|possibly|not sure|unclear|should work|"
     r"vielleicht|vermutlich|wahrscheinlich|peut-être|sans doute|talvez|provavelmente|quizás)\b|可能(?:是|会|需要|由于|因为|不)|^可能|也许|大概|似乎",
@@ -115,6 +120,11 @@ def features_of(text: str) -> NDArray[np.float64]:
 
 def is_guess(text: str) -> bool:
     return bool(_HEDGE.search(text))
+
+
+def is_rule(text: str) -> bool:
+    """Whether it lays down how things are or have to be, beyond the moment: `never …`, `… needs …`, `we use … here`, `not … but …`."""
+    return bool(_RULE.search(text) or _LAID_DOWN.search(text))
 
 
 def is_order(text: str) -> bool:

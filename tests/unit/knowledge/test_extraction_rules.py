@@ -45,6 +45,19 @@ def test_what_a_person_lays_down_is_kept_in_their_words() -> None:
     assert found.confidence >= 0.75
 
 
+@pytest.mark.parametrize(
+    "report",
+    [
+        "Two tenants of the lettings portal got the same invoice on Monday. Both had paid by direct debit that morning. Find out why",
+        "Die Nachtläufe der Inventur brachen am Dienstag ab, im Log stand E_LOCKED. Bitte schau nach, woran das liegt",
+        "Le tableau des retards affichait hier les trains de la veille à la gare de Lyon. Regarde pourquoi",
+        "ok works on the two scanners in hall 4, tried it at nine this morning. thx",
+    ],
+)
+def test_what_a_person_reports_is_no_lesson(report: str) -> None:
+    assert not learnt(("ask", report))
+
+
 def test_what_a_person_puts_right_is_a_gotcha_and_what_was_said_before_is_dropped() -> None:
     found = learnt(
         ("ask", "Where does the retry limit live"),
