@@ -16,8 +16,8 @@ _FIRM: tuple[tuple[KnowledgeType, str], ...] = (
     ("architectural_decision", r"\b(?:decided|chose|chosen|opted|deliberate(?:ly)?|intentional(?:ly)?|by design|design decision|trade-?off|concerns?|responsib\w+|best-effort|complexity|belongs? (?:to|in)|(?:instead of|rather than)\b.{3,120}\b(?:because|since|so that|to avoid)|entschieden|choisi|décidé|decidimos)\b|决定|选择了"),
     ("deployment_approach", r"\b(?:deploy\w*|rollout|rollback|production|staging|helm|kubernetes|dockerfile|docker images?|github actions?|ci workflow)\b|\.github/workflows|部署"),
     ("optimization", r"\b(?:faster|slow(?:er)?|speed ?up|latency|n\+1|polling|performance|optimi[sz]\w+)\b|性能|延迟"),
-    ("refactoring", r"\b(?:moved|renamed|extracted|consolidated|deduplicat\w+|refactor\w*|split into|changed (?:the )?signature|unnecessary|redundant|duplicated?)\b|重构|提取到"),
-    ("implementation_strategy", r"^(?:`[^`]+`)?\W*(?:added|adds?|implemented|created|introduced|now |updated|replaced|modified|changed|made|uses? )|添加了|实现"),
+    ("refactoring", r"\b(?:moved|renamed|extracted|consolidated|deduplicat\w+|refactor\w*|split into|changed (?:the )?signature|remov(?:es?|ed) (?:the |an? |two |all )?(?:unused|redundant|local|old|duplicated?|custom)|simplif(?:y|ies|ied)|unnecessary|redundant|duplicated?)\b|重构|提取到"),
+    ("implementation_strategy", r"^(?:`[^`]+`)?\W*(?:add(?:s|ed|ing)?|implement(?:s|ed)|creat(?:es|ed)|introduc(?:es|ed)|now |updat(?:es|ed)|replac(?:es|ed)|modif(?:ies|ied)|chang(?:es|ed)|extend(?:s|ed)|register(?:s|ed)|expos(?:es|ed)|made|uses? )|添加了|实现"),
     ("tool_usage", r"\b(?:run|install|use) `|\blint\w*|`(?:npm|pnpm|go|make|cargo|pip|docker|git|mise|just) |运行 `"),
     ("gotcha", r"\b(?:not|n't|never|only|cannot|unless|silently|without|even though|requires?|must|ignores?|already|before|nicht|ne|não)\b|不|必须|注意"),
 )  # fmt: skip
