@@ -31,7 +31,7 @@ class QuoteReply(Reply):
     result: UUID = Field(description="The result that it stands in.")
     session_id: UUID | None = Field(None, description="Absent: a person wrote that item down.")
     transcript: str
-    locator: str = Field(description="Of that result's passage or item; the quote may stand around it.")
+    locator: str = Field(description="Where the quote begins; of an item, where it was learnt.")
     at: datetime | None
     untrusted: Untrusted = True
 
@@ -125,7 +125,7 @@ def degraded_parts(searched: Sequence[str], composed: Composed | None) -> list[s
 
 
 def _quote(quote: Extract) -> QuoteReply:
-    source = quote.result.source
+    source = quote.source
     return QuoteReply.model_validate(
         {
             "text": quote.text,

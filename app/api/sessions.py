@@ -14,9 +14,11 @@ from pydantic import AwareDatetime, Field
 from app.accounts.accounts import Principal
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
+from app.sessions.browsing import Filter
 from app.sessions.checkpoints import Standing
 from app.sessions.event import Format
 from app.sessions.journal import FACTS, Session
+from app.storage.matching import MAX_WORDS_CHARS
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
@@ -164,16 +166,20 @@ async def append(request: Request, caller: Caller, session: SessionName, project
 async def list_sessions(
     house: TheHouse,
     caller: Caller,
+    *,
     project: ProjectFilter = None,
+    provider: Annotated[Plain | None, Query(description="Only this agent's.", max_length=100, examples=["claude-code"])] = None,
+    since: Annotated[datetime | None, Query(description="Begun then or later. Without a time zone: UTC.")] = None,
+    until: Annotated[datetime | None, Query(description="Begun before then.")] = None,
+    subject: Annotated[Plain, Query(description="Words of its title, its file's name or its branch.", max_length=MAX_WORDS_CHARS)] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[UUID | None, Query(description="The `next` of the page before.")] = None,
 ) -> SessionList:
-    wanted = None
-    if project is not None:
-        if not (named := await house.accounts.find_projects(caller.team_id, project)):
-            return SessionList(sessions=[], next=None)
-        wanted = named[0].id
-    found = await house.journal.list(caller.team_id, project_id=wanted, before=before, limit=limit + 1)
+    project_id = None
+    if project is not None and (project_id := await house.accounts.project_named(caller.team_id, project)) is None:
+        return SessionList(sessions=[], next=None)
+    wanted = Filter(project_id, provider, since, until, subject)
+    found = await house.sessions.browsing.page(caller.team_id, wanted, before=before, limit=limit + 1)
     names = await house.accounts.project_names(caller.team_id, {session.project_id for session in found})
     page = found[:limit]
     return SessionList(sessions=[_view(session, names, caller) for session in page], next=page[-1].id if len(found) > limit else None)

@@ -19,6 +19,7 @@ from app.knowledge.history import Entry, What
 from app.knowledge.item import Freshness, KnowledgeType
 from app.knowledge.judging import MAX_NOTE_CHARS
 from app.knowledge.weighing import Verdict, shown_freshness
+from app.storage.matching import MAX_WORDS_CHARS
 from app.storage.tables import AnyRow
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
@@ -149,6 +150,9 @@ async def list_items(
     project: ProjectFilter = None,
     type: Annotated[KnowledgeType | None, Query(description="Only items of this type.")] = None,  # noqa: A002 - the contract's word
     since: Annotated[datetime | None, Query(description="First learnt or recorded then or later. Without a time zone: UTC.")] = None,
+    until: Annotated[datetime | None, Query(description="First learnt or recorded before then.")] = None,
+    subject: Annotated[Plain, Query(description="Words of its title, text or files.", max_length=MAX_WORDS_CHARS)] = "",
+    session: Annotated[UUID | None, Query(description="Only what was learnt from this session.")] = None,
     hidden: Annotated[bool, Query(description="Instead of the rest, those that people judged wrong.")] = False,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, Query(description="The `next` of the page before.", max_length=200)] = None,
@@ -156,7 +160,7 @@ async def list_items(
     project_id = None
     if project is not None and (project_id := await house.accounts.project_named(caller.team_id, project)) is None:
         return KnowledgeList(items=[], next=None)
-    wanted = Filter(project_id, type, since, hidden)
+    wanted = Filter(project_id, type, since, until, subject, session, hidden)
     page = await house.knowledge.browsing.page(caller.team_id, wanted, limit=limit, cursor=cursor)
     names = await house.accounts.project_names(caller.team_id, {row.project_id for row in page.items})
     return KnowledgeList(items=[_listed(row, names, caller) for row in page.items if row.project_id in names], next=page.next)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from app.cli.query import Kind
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,14 +18,15 @@ if TYPE_CHECKING:
 
 PROJECT = "tidewater"
 DEVELOPER = "mara"
-QUESTIONS = (
-    "Why were customers charged twice?",
-    "Why NATS and not Kafka?",
-    "ECONNREFUSED 127.0.0.1:4222 in the tests",
-    "CREATE INDEX CONCURRENTLY cannot run inside a transaction block",
-    "When must we not deploy?",
+SAID = "ECONNREFUSED 127.0.0.1:4222 in the tests"
+LEARNT = "Why were customers charged twice?"
+ANSWERED = ("Why do the boards show yesterday's departures after midnight?", "Wie werden Erstattungen gerundet?")
+UNANSWERED = "Which printer do the ticket machines in Sweden use?"
+TO_CORRECT = "When must we not deploy?"
+CORRECTION = (
+    "Deploys to production are frozen from Friday 12:00 to Monday 06:00, and on the day before a public holiday: nobody is on call at the"
+    " terminals then."
 )
-ANSWERS_SHOWN = 2
 
 
 def demo() -> None:
@@ -37,8 +40,10 @@ def demo() -> None:
     if not examples.is_dir():
         typer.echo(f"cairn: the example sessions are not at {examples}: run the demo from a clone of the repository.", err=True)
         raise typer.Exit(1)
+    count = sum(1 for each in examples.iterdir())
     out.print("[bold]Cairn[/] remembers what a team learnt. This demo runs in a scratch folder and needs no key.\n")
-    out.print(plain(f"An imaginary team builds {PROJECT}, a booking system for ferries. Six of their sessions go in:", "dim"))
+    words = f"An imaginary team builds {PROJECT}, a booking system for ferries. {count} of their sessions go in, as untidy as real ones:"
+    out.print(plain(words, "dim"))
     with _scratch() as folder:
         asyncio.run(_show(folder, examples))
     _how_to_go_on()
@@ -72,7 +77,7 @@ async def _show(folder: DataFolder, examples: Path) -> None:
         key = (folder.path / ADMIN_FILE).read_text().strip()
         async with connect(url, key) as client:
             await _ingest(client, examples)
-            await _ask(client)
+            await _show_knowledge(client)
             await _budget(client)
 
 
@@ -90,18 +95,64 @@ async def _ingest(client: Client, examples: Path) -> None:
         raise CairnError("An example session could not be read: see the lines above.")
 
 
-async def _ask(client: Client) -> None:
-    from app.cli.output import out, plain
-    from app.cli.query import asked, show
+async def _show_knowledge(client: Client) -> None:
+    """A passage, an item, answers, an abstention, a correction."""
+    _scene("What was said is found word for word, by its meaning or by an error's text:")
+    await _query(client, SAID, Kind.passage)
+    _scene("What was learnt stands alone, with the words that prove it:")
+    await _query(client, LEARNT, Kind.item)
+    _scene("A question is answered in the words of those who said it, in their language:")
+    for question in ANSWERED:
+        await _answer(client, question)
+    _scene("What nobody said is not invented:")
+    await _answer(client, UNANSWERED)
+    _scene("What is wrong or has changed, a person corrects; then their words count:")
+    item = await _query(client, TO_CORRECT, Kind.item)
+    if item is not None:
+        _typed(f"cairn correct {item} --text {CORRECTION!r}")
+        await client.patch(f"/v1/knowledge/{item}", {"text": CORRECTION})
+        await _query(client, TO_CORRECT, Kind.item)
 
-    for question in QUESTIONS:
-        out.print(plain(f"$ cairn query {question!r}", "bold green"))
-        answer = await client.post("/v1/knowledge/query", asked(question, PROJECT, ANSWERS_SHOWN))
-        if answer["results"]:
-            show(answer)
-        else:
-            out.print("Nothing in the sessions answers that.")
-        out.print()
+
+def _scene(words: str) -> None:
+    from app.cli.output import out, plain
+
+    out.print(plain(words, "bold"))
+
+
+def _typed(command: str) -> None:
+    from app.cli.output import out, plain
+
+    out.print(plain(f"$ {command}", "bold green"), soft_wrap=True)
+
+
+async def _query(client: Client, question: str, kind: Kind) -> str | None:
+    """Show the best result of a kind; its id, None where there is none."""
+    from app.cli.output import out
+    from app.cli.query import asked, say_nothing_found, show
+
+    _typed(f"cairn query {question!r} --kind {kind.value}")
+    found = await client.post("/v1/knowledge/query", asked(question, PROJECT, 1, kind=kind))
+    if found["results"]:
+        show(found)
+    else:
+        await say_nothing_found(client, PROJECT)
+    out.print()
+    return found["results"][0]["id"] if found["results"] else None
+
+
+async def _answer(client: Client, question: str) -> None:
+    from app.cli.ask import RESULTS, show
+    from app.cli.output import out
+    from app.cli.query import asked, say_nothing_found
+
+    _typed(f"cairn ask {question!r}")
+    found = await client.post("/v1/knowledge/query", asked(question, PROJECT, RESULTS) | {"mode": "answer"})
+    if found["answer"]["abstained"]:
+        await say_nothing_found(client, PROJECT)
+    else:
+        show(found)
+    out.print()
 
 
 async def _budget(client: Client) -> None:
@@ -121,7 +172,8 @@ def _how_to_go_on() -> None:
     for command, what in (
         ("make serve", "a server on 127.0.0.1:8080; all routes at /docs"),
         (f"{name} ingest", "finds the sessions of your agents, asks, and reads them"),
-        (f'{name} query "…"', "asks what was said and learnt in them"),
+        (f'{name} query "…"', "finds what was said and learnt in them"),
+        (f'{name} ask "…"', "answers from them"),
         (f"{name} developers add NAME", "then"),
         (f"{name} keys create NAME", "a key for an IDE plugin, or for any OpenAI client at http://127.0.0.1:8080/v1"),
     ):

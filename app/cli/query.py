@@ -87,7 +87,8 @@ def show(answer: Json) -> None:
         out.print(indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
         source = result["source"]
         when = f", {source['at'][:10]}" if source.get("at") else ""
-        out.print(plain(f"   ─ {source['transcript']} {source['locator']}{when}", "cyan"))
+        item = "" if said else f" · {result['id']}"
+        out.print(plain(f"   ─ {source['transcript']} {source['locator']}{when}{item}", "cyan"))
         if not said and "session_id" in source:
             out.print(indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()

@@ -1,4 +1,4 @@
-"""`cairn remember` and `cairn forget`: what a person knows goes in by hand, and out again."""
+"""`cairn remember`, `cairn correct`, `cairn forget`: what a person knows goes in by hand, is put right, and goes out again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from app.errors import InvalidInput
 
 if TYPE_CHECKING:
     from app.cli.client import Client, Json
+
+
+ID_HELP = "As `remember` and `query` show it."
 
 
 class Type(StrEnum):
@@ -50,8 +53,26 @@ def remember(
     said(made, as_json, words)
 
 
+def correct(
+    item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
+    *,
+    text: Annotated[str | None, typer.Option(help="What is right, so that it can be read alone.")] = None,
+    title: Annotated[str | None, typer.Option(help="Subject and lesson.")] = None,
+    type: Annotated[Type | None, typer.Option("--type", "-t", help="What kind of knowledge it is.")] = None,  # noqa: A002 - the option's name
+    path: Annotated[list[str] | None, typer.Option(help="A file that it speaks of, instead of those named so far.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Correct an item: your words stay, whatever its sessions say when they are read again."""
+    given = {"text": text, "title": title, "type": type and type.value, "paths": path or None}
+    body = {name: value for name, value in given.items() if value is not None}
+    if not body:
+        raise InvalidInput("Say what is right: --text, --title, --type or --path.", param="text")
+    made = ask(lambda client: client.patch(f"/v1/knowledge/{quoted(item_id)}", body))
+    said(made, as_json, f"Corrected in {made['project']}: {made['title']}")
+
+
 def forget(
-    item_id: Annotated[str, typer.Argument(metavar="ID", help="As `remember` and `query --json` show it.", show_default=False)],
+    item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     """Delete an item for good: reading its session again doesn't bring it back."""

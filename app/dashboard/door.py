@@ -14,6 +14,7 @@ from app.dashboard.items import router as items
 from app.dashboard.knowledge import router as knowledge
 from app.dashboard.live import router as live
 from app.dashboard.page_route import SIGN_IN, PageRoute, retry_after
+from app.dashboard.sessions import router as sessions
 from app.dashboard.system import router as system
 from app.dashboard.team import router as team
 from app.dashboard.visitor import MOST_FIELDS, PATH, changing, check_origin, forget, remember, text_of, visitor
@@ -38,7 +39,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     """Put the pages into the application; nothing where they are switched off."""
     if settings.dashboard.enabled:
         app.state.dashboard = Desk(settings)
-        for each in (router, budget, team, knowledge, items, system, live, rest):
+        for each in (router, budget, team, knowledge, items, sessions, system, live, rest):
             app.include_router(each)
 
 

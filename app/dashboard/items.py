@@ -1,10 +1,8 @@
-"""Items one by one: listed by project, type and date; recorded, corrected, judged, deleted by people; with their evidence and history."""
+"""Items one by one: listed, recorded, corrected, judged and deleted by people; with their evidence and history."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
@@ -13,6 +11,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse
 
 from app.dashboard.desk import desk_of
+from app.dashboard.filtering import address, moment_of
 from app.dashboard.knowledge import source_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, changing, text_of, visitor
@@ -42,28 +41,28 @@ class ListFilters:
     project: str
     type: str
     since: str
-    hidden: bool
+    until: str
+    subject: str
+    hidden: str
 
     @classmethod
     def of(cls, request: Request) -> ListFilters:
         given = request.query_params
-        return cls(given.get("project", "")[:200], given.get("type", "")[:100], given.get("since", "")[:40], given.get("hidden") == "1")
+        return cls(*(given.get(name, "")[:200] for name in ("project", "type", "since", "until", "subject", "hidden")))
 
     @property
     def query(self) -> dict[str, str]:
-        values = {"project": self.project, "type": self.type, "since": self.since, "hidden": "1" if self.hidden else ""}
-        return {name: value for name, value in values.items() if value}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
     async def filter(self, who: Visitor) -> Filter | None:
         """None: there is no such project, so it has no items. InvalidInput for a type or a date that can't be."""
         if self.type and self.type not in KNOWLEDGE_TYPES:
             raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
-        try:
-            since = datetime.fromisoformat(self.since) if self.since else None
-        except ValueError:
-            raise InvalidInput("Write the date as 2026-11-28.", param="since") from None
+        since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
         project = await who.house.accounts.project_named(who.principal.team_id, self.project) if self.project else None
-        return None if self.project and project is None else Filter(project, self.type or None, since, self.hidden)
+        if self.project and project is None:
+            return None
+        return Filter(project, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
 
 
 @router.get("")
@@ -84,7 +83,7 @@ async def listed(request: Request) -> Response:
         filters=filters,
         problem=problem,
         items=[(row, projects.get(row.project_id, ""), shown_freshness(row.freshness, row)) for row in rows],
-        further=_address(who, ITEMS, **filters.query, cursor=following) if following else None,
+        further=address(who, ITEMS, **filters.query, cursor=following) if following else None,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
         limits=LIMITS,
@@ -201,10 +200,5 @@ def _person(who: Visitor) -> tuple[UUID | None, bool]:
     return who.principal.developer_id, who.principal.is_admin
 
 
-def _address(who: Visitor, path: str, **query: str | None) -> str:
-    given = {name: value for name, value in query.items() if value} | ({"team": who.principal.team} if who.team_query else {})
-    return f"{path}?{urlencode(given)}" if given else path
-
-
 def _to(who: Visitor, path: str) -> Response:
-    return RedirectResponse(_address(who, path), status_code=303)
+    return RedirectResponse(address(who, path), status_code=303)

@@ -1,4 +1,4 @@
-"""Knowledge: how much the team knows, what is new, what is asked in vain; a search, and the place in the session that a result cites."""
+"""Knowledge: how much the team knows, what is new, what is asked in vain; a search, and its answer."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ from app.wiring.answers import answer_writer
 
 WEEK = timedelta(days=7)
 RECENT, QUESTIONS, PROJECTS = 20, 15, 12
-AROUND, EVENT_CHARS = 4, 6000
 FRESHNESS: tuple[Freshness, ...] = get_args(Freshness)
-MOST_QUERY_CHARS, MOST_LOCATOR_CHARS = 1000, 1000
+MOST_QUERY_CHARS = 1000
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
@@ -91,21 +90,6 @@ async def overview(request: Request) -> Response:
         types=KNOWLEDGE_TYPES,
         source=lambda quote: source_of(who, quote),
         mark=mark,
-    )
-
-
-@router.get("/sessions/{session_id}")
-async def session(request: Request, session_id: UUID, at: str = "") -> Response:
-    """The place in a session that a result cites. What a transcript says is shown, and marked as quoted."""
-    who = await visitor(request)
-    house, team_id = who.house, who.principal.team_id
-    found = await house.journal.get(team_id, session_id)
-    names = await house.accounts.project_names(team_id, [found.project_id])
-    place = at.replace("\x00", "")[:MOST_LOCATOR_CHARS]
-    near = await house.journal.around(session_id, place, events=AROUND, max_chars=EVENT_CHARS)
-    cited = next((each.id for each in near if each.locator == place), None)
-    return await desk_of(request).renderer.page(
-        "session.html", who, session=found, project=names[found.project_id], events=near, cited=cited, most_chars=EVENT_CHARS
     )
 
 

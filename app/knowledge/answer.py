@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
-from app.errors import InvalidInput
+from app.clock import in_utc
 from app.knowledge.item import KINDS, Kind, Quote
 
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
@@ -73,6 +73,12 @@ class Result:
     created_at: datetime | None
     evidence_count: int
     explain: dict[str, object] | None = None
+    places: tuple[tuple[int, str], ...] = ()
+    """Where each passage begins in `text`, and its locator; none for an item."""
+
+    def locator_of(self, place: int) -> str:
+        """The locator of what stands at a place in the text."""
+        return next((locator for start, locator in reversed(self.places) if start <= place), self.source.locator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,3 @@ class Asks(Protocol):
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
         """The team's items and passages that answer, best first. InvalidInput names the field that can't be used."""
-
-
-def in_utc(moment: datetime, param: str) -> datetime:
-    """The moment in UTC; without a zone it is UTC already. InvalidInput beyond the years that a time can have."""
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput(f"{param} lies beyond the years that a time can have: leave it out.", param=param) from None

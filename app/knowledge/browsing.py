@@ -1,4 +1,4 @@
-"""A team's items, listed: newest first, page by page, by project, type and date. Reads only."""
+"""A team's items, listed: newest first, page by page, by project, type, date, subject and session. Reads only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, exists, func, select, tuple_
 
+from app.clock import in_utc
 from app.errors import InvalidInput
-from app.knowledge.answer import in_utc
-from app.knowledge.tables import Knowledge
+from app.knowledge.tables import Evidence, Knowledge
 from app.storage.database import Database, rows_of
+from app.storage.matching import holds_words
 from app.storage.tables import AnyRow
 
 MAX_PAGE = 200
@@ -23,14 +24,18 @@ MAX_PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items. `project_id`: one of the team's. `since`: first learnt or recorded then or later.
+    """Which items. `project_id`: one of the team's. `since`, `until`: when it was first learnt or recorded, half-open.
 
+    `subject`: words that its title, text or files hold, all of them. `session_id`: learnt from this session.
     `hidden`: those that people's verdicts hide, instead of the rest.
     """
 
     project_id: UUID | None = None
     type: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
+    subject: str = ""
+    session_id: UUID | None = None
     hidden: bool = False
 
 
@@ -64,6 +69,13 @@ def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
         query = query.where(Knowledge.type == wanted.type)
     if wanted.since is not None:
         query = query.where(Knowledge.created_at >= in_utc(wanted.since, "since"))
+    if wanted.until is not None:
+        query = query.where(Knowledge.created_at < in_utc(wanted.until, "until"))
+    if wanted.subject:
+        words = func.concat_ws(" ", Knowledge.title, Knowledge.text, func.array_to_string(Knowledge.paths, " "))
+        query = query.where(holds_words(words, wanted.subject))
+    if wanted.session_id is not None:
+        query = query.where(exists().where(Evidence.knowledge_id == Knowledge.id, Evidence.session_id == wanted.session_id))
     return query.order_by(Knowledge.created_at.desc(), Knowledge.id.desc())
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -26,8 +26,8 @@ from app.storage.vectors.store import Vector
 SAME_EVENT, SAME_SESSION = 0.65, 0.80
 """The cosine from which two wordings are one derivation, taken from the same event, or from anywhere in the same session.
 
-Measured on 133 items of 46 real sessions: half of an item's text under another title is at .65 or above for 96 %; two items of one event
-(two pairs, no more) are at .54 at most, of one session at .56 for 95 % and at .80 or above for 0.7 % (variants of one command).
+Measured on 133 items of 46 real sessions: half of an item's text under another title is at .65 or above for 96 %. Of 43 pairs of items of
+one event, 13 are at .65 or above too: so one wording takes one candidate at most, the nearest, and none once its own is still found.
 """
 MAX_PINNED = 2_000
 """Evidence that is read of a project's items that people corrected or judged: the newest."""
@@ -54,6 +54,11 @@ class Origin:
     numbers: frozenset[str]
     vector: Vector
     item: UUID | None = None
+    claimed: bool = False
+    """Extraction still finds the very candidate: no other one is another wording of it."""
+
+
+Found = tuple[Candidate, Vector]
 
 
 @dataclass(slots=True)
@@ -62,14 +67,19 @@ class Settled:
 
     forgotten: Sequence[Origin] = ()
     pinned: Sequence[Origin] = ()
+    siblings: Sequence[Found] = ()
+    """What else the session newly teaches."""
     _rows: Sequence[AnyRow] = field(default_factory=tuple)
     _hidden: Sequence[AnyRow] = field(default_factory=tuple)
 
     @classmethod
-    async def read(cls, connection: AsyncConnection, session_id: UUID, project_id: UUID, candidates: Sequence[Candidate]) -> Settled:
-        """Read it for the candidates that the session didn't teach before."""
-        if not candidates:
+    async def read(
+        cls, connection: AsyncConnection, session_id: UUID, project_id: UUID, found: Sequence[Found], *, keys: Collection[str]
+    ) -> Settled:
+        """Read it for the candidates that the session didn't teach before. `keys`: of all that extraction finds in the session now."""
+        if not found:
             return cls()
+        candidates = [candidate for candidate, _ in found]
         digests = [digest(wording(each.title, each.text)) for each in candidates]
         events = [each.event_id for each in candidates]
         here = or_(Forgotten.session_id == session_id, Forgotten.event_id.in_(events), Forgotten.digest.in_(digests))
@@ -88,15 +98,21 @@ class Settled:
         hidden = await connection.execute(
             select(*_ITEM).where(Knowledge.project_id == project_id, PINNED, Knowledge.hidden).order_by(Knowledge.id).limit(MAX_PINNED)
         )
-        return cls([_tombstone(row) for row in gone], [_origin(row) for row in pinned], pinned, hidden.all())
+
+        def claimed(row: AnyRow) -> bool:
+            return row.session_id == session_id and row.candidate_key in keys
+
+        tombstones = [replace(_tombstone(row), claimed=claimed(row)) for row in gone]
+        origins = [replace(_origin(row), claimed=claimed(row)) for row in pinned]
+        return cls(tombstones, origins, found, pinned, hidden.all())
 
     def forgets(self, session_id: UUID, candidate: Candidate, vector: Vector) -> bool:
         """Tell whether a person deleted what this candidate says."""
-        return _match(self.forgotten, session_id, candidate, vector) is not None
+        return _match(self.forgotten, session_id, candidate, vector, self.siblings) is not None
 
     def item_of(self, session_id: UUID, candidate: Candidate, vector: Vector) -> UUID | None:
         """The item that a person corrected, hid or found helpful, and that this candidate is another wording of."""
-        found = _match(self.pinned, session_id, candidate, vector)
+        found = _match(self.pinned, session_id, candidate, vector, self.siblings)
         return None if found is None else found.item
 
     def widen(self, neighbourhood: Neighbourhood) -> None:
@@ -157,14 +173,16 @@ def _wholly_theirs() -> ColumnElement[bool]:
     return wrote(Revision.title) & wrote(Revision.text)
 
 
-def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, vector: Vector) -> Origin | None:
-    """The nearest of those that are this candidate's derivation."""
+def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, vector: Vector, siblings: Sequence[Found]) -> Origin | None:
+    """The nearest of those that are this candidate's derivation, and nobody else's rather."""
     words = wording(candidate.title, candidate.text)
     same, said = digest(words), frozenset(numbers(words))
     nearest, best = None, 0.0
     for origin in origins:
         if origin.digest == same:
             return origin
+        if origin.claimed:
+            continue
         ours = origin.session_id == session_id
         least = SAME_EVENT if origin.event_id == candidate.event_id else SAME_SESSION
         if not ours and (origin.event_id != candidate.event_id or not _OWN_ID.match(origin.event_id)):
@@ -172,7 +190,11 @@ def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, ve
         if said - origin.numbers and origin.numbers - said:
             continue
         cosine = float(origin.vector @ vector)
-        if cosine >= least and cosine > best:
+        nearer = any(
+            each.key != candidate.key and each.event_id == origin.event_id and float(origin.vector @ other) > cosine
+            for each, other in siblings
+        )
+        if cosine >= least and cosine > best and not nearer:
             nearest, best = origin, cosine
     return nearest
 

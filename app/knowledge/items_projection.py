@@ -5,22 +5,24 @@ Extraction looks at the whole session: a decision is told from what came before 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import Embedder, LongForm
-from app.knowledge.extraction import VERSION, extract
+from app.knowledge.extraction import VERSION, Shortlist, choose, survey
+from app.knowledge.extraction.classifier import Numbers, fitted_for
 from app.knowledge.index import Index
 from app.knowledge.item import Candidate
 from app.knowledge.neighbours import wording
 from app.knowledge.store import Embedded, KnowledgeStore, Source
+from app.sessions.event import Event
 from app.sessions.journal import Journal, Session
 from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.stream import through_thread
 
-CANDIDATES_PER_BATCH = 64
 MAX_OUTPUT_CHARS = 8_000
 """Extraction reads this much of a tool's output, from its end: errors and verdicts stand there."""
 
@@ -42,7 +44,7 @@ class ItemsProjection:
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Make what the session taught exactly what extraction finds in its journal now."""
         events = self._journal.events(session.id, after=after, max_output_chars=MAX_OUTPUT_CHARS)
-        candidates = [found async for batch in through_thread(events, extract, batch=CANDIDATES_PER_BATCH) for found in batch]
+        candidates = await self._extract(events)
         source = Source(
             session_id=session.id,
             team_id=session.team_id,
@@ -56,6 +58,14 @@ class ItemsProjection:
             await self._index.require()
         learnt = await self._store.reconcile(source, candidates=candidates, embedded=embedded, checkpointed=checkpointed)
         return Projected(learnt.mark, {name: getattr(learnt, name) for name in self.counted})
+
+    async def _extract(self, events: AsyncIterator[Event]) -> list[Candidate]:
+        """Read the session in a thread, embed its shortlist (at most MAX_EMBEDDED short texts), choose."""
+        ((found,),) = [batch async for batch in through_thread(events, _survey, batch=2)]
+        vectors: Numbers | None = None
+        if found.drafts and self._embedder.model == fitted_for():
+            vectors = np.asarray(await self._embedder.embed(found.texts), np.float64)
+        return choose(found, vectors)
 
     async def unchanged(self, session_id: UUID) -> Counts:
         return {"known": len(await self._store.known(session_id))}
@@ -83,3 +93,7 @@ class ItemsProjection:
         return {
             each.key: Embedded(each, vector, names[0], long, names[1]) for each, vector, long in zip(unknown, vectors, longs, strict=True)
         }
+
+
+def _survey(events: Iterator[Event]) -> Iterator[Shortlist]:
+    yield survey(events)

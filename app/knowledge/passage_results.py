@@ -34,6 +34,7 @@ def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, 
         created_at=row.at,
         evidence_count=row.places,
         explain=explain,
+        places=ranked.places,
     )
 
 

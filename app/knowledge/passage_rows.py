@@ -67,7 +67,7 @@ class PassageRows:
         found: dict[Place, Candidate] = {}
         for row in await self._reads.rows(_AT_PLACES, values):
             session, text = str(row.session_id), indexed(row.heading, row.text)
-            one = Candidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens)
+            one = Candidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens, locator=row.locator)
             found[session, row.ordinal] = one
         return found
 
@@ -178,10 +178,10 @@ where schemaname = current_schema() and tablename = 'passages' and attname = 'te
 ).columns(term=Integer(), share=Float())
 _AT_PLACES = _typed(
     """
-select place.session_id, place.exchange, place.ordinal, p.id, p.heading, p.text, p.tokens, p.late
+select place.session_id, place.exchange, place.ordinal, place.locator, p.id, p.heading, p.text, p.tokens, p.late
 from unnest(:sessions, :ordinals) as wanted (session_id, ordinal)
 join passage_places place using (session_id, ordinal)
 join passages p on p.id = place.passage_id
 """,
-    {name: _COLUMNS[name] for name in ("session_id", "exchange", "ordinal", "id", "heading", "text", "tokens", "late")},
+    {name: _COLUMNS[name] for name in ("session_id", "exchange", "ordinal", "locator", "id", "heading", "text", "tokens", "late")},
 )

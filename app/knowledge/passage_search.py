@@ -196,6 +196,7 @@ def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
         sidechain=row.sidechain,
         tokens=row.tokens,
         prompt=row.prompt,
+        locator=row.locator,
     )
 
 

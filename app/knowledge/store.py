@@ -172,7 +172,9 @@ class KnowledgeStore:
             await _update(connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed])
 
             new = [embedded[key] for key in wanted if key not in held]
-            settled = await Settled.read(connection, source.session_id, source.project_id, [each.candidate for each in new])
+            found = [(each.candidate, each.vector) for each in new]
+            keys = {candidate.key for candidate in candidates}
+            settled = await Settled.read(connection, source.session_id, source.project_id, found, keys=keys)
             fresh = [each for each in new if not settled.forgets(source.session_id, each.candidate, each.vector)]
             placed = await _place(connection, source, fresh, nearby, self._threshold, settled)
             touched.update(placed.merged_into)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import cachebox
-from sqlalchemy import ColumnElement, Uuid, and_, any_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Uuid, and_, any_, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -214,24 +214,8 @@ class Journal:
             async with self._database.begin() as connection:
                 rows = (await connection.execute(query.where(EventRow.seq > last).limit(READ_PAGE))).all()
             for row in rows:
-                yield row.seq, _event(row)
+                yield row.seq, event_of(row)
                 last = row.seq
-
-    async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> list[Event]:
-        """The event at a locator with so many before and after it, in order; the session's first where there is none.
-
-        `max_chars`: so much of each text.
-        """
-        place = select(func.min(EventRow.seq)).where(EventRow.session_id == session_id, EventRow.locator == locator)
-        cut = {name: func.left(getattr(EventRow, name), max_chars).label(name) for name in ("text", "tool_input")}
-        output = func.right(EventRow.tool_output, max_chars).label("output")
-        names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
-        columns = [cut.get(name, EventRow.__table__.c[name]) for name in names]
-        async with self._database.begin() as connection:
-            seq = await connection.scalar(place)
-            first, last = (1, 1 + 2 * events) if seq is None else (seq - events, seq + events)
-            near = and_(EventRow.session_id == session_id, EventRow.seq.between(first, last))
-            return [_event(row) for row in await connection.execute(select(*columns, output).where(near).order_by(EventRow.seq))]
 
     async def get(self, team_id: UUID, session_id: UUID) -> Session:
         """One session. NotFound for an unknown one or another team's."""
@@ -263,21 +247,6 @@ class Journal:
         if ours in found and found[ours] != team_id:
             raise NotFound(f"There is no session {name}. List them: GET /v1/sessions.")
         return ours if ours in found else next(iter(found), None)
-
-    async def list(
-        self, team_id: UUID, *, project_id: UUID | None = None, before: UUID | None = None, limit: int = 50
-    ) -> Sequence[Session]:
-        """The team's sessions, latest started first, those without a time last. `before`: the last id of the page before."""
-        query = select(*SESSION_COLUMNS).where(SessionRow.team_id == team_id)
-        if project_id is not None:
-            query = query.where(SessionRow.project_id == project_id)
-        query = query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id).limit(limit)
-
-        async def read(connection: AsyncConnection) -> Sequence[Session]:
-            page = query if before is None else query.where(await _after(connection, team_id, before))
-            return [Session(*row) for row in await connection.execute(page)]
-
-        return await self._database.read(read)
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> int:
         """Give a project's sessions to another one, in the caller's transaction, which holds them against projections. Returns how many."""
@@ -346,19 +315,6 @@ def _identity(header: SessionHeader) -> tuple[str, str]:
     return short(header.provider)[:100], identity(header.external_id)
 
 
-async def _after(connection: AsyncConnection, team_id: UUID, session_id: UUID) -> ColumnElement[bool]:
-    """What comes after a session in the list's order."""
-    query = select(SessionRow.started_at).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
-    place = (await connection.execute(query)).one_or_none()
-    if place is None:
-        raise NotFound(f"There is no session {session_id} to go on from: start again without `before`.")
-    started, later_id = place.started_at, SessionRow.id > session_id
-    if started is None:
-        return and_(SessionRow.started_at.is_(None), later_id)
-    same = and_(SessionRow.started_at == started, later_id)
-    return or_(SessionRow.started_at < started, same, SessionRow.started_at.is_(None))
-
-
 def _uuid(name: str) -> UUID | None:
     try:
         return UUID(name)
@@ -366,7 +322,8 @@ def _uuid(name: str) -> UUID | None:
         return None
 
 
-def _event(row: AnyRow) -> Event:
+def event_of(row: AnyRow) -> Event:
+    """Make an event of a row of its table, with its tool's output as `output`."""
     tool = usage = None
     if row.tool_name is not None:
         tool = ToolUse(row.tool_name, row.tool_input or "", row.output or "", row.exit_code)

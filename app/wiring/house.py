@@ -39,6 +39,7 @@ from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
 from app.queue.outbox import Outbox
 from app.sessions.backfill import Backfill
+from app.sessions.browsing import Browsing as SessionBrowsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.intake import Intake
@@ -89,6 +90,7 @@ class Sessions:
 
     intake: Intake
     live: LiveIntake
+    browsing: SessionBrowsing
     purge: Purge
     merging: ProjectMerge
     projections: Projections

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.accounts.accounts import Accounts
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
+from app.sessions.browsing import Browsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.intake import Intake
@@ -44,6 +45,7 @@ def open_sessions(
             catch_up=catch_up,
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
+        browsing=Browsing(database),
         purge=Purge(database, journal, queue, projections),
         merging=ProjectMerge(database, accounts, journal, projections),
         projections=projections,

@@ -76,7 +76,7 @@ class Answering:
             extracted = await self._extracted(question, results)
             yield replace(extracted, degraded=("model", *extracted.degraded), bill=writer.bill)
         else:
-            quotes = [Extract(result.source.excerpt, result) for result in writing.cited]
+            quotes = [Extract(result.source.excerpt, result, result.source) for result in writing.cited]
             yield Composed(quotes, "model", tuple(writing.sentences), bill=writer.bill)
 
     async def _extracted(self, question: str, results: Sequence[Result]) -> Composed:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.embeddings.embedder import Encoded, Packed
 from app.knowledge.answer import Result
 from app.knowledge.answering.sentences import Piece, pieces
+from app.knowledge.item import Quote
 from app.knowledge.passages import terms
 from app.knowledge.passages.question import understood
 from app.knowledge.passages.ranking import inverse_frequency, late_scores, token_weights
@@ -27,7 +28,7 @@ LATE, WORDS, RANK, NEXT = 1.0, 0.8, 0.35, 0.25
 NEW_PARAGRAPH = 2
 """Line ends between two sentences of different paragraphs."""
 LEAST = 0.4
-"""A sentence is quoted only where it scores so much of the best one."""
+"""A sentence is quoted only where it is so near to the question as this share of the nearest one."""
 
 
 class TokenEncoder(Protocol):
@@ -40,10 +41,11 @@ class TokenEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A quote: verbatim, of one or some sentences. `result`: where it was found."""
+    """A quote: verbatim, of one or some sentences. `result`: where it was found; `source`: where it begins in its session."""
 
     text: str
     result: Result
+    source: Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,12 @@ async def extract(question: str, results: Sequence[Result], encoder: TokenEncode
     if not places:
         return []
     late = [0.0] * len(places) if encoder is None else await _late_scores(question, [place.piece.text for place in places], encoder)
-    quotes = await asyncio.to_thread(lambda: _chosen(places, _scores(question, places, late), texts, taken_apart))
-    return [Extract(texts[each.result][each.start : each.end], results[each.result]) for each in quotes]
+    quotes = await asyncio.to_thread(lambda: _chosen(places, _closeness(question, places, late), results, taken_apart))
+    return [_extract(texts[each.result][each.start : each.end], results[each.result], each.start) for each in quotes]
+
+
+def _extract(text: str, result: Result, start: int) -> Extract:
+    return Extract(text, result, replace(result.source, locator=result.locator_of(start)))
 
 
 def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]], list[_Place]]:
@@ -92,14 +98,20 @@ def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]],
     return taken_apart, [found[each] for each in sorted(kept)]
 
 
-def _scores(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
+def _closeness(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
+    """How near each sentence is to the question, by its own words, and a part of how near the one before it is."""
     shares = _word_shares(question, [place.piece.text for place in places])
-    own = [LATE * met + WORDS * share + RANK / (1 + place.result) for place, share, met in zip(places, shares, late, strict=True)]
+    own = [LATE * met + WORDS * share for share, met in zip(shares, late, strict=True)]
     before = [
         NEXT * own[each - 1] if each and (places[each - 1].result, places[each - 1].number + 1) == (place.result, place.number) else 0.0
         for each, place in enumerate(places)
     ]
     return [mine + previous for mine, previous in zip(own, before, strict=True)]
+
+
+def _asks(sentence: str) -> bool:
+    """Tell whether a sentence is a question: the nearest to the one that is asked, and no answer. What follows it profits from it."""
+    return sentence.rstrip("\"'”’)*_` ").endswith(("?", "？"))
 
 
 async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncoder) -> list[float]:
@@ -112,26 +124,28 @@ async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncode
 
 
 def _chosen(
-    places: Sequence[_Place], scores: Sequence[float], texts: Sequence[str], taken_apart: Sequence[Sequence[Piece]]
+    places: Sequence[_Place], closeness: Sequence[float], results: Sequence[Result], taken_apart: Sequence[Sequence[Piece]]
 ) -> list[_Quote]:
     """The best sentences that fit, as quotes: MAX_QUOTES of MAX_TOKENS together at most. What is left of these goes to what follows."""
     quotes: list[_Quote] = []
-    least = LEAST * max(scores)
-    best_first = [places[each] for each in sorted(range(len(places)), key=lambda each: -scores[each]) if scores[each] >= least]
+    telling = [each for each, place in enumerate(places) if not _asks(place.piece.text)] or range(len(places))
+    least = LEAST * max(closeness[each] for each in telling)
+    near = [each for each in telling if closeness[each] >= least]
+    best_first = [places[each] for each in sorted(near, key=lambda each: -(closeness[each] + RANK / (1 + places[each].result)))]
     for place in best_first:
-        quotes = _if_it_fits(quotes, _quote(place.result, place.piece), texts)
+        quotes = _if_it_fits(quotes, _quote(place.result, place.piece), results)
     for place in best_first:
         following = taken_apart[place.result][place.number + 1 : place.number + 2]
         end = place.piece.start + len(place.piece.text)
-        if following and texts[place.result].count("\n", end, following[0].start) < NEW_PARAGRAPH:
-            wider = _if_it_fits(quotes, _quote(place.result, following[0]), texts)
+        if following and results[place.result].text.count("\n", end, following[0].start) < NEW_PARAGRAPH:
+            wider = _if_it_fits(quotes, _quote(place.result, following[0]), results)
             quotes = wider if len(wider) == len(quotes) else quotes  # it widens a quote, and makes none of its own
     return sorted(quotes)
 
 
-def _if_it_fits(quotes: list[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:
-    wider = _with(quotes, added, texts)
-    tokens = sum(count_text(texts[quote.result][quote.start : quote.end]) for quote in wider)
+def _if_it_fits(quotes: list[_Quote], added: _Quote, results: Sequence[Result]) -> list[_Quote]:
+    wider = _with(quotes, added, results)
+    tokens = sum(count_text(results[quote.result].text[quote.start : quote.end]) for quote in wider)
     return wider if len(wider) <= MAX_QUOTES and tokens <= MAX_TOKENS else quotes
 
 
@@ -139,17 +153,21 @@ def _quote(result: int, piece: Piece) -> _Quote:
     return _Quote(result, piece.start, piece.start + len(piece.text))
 
 
-def _with(quotes: Sequence[_Quote], added: _Quote, texts: Sequence[str]) -> list[_Quote]:
-    """The quotes and one more; those that only white space parts are one."""
+def _with(quotes: Sequence[_Quote], added: _Quote, results: Sequence[Result]) -> list[_Quote]:
+    """The quotes and one more; those of one event that only white space parts are one."""
     kept: list[_Quote] = []
     for quote in quotes:
         first, second = sorted((quote, added))
-        between = texts[added.result][first.end : second.start]
-        if quote.result == added.result and not between.strip():
+        if quote.result == added.result and _is_one(results[added.result], first, second):
             added = _Quote(added.result, first.start, max(first.end, second.end))
         else:
             kept.append(quote)
     return [*kept, added]
+
+
+def _is_one(result: Result, first: _Quote, second: _Quote) -> bool:
+    same_event = result.locator_of(first.start) == result.locator_of(second.start)
+    return same_event and not result.text[first.end : second.start].strip()
 
 
 def _word_shares(question: str, texts: Sequence[str]) -> list[float]:

@@ -1,48 +1,43 @@
-"""What a session taught, without a model: events → exchanges → rules → candidates. Selected and condensed, nothing invented.
+"""What a session taught, without a model: events → exchanges → drafts → a ranking → candidates. Selected and condensed, nothing invented.
 
-Pure, deterministic and streaming: one exchange and a bounded memory of the session are held, never the whole of it.
+`survey` is pure, deterministic and streaming: one exchange and a bounded memory of the session are held, and its best drafts. Whoever has an
+embedder gives their vectors to `choose`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from app.knowledge.extraction import answers, commands, decisions, fixes, gotchas, policies, summaries
-from app.knowledge.extraction.candidate import Found, candidate_of
-from app.knowledge.extraction.exchanges import Exchange, exchanges
-from app.knowledge.extraction.memory import Memory, share_in, shingles
+from app.knowledge.extraction import commands
+from app.knowledge.extraction.classifier import Numbers
+from app.knowledge.extraction.drafts import Draft, drafts_of
+from app.knowledge.extraction.exchanges import exchanges
+from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.ranking import Shortlist, choose, shortlist
 from app.knowledge.item import Candidate
 from app.sessions.event import Event
 
-__all__ = ["VERSION", "extract"]
+__all__ = ["VERSION", "Shortlist", "choose", "extract", "survey"]
 
-VERSION = "1"
-"""Raise it when a rule changes: sessions are then learnt from again when they are next touched."""
-
-MOST_OF_ONE_EXCHANGE = 8
-REPEATED_SHARE = 0.5
-"""A statement of which half stands in what better rules found in the same exchange says it again."""
-_RULES = (policies.find, fixes.find, decisions.find, commands.find, gotchas.find, summaries.find, answers.find)
-"""In order of worth: where two rules find the same statement, the first has it."""
+VERSION = "2"
+"""Raise it when the choice changes: sessions are then learnt from again when they are next touched."""
 
 
-def extract(events: Iterable[Event]) -> Iterator[Candidate]:
+def extract(events: Iterable[Event], embed: Callable[[Sequence[str]], Numbers] | None = None) -> list[Candidate]:
     """Everything that the session's events teach, in the order of the session."""
+    found = survey(events)
+    return choose(found, embed(found.texts) if embed is not None and found.drafts else None)
+
+
+def survey(events: Iterable[Event]) -> Shortlist:
+    """The statements of a session that are likest to be worth keeping."""
+    return shortlist(_drafts(events))
+
+
+def _drafts(events: Iterable[Event]) -> Iterator[Draft]:
     memory = Memory()
-    for exchange in exchanges(events, memory):
-        yield from _of(exchange, memory)
-
-
-def _of(exchange: Exchange, memory: Memory) -> Iterator[Candidate]:
-    found: list[Found] = []
-    said: set[int] = set()
-    for rule in _RULES:
-        for each in rule(exchange, memory):
-            if len(found) == MOST_OF_ONE_EXCHANGE or not memory.is_new(each.core.text) or memory.was_served(each.text):
-                continue
-            if share_in(each.text, said) < REPEATED_SHARE:
-                found.append(each)
-                said.update(shingles(each.text))
-                memory.remember(each.core.text)
-    for each in found:
-        yield candidate_of(each, exchange)
+    for number, exchange in enumerate(exchanges(events, memory)):
+        for draft in (*commands.find(exchange, number, memory), *drafts_of(exchange, number, memory)):
+            if memory.is_new(draft.core.text):
+                memory.remember(draft.core.text)
+                yield draft

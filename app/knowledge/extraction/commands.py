@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app.knowledge.extraction.candidate import Found
+from app.knowledge.extraction.drafts import Draft
 from app.knowledge.extraction.exchanges import Exchange
+from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import Memory
 from app.knowledge.extraction.prose import Statement
-from app.knowledge.item import KnowledgeType
+from app.knowledge.item import Intent, KnowledgeType
 from app.sessions.event import Event
 
 MOST = 1
 MOST_COMMAND_CHARS = 240
+MAX_SHOWN = 70
+AFTER_FAILURE, ALONE = 3.0, 1.0
+"""Log-odds of their own: the classifier knows sentences, not commands."""
 _SHELL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
 _PREFIX = re.compile(r"^\s*(?:cd\s+\S+\s*(?:&&|;)\s*)+")
 _OUTPUT = re.compile(r"\s*(?:2>&1|&>|2?>\s*/dev/null|\s\|\s|\|\||;\s*echo\b|&&\s*echo\b).*$", re.DOTALL)
@@ -38,10 +42,17 @@ _ERROR = re.compile(
     r"^.*?((?:error|fatal|panic|FAIL|failed|cannot|not found|undefined|unknown|no such|missing)\b.{5,160})$",
     re.IGNORECASE | re.MULTILINE,
 )
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_HIDDEN = re.compile(r"(?<!\|)\|(?!\|)|\|\||;|&\s*$|\bset \+e\b")
+"""A pipe, an alternative, a further command: the exit code that was seen is another's than the command's."""
+_FAILED_OUTPUT = re.compile(
+    r"^\s*(?:FAIL\b|ERROR\b|error(?:\[|:)|fatal:|panic:|Traceback|npm ERR!|✗|✖)|\b[1-9]\d* (?:failed|failures?|errors?)\b|exit (?:status|code):? [1-9]|command not found|No such file",
+    re.IGNORECASE | re.MULTILINE,
+)
 _PLACEHOLDER = re.compile(r"[<>]{1}\w+|\$\(|EOF|\n")
 
 
-def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:
+def find(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
     """Commands of this exchange that went well, worth knowing, said once a session."""
     made = 0
     for event in exchange.tools:
@@ -53,14 +64,22 @@ def find(exchange: Exchange, memory: Memory) -> Iterator[Found]:
         label, type_, program = kind
         if event.outcome == "failed":
             memory.fail(program, command, _error(event.tool.output))
-        elif event.outcome == "ok" and made < MOST and memory.is_new(command):
+        elif went_well(event) and made < MOST and memory.is_new(command):
             failure = memory.failures.pop(program, None)
             if failure is not None and (failure[0] == command or not _USAGE.search(failure[1])):
                 failure = None  # not the command was wrong, but the code: the fix is the lesson
             if failure is None and (_NARROW.search(command) or _OBVIOUS.match(command)):
                 continue
             made += 1
-            yield _found(label, type_, command, event, failure)
+            yield _draft(label, type_, command, event, failure, number, intent_of(exchange.asked))
+
+
+def went_well(event: Event) -> bool:
+    """Whether the command's own exit code and output say that it worked: nothing stood between it and the code that was seen."""
+    tool = event.tool
+    if tool is None or event.outcome != "ok" or tool.exit_code not in {0, None}:
+        return False
+    return not _HIDDEN.search(_QUOTED.sub("", _PREFIX.sub("", tool.input))) and not _FAILED_OUTPUT.search(tool.output)
 
 
 def normal(given: str) -> str:
@@ -77,14 +96,18 @@ def _kind(command: str) -> tuple[str, KnowledgeType, str] | None:
     return None
 
 
-def _found(label: str, type_: KnowledgeType, command: str, event: Event, failure: tuple[str, str] | None) -> Found:
+def _draft(
+    label: str, type_: KnowledgeType, command: str, event: Event, failure: tuple[str, str] | None, exchange: int, intent: Intent | None
+) -> Draft:
     text = f"{label}: the command `{command}` worked."
     if failure is not None:
         text += f" Before, `{failure[0]}` had failed" + (f": {failure[1]}." if failure[1] else ".")
     assert event.tool is not None
     raw = event.tool.input if len(event.tool.input) <= 400 else command
     core = Statement(event, command, raw)
-    return Found("command", type_, core, text, 0.7 if failure is not None else 0.55, title=f"{label}: {command}")
+    shown = command if len(command) <= MAX_SHOWN else command[: command.rfind(" ", 0, MAX_SHOWN)].rstrip() + " …"
+    prior = AFTER_FAILURE if failure is not None else ALONE
+    return Draft(core, (core,), prior, exchange, intent, type=type_, title=f"{label}: {shown}", text=text)
 
 
 def _error(output: str) -> str:

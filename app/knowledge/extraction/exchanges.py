@@ -15,18 +15,22 @@ Ending = Literal["accepted", "corrected", "open"]
 
 MOST_EVENTS = 2_000
 """Of one exchange: an agent that works for hours without a word from a person is read in parts."""
+MAX_READ_CHARS = 8_000
+MAX_VERDICT_CHARS = 600
+_READ = re.compile(r"read|view|fetch|search|grep|glob|cat|open_file", re.IGNORECASE)
+_READ_COMMAND = re.compile(r"\s*(?:cd \S+ *(?:&&|;) *)?(?:cat|head|tail|less|sed -n|grep|rg|curl|bat|git (?:show|log|diff))\b")
 _SERVED_TOOL = re.compile(r"cairn", re.IGNORECASE)
 _SERVED_INPUT = re.compile(r"/v1/knowledge/query|\bcairn (?:query|mcp)\b")
 _EDIT = re.compile(r"edit|write|patch|create_?file|replace|insert|notebook", re.IGNORECASE)
 _ACCEPTED = re.compile(
     r"\s*(?:thanks|thank you|thx|great|perfect|awesome|nice|excellent|lgtm|looks good|look good|good (?:job|work|stuff)|works|it works|that works|worked|ship it|"
-    r"commit|push|merge|cool|love it|well done|beautiful|yes[,.!]? (?:that|this|it|perfect|great)|完美|很好|谢谢|可以了|不错|好的)",
+    r"commit|push|merge|cool|love it|well done|beautiful|yes[,.!]? (?:that|this|it|perfect|great)|完美|很好|谢谢|可以了|不错|好的|danke|perfekt|super|passt|merci|parfait|obrigad[oa]|perfeito|gracias|perfecto)",
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
     r"\s*(?:no[,. !]|nope|wrong|that's (?:wrong|not|incorrect)|that is (?:wrong|not|incorrect)|this is (?:wrong|not|incorrect)|not (?:what|quite|right|correct|working)|still (?:fails|failing|broken|not|getting|the same|doesn)|"
     r"it (?:still|doesn't|does not|didn't)|doesn't work|does not work|didn't work|revert|undo|roll ?back|you (?:didn't|did not|missed|forgot|broke|removed|misunderstood|got it wrong)|why did you|"
-    r"stop|incorrect|i (?:didn't|did not) (?:ask|want|mean)|不对|不是|错了|还是不|没有(?:效果|用|解决)|为什么你)",
+    r"stop|incorrect|i (?:didn't|did not) (?:ask|want|mean)|不对|不是|错了|还是不|没有(?:效果|用|解决)|为什么你|nein\b|falsch|stimmt nicht|geht (?:immer noch )?nicht|non\b|faux|ça ne marche|não\b|errado|incorreto)",
     re.IGNORECASE,
 )
 _TEST_COMMAND = re.compile(
@@ -41,6 +45,8 @@ class Exchange:
     prompt: Event | None
     events: list[Event] = field(default_factory=list)
     ending: Ending = "open"
+    verdict: str = ""
+    """The next thing that the person said."""
 
     @property
     def replies(self) -> list[Event]:
@@ -81,8 +87,12 @@ def exchanges(events: Iterable[Event], memory: Memory) -> Iterator[Exchange]:
         if event.kind == "tool" and event.tool is not None and _is_served(event):
             memory.serve(event.tool.output)
             continue
+        if event.kind == "notice":
+            memory.serve(event.text[:MAX_READ_CHARS])
+        elif event.tool is not None and (_READ.search(event.tool.name) or _READ_COMMAND.match(event.tool.input)):
+            memory.serve(event.tool.output[:MAX_READ_CHARS])
         if event.kind == "prompt" and not event.sidechain:
-            current.ending = ending(event.text)
+            current.ending, current.verdict = ending(event.text), event.text[:MAX_VERDICT_CHARS]
             yield current
             current = Exchange(event)
         elif event.kind != "thinking":

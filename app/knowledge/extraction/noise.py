@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 
-LEAST_CHARS, MOST_CHARS = 28, 420
 _TALK = re.compile(
     r"(?:i'll|i’ll|i will|i'm (?:going|now|about)|i am going|let me|let's|let’s|lets|now[, ]|next[,:]? |first[, ]|great|perfect|excellent|sure|okay|ok[,.! ]|"
     r"good[,.! ]|hmm|wait|sorry|apolog|you're (?:right|absolutely)|you’re right|you are (?:absolutely )?right|would you|should i|do you|shall|could you|can you|please|"
     r"thanks|thank you|happy to|feel free|i need to|i should|i want to|i can see|i see|i've (?:read|reviewed|looked|checked)|looking at|all (?:tests|done|set|good)|"
     r"done|here(?:'s| is| are)|i have (?:read|reviewed)|i found|interesting|yes[,. ]|no[,. ]|if you|want me|ready|awesome|nice|absolutely|certainly|of course|"
     r"we (?:should|could|need to|can) (?:also |now )?(?:check|look|see|test|try|run|verify)|before i|once (?:you|i|we)|when you're|to summarize|in summary|as (?:you|we) (?:can|saw)|"
-    r"todo|note to self|apply (?:these|this|the) |not tautological|note that i(?:'ve| have| also)|\(y/n|the image |phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
+    r"bonjour|salut|je (?:comprends|vais|suis)|avez-vous|souhaitez|voulez-vous|hallo|guten |ich (?:verstehe|werde|schaue)|haben sie|möchten sie|soll ich|olá|entendo|vou |você (?:gostaria|quer)|gostaria|"
+    r"你好|我将|我来|我会|让我|接下来|现在我|todo|note to self|apply (?:these|this|the) |not tautological|note that i(?:'ve| have| also)|\(y/n|the image |phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
     re.IGNORECASE,
 )
 _TRANSIENT = re.compile(
     r"\b(?:i(?:'m|’m| am) \w+ing|right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
-    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|pull request|worktree|(?:this|the) (?:session|conversation)|todo list|failed as expected|for all of these|lsp diagnostics|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
-    r"\d+ (?:tests?|files?) (?:passed|passing|changed)|line \d+|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
+    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|(?:tests?|lint(?:er|ing)?|build|checks|everything|all)\b.{0,24}\b(?:pass(?:es|ing)?|clean(?:ly)?|green|pushed)|not run|for all of these|lsp diagnostics|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
+    r"\d+ (?:tests?|files?) (?:passed|passing|changed)|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
     re.IGNORECASE,
 )
 _DANGLING = re.compile(
@@ -30,17 +30,30 @@ _INJECTION = re.compile(
     r"you are now (?:a|an|in)|system prompt|reveal your (?:instructions|prompt)|jailbreak)\b",
     re.IGNORECASE,
 )
+_OUTPUT = re.compile(
+    r"[\w./-]+\.\w{1,5}:\d+(?::\d+)?:? |(?:error|warning|fatal|traceback|file \")[ :(\"]|[\w./-]*/[\w.-]+\.\w{1,5}$|(?:from|import) [\w.]+(?: import|$| as)|"
+    r"(?:feat|fix|chore|docs|style|refactor|test|build|ci|perf)(?:\(\w+\))?!?: |(?:E +)?[\w.]+(?:Error|Exception): |#{2,} ?",
+    re.IGNORECASE,
+)
+"""Lines of a linter, a stack, a commit log; file names; imports."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 CODE = re.compile(r"`[^`]+`|\b\w+(?:[._/:-]\w+)+\b|\b[a-z]+[A-Z]\w+|\b[A-Z]{2,}[A-Z0-9_]*\b|--?[a-z][\w-]+|\b\w+\(\)|\b\d+(?:\.\d+)+\b")
 
 
-def is_noise(text: str) -> bool:
-    """Whether a statement says nothing that will still be worth reading in a month."""
-    length = len(text) * (2 if _CJK.search(text) else 1)
-    if not LEAST_CHARS <= length <= MOST_CHARS * 2 or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
-        return True
-    return bool(_TALK.match(text) or _TRANSIENT.search(text) or _INJECTION.search(text)) or not _is_prose(text)
+def is_talk(text: str) -> bool:
+    """Whether it opens as chit-chat, a plan or progress does."""
+    return bool(_TALK.match(text))
+
+
+def is_transient(text: str) -> bool:
+    """Whether it tells of a state that is gone tomorrow."""
+    return bool(_TRANSIENT.search(text))
+
+
+def is_injection(text: str) -> bool:
+    """Whether it gives orders to a model."""
+    return bool(_INJECTION.search(text))
 
 
 def is_dangling(text: str) -> bool:
@@ -53,8 +66,15 @@ def names_something(text: str) -> bool:
     return bool(CODE.search(text))
 
 
-def _is_prose(text: str) -> bool:
+def is_output(text: str) -> bool:
+    """Whether it is a line of a tool, a file's name or an import, not words of anybody."""
+    return bool(_OUTPUT.match(text))
+
+
+def is_prose(text: str) -> bool:
     """Mostly words: no listing, no stack frame, no code."""
+    if is_output(text):
+        return False
     if _CJK.search(text):
         return True
     words = _WORD.findall(text)

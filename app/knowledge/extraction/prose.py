@@ -19,7 +19,7 @@ _END = re.compile(r"(?<=[.!?])[\"')\]*_`]*\s+(?=[\"'(\[*_`]*[A-Z0-9`/])|(?<=[。
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|fig|al|Mr|Dr|St)|\b[A-Z])\.$", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]]{1,200})\]\((?:[^()\s]{1,500})\)")
 _MARK = re.compile(r"\*\*|__|(?<![\w`])[*_](?=\S)|(?<=\S)[*_](?![\w`])")
-_SYMBOLS = re.compile(r"[\u2190-\u21ff\u2500-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff\ufe0f]\s*")
+_SYMBOLS = re.compile(r"[\u2190\u2191\u2193-\u21ff\u2500-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff\ufe0f]\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def plain(text: str) -> str:
     parts = text.split("`")
     for place in range(0, len(parts), 2):
         cleaned = _LINK.sub(r"\1", parts[place])
-        parts[place] = _SYMBOLS.sub("", _MARK.sub("", cleaned))
+        parts[place] = _SYMBOLS.sub(" ", _MARK.sub("", cleaned))
     joined = _BULLET.sub("", "`".join(parts), count=1) if _BULLET.match(text) else "`".join(parts)
     return re.sub(r"\s+", " ", joined.lstrip("# ")).strip()
 

@@ -31,6 +31,8 @@ REACH = 2
 NEAR = 8
 """Passages between two of one session that are still one result."""
 GAP = "[…]"
+BETWEEN = "\n\n"
+"""Between two passages of a result: each is somebody else's, or another subject's, and so a paragraph of its own."""
 
 # In standard deviations of the candidates' scores, as the scores themselves. Half or twice of each is within noise (docs/decisions/0027).
 _LENGTH = 0.5
@@ -53,12 +55,14 @@ Place = tuple[str, int]
 class Ranked:
     """A result. `text`: its passages in their order, GAP where some are left out between them. `passages`: their ids, the matched first.
 
+    `places`: where each passage begins in the text, and its locator.
     `score`: fused, comparable within this answer only, the sum of `parts`; `relevance`: 0 to 1, what `min_relevance` is compared with.
     """
 
     candidate: Candidate
     text: str
     passages: tuple[str, ...]
+    places: tuple[tuple[int, str], ...]
     tokens: int
     score: float
     relevance: float = 0.0
@@ -232,14 +236,15 @@ def _ordered(results: Sequence[_Result]) -> list[Ranked]:
 
 
 def _ranked(each: _Result) -> Ranked:
-    lines: list[str] = []
+    text, places = "", list[tuple[int, str]]()
     before: int | None = None
     for ordinal in sorted(each.taken):
-        if before is not None and ordinal > before + 1:
-            lines.append(GAP)
-        lines.append(each.taken[ordinal].text)
+        if before is not None:
+            text += f"{BETWEEN}{GAP}{BETWEEN}" if ordinal > before + 1 else BETWEEN
+        places.append((len(text), each.taken[ordinal].locator))
+        text += each.taken[ordinal].text
         before = ordinal
     centre = each.best.candidate
     ids = (centre.id, *(one.id for one in each.taken.values() if one.id != centre.id))
     parts = {**each.best.parts, "support": each.support()}
-    return Ranked(centre, "\n".join(lines), ids, each.cost, sum(parts.values()), parts=parts)
+    return Ranked(centre, text, ids, tuple(places), each.cost, sum(parts.values()), parts=parts)

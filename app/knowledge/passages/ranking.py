@@ -53,6 +53,7 @@ class Candidate:
     sidechain: bool = False
     tokens: int = 0
     prompt: str = ""
+    locator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

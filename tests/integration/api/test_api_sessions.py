@@ -6,6 +6,7 @@ import json
 from uuid import uuid4
 
 import aiohttp
+import pytest
 from sqlalchemy import text
 
 from tests.integration.api.conftest import Api, generic, lesson
@@ -147,6 +148,38 @@ async def test_sessions_are_listed_page_by_page(api: Api) -> None:
     assert [session["external_id"] for session in rest["sessions"]] == [f"{project}-0"]
     assert rest["next"] is None
     assert (await api.ask("GET", "/v1/sessions", params={"project": "no such project"})).json == {"sessions": [], "next": None}
+
+
+async def test_sessions_are_listed_by_agent_subject_and_period(api: Api) -> None:
+    project = name()
+    for day in range(3):
+        event = json.dumps({"id": "a", "role": "user", "text": f"why {day}", "timestamp": f"2026-10-0{day + 1}T12:00:00Z"})
+        await api.ask("POST", f"/v1/sessions/{project}-{day}/events?project={project}", data=event)
+
+    async def found(**params: str) -> list[str]:
+        listed = (await api.ask("GET", "/v1/sessions", params={"project": project, **params})).json["sessions"]
+        return [each["external_id"].rpartition("-")[2] for each in listed]
+
+    assert await found(since="2026-10-02", until="2026-10-03T00:00:00Z") == ["1"]
+    assert await found(provider="generic", since="2026-10-02") == ["2", "1"]
+    assert await found(provider="codex") == []
+    assert await found(subject=f"{project.upper()}-1") == ["1"]
+    assert await found(subject="nothing like it") == []
+
+
+@pytest.mark.parametrize(
+    ("params", "param"),
+    [
+        ({"since": "yesterday"}, "since"),
+        ({"until": "9999-12-31T23:59:59-14:00"}, "until"),
+        ({"subject": "x" * 201}, "subject"),
+        ({"provider": "x" * 101}, "provider"),
+        ({"before": "first"}, "before"),
+    ],
+)
+async def test_a_list_of_sessions_that_cannot_be_is_refused_by_name(api: Api, params: dict[str, str], param: str) -> None:
+    refused = await api.ask("GET", "/v1/sessions", params=params)
+    assert (refused.status, refused.error["param"]) == (422, param)
 
 
 async def test_another_teams_session_does_not_exist(api: Api) -> None:

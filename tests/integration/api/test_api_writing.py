@@ -234,10 +234,49 @@ async def test_items_are_listed_by_project_type_and_date_page_by_page(api: Api) 
     assert len((await api.ask("GET", "/v1/knowledge", params={"project": "rowan", "since": "2020-01-01T00:00:00"})).json["items"]) == 5
 
 
+async def test_items_are_listed_by_subject_and_period(api: Api) -> None:
+    first = await record(api, "mulberry", text="The 100% rollout_gate waits for Größe L", paths=["deploy/gate.yaml"])
+    await record(api, "mulberry", text="夜间不要部署")
+
+    async def found(**params: str) -> list[str]:
+        return [each["text"] for each in (await api.ask("GET", "/v1/knowledge", params={"project": "mulberry", **params})).json["items"]]
+
+    for subject, wanted in {
+        "ROLLOUT gate": 1,
+        "100%": 1,
+        "größe": 1,
+        "deploy/gate": 1,
+        "部署": 1,
+        "gate 部署": 0,
+        "r%t": 0,
+        "rollout.gate": 0,
+        "": 2,
+    }.items():
+        assert len(await found(subject=subject)) == wanted, subject
+    assert await found(until="2020-01-01") == []
+    assert len(await found(since="2020-01-01", until="2999-01-01T00:00:00+02:00")) == 2
+    assert await found(since=first["created_at"], until=first["created_at"]) == []
+
+
+async def test_what_a_session_taught_is_listed_by_the_session(api: Api) -> None:
+    one, other = [await api.ingest(lesson(f"juniper{number}")) for number in (1, 2)]
+    await record(api, "juniper", text="In no session")
+    listed = (await api.ask("GET", "/v1/knowledge", params={"session": one["result"]["sessions"][0]})).json["items"]
+    assert listed
+    assert all("juniper1" in each["text"] for each in listed)
+    stranger = await api.developer(team="juniper-strangers")
+    params = {"session": other["result"]["sessions"][0]}
+    assert (await api.ask("GET", "/v1/knowledge", key=stranger, params=params)).json["items"] == []
+
+
 @pytest.mark.parametrize(
     ("params", "param"),
     [
         ({"cursor": "nonsense"}, "cursor"),
+        ({"subject": "x" * 201}, "subject"),
+        ({"subject": "a\x00b"}, "subject"),
+        ({"session": "mine"}, "session"),
+        ({"until": "0001-01-01T00:00:00+14:00"}, "until"),
         ({"cursor": "bm9uc2Vuc2U"}, "cursor"),
         ({"type": "wisdom"}, "type"),
         ({"type": "passage"}, "type"),

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.demo import CORRECTION
 from tests.running import ROOT, Running, running
 
 EXAMPLES = ROOT / "examples" / "sessions"
 COMMANDS = [
-    [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["remember"], ["forget"], ["teams"], ["teams", "add"], ["teams", "list"],
+    [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["remember"], ["correct"], ["forget"], ["teams"], ["teams", "add"], ["teams", "list"],
     ["developers"],
     ["developers", "add"], ["developers", "list"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"],
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
@@ -57,7 +58,7 @@ def test_every_command_has_help(command: list[str], tmp_path: Path) -> None:
 def test_sessions_go_in_and_a_cited_answer_comes_out(server: Running) -> None:
     done = cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
     assert done.returncode == 0, done.stderr
-    assert "6 transcripts read" in done.stdout
+    assert f"{len(list(EXAMPLES.iterdir()))} transcripts read" in done.stdout
     again = cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
     assert "0 new events" in again.stdout
     asked = cairn(server.folder, "query", "why was the card charged twice?", "--project", "examples")
@@ -102,6 +103,12 @@ def test_what_a_person_remembers_is_found_and_forgotten(server: Running, tmp_pat
         if "recorded: gotcha" in asked.stdout:
             break
     assert "recorded by a person" in asked.stdout
+    assert item["id"] in asked.stdout
+    right = "Receipts of the harbour kiosk are printed twice when its network is slow"
+    done = cairn(server.folder, "correct", item["id"], "--text", right, "--path", "src/net.py", "--type", "bug_solution")
+    assert (done.returncode, "Corrected in kiosk" in done.stdout) == (0, True), done.stderr
+    shown = server.get(f"/v1/knowledge/{item['id']}")
+    assert (shown["text"], shown["type"], shown["paths"]) == (right, "bug_solution", ["src/net.py"])
     assert "is forgotten" in cairn(server.folder, "forget", item["id"]).stdout
     gone = cairn(server.folder, "forget", item["id"])
     assert (gone.returncode, item["id"] in gone.stderr) == (1, True)
@@ -115,15 +122,40 @@ def test_what_a_person_remembers_is_found_and_forgotten(server: Running, tmp_pat
         (["remember", "x" * 8001, "--project", "kiosk"], 1, "8000"),
         (["remember", "Something"], 1, "name the project with --project"),
         (["remember", "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "--project", "kiosk"], 1, "nothing but a secret"),
+        (["correct", "nonsense", "--text", "x"], 1, "UUID"),
+        (["correct", "6f1d4c0e-0000-4000-8000-00000000cafe", "--text", "x"], 1, "6f1d4c0e"),
+        (["correct", "6f1d4c0e-0000-4000-8000-00000000cafe"], 1, "--text, --title, --type or --path"),
+        (["correct", "6f1d4c0e-0000-4000-8000-00000000cafe", "--type", "wisdom"], 2, "gotcha"),
         (["forget", "nonsense"], 1, "UUID"),
         (["forget"], 2, "ID"),
     ],
 )
-def test_what_cannot_be_remembered_or_forgotten_is_said_in_a_line(
+def test_what_cannot_be_remembered_corrected_or_forgotten_is_said_in_a_line(
     server: Running, tmp_path: Path, words: list[str], code: int, says: str
 ) -> None:
     done = cairn(server.folder, *words, env={"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_shows_what_was_said_learnt_answered_not_answered_and_corrected(tmp_path: Path) -> None:
+    shown = cairn(tmp_path, "demo")
+    assert shown.returncode == 0, shown.stderr
+    words = " ".join(shown.stdout.split())
+    order = [
+        f"{len(list(EXAMPLES.iterdir()))} transcripts read",
+        "said · tidewater",
+        "learnt: ",
+        "[1]",
+        "Nothing in your sessions answers that",
+        "$ cairn correct ",
+        f"{CORRECTION} ─",
+        "Budget of mara: $8.33 a month, $0.00 spent",
+    ]
+    places = [words.find(each) for each in order]
+    assert -1 not in places, [each for each, place in zip(order, places, strict=True) if place < 0]
+    assert places == sorted(places)
+    assert not list(tmp_path.iterdir())  # a scratch folder of its own, gone again
 
 
 def test_what_lies_in_a_folder_may_be_no_transcript_what_is_named_may_not(server: Running, tmp_path: Path) -> None:

@@ -13,7 +13,16 @@ from tests.integration.dashboard.conftest import Door, key_of
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("team", "developers/elif", "knowledge", "knowledge/items", "knowledge?q=why+did+we+pick+NATS+over+Kafka", "system", "nowhere")
+PAGES = (
+    "team",
+    "developers/elif",
+    "knowledge",
+    "knowledge/items",
+    "sessions",
+    "knowledge?q=why+did+we+pick+NATS+over+Kafka",
+    "system",
+    "nowhere",
+)
 ASSETS = "() => performance.getEntriesByType('resource').filter(each => !each.name.includes('chart.js')).reduce((sum, each) => sum + each.decodedBodySize, 0)"
 HOSTILE = (
     "<script>window.hacked = 1</script><img src=x onerror=window.hacked=1>",

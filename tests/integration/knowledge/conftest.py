@@ -23,11 +23,12 @@ from app.knowledge.search import Search
 from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
+from app.sessions.browsing import Browsing, Filter
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
 from app.sessions.intake import Intake
-from app.sessions.journal import Journal
+from app.sessions.journal import Journal, Session
 from app.sessions.live import LiveIntake
 from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
@@ -70,6 +71,10 @@ class Bench:
     knows_long: bool = True
     """False: as a Cairn from before there were 1536 dims stored it."""
     sessions: dict[str, UUID] = field(default_factory=dict)
+
+    async def listed(self, team_id: UUID | None = None) -> Sequence[Session]:
+        """The sessions of a team, ours by default."""
+        return await Browsing(self.database).page(team_id or self.team_id, Filter(), limit=50)
 
     def intake(self, queue: Queue) -> Intake:
         return Intake(

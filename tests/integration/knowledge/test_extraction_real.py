@@ -19,7 +19,7 @@ OWN_WORDS = frozenset(
     ["fix", "cause", "before", "the", "command", "worked", "had", "failed", "tests", "deployment", "build", "and", "checks"]
 )
 """What the rules themselves write between the quoted parts."""
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 Found = tuple[list[Event], list[Candidate]]
 

@@ -194,7 +194,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
     await bench.purge.session(bench.team_id, UUID(session), developer_id=None)
     report = await run(bench, queue, intake)
     assert (report["skipped"], report["sessions"]) == ({PURGED: 1}, [])
-    assert await bench.journal.list(bench.team_id) == []
+    assert await bench.listed() == []
     assert await bench.items() == []
     await submit(bench, intake, transcript())  # sent after the purge: somebody wants it
     assert (await run(bench, queue, intake))["knowledge"]["new"] == 1
@@ -249,7 +249,7 @@ async def test_a_developers_transcript_adds_nothing_to_anothers_session(bench: B
         await submit(bench, intake, body, developer_id=developer)
         reports.append(await run(bench, queue, intake))
     assert reports[1]["skipped"] == {ANOTHERS: 1}
-    (session,) = await bench.journal.list(bench.team_id)
+    (session,) = await bench.listed()
     assert (session.developer_id, session.event_count) == (ada, 2)
 
 

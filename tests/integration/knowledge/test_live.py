@@ -64,7 +64,7 @@ async def test_many_at_once_to_many_sessions_are_all_stored_once_in_few_transact
     stored = await rows(bench)
     assert len(stored) == 205
     assert [seq for seq, _ in stored] == [*range(1, 42)] * 5
-    sessions = await bench.journal.list(team)
+    sessions = await bench.listed(team)
     assert {each.event_count for each in sessions} == {41}
     assert await jobs(bench) == 5
     assert commits < 20
@@ -99,7 +99,7 @@ async def test_a_result_that_comes_later_is_filled_in_and_redacted(bench: Bench,
 async def test_secrets_of_many_requests_are_counted_at_their_session(bench: Bench, live: LiveIntake) -> None:
     await live.append(team_id=bench.team_id, session="s", events=said("0"), **WHO)
     await asyncio.gather(*(live.append(team_id=bench.team_id, session="s", events=said(f"{n}", text=SECRET), **WHO) for n in range(1, 8)))
-    (session,) = await bench.journal.list(bench.team_id)
+    (session,) = await bench.listed()
     assert sum(session.redactions.values()) == 7
     async with bench.database.begin() as connection:
         assert not (await connection.execute(text(f"select 1 from events where text like '%{SECRET}%'"))).all()

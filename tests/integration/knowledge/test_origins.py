@@ -76,7 +76,7 @@ def talk(session: str, cwd: str | None = None, said: str = LONG, **facts: object
 
 
 async def sessions(bench: Bench) -> dict[str, Session]:
-    return {each.external_id: each for each in await bench.journal.list(bench.team_id)}
+    return {each.external_id: each for each in await bench.listed()}
 
 
 async def projects(bench: Bench) -> dict[str, str]:

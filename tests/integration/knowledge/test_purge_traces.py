@@ -268,9 +268,9 @@ async def test_other_sessions_of_the_same_file_and_other_files_keep_what_is_thei
     both = transcript(session=f"{MARK}-session") + transcript(session="second", said="second")
     await submit(bench, intake, both, format="generic")
     await run(queue, intake)
-    (mine,) = [each.id for each in await bench.journal.list(bench.team_id) if each.external_id == f"{MARK}-session"]
+    (mine,) = [each.id for each in await bench.listed() if each.external_id == f"{MARK}-session"]
     await purge(bench, mine)
-    left = {each.external_id for each in await bench.journal.list(bench.team_id)}
+    left = {each.external_id for each in await bench.listed()}
     assert "other" in left
     async with bench.database.begin() as connection:
         results = list(await connection.scalars(text("select result from jobs order by created_at")))

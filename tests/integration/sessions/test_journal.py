@@ -154,17 +154,3 @@ async def test_a_long_output_is_read_from_its_end(desk: Desk) -> None:
     (event,) = [each async for each in desk.journal.events(session, max_output_chars=11)]
     assert event.tool is not None
     assert event.tool.output == "THE VERDICT"
-
-
-async def test_pages_of_sessions_hold_each_once(desk: Desk) -> None:
-    for number in range(7):
-        session = await desk.session(f"s{number}")
-        if number % 3:
-            await desk.journal.append(session, [said(number // 2)])
-    everything = await desk.journal.list(desk.team_id, limit=100)
-    pages, before = [], None
-    while page := await desk.journal.list(desk.team_id, before=before, limit=2):
-        pages += page
-        before = page[-1].id
-    assert [each.id for each in pages] == [each.id for each in everything]
-    assert [each.started_at for each in everything[-3:]] == [None] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -63,3 +64,16 @@ def test_what_a_person_corrected_takes_the_nearest_wording() -> None:
     assert settled.item_of(SESSION, candidate("So small a pool", "1"), unit(1)) == ITEM
     assert settled.item_of(SESSION, candidate("Something else", "1"), unit(0, 0, 1)) is None
     assert not settled.forgets(SESSION, candidate("So small a pool", "1"), unit(1))
+
+
+def test_of_two_items_of_one_event_only_the_nearer_is_the_deleted_one() -> None:
+    deleted, other = candidate("The pool is too small", "1"), replace(candidate("The pool is opened late", "1"), key="other")
+    settled = Settled(forgotten=[origin("The pool has 5 connections", "1")], siblings=[(deleted, near(0.95)), (other, near(0.8))])
+    assert settled.forgets(SESSION, deleted, near(0.95))
+    assert not settled.forgets(SESSION, other, near(0.8))
+
+
+def test_an_item_of_the_same_event_is_new_while_the_deleted_one_is_still_found() -> None:
+    settled = Settled(forgotten=[replace(origin("The pool has 5 connections", "1"), claimed=True)])
+    assert not settled.forgets(SESSION, candidate("The pool is opened late", "1"), near(0.8))
+    assert settled.forgets(SESSION, candidate("The pool has 5 connections", "1"), near(0.8))

@@ -56,7 +56,15 @@ def test_a_statement_said_again_is_taken_once() -> None:
 )
 def test_what_cairn_itself_served_is_not_learnt_again(tool: str, given: str) -> None:
     assert not learnt(("ask", "Which bus?"), (tool, given, f'{{"results": [{{"text": "{LESSON}"}}]}}'), ("say", LESSON))
-    assert learnt(("ask", "Which bus?"), ("Bash", "cat README.md", LESSON), ("say", LESSON))
+    assert learnt(("ask", "Which bus?"), ("Bash", "make", LESSON), ("say", LESSON))
+
+
+@pytest.mark.parametrize(
+    ("tool", "given"), [("Bash", "cat CLAUDE.md"), ("Bash", "cd app && head -50 README.md"), ("Read", "README.md"), ("WebFetch", "x")]
+)
+def test_what_was_read_in_the_session_is_no_evidence(tool: str, given: str) -> None:
+    assert not learnt(("ask", "Which bus?"), (tool, given, f"# Notes\n{LESSON}\n"), ("say", LESSON))
+    assert not learnt(("remind", LESSON), ("ask", "Which bus?"), ("say", LESSON))
 
 
 def test_the_words_of_a_sidechain_are_not_the_agents_to_the_person() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import uuid4
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ class Letters:
         words = text.casefold().replace("?", "").replace(".", "").split()
         vectors = np.zeros((len(words), 384), dtype=np.float32)
         for row, word in enumerate(words):
-            vectors[row, hash(word) % 384] = 1.0
+            vectors[row, crc32(word.encode()) % 384] = 1.0
         return Encoded(np.zeros(384, dtype=np.float32), tuple(words), tuple((0, 0) for _ in words), vectors)
 
     async def encode(self, text: str) -> Encoded:
@@ -62,15 +64,33 @@ async def test_the_sentence_that_answers_is_quoted_verbatim_with_its_result() ->
 
 
 async def test_sentences_that_stand_beside_each_other_are_one_quote_and_a_gap_parts_them() -> None:
-    text = f"{ANSWER} The gateway of staging uses one port.\n[…]\nThe port of the gateway in production is 443."
+    text = f"{ANSWER} That port of the staging gateway is for the mesh.\n\n[…]\n\nThe port of the staging gateway was 443 before."
     quotes = [quote.text for quote in await extract(ASKED, [result(text)], Letters())]
-    assert quotes == [text.partition("\n[…]\n")[0], text.partition("\n[…]\n")[2]]
+    assert quotes == [text.partition("\n\n[…]\n\n")[0], text.partition("\n\n[…]\n\n")[2]]
+
+
+async def test_a_quote_ends_with_its_event_and_cites_where_it_begins() -> None:
+    text = f"{ANSWER} It did so before.\n\nThe staging gateway has that port by default.\n\nThe staging gateway has one port."
+    second, third = text.index("The staging gateway has that"), text.index("The staging gateway has one")
+    found = replace(result(text), places=((0, "L1"), (second, "L7"), (third, "L7")))
+    quotes = await extract(ASKED, [found], Letters())
+    assert [(quote.source.locator, quote.text) for quote in quotes] == [("L1", f"{ANSWER} It did so before."), ("L7", text[second:])]
 
 
 async def test_what_follows_in_its_paragraph_is_quoted_too_and_chatter_below_it_is_not() -> None:
     text = f"{ANSWER} Ask Mia about it.\n\nPerfect, thanks."
     quotes = await extract(ASKED, [result(text)], Letters())
     assert [quote.text for quote in quotes] == [f"{ANSWER} Ask Mia about it."]
+
+
+@pytest.mark.parametrize(
+    "asks", ["Which port does the gateway use in staging?", "ゲートウェイ gateway staging port does use which ですか？"]
+)
+async def test_a_question_is_not_quoted_for_an_answer_but_what_follows_it_is(asks: str) -> None:
+    text = f"{asks}\n\nThe mesh opens 8443 for it.\n\n{FILLER}"
+    quotes = await extract(ASKED, [result(text), result(ANSWER)], Letters())
+    assert asks not in " ".join(quote.text for quote in quotes)
+    assert ANSWER in quotes[-1].text
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])

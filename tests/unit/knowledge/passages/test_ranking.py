@@ -116,7 +116,7 @@ def test_the_first_result_is_shown_even_when_it_is_longer_than_the_budget() -> N
 def test_a_result_grows_by_its_neighbours_in_order_and_shows_what_is_left_out() -> None:
     around = [candidate(number, f"part {number}", session="s") for number in (1, 4)]
     (made,) = composed([candidate(3, "part 3", session="s")], around)
-    assert made.text == f"part 1\n{GAP}\npart 3\npart 4"
+    assert made.text == f"part 1\n\n{GAP}\n\npart 3\n\npart 4"
     assert made.passages[0] == "3"
 
 

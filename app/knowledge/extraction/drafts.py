@@ -1,0 +1,155 @@
+"""Statements that might become items: each with what its exchange tells about it, and the words around it that make it stand alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from app.knowledge.extraction.exchanges import Exchange, ending
+from app.knowledge.extraction.features import is_guess, is_order, is_rule
+from app.knowledge.extraction.intent import intent_of
+from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
+from app.knowledge.extraction.prose import Statement, statements
+from app.knowledge.extraction.titles import capital, without_lead
+from app.knowledge.item import Intent, KnowledgeType
+
+MAX_PROMPT_CHARS = 3_000
+"""A longer prompt is pasted: a plan, a log, a rule file; not said."""
+MIN_CHARS, MAX_CHARS = 24, 600
+_MERGE = re.compile(r"<{5,}|>{5,}|={7,}|[⋮█]")
+"""Marks of an edit block or of a shortened listing: code, not words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A statement that might become an item. `type`, `title`, `text`: where a rule knows them (commands); else they are told from `told`."""
+
+    core: Statement
+    told: tuple[Statement, ...]
+    """What of its message may stand in the same item, in order, the statement itself among it."""
+    prior: float
+    exchange: int
+    intent: Intent | None
+    person: bool = False
+    type: KnowledgeType | None = None
+    title: str = ""
+    text: str = ""
+
+    @property
+    def fixed(self) -> bool:
+        """Its prior is its score: it is no sentence that the classifier could judge."""
+        return bool(self.text)
+
+
+def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
+    """Every statement of an exchange that is evidence; what a person contradicted, and what was only read, is none."""
+    intent = intent_of(exchange.asked)
+    prompt = exchange.prompt
+    if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
+        corrects = ending(prompt.text) == "corrected"
+        told = tuple(replace(said, text=judged(said.text)) for said in statements(prompt))
+        told = tuple(
+            said for said in told if may_stand(said.text) and not _asks(without_lead(said.text)) and not memory.was_served(said.text)
+        )
+        for said in told:
+            weight = CORRECTION if corrects else 0.0 if is_rule(said.text) else -REPORT
+            yield Draft(said, told, PERSON + weight, number, intent, person=True)
+    replies = exchange.replies
+    outcome = (ACCEPTED if exchange.ending == "accepted" else 0.0) + (TESTED if exchange.tests_passed else 0.0)
+    outcome += (CHANGED if exchange.changed_files else 0.0) - (REJECTED if exchange.ending == "corrected" else 0.0)
+    for place, reply in enumerate(replies):
+        told = tuple(said for said in statements(reply) if _may_join(said.text) and not memory.was_served(said.text))
+        final = FINAL if place == len(replies) - 1 else 0.0
+        for said in told:
+            if may_stand(without_lead(said.text)) and not (exchange.ending == "corrected" and contradicts(exchange.verdict, said.text)):
+                yield Draft(replace(said, text=judged(said.text)), told, outcome + final, number, intent)
+
+
+PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
+"""Added to the log-odds that the classifier gives, or taken off: who said it, and how it ended. A person who asks for something reports what
+happened; only what they lay down or correct is a lesson."""
+
+
+def judged(text: str) -> str:
+    """What the classifier reads: without an opening that hides what follows ("I see that …", "This change …")."""
+    return capital(without_lead(text)) if is_talk(text) or is_dangling(text) else text
+
+
+def may_stand(text: str) -> bool:
+    """Whether the ranking may look at it: a question, an opening, a plan, a guess, a state of the day or an order to a model never becomes an item."""
+    length = len(text) + sum("\u3400" <= char <= "\u9fff" for char in text)
+    if not MIN_CHARS <= length <= MAX_CHARS or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
+        return False
+    if not is_prose(text) or _MERGE.search(text):
+        return False
+    return not (is_injection(text) or is_guess(text) or is_talk(text) or is_transient(text))
+
+
+def _may_join(text: str) -> bool:
+    """Whether it may stand beside a statement that became an item. An opening may: what it opens follows."""
+    if _MERGE.search(text) or text.rstrip().endswith(("?", "？")) or len(text) > MAX_CHARS or is_output(text):
+        return False
+    return not (is_talk(without_lead(text)) or is_transient(text) or is_injection(text) or is_guess(text))
+
+
+def contradicts(verdict: str, text: str) -> bool:
+    """Whether a person's "no" is about this statement: it claims a cause or a fix, or names what the person names."""
+    if _CLAIM.search(text):
+        return True
+    verdict, text = verdict.casefold(), text.casefold()
+    return bool(_names(verdict) & _names(text)) or len(_words(verdict) & _words(text)) >= SHARED_WORDS
+
+
+_CLAIM = re.compile(
+    r"\b(?:fix\w*|root cause|caused?|solv\w+|resolv\w+|works?|because|ursache|behoben|gelöst|corrigé\w*|corrigid\w*|résolu\w*)\b|修复|原因|解决",
+    re.IGNORECASE,
+)
+
+
+SHARED_WORDS = 2
+
+
+def _names(text: str) -> set[str]:
+    return {found.strip("`") for found in CODE.findall(text)}
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]{5,}|[\u3400-\u9fff]{2}", text)) - _COMMON
+
+
+_COMMON = frozenset(
+    [
+        "about",
+        "again",
+        "always",
+        "because",
+        "before",
+        "could",
+        "doesn",
+        "every",
+        "first",
+        "never",
+        "other",
+        "please",
+        "should",
+        "since",
+        "still",
+        "their",
+        "there",
+        "these",
+        "thing",
+        "think",
+        "those",
+        "using",
+        "which",
+        "while",
+        "would",
+        "wrong",
+    ]
+)
+
+
+def _asks(text: str) -> bool:
+    return "?" in text or "？" in text or is_order(text)

@@ -1,0 +1,119 @@
+"""The ranking: which drafts of a session become items, how many, and how sure. Deterministic; ties go by the session's order."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.knowledge.extraction.candidate import candidate_of
+from app.knowledge.extraction.classifier import Numbers, type_scores, worth
+from app.knowledge.extraction.drafts import Draft
+from app.knowledge.extraction.features import features_of
+from app.knowledge.extraction.memory import share_in, shingles
+from app.knowledge.extraction.noise import is_dangling, names_something
+from app.knowledge.extraction.titles import title_of
+from app.knowledge.extraction.types import type_of
+from app.knowledge.extraction.windows import Place, place_of, window
+from app.knowledge.item import Candidate
+
+MAX_EMBEDDED = 40
+"""Drafts of a session that are embedded: about a quarter of a second."""
+MAX_FROM_EXCHANGE = 12
+MIN_SCORE = 1.0
+"""Log-odds, with what the outcome adds. A session without changes and without a yes needs a sure statement."""
+SPECIFIC, DANGLING = 0.4, 0.8
+MIN_ITEMS, MAX_ITEMS = 2, 10
+SAME_EXCHANGE = 0.8
+"""What each further item of an exchange must be better by: a session's items should not all tell of one thing."""
+MAX_OF_EXCHANGE = 4
+REPEATED_SHARE = 0.4
+SAME_COSINE = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """A session's best drafts in its order."""
+
+    drafts: tuple[Draft, ...]
+    features: Numbers
+    room: int
+    """How many items the session may have."""
+
+    @property
+    def texts(self) -> list[str]:
+        """What to embed."""
+        return [each.core.text for each in self.drafts]
+
+
+def shortlist(drafts: Iterable[Draft]) -> Shortlist:
+    """Keep the best by their words alone: of each exchange some, of the session MAX_EMBEDDED."""
+    best: list[tuple[float, int, Draft, Numbers]] = []
+    of_exchange: list[tuple[float, int, Draft, Numbers]] = []
+    current, seen, taught = -1, 0, 0
+    for seen, draft in enumerate(drafts, 1):
+        if draft.exchange != current:
+            best = heapq.nlargest(MAX_EMBEDDED, [*best, *of_exchange], key=lambda each: each[:2])
+            current, of_exchange = draft.exchange, []
+            taught += 1
+        features = features_of(draft.core.text)
+        score = draft.prior if draft.fixed else _prior(draft) + float(worth(features[None, :], None)[0])
+        of_exchange = heapq.nlargest(MAX_FROM_EXCHANGE, [*of_exchange, (score, -seen, draft, features)], key=lambda each: each[:2])
+    best = sorted(heapq.nlargest(MAX_EMBEDDED, [*best, *of_exchange], key=lambda each: each[:2]), key=lambda each: -each[1])
+    rows = np.stack([each[3] for each in best]) if best else np.zeros((0, 0))
+    return Shortlist(tuple(each[2] for each in best), rows, min(MAX_ITEMS, MIN_ITEMS + 2 * taught // 3))
+
+
+def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
+    """The items of a session, in its order. Without vectors the words decide alone."""
+    if not found.drafts:
+        return []
+    odds, types = worth(found.features, vectors), type_scores(found.features)
+    scores = [draft.prior if draft.fixed else float(odds[place]) + _prior(draft) for place, draft in enumerate(found.drafts)]
+    chosen: dict[int, Candidate] = {}
+    said: set[int] = set()
+    taken: set[Place] = set()
+    for place in _in_turn(found.drafts, scores):
+        draft = found.drafts[place]
+        if len(chosen) == found.room:
+            break
+        if place_of(draft.core) in taken or share_in(draft.core.text, said) >= REPEATED_SHARE:
+            continue
+        if sum(found.drafts[each].exchange == draft.exchange for each in chosen) == MAX_OF_EXCHANGE:
+            continue
+        if vectors is not None and any(float(vectors[place] @ vectors[each]) >= SAME_COSINE for each in chosen):
+            continue
+        group = window(draft.core, draft.told, taken)
+        title = draft.title or title_of(draft.core, group, said_by_person=draft.person)
+        if not title:
+            continue
+        type_ = type_of(draft.core.text, types[place], rule=draft.person)
+        chosen[place] = candidate_of(draft, group, title, type_, _confidence(scores[place], draft))
+        said.update(shingles(chosen[place].text))
+        taken.update(place_of(each) for each in group)
+    return [chosen[place] for place in sorted(chosen)]
+
+
+def _in_turn(drafts: Sequence[Draft], scores: Sequence[float]) -> Iterator[int]:
+    """Places of the drafts that are good enough, best first; what an exchange has already shown counts against the next of it."""
+    shown: dict[int, int] = {}
+    left = sorted((place for place in range(len(scores)) if scores[place] >= MIN_SCORE), key=lambda each: (-scores[each], each))
+    while left:
+        place = max(left, key=lambda each: (scores[each] - SAME_EXCHANGE * shown.get(drafts[each].exchange, 0), -each))
+        left.remove(place)
+        shown[drafts[place].exchange] = shown.get(drafts[place].exchange, 0) + 1
+        yield place
+
+
+def _prior(draft: Draft) -> float:
+    text = draft.core.text
+    return draft.prior + (SPECIFIC if names_something(text) else -SPECIFIC) - (DANGLING if is_dangling(text) else 0.0)
+
+
+def _confidence(score: float, draft: Draft) -> float:
+    """0.4 at the threshold, nearing 0.9; what a person said is sure."""
+    made = 0.4 + 0.5 * (1 - math.exp(-(score - MIN_SCORE) / 2.5))
+    return max(made, 0.75) if draft.person else min(0.9, made)

@@ -1,0 +1,127 @@
+"""Sessions as people look through them: listed by project, agent, date and subject; read on from any place. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import in_utc
+from app.errors import NotFound
+from app.sessions.event import Event
+from app.sessions.journal import SESSION_COLUMNS, Session, event_of
+from app.sessions.tables import EventRow
+from app.sessions.tables import Session as SessionRow
+from app.storage.database import Database
+from app.storage.matching import holds_words
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which sessions. `provider`: the agent whose transcript it is. `since`, `until`: when it began, half-open; one whose
+    time nobody knows is in no period. `subject`: words that its title, its file's name or its branch holds, all of them.
+    """
+
+    project_id: UUID | None = None
+    provider: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive events of a session with their seq. `earlier`, `later`: whether there are more before and after them."""
+
+    events: Sequence[tuple[int, Event]]
+    earlier: bool
+    later: bool
+
+
+class Browsing:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, team_id: UUID, wanted: Filter, *, before: UUID | None = None, limit: int) -> Sequence[Session]:
+        """Sessions of the team, latest started first, those without a time last. `before`: the last id of the page before.
+
+        NotFound for a `before` that is no session of the team.
+        """
+        query = _sessions(team_id, wanted).limit(limit)
+
+        async def read(connection: AsyncConnection) -> Sequence[Session]:
+            page = query if before is None else query.where(await _after(connection, team_id, before))
+            return [Session(*row) for row in await connection.execute(page)]
+
+        return await self._database.read(read)
+
+    async def providers(self, team_id: UUID) -> list[str]:
+        """The agents whose sessions the team has, by name."""
+        query = select(SessionRow.provider).where(SessionRow.team_id == team_id).distinct().order_by(SessionRow.provider)
+
+        async def read(connection: AsyncConnection) -> list[str]:
+            return list(await connection.scalars(query))
+
+        return await self._database.read(read)
+
+    async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> tuple[Stretch, int | None]:
+        """The event at a locator with so many before and after it, and its seq; the session's first ones where there is none.
+
+        `max_chars`: so much of each text.
+        """
+        place = select(func.min(EventRow.seq)).where(EventRow.session_id == session_id, EventRow.locator == locator)
+        async with self._database.begin() as connection:
+            seq = await connection.scalar(place)
+            after = 0 if seq is None else max(0, seq - events - 1)
+            return await _stretch(connection, session_id, after, 2 * events + 1, max_chars), seq
+
+    async def read(self, session_id: UUID, *, after: int, limit: int, max_chars: int) -> Stretch:
+        """So many events above this seq, in order. `max_chars`: so much of each text."""
+        async with self._database.begin() as connection:
+            return await _stretch(connection, session_id, after, limit, max_chars)
+
+
+async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, limit: int, max_chars: int) -> Stretch:
+    cut = {name: func.left(getattr(EventRow, name), max_chars).label(name) for name in ("text", "tool_input")}
+    output = func.right(EventRow.tool_output, max_chars).label("output")
+    names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
+    columns = [cut.get(name, EventRow.__table__.c[name]) for name in names]
+    query = select(*columns, output).where(EventRow.session_id == session_id, EventRow.seq > after).order_by(EventRow.seq)
+    rows = (await connection.execute(query.limit(limit + 1))).all()
+    events = [(row.seq, event_of(row)) for row in rows[:limit]]
+    return Stretch(events, earlier=bool(events) and events[0][0] > 1, later=len(rows) > limit)
+
+
+def _sessions(team_id: UUID, wanted: Filter) -> Select[*tuple[Any, ...]]:
+    query = select(*SESSION_COLUMNS).where(SessionRow.team_id == team_id)
+    if wanted.project_id is not None:
+        query = query.where(SessionRow.project_id == wanted.project_id)
+    if wanted.provider is not None:
+        query = query.where(SessionRow.provider == wanted.provider)
+    began = func.coalesce(SessionRow.started_at, SessionRow.file_dated_at, SessionRow.ended_at)
+    if wanted.since is not None:
+        query = query.where(began >= in_utc(wanted.since, "since"))
+    if wanted.until is not None:
+        query = query.where(began < in_utc(wanted.until, "until"))
+    named = func.concat_ws(" ", SessionRow.title, SessionRow.transcript, SessionRow.branch)
+    if wanted.subject:
+        query = query.where(holds_words(named, wanted.subject))
+    return query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id)
+
+
+async def _after(connection: AsyncConnection, team_id: UUID, session_id: UUID) -> ColumnElement[bool]:
+    """What comes after a session in the list's order."""
+    query = select(SessionRow.started_at).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
+    place = (await connection.execute(query)).one_or_none()
+    if place is None:
+        raise NotFound(f"There is no session {session_id} to go on from: start again without `before`.")
+    started, later_id = place.started_at, SessionRow.id > session_id
+    if started is None:
+        return and_(SessionRow.started_at.is_(None), later_id)
+    same = and_(SessionRow.started_at == started, later_id)
+    return or_(SessionRow.started_at < started, same, SessionRow.started_at.is_(None))

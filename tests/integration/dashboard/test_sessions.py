@@ -1,0 +1,101 @@
+"""Sessions in the dashboard: listed and filtered, read on from any place, with what was learnt from each."""
+
+from __future__ import annotations
+
+import json
+import re
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.api.conftest import Api, generic, lesson
+from tests.integration.dashboard.conftest import Door
+from tests.integration.dashboard.test_items import page
+from tests.integration.dashboard.test_pages import _violations as violations
+from tests.integration.dashboard.test_privacy import signed_in
+
+SESSIONS = "/dashboard/sessions"
+
+
+async def test_sessions_are_listed_and_filtered(api: Api) -> None:
+    name = f"s{uuid4().hex[:8]}"
+    for day, team in ((1, "red"), (2, "blue")):
+        event = json.dumps({"id": "a", "role": "user", "text": f"{name} asks {team}", "timestamp": f"2026-10-0{day}T12:00:00Z"})
+        await api.ask("POST", f"/v1/sessions/{name}-{team}/events?project={name}", data=event)
+    async with signed_in(api, api.key) as http:
+
+        async def shown(**query: str) -> set[str]:
+            _, found = await page(http, api, f"{SESSIONS}?" + "&".join(f"{key}={value}" for key, value in query.items()))
+            return {team for team in ("red", "blue") if f"{name} asks {team}" in found or f"{name}-{team}" in found}
+
+        assert await shown(project=name) == {"red", "blue"}
+        assert await shown(project=name, since="2026-10-02") == {"blue"}
+        assert await shown(project=name, until="2026-10-02") == {"red"}
+        assert await shown(project=name, provider="generic", subject=name) == {"red", "blue"}
+        assert await shown(project=name, provider="codex") == set()
+
+
+async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: Api) -> None:
+    async with signed_in(api, api.key) as http:
+        for query, says in {
+            "since=yesterday": "Write the date as",
+            "until=%00": "Write the date as",
+            "before=nonsense": "not one of ours",
+            f"before={uuid4()}": "start again",
+            "project=nowhere": "No session is like that",
+            "subject=%00%00nothing+like+it": "No session is like that",
+        }.items():
+            status, found = await page(http, api, f"{SESSIONS}?{query}")
+            assert (status, says in found) == (200, True), query
+        assert (await page(http, api, f"{SESSIONS}/x"))[0] == 404
+        assert (await page(http, api, f"{SESSIONS}/{uuid4()}"))[0] == 404
+    async with signed_in(api, await api.developer(f"new-{uuid4().hex[:8]}")) as http:
+        assert "No session yet" in (await page(http, api, SESSIONS))[1]
+
+
+async def test_a_session_is_read_on_and_says_what_was_learnt_from_it(api: Api) -> None:
+    topic = f"t{uuid4().hex[:8]}"
+    session = (await api.ingest(lesson(topic)))["result"]["sessions"][0]
+    more = [(f"more-{number}", "user", f"line {number} of {topic}") for number in range(40)]
+    long = (await api.ask("POST", f"/v1/sessions/{topic}-long/events", data=generic(*more))).json["session_id"]
+    async with signed_in(api, api.key) as http:
+        _, found = await page(http, api, f"{SESSIONS}/{session}")
+        assert "What was learnt from it" in found
+        assert re.search(rf"/dashboard/knowledge/items/[0-9a-f-]+\">[^<]*{topic}", found)
+        assert "isn't in this session" not in found
+        assert "cited here" not in found
+        read, place = list[str](), f"{SESSIONS}/{long}"
+        while place:
+            _, found = await page(http, api, place)
+            read += re.findall(rf"line \d+ of {topic}", found)
+            place = (re.findall(r'id="later" href="([^"]+)"', found) or [""])[0]
+        assert list(dict.fromkeys(read)) == [f"line {number} of {topic}" for number in range(40)]
+        assert 'id="earlier"' in found
+        _, found = await page(http, api, f"{SESSIONS}/{long}?after=999999999999")
+        assert "Its end is reached" in found
+        assert (await page(http, api, f"{SESSIONS}/{long}?after=x"))[0] == 404
+        _, found = await page(http, api, f"{SESSIONS}/{long}?at=gone")
+        assert "isn't in this session any more" in found
+
+
+async def test_another_teams_sessions_are_on_no_page(api: Api) -> None:
+    topic = f"t{uuid4().hex[:8]}"
+    session = (await api.ingest(lesson(topic)))["result"]["sessions"][0]
+    async with signed_in(api, await api.developer(f"elsewhere-{topic}")) as http:
+        assert topic not in (await page(http, api, f"{SESSIONS}?subject={topic}"))[1].replace(f"elsewhere-{topic}", "").replace(
+            f'value="{topic}"', ""
+        )
+        assert (await page(http, api, f"{SESSIONS}/{session}"))[0] == 404
+
+
+@pytest.mark.slow
+async def test_in_a_browser_a_session_is_found_and_read(door: Door) -> None:
+    async with door.visit(door.api.key) as visit:
+        await visit.go("/dashboard/knowledge")
+        await visit.page.click("nav >> text=Sessions")
+        await visit.shot("sessions")
+        assert not await violations(visit.page, "sessions")
+        await visit.page.click("#sessions .title a >> nth=0")
+        await visit.page.wait_for_selector("#events article")
+        await visit.shot("session")
+        assert not await violations(visit.page, "session")
