@@ -64,9 +64,17 @@ class Catalog:
         owners = {*self._ready, *(each.name for each in self.embedding.values())}
         self._breakers = {name: Breaker(name, options.breaker, changed=changed) for name in sorted(owners)}
         self._chains = {AUTO: options.chain, **options.profiles}
+        self._configured = {*self._chains, *providers}
+        self._configured |= {spelling for name, each in providers.items() for spelling in (each.model, f"{name}/{each.model}")}
         for chain, names in self._chains.items():
             if unknown := set(names) - providers.keys():
                 raise ConfigurationError(f"The chain {chain!r} names {', '.join(sorted(unknown))}, which [providers] doesn't have.")
+
+    def require_configured(self, model: str, *, setting: str) -> None:
+        """ConfigurationError where a setting names what is neither a profile nor a provider's model, whether or not that has its key."""
+        if model not in self._configured:
+            names = ", ".join(sorted(self._configured))
+            raise ConfigurationError(f"{setting} is {model!r}, which is neither a profile nor a provider's model. There are: {names}.")
 
     def candidates(self, model: str) -> list[Candidate]:
         """In the order to be asked. NotFound for an unknown model (with the list), or where none of its providers takes part."""

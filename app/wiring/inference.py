@@ -40,6 +40,8 @@ async def open_inference(
     sharing = _sharing(redis)
     changed = None if sharing is None else sharing.changed
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=bulk.embedder, changed=changed)
+    if settings.knowledge.answer_model:
+        catalog.require_configured(settings.knowledge.answer_model, setting="knowledge.answer_model")
     inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
     kept = settings.cache.completions
     completions = tiers("completions", kept, settings, database=database, redis=redis, invalidations=invalidations)

@@ -71,6 +71,16 @@ def test_a_profile_goes_before_a_model_of_its_name() -> None:
     assert names(catalog(THREE, profiles={"big": ("two",)}), "big") == ["two"]
 
 
+@pytest.mark.parametrize("model", ["auto", "cheap", "two", "small", "two/small"])
+def test_a_setting_may_name_a_profile_or_a_providers_model_whether_or_not_it_has_its_key(model: str) -> None:
+    catalog(THREE, profiles={"cheap": ("two",)}, environment={}).require_configured(model, setting="knowledge.answer_model")
+
+
+def test_a_setting_that_names_no_model_is_refused_with_what_there_is() -> None:
+    with pytest.raises(ConfigurationError, match=r"knowledge.answer_model is 'smal'.*There are: .*two/small"):
+        catalog(THREE).require_configured("smal", setting="knowledge.answer_model")
+
+
 def test_who_has_no_key_is_left_out_and_says_so() -> None:
     made = catalog({"one": provider(api_key_env="ABSENT"), "two": provider("small"), "open": provider("small", api_key_env=None)})
     assert names(made, "auto") == ["two", "open"]
