@@ -365,14 +365,16 @@ async def _shared_through(team: Team, key: str, prompt: str) -> set[str]:
 
 
 async def _learnt_once(team: Team, database: Connection, load: Load) -> None:
-    """Each session has its events and tells of its numbers; no item is there twice, and the index has each once."""
+    """Each session has its events, tells of its numbers and taught something; no item is there twice, and the index has each once."""
     sessions = await database.fetch(
         "select event_count, (select count(*) from events e where e.session_id = s.id) as events,"
-        " array(select v.text from knowledge_evidence v where v.session_id = s.id) as texts from sessions s"
+        " array(select p.text from passage_places l join passages p on p.id = l.passage_id where l.session_id = s.id) as texts,"
+        " (select count(*) from knowledge_evidence v where v.session_id = s.id) as learnt from sessions s"
     )
     found = []
     for each in sessions:
-        numbers = sorted(int(number) for text in each["texts"] for number in set(re.findall(r"zorilla(\d+)", text)))
+        numbers = sorted({int(number) for text in each["texts"] for number in re.findall(r"zorilla(\d+)", text)})
+        assert each["learnt"] > 0
         assert each["event_count"] == each["events"] == 2 * len(numbers)
         found.append(tuple(numbers))
     assert sorted(found) == [*((number,) for number in sorted(load.jobs)), tuple(LARGE)]
