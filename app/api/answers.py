@@ -1,8 +1,8 @@
-"""What `mode: answer` replies beside the results: the answer, whole or sentence by sentence, who wrote it, and what that cost."""
+"""The answer in the replies of `mode: answer`: whole, or sentence by sentence; who wrote it, and what that cost."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
 from typing import Literal
@@ -74,7 +74,7 @@ def composed_reply(composed: Composed) -> ComposedReply:
 
 
 def bill_headers(bill: Bill | None) -> dict[str, str]:
-    """As completions name them; none where no model was asked."""
+    """Make the headers that completions have too; none where no model was asked."""
     if bill is None:
         return {}
     left = {} if bill.left is None else {"x-cairn-budget-remaining-usd": usd_text(bill.left)}
@@ -82,7 +82,7 @@ def bill_headers(bill: Bill | None) -> dict[str, str]:
 
 
 async def answer_payer(request: Request, caller: Principal, developer: str | None) -> Principal | None:
-    """Who pays for a model's answer: the developer behind the key, or the one whom an admin names. None: nobody."""
+    """Find who pays for a model's answer: the developer behind the key, or the one whom an admin names. None: nobody."""
     if not caller.is_admin:
         return caller
     if developer is None:
@@ -102,7 +102,7 @@ async def answer_events(
     writer: EngineWriter | None,
     whole: Callable[[Composed], bytes],
 ) -> AsyncGenerator[bytes]:
-    """`{"sentence": {text, citations}}` for each of a model's, then the whole reply, which alone counts."""
+    """Write `{"sentence": {text, citations}}` for each of a model's sentences, then the whole reply, which alone counts."""
     try:
         async with aclosing(parts):
             async for part in parts:
@@ -118,10 +118,6 @@ def note_bill(request: Request, writer: EngineWriter | None) -> None:
     """Tell the access log who wrote, and for how much."""
     if writer is not None and writer.receipt is not None:
         told.paid(request.scope, writer.receipt)
-
-
-def degraded_parts(searched: Sequence[str], composed: Composed | None) -> list[str]:
-    return list(dict.fromkeys([*searched, *(() if composed is None else composed.degraded)]))
 
 
 def _quote(quote: Extract) -> QuoteReply:

@@ -19,7 +19,6 @@ from app.api.answers import (
     answer_payer,
     bill_headers,
     composed_reply,
-    degraded_parts,
     note_bill,
 )
 from app.api.schema import Body, Citation, Plain, ProjectName, Reply, Untrusted
@@ -212,7 +211,7 @@ async def query(request: Request, caller: Caller, body: QueryBody, x_cairn_devel
 
 def _written(answer: Answer, composed: Composed | None) -> bytes:
     """Write the reply here: FastAPI would check and write what has just been checked, on the busiest route of plugins."""
-    degraded = degraded_parts(answer.degraded, composed)
+    degraded = list(answer.degraded if composed is None else composed.degraded_with(answer.degraded))
     metrics.query_answered(results=len(answer.results), degraded=bool(degraded), seconds=answer.took_ms / 1000)
     found = AnswerReply(
         results=[_result(result) for result in answer.results],

@@ -10,7 +10,7 @@ from app.cli.output import AsJson
 from app.cli.query import asked, closing, indented, say_nothing_found
 
 if TYPE_CHECKING:
-    from app.cli.client import Json
+    from app.cli.client import Client, Json
 
 RESULTS = 10
 
@@ -37,20 +37,21 @@ def ask(
             found = await client.post("/v1/knowledge/query", asked(question, project, RESULTS) | {"mode": "answer"}, headers=headers)
             if as_json:
                 print_json(found)
-            elif found["answer"]["abstained"]:
-                await say_nothing_found(client, project)
-                say_who_wrote(found["answer"])
             else:
-                show(found)
+                await show(client, found, project)
 
     asyncio.run(run())
 
 
-def show(found: Json) -> None:
-    """The answer with the numbers of its sources, then these, and who wrote it."""
+async def show(client: Client, found: Json, project: str | None) -> None:
+    """Print the answer with the numbers of its sources, then these, and who wrote it; without an answer, what to do."""
     from app.cli.output import out, plain
 
     answer = found["answer"]
+    if answer["abstained"]:
+        await say_nothing_found(client, project)
+        say_who_wrote(answer)
+        return
     citations = answer["citations"]
     for text in [answer["text"]] if answer["by"] == "model" else [f"{each['text']} [{n}]" for n, each in enumerate(citations, start=1)]:
         out.print(indented(text))

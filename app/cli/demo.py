@@ -129,14 +129,11 @@ def _typed(command: str) -> None:
 async def _query(client: Client, question: str, kind: Kind) -> str | None:
     """Show the best result of a kind; its id, None where there is none."""
     from app.cli.output import out
-    from app.cli.query import asked, say_nothing_found, show
+    from app.cli.query import asked, show
 
     _typed(f"cairn query {question!r} --kind {kind.value}")
     found = await client.post("/v1/knowledge/query", asked(question, PROJECT, 1, kind=kind))
-    if found["results"]:
-        show(found)
-    else:
-        await say_nothing_found(client, PROJECT)
+    await show(client, found, PROJECT)
     out.print()
     return found["results"][0]["id"] if found["results"] else None
 
@@ -144,14 +141,11 @@ async def _query(client: Client, question: str, kind: Kind) -> str | None:
 async def _answer(client: Client, question: str) -> None:
     from app.cli.ask import RESULTS, show
     from app.cli.output import out
-    from app.cli.query import asked, say_nothing_found
+    from app.cli.query import asked
 
     _typed(f"cairn ask {question!r}")
     found = await client.post("/v1/knowledge/query", asked(question, PROJECT, RESULTS) | {"mode": "answer"})
-    if found["answer"]["abstained"]:
-        await say_nothing_found(client, PROJECT)
-    else:
-        show(found)
+    await show(client, found, PROJECT)
     out.print()
 
 

@@ -50,10 +50,8 @@ def query(
             answer = await client.post("/v1/knowledge/query", asked(question, project, limit, kind=kind, since=since, until=until))
             if as_json:
                 print_json(answer)
-            elif answer["results"]:
-                show(answer)
             else:
-                await say_nothing_found(client, project)
+                await show(client, answer, project)
 
     asyncio.run(ask())
 
@@ -73,10 +71,13 @@ def asked(
     return body | {name: value for name, value in given.items() if value is not None}
 
 
-def show(answer: Json) -> None:
-    """Each answer with where it was said: what was learnt with its proof, what was said with what stands around it."""
+async def show(client: Client, answer: Json, project: str | None) -> None:
+    """Print each result with where it was said: what was learnt with its proof, what was said with its surroundings; else what to do."""
     from app.cli.output import out, plain
 
+    if not answer["results"]:
+        await say_nothing_found(client, project)
+        return
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
         said = result["kind"] == "passage"

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse
 
 from app.dashboard.desk import desk_of
-from app.dashboard.filtering import address, moment_of
+from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.knowledge import source_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, changing, text_of, visitor
@@ -35,8 +35,8 @@ router = APIRouter(prefix=f"{PATH}/knowledge/items", route_class=DataPageRoute, 
 
 
 @dataclass(frozen=True, slots=True)
-class ListFilters:
-    """The list's filters, as its form and its address hold them."""
+class ListFilters(AddressFilters):
+    """Filters of the list of items."""
 
     project: str
     type: str
@@ -44,15 +44,6 @@ class ListFilters:
     until: str
     subject: str
     hidden: str
-
-    @classmethod
-    def of(cls, request: Request) -> ListFilters:
-        given = request.query_params
-        return cls(*(given.get(name, "")[:200] for name in ("project", "type", "since", "until", "subject", "hidden")))
-
-    @property
-    def query(self) -> dict[str, str]:
-        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
     async def filter(self, who: Visitor) -> Filter | None:
         """None: there is no such project, so it has no items. InvalidInput for a type or a date that can't be."""

@@ -31,7 +31,7 @@ from app.wiring.answers import answer_writer
 WEEK = timedelta(days=7)
 RECENT, QUESTIONS, PROJECTS = 20, 15, 12
 FRESHNESS: tuple[Freshness, ...] = get_args(Freshness)
-MOST_QUERY_CHARS = 1000
+MAX_QUERY_CHARS = 1000
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
@@ -72,7 +72,7 @@ class Asked:
 
     @property
     def degraded(self) -> Sequence[str]:
-        return [] if self.answer is None or self.composed is None else [*dict.fromkeys((*self.answer.degraded, *self.composed.degraded))]
+        return () if self.answer is None or self.composed is None else self.composed.degraded_with(self.answer.degraded)
 
 
 @router.get("/knowledge")
@@ -128,7 +128,7 @@ def source_of(who: Visitor, quote: Quote) -> str:
 
 
 async def _asked(who: Visitor, request: Request) -> Asked:
-    text = request.query_params.get("q", "").strip()[:MOST_QUERY_CHARS]
+    text = request.query_params.get("q", "").strip()[:MAX_QUERY_CHARS]
     project, kind = request.query_params.get("project", "")[:200], request.query_params.get("type", "")[:100]
     if not text:
         return Asked("", project, kind, None, None, "")

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from app.dashboard.desk import desk_of
-from app.dashboard.filtering import address, moment_of
+from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
@@ -27,23 +27,14 @@ router = APIRouter(prefix=SESSIONS, route_class=DataPageRoute, include_in_schema
 
 
 @dataclass(frozen=True, slots=True)
-class ListFilters:
-    """The list's filters, as its form and its address hold them."""
+class ListFilters(AddressFilters):
+    """Filters of the list of sessions."""
 
     project: str
     provider: str
     since: str
     until: str
     subject: str
-
-    @classmethod
-    def of(cls, request: Request) -> ListFilters:
-        given = request.query_params
-        return cls(*(given.get(name, "")[:200] for name in ("project", "provider", "since", "until", "subject")))
-
-    @property
-    def query(self) -> dict[str, str]:
-        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
     async def filter(self, who: Visitor) -> Filter | None:
         """None: there is no such project, so it has no sessions. InvalidInput for a date that can't be."""

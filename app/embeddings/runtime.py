@@ -57,8 +57,8 @@ KERNELS_OF_QUESTIONS, KERNELS_OF_BATCHES = 300, 50
 """Compiled for one shape of a batch, and kept for the next of its shape. Of 2,000 batches' shapes 5,000 took 100 MB more than 50, which
 took no longer; none at all takes 10 % longer."""
 ONE_TOKEN = np.ones((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.int64)
-"""What each of OpenVINO's requests runs first, before a second thread may use it: two first runs at once may wait for each other
-for ever with Python's lock in hand: of about 40 fresh processes 3 froze."""
+"""The ids and mask that each request of OpenVINO runs once while the model is loaded. Two threads whose first runs met deadlocked, and
+Python's lock with them: 3 of about 40 fresh processes froze."""
 
 T = TypeVar("T")
 

@@ -74,7 +74,7 @@ class Result:
     evidence_count: int
     explain: dict[str, object] | None = None
     places: tuple[tuple[int, str], ...] = ()
-    """Where each passage begins in `text`, and its locator; none for an item."""
+    """(where it begins in `text`, its locator) of each passage in the text, in order. An item has none."""
 
     def locator_of(self, place: int) -> str:
         """The locator of what stands at a place in the text."""

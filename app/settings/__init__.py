@@ -23,10 +23,10 @@ from pydantic_settings import (
 )
 
 from app.errors import ConfigurationError
+from app.settings.inference import Breaker, Inference, PriceTier, Provider, Timeouts
 from app.settings.sections import (
     ROOT,
     Alerts,
-    Breaker,
     Budget,
     Cache,
     CacheSize,
@@ -35,7 +35,6 @@ from app.settings.sections import (
     Database,
     Embeddings,
     EmbeddingsCache,
-    Inference,
     KeysCache,
     Knowledge,
     Limits,
@@ -43,8 +42,6 @@ from app.settings.sections import (
     Messages,
     Prefetch,
     Prewarm,
-    PriceTier,
-    Provider,
     Qdrant,
     QueriesCache,
     Redis,
@@ -53,7 +50,6 @@ from app.settings.sections import (
     Server,
     Sessions,
     Telemetry,
-    Timeouts,
     Vectors,
     Worker,
 )

@@ -1,4 +1,4 @@
-"""Extraction: what of real sessions becomes an item, against labels that nothing was trained on.
+"""Extraction: what of real sessions becomes an item, against labels. No example was made from them; rules and constants were chosen with them in view.
 
 python tests/performance/measure_extraction.py [--titles] [--missed]
 
@@ -25,16 +25,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from app.errors import CairnError
 from app.knowledge.extraction import extract
 from app.knowledge.extraction.exchanges import exchanges
 from app.knowledge.extraction.memory import Memory
 from app.knowledge.item import Candidate
 from app.sessions.event import Event
-from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
-from app.settings import Sessions
 from tests.performance.measure import Figure, show
 from tests.performance.recall_vectors import blocking_embedder
+from tests.transcripts import sessions_of, transcripts_in
 
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 SHARE = 0.6
@@ -76,27 +74,9 @@ def holds(item: Candidate, label: str, *, mostly: bool = False) -> bool:
 
 
 def read(folder: Path, embed: Callable[[Sequence[str]], Any]) -> Iterator[Read]:
-    for file in sorted(folder.rglob("*")):
-        if file.suffix in {".jsonl", ".md"} and not file.name.startswith(("README", "LICENSE")):
-            for events in sessions(file):
-                yield Read(file, events, extract(events, embed))
-
-
-def sessions(file: Path) -> Iterator[list[Event]]:
-    with file.open("rb") as opened:
-        try:
-            format_ = detect(opened.read(HEAD_BYTES))
-        except CairnError:
-            return
-        opened.seek(0)
-        found: dict[str, dict[str, Event]] = {}
-        current: dict[str, Event] = {}
-        for each in parse(iter(lambda: opened.read(65536), b""), format=format_, limits=Sessions(), tally=Tally()):
-            if isinstance(each, Event):
-                current[each.id] = each
-            else:
-                current = found.setdefault(each.external_id, {})
-    yield from (list(events.values()) for events in found.values())
+    for file in transcripts_in(folder):
+        for events in sessions_of(file):
+            yield Read(file, events, extract(events, embed))
 
 
 def labels(name: str) -> list[dict[str, Any]]:

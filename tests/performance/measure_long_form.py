@@ -42,9 +42,9 @@ from app.settings import Embeddings
 from app.storage.vectors import lexical
 from app.storage.vectors.recipe import RRF_K
 from tests.fakes.models import models_folder, uncached_embedder
-from tests.integration.knowledge.test_extraction_real import _files, _sessions
 from tests.performance.measure import percentile, timed
 from tests.running import ROOT
+from tests.transcripts import sessions_of, transcripts_in
 
 Floats = NDArray[np.floating]
 SEED, CANDIDATES, DEPTH = 7, 50, 10
@@ -91,8 +91,8 @@ def sessions(data: Path) -> list[Task]:
     prompts: dict[str, dict[int, int]] = {}
     titles: dict[str, dict[int, int]] = {}
     sentences: dict[str, dict[int, int]] = {}
-    for file in _files(data / "transcripts"):
-        for session in _sessions(file):
+    for file in transcripts_in(data / "transcripts"):
+        for session in sessions_of(file):
             of_event: dict[str, int] = {}
             for exchange in exchanges(session, Memory()):
                 text = "\n\n".join(event.text for event in exchange.replies)[:40_000]

@@ -44,6 +44,10 @@ class Composed:
             return " ".join(sentence.marked for sentence in self.sentences)
         return "\n\n".join(f"{quote.text} [{number}]" for number, quote in enumerate(self.quotes, start=1))
 
+    def degraded_with(self, searched: Sequence[str]) -> tuple[str, ...]:
+        """Name the parts that were away for the search or for the answer, each once."""
+        return tuple(dict.fromkeys((*searched, *self.degraded)))
+
 
 class Answering:
     """`embedding_timeout_seconds`: longer than that nobody waits for vectors; `answer_…`: bounds of what a model reads and writes."""

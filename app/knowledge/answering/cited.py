@@ -35,13 +35,13 @@ class Cited:
 
 
 def asked(question: str, passages: Sequence[str]) -> str:
-    """What the person says to the model: JSON, so that no passage can end its own quote."""
+    """Write the message that asks the model: the question and the numbered passages as JSON, so that no passage can end its own quote."""
     numbered = [{"number": number, "text": text} for number, text in enumerate(passages, start=1)]
     return json.dumps({"question": question, "passages": numbered}, ensure_ascii=False)
 
 
 def checked(written: str, count: int, *, cut: bool = False) -> list[Cited]:
-    """The sentences that cite one of `count` passages; none: it doesn't know. `cut`: it was stopped, so its last sentence is half."""
+    """Find the sentences that cite one of `count` passages; none: it doesn't know. `cut`: it was stopped, its last sentence is half."""
     sentences = [piece.text for piece in pieces(_AFTER_END.sub(r" \2\1", written))]
     found = [_cited(sentence, count) for sentence in (sentences[:-1] if cut else sentences)]
     return [each for each in found if each is not None and not declined(each.text)]

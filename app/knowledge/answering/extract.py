@@ -99,7 +99,7 @@ def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]],
 
 
 def _closeness(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
-    """How near each sentence is to the question, by its own words, and a part of how near the one before it is."""
+    """Score each sentence: how near it is itself to the question, and NEXT of how near the sentence before it is."""
     shares = _word_shares(question, [place.piece.text for place in places])
     own = [LATE * met + WORDS * share for share, met in zip(shares, late, strict=True)]
     before = [

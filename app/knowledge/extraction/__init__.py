@@ -20,7 +20,7 @@ from app.sessions.event import Event
 __all__ = ["VERSION", "Shortlist", "choose", "extract", "survey"]
 
 VERSION = "2"
-"""Raise it when the choice changes: sessions are then learnt from again when they are next touched."""
+"""Raise it when other items would be chosen of the same events: all sessions are then learnt from again, by themselves."""
 
 
 def extract(events: Iterable[Event], embed: Callable[[Sequence[str]], Numbers] | None = None) -> list[Candidate]:

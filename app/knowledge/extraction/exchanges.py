@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.knowledge.extraction.memory import Memory
-from app.knowledge.extraction.prose import Statement, statements
 from app.sessions.event import Event
 
 Ending = Literal["accepted", "corrected", "open"]
@@ -69,15 +68,6 @@ class Exchange:
     @property
     def asked(self) -> str:
         return self.prompt.text if self.prompt is not None else ""
-
-    def statements(self) -> Iterator[Statement]:
-        """Of all replies, in order."""
-        for reply in self.replies:
-            yield from statements(reply)
-
-    def final(self) -> list[Statement]:
-        """Of the last reply: where an agent says what it did and why."""
-        return statements(self.replies[-1]) if self.replies else []
 
 
 def exchanges(events: Iterable[Event], memory: Memory) -> Iterator[Exchange]:

@@ -11,18 +11,18 @@ _TALK = re.compile(
     r"done|here(?:'s| is| are)|i have (?:read|reviewed)|i found|interesting|yes[,. ]|no[,. ]|if you|want me|ready|awesome|nice|absolutely|certainly|of course|"
     r"we (?:should|could|need to|can) (?:also |now )?(?:check|look|see|test|try|run|verify)|before i|once (?:you|i|we)|when you're|to summarize|in summary|as (?:you|we) (?:can|saw)|"
     r"bonjour|salut|je (?:comprends|vais|suis)|avez-vous|souhaitez|voulez-vous|hallo|guten |ich (?:verstehe|werde|schaue)|haben sie|möchten sie|soll ich|olá|entendo|vou |você (?:gostaria|quer)|gostaria|"
-    r"你好|我将|我来|我会|让我|接下来|现在我|todo|note to self|apply (?:these|this|the) |not tautological|note that i(?:'ve| have| also)|\(y/n|the image |phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
+    r"你好|我将|我来|我会|让我|接下来|现在我|todo|note to self|apply (?:these|this|the) |note that i(?:'ve| have| also)|\(y/n|phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
     re.IGNORECASE,
 )
 _TRANSIENT = re.compile(
     r"\b(?:i(?:'m|’m| am) \w+ing|right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
-    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|(?:tests?|lint(?:er|ing)?|build|checks|everything|all)\b.{0,24}\b(?:pass(?:es|ing)?|clean(?:ly)?|green|pushed)|not run|for all of these|lsp diagnostics|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
+    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|(?:tests?|lint(?:er|ing)?|build|checks|everything|all)\b.{0,24}\b(?:pass(?:es|ing)?|clean(?:ly)?|green|pushed)|not run|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
     r"\d+ (?:tests?|files?) (?:passed|passing|changed)|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
     re.IGNORECASE,
 )
 _DANGLING = re.compile(
     r"(?:this|that|it|its|it's|these|those|they|them|he|she|here|there|both|same|which|so|but|and|or|then|also|however|otherwise|instead|because|since|while|which|"
-    r"the (?:above|former|latter|same|other|first|second|third|last|changes?|new (?:code|version)|updated|following|macro itself)|in (?:this|that) case|for (?:this|that)|as a result|likewise|similarly|meanwhile)\b",
+    r"the (?:above|former|latter|same|other|first|second|third|last|changes?|new (?:code|version)|updated|following)|in (?:this|that) case|for (?:this|that)|as a result|likewise|similarly|meanwhile)\b",
     re.IGNORECASE,
 )
 _INJECTION = re.compile(

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import CairnError
 from app.knowledge.extraction import extract
 from app.knowledge.item import Candidate
 from app.sessions.event import Event
-from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
-from app.settings import Sessions
+from tests.transcripts import sessions_of, transcripts_in
 
 OWN_WORDS = frozenset(
     ["fix", "cause", "before", "the", "command", "worked", "had", "failed", "tests", "deployment", "build", "and", "checks"]
@@ -26,7 +24,7 @@ Found = tuple[list[Event], list[Candidate]]
 
 @pytest.fixture(scope="module")
 def found(shared_data: Path) -> list[Found]:
-    made = [(session, list(extract(session))) for file in _files(shared_data / "transcripts") for session in _sessions(file)]
+    made = [(session, list(extract(session))) for file in transcripts_in(shared_data / "transcripts") for session in sessions_of(file)]
     assert sum(len(session) for session, _ in made) > 5_000
     return made
 
@@ -63,30 +61,6 @@ def test_enough_is_found_and_not_too_much(found: list[Found]) -> None:
     items = [item for _, made in found for item in made]
     assert events / 50 < len(items) < events / 10
     assert {"bug_solution", "architectural_decision", "gotcha", "testing_strategy", "tool_usage"} <= {item.type for item in items}
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix in {".jsonl", ".md"} and not path.name.startswith(("README", "LICENSE"))
-    )
-
-
-def _sessions(file: Path) -> Iterator[list[Event]]:
-    with file.open("rb") as opened:
-        head = opened.read(HEAD_BYTES)
-        try:
-            format_ = detect(head)
-        except CairnError:
-            return
-        opened.seek(0)
-        sessions: dict[str, dict[str, Event]] = {}
-        current: dict[str, Event] = {}
-        for each in parse(iter(lambda: opened.read(65536), b""), format=format_, limits=Sessions(), tally=Tally()):
-            if isinstance(each, Event):
-                current[each.id] = each
-            else:
-                current = sessions.setdefault(each.external_id, {})
-    yield from (list(events.values()) for events in sessions.values())
 
 
 def _words(event: Event) -> Iterator[str]:

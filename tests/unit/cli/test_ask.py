@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from app.cli.ask import say_who_wrote, show
+from app.cli.client import Client
 
+NOBODY = cast("Client", None)
+"""No server is asked where there is an answer."""
 SOURCE = {"text": "said so", "transcript": "t.md", "locator": "L1", "at": "2026-03-01T00:00:00Z"}
 
 
@@ -16,8 +19,8 @@ def found(**answer: Any) -> dict[str, Any]:
     return {"answer": whole, "results": [1], "took_ms": 3.0, "degraded": []}
 
 
-def test_a_written_answer_names_its_model_and_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
-    show(found(by="model", model="one-model", cost_usd=0.00012))
+async def test_a_written_answer_names_its_model_and_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    await show(NOBODY, found(by="model", model="one-model", cost_usd=0.00012), None)
     said = capsys.readouterr().out
     assert "The port is [bold]8443[/bold]. [1]" in said
     assert "[1] t.md L1, 2026-03-01" in said
@@ -25,8 +28,8 @@ def test_a_written_answer_names_its_model_and_its_cost(capsys: pytest.CaptureFix
     assert "$0.000120" in said
 
 
-def test_a_quoted_answer_names_nobody(capsys: pytest.CaptureFixture[str]) -> None:
-    show(found(by="extract"))
+async def test_a_quoted_answer_names_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    await show(NOBODY, found(by="extract"), None)
     said = capsys.readouterr().out
     assert "said so [1]" in said
     assert "Written by" not in said

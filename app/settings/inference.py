@@ -1,0 +1,69 @@
+"""What can be set of the door to models: providers, their prices, chains, time limits, breakers."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from app.settings.sections import Section
+
+
+class PriceTier(Section):
+    """What a call costs whose prompt has more tokens than `above_tokens`."""
+
+    above_tokens: int = Field(ge=1)
+    input_usd_per_mtok: float = Field(ge=0)
+    output_usd_per_mtok: float = Field(ge=0)
+    cached_input_usd_per_mtok: float | None = Field(None, ge=0)
+    cache_write_usd_per_mtok: float | None = Field(None, ge=0)
+
+
+class Provider(Section):
+    """One entry of `[providers.NAME]`. `kind` is litellm's name of the provider; "openai" and "local" serve any compatible `api_base`."""
+
+    kind: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    embedding_model: str | None = None
+    api_key_env: str | None = Field(None, description="the variable that holds its key; without its key a provider is left out")
+    api_base: str | None = Field(None, pattern=r"^https?://\S+$")
+    input_usd_per_mtok: float | None = Field(None, ge=0)
+    output_usd_per_mtok: float | None = Field(None, ge=0)
+    cached_input_usd_per_mtok: float | None = Field(None, ge=0)
+    cache_write_usd_per_mtok: float | None = Field(None, ge=0)
+    embedding_usd_per_mtok: float | None = Field(None, ge=0)
+    price_tiers: tuple[PriceTier, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
+    context_tokens: int | None = Field(None, ge=1, description="its window; a longer prompt goes to the next provider")
+    image_tokens: int | None = Field(None, ge=1, description="the most that it counts for one image")
+    reasoning: bool | None = Field(None, description="it may think unseen, at a price")
+    prefill: bool | None = Field(None, description="continues an assistant's unfinished message; default: by kind")
+    connections: int = Field(500, ge=1, description="open at once, per server")
+
+
+class Timeouts(Section):
+    """Seconds."""
+
+    connect: float = Field(5, gt=0)
+    first_token: float = Field(15, gt=0, description="of a stream, from its start")
+    idle: float = Field(15, gt=0, description="of a stream, between two tokens")
+    answer: float = Field(120, gt=0, description="of one attempt that isn't streamed")
+    total: float = Field(300, gt=0, description="of a whole request, all attempts together")
+
+
+class Breaker(Section):
+    failures: int = Field(5, ge=1, description="in a row open it")
+    reset_seconds: float = Field(60, gt=0, description="until one request may probe")
+    window_seconds: float = Field(60, gt=0)
+    window_calls: int = Field(20, ge=1, description="of at least so many within the window …")
+    window_share: float = Field(0.5, gt=0, le=1, description="… this share failed: that opens it too")
+
+
+class Inference(Section):
+    chain: tuple[str, ...] = Field(("groq", "anthropic", "openai", "gemini", "local"), description='the model "auto"')
+    profiles: dict[str, tuple[str, ...]] = Field({}, description="named chains: models of their own")
+    retries: int = Field(1, ge=0, le=5, description="on the same provider, before the first byte, for what is likely to pass")
+    rescue: bool = Field(True, description="continue a broken stream on the next provider")
+    max_body_bytes: int = Field(20 * 2**20, gt=0)
+    batch_concurrency: int = Field(10, ge=1)
+    embeddings_requests: int = Field(10, ge=1, description="embedding requests that share one call")
+    embeddings_milliseconds: float = Field(100, ge=0, description="how long they wait for each other, while others are under way")
+    timeouts: Timeouts = Timeouts()
+    breaker: Breaker = Breaker()
