@@ -26,13 +26,13 @@ from app.api import (
     sessions,
     writing,
 )
+from app.services import open_services
 from app.settings import Settings
 from app.web import errors
 from app.web.edge import Edge
 from app.web.limited import Limited
 from app.web.position import Position
 from app.web.turns import Turns
-from app.wiring import open_house
 
 DESCRIPTION = """\
 Coding sessions go in; what the team learnt in them comes out, each with a citation.
@@ -44,12 +44,12 @@ admin key does all, for the team that `x-cairn-team` names. Every answer carries
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The whole application. Its lifespan opens the house and closes it again."""
+    """The whole application. Its lifespan opens the services and closes them again."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_house(settings, role="serve") as house:
-            app.state.house = house
+        async with open_services(settings, role="serve") as services:
+            app.state.services = services
             yield
 
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)

@@ -24,8 +24,8 @@ from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.prices import Usage
 from app.errors import BudgetExceeded
+from app.services import Services
 from app.telemetry.sketch import Sketch
-from app.wiring import House
 
 NAMES = [
     "ada",
@@ -94,14 +94,14 @@ class Row:
     fate: str
 
 
-async def seed(house: House, *, developers: int = 40, seed: int = 11) -> list[DeveloperView]:
+async def seed(services: Services, *, developers: int = 40, seed: int = 11) -> list[DeveloperView]:
     """This month until now, of so many developers of the team `default`."""
     chance = random.Random(seed)
-    people = [await house.accounts.create_developer(name, monthly_limit_nanousd=chance.choice(LIMITS)) for name in NAMES[:developers]]
+    people = [await services.accounts.create_developer(name, monthly_limit_nanousd=chance.choice(LIMITS)) for name in NAMES[:developers]]
     now = clock.now()
-    period = house.budget.spending.month()
+    period = services.budget.spending.month()
     habits = {each.id: chance.lognormvariate(0.0, 0.5) for each in people}
-    for day in house.budget.spending.days_of(period):
+    for day in services.budget.spending.days_of(period):
         morning = datetime.combine(day, time(7, 30), UTC)
         if morning > now:
             break
@@ -114,15 +114,15 @@ async def seed(house: House, *, developers: int = 40, seed: int = 11) -> list[De
         with patch("app.clock.now", return_value=max(morning, period.start) + timedelta(hours=2)):
             for start in range(0, len(rows), AT_ONCE):
                 batch = rows[start : start + AT_ONCE]
-                made = await asyncio.gather(*(_made(house, row, chance.random()) for row in batch))
-                await _logged(house, [each for each in made if each is not None])
+                made = await asyncio.gather(*(_made(services, row, chance.random()) for row in batch))
+                await _logged(services, [each for each in made if each is not None])
     for each in people[:7]:  # under way
         with suppress(BudgetExceeded):
             attempt = Attempt(uuid4().hex, 1, "groq", "llama-3.3-70b-versatile")
-            await house.budget.ledger.hold(Payer(each.id, each.team_id), attempt, Estimate(9000, 1024, 61_000_000))
-    await house.budget.budgets.set_team_limits("default", {"nanousd": 300_000_000_000}, actor="admin")
-    await house.budget.budgets.top_up("ada", 2_000_000_000, actor="admin", note="the release")
-    async with house.database.begin() as connection:
+            await services.budget.ledger.hold(Payer(each.id, each.team_id), attempt, Estimate(9000, 1024, 61_000_000))
+    await services.budget.budgets.set_team_limits("default", {"nanousd": 300_000_000_000}, actor="admin")
+    await services.budget.budgets.top_up("ada", 2_000_000_000, actor="admin", note="the release")
+    async with services.database.begin() as connection:
         # The ledger writes its own time: put it where the request log has it.
         await connection.execute(
             text(
@@ -141,10 +141,10 @@ def _row(chance: random.Random, developer: DeveloperView, at: datetime) -> Row:
     return Row(developer, at, provider, model, usage, chance.choices(PURPOSES, (40, 22, 18, 12, 8))[0], chance.choice(PROJECTS), fate)
 
 
-async def _made(house: House, row: Row, roll: float) -> dict[str, Any] | None:
+async def _made(services: Services, row: Row, roll: float) -> dict[str, Any] | None:
     """Hold and settle, as the engine would; what the request log says of it."""
-    ledger, request = house.budget.ledger, uuid4().hex
-    price = house.budget.prices.of(row.model)
+    ledger, request = services.budget.ledger, uuid4().hex
+    price = services.budget.prices.of(row.model)
     cost = price.cost(row.usage)
     log = {
         "at": row.at, "request_id": request, "developer_id": row.developer.id, "team_id": row.developer.team_id, "purpose": row.purpose,
@@ -173,16 +173,16 @@ async def _made(house: House, row: Row, roll: float) -> dict[str, Any] | None:
     return log | {"attempts": number}
 
 
-async def _logged(house: House, rows: list[dict[str, Any]]) -> None:
+async def _logged(services: Services, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     names = ", ".join(rows[0])
     places = ", ".join(f":{name}" for name in rows[0])
-    async with house.database.begin() as connection:
+    async with services.database.begin() as connection:
         await connection.execute(text(f"insert into request_log ({names}) values ({places})"), rows)
 
 
-async def seed_measures(house: House, *, hours: int = 24, seed: int = 3) -> None:
+async def seed_measures(services: Services, *, hours: int = 24, seed: int = 3) -> None:
     """A day of roll-ups, as a server writes them by the minute."""
     chance = random.Random(seed)
     now = clock.now().replace(second=0, microsecond=0)
@@ -217,7 +217,7 @@ async def seed_measures(house: House, *, hours: int = 24, seed: int = 3) -> None
         if back in {331, 297}:
             data["breaker.changes"] = {("groq", "open" if back == 331 else "closed"): Counted(1)}
         rows.append({"minute": at, "source": source, "role": "serve", "data": packed(data)})
-    async with house.database.begin() as connection:
+    async with services.database.begin() as connection:
         await connection.execute(
             text("insert into rollup_minutes (minute, source, role, data) values (:minute, :source, :role, :data)"), rows
         )

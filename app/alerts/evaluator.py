@@ -80,7 +80,7 @@ class Evaluator:
         self._probes = probes or {}
 
     async def run(self) -> None:
-        """For ever, half a period after the roll-ups are written. The wiring owns the task."""
+        """For ever, half a period after the roll-ups are written. The composition root owns the task."""
         seconds, away = self._every.total_seconds(), False
         while True:
             await asyncio.sleep(seconds - (clock.now().timestamp() - seconds / 2) % seconds)

@@ -43,7 +43,7 @@ Looks = Callable[[], Awaitable[Mapping[str, Mapping[Key, float]]]]
 
 
 class Recorder:
-    """`timings`, `totals` and `looks` are added before `run`; the wiring owns the task."""
+    """`timings`, `totals` and `looks` are added before `run`; the composition root owns the task."""
 
     def __init__(self, database: Database, *, role: str, lag: Timing) -> None:
         self._database = database

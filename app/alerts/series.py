@@ -44,7 +44,7 @@ SERIES = _named(
     Series("search.queries", "counter", ("outcome",), "queries", "knowledge queries: answered, empty, degraded"),
     Series("embedding.seconds", "timing", (), "seconds", "one run of the local model"),
     Series("embedding.texts", "counter", (), "texts", "texts that were really embedded"),
-    Series("database.seconds", "timing", ("by",), "seconds", "a statement: of the house's pool, or of the ledger's own connections"),
+    Series("database.seconds", "timing", ("by",), "seconds", "a statement: of the shared pool, or of the ledger's own connections"),
     Series("database.wait", "timing", (), "seconds", "for a connection of the pool"),
     Series("cache.hits", "counter", ("cache", "tier"), "look-ups", "found"),
     Series("cache.misses", "counter", ("cache", "tier"), "look-ups", "not found in this tier"),

@@ -15,7 +15,7 @@ from app.errors import InvalidInput
 from app.money import from_usd, to_usd
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheHouse
+from app.web.principal import Admin, TheServices
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=JsonRoute)
 
@@ -71,24 +71,24 @@ class KeyReply(Reply):
 
 
 @router.post("/teams", status_code=201, summary="Make a team", responses=responses(400, 409, 413))
-async def create_team(house: TheHouse, admin: Admin, body: TeamBody) -> TeamReply:  # noqa: ARG001 - the key is what counts
-    return TeamReply.model_validate(await house.accounts.create_team(body.name))
+async def create_team(services: TheServices, admin: Admin, body: TeamBody) -> TeamReply:  # noqa: ARG001 - the key is what counts
+    return TeamReply.model_validate(await services.accounts.create_team(body.name))
 
 
 @router.get("/teams", summary="List teams", responses=responses())
-async def list_teams(house: TheHouse, admin: Admin) -> TeamList:  # noqa: ARG001
-    return TeamList(teams=[TeamReply.model_validate(team) for team in await house.accounts.list_teams()])
+async def list_teams(services: TheServices, admin: Admin) -> TeamList:  # noqa: ARG001
+    return TeamList(teams=[TeamReply.model_validate(team) for team in await services.accounts.list_teams()])
 
 
 @router.post("/developers", status_code=201, summary="Make a developer", responses=responses(400, 409, 413))
-async def create_developer(house: TheHouse, admin: Admin, body: DeveloperBody) -> DeveloperReply:  # noqa: ARG001
+async def create_developer(services: TheServices, admin: Admin, body: DeveloperBody) -> DeveloperReply:  # noqa: ARG001
     limit = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd)
-    return _developer(await house.accounts.create_developer(body.name, team=body.team, monthly_limit_nanousd=limit))
+    return _developer(await services.accounts.create_developer(body.name, team=body.team, monthly_limit_nanousd=limit))
 
 
 @router.get("/developers", summary="List developers", responses=responses())
-async def list_developers(house: TheHouse, admin: Admin) -> DeveloperList:  # noqa: ARG001
-    return DeveloperList(developers=[_developer(each) for each in await house.accounts.list_developers()])
+async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:  # noqa: ARG001
+    return DeveloperList(developers=[_developer(each) for each in await services.accounts.list_developers()])
 
 
 @router.post(
@@ -97,8 +97,8 @@ async def list_developers(house: TheHouse, admin: Admin) -> DeveloperList:  # no
     summary="Make a key for a developer",
     responses=responses(),
 )
-async def create_key(house: TheHouse, admin: Admin, name: Annotated[AccountName, Path()]) -> KeyReply:  # noqa: ARG001
-    key_id, key = await house.accounts.create_key(name)
+async def create_key(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()]) -> KeyReply:  # noqa: ARG001
+    key_id, key = await services.accounts.create_key(name)
     return KeyReply(id=key_id, key=key)
 
 
@@ -109,8 +109,8 @@ async def create_key(house: TheHouse, admin: Admin, name: Annotated[AccountName,
     responses=responses(),
     response_class=Response,
 )
-async def revoke_key(house: TheHouse, admin: Admin, key_id: UUID) -> None:  # noqa: ARG001
-    await house.accounts.revoke_key(key_id)
+async def revoke_key(services: TheServices, admin: Admin, key_id: UUID) -> None:  # noqa: ARG001
+    await services.accounts.revoke_key(key_id)
 
 
 def _developer(view: DeveloperView) -> DeveloperReply:

@@ -10,7 +10,7 @@ from pydantic import Field
 from app.api.schema import Reply
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheHouse
+from app.web.principal import Admin, TheServices
 
 router = APIRouter(prefix="/v1", tags=["operations"], route_class=JsonRoute)
 
@@ -60,8 +60,8 @@ class AlertsReply(Reply):
 
 
 @router.get("/alerts", summary="Alerts that fire, every rule's value now, recommendations with their evidence", responses=responses())
-async def alerts(house: TheHouse, admin: Admin) -> AlertsReply:  # noqa: ARG001 - the key is what counts
-    watch = house.watch
+async def alerts(services: TheServices, admin: Admin) -> AlertsReply:  # noqa: ARG001 - the key is what counts
+    watch = services.watch
     rules = await watch.checked()
     return AlertsReply.model_validate(
         {

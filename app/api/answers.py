@@ -19,9 +19,9 @@ from app.knowledge.answering.answering import Composed
 from app.knowledge.answering.extract import Extract
 from app.knowledge.answering.writing import Bill, Sentence
 from app.money import to_usd, usd_text
+from app.services.answers import EngineWriter
 from app.web import told
-from app.web.principal import house_of
-from app.wiring.answers import EngineWriter
+from app.web.principal import services_of
 
 
 class QuoteReply(Reply):
@@ -87,7 +87,7 @@ async def answer_payer(request: Request, caller: Principal, developer: str | Non
         return caller
     if developer is None:
         return None
-    found = await house_of(request).accounts.find_developer(developer)
+    found = await services_of(request).accounts.find_developer(developer)
     if found.team_id != caller.team_id:
         raise InvalidInput(
             f"{found.name} isn't of the team {caller.team!r} that is asked: name one of its developers, or another x-cairn-team.",

@@ -19,7 +19,7 @@ from app.money import from_usd, to_usd
 from app.web import spreadsheet
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Admin, Caller, TheHouse
+from app.web.principal import Admin, Caller, TheServices
 from app.web.turns import exports_of
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=JsonRoute)
@@ -161,13 +161,13 @@ class VerifyReply(Reply):
 
 
 @router.get("/budget", summary="Your own budget", responses=responses())
-async def own(house: TheHouse, caller: Caller) -> BudgetReply:
-    return _reply(await house.budget.budgets.own(caller))
+async def own(services: TheServices, caller: Caller) -> BudgetReply:
+    return _reply(await services.budget.budgets.own(caller))
 
 
 @router.get("/budget/verify", summary="Recompute every balance from its rows", responses=responses())
-async def verify(house: TheHouse, admin: Admin) -> VerifyReply:  # noqa: ARG001 - the key is what counts
-    found = await house.budget.budgets.verify()
+async def verify(services: TheServices, admin: Admin) -> VerifyReply:  # noqa: ARG001 - the key is what counts
+    found = await services.budget.budgets.verify()
     return VerifyReply(
         differences=[
             DifferenceReply(
@@ -185,36 +185,36 @@ async def verify(house: TheHouse, admin: Admin) -> VerifyReply:  # noqa: ARG001 
 
 
 @router.get("/budgets", summary="Every developer's budget", responses=responses())
-async def every(house: TheHouse, admin: Admin) -> BudgetList:  # noqa: ARG001
-    return BudgetList(budgets=[_reply(each) for each in await house.budget.budgets.all()])
+async def every(services: TheServices, admin: Admin) -> BudgetList:  # noqa: ARG001
+    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.all()])
 
 
 @router.get("/budgets/{developer}", summary="A developer's budget", responses=responses())
-async def one(house: TheHouse, admin: Admin, developer: Developer) -> BudgetReply:  # noqa: ARG001
-    return _reply(await house.budget.budgets.of(developer))
+async def one(services: TheServices, admin: Admin, developer: Developer) -> BudgetReply:  # noqa: ARG001
+    return _reply(await services.budget.budgets.of(developer))
 
 
 @router.put("/budgets/{developer}", summary="Set a developer's monthly limit, this month included", responses=responses(400, 413))
-async def set_limit(house: TheHouse, admin: Admin, developer: Developer, body: LimitBody) -> BudgetReply:
+async def set_limit(services: TheServices, admin: Admin, developer: Developer, body: LimitBody) -> BudgetReply:
     limit = _nanousd(body.monthly_limit_usd, "monthly_limit_usd")
-    return _reply(await house.budget.budgets.set_limit(developer, limit, actor=_actor(admin)))
+    return _reply(await services.budget.budgets.set_limit(developer, limit, actor=_actor(admin)))
 
 
 @router.post("/budgets/{developer}/top-ups", status_code=201, summary="Add to this month's limit, once", responses=responses(400, 413))
-async def top_up(house: TheHouse, admin: Admin, developer: Developer, body: TopUpBody) -> BudgetReply:
+async def top_up(services: TheServices, admin: Admin, developer: Developer, body: TopUpBody) -> BudgetReply:
     amount = _nanousd(body.amount_usd, "amount_usd")
-    return _reply(await house.budget.budgets.top_up(developer, amount, actor=_actor(admin), note=body.note))
+    return _reply(await services.budget.budgets.top_up(developer, amount, actor=_actor(admin), note=body.note))
 
 
 @router.get("/budgets/{developer}/movements", summary="A budget's history, the newest first", responses=responses())
 async def movements(
-    house: TheHouse,
+    services: TheServices,
     admin: Admin,  # noqa: ARG001
     developer: Developer,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="The `next` of the page before.")] = None,
 ) -> MovementList:
-    found = await house.budget.budgets.history(developer, before=before, limit=limit + 1)
+    found = await services.budget.budgets.history(developer, before=before, limit=limit + 1)
     page = found[:limit]
     return MovementList(movements=[_movement(each) for each in page], next=page[-1].id if len(found) > limit else None)
 
@@ -225,8 +225,8 @@ async def movements(
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
     response_class=StreamingResponse,
 )
-async def export(request: Request, house: TheHouse, admin: Admin, developer: Developer) -> StreamingResponse:  # noqa: ARG001
-    entries = await house.budget.budgets.whole_history(developer)
+async def export(request: Request, services: TheServices, admin: Admin, developer: Developer) -> StreamingResponse:  # noqa: ARG001
+    entries = await services.budget.budgets.whole_history(developer)
     headers = {"content-disposition": 'attachment; filename="movements.csv"'}
     names = list(MovementReply.model_fields)
     lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
@@ -234,9 +234,9 @@ async def export(request: Request, house: TheHouse, admin: Admin, developer: Dev
 
 
 @router.post("/budgets/{developer}/reconcile", summary="Close holds whose outcome is unknown", responses=responses(400, 413))
-async def reconcile(house: TheHouse, admin: Admin, developer: Developer, body: ReconcileBody) -> ReconcileReply:
+async def reconcile(services: TheServices, admin: Admin, developer: Developer, body: ReconcileBody) -> ReconcileReply:
     amount = None if body.amount_usd is None else _nanousd(body.amount_usd, "amount_usd")
-    closed = await house.budget.budgets.reconcile(developer, nanousd=amount, hold_ids=body.holds, actor=_actor(admin), note=body.note)
+    closed = await services.budget.budgets.reconcile(developer, nanousd=amount, hold_ids=body.holds, actor=_actor(admin), note=body.note)
     return ReconcileReply(closed=closed)
 
 
@@ -247,16 +247,16 @@ async def reconcile(house: TheHouse, admin: Admin, developer: Developer, body: R
     description="Both stay in the history, with who corrected. A dearer charge must fit the limit of its month.",
     responses=responses(400, 409, 413),
 )
-async def correct(house: TheHouse, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
+async def correct(services: TheServices, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
     amount = _nanousd(body.charged_usd, "charged_usd")
-    made = await house.budget.budgets.correct(
+    made = await services.budget.budgets.correct(
         developer, body.movement, nanousd=amount, tokens=body.charged_tokens, actor=_actor(admin), note=body.note
     )
     return _reply(made)
 
 
 @router.put("/teams/{name}/budget", summary="Set a team's limits, this month included", responses=responses(400, 413))
-async def set_team(house: TheHouse, admin: Admin, name: Annotated[AccountName, Path()], body: TeamLimitBody) -> TeamBudgetReply:
+async def set_team(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()], body: TeamLimitBody) -> TeamBudgetReply:
     limits: dict[Unit, int | None] = {}
     if "monthly_limit_usd" in body.model_fields_set:
         limits["nanousd"] = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd, "monthly_limit_usd")
@@ -264,7 +264,7 @@ async def set_team(house: TheHouse, admin: Admin, name: Annotated[AccountName, P
         limits["tokens"] = body.monthly_limit_tokens
     if not limits:
         raise InvalidInput("Name monthly_limit_usd or monthly_limit_tokens (null: no limit).", param="monthly_limit_usd")
-    return _team(name, await house.budget.budgets.set_team_limits(name, limits, actor=_actor(admin)))
+    return _team(name, await services.budget.budgets.set_team_limits(name, limits, actor=_actor(admin)))
 
 
 def _actor(caller: Caller) -> str:

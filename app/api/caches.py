@@ -12,10 +12,10 @@ from app.api.schema import Label, Reply
 from app.cache.tiers import Tiers
 from app.errors import NotFound
 from app.money import to_usd
+from app.services import Services
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheHouse
-from app.wiring import House
+from app.web.principal import Admin, TheServices
 
 router = APIRouter(prefix="/v1", tags=["caches"], route_class=JsonRoute)
 
@@ -57,24 +57,24 @@ class Flushed(Reply):
 
 
 @router.get("/caches", summary="What the caches hold and spare", responses=responses())
-async def caches(house: TheHouse, admin: Admin) -> CacheList:  # noqa: ARG001 - the key is what counts
-    return CacheList(caches=[_reply(each, house) for each in house.caches.values()])
+async def caches(services: TheServices, admin: Admin) -> CacheList:  # noqa: ARG001 - the key is what counts
+    return CacheList(caches=[_reply(each, services) for each in services.caches.values()])
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())
-async def flush(house: TheHouse, admin: Admin, name: Annotated[Label, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
-    found = house.caches.get(name)
+async def flush(services: TheServices, admin: Admin, name: Annotated[Label, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
+    found = services.caches.get(name)
     if found is None:
-        raise NotFound(f"There is no cache {name!r}. There are: {', '.join(house.caches)}.", param="name")
+        raise NotFound(f"There is no cache {name!r}. There are: {', '.join(services.caches)}.", param="name")
     return Flushed(entries=await found.clear())
 
 
-def _reply(tiers: Tiers, house: House) -> CacheReply:
+def _reply(tiers: Tiers, services: Services) -> CacheReply:
     shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
-    prefetch, semantic = None, house.inference.engine.by_meaning
+    prefetch, semantic = None, services.inference.engine.by_meaning
     if tiers.name == "completions" and semantic is not None:
         shown.append(TierReply(tier="semantic", entries=len(semantic), bytes=semantic.size, **asdict(semantic.counts)))
-    if tiers.name == "queries" and (ahead := house.knowledge.prefetch) is not None:
+    if tiers.name == "queries" and (ahead := services.knowledge.prefetch) is not None:
         prefetch = PrefetchReply.model_validate(ahead.counts)
     return CacheReply(
         name=tiers.name, saved_usd=to_usd(tiers.saved_nanousd), saved_seconds=tiers.saved_seconds, tiers=shown, prefetch=prefetch

@@ -27,7 +27,7 @@ from app.web import cache_control, limited, told
 from app.web.errors import responses
 from app.web.keyfirst import KeyFirst
 from app.web.leaving import EventStream, unless_gone
-from app.web.principal import Admin, Caller, Payer, TheHouse, house_of
+from app.web.principal import Admin, Caller, Payer, TheServices, services_of
 from app.web.turns import Turns, exports_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=KeyFirst)
@@ -222,7 +222,7 @@ async def complete(
     if asked.choices * (asked.max_tokens or 1) > MOST_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MOST_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
     asker = _asker(request, payer, x_cairn_purpose or "chat", x_cairn_project)
-    engine = house_of(request).inference.engine
+    engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
         stream = await unless_gone(request, engine.open_stream(asked, asker, usage_asked=usage_asked))
@@ -239,25 +239,30 @@ async def complete(
     response_class=Response,
 )
 async def embed(
-    request: Request, house: TheHouse, payer: Payer, body: EmbeddingsBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
+    request: Request,
+    services: TheServices,
+    payer: Payer,
+    body: EmbeddingsBody,
+    x_cairn_purpose: Purpose = None,
+    x_cairn_project: Project = None,
 ) -> Response:
     asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
     asker = _asker(request, payer, x_cairn_purpose or "embeddings", x_cairn_project)
-    here = house.inference.catalog.runs_here(body.model)
-    with house.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
-        found = await unless_gone(request, house.inference.engine.embed(asked, asker))
+    here = services.inference.catalog.runs_here(body.model)
+    with services.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
+        found = await unless_gone(request, services.inference.engine.embed(asked, asker))
     reply = await _vectors(found, exports_of(request), base64=body.encoding_format == "base64")
     return Response(reply, media_type="application/json", headers=_headers(request, found.receipt))
 
 
 @router.get("/models", summary="What may be asked for as `model`", responses=responses())
-async def models(house: TheHouse, caller: Caller) -> ModelList:  # noqa: ARG001 - the key is what counts
-    return ModelList(data=[ModelReply(id=name) for name in house.inference.catalog.models()])
+async def models(services: TheServices, caller: Caller) -> ModelList:  # noqa: ARG001 - the key is what counts
+    return ModelList(data=[ModelReply(id=name) for name in services.inference.catalog.models()])
 
 
 @router.get("/providers", summary="Providers: who takes part, and whose breaker is open", responses=responses())
-async def providers(house: TheHouse, admin: Admin) -> ProviderList:  # noqa: ARG001
-    catalog = house.inference.catalog
+async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noqa: ARG001
+    catalog = services.inference.catalog
     found = []
     for each in catalog.standings:
         breaker = catalog.breakers.get(each.name)

@@ -12,13 +12,13 @@ from pydantic import Field
 from app.api.schema import Reply
 from app.errors import Unavailable
 from app.money import to_usd
+from app.services import Services
+from app.services.readiness import readiness
 from app.storage.replicas.replicated import ReplicatedDatabase
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Scraper, TheHouse
-from app.wiring import House
-from app.wiring.readiness import readiness
+from app.web.principal import Scraper, TheServices
 
 router = APIRouter(tags=["operations"], route_class=JsonRoute)
 
@@ -53,8 +53,8 @@ async def healthz() -> Health:
     responses={503: {"model": Readiness, "description": "The database is down"}},
     response_model_exclude_none=True,
 )
-async def readyz(house: TheHouse, response: Response) -> Readiness:
-    found = await readiness(house)
+async def readyz(services: TheServices, response: Response) -> Readiness:
+    found = await readiness(services)
     states = found.states
     status: State = "ok"
     if states["database"] == "down":
@@ -77,46 +77,46 @@ async def readyz(house: TheHouse, response: Response) -> Readiness:
         **responses(),
     },
 )
-async def measurements(house: TheHouse) -> Response:
-    pool = house.database.pool()
+async def measurements(services: TheServices) -> Response:
+    pool = services.database.pool()
     metrics.set_pool(size=pool.size, most=pool.most, checked_out=pool.checked_out, overflow=pool.overflow)
     # A part that is away leaves its gauges as they were; `cairn_up` says so.
-    await asyncio.gather(_rows(house), _points(house), _messages(house))
-    metrics.set_dependencies((await readiness(house)).states)
-    if isinstance(house.database, ReplicatedDatabase):
-        for each in house.database.standbys:
+    await asyncio.gather(_rows(services), _points(services), _messages(services))
+    metrics.set_dependencies((await readiness(services)).states)
+    if isinstance(services.database, ReplicatedDatabase):
+        for each in services.database.standbys:
             lag = each.lag
             metrics.set_replica(each.name, usable=each.usable, lag=None if lag is None else (lag.seconds, lag.bytes))
-    for name, breaker in house.inference.catalog.breakers.items():
+    for name, breaker in services.inference.catalog.breakers.items():
         metrics.set_breaker(name, breaker.state)
-    for cache in house.caches.values():
+    for cache in services.caches.values():
         metrics.set_cache(cache.name, cache.figures())
     return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)
 
 
-async def _rows(house: House) -> None:
+async def _rows(services: Services) -> None:
     with suppress(Unavailable):
-        metrics.set_jobs(await house.queue.counts())
-        metrics.set_knowledge(items=await house.knowledge.store.count(), pending=await house.knowledge.index.pending())
-        backlog = await house.queue.backlog()
+        metrics.set_jobs(await services.queue.counts())
+        metrics.set_knowledge(items=await services.knowledge.store.count(), pending=await services.knowledge.index.pending())
+        backlog = await services.queue.backlog()
         metrics.set_queues(jobs=backlog.waiting, oldest_seconds=backlog.oldest_seconds)
-        for name, standing in (await house.sessions.checkpoints.behind(house.sessions.projections.versions)).items():
+        for name, standing in (await services.sessions.checkpoints.behind(services.sessions.projections.versions)).items():
             metrics.set_projection(name, behind=standing.behind, parked=standing.parked)
-        metrics.set_firing((each.rule, each.severity) for each in await house.watch.alarms.firing())
+        metrics.set_firing((each.rule, each.severity) for each in await services.watch.alarms.firing())
         metrics.set_budgets(
             [
                 (name, to_usd(each.spent), to_usd(each.held), None if each.limit is None else to_usd(each.limit))
-                for name, each in await house.budget.budgets.spending()
+                for name, each in await services.budget.budgets.spending()
             ]
         )
 
 
-async def _messages(house: House) -> None:
+async def _messages(services: Services) -> None:
     with suppress(Unavailable):
-        metrics.set_messages_waiting(await house.messages.waiting())
+        metrics.set_messages_waiting(await services.messages.waiting())
 
 
-async def _points(house: House) -> None:
+async def _points(services: Services) -> None:
     with suppress(Unavailable):
-        status = await house.vectors.status()
+        status = await services.vectors.status()
         metrics.set_points(points=status.points, unindexed=status.unindexed)

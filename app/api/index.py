@@ -11,11 +11,11 @@ from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
 from app.errors import CairnError
+from app.services import Services
 from app.web import request_ids
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheHouse
-from app.wiring import House
+from app.web.principal import Admin, TheServices
 
 log = structlog.get_logger()
 
@@ -37,11 +37,11 @@ NDJSON = "application/x-ndjson"
         **responses(),
     },
 )
-async def rebuild(house: TheHouse, admin: Admin) -> StreamingResponse:  # noqa: ARG001 - the key is what counts
-    return StreamingResponse(_progress(house), media_type=NDJSON)
+async def rebuild(services: TheServices, admin: Admin) -> StreamingResponse:  # noqa: ARG001 - the key is what counts
+    return StreamingResponse(_progress(services), media_type=NDJSON)
 
 
-async def _progress(house: House) -> AsyncIterator[bytes]:
+async def _progress(services: Services) -> AsyncIterator[bytes]:
     """This stream owns the rebuild: it ends with it, also when the client leaves."""
     now = {"done": 0, "total": 0}
     news = asyncio.Event()
@@ -50,7 +50,7 @@ async def _progress(house: House) -> AsyncIterator[bytes]:
         now.update(done=done, total=total)
         news.set()
 
-    task = asyncio.create_task(house.knowledge.index.rebuild(progress), name="rebuild")
+    task = asyncio.create_task(services.knowledge.index.rebuild(progress), name="rebuild")
     task.add_done_callback(lambda _: news.set())
     try:
         while not task.done():

@@ -12,7 +12,7 @@ from pydantic import Field
 from app.api.schema import Reply
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheHouse
+from app.web.principal import Caller, TheServices
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
@@ -60,8 +60,8 @@ class JobReply(Reply):
 
 
 @router.get("/{job_id}", summary="Show a job", responses=responses(), response_model_exclude_none=True)
-async def show(house: TheHouse, caller: Caller, job_id: UUID) -> JobReply:
-    job = await house.queue.get(job_id, team_id=None if caller.is_admin else caller.team_id)
+async def show(services: TheServices, caller: Caller, job_id: UUID) -> JobReply:
+    job = await services.queue.get(job_id, team_id=None if caller.is_admin else caller.team_id)
     return JobReply(
         id=job.id,
         kind=job.kind,

@@ -29,14 +29,14 @@ from app.knowledge.authoring import revision_of
 from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
 from app.knowledge.passage_store import StoredPassage
 from app.knowledge.weighing import shown_freshness
+from app.services import Services
+from app.services.answers import answer_writer
 from app.telemetry import metrics
 from app.web import cache_control
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
 from app.web.leaving import EventStream, unless_gone
-from app.web.principal import Caller, DeveloperHeader, TheHouse, house_of
-from app.wiring import House
-from app.wiring.answers import answer_writer
+from app.web.principal import Caller, DeveloperHeader, TheServices, services_of
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
 
@@ -192,18 +192,18 @@ async def query(request: Request, caller: Caller, body: QueryBody, x_cairn_devel
         cache=cache_control.wish(request),
         asker=caller.developer_id,
     )
-    house = house_of(request)
-    answer = await house.knowledge.search.query(caller.team_id, asked)
+    services = services_of(request)
+    answer = await services.knowledge.search.query(caller.team_id, asked)
     headers: dict[str, str] = {"x-cairn-cache": answer.cache}
     if body.mode == "search":
         return Response(_written(answer, None), media_type="application/json", headers=headers)
     payer = await answer_payer(request, caller, x_cairn_developer)
-    writer = answer_writer(house, payer, project=body.project)
+    writer = answer_writer(services, payer, project=body.project)
     if body.stream:
-        parts = house.knowledge.answering.stream(body.query, answer.results, writer)
+        parts = services.knowledge.answering.stream(body.query, answer.results, writer)
         events = answer_events(request, parts, writer, lambda composed: _written(answer, composed))
         return EventStream(events, headers, unread=events.aclose)
-    composing = house.knowledge.answering.compose(body.query, answer.results, writer)
+    composing = services.knowledge.answering.compose(body.query, answer.results, writer)
     composed = await (composing if writer is None else unless_gone(request, composing))
     note_bill(request, writer)
     return Response(_written(answer, composed), media_type="application/json", headers=headers | bill_headers(composed.bill))
@@ -225,19 +225,19 @@ def _written(answer: Answer, composed: Composed | None) -> bytes:
 
 
 @router.get("/{item_id}", summary="Read an item with all its evidence, or a passage with its places", responses=responses())
-async def read(house: TheHouse, caller: Caller, item_id: UUID, response: Response) -> ItemReply | PassageReply:
+async def read(services: TheServices, caller: Caller, item_id: UUID, response: Response) -> ItemReply | PassageReply:
     try:
-        item = await item_reply(house, caller, item_id)
+        item = await item_reply(services, caller, item_id)
     except NotFound:  # it may be a passage's id: both kinds stand in one answer
-        return await _passage(house, caller, await house.knowledge.said.get(caller.team_id, item_id))
+        return await _passage(services, caller, await services.knowledge.said.get(caller.team_id, item_id))
     response.headers["etag"] = f'"{item.revision}"'
     return item
 
 
-async def item_reply(house: House, caller: Principal, item_id: UUID) -> ItemReply:
+async def item_reply(services: Services, caller: Principal, item_id: UUID) -> ItemReply:
     """An item as every route shows it. NotFound for another team's, and for a passage."""
-    item = await house.knowledge.store.get(caller.team_id, item_id)
-    names = await house.accounts.project_names(caller.team_id, {item.project_id})
+    item = await services.knowledge.store.get(caller.team_id, item_id)
+    names = await services.accounts.project_names(caller.team_id, {item.project_id})
     return ItemReply.model_validate(
         {
             "id": item.id,
@@ -271,24 +271,24 @@ async def item_reply(house: House, caller: Principal, item_id: UUID) -> ItemRepl
     responses=responses(409),
     response_class=Response,
 )
-async def delete(house: TheHouse, caller: Caller, item_id: UUID) -> None:
+async def delete(services: TheServices, caller: Caller, item_id: UUID) -> None:
     otherwise = "A passage goes with the sessions it was said in: purge them (DELETE /v1/sessions/{id})."
-    async with no_passage(house, caller, item_id, otherwise):
-        await house.knowledge.store.delete(caller.team_id, item_id, developer_id=caller.developer_id)
+    async with no_passage(services, caller, item_id, otherwise):
+        await services.knowledge.store.delete(caller.team_id, item_id, developer_id=caller.developer_id)
 
 
 @asynccontextmanager
-async def no_passage(house: House, caller: Principal, item_id: UUID, otherwise: str) -> AsyncIterator[None]:
+async def no_passage(services: Services, caller: Principal, item_id: UUID, otherwise: str) -> AsyncIterator[None]:
     """Turn the NotFound of an item into a Conflict that says `otherwise`, if the id is a passage's."""
     try:
         yield
     except NotFound:
-        await house.knowledge.said.get(caller.team_id, item_id)
+        await services.knowledge.said.get(caller.team_id, item_id)
         raise Conflict(otherwise) from None
 
 
-async def _passage(house: House, caller: Principal, passage: StoredPassage) -> PassageReply:
-    names = await house.accounts.project_names(caller.team_id, {passage.project_id})
+async def _passage(services: Services, caller: Principal, passage: StoredPassage) -> PassageReply:
+    names = await services.accounts.project_names(caller.team_id, {passage.project_id})
     return PassageReply(
         id=passage.id,
         heading=passage.heading,

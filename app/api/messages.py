@@ -20,7 +20,7 @@ from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
 from app.web.leaving import Feed, unless_gone
-from app.web.principal import Caller, TheHouse
+from app.web.principal import Caller, TheServices
 
 router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=JsonRoute)
 
@@ -107,8 +107,10 @@ DEAD_LETTERS: dict[int | str, dict[str, Any]] = {200: {"model": DeadLetterList, 
 
 
 @router.post("/messages", status_code=201, summary="Put a message in a channel", responses=responses(400, 413))
-async def put(house: TheHouse, caller: Caller, channel: Channel, body: MessageBody) -> PutReply:
-    done = await house.messages.publish(caller.team_id, channel, sender=_sender(caller), kind=body.type, payload=body.payload, to=body.to)
+async def put(services: TheServices, caller: Caller, channel: Channel, body: MessageBody) -> PutReply:
+    done = await services.messages.publish(
+        caller.team_id, channel, sender=_sender(caller), kind=body.type, payload=body.payload, to=body.to
+    )
     metrics.redacted(done.redactions)
     return PutReply(id=done.id, redactions=dict(done.redactions))
 
@@ -123,7 +125,7 @@ async def put(house: TheHouse, caller: Caller, channel: Channel, body: MessageBo
 )
 async def receive(
     request: Request,
-    house: TheHouse,
+    services: TheServices,
     caller: Caller,
     channel: Channel,
     *,
@@ -132,7 +134,7 @@ async def receive(
     limit: Limit = 10,
     wait_seconds: Annotated[float, Query(ge=0, le=60, description="How long to wait for the first one.")] = 0,
 ) -> Response:
-    asked = house.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit, wait_seconds=wait_seconds)
+    asked = services.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit, wait_seconds=wait_seconds)
     found = await unless_gone(request, asked)
     return Response(msgspec.json.encode({"messages": [_view(each) for each in found]}), media_type="application/json")
 
@@ -146,16 +148,16 @@ async def receive(
     response_class=Response,
 )
 async def stream(
-    request: Request, house: TheHouse, caller: Caller, channel: Channel, group: Group, consumer: Consumer, limit: Limit = 10
+    request: Request, services: TheServices, caller: Caller, channel: Channel, group: Group, consumer: Consumer, limit: Limit = 10
 ) -> Response:
     # The first are taken before the answer begins: what is wrong is said with a status.
-    first = await unless_gone(request, house.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit))
-    return Feed(_events(house.messages, caller, channel, group, consumer, limit, first), {}, unread=_nothing)
+    first = await unless_gone(request, services.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit))
+    return Feed(_events(services.messages, caller, channel, group, consumer, limit, first), {}, unread=_nothing)
 
 
 @router.post("/acknowledgements", summary="Acknowledge messages: the group will not get them again", responses=responses(400, 413))
-async def acknowledge(house: TheHouse, caller: Caller, channel: Channel, body: AcknowledgeBody) -> AcknowledgeReply:
-    done = await house.messages.acknowledge(caller.team_id, channel, group=body.group, ids=body.ids)
+async def acknowledge(services: TheServices, caller: Caller, channel: Channel, body: AcknowledgeBody) -> AcknowledgeReply:
+    done = await services.messages.acknowledge(caller.team_id, channel, group=body.group, ids=body.ids)
     return AcknowledgeReply(acknowledged=done)
 
 
@@ -165,8 +167,10 @@ async def acknowledge(house: TheHouse, caller: Caller, channel: Channel, body: A
     responses=DEAD_LETTERS | responses(),
     response_class=Response,
 )
-async def dead_letters(house: TheHouse, caller: Caller, channel: Channel, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
-    found = await house.messages.dead_letters(caller.team_id, channel, limit=limit)
+async def dead_letters(
+    services: TheServices, caller: Caller, channel: Channel, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> Response:
+    found = await services.messages.dead_letters(caller.team_id, channel, limit=limit)
     return Response(msgspec.json.encode({"dead_letters": [_letter(each) for each in found]}), media_type="application/json")
 
 

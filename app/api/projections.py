@@ -11,7 +11,7 @@ from pydantic import Field
 from app.api.schema import Reply
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheHouse
+from app.web.principal import Caller, TheServices
 
 router = APIRouter(prefix="/v1/projections", tags=["operations"], route_class=JsonRoute)
 
@@ -37,8 +37,8 @@ class ProjectionsReply(Reply):
 
 
 @router.get("", summary="How far projections have caught up with the sessions", responses=responses())
-async def projections(house: TheHouse, caller: Caller) -> ProjectionsReply:
-    versions, checkpoints = house.sessions.projections.versions, house.sessions.checkpoints
+async def projections(services: TheServices, caller: Caller) -> ProjectionsReply:
+    versions, checkpoints = services.sessions.projections.versions, services.sessions.checkpoints
     behind = await checkpoints.behind(versions)
     parked = await checkpoints.parked(versions, team_id=caller.team_id)
     return ProjectionsReply(

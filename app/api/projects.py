@@ -11,10 +11,10 @@ from pydantic import ConfigDict, Field
 from app.accounts.accounts import ProjectView
 from app.api.schema import Body, ProjectName, Reply
 from app.errors import NotFound
+from app.services import Services
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Admin, Caller, TheHouse
-from app.wiring import House
+from app.web.principal import Admin, Caller, TheServices
 
 router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=JsonRoute)
 
@@ -52,13 +52,13 @@ class MergeReply(Reply):
 
 
 @router.get("", summary="List projects", responses=responses())
-async def list_projects(house: TheHouse, caller: Caller) -> ProjectList:
-    return ProjectList(projects=[_view(each) for each in await house.accounts.find_projects(caller.team_id)])
+async def list_projects(services: TheServices, caller: Caller) -> ProjectList:
+    return ProjectList(projects=[_view(each) for each in await services.accounts.find_projects(caller.team_id)])
 
 
 @router.get("/{project_id}", summary="Show a project", responses=responses())
-async def show(house: TheHouse, caller: Caller, project_id: UUID) -> ProjectReply:
-    return _view(await _found(house, caller.team_id, project_id))
+async def show(services: TheServices, caller: Caller, project_id: UUID) -> ProjectReply:
+    return _view(await _found(services, caller.team_id, project_id))
 
 
 @router.patch(
@@ -67,9 +67,9 @@ async def show(house: TheHouse, caller: Caller, project_id: UUID) -> ProjectRepl
     description="An admin. Other servers show the new name within half a minute.",
     responses=responses(400, 409),
 )
-async def rename(house: TheHouse, admin: Admin, project_id: UUID, body: RenameBody) -> ProjectReply:
-    await house.accounts.rename_project(admin.team_id, project_id, body.name)
-    return _view(await _found(house, admin.team_id, project_id))
+async def rename(services: TheServices, admin: Admin, project_id: UUID, body: RenameBody) -> ProjectReply:
+    await services.accounts.rename_project(admin.team_id, project_id, body.name)
+    return _view(await _found(services, admin.team_id, project_id))
 
 
 @router.post(
@@ -78,13 +78,13 @@ async def rename(house: TheHouse, admin: Admin, project_id: UUID, body: RenameBo
     description="An admin. Its sessions and its knowledge move; whatever comes later under its name, repository or folder goes there too.",
     responses=responses(400),
 )
-async def merge(house: TheHouse, admin: Admin, project_id: UUID, body: MergeBody) -> MergeReply:
-    moved = await house.sessions.merging.merge(admin.team_id, project_id, body.into)
-    return MergeReply(project=_view(await _found(house, admin.team_id, body.into)), sessions=moved)
+async def merge(services: TheServices, admin: Admin, project_id: UUID, body: MergeBody) -> MergeReply:
+    moved = await services.sessions.merging.merge(admin.team_id, project_id, body.into)
+    return MergeReply(project=_view(await _found(services, admin.team_id, body.into)), sessions=moved)
 
 
-async def _found(house: House, team_id: UUID, project_id: UUID) -> ProjectView:
-    for each in await house.accounts.find_projects(team_id):
+async def _found(services: Services, team_id: UUID, project_id: UUID) -> ProjectView:
+    for each in await services.accounts.find_projects(team_id):
         if each.id == project_id:
             return each
     raise NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")

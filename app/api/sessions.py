@@ -22,7 +22,7 @@ from app.storage.matching import MAX_WORDS_CHARS
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheHouse, house_of
+from app.web.principal import Caller, TheServices, services_of
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=JsonRoute)
 
@@ -116,7 +116,7 @@ class PurgeReply(Reply):
 )
 async def ingest(
     request: Request,
-    house: TheHouse,
+    services: TheServices,
     caller: Caller,
     *,
     project: Annotated[ProjectName | None, Query(description="Default: the repository, or the folder, that the session worked in.")] = None,
@@ -129,14 +129,14 @@ async def ingest(
 ) -> Accepted:
     given = name or (unquote(x_filename) if x_filename else None)
     transcript, stream = await _transcript(request)
-    job = await house.sessions.intake.submit(
+    job = await services.sessions.intake.submit(
         stream,
         team_id=caller.team_id,
         developer_id=caller.developer_id,
         project=project,
         transcript=given or transcript or "transcript",
         format=format,
-        limit=house.settings.server.max_upload_bytes,
+        limit=services.settings.server.max_upload_bytes,
         modified_at=modified_at,
     )
     return Accepted(job_id=job)
@@ -152,9 +152,9 @@ async def ingest(
     responses=responses(400, 413),
 )
 async def append(request: Request, caller: Caller, session: SessionName, project: ProjectFilter = None) -> Response:
-    house = house_of(request)
-    events = live.read(await request.body(), limits=house.settings.sessions)
-    done = await house.sessions.live.append(
+    services = services_of(request)
+    events = live.read(await request.body(), limits=services.settings.sessions)
+    done = await services.sessions.live.append(
         team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
     )
     metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
@@ -164,7 +164,7 @@ async def append(request: Request, caller: Caller, session: SessionName, project
 
 @router.get("", summary="List sessions, latest started first", responses=responses())
 async def list_sessions(
-    house: TheHouse,
+    services: TheServices,
     caller: Caller,
     *,
     project: ProjectFilter = None,
@@ -176,21 +176,21 @@ async def list_sessions(
     before: Annotated[UUID | None, Query(description="The `next` of the page before.")] = None,
 ) -> SessionList:
     project_id = None
-    if project is not None and (project_id := await house.accounts.project_named(caller.team_id, project)) is None:
+    if project is not None and (project_id := await services.accounts.project_named(caller.team_id, project)) is None:
         return SessionList(sessions=[], next=None)
     wanted = Filter(project_id, provider, since, until, subject)
-    found = await house.sessions.browsing.page(caller.team_id, wanted, before=before, limit=limit + 1)
-    names = await house.accounts.project_names(caller.team_id, {session.project_id for session in found})
+    found = await services.sessions.browsing.page(caller.team_id, wanted, before=before, limit=limit + 1)
+    names = await services.accounts.project_names(caller.team_id, {session.project_id for session in found})
     page = found[:limit]
     return SessionList(sessions=[_view(session, names, caller) for session in page], next=page[-1].id if len(found) > limit else None)
 
 
 @router.get("/{session_id}", summary="Show a session", responses=responses())
-async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionDetails:
-    session = await house.journal.get(caller.team_id, session_id)
-    seen = _view(session, await house.accounts.project_names(caller.team_id, {session.project_id}), caller)
-    versions = house.sessions.projections.versions
-    standing = await house.sessions.checkpoints.standing(session_id, list(versions))
+async def show(services: TheServices, caller: Caller, session_id: UUID) -> SessionDetails:
+    session = await services.journal.get(caller.team_id, session_id)
+    seen = _view(session, await services.accounts.project_names(caller.team_id, {session.project_id}), caller)
+    versions = services.sessions.projections.versions
+    standing = await services.sessions.checkpoints.standing(session_id, list(versions))
     return SessionDetails(**dict(seen), projections=[_projected(each, session, versions[each.projection]) for each in standing])
 
 
@@ -200,9 +200,9 @@ async def show(house: TheHouse, caller: Caller, session_id: UUID) -> SessionDeta
     description="Its author or an admin. Events, passages and knowledge go in one transaction; the index follows within moments.",
     responses=responses(),
 )
-async def purge(house: TheHouse, caller: Caller, session_id: UUID) -> PurgeReply:
-    gone = await house.sessions.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
-    knowledge = house.knowledge
+async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:
+    gone = await services.sessions.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
+    knowledge = services.knowledge
     return PurgeReply(
         events=gone.events,
         passages_removed=gone.removed[knowledge.passages.name],

@@ -23,7 +23,7 @@ from app.storage.matching import MAX_WORDS_CHARS
 from app.storage.tables import AnyRow
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheHouse
+from app.web.principal import Caller, TheServices
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
 
@@ -132,10 +132,10 @@ class HistoryReply(Reply):
     ),
     responses=responses(400, 409, 413) | {200: {"model": ItemReply, "description": "It was recorded before."}},
 )
-async def record(house: TheHouse, caller: Caller, body: RecordBody, response: Response) -> ItemReply:
+async def record(services: TheServices, caller: Caller, body: RecordBody, response: Response) -> ItemReply:
     words = Words(body.type, body.title or "", body.text, tuple(body.paths))
-    item_id, new = await house.knowledge.authoring.record(author_of(caller), body.project, words)
-    found = await item_reply(house, caller, item_id)
+    item_id, new = await services.knowledge.authoring.record(author_of(caller), body.project, words)
+    found = await item_reply(services, caller, item_id)
     response.status_code = 201 if new else 200
     response.headers["location"] = f"/v1/knowledge/{item_id}"
     response.headers["etag"] = f'"{found.revision}"'
@@ -144,7 +144,7 @@ async def record(house: TheHouse, caller: Caller, body: RecordBody, response: Re
 
 @router.get("", summary="List items, the newest first", responses=responses())
 async def list_items(
-    house: TheHouse,
+    services: TheServices,
     caller: Caller,
     *,
     project: ProjectFilter = None,
@@ -158,11 +158,11 @@ async def list_items(
     cursor: Annotated[str | None, Query(description="The `next` of the page before.", max_length=200)] = None,
 ) -> KnowledgeList:
     project_id = None
-    if project is not None and (project_id := await house.accounts.project_named(caller.team_id, project)) is None:
+    if project is not None and (project_id := await services.accounts.project_named(caller.team_id, project)) is None:
         return KnowledgeList(items=[], next=None)
     wanted = Filter(project_id, type, since, until, subject, session, hidden)
-    page = await house.knowledge.browsing.page(caller.team_id, wanted, limit=limit, cursor=cursor)
-    names = await house.accounts.project_names(caller.team_id, {row.project_id for row in page.items})
+    page = await services.knowledge.browsing.page(caller.team_id, wanted, limit=limit, cursor=cursor)
+    names = await services.accounts.project_names(caller.team_id, {row.project_id for row in page.items})
     return KnowledgeList(items=[_listed(row, names, caller) for row in page.items if row.project_id in names], next=page.next)
 
 
@@ -176,7 +176,7 @@ async def list_items(
     responses=responses(400, 409, 413),
 )
 async def correct(
-    house: TheHouse,
+    services: TheServices,
     caller: Caller,
     item_id: UUID,
     body: CorrectBody,
@@ -185,9 +185,9 @@ async def correct(
 ) -> ItemReply:
     paths = None if body.paths is None else tuple(body.paths)
     change = Change(body.type, body.title, body.text, paths, revision=_revision(if_match))
-    async with no_passage(house, caller, item_id, A_PASSAGE):
-        await house.knowledge.authoring.correct(author_of(caller), item_id, change)
-    found = await item_reply(house, caller, item_id)
+    async with no_passage(services, caller, item_id, A_PASSAGE):
+        await services.knowledge.authoring.correct(author_of(caller), item_id, change)
+    found = await item_reply(services, caller, item_id)
     response.headers["etag"] = f'"{found.revision}"'
     return found
 
@@ -201,17 +201,19 @@ async def correct(
     ),
     responses=responses(400, 409, 413),
 )
-async def feedback(house: TheHouse, caller: Caller, item_id: UUID, body: FeedbackBody) -> ItemReply:
-    async with no_passage(house, caller, item_id, A_PASSAGE):
-        await house.knowledge.judging.judge(author_of(caller), item_id, body.verdict, body.note or "")
-    return await item_reply(house, caller, item_id)
+async def feedback(services: TheServices, caller: Caller, item_id: UUID, body: FeedbackBody) -> ItemReply:
+    async with no_passage(services, caller, item_id, A_PASSAGE):
+        await services.knowledge.judging.judge(author_of(caller), item_id, body.verdict, body.note or "")
+    return await item_reply(services, caller, item_id)
 
 
 @router.get("/{item_id}/history", summary="What became of an item", responses=responses(409))
-async def history(house: TheHouse, caller: Caller, item_id: UUID) -> HistoryReply:
-    async with no_passage(house, caller, item_id, "A passage has no history: its places say where it was said (GET /v1/knowledge/{id})."):
-        entries = await house.knowledge.history.of(caller.team_id, item_id)
-    names = await house.accounts.names({each.developer_id for each in entries if each.developer_id is not None})
+async def history(services: TheServices, caller: Caller, item_id: UUID) -> HistoryReply:
+    async with no_passage(
+        services, caller, item_id, "A passage has no history: its places say where it was said (GET /v1/knowledge/{id})."
+    ):
+        entries = await services.knowledge.history.of(caller.team_id, item_id)
+    names = await services.accounts.names({each.developer_id for each in entries if each.developer_id is not None})
     return HistoryReply(history=[_entry(each, names) for each in entries])
 
 

@@ -50,7 +50,7 @@ class Crossed:
 
 
 class Alerts:
-    """`watch` is the ledger's: it only notes what moved. `run` judges and stores; the wiring owns the task."""
+    """`watch` is the ledger's: it only notes what moved. `run` judges and stores; the composition root owns the task."""
 
     def __init__(
         self, database: Database, calendar: Calendar, accounts: Accounts, outbox: Outbox, *, team_tokens_a_day: int | None

@@ -40,7 +40,7 @@ class Keeper:
         await self._beat()
 
     async def run(self) -> None:
-        """For ever; while PostgreSQL is away, wait and go on. The wiring owns the task."""
+        """For ever; while PostgreSQL is away, wait and go on. The composition root owns the task."""
         away = False
         while True:
             await asyncio.sleep(self._beat_seconds)

@@ -50,7 +50,7 @@ class Favourites:
         self._own_ttl = own_ttl_seconds
 
     async def run(self) -> None:
-        """For ever; the wiring owns the task."""
+        """For ever; the composition root owns the task."""
         self._memory.note_uses(most=MOST_NOTED)
         await self._guarded(self.bring_back)
         while True:

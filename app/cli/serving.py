@@ -24,13 +24,13 @@ from app.cli.descriptors import max_connections
 from app.cli.reach import Announcement, announce, withdraw
 from app.errors import ConfigurationError
 from app.main import create_app
+from app.services import Services
 from app.settings import Settings
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
 from app.web.connections import ConnectionLimits, Connections
 from app.web.forwarded import TrustedProxies
 from app.web.protocol import Protocol
-from app.wiring import House
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 130
@@ -62,18 +62,18 @@ def run(settings: Settings, *, host: str, port: int) -> None:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    """Open the house, then the door; close the door, then the house."""
+    """Open the services, then the door; close the door, then the services."""
     app, folder = create_app(settings), DataFolder.open(settings.data_dir)
-    server = Server(configuration(app, settings), listening=lambda: _announce(app.state.house, _url(listener)))
+    server = Server(configuration(app, settings), listening=lambda: _announce(app.state.services, _url(listener)))
     opening = asyncio.current_task()
     assert opening is not None
 
     def stop() -> None:
         if not server.started and not server.should_exit:
-            opening.cancel()  # the house is still opening: what is open is closed again
+            opening.cancel()  # the services is still opening: what is open is closed again
         server.should_exit = True
         if server.started:
-            app.state.house.messages.stop()  # who waits for messages leaves, else the stop would wait for him
+            app.state.services.messages.stop()  # who waits for messages leaves, else the stop would wait for him
 
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -86,7 +86,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             try:
                 await server.serve(sockets=[listener])
             finally:
-                withdraw(folder, os.getpid())  # before the house closes: nobody is to come now
+                withdraw(folder, os.getpid())  # before the services close: nobody is to come now
     except asyncio.CancelledError:
         if not server.should_exit:
             raise
@@ -96,7 +96,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
 
 def _settle_memory() -> None:
-    """What the house is made of stays: searching it for garbage with every request took a third of its time (docs/decisions/0007)."""
+    """What the services is made of stays: searching it for garbage with every request took a third of its time (docs/decisions/0007)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -131,7 +131,7 @@ def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Bound, not yet listening: who comes before the house is open is refused, and may come again."""
+    """Bound, not yet listening: who comes before the services is open is refused, and may come again."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -152,15 +152,15 @@ def _url(listener: socket.socket) -> str:
     return f"http://{reachable}:{port}"
 
 
-def _announce(house: House, url: str) -> None:
+def _announce(services: Services, url: str) -> None:
     """To commands, through a file; to the person who started it, on standard output: the admin key the one time it is new."""
     try:
-        announce(house.folder, Announcement(url, os.getpid()))
+        announce(services.folder, Announcement(url, os.getpid()))
     except OSError as error:
         typer.echo(f"cairn: commands won't find this server by its data folder ({error.strerror}): set CAIRN_URL={url} for them.", err=True)
     typer.echo(f"Cairn is ready at {url}  (all routes: {url}/docs)")
-    if house.secrets.fresh:
-        typer.echo(f"Admin key, shown this once (kept in {house.folder.path / ADMIN_FILE}): {house.secrets.admin_key}")
+    if services.secrets.fresh:
+        typer.echo(f"Admin key, shown this once (kept in {services.folder.path / ADMIN_FILE}): {services.secrets.admin_key}")
 
 
 async def _leave_with_owner(stop: Callable[[], None]) -> None:

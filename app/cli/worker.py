@@ -11,8 +11,8 @@ def worker() -> None:
 
     from app import settings as config
     from app.redaction.labels import free_text
+    from app.services.working import run_worker
     from app.telemetry import logs, stacks
-    from app.wiring.working import run_worker
 
     settings = config.load()
     logs.configure(settings.log, clean=free_text)

@@ -23,7 +23,7 @@ from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
-from app.wiring import House
+from app.services import Services
 
 LAST_CALLS = 25
 NO_PURPOSE = "not named"
@@ -91,7 +91,7 @@ async def own(request: Request) -> Response:
     who = await visitor(request)
     if who.principal.developer is None:
         return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
-    view = await who.house.accounts.find_developer(who.principal.developer)
+    view = await who.services.accounts.find_developer(who.principal.developer)
     return await shown(request, who, view)
 
 
@@ -99,21 +99,21 @@ async def shown(
     request: Request, who: Visitor, view: DeveloperView, *, new_key: str | None = None, problem: str | None = None, status: int = 200
 ) -> Response:
     """A developer's page; with what an admin may change where an admin looks."""
-    desk, accounts = desk_of(request), who.house.accounts
+    desk, accounts = desk_of(request), who.services.accounts
     mark = await mark_of(who, "budget", view.name)
-    month = await gather(who.house, view, desk.renderer.zone)
-    changes = await who.house.budget.spending.limit_changes(view.team_id, developer_id=view.id, limit=10)
+    month = await gather(who.services, view, desk.renderer.zone)
+    changes = await who.services.budget.spending.limit_changes(view.team_id, developer_id=view.id, limit=10)
     keys = await accounts.keys_of(view.id) if who.principal.is_admin else []
     return await desk.renderer.page(
         "budget.html", who, status=status, month=month, view=view, keys=keys, changes=changes, mark=mark, new_key=new_key, problem=problem
     )
 
 
-async def gather(house: House, view: DeveloperView, zone: ZoneInfo) -> Month:
+async def gather(services: Services, view: DeveloperView, zone: ZoneInfo) -> Month:
     """One question after the other: a page holds one connection at a time."""
-    spending = house.budget.spending
+    spending = services.budget.spending
     period, today, now = spending.month(), spending.today(), clock.now()
-    budget = (await house.budget.budgets.among([view]))[view.id]
+    budget = (await services.budget.budgets.among([view]))[view.id]
     slices = await spending.slices(view.id, period)
     days = spending.days_of(period)
     per_day = dict.fromkeys(days, 0)

@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.web import errors
 from app.web.connections import mark_keyed
 from app.web.forwarded import bucket
-from app.web.principal import house_of
+from app.web.principal import services_of
 from app.web.redirects import own_path
 
 log = structlog.get_logger()
@@ -58,11 +58,11 @@ async def sign_in_form(request: Request) -> Response:
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """A right key begins a sign-in, and goes on to where the visitor wanted to go. Only wrong ones are counted against an address."""
-    house, desk = house_of(request), desk_of(request)
+    services, desk = services_of(request), desk_of(request)
     check_origin(request)
     try:
         key = text_of(await request.form(max_files=0, max_fields=MOST_FIELDS), "key")
-        begun = await house.sign_ins.begin(key[:MOST_KEY_CHARS], hours=house.settings.dashboard.session_hours)
+        begun = await services.sign_ins.begin(key[:MOST_KEY_CHARS], hours=services.settings.dashboard.session_hours)
     except NotAuthenticated:
         return await _wrong_key(request, desk)
     except InvalidInput as error:
@@ -70,7 +70,7 @@ async def sign_in(request: Request) -> Response:
     mark_keyed(request.scope)
     log.info("dashboard.signed_in", sign_in=str(begun)[:8])
     answer = RedirectResponse(_wanted(request), status_code=303)
-    remember(answer, house, begun, secure=request.url.scheme == "https")
+    remember(answer, services, begun, secure=request.url.scheme == "https")
     return answer
 
 
@@ -79,7 +79,7 @@ async def sign_out(request: Request) -> Response:
     """Ends the sign-in itself: a copy of its cookie opens nothing afterwards."""
     who = await visitor(request)
     await changing(request, who)
-    await who.house.sign_ins.end(who.sign_in)
+    await who.services.sign_ins.end(who.sign_in)
     answer = RedirectResponse(SIGN_IN, status_code=303)
     forget(answer)
     return answer

@@ -50,7 +50,7 @@ class ListFilters(AddressFilters):
         if self.type and self.type not in KNOWLEDGE_TYPES:
             raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        project = await who.house.accounts.project_named(who.principal.team_id, self.project) if self.project else None
+        project = await who.services.accounts.project_named(who.principal.team_id, self.project) if self.project else None
         if self.project and project is None:
             return None
         return Filter(project, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
@@ -63,11 +63,11 @@ async def listed(request: Request) -> Response:
     try:
         if (wanted := await filters.filter(who)) is not None:
             cursor = request.query_params.get("cursor")
-            page = await who.house.knowledge.browsing.page(who.principal.team_id, wanted, limit=PAGE, cursor=cursor)
+            page = await who.services.knowledge.browsing.page(who.principal.team_id, wanted, limit=PAGE, cursor=cursor)
             rows, following = list(page.items), page.next
     except InvalidInput as error:
         problem = error.message
-    projects = {each.id: each.name for each in await who.house.accounts.find_projects(who.principal.team_id)}
+    projects = {each.id: each.name for each in await who.services.accounts.find_projects(who.principal.team_id)}
     return await desk_of(request).renderer.page(
         "items.html",
         who,
@@ -86,7 +86,7 @@ async def record(request: Request) -> Response:
     who = await visitor(request)
     form = await changing(request, who)
     words = Words(text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
-    item_id, new = await who.house.knowledge.authoring.record(_author(who), text_of(form, "project"), words)
+    item_id, new = await who.services.knowledge.authoring.record(_author(who), text_of(form, "project"), words)
     log.info("dashboard.item_recorded", item=str(item_id), new=new)
     return _to(who, f"{ITEMS}/{item_id}")
 
@@ -94,18 +94,18 @@ async def record(request: Request) -> Response:
 @router.get("/{item_id}")
 async def shown(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
-    house, team_id = who.house, who.principal.team_id
-    item = await house.knowledge.store.get(team_id, item_id)
-    entries = await house.knowledge.history.of(team_id, item_id)
+    services, team_id = who.services, who.principal.team_id
+    item = await services.knowledge.store.get(team_id, item_id)
+    entries = await services.knowledge.history.of(team_id, item_id)
     people = {each.developer_id for each in entries if each.developer_id is not None} | {item.developer_id} - {None}
-    names = await house.accounts.names([each for each in people if each is not None])
+    names = await services.accounts.names([each for each in people if each is not None])
     return await desk_of(request).renderer.page(
         "item.html",
         who,
         item=item,
         freshness=shown_freshness(item.freshness, item),
         author=names.get(item.developer_id, "") if item.developer_id else "",
-        project=(await house.accounts.project_names(team_id, [item.project_id])).get(item.project_id, ""),
+        project=(await services.accounts.project_names(team_id, [item.project_id])).get(item.project_id, ""),
         mine=who.principal.is_admin or item.developer_id == who.principal.developer_id,
         revision=revision_of(item),
         history=[(each, _by(each, names)) for each in entries],
@@ -122,12 +122,12 @@ async def correct(request: Request, item_id: UUID) -> Response:
     """A form sends every field, and its own line ends: only what a person changed of it is a correction."""
     who = await visitor(request)
     form = await changing(request, who)
-    item = await who.house.knowledge.store.get(who.principal.team_id, item_id)
+    item = await who.services.knowledge.store.get(who.principal.team_id, item_id)
     change = _changed(item, text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     if change.fields:
         revision = text_of(form, "revision") or None
         change = Change(change.type, change.title, change.text, change.paths, revision)
-        await who.house.knowledge.authoring.correct(_author(who), item_id, change)
+        await who.services.knowledge.authoring.correct(_author(who), item_id, change)
         log.info("dashboard.item_corrected", item=str(item_id), fields=sorted(change.fields))
     return _to(who, f"{ITEMS}/{item_id}")
 
@@ -136,7 +136,7 @@ async def correct(request: Request, item_id: UUID) -> Response:
 async def judge(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     form = await changing(request, who)
-    await who.house.knowledge.judging.judge(_author(who), item_id, text_of(form, "verdict"), _lines(form, "note"))
+    await who.services.knowledge.judging.judge(_author(who), item_id, text_of(form, "verdict"), _lines(form, "note"))
     return _to(who, f"{ITEMS}/{item_id}")
 
 
@@ -144,7 +144,7 @@ async def judge(request: Request, item_id: UUID) -> Response:
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     await changing(request, who)
-    await who.house.knowledge.store.delete(who.principal.team_id, item_id, developer_id=who.principal.developer_id)
+    await who.services.knowledge.store.delete(who.principal.team_id, item_id, developer_id=who.principal.developer_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
 

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import NotAuthenticated, NotPermitted, Unavailable
 from app.web.leaving import Feed
-from app.web.principal import house_of
+from app.web.principal import services_of
 
 Subject = Literal["budget", "team", "knowledge", "system"]
 STREAM_SECONDS = 600
@@ -68,13 +68,13 @@ async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
         case "budget":
             subject = who.principal.developer_id
             if who.principal.is_admin:
-                subject = (await who.house.accounts.find_developer(developer or "")).id
+                subject = (await who.services.accounts.find_developer(developer or "")).id
             assert subject is not None
-            found = await who.house.budget.spending.mark(subject, team=False)
+            found = await who.services.budget.spending.mark(subject, team=False)
         case "team":
-            found = await who.house.budget.spending.mark(who.principal.team_id, team=True)
+            found = await who.services.budget.spending.mark(who.principal.team_id, team=True)
         case "knowledge":
-            knowledge = who.house.knowledge
+            knowledge = who.services.knowledge
             found = f"{await knowledge.overview.mark()} {await knowledge.unanswered.mark(who.principal.team_id)}"
         case "system":
             found = str(int(time.time() / SYSTEM_SECONDS))
@@ -97,7 +97,7 @@ async def live(request: Request, of: Subject, since: str = "", developer: str | 
         return await mark_of(await visitor(request), of, developer)
 
     await mark()  # what is wrong is said with a status
-    watched, exchange = live_of(request), house_of(request).messages
+    watched, exchange = live_of(request), services_of(request).messages
     watched.check()
     events = watched.events(mark, since=since, over=lambda: exchange.stopping)
     return Feed(events, {}, unread=_nothing)

@@ -39,21 +39,21 @@ class ListFilters(AddressFilters):
     async def filter(self, who: Visitor) -> Filter | None:
         """None: there is no such project, so it has no sessions. InvalidInput for a date that can't be."""
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        project = await who.house.accounts.project_named(who.principal.team_id, self.project) if self.project else None
+        project = await who.services.accounts.project_named(who.principal.team_id, self.project) if self.project else None
         return None if self.project and project is None else Filter(project, self.provider or None, since, until, self.subject)
 
 
 @router.get("")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    browsing, team_id = who.house.sessions.browsing, who.principal.team_id
+    browsing, team_id = who.services.sessions.browsing, who.principal.team_id
     filters, problem, found = ListFilters.of(request), "", list[Session]()
     try:
         if (wanted := await filters.filter(who)) is not None:
             found = list(await browsing.page(team_id, wanted, before=_uuid(request.query_params.get("before", "")), limit=PAGE + 1))
     except (InvalidInput, NotFound) as error:
         problem = error.message
-    projects = {each.id: each.name for each in await who.house.accounts.find_projects(team_id)}
+    projects = {each.id: each.name for each in await who.services.accounts.find_projects(team_id)}
     shown = found[:PAGE]
     return await desk_of(request).renderer.page(
         "sessions.html",
@@ -71,15 +71,15 @@ async def listed(request: Request) -> Response:
 async def read(request: Request, session_id: UUID, at: str = "", after: int = 0) -> Response:
     """A stretch of a session: around the place that a result cites, else from a seq on. What a transcript says is marked as quoted."""
     who = await visitor(request)
-    browsing, team_id = who.house.sessions.browsing, who.principal.team_id
-    session = await who.house.journal.get(team_id, session_id)
+    browsing, team_id = who.services.sessions.browsing, who.principal.team_id
+    session = await who.services.journal.get(team_id, session_id)
     cited = None
     if place := at.replace("\x00", "")[:MAX_LOCATOR_CHARS]:
         stretch, cited = await browsing.around(session_id, place, events=AROUND, max_chars=EVENT_CHARS)
     else:
         stretch = await browsing.read(session_id, after=min(max(0, after), session.event_count), limit=READ, max_chars=EVENT_CHARS)
     here, events = f"{SESSIONS}/{session_id}", stretch.events
-    names = await who.house.accounts.project_names(team_id, [session.project_id])
+    names = await who.services.accounts.project_names(team_id, [session.project_id])
     return await desk_of(request).renderer.page(
         "session.html",
         who,
@@ -96,7 +96,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
 
 
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[AnyRow]:
-    page = await who.house.knowledge.browsing.page(who.principal.team_id, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
+    page = await who.services.knowledge.browsing.page(who.principal.team_id, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
     return page.items
 
 

@@ -20,9 +20,9 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, admin
 from app.errors import Unavailable
 from app.inference.breaker import State as BreakerState
+from app.services import Services
+from app.services.readiness import State, readiness
 from app.storage.database import PoolUse
-from app.wiring import House
-from app.wiring.readiness import State, readiness
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
@@ -113,10 +113,10 @@ async def system(request: Request) -> Response:
 
 
 async def gather(who: Visitor, request: Request, span: str) -> System:
-    house, zone = who.house, desk_of(request).renderer.zone
+    services, zone = who.services, desk_of(request).renderer.zone
     length, step, said = SPANS[span]
     now = clock.now()
-    reading = await house.watch.rollups.read([*TIMINGS, *OTHERS], since=now - length, until=now, step=step)
+    reading = await services.watch.rollups.read([*TIMINGS, *OTHERS], since=now - length, until=now, step=step)
     times = [each.at.astimezone(zone) for each in reading.points("search.seconds")]
     labels = tuple(f"{each:%H:%M}" if length <= timedelta(days=1) else f"{figures.short_day(each)} {each:%H:%M}" for each in times)
     titles = tuple(f"{figures.short_day(each)}, {each:%H:%M}" for each in times)
@@ -124,14 +124,14 @@ async def gather(who: Visitor, request: Request, span: str) -> System:
     def lines(id_: str, title: str, unit: str, *series: tuple[str, Sequence[float | None]]) -> charts.Chart:
         return charts.lines(id_, title, labels, titles, dict(series), unit=unit)
 
-    jobs, pending = await _queue(house)
+    jobs, pending = await _queue(services)
     return System(
         span=span,
         said=said,
-        parts=(await readiness(house)).states,
-        firing=await house.watch.alarms.firing(),
-        over=await house.watch.alarms.over(limit=OVER),
-        advice=await house.watch.advice(),
+        parts=(await readiness(services)).states,
+        firing=await services.watch.alarms.firing(),
+        over=await services.watch.alarms.over(limit=OVER),
+        advice=await services.watch.advice(),
         timed=[_timed(reading, name, title, lines) for name, title in TIMINGS.items()],
         throughput=lines("throughput", "Requests a minute", "/min", ("requests", _rate(reading.points("http.requests"), step, now))),
         queue=lines(
@@ -151,20 +151,20 @@ async def gather(who: Visitor, request: Request, span: str) -> System:
         pool_chart=lines(
             "pool", "Database connections in use", " %", ("in use, at the fullest", _shares(reading.points("pool.used"), most=True))
         ),
-        hits=_hits(reading, house),
+        hits=_hits(reading, services),
         providers=_providers(
-            reading, house, zone_label=lambda at: f"{figures.short_day(at.astimezone(zone))}, {at.astimezone(zone):%H:%M}"
+            reading, services, zone_label=lambda at: f"{figures.short_day(at.astimezone(zone))}, {at.astimezone(zone):%H:%M}"
         ),
         jobs=jobs,
         pending=pending,
-        pool=house.database.pool(),
+        pool=services.database.pool(),
         memory=_memory(reading),
     )
 
 
-async def _queue(house: House) -> tuple[dict[str, int], int | None]:
+async def _queue(services: Services) -> tuple[dict[str, int], int | None]:
     try:
-        return await house.queue.counts(), await house.knowledge.index.pending()
+        return await services.queue.counts(), await services.knowledge.index.pending()
     except Unavailable:
         return {}, None
 
@@ -178,10 +178,10 @@ def _timed(reading: Reading, name: str, title: str, lines: Callable[..., charts.
     return Timed(title, whole.count, _written(whole.p50), _written(whole.p95), _written(whole.p99), chart)
 
 
-def _hits(reading: Reading, house: House) -> list[HitRate]:
+def _hits(reading: Reading, services: Services) -> list[HitRate]:
     """By cache and tier: of all servers where the roll-ups have it, else of this one since it started."""
     found = []
-    for cache, tiers in house.caches.items():
+    for cache, tiers in services.caches.items():
         for tier, here in tiers.figures().items():
             chosen = {"cache": cache, "tier": tier}
             over_time = round(reading.whole("cache.hits", chosen).sum), round(reading.whole("cache.misses", chosen).sum)
@@ -191,8 +191,8 @@ def _hits(reading: Reading, house: House) -> list[HitRate]:
     return found
 
 
-def _providers(reading: Reading, house: House, *, zone_label: Callable[[datetime], str]) -> list[Standing]:
-    catalog, found = house.inference.catalog, []
+def _providers(reading: Reading, services: Services, *, zone_label: Callable[[datetime], str]) -> list[Standing]:
+    catalog, found = services.inference.catalog, []
     states = reading.values("breaker.changes", "state")
     for each in catalog.standings:
         breaker = catalog.breakers.get(each.name)

@@ -97,7 +97,7 @@ async def team(request: Request) -> Response:
     who = await admin(request)
     mark = await mark_of(who, "team", None)
     found = await gather(who, request)
-    teams = [each.name for each in await who.house.accounts.list_teams()]
+    teams = [each.name for each in await who.services.accounts.list_teams()]
     return await desk_of(request).renderer.page("team.html", who, team=found, teams=teams, mark=mark)
 
 
@@ -119,7 +119,7 @@ async def set_team_limit(request: Request) -> Response:
     who = await admin(request)
     given = text_of(await changing(request, who), "amount_usd")
     amount = None if not given else _nanousd(given)
-    await who.house.budget.budgets.set_team_limits(who.principal.team, {"nanousd": amount}, actor=ACTOR)
+    await who.services.budget.budgets.set_team_limits(who.principal.team, {"nanousd": amount}, actor=ACTOR)
     log.info("dashboard.team_limit_set", team=who.principal.team, nanousd=amount)
     return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
 
@@ -128,7 +128,7 @@ async def set_team_limit(request: Request) -> Response:
 async def history(request: Request, name: str) -> Response:
     """Every movement of a developer's budget: exact amounts, page by page."""
     who = await admin(request)
-    entries = await who.house.budget.budgets.whole_history((await _theirs(who, name)).name)
+    entries = await who.services.budget.budgets.whole_history((await _theirs(who, name)).name)
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
     lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -145,7 +145,7 @@ async def set_limit(request: Request, name: str) -> Response:
     who = await admin(request)
     form, view = await changing(request, who), await _theirs(who, name)
     amount = _nanousd(text_of(form, "amount_usd"))
-    await who.house.budget.budgets.set_limit(view.name, amount, actor=ACTOR, note=NOTE)
+    await who.services.budget.budgets.set_limit(view.name, amount, actor=ACTOR, note=NOTE)
     log.info("dashboard.limit_set", developer=view.name, nanousd=amount)
     return _back_to(who, view)
 
@@ -156,7 +156,7 @@ async def create_key(request: Request, name: str) -> Response:
     who = await admin(request)
     await changing(request, who)
     view = await _theirs(who, name)
-    key_id, key = await who.house.accounts.create_key(view.name)
+    key_id, key = await who.services.accounts.create_key(view.name)
     log.info("dashboard.key_created", developer=view.name, key=str(key_id))
     return await developer_page.shown(request, who, view, new_key=key, status=201)
 
@@ -166,19 +166,19 @@ async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
     who = await admin(request)
     await changing(request, who)
     view = await _theirs(who, name)
-    if key_id not in {each.id for each in await who.house.accounts.keys_of(view.id)}:
+    if key_id not in {each.id for each in await who.services.accounts.keys_of(view.id)}:
         raise NotFound(f"{view.name} has no key {key_id}.")
-    await who.house.accounts.revoke_key(key_id)
+    await who.services.accounts.revoke_key(key_id)
     log.info("dashboard.key_revoked", developer=view.name, key=str(key_id))
     return _back_to(who, view)
 
 
 async def gather(who: Visitor, request: Request) -> Team:
     """A dozen queries, however many developers there are."""
-    spending, budgets = who.house.budget.spending, who.house.budget.budgets
+    spending, budgets = who.services.budget.spending, who.services.budget.budgets
     team_id, zone = who.principal.team_id, desk_of(request).renderer.zone
     period, today, now = spending.month(), spending.today(), clock.now()
-    members = await who.house.accounts.list_developers(team_id=team_id)
+    members = await who.services.accounts.list_developers(team_id=team_id)
     months = await budgets.among(members)
     own = await budgets.of_team(who.principal.team)
     days = await spending.days([team_id, *(each.id for each in members)], period)
@@ -249,7 +249,7 @@ def _nanousd(given: str) -> int:
 
 async def _theirs(who: Visitor, name: str) -> DeveloperView:
     """A developer, of whatever team: an admin may see all."""
-    return await who.house.accounts.find_developer(name)
+    return await who.services.accounts.find_developer(name)
 
 
 def _back_to(who: Visitor, view: DeveloperView) -> Response:

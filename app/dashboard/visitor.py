@@ -17,10 +17,10 @@ from starlette.responses import Response
 
 from app.accounts.accounts import DEFAULT_TEAM, Principal
 from app.errors import InvalidInput, NotAuthenticated, NotPermitted
+from app.services import Services
 from app.storage.replicas.asker import identify
 from app.web.connections import mark_keyed
-from app.web.principal import house_of
-from app.wiring import House
+from app.web.principal import services_of
 
 COOKIE, PATH = "cairn_dashboard", "/dashboard"
 TOKEN = "csrf"  # noqa: S105 - the field's name
@@ -37,9 +37,9 @@ class SignedOut(NotAuthenticated):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who signed in, and the house that they look at. `token` is new for each page."""
+    """Who signed in, and the services that they look at. `token` is new for each page."""
 
-    house: House
+    services: Services
     principal: Principal
     sign_in: UUID
     token: str
@@ -53,16 +53,16 @@ class Visitor:
 
 async def visitor(request: Request) -> Visitor:
     """SignedOut unless the cookie is ours, its time isn't over and its key is still good. Asked with every page."""
-    house, cookie = house_of(request), request.cookies.get(COOKIE)
-    sign_in = _sign_in_of(house, cookie) if cookie else None
+    services, cookie = services_of(request), request.cookies.get(COOKIE)
+    sign_in = _sign_in_of(services, cookie) if cookie else None
     if sign_in is None:
         raise SignedOut("Sign in to go on.", was=False)
     try:
-        principal = await house.sign_ins.who(sign_in, team=_team_of(request))
+        principal = await services.sign_ins.who(sign_in, team=_team_of(request))
     except NotAuthenticated as error:
         raise SignedOut(error.message, was=True) from error
     mark_keyed(request.scope)
-    return Visitor(house, principal, sign_in, _masked(_token(house, sign_in)))
+    return Visitor(services, principal, sign_in, _masked(_token(services, sign_in)))
 
 
 async def admin(request: Request) -> Visitor:
@@ -77,7 +77,7 @@ async def changing(request: Request, who: Visitor) -> FormData:
     check_origin(request)
     form = await request.form(max_files=0, max_fields=MOST_FIELDS)
     sent = request.headers.get("x-csrf") or form.get(TOKEN)
-    if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.house, who.sign_in)):
+    if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.services, who.sign_in)):
         raise NotPermitted("This form is no longer good: load the page again and repeat the change.")
     identify("admin" if who.principal.is_admin else str(who.principal.developer_id))  # who changes something finds it, at replicas too
     return form
@@ -92,10 +92,10 @@ def check_origin(request: Request) -> None:
         raise NotPermitted("This form was sent from another site.")
 
 
-def remember(response: Response, house: House, sign_in: UUID, *, secure: bool) -> None:
-    seconds = round(house.settings.dashboard.session_hours * 3600)
+def remember(response: Response, services: Services, sign_in: UUID, *, secure: bool) -> None:
+    seconds = round(services.settings.dashboard.session_hours * 3600)
     response.set_cookie(
-        COOKIE, f"{sign_in}.{_signature(house, sign_in)}", max_age=seconds, path=PATH, httponly=True, samesite="lax", secure=secure
+        COOKIE, f"{sign_in}.{_signature(services, sign_in)}", max_age=seconds, path=PATH, httponly=True, samesite="lax", secure=secure
     )
 
 
@@ -116,26 +116,26 @@ def _team_of(request: Request) -> str | None:
     return team[:100] if team else None
 
 
-def _sign_in_of(house: House, cookie: str) -> UUID | None:
+def _sign_in_of(services: Services, cookie: str) -> UUID | None:
     name, _, signature = cookie.partition(".")
     try:
         sign_in = UUID(name)
     except ValueError:
         return None
-    return sign_in if hmac.compare_digest(signature.encode(), _signature(house, sign_in).encode()) else None
+    return sign_in if hmac.compare_digest(signature.encode(), _signature(services, sign_in).encode()) else None
 
 
-def _signature(house: House, sign_in: UUID) -> str:
-    return urlsafe_b64encode(_digest(house, "sign-in", sign_in)).decode().rstrip("=")
+def _signature(services: Services, sign_in: UUID) -> str:
+    return urlsafe_b64encode(_digest(services, "sign-in", sign_in)).decode().rstrip("=")
 
 
-def _token(house: House, sign_in: UUID) -> bytes:
-    return _digest(house, "change", sign_in)
+def _token(services: Services, sign_in: UUID) -> bytes:
+    return _digest(services, "change", sign_in)
 
 
-def _digest(house: House, what: str, sign_in: UUID) -> bytes:
+def _digest(services: Services, what: str, sign_in: UUID) -> bytes:
     """Keyed for one use: nothing signed for another means anything here."""
-    return hmac.digest(house.secrets.secret_key.encode(), f"dashboard {what} {sign_in}".encode(), hashlib.sha256)
+    return hmac.digest(services.secrets.secret_key.encode(), f"dashboard {what} {sign_in}".encode(), hashlib.sha256)
 
 
 def _masked(token: bytes) -> str:

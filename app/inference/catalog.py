@@ -23,7 +23,7 @@ from app.tokens import ImageTokens, count_text
 
 AUTO = "auto"
 OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
-"""The embedding model of the house itself."""
+"""The program's own embedding model."""
 PREFILLING = frozenset({"anthropic", "groq"})
 """Kinds that continue an assistant's unfinished message. Others begin a new one."""
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]

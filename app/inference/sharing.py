@@ -31,7 +31,7 @@ STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn
 
 
 class Sharing:
-    """`changed` is the breakers'; `run` does the talking, and the wiring owns the task."""
+    """`changed` is the breakers'; `run` does the talking, and The composition root owns the task."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client

@@ -83,7 +83,7 @@ class PrefetchingSearch:
         return answer
 
     async def run(self) -> None:
-        """For ever; the wiring owns the task."""
+        """For ever; the composition root owns the task."""
         while True:
             await self._wanted.wait()
             await asyncio.sleep(self._options.quiet_seconds)

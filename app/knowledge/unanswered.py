@@ -62,7 +62,7 @@ class Unanswered:
         return (await self._database.read(rows_of(query)))[0][0]  # type: ignore[no-any-return]
 
     async def run(self) -> None:
-        """For ever: write what came. The wiring owns the task."""
+        """For ever: write what came. The composition root owns the task."""
         while True:
             await self._woken.wait()
             await asyncio.sleep(GATHERED_SECONDS)

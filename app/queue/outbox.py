@@ -56,7 +56,7 @@ class Outbox:
         await connection.execute(insert(Row).values(values))
 
     async def run(self) -> None:
-        """For ever; nothing without a webhook. The wiring owns the task."""
+        """For ever; nothing without a webhook. The composition root owns the task."""
         while self._url is not None:
             try:
                 await self.deliver()

@@ -13,7 +13,7 @@ from app.telemetry.measures import OTHER, Exported
 
 REGISTRY = CollectorRegistry()
 MEASURED = Exported(REGISTRY)
-"""What happens with every request: see `measures.py`. Its measures are also read by the roll-ups (app/wiring/watching.py)."""
+"""What happens with every request: see `measures.py`. Its measures are also read by the roll-ups (app/services/watching.py)."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Seconds. 15 ms is the promise for a query, so it has an edge of its own."""
@@ -74,7 +74,7 @@ disputes = MEASURED.tally(
 )
 breaker_changes = MEASURED.tally("cairn_breaker_changes", "Circuit breakers that changed, by their new state.", "provider", "state")
 database_seconds = MEASURED.timing(
-    "cairn_database_statement_seconds", "Statements, by who sends them: the house's pool, the ledger.", "by", buckets=BUCKETS
+    "cairn_database_statement_seconds", "Statements, by who sends them: the shared pool, the ledger.", "by", buckets=BUCKETS
 )
 database_wait = MEASURED.timing("cairn_database_wait_seconds", "For a connection of the pool.", buckets=BUCKETS)
 embedding_seconds = MEASURED.timing("cairn_embedding_seconds", "Runs of the local embedding model.", buckets=BUCKETS)

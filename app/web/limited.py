@@ -18,7 +18,7 @@ from app.limits.limits import Admission
 from app.limits.own import Unit
 from app.web import errors, told
 from app.web.connections import mark_keyed
-from app.web.principal import house_of, presented_key
+from app.web.principal import presented_key, services_of
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class Limited:
         self._said: cachebox.TTLCache[UUID, None] = cachebox.TTLCache(SAID_KEYS, SAID_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(LIMITED_PREFIX) or not house_of(Request(scope)).limits.any:
+        if scope["type"] != "http" or not scope["path"].startswith(LIMITED_PREFIX) or not services_of(Request(scope)).limits.any:
             await self._app(scope, receive, send)
             return
         try:
@@ -64,15 +64,15 @@ class Limited:
     async def _admitted(self, scope: Scope) -> Admission | None:
         """None: this key has no limit here, or there is none, which the route says. NotAuthenticated, DatabaseUnavailable."""
         request = Request(scope)
-        key, house = await presented_key(request), house_of(request)
+        key, services = await presented_key(request), services_of(request)
         if key is None:
             return None
-        caller = await house.accounts.authenticate(key)
+        caller = await services.accounts.authenticate(key)
         if caller.key_id is None:
             return None
         mark_keyed(scope)
         told.who(scope, caller.developer, caller.team)  # a refusal's log line names them too
-        admission = await house.limits.admit(caller.key_id, model=scope["path"] in MODEL_CALLS)
+        admission = await services.limits.admit(caller.key_id, model=scope["path"] in MODEL_CALLS)
         if admission is not None and admission.refusal is not None and caller.key_id not in self._said:
             self._said[caller.key_id] = None
             log.info("limits.refused", developer=caller.developer, key_id=str(caller.key_id), reason=admission.refusal.message)

@@ -37,7 +37,7 @@ class Position:
             refusal = InvalidInput(f"{HEADER} is no position: send back what an answer carried, or leave it out.", param=HEADER)
             await errors.reply_to(refusal)(scope, receive, send)
             return
-        database = scope["app"].state.house.database
+        database = scope["app"].state.services.database
         assert isinstance(database, ReplicatedDatabase)
         reads = scope["method"] in READING or (scope["method"], scope["path"]) in self._also_reading
         asker = Asker(old_will_do=reads, needed=needed)

@@ -1,4 +1,4 @@
-"""Who asks: the principal behind the request's key; and the house that answers. What routes depend on."""
+"""Who asks: the principal behind the request's key; and the services that answer. What routes depend on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.accounts.accounts import Principal
 from app.errors import NotAuthenticated, NotPermitted
+from app.services import Services
 from app.storage.replicas.asker import identify
 from app.web import told
 from app.web.connections import mark_keyed
-from app.wiring import House
 
 bearer = HTTPBearer(
     auto_error=False,
@@ -33,23 +33,23 @@ DeveloperHeader = Annotated[
 ]
 
 
-def house_of(request: Request) -> House:
-    """The same as `TheHouse`, without the cost of a dependency: 20 µs on the way of every call of a model."""
-    house = request.app.state.house
-    assert isinstance(house, House)
-    return house
+def services_of(request: Request) -> Services:
+    """The same as `TheServices`, without the cost of a dependency: 20 µs on the way of every call of a model."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
 
 
-async def _house(request: Request) -> House:
+async def _services(request: Request) -> Services:
     """It waits for nothing, but FastAPI would send a plain function through a thread: 0.15 ms."""
-    return house_of(request)
+    return services_of(request)
 
 
-TheHouse = Annotated[House, Depends(_house)]
+TheServices = Annotated[Services, Depends(_services)]
 
 
 async def _principal(request: Request, credentials: Credentials, x_cairn_team: TeamHeader = None) -> Principal:
-    caller = await house_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
+    caller = await services_of(request).accounts.authenticate(_key(credentials), team=x_cairn_team)
     identify("admin" if caller.is_admin else str(caller.developer_id))
     mark_keyed(request.scope)
     told.who(request.scope, caller.developer, caller.team)
@@ -64,7 +64,7 @@ async def presented_key(request: Request) -> str | None:
 
 async def authenticated(request: Request) -> None:
     """NotAuthenticated, before anything of the body is read."""
-    caller = await house_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
+    caller = await services_of(request).accounts.authenticate(_key(await bearer(request)), team=request.headers.get("x-cairn-team"))
     mark_keyed(request.scope)
     told.who(request.scope, caller.developer, caller.team)
 
@@ -81,12 +81,12 @@ async def _admin(caller: Caller) -> Principal:
 Admin = Annotated[Principal, Depends(_admin)]
 
 
-async def _scraper(request: Request, house: TheHouse, credentials: Credentials) -> None:
+async def _scraper(request: Request, services: TheServices, credentials: Credentials) -> None:
     """The scrape key, where one is set, or the admin key."""
     key = _key(credentials)
-    scrape = house.settings.scrape_key
+    scrape = services.settings.scrape_key
     if scrape is None or not hmac.compare_digest(key.encode(), scrape.get_secret_value().encode()):
-        await _admin(await house.accounts.authenticate(key))
+        await _admin(await services.accounts.authenticate(key))
     mark_keyed(request.scope)
 
 
@@ -99,7 +99,7 @@ async def _payer(
         return caller
     if x_cairn_developer is None:
         raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
-    found = await house_of(request).accounts.find_developer(x_cairn_developer)
+    found = await services_of(request).accounts.find_developer(x_cairn_developer)
     told.who(request.scope, found.name, found.team)
     return Principal(found.team_id, found.team, found.id, found.name)
 

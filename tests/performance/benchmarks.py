@@ -28,8 +28,8 @@ from app import settings as settings_module
 from app.knowledge.item import Candidate
 from app.knowledge.neighbours import wording
 from app.knowledge.store import Embedded, Source
+from app.services import Services, open_services
 from app.sessions.event import SessionHeader
-from app.wiring import House, open_house
 from tests.performance.corpus import lessons, questions
 from tests.performance.measure import Figure, latencies, machine, percentile, resident_mb, show, timed
 from tests.performance.measure_budget import budget
@@ -54,10 +54,10 @@ Component = Callable[[int, Path], Awaitable[list[Figure]]]
 
 async def database(iterations: int, scratch: Path) -> list[Figure]:
     """A round trip through the pool: checkout with pre-ping, one statement, commit."""
-    async with open_house(settings_module.load(data_dir=scratch / "database"), role="serve") as house:
+    async with open_services(settings_module.load(data_dir=scratch / "database"), role="serve") as services:
 
         async def round_trip() -> None:
-            async with house.database.begin() as connection:
+            async with services.database.begin() as connection:
                 await connection.execute(text("select 1"))
 
         return latencies("database", "round trip", await timed(round_trip, iterations=iterations, warm_up=20), p95_target=5)
@@ -70,16 +70,16 @@ async def cache(iterations: int, scratch: Path) -> list[Figure]:
 
 async def embedding(iterations: int, scratch: Path) -> list[Figure]:
     """One short question; and a mixed batch, as ingest sends it. No text twice, so no cache answers."""
-    async with open_house(settings_module.load(data_dir=scratch / "embedding"), role="serve") as house:
+    async with open_services(settings_module.load(data_dir=scratch / "embedding"), role="serve") as services:
         asked = iter(questions(iterations + 20))
         figures = latencies(
             "embedding",
             "one question",
-            await timed(lambda: house.embedder.embed([next(asked)]), iterations=iterations, warm_up=20),
+            await timed(lambda: services.embedder.embed([next(asked)]), iterations=iterations, warm_up=20),
         )
         texts = [wording(title, body) for title, body in lessons(500, seed=3)]
         began = time.perf_counter()
-        await house.embedder.embed(texts)
+        await services.embedder.embed(texts)
         figures.append(Figure("embedding", "500 items", "texts/s", len(texts) / (time.perf_counter() - began)))
     return figures + (await against_torch(iterations) or [])
 
@@ -87,9 +87,9 @@ async def embedding(iterations: int, scratch: Path) -> list[Figure]:
 async def search(iterations: int, scratch: Path) -> list[Figure]:
     """A query over HTTP against 10,000 items: embedding, engine, PostgreSQL, JSON; every question is new."""
     folder = scratch / "search"
-    async with open_house(settings_module.load(data_dir=folder), role="serve") as house:
-        await _fill(house, ITEMS)
-        await house.knowledge.index.rebuild()
+    async with open_services(settings_module.load(data_dir=folder), role="serve") as services:
+        await _fill(services, ITEMS)
+        await services.knowledge.index.rebuild()
     with running(folder) as server:
         headers = {"authorization": f"Bearer {server.key}"}
         asked = iter(questions(iterations + 50))
@@ -175,27 +175,27 @@ COMPONENTS: dict[str, Component] = {
 MINUTES = {"reindex", "hnsw", "bulk"}
 
 
-async def _fill(house: House, count: int) -> None:
+async def _fill(services: Services, count: int) -> None:
     """Store synthetic lessons the way intake does: embedded, looked up among their neighbours, indexed."""
-    async with house.database.begin() as connection:
+    async with services.database.begin() as connection:
         team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
-        project_id = await house.accounts.project_id(connection, team_id, "synthetic")
+        project_id = await services.accounts.project_id(connection, team_id, "synthetic")
     made = list(lessons(count))
     for start in range(0, count, ITEMS_A_SESSION):
         header = SessionHeader(provider="generic", external_id=str(uuid4()))
-        async with house.database.begin() as connection:
-            session_id = await house.journal.open(
+        async with services.database.begin() as connection:
+            session_id = await services.journal.open(
                 connection, team_id=team_id, project_id=project_id, developer_id=None, header=header, transcript="synthetic.jsonl"
             )
         part = made[start : start + ITEMS_A_SESSION]
-        vectors = await house.embedder.embed([wording(*pair) for pair in part])
+        vectors = await services.embedder.embed([wording(*pair) for pair in part])
         candidates = [
             Candidate(f"{start + n}", "bug_solution", title, body, 0.7, f"{n}", f"L{n}", body) for n, (title, body) in enumerate(part)
         ]
-        embedded = {each.key: Embedded(each, vector, house.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
+        embedded = {each.key: Embedded(each, vector, services.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
         source = Source(session_id, team_id, project_id, None, "synthetic.jsonl", None)
-        learnt = await house.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
-        await house.knowledge.index.drain_to(learnt.mark)
+        learnt = await services.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
+        await services.knowledge.index.drain_to(learnt.mark)
 
 
 async def _help_seconds() -> float:

@@ -23,8 +23,8 @@ from app.clock import now
 from app.embeddings import Embedder
 from app.embeddings.longform import MODEL as LONG_MODEL
 from app.knowledge.neighbours import pack, wording
+from app.services import Services, open_services
 from app.storage import migrations
-from app.wiring import House, open_house
 from tests.fakes.models import models_folder
 from tests.performance.corpus import varied_lessons
 
@@ -48,9 +48,9 @@ async def filled(count: int, folder: Path) -> None:
         await asyncio.to_thread(shutil.rmtree, stock, ignore_errors=True)
         (stock / "data").mkdir(parents=True)
         (stock / "data" / "models").symlink_to(models_folder())
-        async with open_house(settings_module.load(data_dir=stock / "data"), role="serve") as house:
-            await _store(house, count)
-            await house.knowledge.index.rebuild()
+        async with open_services(settings_module.load(data_dir=stock / "data"), role="serve") as services:
+            await _store(services, count)
+            await services.knowledge.index.rebuild()
         (stock / "whole").touch()
     copying = await asyncio.create_subprocess_exec("cp", "-a", str(stock / "data"), str(folder))  # owners too: PostgreSQL's may be another
     if await copying.wait():
@@ -68,19 +68,19 @@ async def vectors_of(embedder: Embedder, texts: list[str]) -> NDArray[np.float32
     return made
 
 
-async def _store(house: House, count: int) -> None:
+async def _store(services: Services, count: int) -> None:
     pairs = list(varied_lessons(count, seed=SEED))
-    vectors = await vectors_of(house.embedder, [wording(*pair) for pair in pairs])
-    async with house.database.begin() as connection:
+    vectors = await vectors_of(services.embedder, [wording(*pair) for pair in pairs])
+    async with services.database.begin() as connection:
         team = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
-        projects = [await house.accounts.project_id(connection, team, project(number)) for number in range(PROJECTS)]
+        projects = [await services.accounts.project_id(connection, team, project(number)) for number in range(PROJECTS)]
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw is not None
         sessions = [uuid4() for _ in range(0, count, A_SESSION)]
         await _copy(raw, "sessions", _sessions(sessions, team, projects))
         items = [uuid4() for _ in pairs]
-        await _copy(raw, "knowledge", _items(items, pairs, vectors, team, projects, house.embedder.model))
-        await _copy(raw, "knowledge_evidence", _evidence(items, pairs, vectors, sessions, house.embedder.model))
+        await _copy(raw, "knowledge", _items(items, pairs, vectors, team, projects, services.embedder.model))
+        await _copy(raw, "knowledge_evidence", _evidence(items, pairs, vectors, sessions, services.embedder.model))
         await connection.exec_driver_sql("analyze")
 
 

@@ -32,17 +32,17 @@ async def main() -> None:
         settings = {"database": {"statement_timeout_seconds": 600}, "log": {"level": "warning"}}
         async with serving(Path(scratch) / "data", **settings) as api:
             for statement in past_calls(ROWS):
-                async with api.house.database.begin() as connection:
+                async with api.services.database.begin() as connection:
                     await connection.exec_driver_sql(statement)
-            async with api.house.database._engine.connect() as connection:
+            async with api.services.database._engine.connect() as connection:
                 await (await connection.execution_options(isolation_level="AUTOCOMMIT")).exec_driver_sql("vacuum analyze")
             await queries(api)
             await pages(api)
 
 
 async def queries(api: Api) -> None:
-    house = api.house
-    spending, budgets, accounts = house.budget.spending, house.budget.budgets, house.accounts
+    services = api.services
+    spending, budgets, accounts = services.budget.spending, services.budget.budgets, services.accounts
     period, team_id = spending.month(), await accounts.team_id("big")
     views = await accounts.list_developers(team_id=team_id)
     one, ids = views[7].id, [each.id for each in views]
@@ -58,7 +58,7 @@ async def queries(api: Api) -> None:
         "live, of a developer": lambda: spending.mark(one, team=False),
         "live, of the team": lambda: spending.mark(team_id, team=True),
     }
-    engine, said = house.database._engine, dict[str, Any]()
+    engine, said = services.database._engine, dict[str, Any]()
 
     def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, ____: Any) -> None:
         said[statement] = parameters

@@ -38,9 +38,9 @@ from app.knowledge.item import Candidate
 from app.knowledge.neighbours import wording
 from app.knowledge.store import Embedded, Source
 from app.redaction.labels import free_text
+from app.services import Services, open_services
 from app.sessions.event import SessionHeader
 from app.telemetry import logs
-from app.wiring import House, open_house
 from tests.performance import growth_page
 from tests.performance.callers import Connection, Reply, closed_loop, connected
 from tests.performance.corpus import varied_lessons, varied_questions
@@ -110,8 +110,8 @@ class Measurement:
                                 yield name, Point.of(size, await measure(server, Path(place)))
                 if "dedup" in self._only:
                     self._say(f"dedup beside {size:,} items")
-                    async with open_house(settings_module.load(data_dir=folder), role="serve") as house:
-                        yield "dedup", Point.of(size, await self._batches(house, size))
+                    async with open_services(settings_module.load(data_dir=folder), role="serve") as services:
+                        yield "dedup", Point.of(size, await self._batches(services, size))
 
     async def _queries(self, server: Running, place: Path) -> list[float]:
         """Over one connection, each new, each filtered on a project."""
@@ -140,11 +140,11 @@ class Measurement:
                 await asyncio.to_thread(server.delete, f"/v1/sessions/{session}")
         return spent[1:]
 
-    async def _batches(self, house: House, size: int) -> list[float]:
+    async def _batches(self, services: Services, size: int) -> list[float]:
         """Half of each batch is told again, in the words of items that are stored; half is new. Embedded before the clock starts."""
-        async with house.database.begin() as connection:
+        async with services.database.begin() as connection:
             team = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
-            at = await house.accounts.project_id(connection, team, project(0))
+            at = await services.accounts.project_id(connection, team, project(0))
         times, half = self._times("dedup") + 1, BATCH // 2
         stored = [pair for number, pair in enumerate(varied_lessons(size, seed=SEED)) if number // A_SESSION % PROJECTS == 0]
         fresh = iter(varied_lessons(times * half, seed=FRESH))
@@ -152,8 +152,8 @@ class Measurement:
         for number in range(times):
             known = [stored[(number * half + each) % len(stored)] for each in range(half)]
             pairs = [*known, *(next(fresh) for _ in range(half))]
-            async with house.database.begin() as connection:
-                session = await house.journal.open(
+            async with services.database.begin() as connection:
+                session = await services.journal.open(
                     connection,
                     team_id=team,
                     project_id=at,
@@ -162,17 +162,17 @@ class Measurement:
                     transcript="growth.jsonl",
                 )
             candidates = [Candidate(str(n), "bug_solution", *pair, 0.7, str(n), f"L{n}", pair[1]) for n, pair in enumerate(pairs)]
-            vectors = await house.embedder.embed([wording(*pair) for pair in pairs])
-            embedded = {each.key: Embedded(each, vector, house.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
+            vectors = await services.embedder.embed([wording(*pair) for pair in pairs])
+            embedded = {each.key: Embedded(each, vector, services.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
             source = Source(session, team, at, None, "growth.jsonl", clock.now())
             began = time.perf_counter()
-            learnt = await house.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
+            learnt = await services.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
             spent.append((time.perf_counter() - began) * 1000 / BATCH)
             if (learnt.new, learnt.merged) != (half, half):
                 raise RuntimeError(f"Of {BATCH} items {learnt.new} were new and {learnt.merged} merged: half of each was expected.")
-            await house.sessions.purge.session(team, session, developer_id=None)
-            while await house.knowledge.index.pending():
-                await house.knowledge.index.drain()
+            await services.sessions.purge.session(team, session, developer_id=None)
+            while await services.knowledge.index.pending():
+                await services.knowledge.index.drain()
         return spent[1:]
 
     async def _ledger(self) -> Measured:

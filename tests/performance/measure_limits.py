@@ -93,14 +93,14 @@ def _asgi(limits: RateLimits) -> Iterator[Callable[[], Awaitable[None]]]:
     async def send(message: Message) -> None:
         return None
 
-    house = SimpleNamespace(limits=limits, accounts=SimpleNamespace(authenticate=authenticate))
+    services = SimpleNamespace(limits=limits, accounts=SimpleNamespace(authenticate=authenticate))
     middleware = Limited(app)
 
     async def ask() -> None:
         headers = [(b"authorization", b"Bearer cairn_key"), (b"content-type", b"application/json")]
         await middleware({"type": "http", "method": "POST", "path": "/v1/embeddings", "headers": headers}, receive, send)
 
-    with patch.object(limited, "house_of", lambda request: house):
+    with patch.object(limited, "services_of", lambda request: services):
         yield ask
 
 

@@ -26,10 +26,10 @@ from uuid import UUID
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app import settings as config
+from app.services import open_services
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.event import Event, SessionHeader
 from app.sessions.projections import Projections
-from app.wiring import open_house
 from tests.performance.callers import closed_loop, connected
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import project
@@ -102,16 +102,21 @@ def _sessions(passages: int) -> Iterator[str]:
 
 async def live_events(scratch: Path) -> list[Figure]:
     """One more event of sessions of each length, in turn, so that a machine that grows slower does so for all."""
-    async with open_house(config.load(data_dir=scratch / "live"), role="serve") as house:
-        parts = {"database": house.database, "queue": house.queue, "journal": house.journal, "checkpoints": house.sessions.checkpoints}
-        catch_up = CatchUp(**parts, projections=Projections([house.knowledge.passages]))  # type: ignore[arg-type]
-        team = await house.accounts.team_id("default")
+    async with open_services(config.load(data_dir=scratch / "live"), role="serve") as services:
+        parts = {
+            "database": services.database,
+            "queue": services.queue,
+            "journal": services.journal,
+            "checkpoints": services.sessions.checkpoints,
+        }
+        catch_up = CatchUp(**parts, projections=Projections([services.knowledge.passages]))  # type: ignore[arg-type]
+        team = await services.accounts.team_id("default")
         said = (body for _, body in varied_lessons(sum(LENGTHS) + len(LENGTHS) * (LIVE_EVENTS + 1)))
 
         async def add(session: UUID, first: int, count: int) -> float:
             """Append so many events and bring their passages up to date. Returns the seconds of the second part."""
             events = [Event(f"e{n}", "assistant", "reply", next(said), f"e{n}") for n in range(first, first + count)]
-            await house.journal.append(session, events)
+            await services.journal.append(session, events)
             began, done = time.perf_counter(), CaughtUp()
             await catch_up.session(team, session, done, patient=False)
             await catch_up.drain(done)
@@ -119,10 +124,10 @@ async def live_events(scratch: Path) -> list[Figure]:
 
         sessions = {}
         for length in LENGTHS:
-            async with house.database.begin() as connection:
-                project_id = await house.accounts.project_id(connection, team, project(0))
+            async with services.database.begin() as connection:
+                project_id = await services.accounts.project_id(connection, team, project(0))
                 header = SessionHeader("generic", f"s{length}")
-                sessions[length] = await house.journal.open(
+                sessions[length] = await services.journal.open(
                     connection, team_id=team, project_id=project_id, developer_id=None, header=header, transcript=f"s{length}.jsonl"
                 )
             await add(sessions[length], 0, length)

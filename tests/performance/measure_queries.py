@@ -23,7 +23,7 @@ import aiohttp
 from app import settings as config
 from app.knowledge.cached import CachedSearch
 from app.knowledge.versions import Scope, Versions
-from app.wiring import House, open_house
+from app.services import Services, open_services
 from tests.performance.benchmarks import _fill
 from tests.performance.corpus import questions
 from tests.performance.measure import Figure, latencies, percentile, timed
@@ -36,20 +36,20 @@ CLIENTS, SECONDS = 64, 5.0
 async def measure(iterations: int, scratch: Path) -> list[Figure]:
     """10,000 items; one at a time, then 64 clients at once."""
     folder = scratch / "queries"
-    async with open_house(config.load(data_dir=folder), role="serve") as house:
-        await _fill(house, ITEMS)
-        await house.knowledge.index.rebuild()
-        figures = await _versions(house, iterations)
+    async with open_services(config.load(data_dir=folder), role="serve") as services:
+        await _fill(services, ITEMS)
+        await services.knowledge.index.rebuild()
+        figures = await _versions(services, iterations)
     with running(folder, env={"CAIRN_LOG__LEVEL": "warning"}) as server:
         return [*figures, *await _over_http(server, iterations)]
 
 
-async def _versions(house: House, iterations: int) -> list[Figure]:
+async def _versions(services: Services, iterations: int) -> list[Figure]:
     """One read alone, and 64 at once, which share reads."""
-    assert isinstance(house.knowledge.search, CachedSearch)
-    versions = house.knowledge.search._versions
-    team = await house.accounts.team_id("default")
-    project = (await house.accounts.find_projects(team))[0].id
+    assert isinstance(services.knowledge.search, CachedSearch)
+    versions = services.knowledge.search._versions
+    team = await services.accounts.team_id("default")
+    project = (await services.accounts.find_projects(team))[0].id
     figures = []
     for name, scope in (("a project", Scope(team, project)), ("a team", Scope(team, None))):
         spent = await timed(partial(versions.of, scope), iterations=iterations, warm_up=50)

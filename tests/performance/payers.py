@@ -27,9 +27,9 @@ from app.budget.ledger import Ledger
 from app.budget.prices import Price, Usage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
+from app.services.budget import open_budget
 from app.storage.database import Database
 from app.telemetry import logs
-from app.wiring.budget import open_budget
 
 ESTIMATE = Estimate(input_tokens=6, max_tokens=4, nanousd=1000)
 SETTLEMENT = Settlement(Usage(input=6, output=2), 500, "usage", Price(input=50_000_000, output=100_000_000), "fake", "fake-1")

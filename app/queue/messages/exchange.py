@@ -140,7 +140,7 @@ class Exchange:
         return self._counted
 
     async def run(self) -> None:
-        """For ever: wake those who wait here. The wiring owns the task."""
+        """For ever: wake those who wait here. The composition root owns the task."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._bus.listen(self._heard), name="messages: listen")
             tasks.create_task(self._bell.look_round(self._options.poll_seconds), name="messages: look round")

@@ -48,7 +48,7 @@ async def open_replicated(settings: config.Database, url: str, *, name: str, pos
 
 
 class ReplicatedDatabase(Database):
-    """`run` does the testing, and the wiring owns the task."""
+    """`run` does the testing, and The composition root owns the task."""
 
     def __init__(self, engine: AsyncEngine, primary: Primary, standbys: Sequence[Standby], positions: Positions) -> None:
         super().__init__(engine)

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from app import settings as config
 from app.cli.serving import Server, configuration
 from app.main import create_app
-from app.wiring import House
+from app.services import Services
 from tests.fakes.models import models_folder
 
 MAX_UPLOAD_BYTES = 4 * 2**20
@@ -48,11 +48,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A client of the application; `key`: the admin's unless said otherwise. `house`: to look behind the curtain."""
+    """A client of the application; `key`: the admin's unless said otherwise. `services`: to look behind the curtain."""
 
     url: str
     key: str
-    house: House
+    services: Services
     http: aiohttp.ClientSession
     app: FastAPI
 
@@ -115,10 +115,10 @@ async def serving(folder: Path, **more: Any) -> AsyncIterator[Api]:
         async with app.router.lifespan_context(app):
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             await listening.wait()
-            house = app.state.house
+            services = app.state.services
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with aiohttp.ClientSession() as http:
-                yield Api(url, house.secrets.admin_key, house, http, app)
+                yield Api(url, services.secrets.admin_key, services, http, app)
             server.should_exit = True
             await serving
 

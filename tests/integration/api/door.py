@@ -18,8 +18,8 @@ from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
 from app.inference.semantic import Semantic
+from app.services.services import Inference as Doors
 from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, SemanticCache, Timeouts
-from app.wiring.house import Inference as Doors
 from tests.fakes.hostile import HostileProvider
 from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import Api, Reply
@@ -73,7 +73,7 @@ class Door:
             "select h.provider, h.state, (select m.mark from budget_movements m where m.hold_id = h.id order by m.id desc limit 1)"
             " from budget_holds h join developers d on d.id = h.developer_id where d.name = :name order by h.created_at, h.attempt"
         )
-        async with self.api.house.database.begin() as connection:
+        async with self.api.services.database.begin() as connection:
             return [tuple(row) for row in await connection.execute(query, {"name": self.developer})]  # type: ignore[misc]
 
     def breaker(self, name: str) -> Any:
@@ -108,20 +108,20 @@ async def open_door(
         urls = {name: fake.url for name, fake in {**servers, **(hostile or {})}.items()}
         settings = {name: _provider(name, urls[name], (kinds or {}).get(name, "openai"), provider or {}) for name in names}
         options = Inference(chain=names, timeouts=timeouts, breaker=breaker or Breaker(), **inference)
-        prices = api.house.budget.prices
-        catalog = Catalog(settings, options, prices, embedder=api.house.embedder, environment={"FAKE_KEY": SECRET})
-        engine = Engine(catalog, Meter(api.house.budget.ledger, budget or Budget()), api.house.budget.requests, options)
+        prices = api.services.budget.prices
+        catalog = Catalog(settings, options, prices, embedder=api.services.embedder, environment={"FAKE_KEY": SECRET})
+        engine = Engine(catalog, Meter(api.services.budget.ledger, budget or Budget()), api.services.budget.requests, options)
         tiers = Tiers("completions", Memory("lru", entries=100, most_bytes=2**20), lower or (), timeout_seconds=10)
-        by_meaning = None if semantic is None else Semantic(embedder or api.house.embedder, semantic)
+        by_meaning = None if semantic is None else Semantic(embedder or api.services.embedder, semantic)
         front = CachedEngine(engine, catalog, tiers, CompletionsCache(), by_meaning=by_meaning) if cached else engine
-        before = api.app.state.house
-        api.app.state.house = replace(api.house, inference=Doors(front, catalog, {"completions": tiers}))  # type: ignore[arg-type]
+        before = api.app.state.services
+        api.app.state.services = replace(api.services, inference=Doors(front, catalog, {"completions": tiers}))  # type: ignore[arg-type]
         name = await _developer(api, limit_usd)
         made = await api.ask("POST", f"/v1/developers/{name}/keys")
         try:
             yield Door(api, servers, catalog, engine, front, str(made.json["key"]), name)
         finally:
-            api.app.state.house = before
+            api.app.state.services = before
             await front.close()
 
 

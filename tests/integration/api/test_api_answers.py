@@ -40,12 +40,12 @@ def talk(topic: str, port: str = "8443") -> str:
 async def writing(api: Api, *names: str, options: dict[str, Any] | None = None, **door: Any) -> AsyncIterator[Door]:
     """The door, whose engine writes answers."""
     async with open_door(api, *(names or ("one",)), **door) as made:
-        house = api.app.state.house
-        knowledge = house.settings.knowledge.model_copy(update={"answer_model": "auto", **(options or {})})
-        api.app.state.house = replace(
-            house,
-            settings=house.settings.model_copy(update={"knowledge": knowledge}),
-            knowledge=replace(house.knowledge, answering=Answering(house.embedder, knowledge)),
+        services = api.app.state.services
+        knowledge = services.settings.knowledge.model_copy(update={"answer_model": "auto", **(options or {})})
+        api.app.state.services = replace(
+            services,
+            settings=services.settings.model_copy(update={"knowledge": knowledge}),
+            knowledge=replace(services.knowledge, answering=Answering(services.embedder, knowledge)),
         )
         yield made
 
@@ -354,7 +354,7 @@ async def test_the_knowledge_page_shows_who_wrote_and_writes_only_for_who_opens_
 async def test_a_key_over_its_limit_of_model_calls_gets_the_quotes(api: Api) -> None:
     project, question = await told(api)
     async with writing(api) as door:
-        api.app.state.house = replace(api.app.state.house, limits=RateLimits(Limits(model_requests_a_minute=1)))
+        api.app.state.services = replace(api.app.state.services, limits=RateLimits(Limits(model_requests_a_minute=1)))
         door.fakes["one"].say(GOOD)
         kinds = [(await ask(door, project, question)).json["answer"]["by"] for _ in range(3)]
         assert (kinds, len(door.fakes["one"].asked)) == (["model", "extract", "extract"], 1)

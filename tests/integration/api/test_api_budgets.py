@@ -38,16 +38,16 @@ class Spender:
 
     async def hold(self, usd: float, tokens: int = 150) -> Hold:
         attempt = Attempt(uuid4().hex, 1, "groq", "llama-3.3-70b-versatile")
-        return await self.api.house.budget.ledger.hold(self.payer, attempt, Estimate(tokens, 0, from_usd(usd)))
+        return await self.api.services.budget.ledger.hold(self.payer, attempt, Estimate(tokens, 0, from_usd(usd)))
 
     async def settle(self, hold: Hold, usd: float) -> None:
         usage = Usage(input=100, output=20, cached_input=30, cache_write=5)
-        await self.api.house.budget.ledger.settle(hold, Settlement(usage, from_usd(usd), "usage", model="llama-3.3"))
+        await self.api.services.budget.ledger.settle(hold, Settlement(usage, from_usd(usd), "usage", model="llama-3.3"))
 
     async def unreconciled(self, *usd: float) -> list[Hold]:
         holds = [await self.hold(each) for each in usd]
         for hold in holds:
-            await self.api.house.budget.ledger.leave_unreconciled(hold, "the stream was cut")
+            await self.api.services.budget.ledger.leave_unreconciled(hold, "the stream was cut")
         return holds
 
     async def own(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ async def spender(api: Api) -> Spender:
     assert (await api.ask("POST", "/v1/teams", json={"name": team})).status == 201
     assert (await api.ask("POST", "/v1/developers", json={"name": name, "team": team})).status == 201
     key = (await api.ask("POST", f"/v1/developers/{name}/keys")).json["key"]
-    found = await api.house.accounts.find_developer(name)
+    found = await api.services.accounts.find_developer(name)
     return Spender(api, name, team, key, Payer(found.id, found.team_id))
 
 
@@ -100,7 +100,7 @@ async def test_a_budget_tells_what_is_held_spent_and_left(ada: Spender) -> None:
     assert figures(await ada.own()) == (8.33, 0, 5, 3.33, 0)
     await ada.settle(one, 1.5)
     assert figures(await ada.own()) == (8.33, 1.5, 2, 4.83, 0)
-    await ada.api.house.budget.ledger.release(two)
+    await ada.api.services.budget.ledger.release(two)
     found = await ada.own()
     assert figures(found) == (8.33, 1.5, 0, 6.83, 0)
     assert found["spent_tokens"] == 120
@@ -228,7 +228,7 @@ async def test_a_team_has_limits_in_both_units_and_keeps_what_is_not_named(ada: 
         "team": ada.team, "period": None, "limit_usd": 2, "spent_usd": 0, "held_usd": 0,
         "limit_tokens": wall, "spent_tokens": 0, "held_tokens": 0,
     }  # fmt: skip
-    assert wall % ada.api.house.settings.budget.team_tokens_a_day == 0  # type: ignore[operator]
+    assert wall % ada.api.services.settings.budget.team_tokens_a_day == 0  # type: ignore[operator]
     for body, limits in (
         ({"monthly_limit_tokens": 0}, (2, 0)),
         ({"monthly_limit_tokens": 2**53, "monthly_limit_usd": 0}, (0, 2**53)),
@@ -263,7 +263,7 @@ async def test_a_settlement_moves_with_all_that_was_used(ada: Spender) -> None:
 
 
 async def test_a_hold_that_is_open_or_released_moved_nothing(ada: Spender) -> None:
-    await ada.api.house.budget.ledger.release(await ada.hold(1))
+    await ada.api.services.budget.ledger.release(await ada.hold(1))
     await ada.hold(1)
     assert await ada.movements() == []
 
@@ -329,7 +329,7 @@ async def test_the_export_is_whole_however_long(ada: Spender) -> None:
         "insert into budget_movements (kind, developer_id, team_id, period_start, unit, amount)"
         " select 'top_up', :developer, :team, now(), 'nanousd', n from generate_series(1, 2001) n"
     )
-    async with ada.api.house.database.begin() as connection:
+    async with ada.api.services.database.begin() as connection:
         await connection.execute(many, {"developer": ada.payer.developer_id, "team": ada.payer.team_id})
     rows = await table(ada)
     assert len({row[0] for row in rows[1:]}) == 2001
@@ -398,7 +398,7 @@ async def test_a_hold_can_be_named_however_many_are_unreconciled(ada: Spender) -
         " gen_random_uuid(), 'groq', 'llama', 0, 0, 'unreconciled' from generate_series(1, 1000)"
     )
     period = (await ada.hold(0)).period_start
-    async with ada.api.house.database.begin() as connection:
+    async with ada.api.services.database.begin() as connection:
         await connection.execute(many, {"developer": ada.payer.developer_id, "team": ada.payer.team_id, "period": period})
     (hold,) = await ada.unreconciled(1)
     assert (await ada.admin("POST", "/reconcile", json={"holds": [str(hold.id)]})).json == {"closed": 1}
@@ -408,7 +408,7 @@ async def test_a_hold_can_be_named_however_many_are_unreconciled(ada: Spender) -
 async def tampered(ada: Spender, change: str) -> AsyncIterator[list[dict[str, Any]]]:
     """The differences that verifying finds while somebody has changed ada's balance; it is put right again."""
     own = {"id": ada.payer.developer_id}
-    async with ada.api.house.database.begin() as connection:
+    async with ada.api.services.database.begin() as connection:
         kept = (await connection.execute(text("select * from budget_balances where subject_id = :id"), own)).mappings().one()
         await connection.execute(text(change), own)
     try:
@@ -416,7 +416,7 @@ async def tampered(ada: Spender, change: str) -> AsyncIterator[list[dict[str, An
     finally:
         columns = ", ".join(kept)
         back = text(f"insert into budget_balances ({columns}) values ({', '.join(f':{name}' for name in kept)})")
-        async with ada.api.house.database.begin() as connection:
+        async with ada.api.services.database.begin() as connection:
             await connection.execute(text("delete from budget_balances where subject_id = :id"), own)
             await connection.execute(back, dict(kept))
 

@@ -40,7 +40,7 @@ class Blocked:
 
 
 def lane_of(api: Api) -> BulkLane:
-    lanes = api.house.bulk.embedder.inner
+    lanes = api.services.bulk.embedder.inner
     assert isinstance(lanes, TwoLanes)
     return lanes._bulk
 
@@ -77,7 +77,7 @@ async def test_a_batch_comes_back_whole_and_in_order(api: Api) -> None:
     assert set(reply.json) == {"object", "model", "usage", "data"}
     assert [row["index"] for row in reply.json["data"]] == list(range(40))
     found = np.asarray([row["embedding"] for row in reply.json["data"]])
-    alone = await api.house.embedder.embed([f"{each} " for each in texts])  # not from the cache: with a space more
+    alone = await api.services.embedder.embed([f"{each} " for each in texts])  # not from the cache: with a space more
     assert float((found * alone).sum(axis=1).min()) > 0.999
 
 
@@ -100,7 +100,7 @@ async def test_a_question_beside_a_batch_that_is_stuck_is_answered_whole(api: Ap
 async def test_who_has_too_much_waiting_is_refused_before_any_money_is_held(
     api: Api, blocked: Blocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.house.bulk.admission, "_max_texts_a_caller", 50)
+    monkeypatch.setattr(api.services.bulk.admission, "_max_texts_a_caller", 50)
     key, other = await api.developer(), await api.developer()
     first = sent(api, key, batch("first", 40))
     await until(lambda: blocked.slices)
@@ -119,7 +119,7 @@ async def test_who_has_too_much_waiting_is_refused_before_any_money_is_held(
 async def test_when_all_together_have_too_much_waiting_the_next_one_is_told_to_come_back(
     api: Api, blocked: Blocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.house.bulk.admission, "_max_texts", 60)
+    monkeypatch.setattr(api.services.bulk.admission, "_max_texts", 60)
     first = sent(api, await api.developer(), batch("all", 40))
     await until(lambda: blocked.slices)
     refused = await sent(api, await api.developer(), batch("too many", 21))
@@ -139,7 +139,7 @@ async def test_a_caller_who_hangs_up_has_no_more_slices_embedded(api: Api, block
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    admission = api.house.bulk.admission
+    admission = api.services.bulk.admission
     assert isinstance(admission, Admission)
     await until(lambda: not admission._waiting)
     blocked.gate.set()
@@ -148,5 +148,5 @@ async def test_a_caller_who_hangs_up_has_no_more_slices_embedded(api: Api, block
 
 
 async def holds(api: Api) -> int:
-    async with api.house.database.begin() as connection:
+    async with api.services.database.begin() as connection:
         return int((await connection.execute(text("select count(*) from budget_holds"))).scalar_one())

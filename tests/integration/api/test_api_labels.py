@@ -101,7 +101,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def stored(api: Api) -> str:
     """All rows of all tables, as text."""
-    async with api.house.database.begin() as connection:
+    async with api.services.database.begin() as connection:
         names = (await connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))).scalars().all()
         rows = [str((await connection.execute(text(f'SELECT "{name}"::text FROM "{name}"'))).scalars().all()) for name in names]
     return "\n".join(rows)

@@ -20,12 +20,12 @@ from tests.integration.api.door import QUICK, Door, open_door
 
 @contextmanager
 def limited(api: Api, **limits: int) -> Iterator[None]:
-    before = api.app.state.house
-    api.app.state.house = replace(before, limits=RateLimits(Limits(**limits)))  # type: ignore[arg-type]
+    before = api.app.state.services
+    api.app.state.services = replace(before, limits=RateLimits(Limits(**limits)))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        api.app.state.house = before
+        api.app.state.services = before
 
 
 @pytest.fixture
@@ -178,6 +178,6 @@ async def test_where_nobody_can_tell_whose_key_it_is_the_answer_is_503(door: Doo
     async def away(*_: object, **__: object) -> None:
         raise DatabaseUnavailable("The database doesn't answer.")
 
-    monkeypatch.setattr(door.api.house.accounts, "authenticate", away)
+    monkeypatch.setattr(door.api.services.accounts, "authenticate", away)
     with limited(door.api, requests_a_minute=1):
         assert (await door.api.ask("GET", "/v1/models", key=door.key)).error["code"] == "database_unavailable"

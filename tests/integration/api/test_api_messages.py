@@ -39,7 +39,7 @@ class Channel:
     async def waiting(self, anybody: bool) -> None:
         """Until somebody, or nobody, waits at the server for a message of this channel: a client that leaves is noticed a little later."""
         async with asyncio.timeout(60):
-            while any(place.channel == self.name for place in self.api.house.messages._bell._groups) != anybody:
+            while any(place.channel == self.name for place in self.api.services.messages._bell._groups) != anybody:
                 await asyncio.sleep(0.01)
 
 
@@ -144,7 +144,7 @@ async def test_many_agents_wait_at_once_and_each_is_woken(channel: Channel) -> N
     await channel.put("first")
     agents = [f"agent-{number}" for number in range(200)]
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        crowd = Channel(Api(channel.api.url, channel.api.key, channel.api.house, http, channel.api.app), channel.key, channel.name)
+        crowd = Channel(Api(channel.api.url, channel.api.key, channel.api.services, http, channel.api.app), channel.key, channel.name)
         for word in ("first", "go"):
             waiting = [asyncio.create_task(crowd.take(group=agent, wait_seconds=50)) for agent in agents]
             if word == "go":

@@ -71,7 +71,7 @@ async def test_a_rebuild_tells_its_progress_and_loses_nothing(api: Api) -> None:
     rebuilt = await api.ask("POST", "/v1/index/rebuild")
     lines = [json.loads(line) for line in rebuilt.text.splitlines()]
     assert set(lines[0]) == {"done", "total"}
-    assert lines[-1]["points"] == (await api.house.vectors.status()).points
+    assert lines[-1]["points"] == (await api.services.vectors.status()).points
     found = await api.ask("POST", "/v1/knowledge/query", json={"query": f"keepalive_{topic}"})
     assert topic in found.json["results"][0]["text"]
 

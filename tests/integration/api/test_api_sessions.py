@@ -120,7 +120,7 @@ async def test_a_bad_live_line_is_named_and_nothing_is_taken(api: Api) -> None:
 
 
 async def test_too_many_live_events_are_refused(api: Api) -> None:
-    most = api.house.settings.sessions.max_live_events
+    most = api.services.settings.sessions.max_live_events
     many = generic(*((str(number), "user", "x") for number in range(most + 1)))
     refused = await api.ask("POST", f"/v1/sessions/live-{name()}/events", data=many)
     assert refused.status == 422
@@ -132,7 +132,7 @@ async def test_secrets_of_a_live_session_are_never_stored(api: Api) -> None:
     path = f"/v1/sessions/live-{name()}/events"
     sent = await api.ask("POST", path, data=generic(("a", "user", f"the token is {secret}, keep it")))
     assert sum(sent.json["redactions"].values()) == 1
-    async with api.house.database.begin() as connection:
+    async with api.services.database.begin() as connection:
         stored = await connection.scalar(text("select count(*) from events where text like :secret"), {"secret": f"%{secret}%"})
     assert stored == 0
 
@@ -240,7 +240,7 @@ async def test_texts_that_look_like_sql_or_orders_are_stored_as_they_are(api: Ap
         data="\n".join(json.dumps({"id": str(i), "role": "user", "text": t}) for i, t in enumerate((sql, order))),
     )
     assert sent.json["accepted"] == 2
-    async with api.house.database.begin() as connection:
+    async with api.services.database.begin() as connection:
         stored = await connection.scalars(
             text("select text from events where session_id = :session order by seq"), {"session": sent.json["session_id"]}
         )
@@ -248,7 +248,7 @@ async def test_texts_that_look_like_sql_or_orders_are_stored_as_they_are(api: Ap
 
 
 async def uploads_waiting(api: Api) -> int:
-    async with api.house.database.begin() as connection:
+    async with api.services.database.begin() as connection:
         return await connection.scalar(text("select count(*) from uploads where state = 'receiving'")) or 0
 
 
@@ -258,7 +258,7 @@ async def test_a_session_says_how_far_each_projection_has_come_and_why_one_faile
     shown = (await api.ask("GET", f"/v1/sessions/{session}")).json
     current = {"events": shown["events"], "current": True, "parked": None, "retry_at": None}
     assert shown["projections"] == [{"name": name, **current} for name in ("passages", "items")]
-    async with api.house.database.begin() as connection:
+    async with api.services.database.begin() as connection:
         await connection.execute(
             text(
                 "update projection_checkpoints set parked = 'It failed.', attempts = 5, revision = 0"

@@ -142,7 +142,7 @@ async def test_a_share_of_zero_sends_nothing_that_begins_here(api: Api, collecto
 
 
 async def test_while_it_is_off_nothing_of_it_is_imported() -> None:
-    code = "import sys, app.main, app.wiring.opening\nfrom app.telemetry import traces\nwith traces.span('x'): pass\nprint([m for m in sys.modules if m.startswith('opentelemetry')])"
+    code = "import sys, app.main, app.services.opening\nfrom app.telemetry import traces\nwith traces.span('x'): pass\nprint([m for m in sys.modules if m.startswith('opentelemetry')])"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE)
     out, _ = await process.communicate()
     loaded = out.decode().strip()

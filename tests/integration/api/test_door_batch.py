@@ -67,7 +67,7 @@ def asked(prompt: str, model: str = "auto", max_tokens: int | None = None) -> Ch
 
 async def askers(door: Door) -> Callable[[int], Asker]:
     """Items of one batch: one payer, a request id each."""
-    payer, batch = await door.api.house.accounts.find_developer(door.developer), uuid4().hex
+    payer, batch = await door.api.services.accounts.find_developer(door.developer), uuid4().hex
     return lambda place: Asker(payer.id, payer.team_id, f"{batch}-{place}", "batch")
 
 
@@ -323,7 +323,7 @@ async def test_vectors_that_cannot_be_afforded_are_not_asked_for(api: Api) -> No
 
 async def test_cairns_own_model_is_free_and_always_there(door: Door) -> None:
     texts = ["Why does the checkout charge twice?", "", "Why does the checkout charge twice?"]
-    own = (await door.api.house.embedder.embed(texts)).tolist()
+    own = (await door.api.services.embedder.embed(texts)).tolist()
     for model in ("all-MiniLM-L6-v2", "cairn/all-MiniLM-L6-v2", "auto"):  # of no provider here "auto" could be
         reply = await embed(door, texts, model)
         assert vectors_of(reply) == [pytest.approx(each, abs=1e-6) for each in own]

@@ -33,8 +33,8 @@ async def test_the_second_time_it_costs_nothing_and_says_what_it_saved(door: Doo
     assert float(second.headers["x-cairn-saved-usd"]) == told(first)[1] > 0
     assert second.json == first.json
     assert await door.asked() == {"one": 1, "two": 0}
-    await door.api.house.budget.requests.close()
-    async with door.api.house.database.begin() as connection:
+    await door.api.services.budget.requests.close()
+    async with door.api.services.database.begin() as connection:
         query = text(
             "select r.cache, r.nanousd > 0, r.saved_nanousd > 0 from request_log r join developers d on d.id = r.developer_id where d.name = :name order by r.id"
         )
@@ -146,11 +146,11 @@ async def test_nothing_crosses_teams_and_every_parameter_counts(door: Door) -> N
 
 async def test_what_another_server_kept_in_postgresql_is_found(api: Api) -> None:
     prompt = uuid4().hex
-    async with open_door(api, cached=True, lower=[DatabaseTier(api.house.database, "test")]) as door:
+    async with open_door(api, cached=True, lower=[DatabaseTier(api.services.database, "test")]) as door:
         await door.chat(prompt)
         chain = [each.model for each in door.catalog.candidates("auto")]
-        await door.api.app.state.house.inference.caches["completions"].close()
-    async with open_door(api, cached=True, lower=[DatabaseTier(api.house.database, "test")]) as door:
+        await door.api.app.state.services.inference.caches["completions"].close()
+    async with open_door(api, cached=True, lower=[DatabaseTier(api.services.database, "test")]) as door:
         assert [each.model for each in door.catalog.candidates("auto")] == chain
         assert told(await door.chat(prompt))[0] == "database"
         assert told(await door.chat(prompt))[0] == "memory"

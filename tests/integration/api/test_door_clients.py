@@ -58,9 +58,9 @@ def asked(prompt: str = "say 5 words") -> Any:
 
 async def statuses(door: Door) -> list[int]:
     """Of this developer's requests, once they are logged."""
-    await door.api.house.budget.requests._writing.finish()
+    await door.api.services.budget.requests._writing.finish()
     query = text("select l.status from request_log l join developers d on d.id = l.developer_id where d.name = :name order by l.id")
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         return list((await connection.execute(query, {"name": door.developer})).scalars())
 
 

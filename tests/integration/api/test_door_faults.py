@@ -358,7 +358,7 @@ async def test_without_postgresql_nothing_is_sent(door: Door, monkeypatch: pytes
     async def away(*_: object) -> object:
         raise DatabaseUnavailable("away")
 
-    monkeypatch.setattr(door.api.house.budget.ledger._holds, "value", away)
+    monkeypatch.setattr(door.api.services.budget.ledger._holds, "value", away)
     reply = await door.chat()
     assert (reply.status, "retry-after" in reply.headers) == (503, True)
     assert await door.asked() == {"one": 0, "two": 0}

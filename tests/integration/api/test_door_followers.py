@@ -77,11 +77,11 @@ async def waiting(door: Door, count: int) -> None:
 
 
 async def log_of(door: Door) -> list[tuple[str, int, int]]:
-    await door.api.house.budget.requests.close()
+    await door.api.services.budget.requests.close()
     query = text(
         "select r.cache, r.status, r.saved_nanousd from request_log r join developers d on d.id = r.developer_id where d.name = :name order by r.id"
     )
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         return [tuple(row) for row in await connection.execute(query, {"name": door.developer})]  # type: ignore[misc]
 
 

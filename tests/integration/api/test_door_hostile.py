@@ -224,7 +224,7 @@ async def movements(door: Door) -> list[tuple[int, int, str]]:
         "select m.held_nanousd, m.nanousd, m.note from budget_movements m join developers d on d.id = m.developer_id"
         " where d.name = :name and m.hold_id is not null order by m.id"
     )
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         return [tuple(row) for row in await connection.execute(query, {"name": door.developer})]  # type: ignore[misc]
 
 
@@ -233,7 +233,7 @@ async def tokens_charged(door: Door) -> tuple[int, int]:
         "select m.input_tokens, m.output_tokens from budget_movements m join developers d on d.id = m.developer_id where d.name = :name"
         " and m.hold_id is not null"
     )
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         row = (await connection.execute(query, {"name": door.developer})).one()
     return row[0], row[1]
 
@@ -250,7 +250,7 @@ async def within_limits(door: Door) -> None:
         "select b.spent_nanousd, b.held_nanousd, b.limit_nanousd from budget_balances b join developers d on d.id = b.subject_id"
         " where d.name = :name"
     )
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         holds = (await connection.execute(query, {"name": door.developer})).all()
         rows = (await connection.execute(balance, {"name": door.developer})).all()
         wrong = (await connection.execute(text(RECOUNT))).all()

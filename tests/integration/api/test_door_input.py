@@ -46,15 +46,15 @@ async def held(door: Door) -> list[tuple[int, int]]:
     query = text(
         "select h.nanousd, h.tokens from budget_holds h join developers d on d.id = h.developer_id where d.name = :name order by h.created_at"
     )
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         return [tuple(row) for row in await connection.execute(query, {"name": door.developer})]
 
 
 async def logged(door: Door) -> list[Any]:
     """This developer's rows of the request log, once they are written."""
-    await door.api.house.budget.requests._writing.finish()
+    await door.api.services.budget.requests._writing.finish()
     query = text("select l.* from request_log l join developers d on d.id = l.developer_id where d.name = :name order by l.id")
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         return list((await connection.execute(query, {"name": door.developer})).mappings())
 
 
@@ -593,7 +593,7 @@ async def test_a_prompt_is_counted_off_the_event_loop(api: Api, messages: list[d
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "in chunks"])
 async def test_a_body_above_the_limit_is_refused(door: Door, announced: bool) -> None:
-    most = door.api.house.settings.inference.max_body_bytes
+    most = door.api.services.settings.inference.max_body_bytes
     body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "a" * most}]}).encode()
 
     async def chunks() -> AsyncIterator[bytes]:

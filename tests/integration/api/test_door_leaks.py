@@ -18,7 +18,7 @@ async def test_a_stream_that_nobody_began_to_read_is_settled(api: Api) -> None:
     from app.inference.request import Asker, ChatRequest
 
     async with open_door(api) as door:
-        found = await api.house.accounts.find_developer(door.developer)
+        found = await api.services.accounts.find_developer(door.developer)
         asker = Asker(found.id, found.team_id, uuid4().hex)
         stream = await door.engine.open_stream(ChatRequest("auto", [{"role": "user", "content": "hello"}]), asker)
         response = EventStream(stream.events(), {}, unread=stream.abandon)

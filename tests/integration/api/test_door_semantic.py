@@ -51,9 +51,9 @@ async def test_another_wording_gets_the_answer_and_is_told_so(door: Door) -> Non
     shown = next(each for each in (await door.api.ask("GET", "/v1/caches")).json["caches"] if each["name"] == "completions")
     (found,) = [each for each in shown["tiers"] if each["tier"] == "semantic"]
     assert (found["hits"], found["entries"], found["errors"]) == (2, 1, 0)
-    await door.api.house.budget.requests.close()
+    await door.api.services.budget.requests.close()
     query = text("select r.cache from request_log r join developers d on d.id = r.developer_id where d.name = :name order by r.id")
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         assert list((await connection.execute(query, {"name": door.developer})).scalars()) == ["miss", "semantic", "semantic"]
 
 
@@ -125,7 +125,7 @@ async def test_with_cairns_own_model_at_the_shipped_threshold(api: Api) -> None:
 
 
 async def test_it_is_off_unless_it_is_turned_on(api: Api) -> None:
-    assert api.house.inference.engine.by_meaning is None
+    assert api.services.inference.engine.by_meaning is None
     async with open_door(api, cached=True) as door:
         await door.chat(ASKED)
         assert tier(await door.chat(AGAIN)) == "miss"

@@ -54,8 +54,8 @@ class Visit:
 async def api(short_folder: Path) -> AsyncIterator[Api]:
     """The application with a seeded month, what the example sessions teach, and a day of measurements."""
     async with serving(short_folder / "dashboard", dashboard={"live_seconds": 0.2}, budget={"team_tokens_a_day": 12_000_000}) as made:
-        await month.seed(made.house)
-        await month.seed_measures(made.house)
+        await month.seed(made.services)
+        await month.seed_measures(made.services)
         for session in sorted(SESSIONS.iterdir()):
             await made.ingest(session.read_bytes(), name=session.name)
         yield made

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 async def one(api: Api, sql: str, **values: object) -> int:
-    async with api.house.database.begin() as connection:
+    async with api.services.database.begin() as connection:
         return int((await connection.execute(text(sql), values)).scalar_one() or 0)
 
 
@@ -51,13 +51,13 @@ async def test_my_budget_says_what_the_ledger_says(door: Door) -> None:
 
 
 async def test_the_chart_its_table_and_the_ledgers_days_are_the_same(door: Door) -> None:
-    async with door.api.house.database.begin() as connection:
+    async with door.api.services.database.begin() as connection:
         query = text("select day, nanousd from budget_days where subject_id = (select id from developers where name = 'ines')")
         days = {row.day: row.nanousd for row in await connection.execute(query)}
     async with door.visit(await key_of(door.api, "ines")) as visit:
         table = visit.page.locator("#card-by-day tbody tr")
         shown = await table.evaluate_all("rows => rows.map(row => row.cells[row.cells.length - 1].textContent)")
-        whole = door.api.house.budget.spending.days_of(door.api.house.budget.spending.month())
+        whole = door.api.services.budget.spending.days_of(door.api.services.budget.spending.month())
         assert shown == [figures.dollars(days.get(day, 0)) for day in whole]
         drawn = await visit.page.evaluate("() => Chart.getChart('chart-by-day').data.datasets.map(each => each.data.length)")
         assert drawn
@@ -121,17 +121,17 @@ async def test_a_limit_that_is_raised_in_place_ends_the_refusal_and_names_its_au
 
 
 async def test_an_open_page_shows_a_new_charge_without_being_loaded_again(door: Door) -> None:
-    house = door.api.house
-    view = await house.accounts.find_developer("yara")
+    services = door.api.services
+    view = await services.accounts.find_developer("yara")
     async with door.visit(await key_of(door.api, "yara")) as visit:
         await visit.page.wait_for_selector("#live[data-state=on]")
         await visit.page.evaluate("() => { window.same = true; }")
         before = await visit.value(".tile:has(dt:text-is('Spent'))")
-        hold = await house.budget.ledger.hold(
+        hold = await services.budget.ledger.hold(
             Payer(view.id, view.team_id), Attempt("live-1", 1, "groq", "m"), Estimate(10, 10, 500_000_000)
         )
         await visit.page.wait_for_function("() => document.querySelector('.tile:nth-child(2) data').value === '500000000'")
-        await house.budget.ledger.settle(hold, Settlement(Usage(input=10), 123_456_789, "usage"))
+        await services.budget.ledger.settle(hold, Settlement(Usage(input=10), 123_456_789, "usage"))
         await visit.page.wait_for_function(f"() => document.querySelector('.tile data').value === '{before + 123_456_789}'")
         assert await visit.page.evaluate("() => window.same")
         drawn = await visit.page.evaluate(

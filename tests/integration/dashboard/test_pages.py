@@ -62,9 +62,9 @@ async def _violations(page: object, name: str) -> list[str]:
 
 async def test_hostile_names_are_shown_and_nothing_more(door: Door) -> None:
     """As the ledger might hold them from elsewhere: the room of accounts refuses most of them."""
-    team, house = f"hostile-{uuid4().hex[:8]}", door.api.house
+    team, services = f"hostile-{uuid4().hex[:8]}", door.api.services
     assert (await door.api.ask("POST", "/v1/teams", json={"name": team})).status == 201
-    async with house.database.begin() as connection:
+    async with services.database.begin() as connection:
         for each in HOSTILE:
             await connection.execute(
                 text(

@@ -142,7 +142,7 @@ async def test_a_revoked_key_ends_its_sign_in_with_the_next_page(api: Api) -> No
     made = (await api.ask("POST", "/v1/developers/erik/keys")).json
     async with signed_in(api, made["key"]) as http:
         assert await status(http, api, "/dashboard/budget") == 200
-        await api.house.accounts.revoke_key(made["id"])
+        await api.services.accounts.revoke_key(made["id"])
         async with http.get(f"{api.url}/dashboard/budget") as reply:
             assert "signed out" in await reply.text()
 

@@ -10,10 +10,10 @@ from app.cache.favourites import Favourites
 from app.cache.memory import Memory
 from app.cache.shared import DatabaseTier, RedisTier
 from app.cache.tiers import Tier, Tiers, intact
+from app.services.tasks import owned
 from app.settings import CacheSize, Settings
 from app.storage.database import Database
 from app.storage.invalidations import Invalidations
-from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.accounts.accounts import Accounts
 from app.queue.jobs import Queue
+from app.services.services import Knowledge, Sessions
 from app.sessions.backfill import Backfill
 from app.sessions.browsing import Browsing
 from app.sessions.catch_up import CatchUp
@@ -17,7 +18,6 @@ from app.sessions.purge import Purge
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
-from app.wiring.house import Knowledge, Sessions
 
 
 def open_sessions(

@@ -26,15 +26,15 @@ from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
+from app.services.caches import tiers
+from app.services.services import Knowledge, Role
+from app.services.tasks import owned
 from app.sessions.journal import Journal
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.direct import Direct
 from app.storage.invalidations import Invalidations
 from app.storage.vectors.store import VectorStore
-from app.wiring.caches import tiers
-from app.wiring.house import Knowledge, Role
-from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

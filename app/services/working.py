@@ -18,6 +18,8 @@ from app.cache.shared import sweep as sweep_cache
 from app.errors import ConfigurationError, Unavailable
 from app.knowledge import freshness
 from app.queue.worker import Worker
+from app.services.opening import open_services
+from app.services.services import Services
 from app.sessions.backfill import BACKFILL
 from app.sessions.intake import INGEST
 from app.sessions.journal import CATCH_UP
@@ -26,8 +28,6 @@ from app.storage.allocator import return_freed_memory
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
 from app.storage.priority import lower_priority
-from app.wiring.house import House
-from app.wiring.opening import open_house
 
 log = structlog.get_logger()
 
@@ -46,45 +46,45 @@ async def run_worker(settings: Settings) -> None:
     return_freed_memory()
     if os.environ.get("CAIRN_OWNED") == "1":
         lower_priority(settings.worker.nice)
-    async with open_house(settings, role="worker") as house:
-        sessions = house.sessions
+    async with open_services(settings, role="worker") as services:
+        sessions = services.sessions
         handlers = {INGEST: sessions.intake.ingest, CATCH_UP: sessions.catch_up.job, BACKFILL: sessions.backfill.job}
-        worker = Worker(house.queue, handlers, settings.worker)
+        worker = Worker(services.queue, handlers, settings.worker)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, worker.stop)
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(house.knowledge.index.feed(poll_seconds=settings.worker.poll_seconds), name="feed"),
+                tasks.create_task(services.knowledge.index.feed(poll_seconds=settings.worker.poll_seconds), name="feed"),
                 tasks.create_task(sessions.backfill.watch(), name="backfill"),
-                tasks.create_task(_maintain(house), name="maintain"),
+                tasks.create_task(_maintain(services), name="maintain"),
                 tasks.create_task(_leave_with_owner(worker), name="owner"),
-                tasks.create_task(_stay_seen(house.folder), name="alive"),
+                tasks.create_task(_stay_seen(services.folder), name="alive"),
             ]
             await worker.run()
             for task in background:
                 task.cancel()
 
 
-async def _maintain(house: House) -> None:
+async def _maintain(services: Services) -> None:
     """Ageing, and what has had its time: every ten minutes."""
     tails_due = 0.0
     while True:
         try:
-            aged = await _drained(partial(_age, house))
-            swept = await house.knowledge.index.sweep()
-            uploads = await house.uploads.sweep(house.settings.sessions.upload_ttl_hours)
-            purges = await house.journal.sweep(2 * house.settings.sessions.upload_ttl_hours)
-            jobs = await house.queue.sweep()
-            cached = await sweep_cache(house.database)
-            notices = await house.outbox.sweep()
-            spans = await ageing.age(house.database, clock.now())
+            aged = await _drained(partial(_age, services))
+            swept = await services.knowledge.index.sweep()
+            uploads = await services.uploads.sweep(services.settings.sessions.upload_ttl_hours)
+            purges = await services.journal.sweep(2 * services.settings.sessions.upload_ttl_hours)
+            jobs = await services.queue.sweep()
+            cached = await sweep_cache(services.database)
+            notices = await services.outbox.sweep()
+            spans = await ageing.age(services.database, clock.now())
             gone = {"outbox": swept, "uploads": uploads, "purges": purges, "jobs": jobs, "cached": cached, "notices": notices}
             with suppress(Unavailable):  # it may need Redis, which nothing else here does
-                await house.messages.sweep()
+                await services.messages.sweep()
             looked_at = 0
             if time.monotonic() >= tails_due:  # last: of an older version's items there may be many; and then never again
-                tails = house.knowledge.tails
+                tails = services.knowledge.tails
                 looked_at = await _drained(tails.pass_short) + await _drained(tails.fill)
                 tails_due = time.monotonic() + (0 if looked_at else TAILS_SECONDS)
             log.info("maintenance.done", aged=aged, tails=looked_at, spans=spans, **gone)
@@ -103,8 +103,8 @@ async def _drained(step: Callable[[], Awaitable[int]]) -> int:
     return total
 
 
-async def _age(house: House) -> int:
-    async with house.database.begin() as connection:
+async def _age(services: Services) -> int:
+    async with services.database.begin() as connection:
         return await freshness.refresh(connection, clock.now())
 
 

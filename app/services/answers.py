@@ -12,7 +12,7 @@ import msgspec
 from app.accounts.accounts import Principal
 from app.inference.request import Asker, ChatRequest, Receipt, uncounted
 from app.knowledge.answering.writing import Bill
-from app.wiring.house import House
+from app.services.services import Services
 
 PURPOSE = "answer"
 WHOLE = "stop"
@@ -21,8 +21,8 @@ WHOLE = "stop"
 class EngineWriter:
     """One call of the engine, as any other: the caller's budget, project, limits of its key; caches, breakers and the request log."""
 
-    def __init__(self, house: House, payer: Principal, *, project: str | None) -> None:
-        self._house = house
+    def __init__(self, services: Services, payer: Principal, *, project: str | None) -> None:
+        self._services = services
         self._payer = payer
         self._project = project
         self._finish: str | None = None
@@ -39,7 +39,7 @@ class EngineWriter:
 
     async def write(self, instructions: str, asked: str, /) -> AsyncGenerator[str]:
         """The answer's text as it comes. The engine's errors, and RateLimitExceeded."""
-        engine, asker = self._house.inference.engine, await self._asker()
+        engine, asker = self._services.inference.engine, await self._asker()
         stream = await engine.open_stream(self._request(instructions, asked), asker)
         self.receipt = stream.receipt
         async with aclosing(stream.events()) as events:  # it is begun at once: from there on its end settles the hold
@@ -50,7 +50,7 @@ class EngineWriter:
                     yield text
 
     def _request(self, instructions: str, asked: str) -> ChatRequest:
-        options = self._house.settings.knowledge
+        options = self._services.settings.knowledge
         messages = [{"role": "system", "content": instructions}, {"role": "user", "content": asked}]
         return ChatRequest(
             model=options.answer_model,
@@ -64,18 +64,18 @@ class EngineWriter:
         payer, used = self._payer, uncounted
         assert payer.developer_id is not None
         if payer.key_id is not None:
-            admission = await self._house.limits.admit(payer.key_id, model=True)
+            admission = await self._services.limits.admit(payer.key_id, model=True)
             if admission is not None and admission.refusal is not None:
                 raise admission.refusal
             used = uncounted if admission is None else admission.used
         return Asker(payer.developer_id, payer.team_id, uuid4().hex, PURPOSE, self._project, used)
 
 
-def answer_writer(house: House, payer: Principal | None, *, project: str | None) -> EngineWriter | None:
+def answer_writer(services: Services, payer: Principal | None, *, project: str | None) -> EngineWriter | None:
     """None: no model is to write (`knowledge.answer_model`), or nobody is there who pays: an admin key that names no developer."""
-    if not house.settings.knowledge.answer_model or payer is None or payer.developer_id is None:
+    if not services.settings.knowledge.answer_model or payer is None or payer.developer_id is None:
         return None
-    return EngineWriter(house, payer, project=project)
+    return EngineWriter(services, payer, project=project)
 
 
 def _said(chunk: Any) -> tuple[str, str | None]:

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 
 from app.limits.limits import RateLimits
 from app.limits.shared import AT_ONCE, Shared
+from app.services.services import Role
+from app.services.tasks import owned
 from app.settings import Settings
 from app.storage.redis import open_redis
-from app.wiring.house import Role
-from app.wiring.tasks import owned
 
 
 async def open_limits(stack: AsyncExitStack, settings: Settings, role: Role) -> RateLimits:

@@ -19,13 +19,13 @@ from app.budget.alerts import EARLY
 from app.budget.budgets import Budgets
 from app.cache.tiers import Tiers
 from app.queue.outbox import Outbox
+from app.services.services import Role, Services
+from app.services.tasks import quietly
 from app.settings import Settings
 from app.storage.database import Database
 from app.telemetry import metrics
 from app.telemetry.machine import Machine, Use
 from app.telemetry.measures import Timing
-from app.wiring.house import House, Role
-from app.wiring.tasks import quietly
 
 BREAKER = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
 CLASSES = {
@@ -63,25 +63,25 @@ def open_watch(settings: Settings, database: Database, outbox: Outbox, budgets: 
     return Watch(rollups, Alarms(database), evaluator, rules, settings)
 
 
-def record(recorder: Recorder, house: House, role: Role) -> None:
+def record(recorder: Recorder, services: Services, role: Role) -> None:
     """Everything that this process measures."""
     _timings(recorder)
     _counters(recorder)
-    _caches(recorder, house.caches)
+    _caches(recorder, services.caches)
 
     def used() -> float:
-        pool = house.database.pool()
+        pool = services.database.pool()
         return pool.checked_out / pool.most
 
     recorder.level("pool.used", used)
-    machine = Machine(house.folder.path)
+    machine = Machine(services.folder.path)
 
     async def look() -> Mapping[str, Mapping[Key, float]]:
         return _machine(await asyncio.to_thread(machine.look), role)
 
     recorder.levels(look)
     if role == "serve":
-        _shared(recorder, house)
+        _shared(recorder, services)
 
 
 def class_of(route: str) -> str:
@@ -146,14 +146,14 @@ def _caches(recorder: Recorder, caches: Mapping[str, Tiers]) -> None:
     recorder.levels(look)
 
 
-def _shared(recorder: Recorder, house: House) -> None:
+def _shared(recorder: Recorder, services: Services) -> None:
     """What all servers see alike: each looks, and the highest counts."""
 
     async def breakers() -> Mapping[str, Mapping[Key, float]]:
-        return {"breaker.open": {(name,): BREAKER[each.state] for name, each in house.inference.catalog.breakers.items()}}
+        return {"breaker.open": {(name,): BREAKER[each.state] for name, each in services.inference.catalog.breakers.items()}}
 
     async def queue() -> Mapping[str, Mapping[Key, float]]:
-        found, pending = await house.queue.backlog(), await house.knowledge.index.pending()
+        found, pending = await services.queue.backlog(), await services.knowledge.index.pending()
         return {
             "queue.waiting": {(): float(found.waiting)},
             "queue.running": {(): float(found.running)},
@@ -162,7 +162,7 @@ def _shared(recorder: Recorder, house: House) -> None:
         }
 
     async def messages() -> Mapping[str, Mapping[Key, float]]:
-        return {"messages.waiting": {(): float(await house.messages.waiting())}}
+        return {"messages.waiting": {(): float(await services.messages.waiting())}}
 
     for look in (breakers, queue, messages):
         recorder.levels(look)

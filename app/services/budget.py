@@ -18,11 +18,11 @@ from app.budget.prices import load as load_prices
 from app.budget.requests import RequestLog
 from app.budget.spending import Spending
 from app.queue.outbox import Outbox
+from app.services.services import Money
+from app.services.tasks import owned, quietly
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.direct import Direct
-from app.wiring.house import Money
-from app.wiring.tasks import owned, quietly
 
 
 async def open_budget(stack: AsyncExitStack, settings: Settings, database: Database, accounts: Accounts, outbox: Outbox, url: str) -> Money:

@@ -11,12 +11,12 @@ from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
 from app.inference.semantic import Semantic
+from app.services.caches import favoured, tiers
+from app.services.services import Inference, Money, Role
+from app.services.tasks import owned
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.invalidations import Invalidations
-from app.wiring.caches import favoured, tiers
-from app.wiring.house import Inference, Money, Role
-from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -1,4 +1,4 @@
-"""Makes the house: what is opened last is closed first."""
+"""Makes the services: what is opened last is closed first."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ from app.queue.messages import postgres_bus
 from app.queue.messages.exchange import Exchange
 from app.queue.messages.postgres_bus import PostgresBus
 from app.queue.outbox import Outbox
+from app.services.budget import open_budget
+from app.services.caches import favoured, tiers
+from app.services.inference import open_inference
+from app.services.knowledge import open_knowledge
+from app.services.limits import open_limits
+from app.services.replicas import open_replicas
+from app.services.services import Role, Services
+from app.services.sessions import open_sessions
+from app.services.tasks import owned
+from app.services.watching import open_recorder, open_watch, record
 from app.sessions.journal import Journal
 from app.sessions.uploads import Uploads
 from app.settings import Settings
@@ -39,16 +49,6 @@ from app.storage.postgres import embedded_postgres
 from app.storage.redis import open_redis
 from app.storage.vectors import open_store
 from app.telemetry.traces import open_traces
-from app.wiring.budget import open_budget
-from app.wiring.caches import favoured, tiers
-from app.wiring.house import House, Role
-from app.wiring.inference import open_inference
-from app.wiring.knowledge import open_knowledge
-from app.wiring.limits import open_limits
-from app.wiring.replicas import open_replicas
-from app.wiring.sessions import open_sessions
-from app.wiring.tasks import owned
-from app.wiring.watching import open_recorder, open_watch, record
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -64,7 +64,7 @@ GRACE_SECONDS = 15
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
+async def open_services(settings: Settings, *, role: Role) -> AsyncIterator[Services]:
     """Open everything that a role needs; close it again, in reverse.
 
     serve: starts PostgreSQL and the vector engine where they are embedded, brings the schema up to date, starts one worker.
@@ -124,7 +124,7 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
             long_form=long_form,
             copier=_copier(settings, url) if role == "serve" else None,
         )
-        house = House(
+        services = Services(
             settings=settings,
             folder=folder,
             secrets=secrets,
@@ -155,23 +155,23 @@ async def open_house(settings: Settings, *, role: Role) -> AsyncIterator[House]:
         )
         await stack.enter_async_context(owned(invalidations.run(), name="invalidations"))
         if role == "serve":
-            await stack.enter_async_context(owned(house.messages.run(), name="messages"))
-            await house.accounts.ensure_defaults()
+            await stack.enter_async_context(owned(services.messages.run(), name="messages"))
+            await services.accounts.ensure_defaults()
             with suppress(Unavailable):  # an index that was lost is known to be before the first question comes
-                await house.knowledge.index.check()
-            await stack.enter_async_context(owned(_tend_index(house), name="tend index"))
+                await services.knowledge.index.check()
+            await stack.enter_async_context(owned(_tend_index(services), name="tend index"))
             await stack.enter_async_context(
                 favoured(settings, database, embedded_before, invalidations, valid=is_vector, own_ttl_seconds=ttl)
             )
-            await stack.enter_async_context(owned(house.knowledge.unanswered.run(), name="unanswered"))
+            await stack.enter_async_context(owned(services.knowledge.unanswered.run(), name="unanswered"))
             if embedded:
                 worker = await stack.enter_async_context(_worker_child(settings, url, folder))
-                house = replace(house, worker=worker)
-        record(recorder, house, role)
+                services = replace(services, worker=worker)
+        record(recorder, services, role)
         await stack.enter_async_context(owned(recorder.run(), name="roll-ups"))
         if role == "serve" and settings.alerts.enabled:
-            await stack.enter_async_context(owned(house.watch.evaluator.run(), name="alerts"))
-        yield house
+            await stack.enter_async_context(owned(services.watch.evaluator.run(), name="alerts"))
+        yield services
 
 
 def _check_sizes(settings: Settings, role: Role) -> None:
@@ -235,12 +235,12 @@ def _worker_child(settings: Settings, url: str, folder: DataFolder) -> AbstractA
     return supervised("worker", command, env=env, grace_seconds=grace, pulse=Pulse(folder.worker_alive))
 
 
-async def _tend_index(house: House) -> None:
+async def _tend_index(services: Services) -> None:
     """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
-    index, limits, said = house.knowledge.index, house.settings.vectors, ""
+    index, limits, said = services.knowledge.index, services.settings.vectors, ""
     while True:
         try:
-            status = await house.vectors.status()
+            status = await services.vectors.status()
             said = ""
         except Exception as error:  # noqa: BLE001 - whatever it is, the index is away
             if said != str(error):  # once

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from app.services.tasks import owned
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.replicas.positions import Positions
 from app.storage.replicas.replicated import kept_seconds, open_replicated
-from app.wiring.tasks import owned
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -120,7 +120,7 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Services:
     """Every live object. Routes and commands take from it what they need; rooms never see it."""
 
     settings: Settings
