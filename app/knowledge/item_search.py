@@ -17,7 +17,7 @@ from app.errors import Unavailable
 from app.knowledge.answer import Query, Result
 from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
-from app.knowledge.ranking import rank
+from app.knowledge.ranking import Support, rank
 from app.knowledge.reads import Reads
 from app.knowledge.tables import Evidence, Knowledge
 from app.knowledge.versions import Scope
@@ -58,10 +58,10 @@ class ItemSearch:
         rows = await self._read(scope, ids, query)
         return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
 
-    def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, answered: float) -> list[Result]:
-        """Rank them: the first `limit` of those that are relevant. `answered`: see `rank`."""
+    def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
+        """Rank them: the first `limit` of those that are relevant."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
-        return rank(query, found.rows, vector, found.names, limit=limit, least_score=least, answered=answered)
+        return rank(query, found.rows, vector, found.names, limit=limit, least_score=least, support=support)
 
     async def _candidates(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[UUID] | None:
         """Ids from the engine's fused search; None: ask PostgreSQL's full-text index instead."""

@@ -24,7 +24,7 @@ from app.knowledge.neighbours import unpack_half
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, Period
 from app.knowledge.passages import Candidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
-from app.knowledge.passages.abstention import confidence, features, with_relevance
+from app.knowledge.passages.abstention import confidence, features, with_relevance, worths
 from app.knowledge.passages.composing import compose
 from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import understood
@@ -74,6 +74,19 @@ class FoundPassages:
     def answered(self) -> float:
         """The confidence; 1 where it can't be told, or where nothing was said at all."""
         return 1.0 if self.confidence is None or not self.rows else self.confidence
+
+    @property
+    def tells(self) -> bool:
+        """Whether it can be told if they answer: there are passages, and vectors."""
+        return self.confidence is not None and bool(self.rows)
+
+    def by_session(self) -> dict[UUID, float]:
+        """How well the best passage of each session answers, 0 to 1."""
+        best: dict[UUID, float] = {}
+        for each, worth in zip(self.relevant, worths([one.score for one in self.relevant], self.answered), strict=True):
+            session = self.rows[each.candidate.id].session_id
+            best[session] = max(best.get(session, 0.0), worth)
+        return best
 
     @property
     def sessions(self) -> set[UUID]:

@@ -5,7 +5,8 @@ Looks closely only at what may come among the first: taking a text apart into it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from uuid import UUID
 
@@ -26,6 +27,27 @@ ELSEWHERE = 0.9
 """What another project's item keeps of its rank when the question prefers a project."""
 DIGITS = 4
 """Of a score, as it is told and compared."""
+SESSION_WEIGHT = 0.3
+"""What it adds to an item's score that its session's best passage certainly answers the question."""
+MIN_SUPPORTED = 0.1
+"""The least score of an item whose session has a passage that answers. Without such a passage it takes the caller's least score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What the passages found tell of the items.
+
+    `answered`: the probability that what was said answers the question. What was distilled from it can't answer it better, so an item's
+    score is that much lower, and stands beside the passages' on one scale. `sessions`: where items are asked for alone, how well the
+    best passage of each session answers, 0 to 1. `rejected`: what was said doesn't answer; then only what a person wrote may.
+    """
+
+    answered: float = 1.0
+    sessions: Mapping[UUID, float] = field(default_factory=dict)
+    rejected: bool = False
+
+
+NO_SUPPORT = Support()
 
 
 def rank(
@@ -36,34 +58,37 @@ def rank(
     *,
     limit: int,
     least_score: float,
-    answered: float = 1.0,
+    support: Support = NO_SUPPORT,
 ) -> list[Result]:
     """Give the first `limit` of those whose score is at least `least_score`. Without a vector, shared terms alone decide.
 
-    `names`: of the rows' projects. `answered`: the probability that what was said answers the question. What was distilled from it can't
-    answer it better, so its score is that much lower, and stands beside the passages' on one scale.
+    `names`: of the rows' projects.
     """
+    if support.rejected:
+        rows = [row for row in rows if _is_written(row)]
     asked = Asked(lexical.terms(query.text), lexical.codes(query.text))
     cosines = _cosines(rows, vector)
-    places = [_place(row, names[row.project_id], query, answered) for row in rows]
+    places = [_place(row, names[row.project_id], query, support.answered) for row in rows]
+    said = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
     texts = [wording(row.title, row.text) for row in rows]
     if vector is None:
-        most = places
+        most = [place + more for place, more in zip(places, said, strict=True)]
     else:
-        most = [min(1.0, place * asked.at_most(cosine, text)) for place, cosine, text in zip(places, cosines, texts, strict=True)]
+        most = [place * asked.at_most(cosine, text) + more for place, cosine, text, more in zip(places, cosines, texts, said, strict=True)]
+    supported = least_score if query.min_score is not None else min(least_score, MIN_SUPPORTED)
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
     for n in sorted(range(len(rows)), key=most.__getitem__, reverse=True):
-        if len(best) == limit and round(most[n], DIGITS) < best[0]:
+        if len(best) == limit and round(min(1.0, most[n]), DIGITS) < best[0]:
             break
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
-        score = round(min(1.0, seen.score * places[n]), DIGITS)
-        if score < least_score:
+        score = round(min(1.0, seen.score * places[n] + said[n]), DIGITS)
+        if score < (supported if said[n] else least_score):
             continue
         found.append((-score, str(rows[n].id), n, seen))
         (heappush if len(best) < limit else heappushpop)(best, score)
-    return [_result(rows[n], -score, seen, names[rows[n].project_id], query, answered) for score, _, n, seen in sorted(found)[:limit]]
+    return [_result(rows[n], -score, seen, names[rows[n].project_id], query, support) for score, _, n, seen in sorted(found)[:limit]]
 
 
 def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
@@ -108,7 +133,7 @@ def _preferred(project: str, query: Query) -> float:
     return 1.0 if query.prefer_project is None or query.prefer_project == project else ELSEWHERE
 
 
-def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Query, answered: float) -> Result:
+def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Query, support: Support) -> Result:
     explain: dict[str, object] | None = None
     if query.explain:
         explain = {
@@ -119,7 +144,8 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "confidence_factor": round(_trusted(row), DIGITS),
             "freshness_factor": WEIGHT[row.freshness],
             "project_factor": _preferred(project, query),
-            "answered_factor": round(_distilled(row, answered), DIGITS),
+            "answered_factor": round(_distilled(row, support.answered), DIGITS),
+            "session_added": round(SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0), DIGITS),
             "written_factor": _written(row),
             "file_factor": _open_file(row, query),
             "feedback_factor": round(feedback_factor(row), DIGITS),

@@ -18,14 +18,15 @@ from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKE
 from app.knowledge.index import Index
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.item_search import NO_ITEMS, FoundItems, ItemSearch
-from app.knowledge.passage_search import NOTHING, FoundPassages, PassageSearch
+from app.knowledge.passage_search import FoundPassages, PassageSearch
+from app.knowledge.ranking import NO_SUPPORT, Support
 from app.knowledge.reads import Reads
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Scope
 from app.sessions.journal import CitedSession, Journal
 from app.settings import Knowledge as Limits
 from app.storage.database import Database
-from app.storage.vectors.store import VectorStore
+from app.storage.vectors.store import Vector, VectorStore
 from app.telemetry import traces
 from app.tokens import count_text, first_tokens
 
@@ -86,14 +87,16 @@ class Search:
         return Answer(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
 
     async def _results(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> tuple[list[Result], int]:
-        """Both kinds, by their scores; items have a quota of places and of tokens."""
+        """Both kinds, by their scores; items have a quota of places and of tokens. Items alone are judged by what was said, too."""
         vector = None if encoded is None else encoded.vector
         candidates, passages = await asyncio.gather(
             self._items.find(scope, query, vector, degraded) if self._wants_items(query) else _no_items(),
-            self._passages.find(scope, query, encoded, degraded) if query.asks_for(PASSAGE) else _no_passages(),
+            self._passages.find(scope, query, encoded, degraded),
         )
+        if not query.asks_for(PASSAGE):
+            return await self._items_alone(scope, query, vector, candidates, passages)
         most = min(query.limit, self._limits.max_items) if passages.relevant else query.limit
-        items = self._items.results(query, candidates, vector, limit=most, answered=passages.answered)
+        items = self._items.results(query, candidates, vector, limit=most, support=Support(passages.answered))
         around, sessions = await asyncio.gather(
             self._passages.around(passages),
             self._journal.cited(scope.team_id, _sessions_of(items) | passages.sessions),
@@ -105,6 +108,17 @@ class Search:
         items, spent = fitted(items, room // ITEMS_SHARE, cut=False)
         said = self._passages.results(query, passages, around, sessions, max_tokens=room - spent)
         return fitted(sorted([*said, *items], key=lambda result: -result.score)[: query.limit], room)
+
+    async def _items_alone(
+        self, scope: Scope, query: Query, vector: Vector | None, candidates: FoundItems, passages: FoundPassages
+    ) -> tuple[list[Result], int]:
+        """Items that answer, by their own words and by the passages of their sessions; none of a session where passages abstain."""
+        support = NO_SUPPORT
+        if passages.tells:
+            support = Support(sessions=passages.by_session(), rejected=not passages.relevant)
+        items = self._items.results(query, candidates, vector, limit=query.limit, support=support)
+        sessions = await self._journal.cited(scope.team_id, _sessions_of(items))
+        return fitted(_cited(items, sessions), query.max_tokens or self._limits.max_tokens)
 
     def _wants_items(self, query: Query) -> bool:
         return query.asks_for("item") and (self._limits.max_items > 0 or not query.asks_for(PASSAGE))
@@ -190,10 +204,6 @@ def _sessions_of(items: Sequence[Result]) -> set[UUID]:
 
 async def _no_items() -> FoundItems:
     return NO_ITEMS
-
-
-async def _no_passages() -> FoundPassages:
-    return NOTHING
 
 
 def _since(began: float) -> float:

@@ -41,10 +41,14 @@ def confidence(found: Sequence[float]) -> float:
 
 def with_relevance(results: Sequence[Ranked], answered: float) -> list[Ranked]:
     """The results with the number that `min_relevance` is compared with: the first has the answer's confidence, the others less."""
-    if not results:
-        return []
-    top = max(each.score for each in results)
-    return [replace(each, relevance=answered * math.exp(min(0.0, (each.score - top) / SPREAD))) for each in results]
+    found = worths([each.score for each in results], answered)
+    return [replace(each, relevance=worth) for each, worth in zip(results, found, strict=True)]
+
+
+def worths(scores: Sequence[float], answered: float) -> list[float]:
+    """How well each answers, of the fused scores: the best one with the answer's confidence, the others less."""
+    top = max(scores, default=0.0)
+    return [answered * math.exp(min(0.0, (score - top) / SPREAD)) for score in scores]
 
 
 @cache

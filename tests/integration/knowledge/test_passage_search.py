@@ -229,9 +229,10 @@ async def test_a_preferred_project_steers(bench: Bench) -> None:
         assert (await first(bench, prefer_project=project)).project == project
 
 
-async def test_an_unrelated_question_is_abstained_from_unless_everything_is_asked_for(bench: Bench) -> None:
+@pytest.mark.parametrize("kinds", [KINDS, ("item",)])
+async def test_an_unrelated_question_is_abstained_from_unless_everything_is_asked_for(bench: Bench, kinds: Any) -> None:
     await tell(bench, "talk", TALK)
-    answer = await ask(bench, "apple pie recipe with cinnamon", kinds=KINDS, min_score=None)
+    answer = await ask(bench, "apple pie recipe with cinnamon", kinds=kinds, min_score=None)
     assert (answer.results, answer.abstained, answer.tokens) == ((), True, 0)
     answer = await ask(bench, "apple pie recipe with cinnamon")
     assert (bool(answer.results), answer.abstained) == (True, False)

@@ -13,7 +13,7 @@ import pytest
 from app.embeddings.longform import MODEL as LONG_MODEL
 from app.knowledge.answer import Query, Result
 from app.knowledge.neighbours import pack
-from app.knowledge.ranking import rank
+from app.knowledge.ranking import MIN_SUPPORTED, SESSION_WEIGHT, Support, rank
 from app.settings import Knowledge as Limits
 from app.storage.vectors import lexical
 
@@ -111,10 +111,55 @@ def test_what_was_distilled_answers_no_better_than_what_was_said_and_what_was_wr
     found, vector = rows(1)
     found[0].origin = "recorded"
     plain = {each.id: each.score for each in rank(Query("broker", limit=60), found, vector, NAMES, limit=60, least_score=0.0)}  # type: ignore[arg-type]
-    lower = rank(Query("broker", limit=60), found, vector, NAMES, limit=60, least_score=0.0, answered=0.5)  # type: ignore[arg-type]
+    lower = rank(Query("broker", limit=60), found, vector, NAMES, limit=60, least_score=0.0, support=Support(answered=0.5))  # type: ignore[arg-type]
     assert {each.id: each.score for each in lower} == {
         item: pytest.approx(score * (1.0 if item == found[0].id else 0.5), abs=1e-4) for item, score in plain.items()
     }
+
+
+def test_an_item_gains_by_the_passages_of_its_session_and_then_needs_less_of_its_own() -> None:
+    said, elsewhere = UUID(int=8), UUID(int=9)
+    vector = _unit(np.random.default_rng(1).standard_normal(384))
+    weak = _unit(vector + 2.6 * _unit(np.random.default_rng(2).standard_normal(384)))
+    found = [
+        Row(UUID(int=n), "Retries", "Retries.", pack(weak), 0.9, "fresh", PROJECTS[0], session_id=each)
+        for n, each in ((1, said), (2, elsewhere))
+    ]
+    plain = {each.id: each.score for each in ranked(Query("broker", min_score=0), found, vector)}
+    assert MIN_SUPPORTED < plain[found[0].id] < Limits().min_relevance
+
+    def supported(query: Query) -> list[Result]:
+        least = Limits().min_relevance if query.min_score is None else query.min_score
+        support = Support(sessions={said: 0.5})
+        return rank(query, found, vector, NAMES, limit=10, least_score=least, support=support)  # type: ignore[arg-type]
+
+    (only,) = supported(Query("broker", explain=True))
+    assert only.id == found[0].id
+    assert only.score == pytest.approx(plain[only.id] + 0.5 * SESSION_WEIGHT, abs=1e-4)
+    assert only.explain is not None
+    assert only.explain["session_added"] == pytest.approx(0.5 * SESSION_WEIGHT)
+    assert not supported(Query("broker", min_score=0.6)), "a caller's least score holds for all"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_ten_are_those_of_a_ranking_of_all_where_sessions_count_too(seed: int) -> None:
+    found, vector = rows(seed)
+    sessions = {}
+    for number, row in enumerate(found):
+        row.session_id = UUID(int=number % 7)
+        sessions[row.session_id] = (number % 7) / 7
+    few, everything = (
+        rank(Query("payment retries"), found, vector, NAMES, limit=limit, least_score=0.3, support=Support(sessions=sessions))  # type: ignore[arg-type]
+        for limit in (10, len(found))
+    )
+    assert [(each.id, each.score) for each in few] == [(each.id, each.score) for each in everything[:10]]
+
+
+def test_where_nothing_said_answers_only_what_a_person_wrote_may() -> None:
+    found, vector = rows(1)
+    found[0].origin = "recorded"
+    told = rank(Query("broker"), found, vector, NAMES, limit=60, least_score=0.0, support=Support(rejected=True))  # type: ignore[arg-type]
+    assert [each.id for each in told] == [found[0].id]
 
 
 @pytest.mark.parametrize(
