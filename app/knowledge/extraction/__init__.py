@@ -19,7 +19,7 @@ from app.sessions.event import Event
 
 __all__ = ["VERSION", "Shortlist", "choose", "extract", "survey"]
 
-VERSION = "2"
+VERSION = "3"
 """Raise it when other items would be chosen of the same events: all sessions are then learnt from again, by themselves."""
 
 

@@ -1,4 +1,4 @@
-"""How alike a statement is to what is worth keeping, and of which type: two logistic regressions, over words and, where there are, vectors.
+"""How alike a statement is to what is worth keeping, and to each type of it: logistic regressions over words and, where there are, vectors.
 
 Their coefficients are fitted by tests/performance/fit_extraction.py on examples.toml and stand in classifier.json. No sessions are involved.
 """
@@ -14,8 +14,6 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from app.knowledge.item import KNOWLEDGE_TYPES, KnowledgeType
-
 Numbers = NDArray[np.float64]
 EXAMPLES = Path(__file__).with_name("examples.toml")
 COEFFICIENTS = Path(__file__).with_name("classifier.json")
@@ -27,7 +25,10 @@ def examples_digest() -> str:
 
 @cache
 def coefficients() -> dict[str, Numbers]:
-    """`keep_words` and `type_words` read the features, `keep_vectors` vector and features; the last row of each is the intercept."""
+    """Read the fitted coefficients; the last row of each is the intercept.
+
+    `keep_words` reads the features, `keep_vectors` the vector before them; `type_words` and `type_vectors` read the cues of types behind the features.
+    """
     read = json.loads(COEFFICIENTS.read_text())
     return {name: np.array(values) for name, values in read["coefficients"].items()}
 
@@ -49,15 +50,13 @@ VECTOR_SCALE = 4.0
 
 
 def worth(features: Numbers, vectors: Numbers | None) -> Numbers:
-    """Log-odds of being worth keeping, one a row."""
+    """Tell the log-odds of being worth keeping, one a row."""
     name = "keep_words" if vectors is None else "keep_vectors"
     return (design(features, vectors) @ coefficients()[name]).round(4)
 
 
-def type_scores(features: Numbers) -> Numbers:
-    """Log-odds of each of KNOWLEDGE_TYPES, one row a statement. By words alone: with vectors it guesses worse (34 % right in ten folds, against 52 %)."""
-    return (design(features, None) @ coefficients()["type_words"]).round(4)
-
-
-def best_type(scores: Numbers) -> KnowledgeType:
-    return KNOWLEDGE_TYPES[int(scores.argmax())]
+def type_odds(features: Numbers, vectors: Numbers | None) -> Numbers:
+    """Tell the log-probability of each of KNOWLEDGE_TYPES, one row a statement; `features` with the cues of types (`types.cues_of`) behind them."""
+    name = "type_words" if vectors is None else "type_vectors"
+    scores = design(features, vectors) @ coefficients()[name]
+    return (scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))).round(4)

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.knowledge.extraction.candidate import candidate_of
-from app.knowledge.extraction.classifier import Numbers, type_scores, worth
+from app.knowledge.extraction.classifier import Numbers, type_odds, worth
 from app.knowledge.extraction.drafts import Draft
 from app.knowledge.extraction.features import features_of
 from app.knowledge.extraction.memory import share_in, shingles
 from app.knowledge.extraction.noise import is_dangling, names_something
 from app.knowledge.extraction.titles import title_of
-from app.knowledge.extraction.types import type_of
+from app.knowledge.extraction.types import cues_of, type_of
 from app.knowledge.extraction.windows import Place, place_of, window
 from app.knowledge.item import Candidate
 
 MAX_EMBEDDED = 40
 """Drafts of a session that are embedded: about a quarter of a second."""
 MAX_FROM_EXCHANGE = 12
-MIN_SCORE = 1.0
+MIN_SCORE = -0.5
 """Log-odds, with what the outcome adds. A session without changes and without a yes needs a sure statement."""
 SPECIFIC, DANGLING = 0.4, 0.8
-MIN_ITEMS, MAX_ITEMS = 2, 10
+MIN_ITEMS, MAX_ITEMS = 3, 10
 SAME_EXCHANGE = 0.8
 """What each further item of an exchange must be better by: a session's items should not all tell of one thing."""
 MAX_OF_EXCHANGE = 4
@@ -71,7 +71,9 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
     """The items of a session, in its order. Without vectors the words decide alone."""
     if not found.drafts:
         return []
-    odds, types = worth(found.features, vectors), type_scores(found.features)
+    odds = worth(found.features, vectors)
+    cues = np.stack([cues_of(each.core.text) for each in found.drafts])
+    types = type_odds(np.hstack([found.features, cues]), vectors)
     scores = [draft.prior if draft.fixed else float(odds[place]) + _prior(draft) for place, draft in enumerate(found.drafts)]
     chosen: dict[int, Candidate] = {}
     said: set[int] = set()
@@ -90,7 +92,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
         title = draft.title or title_of(draft.core, group, said_by_person=draft.person)
         if not title:
             continue
-        type_ = type_of(draft.core.text, types[place], rule=draft.person)
+        type_ = type_of(types[place], cues[place], draft.intent, person=draft.person)
         chosen[place] = candidate_of(draft, group, title, type_, _confidence(scores[place], draft))
         said.update(shingles(chosen[place].text))
         taken.update(place_of(each) for each in group)

@@ -1,16 +1,15 @@
-"""The type of a statement: firm words first, in order; else what the regression over its words says of the rest.
-
-A dozen examples a type are too few for twelve ways to choose (52 % right in ten folds), so what is said outright goes before it.
-"""
+"""The type of a statement: what its words and its vector are like, a few cues of words, and what its exchange was after."""
 
 from __future__ import annotations
 
 import re
 
-from app.knowledge.extraction.classifier import Numbers, best_type
-from app.knowledge.item import KnowledgeType
+import numpy as np
 
-_FIRM: tuple[tuple[KnowledgeType, str], ...] = (
+from app.knowledge.extraction.classifier import Numbers
+from app.knowledge.item import KNOWLEDGE_TYPES, Intent, KnowledgeType
+
+_CUES: tuple[tuple[KnowledgeType, str], ...] = (
     ("bug_solution", r"\b(?:root cause|fix(?:ed|es)? (?:is|was|it|this|by|adds?)|the (?:fix|bug|problem|error|failure)\b.{0,60}\b(?:is|was|came|comes|caused)|caused by|(?:fail|crash|broke|empty|missing|wrong)\w*\b.{0,60}\b(?:because|since)|fixed|die ursache|la cause|a causa)\b|根本原因|修复|解决了"),
     ("testing_strategy", r"\b(?:tests? (?:should|must|need|use|run|is|are|in|with|could)|in (?:the )?tests?|\w*build tag|test (?:dependency|expectation|helper|fixture|file|case)s?|mock\w*|fixtures?|integration tests?|unit tests?)\b|测试"),
     ("architectural_decision", r"\b(?:decided|chose|chosen|opted|deliberate(?:ly)?|intentional(?:ly)?|by design|design decision|trade-?off|concerns?|responsib\w+|best-effort|complexity|belongs? (?:to|in)|(?:instead of|rather than)\b.{3,120}\b(?:because|since|so that|to avoid)|entschieden|choisi|décidé|decidimos)\b|决定|选择了"),
@@ -21,20 +20,36 @@ _FIRM: tuple[tuple[KnowledgeType, str], ...] = (
     ("tool_usage", r"\b(?:run|install|use) `|\blint\w*|`(?:npm|pnpm|go|make|cargo|pip|docker|git|mise|just) |运行 `"),
     ("gotcha", r"\b(?:not|n't|never|only|cannot|unless|silently|without|even though|requires?|must|ignores?|already|before|nicht|ne|não)\b|不|必须|注意"),
 )  # fmt: skip
-_PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _FIRM)
+_PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _CUES)
 
-SURE = 2.2
-"""Log-odds from which the regression over words is believed."""
+CUE, USUAL, INTENT = 2.0, 1.0, 0.7
+"""Added to log-probabilities: for what the first cue of the words says; for a gotcha, the commonest thing to be told, while every type has
+as many examples; for what the prompt was after."""
+_OF_INTENT: dict[Intent, KnowledgeType] = {
+    "debugging": "bug_solution",
+    "feature-dev": "implementation_strategy",
+    "testing": "testing_strategy",
+    "refactoring": "refactoring",
+    "learning": "abstract_concept",
+    "optimization": "optimization",
+}
 
 
-def type_of(text: str, scores: Numbers, *, rule: bool = False) -> KnowledgeType:
-    """By firm words; else by the regression where it is sure; else a gotcha: how something behaves, which nobody told the reason of.
+def cues_of(text: str) -> Numbers:
+    """Which cues the text has, as 0 and 1, in the order of the cues."""
+    return np.array([float(bool(pattern.search(text))) for _, pattern in _PATTERNS])
 
-    `rule`: a person said it. "Use X here" is how things are done then, not how something was made.
+
+def type_of(odds: Numbers, cues: Numbers, intent: Intent | None, *, person: bool = False) -> KnowledgeType:
+    """Tell the likeliest type: what the classifier says (`type_odds`), its first cue, and what the prompt was after.
+
+    `person`: a person said it. "Use X here" is how things are done then, not how something was made.
     """
-    told = firm_type(text) or (best_type(scores) if float(scores.max()) >= SURE else "gotcha")
-    return "coding_pattern" if rule and told == "implementation_strategy" else told
-
-
-def firm_type(text: str) -> KnowledgeType | None:
-    return next((name for name, pattern in _PATTERNS if pattern.search(text)), None)
+    odds = odds.copy()
+    odds[KNOWLEDGE_TYPES.index("gotcha")] += USUAL
+    if cues.any() and (said := _PATTERNS[int(cues.argmax())][0]) != "gotcha":
+        odds[KNOWLEDGE_TYPES.index(said)] += CUE
+    if intent in _OF_INTENT:
+        odds[KNOWLEDGE_TYPES.index(_OF_INTENT[intent])] += INTENT
+    told = KNOWLEDGE_TYPES[int(odds.argmax())]
+    return "coding_pattern" if person and told == "implementation_strategy" else told

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from app.knowledge.extraction.classifier import type_odds
+from app.knowledge.extraction.features import features_of
+from app.knowledge.extraction.types import CUE, INTENT, USUAL, cues_of, type_of
+from app.knowledge.item import KNOWLEDGE_TYPES
 from tests.unit.knowledge.sessions import learnt, texts
 
 CAUSE = (
@@ -284,3 +290,32 @@ def test_what_is_said_in_other_languages_is_learnt_too(said: str) -> None:
 )
 def test_a_state_of_the_day_is_no_item(said: str) -> None:
     assert not learnt(("ask", "Go on"), ("edit", "a.py"), ("say", said))
+
+
+def test_a_type_is_what_the_classifier_says_moved_by_the_first_cue_and_by_what_the_prompt_was_after() -> None:
+    def odds(**more: float) -> NDArray[np.float64]:
+        return np.array([more.get(name, -9.0) for name in KNOWLEDGE_TYPES])
+
+    none = cues_of("…")
+    assert not none.any()
+    assert type_of(odds(optimization=-1.0, gotcha=-1.5 - USUAL), none, None) == "optimization"
+    assert type_of(odds(optimization=-1.0, gotcha=-0.5 - USUAL), none, None) == "gotcha", "the commonest"
+    close = odds(optimization=-1.0, bug_solution=-0.5 - INTENT)
+    assert (type_of(close, none, "exploration"), type_of(close, none, "debugging")) == ("optimization", "bug_solution")
+    cue = cues_of("The root cause was the second lock.")
+    assert type_of(odds(optimization=-1.0, bug_solution=-0.5 - CUE), cue, None) == "bug_solution"
+    assert type_of(odds(implementation_strategy=0.0), none, None, person=True) == "coding_pattern", "a person lays down how it is done"
+
+
+@pytest.mark.parametrize(
+    ("said", "type_"),
+    [
+        ("Contract tests replay the recorded cassettes, so no test ever reaches the real carrier.", "testing_strategy"),
+        ("The nightly image is built by Buildkite, signed with cosign and promoted to staging by a tag.", "deployment_approach"),
+        ("Batching the inserts in groups of 500 brought the import from nine minutes to forty seconds.", "optimization"),
+        ("Der Webhook von Adyen wird mit HMAC signiert, die Prüfung steht in `adyen/verify.ts`.", "integration_pattern"),
+    ],
+)
+def test_types_are_told_by_words_alone_too(said: str, type_: str) -> None:
+    cues = cues_of(said)
+    assert type_of(type_odds(np.hstack([features_of(said), cues])[None, :], None)[0], cues, None) == type_
