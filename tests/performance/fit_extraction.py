@@ -12,10 +12,12 @@ import json
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from app.embeddings.model import NAME
@@ -30,10 +32,11 @@ RIDGES = {"words": 2.0, "vectors": 16.0}
 FOLDS = 10
 
 
-def fit(rows: Numbers, classes: Numbers, ridge: float) -> Numbers:
+def fit(rows: Numbers, classes: NDArray[Any], ridge: float) -> Numbers:
     """Coefficients of a logistic regression: a column of weights a class (two classes: one), the intercept last. All classes weigh the same."""
     found = LogisticRegression(C=1 / ridge, class_weight="balanced", max_iter=2_000).fit(rows[:, :-1], classes)
-    return np.hstack([found.coef_, found.intercept_[:, None]]).T.squeeze()
+    made: Numbers = np.hstack([found.coef_, found.intercept_[:, None]]).T.squeeze()
+    return made
 
 
 if __name__ == "__main__":

@@ -52,11 +52,13 @@ VECTOR_SCALE = 4.0
 def worth(features: Numbers, vectors: Numbers | None) -> Numbers:
     """Tell the log-odds of being worth keeping, one a row."""
     name = "keep_words" if vectors is None else "keep_vectors"
-    return (design(features, vectors) @ coefficients()[name]).round(4)
+    odds: Numbers = (design(features, vectors) @ coefficients()[name]).round(4)
+    return odds
 
 
 def type_odds(features: Numbers, vectors: Numbers | None) -> Numbers:
     """Tell the log-probability of each of KNOWLEDGE_TYPES, one row a statement; `features` with the cues of types (`types.cues_of`) behind them."""
     name = "type_words" if vectors is None else "type_vectors"
     scores = design(features, vectors) @ coefficients()[name]
-    return (scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))).round(4)
+    odds: Numbers = (scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))).round(4)
+    return odds
