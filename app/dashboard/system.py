@@ -20,8 +20,9 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, admin
 from app.errors import Unavailable
 from app.inference.breaker import State as BreakerState
+from app.part import State
 from app.services import Services
-from app.services.readiness import State, readiness
+from app.services.readiness import readiness
 from app.storage.database import PoolUse
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
@@ -128,7 +129,7 @@ async def gather(who: Visitor, request: Request, span: str) -> System:
     return System(
         span=span,
         said=said,
-        parts=(await readiness(services)).states,
+        parts=(await readiness(services.parts)).states,
         firing=await services.watch.alarms.firing(),
         over=await services.watch.alarms.over(limit=OVER),
         advice=await services.watch.advice(),

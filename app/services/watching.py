@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Literal
 
+import structlog
+
 from app import clock
+from app.alerts import ageing
 from app.alerts.alarms import Alarms
 from app.alerts.evaluator import Evaluator
 from app.alerts.recorder import Recorder
@@ -17,17 +20,19 @@ from app.alerts.rules import load as load_rules
 from app.alerts.watch import Watch
 from app.budget.alerts import EARLY
 from app.budget.budgets import Budgets
-from app.cache.tiers import Tiers
+from app.errors import Unavailable
+from app.part import Cache, Levels, Loop, Maintenance, Opened, Part, Role
 from app.queue.outbox import Outbox
-from app.services.services import Role, Services
-from app.services.tasks import quietly
+from app.services.composition import caches_of
 from app.settings import Settings
 from app.storage.database import Database
+from app.storage.folder import DataFolder
 from app.telemetry import metrics
 from app.telemetry.machine import Machine, Use
 from app.telemetry.measures import Timing
 
-BREAKER = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
+log = structlog.get_logger()
+
 CLASSES = {
     "chat": "completions",
     "embeddings": "embeddings",
@@ -41,14 +46,23 @@ CLASSES = {
 OPERATIONS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-def open_recorder(stack: AsyncExitStack, database: Database, role: Role) -> Recorder:
-    """Closed late, after all that measures: what they did while they closed is in the last minute."""
+@asynccontextmanager
+async def open_recorder(database: Database, role: Role) -> AsyncIterator[Opened[Recorder]]:
+    """Closed late, after all that measures: what they did while they closed is in the last minute. `record` says what it records."""
     recorder = Recorder(database, role=role, lag=metrics.loop_lag)
-    stack.push_async_callback(quietly, recorder.close)
-    return recorder
+    try:
+        yield recorder, Part(name="recorder")
+    finally:
+        try:
+            await recorder.close()
+        except Unavailable as error:  # PostgreSQL may be gone already
+            log.warning("closing.unwritten", code=error.code)
 
 
-def open_watch(settings: Settings, database: Database, outbox: Outbox, budgets: Budgets) -> Watch:
+@asynccontextmanager
+async def open_watch(
+    settings: Settings, role: Role, *, database: Database, outbox: Outbox, budgets: Budgets
+) -> AsyncIterator[Opened[Watch]]:
     """ConfigurationError for a bad file of rules: before anything is served."""
 
     async def used_early() -> Mapping[Key, float]:
@@ -60,28 +74,45 @@ def open_watch(settings: Settings, database: Database, outbox: Outbox, budgets: 
     rules, rollups = load_rules(settings.alerts.rules), Rollups(database)
     probes = {"budget.used_early": used_early}
     evaluator = Evaluator(database, rollups, outbox, rules, every_seconds=settings.alerts.every_seconds, probes=probes)
-    return Watch(rollups, Alarms(database), evaluator, rules, settings)
+    alarms = Alarms(database)
+    evaluating = Loop(
+        name="alerts.rules",
+        step=evaluator.run,
+        pause=1.0,
+        lasting=True,
+        meanwhile="No alert begins to fire or ends.",
+    )
+
+    async def firing() -> None:
+        metrics.set_firing((each.rule, each.severity) for each in await alarms.firing())
+
+    part = Part(
+        name="alerts",
+        loops=[evaluating] if role == "serve" and settings.alerts.enabled else (),
+        gauges=[firing],
+        maintenance=[Maintenance("spans", lambda: ageing.age(database, clock.now()))],
+    )
+    yield Watch(rollups, alarms, evaluator, rules, settings), part
 
 
-def record(recorder: Recorder, services: Services, role: Role) -> None:
-    """Everything that this process measures."""
+def record(recorder: Recorder, parts: Sequence[Part], folder: DataFolder, role: Role) -> Part:
+    """Register everything that this process measures. Returns the part that records it, to be added last."""
     _timings(recorder)
     _counters(recorder)
-    _caches(recorder, services.caches)
+    _caches(recorder, caches_of(parts))
+    for part in parts:
+        for series, now in part.samples.items():
+            recorder.level(series, now)
+        for look in part.levels:
+            recorder.levels(look)
+    machine = Machine(folder.path)
 
-    def used() -> float:
-        pool = services.database.pool()
-        return pool.checked_out / pool.most
-
-    recorder.level("pool.used", used)
-    machine = Machine(services.folder.path)
-
-    async def look() -> Mapping[str, Mapping[Key, float]]:
+    async def look_at_machine() -> Levels:
         return _machine(await asyncio.to_thread(machine.look), role)
 
-    recorder.levels(look)
-    if role == "serve":
-        _shared(recorder, services)
+    recorder.levels(look_at_machine)
+    writing = Loop(name="alerts.rollups", step=recorder.run, pause=1.0, lasting=True, meanwhile="What is measured is not kept over time.")
+    return Part(name="rollups", loops=[writing])
 
 
 def class_of(route: str) -> str:
@@ -129,43 +160,21 @@ def _counters(recorder: Recorder) -> None:
     recorder.counter("cache.asked_again", lambda: metrics.embedding_cache.totals, lambda key: evicted.get(key[0]))
 
 
-def _caches(recorder: Recorder, caches: Mapping[str, Tiers]) -> None:
+def _caches(recorder: Recorder, caches: Mapping[str, Cache]) -> None:
     def counted(what: Literal["hits", "misses"]) -> dict[Key, float]:
         return {(name, tier): figures[what] for name, each in caches.items() for tier, figures in each.figures().items()}
 
-    async def look() -> Mapping[str, Mapping[Key, float]]:
-        return {
-            "cache.bytes": {(name,): float(each.memory.size) for name, each in caches.items()},
-            "cache.entries": {(name,): float(len(each.memory)) for name, each in caches.items()},
-        }
+    def in_memory(*what: str) -> dict[Key, float]:
+        return {(name,): float(sum(each.figures()["memory"][one] for one in what)) for name, each in caches.items()}
 
-    recorder.counter("cache.lookups", lambda: {(name,): float(each.memory.hits + each.memory.misses) for name, each in caches.items()})
+    async def look() -> Levels:
+        return {"cache.bytes": in_memory("bytes"), "cache.entries": in_memory("entries")}
+
+    recorder.counter("cache.lookups", lambda: in_memory("hits", "misses"))
     recorder.counter("cache.hits", lambda: counted("hits"))
     recorder.counter("cache.misses", lambda: counted("misses"))
-    recorder.counter("cache.evictions", lambda: {(name,): float(each.memory.evictions) for name, each in caches.items()})
+    recorder.counter("cache.evictions", lambda: in_memory("evictions"))
     recorder.levels(look)
-
-
-def _shared(recorder: Recorder, services: Services) -> None:
-    """What all servers see alike: each looks, and the highest counts."""
-
-    async def breakers() -> Mapping[str, Mapping[Key, float]]:
-        return {"breaker.open": {(name,): BREAKER[each.state] for name, each in services.inference.catalog.breakers.items()}}
-
-    async def queue() -> Mapping[str, Mapping[Key, float]]:
-        found, pending = await services.queue.backlog(), await services.knowledge.index.pending()
-        return {
-            "queue.waiting": {(): float(found.waiting)},
-            "queue.running": {(): float(found.running)},
-            "queue.oldest": {(): found.oldest_seconds},
-            "index.pending": {(): float(pending)},
-        }
-
-    async def messages() -> Mapping[str, Mapping[Key, float]]:
-        return {"messages.waiting": {(): float(await services.messages.waiting())}}
-
-    for look in (breakers, queue, messages):
-        recorder.levels(look)
 
 
 def _machine(use: Use, role: Role) -> dict[str, dict[Key, float]]:

@@ -24,11 +24,12 @@ from app.accounts.accounts import Accounts
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.ledger import Ledger
+from app.budget.part import open_budget
 from app.budget.prices import Price, Usage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
-from app.services.budget import open_budget
 from app.storage.database import Database
+from app.supervision import Supervisor
 from app.telemetry import logs
 
 ESTIMATE = Estimate(input_tokens=6, max_tokens=4, nanousd=1000)
@@ -146,12 +147,15 @@ async def _when_due(tasks: asyncio.TaskGroup, pay: Pay, order: Order, stop: thre
 
 
 async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
-    """As the wiring makes it: with its own two connections, its keeper and its alerts."""
+    """As the composition makes it: with its own two connections, its keeper and its alerts."""
     settings = config.load()
     database = await Database.open(settings.database, url, name="payers")
     stack.push_async_callback(database.close)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=0)
-    return (await open_budget(stack, settings, database, accounts, Outbox(database, settings.webhook), url)).ledger
+    outbox = Outbox(database, settings.webhook)
+    made, part = await stack.enter_async_context(open_budget(settings, database=database, url=url, accounts=accounts, outbox=outbox))
+    await stack.enter_async_context(Supervisor().running(part.loops))
+    return made.ledger
 
 
 def as_line(order: Order) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
-from app import clock
+from app import clock, supervision
 from app.budget.alerts import Alerts
 from app.budget.holds import Settlement
 from app.budget.prices import Usage
@@ -286,7 +286,7 @@ async def test_the_webhook_runs_by_itself_and_outlives_errors(
         return await real()
 
     monkeypatch.setattr(hook, "deliver", deliver)
-    running = asyncio.create_task(hook.run())
+    running = asyncio.create_task(supervision.run(*hook.loops()))
     async with asyncio.timeout(60):
         while not made.got:
             await asyncio.sleep(0.01)
