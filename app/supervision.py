@@ -16,7 +16,7 @@ import structlog
 
 from app.errors import CairnError, Unavailable
 from app.part import OK, Condition, Loop, Part, ReadinessCheck
-from app.telemetry import metrics
+from app.telemetry import loops as measures
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class Health:
         """Note a failure, and say it once in the log, and again where it is another or the loop is degraded now. Returns the backoff."""
         self.failures += 1
         before, self.reason = self.reason, _reason(error)
-        metrics.loop_failed(self.loop.name)
+        measures.failed(self.loop.name)
         delay = self._backoff()
         told = {"loop": self.loop.name, "failures": self.failures, "retry_in": round(delay, 1), "reason": type(error).__name__}
         if isinstance(error, CairnError):
@@ -62,7 +62,7 @@ class Health:
         """Note a round that did its work."""
         if self.failures:
             log.info("loop.recovered", loop=self.loop.name, failures=self.failures)
-            metrics.set_loop(self.loop.name, up=True)
+            measures.recovered(self.loop.name)
         self.failures, self.reason, self.traced = 0, "", ""
 
     def sentence(self) -> str:
@@ -117,13 +117,13 @@ class Supervisor:
         if loop.name in self._running:
             raise ValueError(f"There is a loop {loop.name!r} already: give this one another name.")
         health = self._running[loop.name] = Health(loop)
-        metrics.set_loop(loop.name, up=True)
+        measures.started(loop.name)
         try:
             async with owned(_repeat(health), name=loop.name):
                 yield
         finally:
             del self._running[loop.name]
-            metrics.forget_loop(loop.name)
+            measures.stopped(loop.name)
 
 
 async def run(*loops: Loop) -> None:

@@ -42,7 +42,7 @@ class Keeper:
         """The heartbeat and what comes with it. Never slower than a beat: a process that is silent for longer is taken for dead."""
         return (
             Loop(
-                name="budget.keeper",
+                name="budget.hold_sweeper",
                 step=self.keep,
                 pause=self._beat_seconds,
                 at_once=False,

@@ -58,7 +58,7 @@ class Favourites:
         self._memory.note_uses(most=MOST_NOTED)
         return (
             Loop(
-                name=f"cache.favourites.{self._name}",
+                name=f"cache.warmup.{self._name}",
                 step=self._round,
                 pause=self._options.noted_seconds,
                 meanwhile="What is used most of this cache is not noted, so the next start brings back less of it.",

@@ -113,8 +113,8 @@ class Index:
         async with self._database.begin() as connection:
             return await connection.scalar(query if mark is None else query.where(OutboxRow.id <= mark)) or 0
 
-    def feed(self, *, poll_seconds: float) -> Loop:
-        """The drain, again and again: a worker's. After a full batch without a pause."""
+    def loops(self, *, poll_seconds: float) -> tuple[Loop, ...]:
+        """The feed: a worker's. After a full batch without a pause."""
         drained = 0
 
         async def step() -> None:
@@ -122,12 +122,14 @@ class Index:
             drained = 0
             drained = await self.drain()
 
-        return Loop(
-            name="knowledge.feed",
-            step=step,
-            pause=lambda: 0.0 if drained >= BATCH else poll_seconds,
-            max_backoff_seconds=MAX_FEED_PAUSE_SECONDS,
-            meanwhile="What is ingested can't be found yet.",
+        return (
+            Loop(
+                name="knowledge.feed",
+                step=step,
+                pause=lambda: 0.0 if drained >= BATCH else poll_seconds,
+                max_backoff_seconds=MAX_FEED_PAUSE_SECONDS,
+                meanwhile="What is ingested can't be found yet.",
+            ),
         )
 
     async def sweep(self) -> int:

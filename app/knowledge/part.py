@@ -31,11 +31,11 @@ from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
+from app.knowledge.reindexing import Reindexing
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
-from app.knowledge.upkeep import IndexUpkeep
 from app.knowledge.versions import Versions
 from app.part import OK, Condition, Levels, Loop, Maintenance, Opened, Part, ReadinessCheck, Role
 from app.sessions.part import SessionServices
@@ -224,10 +224,10 @@ def _part(below: _Below, made: KnowledgeServices, queries: Tiers) -> Part:
 
 def _loops(below: _Below, made: KnowledgeServices) -> tuple[Loop, ...]:
     if below.role == "worker":
-        return (made.index.feed(poll_seconds=below.settings.worker.poll_seconds),)
-    upkeep = IndexUpkeep(made.index, below.storage.vectors, below.settings.vectors)
+        return made.index.loops(poll_seconds=below.settings.worker.poll_seconds)
+    reindexing = Reindexing(made.index, below.storage.vectors, below.settings.vectors)
     ahead = () if made.prefetch is None else made.prefetch.loops()
-    return (*upkeep.loops(), *made.unanswered.loops(), *ahead)
+    return (*reindexing.loops(), *made.unanswered.loops(), *ahead)
 
 
 async def _age(database: Database) -> int:

@@ -8,20 +8,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.part import OK, Condition, Loop, Opened, Part, ReadinessCheck
+from app.part import OK, Condition, Loop, Opened, Part, ReadinessCheck, Role
 from app.settings import Settings
 from app.storage.child import Child, Pulse, supervised
 from app.storage.part import StorageServices
 from app.supervision import Supervisor
 
+NAME = "worker child"
 GRACE_SECONDS = 15
 """Beyond `worker.stop_seconds`: to hand jobs back and to close."""
 ALIVE_SECONDS = 5.0
 
 
 @asynccontextmanager
-async def open_worker_child(settings: Settings, *, storage: StorageServices) -> AsyncIterator[Opened[Child]]:
-    """Pointed at our PostgreSQL and our data folder."""
+async def open_worker_child(settings: Settings, role: Role, *, storage: StorageServices) -> AsyncIterator[Opened[Child | None]]:
+    """Pointed at our PostgreSQL and our data folder. None in a worker itself, and beside a team's own workers."""
+    if role == "worker" or not settings.embedded:
+        yield None, Part(name=NAME)
+        return
     env = {"CAIRN_DATABASE__URL": storage.url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
     grace = settings.worker.stop_seconds + GRACE_SECONDS
     command = [sys.executable, "-m", "app.cli", "worker"]
@@ -34,7 +38,7 @@ async def open_worker_child(settings: Settings, *, storage: StorageServices) -> 
             said = await asyncio.to_thread(_read, alive)
             return Condition("degraded", said) if said else OK
 
-        yield child, Part(name="worker child", ready=[ReadinessCheck("worker", condition)])
+        yield child, Part(name=NAME, ready=[ReadinessCheck("worker", condition)])
 
 
 def stay_seen(file: Path, supervisor: Supervisor) -> Loop:
@@ -43,7 +47,7 @@ def stay_seen(file: Path, supervisor: Supervisor) -> Loop:
     async def step() -> None:
         await asyncio.to_thread(_write, file, "\n".join(each.sentence() for each in supervisor.degraded))
 
-    return Loop(name="worker.alive", step=step, pause=ALIVE_SECONDS, max_backoff_seconds=ALIVE_SECONDS)
+    return Loop(name="worker.heartbeat", step=step, pause=ALIVE_SECONDS, max_backoff_seconds=ALIVE_SECONDS)
 
 
 def _read(file: Path) -> str:

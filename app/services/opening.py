@@ -51,10 +51,10 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     await rooms.add(cache_part(storage.database))
     recorder = await rooms.open(open_recorder(storage.database, role))  # closed after all that measures
     embeddings = await rooms.open(open_embeddings(settings, role, storage=storage))
-    account = await rooms.open(open_accounts(settings, role, secrets=secrets, storage=storage))
-    accounts, database = account.accounts, storage.database
-    waiting = await rooms.open(open_queue(settings, role, storage=storage))
-    outbox, queue = waiting.outbox, waiting.queue
+    account_services = await rooms.open(open_accounts(settings, role, secrets=secrets, storage=storage))
+    accounts, database = account_services.accounts, storage.database
+    queue_services = await rooms.open(open_queue(settings, role, storage=storage))
+    outbox, queue = queue_services.outbox, queue_services.queue
     budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, outbox=outbox))
     limits = await rooms.open(open_limits(settings, role))  # before the door: calls that end late are still counted
     inference = await rooms.open(open_inference(settings, role, storage=storage, budget=budget, embeddings=embeddings))
@@ -62,19 +62,17 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     knowledge = await rooms.open(
         open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
     )
-    if role == "serve" and settings.embedded:
-        await rooms.open(open_worker_child(settings, storage=storage))
+    await rooms.open(open_worker_child(settings, role, storage=storage))
     watch = await rooms.open(open_watch(settings, role, database=database, outbox=outbox, budgets=budget.budgets))
     await rooms.add(record(recorder, rooms.parts, folder, role))  # last: it measures what the others brought
-    if role == "worker":
-        await rooms.add(Part(name="worker", loops=[maintenance(rooms.parts), stay_seen(folder.worker_alive, rooms.supervisor)]))
+    await rooms.add(_worker_part(rooms, role, folder))
     return Services(
         settings=settings,
         secrets=secrets,
         parts=rooms.parts,
         storage=storage,
-        account=account,
-        waiting=waiting,
+        account_services=account_services,
+        queue_services=queue_services,
         embeddings=embeddings,
         budget=budget,
         limits=limits,
@@ -83,6 +81,12 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         knowledge=knowledge,
         watch=watch,
     )
+
+
+def _worker_part(rooms: Composition, role: Role, folder: DataFolder) -> Part:
+    """What a worker does beside its jobs, for all rooms."""
+    loops = [maintenance(rooms.parts), stay_seen(folder.worker_alive, rooms.supervisor)] if role == "worker" else []
+    return Part(name="worker", loops=loops)
 
 
 def _check_sizes(settings: Settings, role: Role) -> None:

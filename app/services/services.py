@@ -49,8 +49,8 @@ class Services:
     secrets: Secrets
     parts: Sequence[Part]
     storage: StorageServices
-    account: AccountServices
-    waiting: QueueServices
+    account_services: AccountServices
+    queue_services: QueueServices
     embeddings: EmbeddingServices
     budget: BudgetServices
     limits: RateLimits
@@ -82,23 +82,23 @@ class Services:
 
     @property
     def accounts(self) -> Accounts:
-        return self.account.accounts
+        return self.account_services.accounts
 
     @property
     def sign_ins(self) -> SignIns:
-        return self.account.sign_ins
+        return self.account_services.sign_ins
 
     @property
     def queue(self) -> Queue:
-        return self.waiting.queue
+        return self.queue_services.queue
 
     @property
     def messages(self) -> Exchange:
-        return self.waiting.messages
+        return self.queue_services.messages
 
     @property
     def outbox(self) -> Outbox:
-        return self.waiting.outbox
+        return self.queue_services.outbox
 
     @property
     def embedder(self) -> CachedEmbedder:

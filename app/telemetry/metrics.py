@@ -140,8 +140,6 @@ _cache_troubles = _gauge(
 _queue_depth = _gauge("queue_depth", "What waits: jobs that may run, messages between agents, changes for the vector index.", "queue")
 _queue_oldest = _gauge("queue_oldest_seconds", "How long the oldest job that may run has waited.")
 _up = _gauge("up", "Dependencies: 1 ok, 0.5 degraded, 0 down.", "dependency")
-_loop_restarts = _counter("loop_restarts", "Rounds of a background loop of this server that failed and were repeated, by loop.", "loop")
-_loop_up = _gauge("loop_up", "Background loops of this server: 1 running, 0 its last round failed and is repeated.", "loop")
 _set_aside = _counter("set_aside", "Damaged parts that were set aside and are rebuilt, by part: vectors, embeddings or files.", "part")
 
 MOST_DEVELOPERS = 50
@@ -351,22 +349,6 @@ def set_points(*, points: int, unindexed: int) -> None:
 def set_dependencies(states: Mapping[str, str]) -> None:
     for name, state in states.items():
         _up.labels(name).set(_UP[state])
-
-
-def loop_failed(loop: str) -> None:
-    """A round failed, and will be repeated."""
-    _loop_restarts.labels(loop).inc()
-    set_loop(loop, up=False)
-
-
-def set_loop(loop: str, *, up: bool) -> None:
-    _loop_restarts.labels(loop)  # shown from the start, at 0
-    _loop_up.labels(loop).set(float(up))
-
-
-def forget_loop(loop: str) -> None:
-    """It is stopped: whether it is up is no question any more."""
-    _loop_up.remove(loop)
 
 
 def set_aside(part: str) -> None:

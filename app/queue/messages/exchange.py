@@ -27,7 +27,7 @@ CHARS_IN_THE_LOOP = 8_000
 
 Heard = Callable[[Place | None], None]
 """Called for a place that another process has put something in; None: what was missed isn't known."""
-LISTENING = "queue.messages"
+LISTENING = "queue.messages.listen"
 """The name of the loop that listens, on either bus."""
 UNHEARD = "Who waits for a message of another process gets it within `messages.poll_seconds`, not at once."
 

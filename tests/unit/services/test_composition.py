@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from app.alerts.recorder import Recorder
 from app.errors import DatabaseUnavailable, Unavailable
 from app.part import Condition, Forget, Levels, Loop, Maintenance, Opened, Part, ReadinessCheck
 from app.queue.worker import Done
+from app.services import opening
 from app.services.composition import caches_of, composed, jobs_of
 from app.services.gauges import set_gauges
 from app.services.maintenance import maintain, maintenance
@@ -103,6 +106,15 @@ async def open_zoo(zoo: Zoo, *, name: str = "zoo") -> AsyncIterator[Opened[Zoo]]
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "MIN_BACKOFF_SECONDS", 0.0)
+
+
+def test_the_composition_root_reads_nothing_of_a_room_but_its_part() -> None:
+    """Beside what is given to rooms: the team's secrets, the index's schema, the data folder."""
+    given = {"app.accounts.secrets", "app.knowledge.points", "app.storage.folder"}
+    tree = ast.parse(Path(opening.__file__).read_text())
+    modules = {each.module for each in ast.walk(tree) if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("app.")}
+    of_rooms = {name for name in modules if name.count(".") > 1 and name.split(".")[1] not in {"services", "telemetry", "settings"}}
+    assert {name for name in of_rooms if not name.endswith(".part")} == given
 
 
 async def test_one_line_opens_a_room_and_its_end_closes_it() -> None:

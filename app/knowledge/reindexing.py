@@ -18,7 +18,7 @@ MAX_WITHOUT_GRAPH = 20_000
 """Points, however many there are in all: by brute force, so many cost a search 2.8 ms."""
 
 
-class IndexUpkeep:
+class Reindexing:
     """One in each server; of those that rebuild at once all but one leave it."""
 
     def __init__(self, index: Index, vectors: VectorStore, options: Vectors) -> None:
@@ -31,7 +31,7 @@ class IndexUpkeep:
         """The look at the index."""
         return (
             Loop(
-                name="knowledge.upkeep",
+                name="knowledge.reindexing",
                 step=self.keep,
                 pause=lambda: AWAY_SECONDS if self._away else PAUSE_SECONDS,
                 meanwhile="The vector index is not rebuilt: searches answer slower, or by words.",
@@ -43,9 +43,10 @@ class IndexUpkeep:
         try:
             status = await self._vectors.status()
         except Exception as error:  # noqa: BLE001 - whatever it is, the index is away; `/readyz` says so under `vectors`
-            if self._away != str(error):  # once
-                log.warning("index.away", reason=str(error))
-            self._away = str(error) or type(error).__name__
+            why = str(error) or type(error).__name__
+            if self._away != why:  # once
+                log.warning("index.away", reason=why)
+            self._away = why
             return
         self._away = ""
         most = max(self._options.reindex_after, min(self._options.reindex_share * status.points, MAX_WITHOUT_GRAPH))
