@@ -113,7 +113,7 @@ class Part:
     """What a room adds to the process that it is open in. Everything is optional.
 
     jobs         Kind → handler, run by workers.
-    loops        Started when the part is added, in this order; stopped in reverse before the part, and what was opened before it, closes.
+    loops        Begin once all parts are open; end in reverse, before the part, and what was opened before it, closes.
     ready        Lines of `/readyz`.
     gauges       Each sets its metrics, called when `/metrics` is read. One that raises Unavailable ends the part's round.
     levels       Looked at before each write of the roll-ups.

@@ -84,10 +84,17 @@ class Health:
 
 
 class Supervisor:
-    """Runs the loops of one process, and knows how each is."""
+    """Runs the loops of one process, and knows how each is. `held`: none begins its first round before `begin()`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, held: bool = False) -> None:
         self._running: dict[str, Health] = {}
+        self._begun = asyncio.Event()
+        if not held:
+            self.begin()
+
+    def begin(self) -> None:
+        """Let the loops go."""
+        self._begun.set()
 
     @asynccontextmanager
     async def running(self, loops: Iterable[Loop]) -> AsyncIterator[None]:
@@ -117,9 +124,8 @@ class Supervisor:
         if loop.name in self._running:
             raise ValueError(f"There is a loop {loop.name!r} already: give this one another name.")
         health = self._running[loop.name] = Health(loop)
-        measures.started(loop.name)
         try:
-            async with owned(_repeat(health), name=loop.name):
+            async with owned(_repeat(health, self._begun), name=loop.name):
                 yield
         finally:
             del self._running[loop.name]
@@ -145,9 +151,11 @@ async def owned(work: Coroutine[object, object, object], *, name: str) -> AsyncI
             raise error
 
 
-async def _repeat(health: Health) -> None:
+async def _repeat(health: Health, begun: asyncio.Event) -> None:
     """Repeat a loop's step for ever."""
     loop = health.loop
+    await begun.wait()
+    measures.started(loop.name)
     if not loop.at_once:
         await asyncio.sleep(loop.pause_seconds)
     while True:

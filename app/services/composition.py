@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Composition:
-    """`parts` grows while rooms are opened: who holds it sees those that come later too."""
+    """`parts` grows while rooms are opened: who holds it sees those that come later too. Their loops begin together, once all are open."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self._parts: list[Part] = []
-        self.supervisor = Supervisor()
+        self.supervisor = Supervisor(held=True)
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -34,10 +34,17 @@ class Composition:
         return made
 
     async def add(self, part: Part) -> None:
-        """Take a part up, and start its loops. ValueError where something in it has the name of something that is there already."""
+        """Take a part up, with its loops, which end before what was opened until now closes.
+
+        ValueError where something in it has the name of something that is there already.
+        """
         self._parts.append(part)
         _check_names(self._parts)
         await self._stack.enter_async_context(self.supervisor.running(part.loops))
+
+    def begin(self) -> None:
+        """Every room is open: let the loops go. One may use what was opened after its own room, as the backfill does its projections."""
+        self.supervisor.begin()
 
 
 @asynccontextmanager

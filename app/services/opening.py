@@ -42,7 +42,9 @@ async def open_services(settings: Settings, *, role: Role) -> AsyncIterator[Serv
         folder = await asyncio.to_thread(DataFolder.open, settings.data_dir)
         _check_sizes(settings, role)
         secrets = load_secrets(settings, folder.path, role=role)
-        yield await _open_rooms(rooms, settings, role, folder=folder, secrets=secrets)
+        services = await _open_rooms(rooms, settings, role, folder=folder, secrets=secrets)
+        rooms.begin()
+        yield services
 
 
 async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, folder: DataFolder, secrets: Secrets) -> Services:

@@ -95,7 +95,8 @@ async def test_what_keeps_failing_is_degraded_with_a_sentence_and_well_again_aft
 
     with capture_logs() as said:
         async with supervisor.running([loop(work, meanwhile="Nothing is swept.")]):
-            assert (await condition(supervisor), up()) == (("ok", None), 1.0)
+            assert await condition(supervisor) == ("ok", None)
+            await until(lambda: up() is not None)
             await until(lambda: supervisor.degraded)
             state, reason = await condition(supervisor)
             assert state == "degraded"

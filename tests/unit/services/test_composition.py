@@ -134,6 +134,7 @@ async def test_its_job_is_a_workers() -> None:
 async def test_its_failing_loop_is_told_in_readiness_and_as_a_metric_until_it_recovers() -> None:
     async with composed() as rooms:
         zoo = await rooms.open(open_zoo(Zoo()))
+        rooms.begin()
         async with asyncio.timeout(WAIT_SECONDS):
             while not rooms.supervisor.degraded:
                 await asyncio.sleep(0.001)
@@ -269,8 +270,35 @@ async def test_rooms_close_in_reverse_each_after_its_loops() -> None:
     async with composed() as rooms:
         for name in ("ledger", "door"):
             await rooms.open(room(name))
+        rooms.begin()
         await asyncio.sleep(0.01)
     assert said == ["door loop ended", "door closed", "ledger loop ended", "ledger closed"]
+
+
+async def test_no_loop_begins_before_every_room_is_open() -> None:
+    said: list[str] = []
+
+    async def step() -> None:
+        said.append("round")
+
+    loop = Loop(name="early", step=step, pause=3600.0)
+    async with composed() as rooms:
+        await rooms.add(Part(name="first", loops=[loop]))
+        await asyncio.sleep(0.01)
+        assert metrics.REGISTRY.get_sample_value("cairn_loop_up", {"loop": "early"}) is None
+        said.append("the last room is open")
+        rooms.begin()
+        await asyncio.sleep(0.01)
+        assert metrics.REGISTRY.get_sample_value("cairn_loop_up", {"loop": "early"}) == 1
+    assert said == ["the last room is open", "round"]
+
+
+async def test_what_was_never_begun_closes_all_the_same() -> None:
+    zoo = Zoo()
+    async with composed() as rooms:
+        await rooms.open(open_zoo(zoo))
+        await asyncio.sleep(0.01)
+    assert zoo.said == ["zoo opened", "zoo closed"]
 
 
 async def test_a_room_that_cannot_be_opened_closes_those_before_it() -> None:
