@@ -67,7 +67,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """What a worker does every ten minutes, one room after another: delete what is too old, recompute what ages.
+    """A step of what a worker does every ten minutes, one room after another: delete what is too old, recompute what ages.
 
     name      Of the count in the log's `maintenance.done`; parts that share a name are added up.
     step      Returns how much it did. It is repeated while it returns more than 0, where `batched`, until the next maintenance is due.
@@ -86,7 +86,7 @@ class Cache(Protocol):
     saved_seconds: float
 
     def figures(self) -> Mapping[str, Mapping[str, int]]:
-        """What each tier has done for this process; `memory` is among them."""
+        """Return what each tier has done for this process; `memory` is among them."""
         ...
 
     async def clear(self) -> int:
@@ -102,7 +102,7 @@ JobHandler: TypeAlias = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """What a purge deletes beside the projections: `forget(connection, session)` runs in its transaction and returns how much is gone."""
+    """A step of a purge beside the projections: `forget(connection, session)` runs in its transaction and returns how much is gone."""
 
     name: str
     forget: Callable[..., Awaitable[int]]

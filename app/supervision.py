@@ -66,7 +66,7 @@ class Health:
         self.failures, self.reason, self.traced = 0, "", ""
 
     def sentence(self) -> str:
-        """For the operator: what fails, what doesn't happen meanwhile, what to do."""
+        """Tell the operator what fails, what doesn't happen meanwhile, and what to do."""
         words = [f"{self.loop.name} failed {self.failures} times in a row ({self.reason})."]
         if self.loop.meanwhile:
             words.append(self.loop.meanwhile)
@@ -76,7 +76,7 @@ class Health:
         )
 
     def _backoff(self) -> float:
-        """Doubled with each failure, from the loop's own pause on."""
+        """Double the pause with each failure, from the loop's own on."""
         longest = self.loop.max_backoff_seconds
         first = min(max(self.loop.pause_seconds, MIN_BACKOFF_SECONDS), longest)
         full = min(first * 2.0 ** min(self.failures - 1, 30), longest)
@@ -112,7 +112,7 @@ class Supervisor:
         return [each for each in self._running.values() if each.degraded]
 
     def part(self) -> Part:
-        """The supervisor's own: the line `loops` of `/readyz`."""
+        """Return the supervisor's own part: the line `loops` of `/readyz`."""
         return Part(name="loops", ready=[ReadinessCheck("loops", self._condition)])
 
     async def _condition(self) -> Condition:
@@ -191,7 +191,7 @@ async def _round(health: Health) -> None:
 
 
 def cancelled() -> bool:
-    """Whether this task was cancelled, also where nothing was raised.
+    """Tell whether this task was cancelled, also where nothing was raised.
 
     Python 3.11's `wait_for`, which redis-py sends with, loses a cancellation that comes together with what it waits for.
     """
@@ -200,10 +200,10 @@ def cancelled() -> bool:
 
 
 def _expected(error: BaseException) -> bool:
-    """Whether a dependency is away, which is no fault of the code: a line says it, without a traceback."""
+    """Tell whether a dependency is away, which is no fault of the code: a line says it, without a traceback."""
     return isinstance(error, CairnError | TimeoutError | OSError)
 
 
 def _reason(error: BaseException) -> str:
-    """For strangers, who may read `/readyz`: our own words, or the kind of error. Another's words may quote what it worked on."""
+    """Word a failure for strangers, who may read `/readyz`: our own message, or the kind of error. Another's may quote its input."""
     return error.message.rstrip(".") if isinstance(error, CairnError) else type(error).__name__

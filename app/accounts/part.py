@@ -21,6 +21,8 @@ KEYS_TIMEOUT_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class AccountServices:
+    """The room's live objects."""
+
     accounts: Accounts
     sign_ins: SignIns
 
@@ -29,7 +31,7 @@ class AccountServices:
 async def open_accounts(
     settings: Settings, role: Role, *, secrets: Secrets, storage: StorageServices
 ) -> AsyncIterator[Opened[AccountServices]]:
-    """In a server the team `default` exists from here on."""
+    """Open accounts and sign-ins; in a server, make sure that the team `default` exists."""
     accounts = Accounts(
         storage.database,
         admin_key=secrets.admin_key,

@@ -39,7 +39,7 @@ class Keeper:
         await self._beat()
 
     def loops(self) -> tuple[Loop, ...]:
-        """The heartbeat and what comes with it. Never slower than a beat: a process that is silent for longer is taken for dead."""
+        """Return the heartbeat, with what is done at each. Repeated within a beat: a process silent for longer is taken for dead."""
         return (
             Loop(
                 name="budget.hold_sweeper",

@@ -49,7 +49,7 @@ class BudgetServices:
 async def open_budget(
     settings: Settings, *, database: Database, url: str, accounts: Accounts, outbox: Outbox
 ) -> AsyncIterator[Opened[BudgetServices]]:
-    """Closed after the door to models, whose last ends it writes: first its loops, then the ledger, then what it is reached through."""
+    """Open the ledger, with what keeps it true. Closed after the door to models, whose last settlements it still writes."""
     options, process_id = settings.budget, uuid4()
     calendar = Calendar(options.time_zone)
     limits, books = Limits(database, accounts, calendar, options), Books(database, calendar)
@@ -69,7 +69,7 @@ async def open_budget(
 def _ledger(
     stack: AsyncExitStack, settings: Settings, url: str, *, process_id: UUID, limits: Limits, alerts: Alerts, calendar: Calendar
 ) -> Ledger:
-    """With two connections of its own: an end never waits behind a hold."""
+    """Make the ledger, with two connections of its own: a settlement never waits behind a hold."""
     timeout = settings.budget.timeout_seconds
     holds, ends = (Direct(settings.database, url, name=f"cairn {name}", timeout_seconds=timeout) for name in ("holds", "ends"))
     for direct in (holds, ends):
@@ -108,7 +108,7 @@ def _part(budgets: Budgets, *, loops: tuple[Loop, ...]) -> Part:
 
 
 async def _quietly(closing: Callable[[], Awaitable[None]]) -> None:
-    """At the end PostgreSQL may be gone already: what could not be written, the next process's sweep finds."""
+    """Close; PostgreSQL may be gone already. What could not be written, the next process's sweep finds."""
     try:
         await closing()
     except Unavailable as error:

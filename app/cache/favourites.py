@@ -54,7 +54,7 @@ class Favourites:
         self._brought_back = False
 
     def loops(self) -> tuple[Loop, ...]:
-        """Bring back once, behind the start; then note again and again what is used. Uses count from here on."""
+        """Return the loop that brings back once, behind the start, and then writes down what is used. Uses count from here on."""
         self._memory.note_uses(most=MOST_NOTED)
         return (
             Loop(
@@ -132,7 +132,7 @@ class Favourites:
         return len(held)
 
     async def _bounded(self, work: Callable[[], Awaitable[int]]) -> None:
-        """In nobody's way. Unavailable for what takes too long."""
+        """Do it within `seconds`; Unavailable for what takes longer."""
         try:
             async with asyncio.timeout(self._options.seconds):
                 await work()

@@ -19,7 +19,7 @@ LISTENING_SECONDS = 10.0
 
 
 def cache_part(database: Database) -> Part:
-    """What no one cache does for itself: the sweep of the tier in PostgreSQL, which all share."""
+    """Return what no one cache does for itself: the sweep of the tier in PostgreSQL, which all share."""
     return Part(name="cache", maintenance=[Maintenance("cached", partial(sweep, database))])
 
 
@@ -30,7 +30,7 @@ def memory(options: CacheSize) -> Memory:
 def tiers(
     name: str, options: CacheSize, settings: Settings, storage: StorageServices, *, database: bool = True, redis: bool = True
 ) -> Tiers:
-    """A cache's memory, and below it what this deployment has and is switched on. `database`, `redis`: False: without that tier."""
+    """Make a cache of its memory and the tiers that there are and that are switched on. `database`, `redis`: False leaves that tier out."""
     lower: list[Tier] = [] if storage.redis is None or not redis else [RedisTier(storage.redis, name)]
     if database and settings.cache.database:
         lower.append(DatabaseTier(storage.database, name))
@@ -46,7 +46,7 @@ def favourites_of(
     valid: Callable[[bytes, bytes], bool] = intact,
     own_ttl_seconds: float | None = None,
 ) -> Favourites | None:
-    """What brings back what was used most of this cache; None where that is switched off. `valid`, `own_ttl_seconds`: see `Favourites`."""
+    """Make what warms this cache up; None where that is switched off. `valid`, `own_ttl_seconds`: see `Favourites`."""
     options = settings.cache.prewarm
     if not (options.enabled and settings.cache.database):
         return None

@@ -24,7 +24,7 @@ class EmbeddingServices:
 
 @asynccontextmanager
 async def open_embeddings(settings: Settings, role: Role, *, storage: StorageServices) -> AsyncIterator[Opened[EmbeddingServices]]:
-    """A model that can't be loaded is tried again behind the answers: `/readyz` says why until then."""
+    """Open the models and their cache. One that can't be loaded is tried again behind the answers: `/readyz` says why until then."""
     options, cached, models = settings.embeddings, settings.cache.embeddings, storage.folder.models
     async with AsyncExitStack() as stack:
         before = tiers("embeddings", cached, settings, storage, redis=False)

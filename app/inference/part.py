@@ -41,7 +41,7 @@ class InferenceServices:
 async def open_inference(
     settings: Settings, role: Role, *, storage: StorageServices, budget: BudgetServices, embeddings: EmbeddingServices
 ) -> AsyncIterator[Opened[InferenceServices]]:
-    """Providers are reached when they are first asked. Closed before the ledger: streams that are cut are still settled."""
+    """Open the engine; providers are reached when they are first asked. Closed before the ledger: cut streams are still settled."""
     sharing = _sharing(storage.redis)
     catalog = _catalog(settings, budget, embeddings, sharing)
     inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
@@ -73,7 +73,7 @@ async def open_inference(
 
 
 def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingServices, sharing: Sharing | None) -> Catalog:
-    """ConfigurationError where the answers' model is none of its providers'."""
+    """Read the providers and their chains. ConfigurationError where the answers' model is none of theirs."""
     changed = None if sharing is None else sharing.changed
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embeddings.bulk.embedder, changed=changed)
     if settings.knowledge.answer_model:
@@ -82,7 +82,7 @@ def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingSe
 
 
 def _sharing(redis: Redis | None) -> Sharing | None:
-    """redis-py is imported only where there is a Redis."""
+    """Share breakers over Redis, if there is one: only then is redis-py imported."""
     if redis is None:
         return None
     from app.inference.sharing import Sharing

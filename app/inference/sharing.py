@@ -43,7 +43,7 @@ class Sharing:
         self._changed.add((breaker.name, what))
 
     def loops(self, breakers: Mapping[str, Breaker]) -> tuple[Loop, ...]:
-        """The exchange with the other servers."""
+        """Return the exchange with the other servers."""
         return (
             Loop(
                 name="inference.breakers",
@@ -56,7 +56,7 @@ class Sharing:
         )
 
     async def _meet(self, breakers: Mapping[str, Breaker]) -> None:
-        """Exchange, after an absence of Redis with all that is open here: it may have come back empty. Unavailable while it is away."""
+        """Exchange; after an absence of Redis tell all that is open here, for it may have come back empty. Unavailable while it is away."""
         if self._away:
             self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
         try:

@@ -114,7 +114,7 @@ class Index:
             return await connection.scalar(query if mark is None else query.where(OutboxRow.id <= mark)) or 0
 
     def loops(self, *, poll_seconds: float) -> tuple[Loop, ...]:
-        """The feed: a worker's. After a full batch without a pause."""
+        """Return the feed, for a worker: it drains without a pause after a full batch."""
         drained = 0
 
         async def step() -> None:

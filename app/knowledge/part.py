@@ -105,7 +105,7 @@ async def open_knowledge(
     sessions: SessionServices,
     embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[KnowledgeServices]]:
-    """Its projections are registered here, and run in this order. In a server, an index that was lost is known to be so from the start."""
+    """Open the room, and register its projections, which run in this order. In a server an index that was lost is known from the start."""
     below = _Below(settings, role, storage, accounts, sessions, embeddings)
     async with AsyncExitStack() as stack:
         searching = _searching(stack, below)
@@ -119,7 +119,7 @@ async def open_knowledge(
 
 
 def _searching(stack: AsyncExitStack, below: _Below) -> _Searching:
-    """Versions are read over a connection of their own, made when the first question comes."""
+    """Make the search. Versions are read over a connection of their own, opened when the first question comes."""
     settings, storage, embedder = below.settings, below.storage, below.embeddings.embedder
     index = Index(storage.database, storage.vectors, copy=_copier(settings, storage.url) if below.role == "serve" else None)
     unanswered = Unanswered(storage.database)
@@ -178,7 +178,7 @@ def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
 
 
 def _copier(settings: Settings, url: str) -> Copier:
-    """Pointed at our parts, as the worker is; a URL from a file it reads itself."""
+    """Make the copier, pointed at our PostgreSQL and Qdrant as the worker is; a URL from a file it reads itself."""
     env = {"CAIRN_DATA_DIR": str(settings.data_dir)}
     if "CAIRN_DATABASE__URL_FILE" not in os.environ:
         env["CAIRN_DATABASE__URL"] = url

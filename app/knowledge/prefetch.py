@@ -84,7 +84,7 @@ class PrefetchingSearch:
         return answer
 
     def loops(self) -> tuple[Loop, ...]:
-        """The search ahead, one question after a quiet moment each."""
+        """Return the search ahead: one question, each time after a quiet moment."""
         pause, meanwhile = self._options.quiet_seconds, "Nothing is searched ahead."
         return (Loop(name="knowledge.prefetch", step=self._look_ahead, pause=pause, wake=self._wanted, meanwhile=meanwhile),)
 

@@ -28,7 +28,7 @@ class Reindexing:
         self._away = ""
 
     def loops(self) -> tuple[Loop, ...]:
-        """The look at the index."""
+        """Return the periodic check of the index."""
         return (
             Loop(
                 name="knowledge.reindexing",

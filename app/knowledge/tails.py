@@ -36,7 +36,7 @@ class Tails:
         self._unseen = Evidence.long_embedding_model.is_distinct_from(long_form.model)
 
     async def maintain(self) -> int:
-        """Look at one batch; the short ones first. 0: nothing is left, and nothing is looked for until tomorrow."""
+        """Look at one batch, the short ones first. Returns how many are done; after 0, nothing is looked for until tomorrow."""
         if time.monotonic() < self._due:
             return 0
         done = await self.pass_short() or await self.fill()

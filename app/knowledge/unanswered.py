@@ -59,12 +59,12 @@ class Unanswered:
         return (await self._database.read(rows_of(query)))[0][0]  # type: ignore[no-any-return]
 
     def loops(self) -> tuple[Loop, ...]:
-        """The writing of what came, a second's together."""
+        """Return the writer: what came within a second is written together."""
         meanwhile = "Questions that found nothing are not noted."
         return (Loop(name="knowledge.unanswered", step=self.write, pause=GATHERED_SECONDS, wake=self._woken, meanwhile=meanwhile),)
 
     async def write(self) -> None:
-        """What waits; then, of each team that asked, only the latest stay."""
+        """Write what waits; then, of each team that asked, keep only the latest."""
         self._woken.clear()
         waiting, self._waiting = self._waiting, Counter()
         if not waiting:

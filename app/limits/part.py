@@ -16,7 +16,7 @@ NAME = "limits"
 
 @asynccontextmanager
 async def open_limits(settings: Settings, role: Role) -> AsyncIterator[Opened[RateLimits]]:
-    """With a client of its own: a crowd at the caches must not leave the limits without a connection."""
+    """Open the limits, with a Redis client of their own: a crowd at the caches must not leave them without a connection."""
     alone = RateLimits(settings.limits)
     if role != "serve" or not alone.any:
         yield alone, Part(name=NAME)

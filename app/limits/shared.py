@@ -68,7 +68,7 @@ class Shared:
             self._telling = asyncio.create_task(self._tell(), name="limits used")
 
     def loops(self) -> tuple[Loop, ...]:
-        """The probe: while Redis is away, see whether it is back."""
+        """Return the probe that sees, while Redis is away, whether it is back."""
         return (
             Loop(
                 name="limits.shared",

@@ -56,7 +56,7 @@ class Outbox:
         await connection.execute(insert(Row).values(values))
 
     def loops(self) -> tuple[Loop, ...]:
-        """The delivery; none without a webhook."""
+        """Return the delivery; nothing without a webhook."""
         if self._url is None:
             return ()
         return (Loop(name="queue.webhook", step=self.deliver, pause=POLL_SECONDS, meanwhile="Nothing is posted to the webhook."),)

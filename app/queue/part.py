@@ -20,6 +20,8 @@ from app.telemetry import metrics
 
 @dataclass(frozen=True, slots=True)
 class QueueServices:
+    """The room's live objects."""
+
     queue: Queue
     messages: Exchange
     outbox: Outbox
@@ -27,13 +29,13 @@ class QueueServices:
 
 @asynccontextmanager
 async def open_queue(settings: Settings, role: Role, *, storage: StorageServices) -> AsyncIterator[Opened[QueueServices]]:
-    """Webhooks are posted by every process; only a server has somebody who waits for messages."""
+    """Open the queue, messages and the outbox. Every process posts webhooks; only a server has somebody who waits for messages."""
     made = QueueServices(Queue(storage.database, settings.worker), _messages(settings, storage), Outbox(storage.database, settings.webhook))
     yield made, _part(made, role)
 
 
 def _messages(settings: Settings, storage: StorageServices) -> Exchange:
-    """On Redis where there is one. redis-py is imported only then."""
+    """Make the exchange, on Redis where there is one: only then is redis-py imported."""
     if storage.redis is None:
         notices = Notices(settings.database, storage.url, name="cairn messages", channel=postgres_bus.CHANNEL)
         return Exchange(PostgresBus(storage.database, notices, settings.messages), settings.messages)

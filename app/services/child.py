@@ -22,7 +22,7 @@ ALIVE_SECONDS = 5.0
 
 @asynccontextmanager
 async def open_worker_child(settings: Settings, role: Role, *, storage: StorageServices) -> AsyncIterator[Opened[Child | None]]:
-    """Pointed at our PostgreSQL and our data folder. None in a worker itself, and beside a team's own workers."""
+    """Start the worker, pointed at our PostgreSQL and data folder. None in a worker itself, and beside a team's own workers."""
     if role == "worker" or not settings.embedded:
         yield None, Part(name=NAME)
         return
@@ -42,7 +42,7 @@ async def open_worker_child(settings: Settings, role: Role, *, storage: StorageS
 
 
 def stay_seen(file: Path, supervisor: Supervisor) -> Loop:
-    """A worker answers no requests: the age of this file tells a health check that its loop turns, its text which of its loops fail."""
+    """Return a worker's heartbeat: the age of this file tells a health check that its loop turns, its text which of its loops fail."""
 
     async def step() -> None:
         await asyncio.to_thread(_write, file, "\n".join(each.sentence() for each in supervisor.degraded))

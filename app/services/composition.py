@@ -43,13 +43,13 @@ class Composition:
         await self._stack.enter_async_context(self.supervisor.running(part.loops))
 
     def begin(self) -> None:
-        """Every room is open: let the loops go. One may use what was opened after its own room, as the backfill does its projections."""
+        """Let the loops go, once every room is open: one may use what was opened after its room, as the backfill does the projections."""
         self.supervisor.begin()
 
 
 @asynccontextmanager
 async def composed() -> AsyncIterator[Composition]:
-    """A composition without rooms. At its end everything is closed in reverse."""
+    """Begin a composition without rooms. At its end everything is closed in reverse."""
     async with AsyncExitStack() as stack:
         composition = Composition(stack)
         await composition.add(composition.supervisor.part())
@@ -57,12 +57,12 @@ async def composed() -> AsyncIterator[Composition]:
 
 
 def jobs_of(parts: Sequence[Part]) -> dict[str, JobHandler]:
-    """Every kind of job, with its handler."""
+    """Collect every kind of job, with its handler."""
     return {kind: handler for part in parts for kind, handler in part.jobs.items()}
 
 
 def caches_of(parts: Sequence[Part]) -> Mapping[str, Cache]:
-    """Every cache by its name."""
+    """Collect every cache by its name."""
     return {cache.name: cache for part in parts for cache in part.caches}
 
 

@@ -14,7 +14,7 @@ from app.telemetry import metrics
 
 
 async def set_gauges(parts: Sequence[Part]) -> None:
-    """A part that is away leaves its gauges as they were; `cairn_up` says so."""
+    """Set all. A part that is away leaves its gauges as they were; `cairn_up` says so."""
     await asyncio.gather(*map(_set, parts))
     metrics.set_dependencies((await readiness(parts)).states)
     for cache in caches_of(parts).values():
@@ -22,7 +22,7 @@ async def set_gauges(parts: Sequence[Part]) -> None:
 
 
 async def _set(part: Part) -> None:
-    """One after the other, over one connection at a time."""
+    """Set one part's, one after the other, over one connection at a time."""
     with suppress(Unavailable):
         for each in part.gauges:
             await each()

@@ -17,7 +17,7 @@ MAINTENANCE_SECONDS = 600.0
 
 
 def maintenance(parts: Sequence[Part]) -> Loop:
-    """The loop over all parts, also those that come later."""
+    """Return the loop over all parts, also those that come later."""
 
     async def step() -> None:
         await maintain(parts)
@@ -32,7 +32,7 @@ def maintenance(parts: Sequence[Part]) -> Loop:
 
 
 async def maintain(parts: Sequence[Part]) -> None:
-    """Every step of every part; those that work in batches last, since there may be much. One that fails keeps none of the others.
+    """Run every step of every part; those that work in batches last, since there may be much. One that fails stops none of the others.
 
     Unavailable, with their names, where steps failed.
     """
@@ -52,7 +52,7 @@ async def maintain(parts: Sequence[Part]) -> None:
 
 
 async def _run(each: Maintenance) -> int:
-    """One step; in batches until nothing is left, or the next maintenance is due. Returns how much there was."""
+    """Run one step; in batches until nothing is left, or the next maintenance is due. Returns how much there was."""
     total = await each.step()
     if each.batched and total:
         until = time.monotonic() + MAINTENANCE_SECONDS

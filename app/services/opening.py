@@ -48,7 +48,7 @@ async def open_services(settings: Settings, *, role: Role) -> AsyncIterator[Serv
 
 
 async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, folder: DataFolder, secrets: Secrets) -> Services:
-    """A new room is a line here, after what it is built on. Money opens before the door to models, and so closes after it."""
+    """Open the rooms. A new one is a line here, after what it is built on. Money opens before the door to models, and closes after it."""
     storage = await rooms.open(open_storage(settings, role, folder=folder, schema=SCHEMA))
     await rooms.add(cache_part(storage.database))
     recorder = await rooms.open(open_recorder(storage.database, role))  # closed after all that measures
@@ -86,7 +86,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
 
 
 def _worker_part(rooms: Composition, role: Role, folder: DataFolder) -> Part:
-    """What a worker does beside its jobs, for all rooms."""
+    """Return what a worker does beside its jobs, for all rooms."""
     loops = [maintenance(rooms.parts), stay_seen(folder.worker_alive, rooms.supervisor)] if role == "worker" else []
     return Part(name="worker", loops=loops)
 

@@ -48,7 +48,7 @@ OPERATIONS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 @asynccontextmanager
 async def open_recorder(database: Database, role: Role) -> AsyncIterator[Opened[Recorder]]:
-    """Closed late, after all that measures: what they did while they closed is in the last minute. `record` says what it records."""
+    """Open the recorder. It closes late, after all that measures, so that their end is in the last minute. What it records: `record`."""
     recorder = Recorder(database, role=role, lag=metrics.loop_lag)
     try:
         yield recorder, Part(name="recorder")

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 async def run_worker(settings: Settings) -> None:
-    """Jobs, beside the loops that the rooms run in a worker; until SIGTERM, Ctrl-C, or its owner's end."""
+    """Run jobs, beside the loops that the rooms have in a worker; until SIGTERM, Ctrl-C, or its owner's end."""
     if settings.embedded:
         raise ConfigurationError(
             "An embedded Cairn starts its own worker with `cairn serve`. To run workers beside a team's servers, set CAIRN_DATABASE__URL."

@@ -38,7 +38,7 @@ class Backfill:
         self._most = most
 
     def loops(self) -> tuple[Loop, ...]:
-        """The planning of a backfill whenever one is due: a worker's."""
+        """Return the planning of a backfill whenever one is due, for a worker."""
         meanwhile = "Sessions that a projection's new version must read again wait."
         return (Loop(name="sessions.backfill", step=self.plan, pause=PLANNED_SECONDS, meanwhile=meanwhile),)
 

@@ -50,7 +50,7 @@ class SessionServices:
 async def open_sessions(
     settings: Settings, role: Role, *, database: Database, accounts: Accounts, queue: Queue, parts: Sequence[Part]
 ) -> AsyncIterator[Opened[SessionServices]]:
-    """`parts`: all of the process, also those that come later; a purge asks each what it has to forget."""
+    """Open the room. `parts`: all of the process, also those that come later; a purge asks each what it has to forget."""
     journal, uploads = Journal(database, settings.sessions, queue), Uploads(database)
     projections, checkpoints = Projections(), Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)

@@ -50,7 +50,7 @@ class Invalidations:
                     await self._notices.begun.wait()
 
     def loops(self) -> tuple[Loop, ...]:
-        """The listening; none where nobody else is told."""
+        """Return the listener; nothing where nobody else is told."""
         if self._notices is None:
             return ()
         meanwhile = "What other processes change is seen here only once a cache's own time to live is over."

@@ -55,7 +55,7 @@ class Notices:
         self._stir.set()
 
     def loops(self, name: str, heard: Heard, *, meanwhile: str) -> tuple[Loop, ...]:
-        """The listening. `heard` gets what others told, or None when something may have been missed."""
+        """Return the listener. `heard` gets what others told, or None when something may have been missed."""
         return (
             Loop(
                 name=name,
@@ -68,7 +68,7 @@ class Notices:
         )
 
     async def _listen(self, heard: Heard) -> None:
-        """Until the connection is lost, or can't be had: then Unavailable."""
+        """Listen until the connection is lost, or can't be had: then Unavailable."""
         try:
             await self._converse(heard)
         except (asyncpg.PostgresError, *AWAY) as error:

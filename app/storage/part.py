@@ -73,7 +73,7 @@ async def _database_url(stack: AsyncExitStack, settings: Settings, folder: DataF
 async def _open_database(
     stack: AsyncExitStack, settings: Settings, url: str, role: Role, redis: Redis | None
 ) -> tuple[Database, tuple[Loop, ...]]:
-    """With replicas only in a server: a worker decides, and what decides reads at the primary."""
+    """Open the database, with replicas only in a server: a worker decides, and what decides reads at the primary."""
     options = settings.database
     if not options.replica_urls or role == "worker":
         size = {"pool_size": settings.worker.pool_size, "max_overflow": settings.worker.pool_size} if role == "worker" else {}

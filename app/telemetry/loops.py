@@ -21,22 +21,22 @@ _up = Gauge(
 
 
 def started(loop: str) -> None:
-    """It runs; its restarts are shown from now on, at 0."""
+    """Show that it runs, and its restarts from now on, at 0."""
     _restarts.labels(loop)
     _up.labels(loop).set(1)
 
 
 def failed(loop: str) -> None:
-    """A round failed, and will be repeated."""
+    """Count a round that failed, and will be repeated."""
     _restarts.labels(loop).inc()
     _up.labels(loop).set(0)
 
 
 def recovered(loop: str) -> None:
-    """A round did its work after one that had failed."""
+    """Show that a round did its work after one that had failed."""
     _up.labels(loop).set(1)
 
 
 def stopped(loop: str) -> None:
-    """Whether it is up is no question any more."""
+    """Show nothing of it any more: whether it is up is no question."""
     _up.remove(loop)

@@ -91,7 +91,7 @@ class Bell:
                     waiter.ring()
 
     def loops(self, seconds: float) -> tuple[Loop, ...]:
-        """The poll: each group's first is woken once in that time, spread over it. For what no ring tells: a silent consumer's messages."""
+        """Return the poll: each group's first is woken once in that time, for what no ring tells, a silent consumer's messages."""
         return (
             Loop(
                 name="queue.messages.poll",

@@ -57,7 +57,7 @@ class Bus(Protocol):
         """Messages given or to be given that their groups have yet to acknowledge; many are counted only so far."""
 
     def loops(self, heard: Heard) -> tuple[Loop, ...]:
-        """The listening: it tells what other processes put."""
+        """Return the listener, which tells what other processes put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Exchange:
         return self._counted
 
     def loops(self) -> tuple[Loop, ...]:
-        """What wakes those who wait here."""
+        """Return what wakes those who wait here."""
         return (*self._bus.loops(self._heard), *self._bell.loops(self._options.poll_seconds))
 
     def stop(self) -> None:

@@ -145,7 +145,7 @@ class RedisBus:
         )
 
     async def _listen(self, heard: Heard) -> None:
-        """Until Redis is away: then Unavailable."""
+        """Listen until Redis is away: then Unavailable."""
         try:
             async with self._client.pubsub() as heard_of:
                 await heard_of.subscribe(BELL)

@@ -110,7 +110,7 @@ class ReplicatedDatabase(Database):
         await asyncio.gather(*(each.test() for each in self.standbys))
 
     def loops(self, *, every_seconds: float) -> tuple[Loop, ...]:
-        """The periodic test of the replicas."""
+        """Return the periodic test of the replicas."""
         return (
             Loop(
                 name="storage.replicas",
@@ -123,7 +123,7 @@ class ReplicatedDatabase(Database):
         )
 
     async def condition(self) -> Condition:
-        """For `/readyz`."""
+        """Tell `/readyz` whether all are in use."""
         return OK if self.well else Condition("degraded")
 
     async def measure(self) -> None:
