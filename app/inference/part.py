@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.budget.part import BudgetServices
 from app.cache.part import favourites_of, tiers
+from app.cache.tiers import Tiers
 from app.embeddings.part import EmbeddingServices
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from app.inference.sharing import Sharing
 
+NAME = "inference"
 BREAKER_LEVELS = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
 
 
@@ -61,15 +63,20 @@ async def open_inference(
             if sharing is not None:
                 loops += sharing.loops(catalog.breakers)
 
-        async def states() -> None:
-            for name, breaker in catalog.breakers.items():
-                metrics.set_breaker(name, breaker.state)
+        yield InferenceServices(engine, catalog), part_of(catalog, completions, role, loops=loops)
 
-        async def levels() -> Levels:
-            return {"breaker.open": {(name,): BREAKER_LEVELS[each.state] for name, each in catalog.breakers.items()}}
 
-        part = Part(name="inference", loops=loops, gauges=[states], levels=[levels] if role == "serve" else (), caches=[completions])
-        yield InferenceServices(engine, catalog), part
+def part_of(catalog: Catalog, completions: Tiers, role: Role, *, loops: tuple[Loop, ...] = ()) -> Part:
+    """Return what is shown of a door to models: its breakers and its cache."""
+
+    async def states() -> None:
+        for name, breaker in catalog.breakers.items():
+            metrics.set_breaker(name, breaker.state)
+
+    async def levels() -> Levels:
+        return {"breaker.open": {(name,): BREAKER_LEVELS[each.state] for name, each in catalog.breakers.items()}}
+
+    return Part(name=NAME, loops=loops, gauges=[states], levels=[levels] if role == "serve" else (), caches=[completions])
 
 
 def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingServices, sharing: Sharing | None) -> Catalog:

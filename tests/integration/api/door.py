@@ -17,7 +17,7 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
-from app.inference.part import InferenceServices
+from app.inference.part import NAME, InferenceServices, part_of
 from app.inference.semantic import Semantic
 from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, SemanticCache, Timeouts
 from tests.fakes.hostile import HostileProvider
@@ -115,7 +115,7 @@ async def open_door(
         by_meaning = None if semantic is None else Semantic(embedder or api.services.embedder, semantic)
         front = CachedEngine(engine, catalog, tiers, CompletionsCache(), by_meaning=by_meaning) if cached else engine
         before = api.app.state.services
-        parts = [replace(part, caches=[tiers]) if part.name == "inference" else part for part in api.services.parts]
+        parts = [part_of(catalog, tiers, "serve") if part.name == NAME else part for part in api.services.parts]
         doors = InferenceServices(front, catalog)  # type: ignore[arg-type]
         api.app.state.services = replace(api.services, inference=doors, parts=parts)
         name = await _developer(api, limit_usd)
