@@ -1,4 +1,4 @@
-"""Evaluates the rules, one server at a time; what changes is stored and put into the outbox in one transaction, so it is told once.
+"""Evaluates the rules about series, one server at a time; what changes is stored and told in one transaction, so it is told once.
 
 Its state is PostgreSQL's: a server that starts, or takes over, goes on where the last one was.
 """
@@ -20,15 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.alerts import standing
+from app.alerts.notifications import Change, Notifications, summary
 from app.alerts.rollups import Reading, Rollups
-from app.alerts.rules import PROBES, Rule, Rules
+from app.alerts.rules import Rules
 from app.alerts.series import SERIES
+from app.alerts.series_rules import PROBES, SeriesRule
 from app.alerts.standing import Standing
 from app.alerts.tables import Past, State, Turn
 from app.errors import Unavailable
-from app.queue.outbox import Notice, Outbox
 from app.storage.database import Database
-from app.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -51,22 +51,12 @@ class Found:
     breached: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    rule: str
-    labels: Labels
-    state: str
-    severity: str
-    summary: str
-    value: float
-
-
 class Evaluator:
     def __init__(
         self,
         database: Database,
         rollups: Rollups,
-        outbox: Outbox,
+        notifications: Notifications,
         rules: Rules,
         *,
         every_seconds: float,
@@ -74,8 +64,8 @@ class Evaluator:
     ) -> None:
         self._database = database
         self._rollups = rollups
-        self._outbox = outbox
-        self._rules = rules
+        self._notifications = notifications
+        self._rules = rules.enabled_series
         self._every = timedelta(seconds=every_seconds)
         self._probes = probes or {}
 
@@ -106,17 +96,15 @@ class Evaluator:
             if (last := await self._take_turn(connection, now)) is None:
                 return []
             changes = await self._apply(connection, found, now, watched=now - last <= MOST_PENDING_GAP * self._every)
-            await self._outbox.put(connection, [_notice(each, now) for each in changes if self._rules.by_name[each.rule].post])
+            await self._notifications.put_changes(connection, [(self._rules[each.rule], each) for each in changes], now)
         for each in changes:
-            metrics.alert_changed(each.rule, each.state)
-            say = log.warning if each.state == "firing" else log.info
-            say("alert", rule=each.rule, state=each.state, severity=each.severity, value=each.value, summary=each.summary)
+            self._notifications.announce_change(each)
         return changes
 
     async def look(self, now: datetime | None = None) -> list[Found]:
         """What each rule says now, once and without its duration: also what `cairn doctor` asks."""
         moment, found = now or clock.now(), list[Found]()
-        rules = self._rules.enabled
+        rules = self._rules
         for window in sorted({rule.window_seconds for rule in rules.values()}):
             measured = {name: rule for name, rule in rules.items() if rule.window_seconds == window and rule.series in SERIES}
             names = sorted({name for rule in measured.values() for name in (rule.series, rule.of) if name is not None})
@@ -150,7 +138,7 @@ class Evaluator:
         said = _bounded(found, {(rule, key) for rule, key in rows})
         changes: list[Change] = []
         for name, key in sorted(rows.keys() | said.keys()):
-            rule, row, each = self._rules.enabled.get(name), rows.get((name, key)), said.get((name, key))
+            rule, row, each = self._rules.get(name), rows.get((name, key)), said.get((name, key))
             before = None if row is None else _standing(row)
             if rule is None:  # it is no longer in the file: nobody waits for its end
                 await connection.execute(delete(State).where(State.rule == name, State.key == key))
@@ -162,29 +150,7 @@ class Evaluator:
         return changes
 
 
-def summary(rule: Rule, labels: Labels, value: float | None) -> str:
-    """In a line, for a person. `value` None: too little was measured."""
-    unit = SERIES[rule.series].unit if rule.series in SERIES and rule.take != "share" else "share"
-    where = f" [{', '.join(f'{name} {each}' for name, each in labels.items())}]" if labels else ""
-    if value is None:
-        return f"{rule.what}{where}: too little was measured"
-    edge = "above" if rule.above is not None else "below"
-    return f"{rule.what}{where}: {_words(value, unit)} (fires {edge} {_words(rule.threshold, unit)})"
-
-
-def _words(value: float, unit: str) -> str:
-    match unit:
-        case "share":
-            return f"{value * 100:.0f} %"
-        case "seconds":
-            return f"{value:.3g} s" if value < 1000 else f"{value:.0f} s"
-        case "state":
-            return {1.0: "open", 0.5: "half-open", 0.0: "closed"}.get(value, f"{value:g}")
-        case _:
-            return f"{value:,.4g} {unit}"
-
-
-def _measured(name: str, rule: Rule, reading: Reading) -> list[Found]:
+def _measured(name: str, rule: SeriesRule, reading: Reading) -> list[Found]:
     seen = product(*(reading.values(rule.series if rule.of is None else rule.of, label) for label in rule.each))
     sets = [dict(zip(rule.each, values, strict=True)) for values in seen] if rule.each else [{}]
     found = []
@@ -194,7 +160,7 @@ def _measured(name: str, rule: Rule, reading: Reading) -> list[Found]:
     return found
 
 
-def _value(rule: Rule, reading: Reading, labels: Labels) -> float | None:
+def _value(rule: SeriesRule, reading: Reading, labels: Labels) -> float | None:
     point = reading.whole(rule.series, labels)
     if rule.of is not None:
         whole = reading.whole(rule.of, labels)
@@ -223,7 +189,7 @@ def _standing(row: Row[*tuple[object, ...]]) -> Standing:
 async def _store(
     connection: AsyncConnection,
     place: tuple[str, str],
-    rule: Rule,
+    rule: SeriesRule,
     labels: Labels,
     before: Standing | None,
     after: Standing | None,
@@ -254,17 +220,3 @@ async def _store(
     if after.state == "firing" and (before is None or before.state == "pending"):
         return [Change(name, labels, "firing", rule.severity, words, value)]
     return []
-
-
-def _notice(change: Change, now: datetime) -> Notice:
-    body = {
-        "rule": change.rule,
-        "state": change.state,
-        "severity": change.severity,
-        "labels": dict(change.labels),
-        "value": change.value,
-        "summary": change.summary,
-        "at": now.isoformat(),
-    }
-    mark = "resolved" if change.state == "resolved" else change.severity.upper()
-    return Notice(f"Cairn {mark}: {change.summary}", body)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from app.alerts.rules import Rule
+from app.alerts.series_rules import SeriesRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Standing:
     quiet_since: datetime | None = None
 
 
-def moved(rule: Rule, before: Standing | None, value: float | None, now: datetime, *, watched: bool = True) -> Standing | None:
+def moved(rule: SeriesRule, before: Standing | None, value: float | None, now: datetime, *, watched: bool = True) -> Standing | None:
     """The next standing; None: at rest. `value` None: nothing can be said, which is quiet.
 
     `watched` False: nobody has looked for a while, so a pending one begins anew; a firing one goes on.
@@ -40,7 +40,7 @@ def moved(rule: Rule, before: Standing | None, value: float | None, now: datetim
     return Standing("pending", since, value)
 
 
-def _firing(rule: Rule, before: Standing, value: float | None, now: datetime) -> Standing | None:
+def _firing(rule: SeriesRule, before: Standing, value: float | None, now: datetime) -> Standing | None:
     if value is not None and not rule.quiet(value):
         return replace(before, value=value, quiet_since=None)
     quiet_since = before.quiet_since or now

@@ -6,10 +6,10 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.tables import Base, CreatedAt
+from app.storage.tables import Base, CreatedAt, Id
 
 
 class Minute(Base):
@@ -68,6 +68,21 @@ class Past(Base):
     summary: Mapped[str]
     fired_at: Mapped[datetime]
     resolved_at: Mapped[datetime]
+
+
+class BudgetAlert(Base):
+    """An alert of a budget, told once per subject, period and rule: the unique constraint decides between servers."""
+
+    __tablename__ = "budget_alerts"
+    __table_args__ = (UniqueConstraint("subject_id", "period_start", "rule"),)
+
+    id: Mapped[Id]
+    subject: Mapped[str]
+    subject_id: Mapped[uuid.UUID]
+    period_start: Mapped[datetime]
+    rule: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[CreatedAt]
 
 
 class Turn(Base):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from app import clock
 from app.alerts.advice import Advice, advise
 from app.alerts.alarms import Alarms
-from app.alerts.evaluator import Evaluator, summary
+from app.alerts.budget_evaluator import BudgetEvaluator
+from app.alerts.evaluator import Evaluator
+from app.alerts.notifications import summary
 from app.alerts.rollups import Rollups
 from app.alerts.rules import Rules
 from app.settings import Settings
@@ -35,13 +37,14 @@ class Watch:
     rollups: Rollups
     alarms: Alarms
     evaluator: Evaluator
+    budgets: BudgetEvaluator
     rules: Rules
     settings: Settings
 
     async def checked(self) -> list[Checked]:
         made = []
         for each in await self.evaluator.look():
-            rule = self.rules.by_name[each.rule]
+            rule = self.rules.series[each.rule]
             words = summary(rule, each.labels, each.value)
             made.append(Checked(each.rule, rule.what, each.labels, rule.severity, each.value, rule.threshold, each.breached, words))
         return made

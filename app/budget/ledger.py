@@ -39,7 +39,7 @@ ROOM = statements.load("budget", "room")
 Opened = Callable[[Payer, datetime], Coroutine[Any, Any, None]]
 """Make the balances of a payer's period, where they are missing."""
 Watched = Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None]
-"""Told after each batch of settlements: the balances that moved, and the holds that ended (for alerts). Must not block."""
+"""Told after each batch of settlements: the balances that moved, and the holds that ended (`BudgetFacts.note`). Must not block."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,21 +148,6 @@ class Process(Base):
     seen_at: Mapped[CreatedAt]
 
 
-class Alert(Base):
-    """Said once per subject, period and rule."""
-
-    __tablename__ = "budget_alerts"
-    __table_args__ = (UniqueConstraint("subject_id", "period_start", "rule"),)
-
-    id: Mapped[Id]
-    subject: Mapped[str]
-    subject_id: Mapped[uuid.UUID]
-    period_start: Mapped[datetime]
-    rule: Mapped[str]
-    data: Mapped[dict[str, Any]]
-    created_at: Mapped[CreatedAt]
-
-
 class RequestRow(Base):
     """The request log: one row a request, also where nothing was held (a cache hit)."""
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 from app.accounts.accounts import Accounts
-from app.budget.alerts import Alerts
+from app.budget.alerting import AlertReader, BudgetFacts
 from app.budget.books import Books
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
@@ -17,7 +17,6 @@ from app.budget.periods import Calendar
 from app.budget.prices import load as load_prices
 from app.budget.requests import RequestLog
 from app.budget.spending import Spending
-from app.queue.outbox import Outbox
 from app.services.services import Money
 from app.services.tasks import owned, quietly
 from app.settings import Settings
@@ -25,12 +24,14 @@ from app.storage.database import Database
 from app.storage.direct import Direct
 
 
-async def open_budget(stack: AsyncExitStack, settings: Settings, database: Database, accounts: Accounts, outbox: Outbox, url: str) -> Money:
-    """The ledger with what keeps it: two connections of its own, the heartbeat, the alerts."""
+async def open_budget(
+    stack: AsyncExitStack, settings: Settings, database: Database, accounts: Accounts, read_alerts: AlertReader, url: str
+) -> Money:
+    """Open the ledger with what keeps it: two connections of its own, the heartbeat. `read_alerts`: what was told of budgets."""
     options, process_id = settings.budget, uuid4()
     calendar, prices = Calendar(options.time_zone), load_prices()
-    limits, books = Limits(database, accounts, calendar, options), Books(database, calendar)
-    alerts = Alerts(database, calendar, accounts, outbox, team_tokens_a_day=options.team_tokens_a_day)
+    limits, books = Limits(database, accounts, calendar, options), Books(database, calendar, read_alerts)
+    facts = BudgetFacts(database, calendar)
     directs = [Direct(settings.database, url, name=f"cairn {name}", timeout_seconds=options.timeout_seconds) for name in ("holds", "ends")]
     for direct in directs:
         stack.push_async_callback(direct.close)
@@ -40,7 +41,7 @@ async def open_budget(stack: AsyncExitStack, settings: Settings, database: Datab
         calendar=calendar,
         process_id=process_id,
         open_period=limits.open_period,
-        watch=alerts.watch,
+        watch=facts.note,
         timeout_seconds=options.timeout_seconds,
     )
     keeper = Keeper(database, ledger, process_id=process_id, silent_seconds=options.process_silent_seconds)
@@ -49,5 +50,5 @@ async def open_budget(stack: AsyncExitStack, settings: Settings, database: Datab
     for closing in (keeper.close, requests.close, ledger.close):
         stack.push_async_callback(quietly, closing)
     await stack.enter_async_context(owned(keeper.run(), name="budget keeper"))
-    await stack.enter_async_context(owned(alerts.run(), name="budget alerts"))
-    return Money(ledger, Budgets(accounts, limits, books, ledger, Corrections(database)), prices, requests, Spending(database, calendar))
+    budgets, spending = Budgets(accounts, limits, books, ledger, Corrections(database)), Spending(database, calendar, read_alerts)
+    return Money(ledger, budgets, prices, requests, spending, facts)

@@ -15,6 +15,7 @@ import structlog
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import load_secrets
 from app.accounts.sign_ins import SignIns
+from app.alerts.budget_evaluator import told_alerts
 from app.cache.tiers import Tiers
 from app.embeddings import is_vector, local_long_form, open_bulk, open_embedder
 from app.errors import CairnError, ConfigurationError, Unavailable
@@ -102,7 +103,9 @@ async def open_services(settings: Settings, *, role: Role) -> AsyncIterator[Serv
         )
         outbox = Outbox(database, settings.webhook)
         await stack.enter_async_context(owned(outbox.run(), name="webhook"))
-        budget = await open_budget(stack, settings, database, accounts, outbox, url)
+        budget = await open_budget(stack, settings, database, accounts, told_alerts, url)
+        # Before the door: it hears what calls that end late cross.
+        watch = await open_watch(stack, settings, database, accounts, outbox, budget)
         limits = await open_limits(stack, settings, role)  # before the door: calls that end late are still counted
         inference = await open_inference(
             stack, settings, role, database=database, budget=budget, embedder=embedder, bulk=bulk, redis=redis, invalidations=invalidations
@@ -151,7 +154,7 @@ async def open_services(settings: Settings, *, role: Role) -> AsyncIterator[Serv
                 "keys": Tiers("keys", accounts.known, (), timeout_seconds=1, invalidations=invalidations),
             },
             outbox=outbox,
-            watch=open_watch(settings, database, outbox, budget.budgets),
+            watch=watch,
         )
         await stack.enter_async_context(owned(invalidations.run(), name="invalidations"))
         if role == "serve":

@@ -10,6 +10,7 @@ from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets
 from app.accounts.sign_ins import SignIns
 from app.alerts.watch import Watch
+from app.budget.alerting import BudgetFacts
 from app.budget.budgets import Budgets
 from app.budget.ledger import Ledger
 from app.budget.prices import Prices
@@ -108,6 +109,8 @@ class Money:
     prices: Prices
     requests: RequestLog
     spending: Spending
+    facts: BudgetFacts
+    """What moved: the alert engine's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,28 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Literal
 
 from app import clock
+from app.accounts.accounts import Accounts
 from app.alerts.alarms import Alarms
+from app.alerts.budget_evaluator import BudgetEvaluator
 from app.alerts.evaluator import Evaluator
+from app.alerts.notifications import Notifications
 from app.alerts.recorder import Recorder
 from app.alerts.rollup import Key
 from app.alerts.rollups import Rollups
 from app.alerts.rules import load as load_rules
 from app.alerts.watch import Watch
-from app.budget.alerts import EARLY
-from app.budget.budgets import Budgets
 from app.cache.tiers import Tiers
 from app.queue.outbox import Outbox
-from app.services.services import Role, Services
-from app.services.tasks import quietly
+from app.services.services import Money, Role, Services
+from app.services.tasks import owned, quietly
 from app.settings import Settings
 from app.storage.database import Database
 from app.telemetry import metrics
 from app.telemetry.machine import Machine, Use
 from app.telemetry.measures import Timing
 
+EARLY = timedelta(days=7)
+"""Left of the month, or more: a budget that is nearly spent by then is spent early."""
 BREAKER = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
 CLASSES = {
     "chat": "completions",
@@ -48,19 +52,28 @@ def open_recorder(stack: AsyncExitStack, database: Database, role: Role) -> Reco
     return recorder
 
 
-def open_watch(settings: Settings, database: Database, outbox: Outbox, budgets: Budgets) -> Watch:
-    """ConfigurationError for a bad file of rules: before anything is served."""
+async def open_watch(
+    stack: AsyncExitStack, settings: Settings, database: Database, accounts: Accounts, outbox: Outbox, budget: Money
+) -> Watch:
+    """Open the alert engine. ConfigurationError for a bad file of rules: before anything is served.
+
+    What budgets cross is told by the process that saw it, of either role and whatever `alerts.enabled` says: that is about series.
+    """
 
     async def used_early() -> Mapping[Key, float]:
         """Spent of the limit, of developers whose month has more than a week left."""
         early = clock.now() + EARLY
-        found = await budgets.spending()
+        found = await budget.budgets.spending()
         return {(name,): each.spent / each.limit for name, each in found if each.limit and each.ends > early}
 
     rules, rollups = load_rules(settings.alerts.rules), Rollups(database)
     probes = {"budget.used_early": used_early}
-    evaluator = Evaluator(database, rollups, outbox, rules, every_seconds=settings.alerts.every_seconds, probes=probes)
-    return Watch(rollups, Alarms(database), evaluator, rules, settings)
+    notifications = Notifications(outbox)
+    evaluator = Evaluator(database, rollups, notifications, rules, every_seconds=settings.alerts.every_seconds, probes=probes)
+    daily = settings.budget.team_tokens_a_day
+    budgets = BudgetEvaluator(database, budget.facts, notifications, rules, names=accounts.names, daily_tokens=daily)
+    await stack.enter_async_context(owned(budgets.run(), name="budget alerts"))
+    return Watch(rollups, Alarms(database), evaluator, budgets, rules, settings)
 
 
 def record(recorder: Recorder, services: Services, role: Role) -> None:

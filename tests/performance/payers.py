@@ -21,6 +21,7 @@ import uvloop
 
 from app import settings as config
 from app.accounts.accounts import Accounts
+from app.alerts.budget_evaluator import told_alerts
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.ledger import Ledger
@@ -28,6 +29,7 @@ from app.budget.prices import Price, Usage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
 from app.services.budget import open_budget
+from app.services.watching import open_watch
 from app.storage.database import Database
 from app.telemetry import logs
 
@@ -146,12 +148,14 @@ async def _when_due(tasks: asyncio.TaskGroup, pay: Pay, order: Order, stop: thre
 
 
 async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
-    """As the wiring makes it: with its own two connections, its keeper and its alerts."""
+    """Open the ledger as the services do: with its own two connections, its keeper and its alerts."""
     settings = config.load()
     database = await Database.open(settings.database, url, name="payers")
     stack.push_async_callback(database.close)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=0)
-    return (await open_budget(stack, settings, database, accounts, Outbox(database, settings.webhook), url)).ledger
+    budget = await open_budget(stack, settings, database, accounts, told_alerts, url)
+    await open_watch(stack, settings, database, accounts, Outbox(database, settings.webhook), budget)
+    return budget.ledger
 
 
 def as_line(order: Order) -> bytes:

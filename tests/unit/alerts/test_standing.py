@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.alerts.rules import Rule
+from app.alerts.series_rules import SeriesRule
 from app.alerts.standing import Standing, moved
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 EVERY = timedelta(seconds=15)
-ABOVE = Rule(what="x", series="machine.memory", take="last", above=0.8, clear=0.7, for_seconds=60, clear_seconds=30)
-BELOW = Rule(what="x", series="cache.hits", of="cache.lookups", take="share", below=0.4, clear=0.5, for_seconds=60, clear_seconds=30)
+ABOVE = SeriesRule(what="x", series="machine.memory", take="last", above=0.8, clear=0.7, for_seconds=60, clear_seconds=30)
+BELOW = SeriesRule(what="x", series="cache.hits", of="cache.lookups", take="share", below=0.4, clear=0.5, for_seconds=60, clear_seconds=30)
 
 
-def course(rule: Rule, values: list[float | None]) -> str:
+def course(rule: SeriesRule, values: list[float | None]) -> str:
     """How it stands after each value: `.` at rest, `p` pending, `F` firing."""
     standing: Standing | None = None
     said = ""
