@@ -1,6 +1,6 @@
 """Holds and settlements. A hold is granted only where spent + held + worst case ≤ limit, of the developer and of the team together.
 
-It is durable before this returns, and ends once. Many in flight share statements, which weakens nothing: see migration 0003.
+It is durable before this returns, and ends once. Many in flight share statements, which weakens nothing: see sql/budget_hold.sql.
 Knows no provider and no HTTP.
 """
 

@@ -1,4 +1,4 @@
-"""Rows of the ledger. Read and written only in this room, holds and settlements through the functions of migration 0003.
+"""Rows of the ledger. Read and written only in this room, holds and settlements through the functions under sql/.
 
 No foreign keys to accounts: the ledger is append-only and outlives whoever it names.
 """
