@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -25,7 +25,7 @@ from app.alerts.series import SERIES
 from app.alerts.tables import Minute
 from app.errors import Unavailable
 from app.storage.database import Database
-from app.telemetry.measures import Timing
+from app.telemetry.registry import Declaration, Relabel, Timing
 from app.telemetry.sketch import Sketch
 
 log = structlog.get_logger()
@@ -35,11 +35,13 @@ LOOK_SECONDS = 0.25
 MOST_WAITING = 120
 NOTHING: Key = ()
 
-Relabel = Callable[[Key], Key | None]
-"""Labels of a measure → labels of its series. None: it doesn't belong to it."""
 Totals = Callable[[], Mapping[Key, float]]
 Looks = Callable[[], Awaitable[Mapping[str, Mapping[Key, float]]]]
 """Series → labels → what stands there now."""
+
+
+def _same(key: Key) -> Key:
+    return key
 
 
 class Recorder:
@@ -60,10 +62,21 @@ class Recorder:
         self._waiting: deque[tuple[datetime, bytes]] = deque(maxlen=MOST_WAITING)
         self._away = False
 
-    def timing(self, series: str, timing: Timing, relabel: Relabel = lambda key: key) -> None:
+    def declared(self, declarations: Iterable[Declaration]) -> None:
+        """Take in every measure that is recorded and rolled up. What is looked at is handed over by whoever can look: `levels`."""
+        for each in declarations:
+            if each.rolled is None or each.source is None:
+                continue
+            relabel = each.rolled.relabel or _same
+            if isinstance(each.source, Timing) and not each.rolled.summed:
+                self.timing(each.rolled.series, each.source, relabel)
+            else:
+                self.counter(each.rolled.series, each.totals, relabel)
+
+    def timing(self, series: str, timing: Timing, relabel: Relabel = _same) -> None:
         self._timings.append((_known(series, "timing"), timing, relabel))
 
-    def counter(self, series: str, totals: Totals, relabel: Relabel = lambda key: key) -> None:
+    def counter(self, series: str, totals: Totals, relabel: Relabel = _same) -> None:
         """`totals`: since the process began."""
         self._totals.append((_known(series, "counter"), totals, relabel))
 
@@ -110,6 +123,7 @@ class Recorder:
             except Unavailable:
                 continue
             for series, values in found.items():
+                _known(series, "level")
                 for key, value in values.items():
                     self._see(series, key, value)
 
@@ -170,6 +184,8 @@ def _add(made: Measured, series: str, key: Key | None, value: Sketch | Counted) 
 
 
 def _known(series: str, kind: str) -> str:
+    if series not in SERIES:
+        raise ValueError(f"{series} is not declared: add it to app/telemetry/measures.py.")
     if SERIES[series].kind != kind:
         raise ValueError(f"{series} is a {SERIES[series].kind}, not a {kind}.")
     return series

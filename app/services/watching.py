@@ -1,4 +1,4 @@
-"""Which measure becomes which series of the roll-ups, and what is looked at. Opens this process's recorder."""
+"""Opens the alert engine and this process's recorder; what stands and is looked at for the roll-ups."""
 
 from __future__ import annotations
 
@@ -25,29 +25,17 @@ from app.services.services import Money, Role, Services
 from app.services.tasks import owned, quietly
 from app.settings import Settings
 from app.storage.database import Database
-from app.telemetry import metrics
+from app.telemetry import measures
 from app.telemetry.machine import Machine, Use
-from app.telemetry.measures import Timing
 
 EARLY = timedelta(days=7)
 """Left of the month, or more: a budget that is nearly spent by then is spent early."""
 BREAKER = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
-CLASSES = {
-    "chat": "completions",
-    "embeddings": "embeddings",
-    "knowledge": "knowledge",
-    "sessions": "sessions",
-    "channels": "messages",
-    "budget": "budgets",
-    "budgets": "budgets",
-}
-"""Of routes under /v1, by their first word."""
-OPERATIONS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def open_recorder(stack: AsyncExitStack, database: Database, role: Role) -> Recorder:
     """Closed late, after all that measures: what they did while they closed is in the last minute."""
-    recorder = Recorder(database, role=role, lag=metrics.loop_lag)
+    recorder = Recorder(database, role=role, lag=measures.loop_lag)
     stack.push_async_callback(quietly, recorder.close)
     return recorder
 
@@ -77,9 +65,8 @@ async def open_watch(
 
 
 def record(recorder: Recorder, services: Services, role: Role) -> None:
-    """Everything that this process measures."""
-    _timings(recorder)
-    _counters(recorder)
+    """Register everything that this process measures: what is recorded, as app/telemetry/measures.py declares it, and what is looked at."""
+    recorder.declared(measures.MEASURES.declared)
     _caches(recorder, services.caches)
 
     def used() -> float:
@@ -95,51 +82,6 @@ def record(recorder: Recorder, services: Services, role: Role) -> None:
     recorder.levels(look)
     if role == "serve":
         _shared(recorder, services)
-
-
-def class_of(route: str) -> str:
-    """What kind of work a route is: few enough to draw."""
-    if route in OPERATIONS:
-        return "operations"
-    top, _, rest = route.lstrip("/").partition("/")
-    if top == "v1":
-        return CLASSES.get(rest.partition("/")[0], "other")
-    return top if top in {"dashboard", "mcp"} else "other"
-
-
-def _timings(recorder: Recorder) -> None:
-    def provider(key: Key) -> Key | None:
-        """Of a provider's own answer: one from a cache says nothing about it."""
-        operation, provider, _model, *cache = key
-        return (provider,) if operation == "chat" and cache in ([], ["miss"]) else None
-
-    recorder.timing("http.seconds", metrics.request_seconds, lambda key: (class_of(key[1]),))
-    recorder.timing("inference.seconds", metrics.answer_seconds)
-    recorder.timing("inference.whole", metrics.server_seconds, provider)
-    recorder.timing("inference.first_token", metrics.first_token_seconds, provider)
-    recorder.timing("inference.per_token", metrics.per_token_seconds, provider)
-    recorder.timing("search.seconds", metrics.search_seconds)
-    recorder.timing("embedding.seconds", metrics.embedding_seconds)
-    recorder.timing("database.seconds", metrics.database_seconds)
-    recorder.timing("database.wait", metrics.database_wait)
-    recorder.timing("queue.seconds", metrics.job_seconds)
-    recorder.timing("loop.lag", metrics.loop_lag)
-
-
-def _counters(recorder: Recorder) -> None:
-    recorder.counter("http.requests", lambda: metrics.requests.totals, lambda key: (class_of(key[1]), key[2]))
-    recorder.counter("inference.attempts", lambda: metrics.attempts.totals)
-    recorder.counter("inference.disputes", lambda: metrics.disputes.totals)
-    recorder.counter("inference.tokens", lambda: _sums(metrics.token_usage), lambda key: (key[1], key[3]))
-    recorder.counter("inference.nanousd", lambda: metrics.charged.totals)
-    recorder.counter("inference.saved_nanousd", lambda: metrics.saved.totals)
-    recorder.counter("search.queries", lambda: metrics.queries.totals)
-    recorder.counter("embedding.texts", lambda: metrics.embedded_texts.totals)
-    recorder.counter("breaker.changes", lambda: metrics.breaker_changes.totals)
-    recorder.counter("queue.done", lambda: metrics.job_attempts.totals)
-    recorder.counter("budget.holds", lambda: metrics.holds.totals)
-    evicted = {"evicted": ("embeddings",)}
-    recorder.counter("cache.asked_again", lambda: metrics.embedding_cache.totals, lambda key: evicted.get(key[0]))
 
 
 def _caches(recorder: Recorder, caches: Mapping[str, Tiers]) -> None:
@@ -189,7 +131,3 @@ def _machine(use: Use, role: Role) -> dict[str, dict[Key, float]]:
         "process.cpu": {(role,): use.process_cpu},
         "process.memory": {(role,): float(use.process_memory)},
     }
-
-
-def _sums(timing: Timing) -> dict[Key, float]:
-    return {key: each.sum for key, each in timing.sketches.items()}

@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.storage import migrations
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
-from app.telemetry import metrics, traces
+from app.telemetry import measures, metrics, traces
 from app.telemetry.sketch import Sketch
 
 PROCESSES, MINUTES, TIMES = 3, 1440, 20_000
@@ -54,11 +54,11 @@ print(min(repeat(line, number=20_000, repeat=3)) / 20_000 * 1e6)
 def one_completion() -> None:
     """What one call of a model records."""
     metrics.hold_asked("granted")
-    metrics.database_seconds.observe(0.0012, ("ledger",))
-    metrics.database_seconds.observe(0.0012, ("ledger",))
+    measures.database_seconds.observe(0.0012, ("ledger",))
+    measures.database_seconds.observe(0.0012, ("ledger",))
     metrics.provider_attempted("one", "ok")
     metrics.tokens_charged("chat", "one", "one-model", given=20, produced=12, nanousd=1000)
-    metrics.answer_seconds.observe(0.012, ("one",))
+    measures.answer_seconds.observe(0.012, ("one",))
     metrics.answered("chat", "one", "one-model", cache="miss", seconds=0.012)
     metrics.request_answered(method="POST", route="/v1/chat/completions", status=200, seconds=0.013)
     traces.request("POST", ())

@@ -22,7 +22,7 @@ from app.queue import outbox as posting
 from app.queue.outbox import Outbox
 from app.settings import Settings
 from app.storage.database import Database
-from app.telemetry.measures import Tally, Timing
+from app.telemetry.registry import Tally, Timing
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 EVERY = 15

@@ -15,7 +15,7 @@ from app.alerts.recorder import Recorder
 from app.alerts.rollups import Rollups
 from app.errors import DatabaseUnavailable, InvalidInput
 from app.storage.database import Database
-from app.telemetry.measures import Tally, Timing
+from app.telemetry.registry import Tally, Timing
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
