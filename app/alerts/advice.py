@@ -66,7 +66,7 @@ def _answers_cache(reading: Reading, settings: Settings) -> Iterator[Advice]:
         below = sum(reading.whole("cache.hits", {**labels, "tier": tier}).sum for tier in ("redis", "database"))
         if asked < LEAST or gone < LEAST or below < 0.1 * asked:
             continue
-        options, held = settings.cache.completions, reading.whole("cache.bytes", labels).most or 0
+        options, held = settings.cache.completions, reading.whole("cache.bytes", labels).max or 0
         full = held > 0.8 * options.max_bytes
         change = f"max_bytes = {2 * options.max_bytes:,}" if full else f"entries = {2 * options.entries:,}"
         more = (options.max_bytes if full else held) / 2**20
@@ -79,27 +79,27 @@ def _answers_cache(reading: Reading, settings: Settings) -> Iterator[Advice]:
 
 def _pool(reading: Reading, settings: Settings) -> Iterator[Advice]:
     used, wait = reading.whole("pool.used"), reading.whole("database.wait")
-    if used.most is None or used.most < 0.9 or wait.p99 is None or wait.p99 < 0.05:
+    if used.max is None or used.max < 0.9 or wait.p99 is None or wait.p99 < 0.05:
         return
     more = settings.database.max_overflow + settings.database.pool_size
     yield Advice(
         "database connections",
-        f"the pool was {used.most:.0%} in use at its fullest, and 1 % of its users waited {wait.p99 * 1000:.0f} ms or more",
+        f"the pool was {used.max:.0%} in use at its fullest, and 1 % of its users waited {wait.p99 * 1000:.0f} ms or more",
         f"database.max_overflow = {more}, where PostgreSQL's max_connections allows it",
     )
 
 
 def _queue(reading: Reading, settings: Settings) -> Iterator[Advice]:
     oldest, cpu = reading.whole("queue.oldest"), reading.whole("machine.cpu")
-    late = [point for point in reading.points("queue.oldest") if point.most is not None and point.most > 60]
-    if len(late) < 3 or oldest.most is None:
+    late = [point for point in reading.points("queue.oldest") if point.max is not None and point.max > 60]
+    if len(late) < 3 or oldest.max is None:
         return
     idle = cpu.mean is not None and cpu.mean < 0.7
     step = f"worker.concurrency = {settings.worker.concurrency + 1}" if idle else "another `cairn worker` on another machine"
     busy = f"the machine was {cpu.mean:.0%} busy" if cpu.mean is not None else "how busy the machine was isn't known"
     yield Advice(
         "workers",
-        f"in {len(late)} spans of ten minutes a job waited more than a minute, the longest {oldest.most / 60:.0f} min; {busy}",
+        f"in {len(late)} spans of ten minutes a job waited more than a minute, the longest {oldest.max / 60:.0f} min; {busy}",
         step,
     )
 

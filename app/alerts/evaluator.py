@@ -164,8 +164,8 @@ def _value(rule: SeriesRule, reading: Reading, labels: Labels) -> float | None:
     point = reading.whole(rule.series, labels)
     if rule.of is not None:
         whole = reading.whole(rule.of, labels)
-        return point.sum / whole.sum if whole.sum >= rule.least else None
-    if point.count < rule.least:
+        return point.sum / whole.sum if whole.sum >= rule.min_count else None
+    if point.count < rule.min_count:
         return None
     return cast("float | None", getattr(point, rule.take))
 

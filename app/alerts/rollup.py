@@ -27,13 +27,13 @@ class Level:
 
     count: int = 0
     sum: float = 0.0
-    most: float = float("-inf")
+    max: float = float("-inf")
     last: float = float("-inf")
 
     def see(self, value: float) -> None:
         self.count += 1
         self.sum += value
-        self.most = max(self.most, value)
+        self.max = max(self.max, value)
         self.last = value
 
 
@@ -52,14 +52,14 @@ _Stored: TypeAlias = list[tuple[list[str], list[int | float | list[int]]]]
 class Point:
     """A step of a series, from `at` on (aware, UTC). Nothing was measured: `count` 0, and None where there is nothing to say.
 
-    timing: count, sum, mean, p50, p95, p99, most. counter: sum (count is the same, rounded). level: last, mean, most.
+    timing: count, sum, mean, p50, p95, p99, max. counter: sum (count is the same, rounded). level: last, mean, max.
     """
 
     at: datetime
     count: int = 0
     sum: float = 0.0
     last: float | None = None
-    most: float | None = None
+    max: float | None = None
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
@@ -76,10 +76,10 @@ def point(at: datetime, value: Value | None) -> Point:
         case Counted(sum=total):
             return Point(at, count=round(total), sum=total)
         case Level():
-            return Point(at, value.count, value.sum, last=value.last, most=value.most)
+            return Point(at, value.count, value.sum, last=value.last, max=value.max)
         case Sketch():
-            p50, p95, p99, most = (value.quantile(share) for share in (0.5, 0.95, 0.99, 1.0))
-            return Point(at, value.count, value.sum, most=most, p50=p50, p95=p95, p99=p99)
+            p50, p95, p99, highest = (value.quantile(share) for share in (0.5, 0.95, 0.99, 1.0))
+            return Point(at, value.count, value.sum, max=highest, p50=p50, p95=p95, p99=p99)
 
 
 def beside(values: Iterable[Value]) -> Value | None:
@@ -92,7 +92,7 @@ def beside(values: Iterable[Value]) -> Value | None:
             case Counted(), Counted():
                 made.sum += value.sum
             case Level(), Level():
-                _look_beside(made, value.count, value.sum, value.most, value.last)
+                _look_beside(made, value.count, value.sum, value.max, value.last)
             case _:
                 made = _copy(value)
     return made
@@ -105,7 +105,7 @@ def append(whole: Measured, later: Measured) -> None:
         for key, value in values.items():
             match before := held.get(key), value:
                 case Level(), Level():
-                    _look_beside(before, value.count, value.sum, value.most, value.last)  # type: ignore[arg-type]
+                    _look_beside(before, value.count, value.sum, value.max, value.last)  # type: ignore[arg-type]
                     before.last = value.last  # type: ignore[union-attr]
                 case None, _:
                     held[key] = _copy(value)
@@ -115,7 +115,7 @@ def append(whole: Measured, later: Measured) -> None:
 
 
 def packed(measured: Mapping[str, Mapping[Key, Value]]) -> bytes:
-    """Compressed JSON: series → [[labels, value], …]. A value: [layout, sum, buckets], [count, sum, most, last] or [sum]."""
+    """Compressed JSON: series → [[labels, value], …]. A value: [layout, sum, buckets], [count, sum, max, last] or [sum]."""
     document = {name: [(key, _numbers(value)) for key, value in values.items()] for name, values in measured.items()}
     return zstandard.compress(msgspec.json.encode(document), 3)
 
@@ -147,10 +147,10 @@ def _take(held: dict[Key, Value], kind: str, stored: _Stored) -> None:
                 value = held.setdefault(key, Sketch())
                 assert isinstance(value, Sketch)
                 value.add_packed(counts, total)
-            case "level", [int() as count, float() | int() as total, float() | int() as most, float() | int() as last]:
+            case "level", [int() as count, float() | int() as total, float() | int() as highest, float() | int() as last]:
                 level = held.setdefault(key, Level())
                 assert isinstance(level, Level)
-                _look_beside(level, count, total, most, last)
+                _look_beside(level, count, total, highest, last)
             case "counter", [float() | int() as total]:
                 counted = held.setdefault(key, Counted())
                 assert isinstance(counted, Counted)
@@ -159,10 +159,10 @@ def _take(held: dict[Key, Value], kind: str, stored: _Stored) -> None:
                 continue  # another version's: passed over
 
 
-def _look_beside(level: Level, count: int, total: float, most: float, last: float) -> None:
+def _look_beside(level: Level, count: int, total: float, highest: float, last: float) -> None:
     level.count += count
     level.sum += total
-    level.most = max(level.most, most)
+    level.max = max(level.max, highest)
     level.last = max(level.last, last)
 
 
@@ -171,7 +171,7 @@ def _copy(value: Value) -> Value:
         case Sketch():
             return Sketch(value.counts, value.sum)
         case Level():
-            return Level(value.count, value.sum, value.most, value.last)
+            return Level(value.count, value.sum, value.max, value.last)
         case Counted():
             return Counted(value.sum)
 
@@ -181,7 +181,7 @@ def _numbers(value: Value) -> Sequence[object]:
         case Sketch():
             return (sketch.LAYOUT, _short(value.sum), value.packed())
         case Level():
-            return (value.count, _short(value.sum), _short(value.most), _short(value.last))
+            return (value.count, _short(value.sum), _short(value.max), _short(value.last))
         case Counted():
             return (_short(value.sum),)
 

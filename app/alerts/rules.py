@@ -56,7 +56,7 @@ def load(path: Path, *, shipped: Path = SHIPPED) -> Rules:
 
 
 def _load(path: Path) -> Rules:
-    content = _read(path)
+    content = _renamed(_read(path), path)
     about_budgets = {name: rule for name, rule in content.items() if isinstance(rule, dict) and "budget" in rule}
     about_series = {name: rule for name, rule in content.items() if name not in about_budgets}
     problems: list[str] = []
@@ -79,6 +79,22 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path} can't be used: the name of rule {place} looks like a secret, and names are shown. Choose another."
         )
+    return content
+
+
+def _renamed(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Give what is written in the words of an older version its newer ones, and say so: the next version won't read them."""
+    for name, rule in content.items():
+        if not isinstance(rule, dict):
+            continue
+        if rule.get("take") == "most":
+            rule["take"] = "max"
+            log.warning("alerts.rules.renamed", file=str(path), rule=name, old='take = "most"', new='take = "max"')
+        if "least" in rule:
+            if "min_count" in rule:
+                raise ConfigurationError(f"{path} can't be used: {name}: least is the older name of min_count: take least out.")
+            rule["min_count"] = rule.pop("least")
+            log.warning("alerts.rules.renamed", file=str(path), rule=name, old="least", new="min_count")
     return content
 
 

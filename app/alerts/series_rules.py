@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from app.alerts.rule import NamedRule
 from app.alerts.series import SERIES
 
-Take = Literal["p50", "p95", "p99", "mean", "most", "last", "sum", "share"]
+Take = Literal["p50", "p95", "p99", "mean", "max", "last", "sum", "share"]
 KINDS: Mapping[str, frozenset[Take]] = {
-    "timing": frozenset({"p50", "p95", "p99", "mean", "most", "sum"}),
+    "timing": frozenset({"p50", "p95", "p99", "mean", "max", "sum"}),
     "counter": frozenset({"sum", "share"}),
-    "level": frozenset({"mean", "most", "last"}),
+    "level": frozenset({"mean", "max", "last"}),
 }
 PROBES: Mapping[str, tuple[str, ...]] = {"budget.used_early": ("developer",)}
 """What is no roll-up, and looked up when the rules are evaluated; with its labels."""
@@ -33,7 +33,7 @@ class SeriesRule(NamedRule):
     for_seconds: float = Field(300, ge=0, le=86_400)
     clear_seconds: float = Field(120, ge=0, le=86_400)
     window_seconds: int = Field(120, ge=60, le=3600)
-    least: int = Field(1, ge=1)
+    min_count: int = Field(1, ge=1)
     severity: Literal["warning", "critical"] = "warning"
 
     @property

@@ -231,7 +231,7 @@ def _rate(points: Sequence[Point], step: timedelta, now: datetime) -> list[float
 
 def _shares(points: Sequence[Point], *, most: bool = False) -> list[float | None]:
     """In percent."""
-    values = [each.most if most else each.mean for each in points]
+    values = [each.max if most else each.mean for each in points]
     return [None if each is None else round(each * 100, 1) for each in values]
 
 

@@ -138,7 +138,7 @@ async def test_a_level_over_servers_is_the_fullest_and_over_time_the_latest(data
             await server.recorder.look()
             await server.recorder.write(NOON + (minute + 1) * MINUTE)
     (whole,) = await rollups.series("machine.memory", since=NOON, until=NOON + 3 * MINUTE, step=3 * MINUTE)
-    assert (whole.last, whole.most, whole.count) == (0.4, 0.9, 6)
+    assert (whole.last, whole.max, whole.count) == (0.4, 0.9, 6)
     assert whole.mean == pytest.approx(2.8 / 6)
 
 

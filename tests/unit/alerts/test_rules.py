@@ -156,3 +156,18 @@ def test_a_file_with_one_rule_about_budgets_is_taken_at_its_word(tmp_path: Path)
     with capture_logs() as logged:
         assert load(file).enabled_budgets == []
     assert logged == []
+
+
+def test_what_is_written_in_older_words_is_understood_and_said(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    old = {"what": '"full"', "series": '"pool.used"', "take": '"most"', "above": "0.9", "clear": "0.8", "least": "3"}
+    file.write_text(section("pool_full", old) + section("half_gone", BUDGET))
+    with capture_logs() as logged:
+        rule = load(file).series["pool_full"]
+    assert (rule.take, rule.min_count) == ("max", 3)
+    assert [(each["event"], each["log_level"], each["rule"], each["new"]) for each in logged] == [
+        ("alerts.rules.renamed", "warning", "pool_full", 'take = "max"'), ("alerts.rules.renamed", "warning", "pool_full", "min_count")
+    ]  # fmt: skip
+    file.write_text(section("pool_full", old | {"min_count": "5"}) + section("half_gone", BUDGET))
+    with pytest.raises(ConfigurationError, match="pool_full: .*take least out"):
+        load(file)
