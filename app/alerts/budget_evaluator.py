@@ -37,14 +37,14 @@ Names: TypeAlias = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, str]]]
 
 
 async def told_alerts(connection: AsyncConnection, subjects: Sequence[UUID], period_start: datetime) -> list[ToldAlert]:
-    """Read what was told of these in a period, the oldest first. What the budget room reads: its `AlertReader`."""
+    """Read what was told of these in a period, the oldest first. The budget room's `AlertReader`."""
     query = select(BudgetAlert.created_at, BudgetAlert.subject, BudgetAlert.subject_id, BudgetAlert.rule)
     theirs = query.where(BudgetAlert.subject_id.in_(subjects), BudgetAlert.period_start == period_start)
     return [ToldAlert(*row) for row in await connection.execute(theirs.order_by(BudgetAlert.created_at))]
 
 
 class BudgetEvaluator:
-    """`daily_tokens`: what a team may use in a day before it is told; None: no such figure is set."""
+    """Evaluates rules about budgets. `daily_tokens`: what a team may use in a day before that is told; None: no such figure is set."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class BudgetEvaluator:
         self._stored: cachebox.LRUCache[tuple[UUID, datetime, str], bool] = cachebox.LRUCache(MAX_REMEMBERED)
 
     async def run(self) -> None:
-        """Evaluate what moves, for ever; first of all this month's balances, which a process that died may not have come to."""
+        """Evaluate whatever moves, for ever; first this month's balances, which a process that died may not have come to."""
         started = False
         while True:
             try:
@@ -85,7 +85,7 @@ class BudgetEvaluator:
                 await asyncio.sleep(AWAY_SECONDS)
 
     async def evaluate(self) -> list[Crossing]:
-        """Store and tell what is newly crossed. Unavailable: what moved waits here for the next call."""
+        """Store and tell what is newly crossed. Unavailable: what moved is kept for the next call."""
         self._waiting = waiting = _merged(self._waiting, self._facts.take())
         found = list(crossed(self._rules, waiting, clock.now(), await self._today(waiting)))
         unknown = [each for each in found if each.key not in self._stored]
@@ -108,7 +108,7 @@ class BudgetEvaluator:
         return DayUse(day, tokens, self._daily_tokens)
 
     async def _store(self, found: Sequence[Crossing]) -> list[Crossing]:
-        """Those that are new, with their notices: in one transaction."""
+        """Store those that are new, with their notices, in one transaction. Returns the new ones."""
         names = await self._names({each.subject_id for each in found})
         values = [
             {
@@ -132,7 +132,7 @@ class BudgetEvaluator:
 
 
 def _merged(before: BudgetChanges, later: BudgetChanges) -> BudgetChanges:
-    """Each balance once, in its newest state."""
+    """Merge two sets of changes: each balance once, in its newest state."""
     if before.empty:
         return later
     balances = {(each.subject_id, each.period_start): each for each in (*before.balances, *later.balances)}

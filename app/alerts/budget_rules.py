@@ -111,7 +111,7 @@ def _tokens(rule: BudgetRule, balance: BalanceState) -> Iterator[Crossing]:
 
 
 def _reached(rule: BudgetRule, spent: int, limit: int) -> list[str]:
-    """A limit of nothing is reached by whatever is spent."""
+    """Name the alerts whose share is reached. Of a limit of 0 each is, by whatever is spent."""
     return [alert for share, alert in zip(rule.shares, rule.alerts, strict=True) if spent > 0 and spent * 100 >= limit * share]
 
 

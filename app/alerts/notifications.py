@@ -1,4 +1,4 @@
-"""What is told of an alert, and to whom: the one place that words notices, raises metrics and writes log lines, for both kinds of rule.
+"""Decides what is told of an alert, and to whom: words notices, raises metrics and writes log lines, for both kinds of rule.
 
 The webhook hears what `post` of the rule lets through; a notice is put into the outbox in the transaction that makes it true. The
 log and the metrics hear everything, after that transaction.
@@ -24,8 +24,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A rule about a series that began to fire, or whose alert is over, for one set of labels."""
+class StateChange:
+    """An alert about a series that began to fire or is resolved."""
 
     rule: str
     labels: Mapping[str, str]
@@ -46,10 +46,12 @@ class StoredCrossing:
 
 
 class Notifications:
+    """Tells the webhook (through the outbox), the log and the metrics."""
+
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    async def put_changes(self, connection: AsyncConnection, changes: Sequence[tuple[SeriesRule, Change]], now: datetime) -> None:
+    async def put_changes(self, connection: AsyncConnection, changes: Sequence[tuple[SeriesRule, StateChange]], now: datetime) -> None:
         """In the caller's transaction: told if that is committed."""
         await self._outbox.put(connection, [_change_notice(change, now) for rule, change in changes if rule.post])
 
@@ -57,7 +59,7 @@ class Notifications:
         """In the caller's transaction: told if that is committed."""
         await self._outbox.put(connection, [_crossing_notice(each) for each in crossings if each.crossing.rule.post])
 
-    def announce_change(self, change: Change) -> None:
+    def announce_change(self, change: StateChange) -> None:
         metrics.alert_changed(change.rule, change.state)
         say = log.warning if change.state == "firing" else log.info
         say("alert", rule=change.rule, state=change.state, severity=change.severity, value=change.value, summary=change.summary)
@@ -89,7 +91,7 @@ def _words(value: float, unit: str) -> str:
             return f"{value:,.4g} {unit}"
 
 
-def _change_notice(change: Change, now: datetime) -> Notice:
+def _change_notice(change: StateChange, now: datetime) -> Notice:
     body = {
         "rule": change.rule,
         "state": change.state,

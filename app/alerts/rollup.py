@@ -1,4 +1,4 @@
-"""What was measured in a minute, or in a longer span: what of it merges how, and how it is stored. No I/O.
+"""Values of a minute or a longer span: how they merge, and how they are stored. No I/O.
 
 A timing merges as a sketch, a counter is added. A level has been looked at several times in its minute: its mean and its highest
 merge over processes and time; its last is the highest of what the processes said last, of the latest minute.
@@ -23,7 +23,7 @@ Key: TypeAlias = tuple[str, ...]
 
 @dataclass(slots=True)
 class Level:
-    """`count` looks at something that stands."""
+    """A level that was looked at `count` times."""
 
     count: int = 0
     sum: float = 0.0
@@ -38,19 +38,19 @@ class Level:
 
 
 @dataclass(slots=True)
-class Counted:
+class CounterSum:
     sum: float = 0.0
 
 
-Value: TypeAlias = Sketch | Level | Counted
+Value: TypeAlias = Sketch | Level | CounterSum
 Measured: TypeAlias = dict[str, dict[Key, Value]]
 """Series → labels → what was measured."""
 _Stored: TypeAlias = list[tuple[list[str], list[int | float | list[int]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """A step of a series, from `at` on (aware, UTC). Nothing was measured: `count` 0, and None where there is nothing to say.
+class SeriesPoint:
+    """One step of a series, from `at` on (aware, UTC). Where nothing was measured `count` is 0 and the others None.
 
     timing: count, sum, mean, p50, p95, p99, max. counter: sum (count is the same, rounded). level: last, mean, max.
     """
@@ -69,27 +69,27 @@ class Point:
         return self.sum / self.count if self.count else None
 
 
-def point(at: datetime, value: Value | None) -> Point:
+def point(at: datetime, value: Value | None) -> SeriesPoint:
     match value:
         case None:
-            return Point(at)
-        case Counted(sum=total):
-            return Point(at, count=round(total), sum=total)
+            return SeriesPoint(at)
+        case CounterSum(sum=total):
+            return SeriesPoint(at, count=round(total), sum=total)
         case Level():
-            return Point(at, value.count, value.sum, last=value.last, max=value.max)
+            return SeriesPoint(at, value.count, value.sum, last=value.last, max=value.max)
         case Sketch():
             p50, p95, p99, highest = (value.quantile(share) for share in (0.5, 0.95, 0.99, 1.0))
-            return Point(at, value.count, value.sum, max=highest, p50=p50, p95=p95, p99=p99)
+            return SeriesPoint(at, value.count, value.sum, max=highest, p50=p50, p95=p95, p99=p99)
 
 
 def beside(values: Iterable[Value]) -> Value | None:
-    """All of them, of the same time: of several processes, or sets of labels. None: there are none."""
+    """Merge values of the same time: of several processes, or several sets of labels. None: there are none."""
     made: Value | None = None
     for value in values:
         match made, value:
             case Sketch(), Sketch():
                 made.merge(value)
-            case Counted(), Counted():
+            case CounterSum(), CounterSum():
                 made.sum += value.sum
             case Level(), Level():
                 _look_beside(made, value.count, value.sum, value.max, value.last)
@@ -99,7 +99,7 @@ def beside(values: Iterable[Value]) -> Value | None:
 
 
 def append(whole: Measured, later: Measured) -> None:
-    """`later` is taken in: of a level, the last of the two is its own."""
+    """Merge what came later into `whole`: the last value of a level is then the later one's."""
     for name, values in later.items():
         held = whole.setdefault(name, {})
         for key, value in values.items():
@@ -115,13 +115,13 @@ def append(whole: Measured, later: Measured) -> None:
 
 
 def packed(measured: Mapping[str, Mapping[Key, Value]]) -> bytes:
-    """Compressed JSON: series → [[labels, value], …]. A value: [layout, sum, buckets], [count, sum, max, last] or [sum]."""
+    """Write compressed JSON: series → [[labels, value], …]. A value: [layout, sum, buckets], [count, sum, max, last] or [sum]."""
     document = {name: [(key, _numbers(value)) for key, value in values.items()] for name, values in measured.items()}
     return zstandard.compress(msgspec.json.encode(document), 3)
 
 
 class Reader:
-    """Stored bytes → what was measured, of those series that are wanted: the others are not even decoded."""
+    """Reads the wanted series out of stored bytes; the others are not even decoded."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = [name for name in names if name in SERIES]
@@ -131,7 +131,7 @@ class Reader:
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Stored", fields))
 
     def add(self, into: Measured, data: bytes) -> None:
-        """Of another process in the same time."""
+        """Merge what another process stored of the same time."""
         found = self._decoder.decode(zstandard.decompress(data))
         for place, name in enumerate(self._names):
             stored: _Stored = getattr(found, f"f{place}")
@@ -152,8 +152,8 @@ def _take(held: dict[Key, Value], kind: str, stored: _Stored) -> None:
                 assert isinstance(level, Level)
                 _look_beside(level, count, total, highest, last)
             case "counter", [float() | int() as total]:
-                counted = held.setdefault(key, Counted())
-                assert isinstance(counted, Counted)
+                counted = held.setdefault(key, CounterSum())
+                assert isinstance(counted, CounterSum)
                 counted.sum += total
             case _:
                 continue  # another version's: passed over
@@ -172,8 +172,8 @@ def _copy(value: Value) -> Value:
             return Sketch(value.counts, value.sum)
         case Level():
             return Level(value.count, value.sum, value.max, value.last)
-        case Counted():
-            return Counted(value.sum)
+        case CounterSum():
+            return CounterSum(value.sum)
 
 
 def _numbers(value: Value) -> Sequence[object]:
@@ -182,10 +182,10 @@ def _numbers(value: Value) -> Sequence[object]:
             return (sketch.LAYOUT, _short(value.sum), value.packed())
         case Level():
             return (value.count, _short(value.sum), _short(value.max), _short(value.last))
-        case Counted():
+        case CounterSum():
             return (_short(value.sum),)
 
 
 def _short(number: float) -> float:
-    """Twelve digits: exact for counts and for sums of nano-dollars of a minute, without the tail of a float."""
+    """Round to twelve digits: exact for counts and for a minute's sums of nano-dollars, without the tail of a float."""
     return float(f"{number:.12g}")

@@ -1,4 +1,4 @@
-"""What every rule has, whatever it watches."""
+"""The fields that every rule has, whatever it watches."""
 
 from __future__ import annotations
 

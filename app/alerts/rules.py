@@ -1,4 +1,4 @@
-"""The file of rules, read and checked: those about series and those about budgets. No I/O but reading it."""
+"""Reads and checks the file of rules: those about series and those about budgets."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from app.telemetry.registry import Declaration, Kind
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What is kept by the minute under a name: a timing, a counter or a level, for each set of labels."""
+    """A measure that is kept by the minute: a timing, a counter or a level, for each set of labels."""
 
     name: str
     kind: Kind

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.storage.tables import Base, CreatedAt, Id
 
 
-class Minute(Base):
-    """What one process measured in one minute. Written again by its process until the minute is over, each time whole.
+class RollupMinute(Base):
+    """One process's minute. Written again by its process until the minute is over, each time whole.
 
     `data`: see `rollup.packed`.
     """
@@ -27,8 +27,8 @@ class Minute(Base):
     written_at: Mapped[CreatedAt]
 
 
-class Span(Base):
-    """Ten minutes, or an hour, of all processes, merged. Made from the minutes, and made again when one of them comes late."""
+class RollupSpan(Base):
+    """Ten minutes, or an hour, of all processes merged. Made from the minutes, and made again when one of them comes late."""
 
     __tablename__ = "rollup_spans"
 
@@ -38,8 +38,8 @@ class Span(Base):
     made_at: Mapped[CreatedAt]
 
 
-class State(Base):
-    """A rule that is not at rest, for one set of labels. `quiet_since`: firing, and back below its lower edge since then."""
+class AlertStateRow(Base):
+    """An alert that is pending or firing. `quiet_since`: firing, and back beyond `clear` since then."""
 
     __tablename__ = "alert_states"
     __table_args__ = (CheckConstraint("state in ('pending', 'firing')", name="state_known"),)
@@ -55,8 +55,8 @@ class State(Base):
     summary: Mapped[str]
 
 
-class Past(Base):
-    """An alert that is over."""
+class AlertHistoryRow(Base):
+    """An alert that is resolved."""
 
     __tablename__ = "alert_history"
     __table_args__ = (Index("ix_alert_history_resolved_at", text("resolved_at desc")),)
@@ -85,8 +85,8 @@ class BudgetAlert(Base):
     created_at: Mapped[CreatedAt]
 
 
-class Turn(Base):
-    """When the rules were last evaluated, by whichever server: the row that the next evaluator locks."""
+class EvaluationTurn(Base):
+    """The row that an evaluating server locks; `at`: when rules were last evaluated, by whichever server."""
 
     __tablename__ = "alert_turns"
 

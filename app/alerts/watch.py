@@ -1,4 +1,4 @@
-"""The room's front: what routes, pages and commands ask."""
+"""The face of the room: what routes, pages and commands call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a rule says now, once and without its duration. `value` None: too little was measured."""
+    """A rule compared with its threshold now, whatever its duration. `value` None: too little was measured."""
 
     rule: str
     what: str
@@ -32,7 +32,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What was measured over time, which alerts fire, what each rule says now, what should be changed."""
+    """Reads what was measured over time, which alerts are firing, what each rule says now, what should be changed."""
 
     rollups: Rollups
     alarms: Alarms

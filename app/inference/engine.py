@@ -358,7 +358,7 @@ async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str,
 def _span(request: ChatRequest) -> traces.Span:
     span = traces.span("engine chat", gen_ai__operation__name="chat")
     if traces.content():
-        words = msgspec.json.encode(request.messages).decode()[: traces.MOST_CONTENT_CHARS]
+        words = msgspec.json.encode(request.messages).decode()[: traces.MAX_CONTENT_CHARS]
         span.set(gen_ai__input__messages=redact(words).text)
     return span
 

@@ -1,4 +1,4 @@
-"""Opens the alert engine and this process's recorder; what stands and is looked at for the roll-ups."""
+"""Opens the alert engine and this process's recorder, and registers what is looked at for the roll-ups."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from app.telemetry import measures
 from app.telemetry.machine import Machine, Use
 
 EARLY = timedelta(days=7)
-"""Left of the month, or more: a budget that is nearly spent by then is spent early."""
+"""A budget that is nearly spent with more than this left of the month is spent early."""
 BREAKER = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
 
 
 def open_recorder(stack: AsyncExitStack, database: Database, role: Role) -> Recorder:
-    """Closed late, after all that measures: what they did while they closed is in the last minute."""
+    """Open the recorder. It closes late, after all that measures, so that their end is in the last minute."""
     recorder = Recorder(database, role=role, lag=measures.loop_lag)
     stack.push_async_callback(quietly, recorder.close)
     return recorder
@@ -49,7 +49,7 @@ async def open_watch(
     """
 
     async def used_early() -> Mapping[Key, float]:
-        """Spent of the limit, of developers whose month has more than a week left."""
+        """Read the spent share of the limit of developers whose month has more than a week left."""
         early = clock.now() + EARLY
         found = await budget.budgets.spending()
         return {(name,): each.spent / each.limit for name, each in found if each.limit and each.ends > early}
@@ -102,7 +102,7 @@ def _caches(recorder: Recorder, caches: Mapping[str, Tiers]) -> None:
 
 
 def _shared(recorder: Recorder, services: Services) -> None:
-    """What all servers see alike: each looks, and the highest counts."""
+    """Register what all servers see alike: each looks, and the highest counts."""
 
     async def breakers() -> Mapping[str, Mapping[Key, float]]:
         return {"breaker.open": {(name,): BREAKER[each.state] for name, each in services.inference.catalog.breakers.items()}}

@@ -13,12 +13,18 @@ MEASURES = Measures()
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Seconds. 15 ms is the promise for a query, so it has an edge of its own."""
 LONG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
-_counter, _gauge, _tally, _timing, _series = MEASURES.counter, MEASURES.gauge, MEASURES.tally, MEASURES.timing, MEASURES.series
+_counter, _gauge, _fast_counter, _timing, _series = (
+    MEASURES.counter,
+    MEASURES.gauge,
+    MEASURES.fast_counter,
+    MEASURES.timing,
+    MEASURES.series,
+)
 
 
 # HTTP
 
-requests = _tally(
+requests = _fast_counter(
     "cairn_http_requests", "HTTP requests answered.", "method", "route", "status",
     rolled=RollUp("http.requests", "requests", ("class", "status"), lambda key: (class_of(key[1]), key[2])),
 )  # fmt: skip
@@ -74,19 +80,19 @@ answer_seconds = _timing(
     "cairn_ai_response_seconds", "Time to a provider's answer: to its end, or to the first token where it is streamed.", "provider",
     buckets=BUCKETS, rolled=RollUp("inference.seconds", "seconds"),
 )  # fmt: skip
-attempts = _tally(
+attempts = _fast_counter(
     "cairn_provider_attempts", "Calls to model providers, by outcome: ok, or the kind of failure.", "provider", "outcome",
     rolled=RollUp("inference.attempts", "calls"),
 )  # fmt: skip
-disputes = _tally(
+disputes = _fast_counter(
     "cairn_provider_disputes",
     "Answers that cannot be true and were charged at their hold, by kind: output (longer than asked for), usage (too many tokens).",
     "provider", "kind", rolled=RollUp("inference.disputes", "answers"),
 )  # fmt: skip
-charged = _tally(
+charged = _fast_counter(
     "cairn_charged_nanousd", "Charges for model calls, in nano-dollars.", "provider", rolled=RollUp("inference.nanousd", "nano-dollars")
 )
-saved = _tally(
+saved = _fast_counter(
     "cairn_saved_nanousd", "Original cost of answers served from caches, in nano-dollars.",
     rolled=RollUp("inference.saved_nanousd", "nano-dollars"),
 )  # fmt: skip
@@ -95,7 +101,7 @@ stream_rescues = _counter(
     "Streams that broke before their end, by what the client got: continued, restarted, different (another text), failed (an error).",
     "outcome",
 )
-breaker_changes = _tally(
+breaker_changes = _fast_counter(
     "cairn_breaker_changes", "State changes of providers' circuit breakers, by new state: open, half-open, closed.", "provider", "state",
     rolled=RollUp("breaker.changes", "changes"),
 )  # fmt: skip
@@ -107,7 +113,7 @@ breaker_open = _gauge(
 
 # Money
 
-holds = _tally(
+holds = _fast_counter(
     "cairn_budget_holds", "Holds requested before a model call, by outcome: granted, refused (the budget is spent), failed.", "outcome",
     rolled=RollUp("budget.holds", "holds"),
 )  # fmt: skip
@@ -122,7 +128,7 @@ budget_usd = _gauge(
 
 # Knowledge and sessions
 
-queries = _tally(
+queries = _fast_counter(
     "cairn_queries", "Knowledge queries, by outcome: answered, empty, degraded (a part was unavailable).", "outcome",
     rolled=RollUp("search.queries", "queries"),
 )  # fmt: skip
@@ -151,8 +157,8 @@ embedding_seconds = _timing(
     "cairn_embedding_seconds", "Duration of one run of the local embedding model.", buckets=BUCKETS,
     rolled=RollUp("embedding.seconds", "seconds"),
 )  # fmt: skip
-embedded_texts = _tally("cairn_embedded_texts", "Texts embedded by the local model.", rolled=RollUp("embedding.texts", "texts"))
-embedding_cache = _tally(
+embedded_texts = _fast_counter("cairn_embedded_texts", "Texts embedded by the local model.", rolled=RollUp("embedding.texts", "texts"))
+embedding_cache = _fast_counter(
     "cairn_embedding_cache",
     "Lookups in the cache of embeddings, by outcome: hit, miss, evicted (a miss of what was cached within the last hour).",
     "outcome",
@@ -227,7 +233,7 @@ job_seconds = _timing(
     buckets=LONG_BUCKETS,
     rolled=RollUp("queue.seconds", "seconds"),
 )
-job_attempts = _tally(
+job_attempts = _fast_counter(
     "cairn_job_attempts", "Attempts at jobs that ended in this process, by outcome: done, failed.", "kind", "outcome",
     rolled=RollUp("queue.done", "jobs"),
 )  # fmt: skip
@@ -257,4 +263,4 @@ _series("disk.used", "level", "Disk in use, as a share of the disk that holds th
 up = _gauge("cairn_up", "State of a dependency: 1 ok, 0.5 degraded, 0 down.", "dependency")
 set_aside = _counter("cairn_set_aside", "Damaged parts that were set aside to be rebuilt, by part: vectors, embeddings, files.", "part")
 alerts_firing = _gauge("cairn_alerts_firing", "Alerts that are firing, over all servers, by rule and severity.", "rule", "severity")
-alert_changes = _tally("cairn_alert_changes", "Alerts that this process saw begin to fire or resolve.", "rule", "state")
+alert_changes = _fast_counter("cairn_alert_changes", "Alerts that this process saw begin to fire or resolve.", "rule", "state")

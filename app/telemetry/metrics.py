@@ -15,7 +15,7 @@ from app.telemetry.registry import OTHER
 
 REGISTRY = measures.MEASURES.registry
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-MOST_DEVELOPERS = 50
+MAX_DEVELOPERS = 50
 JOB_STATES = ("queued", "running", "done", "failed")
 _UP = {"ok": 1.0, "degraded": 0.5, "down": 0.0}
 
@@ -55,7 +55,7 @@ def prefetched(outcome: str) -> None:
 
 
 def budget_alert(subject: str, rule: str) -> None:
-    """Rules that name a day or a hold are one kind each."""
+    """Count an alert of a budget. Those that name a day or a hold are one label value each."""
     measures.budget_alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-", "disputed-")) else rule).inc()
 
 
@@ -85,7 +85,7 @@ def embedded(*, texts: int, seconds: float) -> None:
 
 
 def looked_up(*, hits: int, misses: int, evicted: int) -> None:
-    """`evicted`: those of the misses that were there within the hour."""
+    """Count lookups of embeddings. `evicted`: misses of what was cached within the last hour."""
     for outcome, count in (("hit", hits), ("miss", misses), ("evicted", evicted)):
         if count:
             measures.embedding_cache.add((outcome,), count)
@@ -97,7 +97,7 @@ def job_ended(kind: str, outcome: str, seconds: float) -> None:
 
 
 def tokens_charged(operation: str, provider: str, model: str, *, given: int, produced: int, nanousd: int) -> None:
-    """Of one call. `given` with those that the provider had cached, as OpenTelemetry counts them."""
+    """Record the tokens and the charge of one call. `given` includes tokens that the provider had cached, as OpenTelemetry counts them."""
     measures.token_usage.observe(given, (operation, provider, model, "input"))
     if operation == "chat":
         measures.token_usage.observe(produced, (operation, provider, model, "output"))
@@ -110,7 +110,7 @@ def first_token(provider: str, model: str, seconds: float) -> None:
 
 
 def answered(operation: str, provider: str, model: str, *, cache: str, seconds: float) -> None:
-    """A request that was answered to its end."""
+    """Record a request that was answered to its end."""
     measures.server_seconds.observe(seconds, (operation, provider, model, cache))
 
 
@@ -166,24 +166,24 @@ def set_messages_waiting(count: int) -> None:
 
 
 def set_firing(alerts: Iterable[tuple[str, str]]) -> None:
-    """(rule, severity) of each that fires."""
+    """Set the firing alerts, each as (rule, severity)."""
     measures.alerts_firing.clear()
     for rule, severity in alerts:
         measures.alerts_firing.labels(rule, severity).inc()
 
 
 def set_budgets(spending: Sequence[tuple[str, float, float, float | None]]) -> None:
-    """(developer, spent, held, limit) in dollars, who spent most first. Without a limit there is no figure of it."""
+    """Set the budgets of (developer, spent, held, limit) in dollars, who spent most first. A limit of None: no figure of it."""
     measures.budget_usd.clear()
     for place, (name, spent, held, limit) in enumerate(spending):
-        shown = name if place < MOST_DEVELOPERS else OTHER
+        shown = name if place < MAX_DEVELOPERS else OTHER
         for kind, value in (("spent", spent), ("held", held), ("limit", limit)):
             if value is not None:
                 measures.budget_usd.labels(shown, kind).inc(value)
 
 
 def set_cache(name: str, tiers: Mapping[str, Mapping[str, int]]) -> None:
-    """The figures of each tier by their kind; memory is asked first, so its look-ups are the cache's."""
+    """Set a cache's figures, by tier and kind. Memory is asked first, so its lookups are the cache's."""
     for tier, figures in tiers.items():
         measures.cache_lookups.labels(name, tier, "hit").set(figures["hits"])
         measures.cache_lookups.labels(name, tier, "miss").set(figures["misses"])
@@ -201,7 +201,7 @@ def read(target: str) -> None:
 
 
 def set_replica(replica: str, *, usable: bool, lag: tuple[float, int] | None) -> None:
-    """`lag`: seconds and bytes; None: it was never told. One that is away keeps its last."""
+    """Set a replica's state. `lag`: seconds and bytes; None: never probed. One that is unreachable keeps its last."""
     measures.replica_up.labels(replica).set(float(usable))
     if lag is not None:
         measures.replica_lag_seconds.labels(replica).set(lag[0])
@@ -229,5 +229,5 @@ def set_aside(part: str) -> None:
 
 
 def page() -> bytes:
-    """Everything, as Prometheus reads it."""
+    """Write every metric as Prometheus reads it."""
     return generate_latest(REGISTRY)

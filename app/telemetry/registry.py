@@ -1,7 +1,7 @@
 """Kinds of measures, and the registry in which each is declared once: name, help, kind, labels, and how it is rolled up.
 
-A tally or a timing is recorded once and read twice: by Prometheus as totals since the start, by the roll-ups as what a minute brought.
-A record costs a third of a microsecond, a tenth of prometheus-client's; it is made on the event loop's thread only.
+A fast counter or a timing is recorded once and read twice: by Prometheus as totals since the start, by the roll-ups as what a minute
+brought. A record costs a third of a microsecond, a tenth of prometheus-client's; it is made on the event loop's thread only.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MAX_KEYS = 1000
 OTHER = "other"
 
 
-class Tally:
-    """A count for each set of labels."""
+class FastCounter:
+    """A counter whose increments cost a dictionary entry; one total for each set of labels."""
 
     __slots__ = ("labels", "name", "totals", "what")
 
@@ -116,12 +116,12 @@ class Declaration:
     what: str
     labels: tuple[str, ...]
     rolled: RollUp | None = None
-    source: Tally | Timing | None = None
+    source: FastCounter | Timing | None = None
 
     def totals(self) -> Mapping[Key, float]:
         """Sum what was recorded since the process began, by label set."""
         match self.source:
-            case Tally():
+            case FastCounter():
                 return self.source.totals
             case Timing():
                 return {key: each.sum for key, each in self.source.sketches.items()}
@@ -130,7 +130,7 @@ class Declaration:
 
 
 class Measures(Collector):
-    """Every measure of this process, each declared once; tallies and timings are exported when somebody looks."""
+    """Every measure of this process, each declared once; fast counters and timings are exported when somebody looks."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -143,13 +143,13 @@ class Measures(Collector):
         return Counter(name, what, labels, registry=self.registry)
 
     def gauge(self, name: str, what: str, *labels: str, rolled: RollUp | None = None) -> Gauge:
-        """Declare what stands, and is set when somebody looks. Its series is looked at by the recorder of the roll-ups."""
+        """Declare a value that is set when somebody looks. The recorder of the roll-ups looks at its series by itself."""
         self._declare(Declaration(name, "level", what, labels, rolled))
         return Gauge(name, what, labels, registry=self.registry)
 
-    def tally(self, name: str, what: str, *labels: str, rolled: RollUp | None = None) -> Tally:
+    def fast_counter(self, name: str, what: str, *labels: str, rolled: RollUp | None = None) -> FastCounter:
         """Declare a counter that is raised with every request."""
-        made = Tally(name, what, labels)
+        made = FastCounter(name, what, labels)
         self._declare(Declaration(name, "counter", what, labels, rolled, made))
         return made
 
@@ -160,7 +160,7 @@ class Measures(Collector):
         return made
 
     def series(self, name: str, kind: Kind, what: str, *labels: str, unit: str) -> None:
-        """Declare what is only rolled up: a room hands its values to the recorder."""
+        """Declare a measure that is only rolled up: a room hands its values to the recorder."""
         self._declare(Declaration(None, kind, what, labels, RollUp(name, unit)))
 
     def collect(self) -> Iterable[Metric]:
@@ -180,5 +180,5 @@ class Measures(Collector):
 
 
 def _word(edge: float) -> str:
-    """As prometheus-client writes it: 1.0, 0.015, 1.048576e+06 as 1.048576e+06."""
+    """Write an edge as prometheus-client does: 1.0, 0.015, 1048576.0."""
     return str(float(edge))

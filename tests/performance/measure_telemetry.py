@@ -17,10 +17,10 @@ from uuid import uuid4
 from sqlalchemy import insert, text
 
 from app.alerts import ageing, rollup
-from app.alerts.rollup import Counted, Level, Measured, Value
+from app.alerts.rollup import CounterSum, Level, Measured, Value
 from app.alerts.rollups import Rollups
 from app.alerts.series import SERIES, Series
-from app.alerts.tables import Minute
+from app.alerts.tables import RollupMinute
 from app.settings import Settings
 from app.storage import migrations
 from app.storage.database import Database
@@ -90,7 +90,7 @@ def _value(series: Series, busy: bool, dice: random.Random) -> Value:
                 sketch.observe(dice.lognormvariate(-3, 0.8))
             return sketch
         case "counter":
-            return Counted(dice.randrange(5000))
+            return CounterSum(dice.randrange(5000))
         case "level":
             level = Level()
             for _ in range(4):
@@ -109,7 +109,7 @@ async def a_day(database: Database, *, busy: bool) -> None:
             rows = [
                 {"minute": now - n * timedelta(minutes=1), "source": source, "role": "serve", "data": pages[n % 30]} for n in range(MINUTES)
             ]
-            await connection.execute(insert(Minute), rows)
+            await connection.execute(insert(RollupMinute), rows)
         size = await connection.scalar(text("select pg_total_relation_size('rollup_minutes')"))
     word, rows_stored = "busy" if busy else "idle", PROCESSES * MINUTES
     print(

@@ -22,7 +22,7 @@ from app.queue import outbox as posting
 from app.queue.outbox import Outbox
 from app.settings import Settings
 from app.storage.database import Database
-from app.telemetry.registry import Tally, Timing
+from app.telemetry.registry import FastCounter, Timing
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 EVERY = 15
@@ -39,8 +39,8 @@ class World:
         self.memory = 0.2
         self.budgets: dict[tuple[str, ...], float] = {}
         self.inference = Timing("x", "x", ("provider",), (1.0,))
-        self.hits = Tally("y", "y", ("cache", "tier"))
-        self.lookups = Tally("w", "w", ("cache",))
+        self.hits = FastCounter("y", "y", ("cache", "tier"))
+        self.lookups = FastCounter("w", "w", ("cache",))
         self.recorder = Recorder(database, role="serve", lag=Timing("z", "z", ("role",), (1.0,)))
         self.recorder._minute = NOON
         self.recorder.timing("inference.seconds", self.inference)

@@ -15,7 +15,7 @@ from app.alerts.recorder import Recorder
 from app.alerts.rollups import Rollups
 from app.errors import DatabaseUnavailable, InvalidInput
 from app.storage.database import Database
-from app.telemetry.registry import Tally, Timing
+from app.telemetry.registry import FastCounter, Timing
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -26,7 +26,7 @@ class Server:
 
     def __init__(self, database: Database, at: datetime = NOON) -> None:
         self.seconds = Timing("x", "x", ("provider",), (1.0,))
-        self.calls = Tally("y", "y", ("class", "status"))
+        self.calls = FastCounter("y", "y", ("class", "status"))
         self.full = 0.0
         self.recorder = Recorder(database, role="serve", lag=Timing("z", "z", ("role",), (1.0,)))
         self.recorder._minute = at

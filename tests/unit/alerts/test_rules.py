@@ -169,5 +169,5 @@ def test_what_is_written_in_older_words_is_understood_and_said(tmp_path: Path) -
         ("alerts.rules.renamed", "warning", "pool_full", 'take = "max"'), ("alerts.rules.renamed", "warning", "pool_full", "min_count")
     ]  # fmt: skip
     file.write_text(section("pool_full", old | {"min_count": "5"}) + section("half_gone", BUDGET))
-    with pytest.raises(ConfigurationError, match="pool_full: .*take least out"):
+    with pytest.raises(ConfigurationError, match=r"pool_full: .*take least out"):
         load(file)

@@ -9,8 +9,10 @@ from app.telemetry.registry import Measures, RollUp
 
 def test_a_series_has_the_labels_and_kind_of_its_measure_unless_it_says_otherwise() -> None:
     measures = Measures()
-    measures.tally("a", "Calls.", "provider", rolled=RollUp("x.calls", "calls"))
-    measures.tally("b", "Calls by route.", "route", rolled=RollUp("x.classes", "calls", ("class",), lambda key: key, "Calls by class."))
+    measures.fast_counter("a", "Calls.", "provider", rolled=RollUp("x.calls", "calls"))
+    measures.fast_counter(
+        "b", "Calls by route.", "route", rolled=RollUp("x.classes", "calls", ("class",), lambda key: key, "Calls by class.")
+    )
     measures.timing("c", "Tokens.", "type", buckets=(1.0,), rolled=RollUp("x.tokens", "tokens", summed=True))
     measures.timing("d", "Seconds.", buckets=(1.0,), rolled=RollUp("x.seconds", "seconds"))
     measures.gauge("e", "Fullness.", rolled=RollUp("x.full", "share"))

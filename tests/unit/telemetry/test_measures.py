@@ -19,7 +19,7 @@ RIDDLES = re.compile(r"^(What|Of|Whether|How|For|Until|From) ", re.IGNORECASE)
 
 def test_a_name_is_declared_once_as_a_metric_and_once_as_a_series() -> None:
     made = Measures()
-    made.tally("cairn_a", "A.", rolled=RollUp("a.all", "as"))
+    made.fast_counter("cairn_a", "A.", rolled=RollUp("a.all", "as"))
     with pytest.raises(ValueError, match="cairn_a is declared already"):
         made.gauge("cairn_a", "A again.")
     with pytest.raises(ValueError, match=r"a\.all is declared already"):
