@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from app.accounts.accounts import Accounts
-from app.budget.alerts import Alerts
+from app.budget.alerting import AlertReader, BudgetFacts
 from app.budget.books import Books
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
@@ -25,7 +25,6 @@ from app.budget.spending import Spending
 from app.errors import Unavailable
 from app.money import to_usd
 from app.part import Loop, Opened, Part
-from app.queue.outbox import Outbox
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.direct import Direct
@@ -43,31 +42,36 @@ class BudgetServices:
     prices: Prices
     requests: RequestLog
     spending: Spending
+    facts: BudgetFacts
+    """What moved: the alert engine takes it."""
 
 
 @asynccontextmanager
 async def open_budget(
-    settings: Settings, *, database: Database, url: str, accounts: Accounts, outbox: Outbox
+    settings: Settings, *, database: Database, url: str, accounts: Accounts, read_alerts: AlertReader
 ) -> AsyncIterator[Opened[BudgetServices]]:
-    """Open the ledger, with what keeps it true. Closed after the door to models, whose last settlements it still writes."""
+    """Open the ledger, with what keeps it true. Closed after the door to models, whose last settlements it still writes.
+
+    `read_alerts`: reads what was told of budgets.
+    """
     options, process_id = settings.budget, uuid4()
     calendar = Calendar(options.time_zone)
-    limits, books = Limits(database, accounts, calendar, options), Books(database, calendar)
-    alerts = Alerts(database, calendar, accounts, outbox, team_tokens_a_day=options.team_tokens_a_day)
+    limits, books = Limits(database, accounts, calendar, options), Books(database, calendar, read_alerts)
+    facts = BudgetFacts(database, calendar)
     async with AsyncExitStack() as stack:
-        ledger = _ledger(stack, settings, url, process_id=process_id, limits=limits, alerts=alerts, calendar=calendar)
+        ledger = _ledger(stack, settings, url, process_id=process_id, limits=limits, facts=facts, calendar=calendar)
         keeper = Keeper(database, ledger, process_id=process_id, silent_seconds=options.process_silent_seconds)
         requests = RequestLog(database)
         await keeper.open()
         for closing in (keeper.close, requests.close, ledger.close):
             stack.push_async_callback(_quietly, closing)
         budgets = Budgets(accounts, limits, books, ledger, Corrections(database))
-        made = BudgetServices(ledger, budgets, load_prices(), requests, Spending(database, calendar))
-        yield made, _part(budgets, loops=(*keeper.loops(), _judging(alerts)))
+        made = BudgetServices(ledger, budgets, load_prices(), requests, Spending(database, calendar, read_alerts), facts)
+        yield made, _part(budgets, loops=tuple(keeper.loops()))
 
 
 def _ledger(
-    stack: AsyncExitStack, settings: Settings, url: str, *, process_id: UUID, limits: Limits, alerts: Alerts, calendar: Calendar
+    stack: AsyncExitStack, settings: Settings, url: str, *, process_id: UUID, limits: Limits, facts: BudgetFacts, calendar: Calendar
 ) -> Ledger:
     """Make the ledger, with two connections of its own: a settlement never waits behind a hold."""
     timeout = settings.budget.timeout_seconds
@@ -80,18 +84,8 @@ def _ledger(
         calendar=calendar,
         process_id=process_id,
         open_period=limits.open_period,
-        watch=alerts.watch,
+        watch=facts.note,
         timeout_seconds=timeout,
-    )
-
-
-def _judging(alerts: Alerts) -> Loop:
-    return Loop(
-        name="budget.alerts",
-        step=alerts.run,
-        pause=1.0,
-        lasting=True,
-        meanwhile="Nobody is told that a budget nears its end; the limits themselves hold.",
     )
 
 

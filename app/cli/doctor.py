@@ -64,6 +64,8 @@ async def _checks() -> AsyncIterator[Check]:
     yield Check("settings", "ok", "embedded" if settings.embedded else "server mode")
     for name in config.unknown_variables():
         yield Check("settings", "note", f"{name} is no setting of this version: it does nothing")
+    for each in config.old_names():
+        yield Check("settings", "note", str(each))
     try:
         folder = DataFolder.open(settings.data_dir)
     except ConfigurationError as error:

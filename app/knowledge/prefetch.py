@@ -129,7 +129,7 @@ class PrefetchingSearch:
             self._followers[place] = after
         likely = self._followers.get(_digest(who, query)) or {}
         guess = max(likely, key=lambda each: likely[each], default=None)
-        if guess is not None and likely[guess] >= self._options.least_seen:
+        if guess is not None and likely[guess] >= self._options.min_seen:
             self._waiting.append((team_id, guess))
             self._wanted.set()
 

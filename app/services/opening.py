@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from app.accounts.part import open_accounts
 from app.accounts.secrets import Secrets, load_secrets
+from app.alerts.budget_evaluator import told_alerts
 from app.budget.part import open_budget
 from app.cache.part import cache_part
 from app.embeddings.part import open_embeddings
@@ -57,7 +58,9 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     accounts, database = account_services.accounts, storage.database
     queue_services = await rooms.open(open_queue(settings, role, storage=storage))
     outbox, queue = queue_services.outbox, queue_services.queue
-    budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, outbox=outbox))
+    budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=told_alerts))
+    # Before the door to models: it hears what calls that end late cross.
+    watch = await rooms.open(open_watch(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
     limits = await rooms.open(open_limits(settings, role))  # before the door: calls that end late are still counted
     inference = await rooms.open(open_inference(settings, role, storage=storage, budget=budget, embeddings=embeddings))
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
@@ -65,7 +68,6 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
     )
     await rooms.open(open_worker_child(settings, role, storage=storage))
-    watch = await rooms.open(open_watch(settings, role, database=database, outbox=outbox, budgets=budget.budgets))
     await rooms.add(record(recorder, rooms.parts, folder, role))  # last: it measures what the others brought
     await rooms.add(_worker_part(rooms, role, folder))
     return Services(

@@ -21,6 +21,7 @@ import uvloop
 
 from app import settings as config
 from app.accounts.accounts import Accounts
+from app.alerts.budget_evaluator import told_alerts
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.ledger import Ledger
@@ -28,6 +29,7 @@ from app.budget.part import open_budget
 from app.budget.prices import Price, Usage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
+from app.services.watching import open_watch
 from app.storage.database import Database
 from app.supervision import Supervisor
 from app.telemetry import logs
@@ -147,14 +149,17 @@ async def _when_due(tasks: asyncio.TaskGroup, pay: Pay, order: Order, stop: thre
 
 
 async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
-    """As the composition makes it: with its own two connections, its keeper and its alerts."""
+    """Open the ledger as the composition does: with its own two connections, its keeper and its alerts."""
     settings = config.load()
     database = await Database.open(settings.database, url, name="payers")
     stack.push_async_callback(database.close)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=0)
     outbox = Outbox(database, settings.webhook)
-    made, part = await stack.enter_async_context(open_budget(settings, database=database, url=url, accounts=accounts, outbox=outbox))
-    await stack.enter_async_context(Supervisor().running(part.loops))
+    opening = open_budget(settings, database=database, url=url, accounts=accounts, read_alerts=told_alerts)
+    made, part = await stack.enter_async_context(opening)
+    watching = open_watch(settings, "worker", database=database, accounts=accounts, outbox=outbox, budget=made)
+    _, alerts = await stack.enter_async_context(watching)
+    await stack.enter_async_context(Supervisor().running([*part.loops, *alerts.loops]))
     return made.ledger
 
 
