@@ -109,8 +109,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_composition_root_reads_nothing_of_a_room_but_its_part() -> None:
-    """Beside what is given to rooms: the team's secrets, the index's schema, the data folder."""
-    given = {"app.accounts.secrets", "app.knowledge.points", "app.storage.folder"}
+    """Beside what is given to rooms: the team's secrets, the index's schema, the data folder, the reader of told alerts."""
+    given = {"app.accounts.secrets", "app.alerts.budget_evaluator", "app.knowledge.points", "app.storage.folder"}
     tree = ast.parse(Path(opening.__file__).read_text())
     modules = {each.module for each in ast.walk(tree) if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("app.")}
     of_rooms = {name for name in modules if name.count(".") > 1 and name.split(".")[1] not in {"services", "telemetry", "settings"}}
