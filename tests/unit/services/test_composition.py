@@ -26,7 +26,7 @@ from app.services.maintenance import maintain, maintenance
 from app.services.readiness import readiness
 from app.services.watching import record
 from app.supervision import MAX_FAILURES
-from app.telemetry import metrics
+from app.telemetry import measures, metrics
 
 WAIT_SECONDS = 60
 
@@ -213,7 +213,7 @@ async def test_its_levels_and_samples_are_recorded(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Recorder, "levels", lambda self, look: registered.update([look.__qualname__]))
     async with composed() as rooms:
         zoo = await rooms.open(open_zoo(Zoo()))
-        made = record(Recorder(None, role="worker", lag=metrics.loop_lag), rooms.parts, _Folder(), "worker")  # type: ignore[arg-type]
+        made = record(Recorder(None, role="worker", lag=measures.loop_lag), rooms.parts, _Folder(), "worker")  # type: ignore[arg-type]
     assert registered["pool.used"] == 1
     assert registered[zoo.levels.__qualname__] == 1
     assert [each.name for each in made.loops] == ["alerts.rollups"]
