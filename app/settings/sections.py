@@ -201,9 +201,9 @@ class Budget(Section):
 
 
 class Alerts(Section):
-    """Rules about what is measured. All alerts go to one webhook, those of budgets too."""
+    """Rules about what is measured and about budgets. All alerts go to one webhook."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="whether rules about series are evaluated; those about budgets always are")
     rules: Path = Field(ROOT / "config" / "alerts.toml", description="the file of the rules and their thresholds")
     every_seconds: float = Field(15, ge=1)
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
