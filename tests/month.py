@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from app import clock
 from app.accounts.accounts import DeveloperView
-from app.alerts.rollup import Counted, Level, packed
+from app.alerts.rollup import CounterSum, Level, packed
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.prices import Usage
@@ -199,14 +199,20 @@ async def seed_measures(services: Services, *, hours: int = 24, seed: int = 3) -
                 made.observe(chance.lognormvariate(0, spread) * middle)
             return made
 
-        data: dict[str, Mapping[tuple[str, ...], Sketch | Level | Counted]] = {
+        data: dict[str, Mapping[tuple[str, ...], Sketch | Level | CounterSum]] = {
             "inference.seconds": {(each,): timing(0.7 * bump, 0.5, 6 * busy) for each in ("groq", "anthropic")},
             "search.seconds": {(): timing(0.0085, 0.25, 12 * busy)},
             "embedding.seconds": {(): timing(0.0042, 0.3, 12 * busy)},
             "database.seconds": {("pool",): timing(0.0016 * bump, 0.5, 40 * busy)},
-            "http.requests": {("api", "2xx"): Counted(round(140 * busy))},
-            "cache.hits": {("completions", "memory"): Counted(round(9 * busy)), ("completions", "database"): Counted(round(3 * busy))},
-            "cache.misses": {("completions", "memory"): Counted(round(8 * busy)), ("completions", "database"): Counted(round(5 * busy))},
+            "http.requests": {("api", "2xx"): CounterSum(round(140 * busy))},
+            "cache.hits": {
+                ("completions", "memory"): CounterSum(round(9 * busy)),
+                ("completions", "database"): CounterSum(round(3 * busy)),
+            },
+            "cache.misses": {
+                ("completions", "memory"): CounterSum(round(8 * busy)),
+                ("completions", "database"): CounterSum(round(5 * busy)),
+            },
             "queue.waiting": {(): _level(round(6 * busy * bump))},
             "queue.running": {(): _level(min(2, round(3 * busy)))},
             "pool.used": {(): _level(min(1.0, 0.12 * busy * bump))},
@@ -215,7 +221,7 @@ async def seed_measures(services: Services, *, hours: int = 24, seed: int = 3) -
             "process.memory": {("serve",): _level(4.2e8)},
         }
         if back in {331, 297}:
-            data["breaker.changes"] = {("groq", "open" if back == 331 else "closed"): Counted(1)}
+            data["breaker.changes"] = {("groq", "open" if back == 331 else "closed"): CounterSum(1)}
         rows.append({"minute": at, "source": source, "role": "serve", "data": packed(data)})
     async with services.database.begin() as connection:
         await connection.execute(

@@ -1,1 +1,1 @@
-"""What was measured, by the minute, over all servers; rules about it, their state, and who is told."""
+"""Keeps what was measured, by the minute, over all servers; evaluates rules about it and about budgets, and decides who is told."""

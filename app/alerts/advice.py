@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.alerts.rollups import Reading, Rollups
+from app.alerts.rollups import Rollups, SeriesReading
 from app.settings import Settings
 
 LOOKED_AT = timedelta(days=1)
 STEP = timedelta(minutes=10)
-LEAST = 100
-"""Fewer measurements say nothing."""
+MIN_MEASUREMENTS = 100
+"""With fewer nothing is recommended."""
 VECTOR_BYTES = 1_600
 """Of an entry of the embeddings' cache: 384 floats and the book-keeping."""
 SERIES = (
@@ -24,7 +24,7 @@ SERIES = (
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`evidence`: what was measured. `change`: the setting and its new value, or the step to take."""
+    """A recommendation. `evidence`: what was measured. `change`: the setting and its new value, or the step to take."""
 
     topic: str
     evidence: str
@@ -32,7 +32,7 @@ class Advice:
 
 
 async def advise(rollups: Rollups, settings: Settings, now: datetime) -> list[Advice]:
-    """From the last 24 hours, or as much of them as was measured. Empty: nothing stands out."""
+    """Recommend from the last 24 hours, or as much of them as was measured. Empty: nothing stands out."""
     reading = await rollups.read(SERIES, since=now - LOOKED_AT, until=now, step=STEP)
     return [
         *_embeddings_cache(reading, settings),
@@ -44,10 +44,10 @@ async def advise(rollups: Rollups, settings: Settings, now: datetime) -> list[Ad
     ]
 
 
-def _embeddings_cache(reading: Reading, settings: Settings) -> Iterator[Advice]:
+def _embeddings_cache(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
     labels = {"cache": "embeddings"}
     again, asked = reading.whole("cache.asked_again", labels).sum, reading.whole("cache.lookups", labels).sum
-    if asked < LEAST or again < 0.1 * asked:
+    if asked < MIN_MEASUREMENTS or again < 0.1 * asked:
         return
     entries = max(1, settings.cache.embeddings.entries)
     yield Advice(
@@ -57,16 +57,16 @@ def _embeddings_cache(reading: Reading, settings: Settings) -> Iterator[Advice]:
     )
 
 
-def _answers_cache(reading: Reading, settings: Settings) -> Iterator[Advice]:
+def _answers_cache(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
     for name in reading.values("cache.lookups", "cache"):
         if name != "completions":
             continue
         labels = {"cache": name}
         gone, asked = reading.whole("cache.evictions", labels).sum, reading.whole("cache.lookups", labels).sum
         below = sum(reading.whole("cache.hits", {**labels, "tier": tier}).sum for tier in ("redis", "database"))
-        if asked < LEAST or gone < LEAST or below < 0.1 * asked:
+        if asked < MIN_MEASUREMENTS or gone < MIN_MEASUREMENTS or below < 0.1 * asked:
             continue
-        options, held = settings.cache.completions, reading.whole("cache.bytes", labels).most or 0
+        options, held = settings.cache.completions, reading.whole("cache.bytes", labels).max or 0
         full = held > 0.8 * options.max_bytes
         change = f"max_bytes = {2 * options.max_bytes:,}" if full else f"entries = {2 * options.entries:,}"
         more = (options.max_bytes if full else held) / 2**20
@@ -77,46 +77,46 @@ def _answers_cache(reading: Reading, settings: Settings) -> Iterator[Advice]:
         )
 
 
-def _pool(reading: Reading, settings: Settings) -> Iterator[Advice]:
+def _pool(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
     used, wait = reading.whole("pool.used"), reading.whole("database.wait")
-    if used.most is None or used.most < 0.9 or wait.p99 is None or wait.p99 < 0.05:
+    if used.max is None or used.max < 0.9 or wait.p99 is None or wait.p99 < 0.05:
         return
     more = settings.database.max_overflow + settings.database.pool_size
     yield Advice(
         "database connections",
-        f"the pool was {used.most:.0%} in use at its fullest, and 1 % of its users waited {wait.p99 * 1000:.0f} ms or more",
+        f"the pool was {used.max:.0%} in use at its fullest, and 1 % of its users waited {wait.p99 * 1000:.0f} ms or more",
         f"database.max_overflow = {more}, where PostgreSQL's max_connections allows it",
     )
 
 
-def _queue(reading: Reading, settings: Settings) -> Iterator[Advice]:
+def _queue(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
     oldest, cpu = reading.whole("queue.oldest"), reading.whole("machine.cpu")
-    late = [point for point in reading.points("queue.oldest") if point.most is not None and point.most > 60]
-    if len(late) < 3 or oldest.most is None:
+    late = [point for point in reading.points("queue.oldest") if point.max is not None and point.max > 60]
+    if len(late) < 3 or oldest.max is None:
         return
     idle = cpu.mean is not None and cpu.mean < 0.7
     step = f"worker.concurrency = {settings.worker.concurrency + 1}" if idle else "another `cairn worker` on another machine"
     busy = f"the machine was {cpu.mean:.0%} busy" if cpu.mean is not None else "how busy the machine was isn't known"
     yield Advice(
         "workers",
-        f"in {len(late)} spans of ten minutes a job waited more than a minute, the longest {oldest.most / 60:.0f} min; {busy}",
+        f"in {len(late)} spans of ten minutes a job waited more than a minute, the longest {oldest.max / 60:.0f} min; {busy}",
         step,
     )
 
 
-def _providers(reading: Reading, settings: Settings) -> Iterator[Advice]:
+def _providers(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
     chain = [name for name in settings.inference.chain if name in reading.values("inference.attempts", "provider")]
     for name in chain:
         asked = reading.whole("inference.attempts", {"provider": name}).sum
         failed = asked - reading.whole("inference.attempts", {"provider": name, "outcome": "ok"}).sum
-        if asked >= LEAST and failed >= 0.2 * asked and name == chain[0] and len(chain) > 1:
+        if asked >= MIN_MEASUREMENTS and failed >= 0.2 * asked and name == chain[0] and len(chain) > 1:
             yield Advice(
                 f"provider {name}",
                 f"{failed:,.0f} of its {asked:,.0f} calls ({failed / asked:.0%}) failed, and it is asked first",
                 "move it back in inference.chain, or see its errors in the log (provider.failed)",
             )
     slow = [(name, reading.whole("inference.seconds", {"provider": name})) for name in chain]
-    known = [(name, point.p95) for name, point in slow if point.count >= LEAST and point.p95 is not None]
+    known = [(name, point.p95) for name, point in slow if point.count >= MIN_MEASUREMENTS and point.p95 is not None]
     if len(known) > 1 and known[0][0] == chain[0]:
         first, quickest = known[0], min(known, key=lambda each: each[1])
         if first[1] > 2 * quickest[1]:
@@ -127,9 +127,9 @@ def _providers(reading: Reading, settings: Settings) -> Iterator[Advice]:
             )
 
 
-def _loop(reading: Reading) -> Iterator[Advice]:
+def _loop(reading: SeriesReading) -> Iterator[Advice]:
     lag = reading.whole("loop.lag", {"role": "serve"})
-    if lag.count >= LEAST and lag.p99 is not None and lag.p99 > 0.1:
+    if lag.count >= MIN_MEASUREMENTS and lag.p99 is not None and lag.p99 > 0.1:
         yield Advice(
             "servers",
             f"1 % of the time a server's event loop was {lag.p99 * 1000:.0f} ms late or more: its core is busy, or its machine",

@@ -1,4 +1,4 @@
-"""Which alerts are firing, and which were. What the dashboard, the metrics and `cairn doctor` ask."""
+"""Reads which alerts about series are firing, and which were: for the dashboard, the metrics and `cairn doctor`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Literal, cast
 
 from sqlalchemy import select
 
-from app.alerts.tables import Past, State
+from app.alerts.tables import AlertHistoryRow, AlertStateRow
 from app.storage.database import Database
 
 Severity = Literal["warning", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
-    """An alert that fires, since `since`. `value` is the last one seen."""
+class FiringAlert:
+    """An alert that is firing since `since`. `value` is the last one seen."""
 
     rule: str
     labels: Mapping[str, str]
@@ -28,8 +28,8 @@ class Firing:
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
-    """One that fired, and is over."""
+class ResolvedAlert:
+    """An alert that fired and is resolved."""
 
     rule: str
     labels: Mapping[str, str]
@@ -43,16 +43,22 @@ class Alarms:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def firing(self) -> list[Firing]:
-        """Those that fire now, the newest first."""
-        query = select(State.__table__).where(State.state == "firing").order_by(State.since.desc(), State.rule, State.key)
+    async def firing(self) -> list[FiringAlert]:
+        """List the alerts that are firing, the newest first."""
+        query = (
+            select(AlertStateRow.__table__)
+            .where(AlertStateRow.state == "firing")
+            .order_by(AlertStateRow.since.desc(), AlertStateRow.rule, AlertStateRow.key)
+        )
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return [Firing(row.rule, row.labels, cast("Severity", row.severity), row.summary, row.value, row.since) for row in rows]
+        return [FiringAlert(row.rule, row.labels, cast("Severity", row.severity), row.summary, row.value, row.since) for row in rows]
 
-    async def over(self, *, limit: int = 50) -> list[Over]:
-        """The last ones that are over, the newest first."""
-        query = select(Past.__table__).order_by(Past.resolved_at.desc()).limit(limit)
+    async def over(self, *, limit: int = 50) -> list[ResolvedAlert]:
+        """List the last resolved alerts, the newest first."""
+        query = select(AlertHistoryRow.__table__).order_by(AlertHistoryRow.resolved_at.desc()).limit(limit)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return [Over(row.rule, row.labels, cast("Severity", row.severity), row.summary, row.fired_at, row.resolved_at) for row in rows]
+        return [
+            ResolvedAlert(row.rule, row.labels, cast("Severity", row.severity), row.summary, row.fired_at, row.resolved_at) for row in rows
+        ]

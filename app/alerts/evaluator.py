@@ -1,6 +1,6 @@
-"""Evaluates the rules, one server at a time; what changes is stored and put into the outbox in one transaction, so it is told once.
+"""Evaluates the rules about series, one server at a time; what changes is stored and told in one transaction, so it is told once.
 
-Its state is PostgreSQL's: a server that starts, or takes over, goes on where the last one was.
+Alert states are kept in PostgreSQL: a server that starts, or takes over, goes on where the last one was.
 """
 
 from __future__ import annotations
@@ -19,31 +19,30 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.alerts import standing
-from app.alerts.rollups import Reading, Rollups
-from app.alerts.rules import PROBES, Rule, Rules
+from app.alerts.alert_state import AlertState, next_state
+from app.alerts.notifications import Notifications, StateChange, summary
+from app.alerts.rollups import Rollups, SeriesReading
+from app.alerts.rules import Rules
 from app.alerts.series import SERIES
-from app.alerts.standing import Standing
-from app.alerts.tables import Past, State, Turn
+from app.alerts.series_rules import PROBES, SeriesRule
+from app.alerts.tables import AlertHistoryRow, AlertStateRow, EvaluationTurn
 from app.errors import Unavailable
-from app.queue.outbox import Notice, Outbox
 from app.storage.database import Database
-from app.telemetry import metrics
 
 log = structlog.get_logger()
 
 Labels: TypeAlias = Mapping[str, str]
 Probe: TypeAlias = Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
 TURN = "rules"
-MOST_PENDING_GAP = 4
-"""So many periods without an evaluation, and nobody knows what was meanwhile: what was pending begins anew."""
-MOST_EACH = 200
-"""Alerts of one rule."""
+MAX_PENDING_GAP = 4
+"""Periods. After a longer gap without an evaluation nobody knows what was meanwhile: what was pending begins anew."""
+MAX_ALERTS_OF_A_RULE = 200
+"""Label sets that may be pending or firing at once: a label from outside must not fill the table."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a rule says now. `value` None: too little was measured to say anything."""
+class Evaluation:
+    """The value of a rule for one set of labels, compared with its threshold. `value` None: too little was measured."""
 
     rule: str
     labels: Labels
@@ -51,22 +50,12 @@ class Found:
     breached: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    rule: str
-    labels: Labels
-    state: str
-    severity: str
-    summary: str
-    value: float
-
-
 class Evaluator:
     def __init__(
         self,
         database: Database,
         rollups: Rollups,
-        outbox: Outbox,
+        notifications: Notifications,
         rules: Rules,
         *,
         every_seconds: float,
@@ -74,13 +63,13 @@ class Evaluator:
     ) -> None:
         self._database = database
         self._rollups = rollups
-        self._outbox = outbox
-        self._rules = rules
+        self._notifications = notifications
+        self._rules = rules.enabled_series
         self._every = timedelta(seconds=every_seconds)
         self._probes = probes or {}
 
     async def run(self) -> None:
-        """For ever, half a period after the roll-ups are written. The composition root owns the task."""
+        """Evaluate once a period, for ever, half a period after the roll-ups are written."""
         seconds, away = self._every.total_seconds(), False
         while True:
             await asyncio.sleep(seconds - (clock.now().timestamp() - seconds / 2) % seconds)
@@ -94,29 +83,27 @@ class Evaluator:
             except Exception:
                 log.exception("alerts.failed")
 
-    async def evaluate(self) -> list[Change]:
-        """Whose turn it is evaluates: what began to fire or is over. Empty also where another server has just done it."""
+    async def evaluate(self) -> list[StateChange]:
+        """Evaluate every rule, if it is this server's turn: empty where another has just done so. Returns what began to fire or is over."""
         now = clock.now()
         async with self._database.begin() as connection:
-            last = await connection.scalar(select(Turn.at).where(Turn.name == TURN))
+            last = await connection.scalar(select(EvaluationTurn.at).where(EvaluationTurn.name == TURN))
         if last is not None and self._recent(last, now):
             return []
         found = await self.look(now)
         async with self._database.begin() as connection:
             if (last := await self._take_turn(connection, now)) is None:
                 return []
-            changes = await self._apply(connection, found, now, watched=now - last <= MOST_PENDING_GAP * self._every)
-            await self._outbox.put(connection, [_notice(each, now) for each in changes if self._rules.by_name[each.rule].post])
+            changes = await self._apply(connection, found, now, watched=now - last <= MAX_PENDING_GAP * self._every)
+            await self._notifications.put_changes(connection, [(self._rules[each.rule], each) for each in changes], now)
         for each in changes:
-            metrics.alert_changed(each.rule, each.state)
-            say = log.warning if each.state == "firing" else log.info
-            say("alert", rule=each.rule, state=each.state, severity=each.severity, value=each.value, summary=each.summary)
+            self._notifications.announce_change(each)
         return changes
 
-    async def look(self, now: datetime | None = None) -> list[Found]:
-        """What each rule says now, once and without its duration: also what `cairn doctor` asks."""
-        moment, found = now or clock.now(), list[Found]()
-        rules = self._rules.enabled
+    async def look(self, now: datetime | None = None) -> list[Evaluation]:
+        """Compare each rule with its threshold now, whatever its duration. `cairn doctor` asks this too."""
+        moment, found = now or clock.now(), list[Evaluation]()
+        rules = self._rules
         for window in sorted({rule.window_seconds for rule in rules.values()}):
             measured = {name: rule for name, rule in rules.items() if rule.window_seconds == window and rule.series in SERIES}
             names = sorted({name for rule in measured.values() for name in (rule.series, rule.of) if name is not None})
@@ -129,117 +116,97 @@ class Evaluator:
                 values = await probe()
                 for key, value in values.items():
                     labels = dict(zip(PROBES[rule.series], key, strict=True))
-                    found.append(Found(name, labels, value, rule.breached(value)))
+                    found.append(Evaluation(name, labels, value, rule.breached(value)))
         return found
 
     def _recent(self, last: datetime, now: datetime) -> bool:
         return abs(now - last) < self._every * 0.8
 
     async def _take_turn(self, connection: AsyncConnection, now: datetime) -> datetime | None:
-        """When the last turn was; None: it is another's, or was a moment ago. Held until the transaction ends."""
+        """Take the turn, until the transaction ends. Returns when the last one was; None: another server has it, or has just had it."""
         long_ago = now - timedelta(days=1)
-        await connection.execute(upsert(Turn).values(name=TURN, at=long_ago).on_conflict_do_nothing())
-        last = await connection.scalar(select(Turn.at).where(Turn.name == TURN).with_for_update(skip_locked=True))
+        await connection.execute(upsert(EvaluationTurn).values(name=TURN, at=long_ago).on_conflict_do_nothing())
+        last = await connection.scalar(select(EvaluationTurn.at).where(EvaluationTurn.name == TURN).with_for_update(skip_locked=True))
         if last is None or self._recent(last, now):
             return None
-        await connection.execute(upsert(Turn).values(name=TURN, at=now).on_conflict_do_update(index_elements=["name"], set_={"at": now}))
+        await connection.execute(
+            upsert(EvaluationTurn).values(name=TURN, at=now).on_conflict_do_update(index_elements=["name"], set_={"at": now})
+        )
         return last
 
-    async def _apply(self, connection: AsyncConnection, found: Sequence[Found], now: datetime, *, watched: bool) -> list[Change]:
-        rows = {(row.rule, row.key): row for row in await connection.execute(select(State.__table__))}
+    async def _apply(self, connection: AsyncConnection, found: Sequence[Evaluation], now: datetime, *, watched: bool) -> list[StateChange]:
+        rows = {(row.rule, row.key): row for row in await connection.execute(select(AlertStateRow.__table__))}
         said = _bounded(found, {(rule, key) for rule, key in rows})
-        changes: list[Change] = []
+        changes: list[StateChange] = []
         for name, key in sorted(rows.keys() | said.keys()):
-            rule, row, each = self._rules.enabled.get(name), rows.get((name, key)), said.get((name, key))
-            before = None if row is None else _standing(row)
+            rule, row, each = self._rules.get(name), rows.get((name, key)), said.get((name, key))
+            before = None if row is None else _state(row)
             if rule is None:  # it is no longer in the file: nobody waits for its end
-                await connection.execute(delete(State).where(State.rule == name, State.key == key))
+                await connection.execute(delete(AlertStateRow).where(AlertStateRow.rule == name, AlertStateRow.key == key))
                 continue
             labels = each.labels if each is not None else row.labels if row is not None else {}
-            after = standing.moved(rule, before, each.value if each is not None else None, now, watched=watched)
+            after = next_state(rule, before, each.value if each is not None else None, now, watched=watched)
             if after != before:
                 changes += await _store(connection, (name, key), rule, labels, before, after, now=now)
         return changes
 
 
-def summary(rule: Rule, labels: Labels, value: float | None) -> str:
-    """In a line, for a person. `value` None: too little was measured."""
-    unit = SERIES[rule.series].unit if rule.series in SERIES and rule.take != "share" else "share"
-    where = f" [{', '.join(f'{name} {each}' for name, each in labels.items())}]" if labels else ""
-    if value is None:
-        return f"{rule.what}{where}: too little was measured"
-    edge = "above" if rule.above is not None else "below"
-    return f"{rule.what}{where}: {_words(value, unit)} (fires {edge} {_words(rule.threshold, unit)})"
-
-
-def _words(value: float, unit: str) -> str:
-    match unit:
-        case "share":
-            return f"{value * 100:.0f} %"
-        case "seconds":
-            return f"{value:.3g} s" if value < 1000 else f"{value:.0f} s"
-        case "state":
-            return {1.0: "open", 0.5: "half-open", 0.0: "closed"}.get(value, f"{value:g}")
-        case _:
-            return f"{value:,.4g} {unit}"
-
-
-def _measured(name: str, rule: Rule, reading: Reading) -> list[Found]:
+def _measured(name: str, rule: SeriesRule, reading: SeriesReading) -> list[Evaluation]:
     seen = product(*(reading.values(rule.series if rule.of is None else rule.of, label) for label in rule.each))
     sets = [dict(zip(rule.each, values, strict=True)) for values in seen] if rule.each else [{}]
     found = []
     for labels in sets:
         value = _value(rule, reading, labels)
-        found.append(Found(name, labels, value, value is not None and rule.breached(value)))
+        found.append(Evaluation(name, labels, value, value is not None and rule.breached(value)))
     return found
 
 
-def _value(rule: Rule, reading: Reading, labels: Labels) -> float | None:
+def _value(rule: SeriesRule, reading: SeriesReading, labels: Labels) -> float | None:
     point = reading.whole(rule.series, labels)
     if rule.of is not None:
         whole = reading.whole(rule.of, labels)
-        return point.sum / whole.sum if whole.sum >= rule.least else None
-    if point.count < rule.least:
+        return point.sum / whole.sum if whole.sum >= rule.min_count else None
+    if point.count < rule.min_count:
         return None
     return cast("float | None", getattr(point, rule.take))
 
 
-def _bounded(found: Sequence[Found], known: set[tuple[str, str]]) -> dict[tuple[str, str], Found]:
-    """By rule and labels: those that stand already, and of the others so many that are breached."""
-    made: dict[tuple[str, str], Found] = {}
+def _bounded(found: Sequence[Evaluation], known: set[tuple[str, str]]) -> dict[tuple[str, str], Evaluation]:
+    """Select what is stored, by rule and labels: alerts that have a state already, and of the others the first that are breached."""
+    made: dict[tuple[str, str], Evaluation] = {}
     count: dict[str, int] = {}
     for each in sorted(found, key=lambda each: not each.breached):
         key = (each.rule, json.dumps(each.labels, sort_keys=True) if each.labels else "")
-        if key in known or (each.breached and count.get(each.rule, 0) < MOST_EACH):
+        if key in known or (each.breached and count.get(each.rule, 0) < MAX_ALERTS_OF_A_RULE):
             made[key] = each
             count[each.rule] = count.get(each.rule, 0) + 1
     return made
 
 
-def _standing(row: Row[*tuple[object, ...]]) -> Standing:
-    return Standing(row.state, row.since, row.value, row.quiet_since)
+def _state(row: Row[*tuple[object, ...]]) -> AlertState:
+    return AlertState(row.state, row.since, row.value, row.quiet_since)
 
 
 async def _store(
     connection: AsyncConnection,
     place: tuple[str, str],
-    rule: Rule,
+    rule: SeriesRule,
     labels: Labels,
-    before: Standing | None,
-    after: Standing | None,
+    before: AlertState | None,
+    after: AlertState | None,
     *,
     now: datetime,
-) -> list[Change]:
+) -> list[StateChange]:
     name, key = place
     value = after.value if after is not None else before.value if before is not None else 0.0
     words = summary(rule, labels, value)
     if after is None:
-        await connection.execute(delete(State).where(State.rule == name, State.key == key))
+        await connection.execute(delete(AlertStateRow).where(AlertStateRow.rule == name, AlertStateRow.key == key))
         if before is None or before.state == "pending":
             return []
         past = {"rule": name, "labels": dict(labels), "severity": rule.severity, "summary": words, "fired_at": before.since}
-        await connection.execute(insert(Past).values(**past, resolved_at=now))
-        return [Change(name, labels, "resolved", rule.severity, words, value)]
+        await connection.execute(insert(AlertHistoryRow).values(**past, resolved_at=now))
+        return [StateChange(name, labels, "resolved", rule.severity, words, value)]
     values = {
         "labels": dict(labels),
         "state": after.state,
@@ -249,22 +216,8 @@ async def _store(
         "severity": rule.severity,
         "summary": words,
     }
-    row = upsert(State).values(rule=name, key=key, **values)
+    row = upsert(AlertStateRow).values(rule=name, key=key, **values)
     await connection.execute(row.on_conflict_do_update(index_elements=["rule", "key"], set_=values))
     if after.state == "firing" and (before is None or before.state == "pending"):
-        return [Change(name, labels, "firing", rule.severity, words, value)]
+        return [StateChange(name, labels, "firing", rule.severity, words, value)]
     return []
-
-
-def _notice(change: Change, now: datetime) -> Notice:
-    body = {
-        "rule": change.rule,
-        "state": change.state,
-        "severity": change.severity,
-        "labels": dict(change.labels),
-        "value": change.value,
-        "summary": change.summary,
-        "at": now.isoformat(),
-    }
-    mark = "resolved" if change.state == "resolved" else change.severity.upper()
-    return Notice(f"Cairn {mark}: {change.summary}", body)

@@ -1,4 +1,4 @@
-"""This process's minutes: what its measures brought since the minute began, and what was looked at, written whole every 15 seconds.
+"""Writes this process's minutes: what its measures brought since the minute began, and what was looked at, whole, every 15 seconds.
 
 A row is its process's own, so writing it again changes nothing, and a write whose answer was lost counts once. At a clean stop the
 running minute is written; at kill -9 the last 15 seconds are lost. While PostgreSQL is away, two hours of minutes wait.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -20,30 +20,32 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app import clock
 from app.alerts import rollup
-from app.alerts.rollup import Counted, Key, Level, Measured
+from app.alerts.rollup import CounterSum, Key, Level, Measured
 from app.alerts.series import SERIES
-from app.alerts.tables import Minute
+from app.alerts.tables import RollupMinute
 from app.errors import Unavailable
 from app.storage.database import Database
-from app.telemetry.measures import Timing
+from app.telemetry.registry import Declaration, Relabel, Timing
 from app.telemetry.sketch import Sketch
 
 log = structlog.get_logger()
 
 WRITE_SECONDS = 15
 LOOK_SECONDS = 0.25
-MOST_WAITING = 120
+MAX_WAITING = 120
 NOTHING: Key = ()
 
-Relabel = Callable[[Key], Key | None]
-"""Labels of a measure → labels of its series. None: it doesn't belong to it."""
 Totals = Callable[[], Mapping[Key, float]]
 Looks = Callable[[], Awaitable[Mapping[str, Mapping[Key, float]]]]
 """Series → labels → what stands there now."""
 
 
+def _same(key: Key) -> Key:
+    return key
+
+
 class Recorder:
-    """`timings`, `totals` and `looks` are added before `run`; the composition root owns the task."""
+    """Records a process's measures by the minute. What it records is added before `run`."""
 
     def __init__(self, database: Database, *, role: str, lag: Timing) -> None:
         self._database = database
@@ -57,40 +59,51 @@ class Recorder:
         self._minute = _minute(clock.now())
         self._before: dict[int, dict[Key, Any]] = {}
         self._levels: dict[str, dict[Key, Level]] = {}
-        self._waiting: deque[tuple[datetime, bytes]] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[datetime, bytes]] = deque(maxlen=MAX_WAITING)
         self._away = False
 
-    def timing(self, series: str, timing: Timing, relabel: Relabel = lambda key: key) -> None:
+    def declared(self, declarations: Iterable[Declaration]) -> None:
+        """Record every declared measure that has a source and is rolled up. Those without one are looked at: see `levels`."""
+        for each in declarations:
+            if each.rolled is None or each.source is None:
+                continue
+            relabel = each.rolled.relabel or _same
+            if isinstance(each.source, Timing) and not each.rolled.summed:
+                self.timing(each.rolled.series, each.source, relabel)
+            else:
+                self.counter(each.rolled.series, each.totals, relabel)
+
+    def timing(self, series: str, timing: Timing, relabel: Relabel = _same) -> None:
         self._timings.append((_known(series, "timing"), timing, relabel))
 
-    def counter(self, series: str, totals: Totals, relabel: Relabel = lambda key: key) -> None:
-        """`totals`: since the process began."""
+    def counter(self, series: str, totals: Totals, relabel: Relabel = _same) -> None:
+        """Record a counter. `totals`: since the process began."""
         self._totals.append((_known(series, "counter"), totals, relabel))
 
     def level(self, series: str, look: Callable[[], float]) -> None:
-        """Something that changes within moments and costs nothing to look at: four times a second."""
+        """Look at something four times a second: what changes within moments, and costs nothing to look at."""
         self._quick.append((_known(series, "level"), look))
 
     def levels(self, look: Looks) -> None:
-        """Looked at before each write."""
+        """Look at several levels before each write."""
         self._looks.append(look)
 
     async def run(self) -> None:
-        """For ever."""
+        """Look and write, for ever."""
         self._fold(start_over=True)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look_often(), name="look")
             tasks.create_task(self._write_often(), name="write roll-ups")
 
     async def write(self, now: datetime | None = None) -> None:
-        """Fold what there is into this minute's row, and close the one before if it is over. Unavailable: it waits here."""
+        """Write this minute's row, and first those before it that wait. Unavailable: they wait here for the next write."""
         moment = now or clock.now()
         if (minute := _minute(moment)) > self._minute:  # a clock that is set back opens no minute again: its row would be replaced
             self._waiting.append((self._minute, self._fold(start_over=True)))
             self._minute = minute
         rows = [*self._waiting, (self._minute, self._fold(start_over=False))]
         values = [{"minute": minute, "source": self._source, "role": self._role, "data": data} for minute, data in rows]
-        row = upsert(Minute)
+        row = upsert(RollupMinute)
         row = row.on_conflict_do_update(
             index_elements=["minute", "source"], set_={"data": row.excluded.data, "written_at": func.clock_timestamp()}
         )
@@ -99,17 +112,18 @@ class Recorder:
         self._waiting.clear()
 
     async def close(self) -> None:
-        """The running minute, before its time."""
+        """Write the running minute before it is over."""
         await self.write()
 
     async def look(self) -> None:
-        """At everything that stands. A part that is away is left out."""
+        """Look at every level. A part that is unavailable is left out."""
         for look in self._looks:
             try:
                 found = await look()
             except Unavailable:
                 continue
             for series, values in found.items():
+                _known(series, "level")
                 for key, value in values.items():
                     self._see(series, key, value)
 
@@ -117,7 +131,7 @@ class Recorder:
         self._levels.setdefault(series, {}).setdefault(key, Level()).see(value)
 
     async def _look_often(self) -> None:
-        """The lag of the loop: how much later than asked it comes back. And what is full for a moment only."""
+        """Measure the event loop's lag (how much later than asked it comes back), and look at what changes within moments."""
         lag_key, due = (self._role,), perf_counter() + LOOK_SECONDS
         while True:
             await asyncio.sleep(max(0.0, due - perf_counter()))
@@ -128,7 +142,7 @@ class Recorder:
                 self._see(series, NOTHING, look())
 
     async def _write_often(self) -> None:
-        """At once, so that `cairn doctor` has something to judge; then on the quarters of the minute, as all servers do."""
+        """Write at once, so that `cairn doctor` has something to judge; then on the quarters of the minute, as all servers do."""
         while True:
             try:
                 await self.look()
@@ -145,7 +159,7 @@ class Recorder:
             await asyncio.sleep(WRITE_SECONDS - clock.now().timestamp() % WRITE_SECONDS)
 
     def _fold(self, *, start_over: bool) -> bytes:
-        """What came since the minute began; `start_over`: the next one begins here."""
+        """Pack what came since the minute began. `start_over`: the next minute begins here."""
         made: Measured = {}
         now: dict[int, dict[Key, Any]] = {}
         for place, (series, timing, relabel) in enumerate(self._timings):
@@ -156,20 +170,22 @@ class Recorder:
         for place, (series, totals, relabel) in enumerate(self._totals, start=len(self._timings)):
             before, now[place] = self._before.get(place, {}), dict(totals())
             for key, total in now[place].items():
-                _add(made, series, relabel(key), Counted(max(0.0, total - before.get(key, 0))))
+                _add(made, series, relabel(key), CounterSum(max(0.0, total - before.get(key, 0))))
         made |= {series: dict(levels) for series, levels in self._levels.items()}
         if start_over:
             self._before, self._levels = now, {}
         return rollup.packed(made)
 
 
-def _add(made: Measured, series: str, key: Key | None, value: Sketch | Counted) -> None:
+def _add(made: Measured, series: str, key: Key | None, value: Sketch | CounterSum) -> None:
     if key is None or (not value.counts if isinstance(value, Sketch) else not value.sum):
         return
     rollup.append(made, {series: {key: value}})
 
 
 def _known(series: str, kind: str) -> str:
+    if series not in SERIES:
+        raise ValueError(f"{series} is not declared: add it to app/telemetry/measures.py.")
     if SERIES[series].kind != kind:
         raise ValueError(f"{series} is a {SERIES[series].kind}, not a {kind}.")
     return series

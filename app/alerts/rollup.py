@@ -1,4 +1,4 @@
-"""What was measured in a minute, or in a longer span: what of it merges how, and how it is stored. No I/O.
+"""Values of a minute or a longer span: how they merge, and how they are stored. No I/O.
 
 A timing merges as a sketch, a counter is added. A level has been looked at several times in its minute: its mean and its highest
 merge over processes and time; its last is the highest of what the processes said last, of the latest minute.
@@ -23,43 +23,43 @@ Key: TypeAlias = tuple[str, ...]
 
 @dataclass(slots=True)
 class Level:
-    """`count` looks at something that stands."""
+    """A level that was looked at `count` times."""
 
     count: int = 0
     sum: float = 0.0
-    most: float = float("-inf")
+    max: float = float("-inf")
     last: float = float("-inf")
 
     def see(self, value: float) -> None:
         self.count += 1
         self.sum += value
-        self.most = max(self.most, value)
+        self.max = max(self.max, value)
         self.last = value
 
 
 @dataclass(slots=True)
-class Counted:
+class CounterSum:
     sum: float = 0.0
 
 
-Value: TypeAlias = Sketch | Level | Counted
+Value: TypeAlias = Sketch | Level | CounterSum
 Measured: TypeAlias = dict[str, dict[Key, Value]]
 """Series → labels → what was measured."""
 _Stored: TypeAlias = list[tuple[list[str], list[int | float | list[int]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """A step of a series, from `at` on (aware, UTC). Nothing was measured: `count` 0, and None where there is nothing to say.
+class SeriesPoint:
+    """One step of a series, from `at` on (aware, UTC). Where nothing was measured `count` is 0 and the others None.
 
-    timing: count, sum, mean, p50, p95, p99, most. counter: sum (count is the same, rounded). level: last, mean, most.
+    timing: count, sum, mean, p50, p95, p99, max. counter: sum (count is the same, rounded). level: last, mean, max.
     """
 
     at: datetime
     count: int = 0
     sum: float = 0.0
     last: float | None = None
-    most: float | None = None
+    max: float | None = None
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
@@ -69,43 +69,43 @@ class Point:
         return self.sum / self.count if self.count else None
 
 
-def point(at: datetime, value: Value | None) -> Point:
+def point(at: datetime, value: Value | None) -> SeriesPoint:
     match value:
         case None:
-            return Point(at)
-        case Counted(sum=total):
-            return Point(at, count=round(total), sum=total)
+            return SeriesPoint(at)
+        case CounterSum(sum=total):
+            return SeriesPoint(at, count=round(total), sum=total)
         case Level():
-            return Point(at, value.count, value.sum, last=value.last, most=value.most)
+            return SeriesPoint(at, value.count, value.sum, last=value.last, max=value.max)
         case Sketch():
-            p50, p95, p99, most = (value.quantile(share) for share in (0.5, 0.95, 0.99, 1.0))
-            return Point(at, value.count, value.sum, most=most, p50=p50, p95=p95, p99=p99)
+            p50, p95, p99, highest = (value.quantile(share) for share in (0.5, 0.95, 0.99, 1.0))
+            return SeriesPoint(at, value.count, value.sum, max=highest, p50=p50, p95=p95, p99=p99)
 
 
 def beside(values: Iterable[Value]) -> Value | None:
-    """All of them, of the same time: of several processes, or sets of labels. None: there are none."""
+    """Merge values of the same time: of several processes, or several sets of labels. None: there are none."""
     made: Value | None = None
     for value in values:
         match made, value:
             case Sketch(), Sketch():
                 made.merge(value)
-            case Counted(), Counted():
+            case CounterSum(), CounterSum():
                 made.sum += value.sum
             case Level(), Level():
-                _look_beside(made, value.count, value.sum, value.most, value.last)
+                _look_beside(made, value.count, value.sum, value.max, value.last)
             case _:
                 made = _copy(value)
     return made
 
 
 def append(whole: Measured, later: Measured) -> None:
-    """`later` is taken in: of a level, the last of the two is its own."""
+    """Merge what came later into `whole`: the last value of a level is then the later one's."""
     for name, values in later.items():
         held = whole.setdefault(name, {})
         for key, value in values.items():
             match before := held.get(key), value:
                 case Level(), Level():
-                    _look_beside(before, value.count, value.sum, value.most, value.last)  # type: ignore[arg-type]
+                    _look_beside(before, value.count, value.sum, value.max, value.last)  # type: ignore[arg-type]
                     before.last = value.last  # type: ignore[union-attr]
                 case None, _:
                     held[key] = _copy(value)
@@ -115,13 +115,13 @@ def append(whole: Measured, later: Measured) -> None:
 
 
 def packed(measured: Mapping[str, Mapping[Key, Value]]) -> bytes:
-    """Compressed JSON: series → [[labels, value], …]. A value: [layout, sum, buckets], [count, sum, most, last] or [sum]."""
+    """Write compressed JSON: series → [[labels, value], …]. A value: [layout, sum, buckets], [count, sum, max, last] or [sum]."""
     document = {name: [(key, _numbers(value)) for key, value in values.items()] for name, values in measured.items()}
     return zstandard.compress(msgspec.json.encode(document), 3)
 
 
 class Reader:
-    """Stored bytes → what was measured, of those series that are wanted: the others are not even decoded."""
+    """Reads the wanted series out of stored bytes; the others are not even decoded."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = [name for name in names if name in SERIES]
@@ -131,7 +131,7 @@ class Reader:
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Stored", fields))
 
     def add(self, into: Measured, data: bytes) -> None:
-        """Of another process in the same time."""
+        """Merge what another process stored of the same time."""
         found = self._decoder.decode(zstandard.decompress(data))
         for place, name in enumerate(self._names):
             stored: _Stored = getattr(found, f"f{place}")
@@ -147,22 +147,22 @@ def _take(held: dict[Key, Value], kind: str, stored: _Stored) -> None:
                 value = held.setdefault(key, Sketch())
                 assert isinstance(value, Sketch)
                 value.add_packed(counts, total)
-            case "level", [int() as count, float() | int() as total, float() | int() as most, float() | int() as last]:
+            case "level", [int() as count, float() | int() as total, float() | int() as highest, float() | int() as last]:
                 level = held.setdefault(key, Level())
                 assert isinstance(level, Level)
-                _look_beside(level, count, total, most, last)
+                _look_beside(level, count, total, highest, last)
             case "counter", [float() | int() as total]:
-                counted = held.setdefault(key, Counted())
-                assert isinstance(counted, Counted)
+                counted = held.setdefault(key, CounterSum())
+                assert isinstance(counted, CounterSum)
                 counted.sum += total
             case _:
                 continue  # another version's: passed over
 
 
-def _look_beside(level: Level, count: int, total: float, most: float, last: float) -> None:
+def _look_beside(level: Level, count: int, total: float, highest: float, last: float) -> None:
     level.count += count
     level.sum += total
-    level.most = max(level.most, most)
+    level.max = max(level.max, highest)
     level.last = max(level.last, last)
 
 
@@ -171,9 +171,9 @@ def _copy(value: Value) -> Value:
         case Sketch():
             return Sketch(value.counts, value.sum)
         case Level():
-            return Level(value.count, value.sum, value.most, value.last)
-        case Counted():
-            return Counted(value.sum)
+            return Level(value.count, value.sum, value.max, value.last)
+        case CounterSum():
+            return CounterSum(value.sum)
 
 
 def _numbers(value: Value) -> Sequence[object]:
@@ -181,11 +181,11 @@ def _numbers(value: Value) -> Sequence[object]:
         case Sketch():
             return (sketch.LAYOUT, _short(value.sum), value.packed())
         case Level():
-            return (value.count, _short(value.sum), _short(value.most), _short(value.last))
-        case Counted():
+            return (value.count, _short(value.sum), _short(value.max), _short(value.last))
+        case CounterSum():
             return (_short(value.sum),)
 
 
 def _short(number: float) -> float:
-    """Twelve digits: exact for counts and for sums of nano-dollars of a minute, without the tail of a float."""
+    """Round to twelve digits: exact for counts and for a minute's sums of nano-dollars, without the tail of a float."""
     return float(f"{number:.12g}")

@@ -1,4 +1,4 @@
-"""Series over time, of all servers together: `series`, or several at once with one look at the database. Reads only.
+"""Reads series over time, of all servers together: `series`, or several at once with one look at the database. Reads only.
 
 Steps of ten minutes or more are read from spans of ten minutes or an hour that hold all servers, what isn't in them yet from the minutes:
 a day in steps of ten minutes is read in a tenth of the time of a day in steps of five.
@@ -16,34 +16,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.alerts import rollup
 from app.alerts.ageing import HOUR, TEN
-from app.alerts.rollup import Measured, Point, Reader, Value
+from app.alerts.rollup import Measured, Reader, SeriesPoint, Value
 from app.alerts.series import SERIES
-from app.alerts.tables import Minute, Span
+from app.alerts.tables import RollupMinute, RollupSpan
 from app.errors import InvalidInput
 from app.storage.database import Database
 
-MOST_POINTS = 2000
+MAX_POINTS = 2000
 MINUTE = timedelta(minutes=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Labels: TypeAlias = Mapping[str, str]
 
 
-class Reading:
-    """Some series of a period, in steps. `labels` choose; what they leave open is merged."""
+class SeriesReading:
+    """Series of a period, in steps. `labels` select; label sets that they leave open are merged."""
 
     def __init__(self, steps: Sequence[Measured], *, since: datetime, step: timedelta) -> None:
         self._steps = steps
         self._since = since
         self._step = step
 
-    def points(self, name: str, labels: Labels | None = None) -> list[Point]:
-        """One for each step, also where nothing was measured."""
+    def points(self, name: str, labels: Labels | None = None) -> list[SeriesPoint]:
+        """Return one point for each step, also where nothing was measured."""
         wanted = _wanted(name, labels)
         return [rollup.point(self._since + place * self._step, _one(each, name, wanted)) for place, each in enumerate(self._steps)]
 
-    def whole(self, name: str, labels: Labels | None = None) -> Point:
-        """The whole period as one point."""
+    def whole(self, name: str, labels: Labels | None = None) -> SeriesPoint:
+        """Return the whole period as one point."""
         wanted, made = _wanted(name, labels), Measured()
         for each in self._steps:
             if (value := _one(each, name, wanted)) is not None:
@@ -51,7 +51,7 @@ class Reading:
         return rollup.point(self._since, made.get(name, {}).get(()))
 
     def values(self, name: str, label: str) -> list[str]:
-        """The values of a label that were seen: one line of a chart each."""
+        """List the values of a label that were seen: one line of a chart each."""
         place = _place(name, label)
         return sorted({key[place] for each in self._steps for key in each.get(name, ())})
 
@@ -62,12 +62,12 @@ class Rollups:
 
     async def series(
         self, name: str, labels: Labels | None = None, *, since: datetime, until: datetime, step: timedelta = MINUTE
-    ) -> list[Point]:
-        """One series. InvalidInput for an unknown name or label, or too many points."""
+    ) -> list[SeriesPoint]:
+        """Read one series. InvalidInput for an unknown name or label, or too many points."""
         return (await self.read([name], since=since, until=until, step=step)).points(name, labels)
 
-    async def read(self, names: Sequence[str], *, since: datetime, until: datetime, step: timedelta = MINUTE) -> Reading:
-        """Several series at once. Steps begin at whole multiples of `step`; the first is the one that `since` lies in."""
+    async def read(self, names: Sequence[str], *, since: datetime, until: datetime, step: timedelta = MINUTE) -> SeriesReading:
+        """Read several series at once. Steps begin at whole multiples of `step`; the first is the one that `since` lies in."""
         first, count = _steps(names, since, until, step)
         end = first + count * step
         async with self._database.begin() as connection:
@@ -81,19 +81,27 @@ class Rollups:
                 await asyncio.sleep(0)  # a page of charts is no reason to keep the others waiting
             reader.add(beside, data)
         rollup.append(steps[_number(moment, first, step)], beside)
-        return Reading(steps, since=first, step=step)
+        return SeriesReading(steps, since=first, step=step)
 
 
 async def _rows(connection: AsyncConnection, first: datetime, end: datetime, step: timedelta) -> Sequence[tuple[datetime, bytes]]:
-    """From the longest spans that fit into a step; then from the minutes that are in none yet."""
+    """Read the longest spans that fit into a step; then the minutes that are in none yet."""
     since, found = first, list[tuple[datetime, bytes]]()
     for seconds in (HOUR, TEN):
         if step % timedelta(seconds=seconds):
             continue
-        query = select(Span.at, Span.data).where(Span.seconds == seconds, Span.at >= since, Span.at < end).order_by(Span.at)
+        query = (
+            select(RollupSpan.at, RollupSpan.data)
+            .where(RollupSpan.seconds == seconds, RollupSpan.at >= since, RollupSpan.at < end)
+            .order_by(RollupSpan.at)
+        )
         found += [(row.at, row.data) for row in await connection.execute(query)]
         since = max(since, found[-1][0] + timedelta(seconds=seconds)) if found else since
-    minutes = select(Minute.minute, Minute.data).where(Minute.minute >= since, Minute.minute < end).order_by(Minute.minute)
+    minutes = (
+        select(RollupMinute.minute, RollupMinute.data)
+        .where(RollupMinute.minute >= since, RollupMinute.minute < end)
+        .order_by(RollupMinute.minute)
+    )
     return found + [(row.minute, row.data) for row in await connection.execute(minutes)]
 
 
@@ -106,8 +114,8 @@ def _steps(names: Sequence[str], since: datetime, until: datetime, step: timedel
         raise InvalidInput("step must be whole minutes.", param="step")
     first = since.astimezone(UTC) - (since - EPOCH) % step
     count = -(-(until - first) // step)
-    if count > MOST_POINTS:
-        raise InvalidInput(f"That is {count:,} points, at most {MOST_POINTS:,} are given: take longer steps.", param="step")
+    if count > MAX_POINTS:
+        raise InvalidInput(f"That is {count:,} points, at most {MAX_POINTS:,} are given: take longer steps.", param="step")
     return first, count
 
 

@@ -1,100 +1,74 @@
-"""Rules: a file of them, typed; and what a rule says of a value. No I/O but reading the file."""
+"""Reads and checks the file of rules: those about series and those about budgets."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+import structlog
+from pydantic import Field, TypeAdapter, ValidationError
 
-from app.alerts.series import SERIES
+from app.alerts.budget_rules import BudgetRule
+from app.alerts.series_rules import SeriesRule
 from app.errors import ConfigurationError
 from app.redaction.labels import looks_like_a_secret
+from app.settings import ROOT
 
-Take = Literal["p50", "p95", "p99", "mean", "most", "last", "sum", "share"]
-KINDS: Mapping[str, frozenset[Take]] = {
-    "timing": frozenset({"p50", "p95", "p99", "mean", "most", "sum"}),
-    "counter": frozenset({"sum", "share"}),
-    "level": frozenset({"mean", "most", "last"}),
-}
-PROBES: Mapping[str, tuple[str, ...]] = {"budget.used_early": ("developer",)}
-"""What is no roll-up, and looked up when the rules are evaluated; with its labels."""
+log = structlog.get_logger()
+
+SHIPPED = ROOT / "config" / "alerts.toml"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
-
-class Rule(BaseModel):
-    """One rule. Exactly one of `above` and `below`; `clear` is where it is over: beyond it, not at the threshold itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    what: str = Field(min_length=1, max_length=200)
-    series: str
-    of: str | None = None
-    take: Take
-    each: tuple[str, ...] = ()
-    above: float | None = None
-    below: float | None = None
-    clear: float
-    for_seconds: float = Field(300, ge=0, le=86_400)
-    clear_seconds: float = Field(120, ge=0, le=86_400)
-    window_seconds: int = Field(120, ge=60, le=3600)
-    least: int = Field(1, ge=1)
-    severity: Literal["warning", "critical"] = "warning"
-    post: bool = True
-    enabled: bool = True
-
-    @property
-    def threshold(self) -> float:
-        found = self.above if self.above is not None else self.below
-        assert found is not None
-        return found
-
-    def breached(self, value: float) -> bool:
-        return value > self.threshold if self.above is not None else value < self.threshold
-
-    def quiet(self, value: float) -> bool:
-        return value <= self.clear if self.above is not None else value >= self.clear
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if looks_like_a_secret(self.what):
-            raise ValueError("what looks like a secret, and is shown and posted: describe the rule without it")
-        if (self.above is None) == (self.below is None):
-            raise ValueError("needs either above or below")
-        if self.breached(self.clear):
-            raise ValueError("clear must not lie beyond the threshold: it would never be over")
-        labels, kind = PROBES.get(self.series), "level"
-        if labels is None:
-            if self.series not in SERIES:
-                raise ValueError(f"there is no series {self.series!r}: docs/rollups.md lists them")
-            labels, kind = SERIES[self.series].labels, SERIES[self.series].kind
-        if self.take not in KINDS[kind]:
-            raise ValueError(f"take = {self.take!r} doesn't fit {self.series}, a {kind}: {', '.join(sorted(KINDS[kind]))}")
-        if (self.of is not None) != (self.take == "share") or (self.of is not None and self.of not in SERIES):
-            raise ValueError('take = "share" and of = "…", the name of a counter, belong together')
-        if unknown := set(self.each) - set(labels):
-            raise ValueError(f"{self.series} has no label {', '.join(sorted(unknown))}; it has: {', '.join(labels) or 'none'}")
-        return self
+_Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+_SERIES = TypeAdapter(dict[_Name, SeriesRule])
+_BUDGETS = TypeAdapter(dict[_Name, BudgetRule])
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    by_name: Mapping[str, Rule]
+    """Every rule by its name."""
+
+    series: Mapping[str, SeriesRule]
+    budgets: Mapping[str, BudgetRule] = field(default_factory=dict)
 
     @property
-    def enabled(self) -> dict[str, Rule]:
-        return {name: rule for name, rule in self.by_name.items() if rule.enabled}
+    def enabled_series(self) -> dict[str, SeriesRule]:
+        return {name: rule for name, rule in self.series.items() if rule.enabled}
+
+    @property
+    def enabled_budgets(self) -> list[BudgetRule]:
+        return [rule for rule in self.budgets.values() if rule.enabled]
 
 
-_FILE = TypeAdapter(dict[Annotated[str, Field(pattern=f"^{NAME.pattern}$")], Rule])
+def load(path: Path, *, shipped: Path = SHIPPED) -> Rules:
+    """Read a file of rules. ConfigurationError names the file, the rule and the field.
+
+    A file without any rule about budgets was written before there were such rules: it gets the shipped ones, and the log says so.
+    """
+    rules = _load(path)
+    if rules.budgets or path == shipped:
+        return rules
+    log.warning("alerts.rules.no_budgets", file=str(path), reason=f"it has no rules about budgets: those of {shipped} are used. Add yours.")
+    return Rules(rules.series, _load(shipped).budgets)
 
 
-def load(path: Path) -> Rules:
-    """ConfigurationError that names the file, the rule and the field."""
+def _load(path: Path) -> Rules:
+    content = _renamed(_read(path), path)
+    about_budgets = {name: rule for name, rule in content.items() if isinstance(rule, dict) and "budget" in rule}
+    about_series = {name: rule for name, rule in content.items() if name not in about_budgets}
+    problems: list[str] = []
+    series = _checked(_SERIES, about_series, problems)
+    budgets = _checked(_BUDGETS, about_budgets, problems)
+    problems += _twice(budgets)
+    if problems:
+        raise ConfigurationError(f"{path} can't be used: {'; '.join(problems)}.")
+    return Rules(series, budgets)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -105,8 +79,38 @@ def load(path: Path) -> Rules:
         raise ConfigurationError(
             f"{path} can't be used: the name of rule {place} looks like a secret, and names are shown. Choose another."
         )
+    return content
+
+
+def _renamed(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Give what is written in the words of an older version its newer ones, and say so: the next version won't read them."""
+    for name, rule in content.items():
+        if not isinstance(rule, dict):
+            continue
+        if rule.get("take") == "most":
+            rule["take"] = "max"
+            log.warning("alerts.rules.renamed", file=str(path), rule=name, old='take = "most"', new='take = "max"')
+        if "least" in rule:
+            if "min_count" in rule:
+                raise ConfigurationError(f"{path} can't be used: {name}: least is the older name of min_count: take least out.")
+            rule["min_count"] = rule.pop("least")
+            log.warning("alerts.rules.renamed", file=str(path), rule=name, old="least", new="min_count")
+    return content
+
+
+def _checked(rules: TypeAdapter[dict[str, Any]], content: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     try:
-        return Rules(_FILE.validate_python(content))
+        return rules.validate_python(content)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise ConfigurationError(f"{path} can't be used: {'; '.join(lines)}.") from None
+        problems += [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)]
+        return {}
+
+
+def _twice(budgets: Mapping[str, BudgetRule]) -> Iterator[str]:
+    """Find alerts that two rules would tell: each is told once a period and subject, so the second never would be."""
+    told: dict[str, str] = {}
+    for name, rule in budgets.items():
+        for alert in rule.alerts if rule.enabled else ():
+            if alert in told:
+                yield f"{name} tells the same as {told[alert]} ({alert}): name it in one of them only"
+            told.setdefault(alert, name)

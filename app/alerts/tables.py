@@ -6,14 +6,14 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.tables import Base, CreatedAt
+from app.storage.tables import Base, CreatedAt, Id
 
 
-class Minute(Base):
-    """What one process measured in one minute. Written again by its process until the minute is over, each time whole.
+class RollupMinute(Base):
+    """One process's minute. Written again by its process until the minute is over, each time whole.
 
     `data`: see `rollup.packed`.
     """
@@ -27,8 +27,8 @@ class Minute(Base):
     written_at: Mapped[CreatedAt]
 
 
-class Span(Base):
-    """Ten minutes, or an hour, of all processes, merged. Made from the minutes, and made again when one of them comes late."""
+class RollupSpan(Base):
+    """Ten minutes, or an hour, of all processes merged. Made from the minutes, and made again when one of them comes late."""
 
     __tablename__ = "rollup_spans"
 
@@ -38,8 +38,8 @@ class Span(Base):
     made_at: Mapped[CreatedAt]
 
 
-class State(Base):
-    """A rule that is not at rest, for one set of labels. `quiet_since`: firing, and back below its lower edge since then."""
+class AlertStateRow(Base):
+    """An alert that is pending or firing. `quiet_since`: firing, and back beyond `clear` since then."""
 
     __tablename__ = "alert_states"
     __table_args__ = (CheckConstraint("state in ('pending', 'firing')", name="state_known"),)
@@ -55,8 +55,8 @@ class State(Base):
     summary: Mapped[str]
 
 
-class Past(Base):
-    """An alert that is over."""
+class AlertHistoryRow(Base):
+    """An alert that is resolved."""
 
     __tablename__ = "alert_history"
     __table_args__ = (Index("ix_alert_history_resolved_at", text("resolved_at desc")),)
@@ -70,8 +70,23 @@ class Past(Base):
     resolved_at: Mapped[datetime]
 
 
-class Turn(Base):
-    """When the rules were last evaluated, by whichever server: the row that the next evaluator locks."""
+class BudgetAlert(Base):
+    """An alert of a budget, told once per subject, period and rule: the unique constraint decides between servers."""
+
+    __tablename__ = "budget_alerts"
+    __table_args__ = (UniqueConstraint("subject_id", "period_start", "rule"),)
+
+    id: Mapped[Id]
+    subject: Mapped[str]
+    subject_id: Mapped[uuid.UUID]
+    period_start: Mapped[datetime]
+    rule: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[CreatedAt]
+
+
+class EvaluationTurn(Base):
+    """The row that an evaluating server locks; `at`: when rules were last evaluated, by whichever server."""
 
     __tablename__ = "alert_turns"
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from app.api.schema import Label, Reply
-from app.cache.tiers import Tiers
 from app.errors import NotFound
 from app.money import to_usd
+from app.part import Cache
 from app.services import Services
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
@@ -69,7 +69,7 @@ async def flush(services: TheServices, admin: Admin, name: Annotated[Label, Path
     return Flushed(entries=await found.clear())
 
 
-def _reply(tiers: Tiers, services: Services) -> CacheReply:
+def _reply(tiers: Cache, services: Services) -> CacheReply:
     shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
     prefetch, semantic = None, services.inference.engine.by_meaning
     if tiers.name == "completions" and semantic is not None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from typing import Literal
+from typing import ClassVar, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.api.schema import Reply
-from app.errors import Unavailable
-from app.money import to_usd
-from app.services import Services
+from app.services.gauges import set_gauges
 from app.services.readiness import readiness
-from app.storage.replicas.replicated import ReplicatedDatabase
 from app.telemetry import metrics
 from app.web.errors import responses
 from app.web.json_body import JsonRoute
@@ -30,13 +25,17 @@ class Health(Reply):
 
 
 class Readiness(Reply):
-    """`status` is the worst that matters: only the database is essential."""
+    """`status` is the worst that matters: only the database is essential. A part that came new tells its state under a name of its own."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, State] = Field(init=False)
 
     status: State
     database: State
     replicas: State | None = Field(None, description="Degraded: at least one is left alone, and others answer. Absent where there is none.")
     vectors: State = Field(description="Degraded: the vector index is away, or is being rebuilt; searches answer by words.")
     embeddings: State = Field(description="Degraded: the embedding model can't be loaded yet; searches answer by words.")
+    loops: State | None = Field(None, description="Degraded: background work fails again and again, see `reasons`. Else absent.")
     redis: State | None = Field(None, description="Absent where there is none.")
     worker: State | None = Field(None, description="The embedded worker; absent beside a team's own workers.")
     reasons: dict[str, str] | None = Field(None, description="Why a dependency is not ok, and what happens next, where that is known.")
@@ -54,16 +53,12 @@ async def healthz() -> Health:
     response_model_exclude_none=True,
 )
 async def readyz(services: TheServices, response: Response) -> Readiness:
-    found = await readiness(services)
-    states = found.states
-    status: State = "ok"
-    if states["database"] == "down":
-        status = "down"
+    found = await readiness(services.parts)
+    if found.status == "down":
         response.status_code = 503
         response.headers["retry-after"] = "1"
-    elif set(states.values()) != {"ok"}:
-        status = "degraded"
-    return Readiness.model_validate({"status": status, **states, "reasons": found.reasons or None})
+    states = {name: state for name, state in found.states.items() if (name, state) != ("loops", "ok")}
+    return Readiness.model_validate({"status": found.status, **states, "reasons": found.reasons or None})
 
 
 @router.get(
@@ -78,45 +73,5 @@ async def readyz(services: TheServices, response: Response) -> Readiness:
     },
 )
 async def measurements(services: TheServices) -> Response:
-    pool = services.database.pool()
-    metrics.set_pool(size=pool.size, most=pool.most, checked_out=pool.checked_out, overflow=pool.overflow)
-    # A part that is away leaves its gauges as they were; `cairn_up` says so.
-    await asyncio.gather(_rows(services), _points(services), _messages(services))
-    metrics.set_dependencies((await readiness(services)).states)
-    if isinstance(services.database, ReplicatedDatabase):
-        for each in services.database.standbys:
-            lag = each.lag
-            metrics.set_replica(each.name, usable=each.usable, lag=None if lag is None else (lag.seconds, lag.bytes))
-    for name, breaker in services.inference.catalog.breakers.items():
-        metrics.set_breaker(name, breaker.state)
-    for cache in services.caches.values():
-        metrics.set_cache(cache.name, cache.figures())
+    await set_gauges(services.parts)
     return Response(metrics.page(), media_type=metrics.CONTENT_TYPE)
-
-
-async def _rows(services: Services) -> None:
-    with suppress(Unavailable):
-        metrics.set_jobs(await services.queue.counts())
-        metrics.set_knowledge(items=await services.knowledge.store.count(), pending=await services.knowledge.index.pending())
-        backlog = await services.queue.backlog()
-        metrics.set_queues(jobs=backlog.waiting, oldest_seconds=backlog.oldest_seconds)
-        for name, standing in (await services.sessions.checkpoints.behind(services.sessions.projections.versions)).items():
-            metrics.set_projection(name, behind=standing.behind, parked=standing.parked)
-        metrics.set_firing((each.rule, each.severity) for each in await services.watch.alarms.firing())
-        metrics.set_budgets(
-            [
-                (name, to_usd(each.spent), to_usd(each.held), None if each.limit is None else to_usd(each.limit))
-                for name, each in await services.budget.budgets.spending()
-            ]
-        )
-
-
-async def _messages(services: Services) -> None:
-    with suppress(Unavailable):
-        metrics.set_messages_waiting(await services.messages.waiting())
-
-
-async def _points(services: Services) -> None:
-    with suppress(Unavailable):
-        status = await services.vectors.status()
-        metrics.set_points(points=status.points, unindexed=status.unindexed)

@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Subquery, and_, func, literal, or_, select, union, union_all
 
 from app import clock
+from app.budget.alerting import AlertReader
 from app.budget.holds import Subject
 from app.budget.limits import Account
 from app.budget.periods import Calendar, Period
-from app.budget.tables import Alert, Balance, Hold, Movement
+from app.budget.tables import Balance, Hold, Movement
 from app.storage.database import Database, rows_of
 
 PAGE = 100
@@ -100,24 +101,20 @@ class Difference:
 
 
 class Books:
-    def __init__(self, database: Database, calendar: Calendar) -> None:
+    def __init__(self, database: Database, calendar: Calendar, read_alerts: AlertReader) -> None:
         self._database = database
         self._calendar = calendar
+        self._read_alerts = read_alerts
 
     async def budgets(self, accounts: Sequence[Account]) -> dict[UUID, Budget | None]:
         """This month's state of each; None where nothing has opened the month yet."""
         period = self._calendar.month_of(clock.now())
         ids = [account.id for account in accounts]
         balances = select(Balance.__table__).where(Balance.subject_id.in_(ids), Balance.period_start == period.start)
-        alerts = (
-            select(Alert.subject_id, Alert.rule)
-            .where(Alert.subject_id.in_(ids), Alert.period_start == period.start)
-            .order_by(Alert.created_at)
-        )
         async with self._database.begin() as connection:
             rows = {row.subject_id: row for row in await connection.execute(balances)}
             said: dict[UUID, list[str]] = {}
-            for alert in await connection.execute(alerts):
+            for alert in await self._read_alerts(connection, ids, period.start):
                 said.setdefault(alert.subject_id, []).append(alert.rule)
             open_ended = {row.subject_id: int(row.nanousd) for row in await connection.execute(_unreconciled(ids, period))}
         found: dict[UUID, Budget | None] = dict.fromkeys(ids)

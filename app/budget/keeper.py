@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -13,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.budget.ledger import Ledger
 from app.budget.tables import Hold, Process
-from app.errors import Unavailable
+from app.part import Loop
 from app.storage.database import Database
 
 log = structlog.get_logger()
@@ -39,25 +38,25 @@ class Keeper:
         """Be known before the first hold."""
         await self._beat()
 
-    async def run(self) -> None:
-        """For ever; while PostgreSQL is away, wait and go on. The composition root owns the task."""
-        away = False
-        while True:
-            await asyncio.sleep(self._beat_seconds)
-            try:
-                await self._beat()
-                await self._ledger.catch_up()
-                await self._ledger.release_strays(await self._ours())
-                await self.sweep()
-                if away:
-                    log.info("budget.keeper.back")
-                away = False
-            except Unavailable as error:
-                if not away:
-                    log.warning("budget.keeper.away", code=error.code)
-                away = True
-            except Exception:
-                log.exception("budget.keeper.failed")
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the heartbeat, with what is done at each. Repeated within a beat: a process silent for longer is taken for dead."""
+        return (
+            Loop(
+                name="budget.hold_sweeper",
+                step=self.keep,
+                pause=self._beat_seconds,
+                at_once=False,
+                max_backoff_seconds=self._beat_seconds,
+                meanwhile="Holds of dead processes stay open and charged, and ends that wait for PostgreSQL are not written.",
+            ),
+        )
+
+    async def keep(self) -> None:
+        """Say that this process lives, write the ends that waited, release its strays, sweep what the dead left."""
+        await self._beat()
+        await self._ledger.catch_up()
+        await self._ledger.release_strays(await self._ours())
+        await self.sweep()
 
     async def sweep(self) -> int:
         """Leave the open holds of dead processes unreconciled: charged, shown, and to be closed. Returns how many."""

@@ -1,6 +1,6 @@
 """Holds and settlements. A hold is granted only where spent + held + worst case ≤ limit, of the developer and of the team together.
 
-It is durable before this returns, and ends once. Many in flight share statements, which weakens nothing: see migration 0003.
+It is durable before this returns, and ends once. Many in flight share statements, which weakens nothing: see sql/budget_hold.sql.
 Knows no provider and no HTTP.
 """
 
@@ -39,7 +39,7 @@ ROOM = statements.load("budget", "room")
 Opened = Callable[[Payer, datetime], Coroutine[Any, Any, None]]
 """Make the balances of a payer's period, where they are missing."""
 Watched = Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None]
-"""Told after each batch of settlements: the balances that moved, and the holds that ended (for alerts). Must not block."""
+"""Told after each batch of settlements: the balances that moved, and the holds that ended (`BudgetFacts.note`). Must not block."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.budget.alerting import AlertReader, ToldAlert
 from app.budget.periods import Calendar, Period
-from app.budget.tables import Alert, Balance, Day, Hold, Movement, RequestRow
+from app.budget.tables import Balance, Day, Hold, Movement, RequestRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
@@ -91,20 +92,11 @@ class LimitChange:
     note: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An alert of this month."""
-
-    at: datetime
-    subject: str
-    subject_id: UUID
-    rule: str
-
-
 class Spending:
-    def __init__(self, database: Database, calendar: Calendar) -> None:
+    def __init__(self, database: Database, calendar: Calendar, read_alerts: AlertReader) -> None:
         self._database = database
         self._calendar = calendar
+        self._read_alerts = read_alerts
 
     def month(self) -> Period:
         return self._calendar.month_of(clock.now())
@@ -164,12 +156,10 @@ class Spending:
         async with self._database.begin() as connection:
             return [LimitChange(*row) for row in await connection.execute(query.order_by(Movement.id.desc()).limit(limit))]
 
-    async def alerts(self, subjects: Sequence[UUID], period: Period) -> list[Said]:
-        """What was said of these this month, the newest first."""
-        query = select(Alert.created_at, Alert.subject, Alert.subject_id, Alert.rule)
-        mine = query.where(Alert.subject_id.in_(subjects), Alert.period_start == period.start)
+    async def alerts(self, subjects: Sequence[UUID], period: Period) -> list[ToldAlert]:
+        """Read what was told of these this month, the newest first."""
         async with self._database.begin() as connection:
-            return [Said(*row) for row in await connection.execute(mine.order_by(Alert.created_at.desc()))]
+            return list(reversed(await self._read_alerts(connection, subjects, period.start)))
 
     async def mark(self, subject_id: UUID, *, team: bool) -> str:
         """Changes when what a page shows of this subject may have: two look-ups by index, for those who watch it live."""

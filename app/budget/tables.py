@@ -1,4 +1,4 @@
-"""Rows of the ledger. Read and written only in this room, holds and settlements through the functions of migration 0003.
+"""Rows of the ledger. Read and written only in this room, holds and settlements through the functions under sql/.
 
 No foreign keys to accounts: the ledger is append-only and outlives whoever it names.
 """
@@ -146,21 +146,6 @@ class Process(Base):
 
     id: Mapped[Id]
     seen_at: Mapped[CreatedAt]
-
-
-class Alert(Base):
-    """Said once per subject, period and rule."""
-
-    __tablename__ = "budget_alerts"
-    __table_args__ = (UniqueConstraint("subject_id", "period_start", "rule"),)
-
-    id: Mapped[Id]
-    subject: Mapped[str]
-    subject_id: Mapped[uuid.UUID]
-    period_start: Mapped[datetime]
-    rule: Mapped[str]
-    data: Mapped[dict[str, Any]]
-    created_at: Mapped[CreatedAt]
 
 
 class RequestRow(Base):

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.cache.memory import Memory
 from app.cache.tables import Cached
 from app.errors import Unavailable
+from app.part import Loop
 from app.settings import Prewarm
 from app.storage.database import Database
 
@@ -29,7 +30,7 @@ class Favourites:
     """`own_ttl_seconds`: the cache has no tier in PostgreSQL, so what was used again is put there here, for so long after its last use.
 
     Without it, the rows are the tier's own, and only their count moves. `valid`: whether a row's value is one (key, value); what isn't
-    stays where it is: a miss, which the next use writes over.
+    stays where it is: a miss, which the next use writes over. `begun`: waited for before anything is brought back.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Favourites:
         *,
         valid: Callable[[bytes, bytes], bool] = lambda _key, _value: True,
         own_ttl_seconds: float | None = None,
+        begun: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._name = name
@@ -48,17 +50,38 @@ class Favourites:
         self._options = options
         self._valid = valid
         self._own_ttl = own_ttl_seconds
+        self._begun = begun
+        self._brought_back = False
 
-    async def run(self) -> None:
-        """For ever; the composition root owns the task."""
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the loop that brings back once, behind the start, and then writes down what is used. Uses count from here on."""
         self._memory.note_uses(most=MOST_NOTED)
-        await self._guarded(self.bring_back)
-        while True:
-            await asyncio.sleep(self._options.noted_seconds)
-            await self._guarded(self.write)
+        return (
+            Loop(
+                name=f"cache.warmup.{self._name}",
+                step=self._round,
+                pause=self._options.noted_seconds,
+                meanwhile="What is used most of this cache is not noted, so the next start brings back less of it.",
+            ),
+        )
 
     async def close(self) -> None:
-        await self._guarded(self.write)
+        """Write what was used since; whatever fails is left."""
+        try:
+            await self._bounded(self.write)
+        except Unavailable as error:
+            log.warning("cache.favourites_left", cache=self._name, code=error.code)
+        except Exception:
+            log.exception("cache.favourites_failed", cache=self._name)
+
+    async def _round(self) -> None:
+        if self._brought_back:
+            await self._bounded(self.write)
+            return
+        self._brought_back = True  # tried once: a slow PostgreSQL is not to be asked again for all of it
+        if self._begun is not None:
+            await self._begun()
+        await self._bounded(self.bring_back)
 
     async def bring_back(self) -> int:
         """Into memory, the most used first, within the bounds. Returns how many."""
@@ -108,12 +131,10 @@ class Favourites:
                 await connection.execute(row.on_conflict_do_update(index_elements=["cache", "key"], set_=changed))
         return len(held)
 
-    async def _guarded(self, work: Callable[[], Awaitable[int]]) -> None:
-        """In nobody's way: what takes too long or fails is left."""
+    async def _bounded(self, work: Callable[[], Awaitable[int]]) -> None:
+        """Do it within `seconds`; Unavailable for what takes longer."""
         try:
             async with asyncio.timeout(self._options.seconds):
                 await work()
-        except (Unavailable, TimeoutError) as error:
-            log.warning("cache.favourites_left", cache=self._name, reason=type(error).__name__)
-        except Exception:
-            log.exception("cache.favourites_failed", cache=self._name)
+        except TimeoutError as error:
+            raise Unavailable(f"PostgreSQL did not answer within {self._options.seconds:g} s.") from error

@@ -64,6 +64,8 @@ async def _checks() -> AsyncIterator[Check]:
     yield Check("settings", "ok", "embedded" if settings.embedded else "server mode")
     for name in config.unknown_variables():
         yield Check("settings", "note", f"{name} is no setting of this version: it does nothing")
+    for each in config.old_names():
+        yield Check("settings", "note", str(each))
     try:
         folder = DataFolder.open(settings.data_dir)
     except ConfigurationError as error:
@@ -94,9 +96,8 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
     reasons = ready.get("reasons", {})
-    for name in ("database", "replicas", "vectors", "embeddings", "redis", "worker"):
-        if name in ready:
-            yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _words(name, ready[name]))
+    for name in (each for each in ready if each not in {"status", "reasons"}):
+        yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _words(name, ready[name]))
     if "replicas" in ready and "redis" not in ready:
         yield Check("replicas", "note", "without CAIRN_REDIS__URL only the server that took a write knows of it: see docs/operations.md")
     yield Check("schema", "ok", "the newest: a server refuses to run on another")
@@ -168,7 +169,8 @@ def _words(name: str, state: str) -> str:
         "embeddings": "the model can't be loaded: searches fall back to PostgreSQL",
         "redis": "does not answer: messages say 503; breakers, limits and caches are each server's own; replicas aren't read",
         "worker": "is not running",
-    }[name]
+        "loops": "background work fails again and again: the server's log says why (loop.failed)",
+    }.get(name, "is not as it should be: the server's log may say why")
 
 
 def _keys(settings: Settings) -> Check:

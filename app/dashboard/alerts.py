@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from app.budget.spending import Said
+from app.budget.alerting import ToldAlert
 from app.dashboard import figures
 
 GROUPED = ("day-", "overrun-", "disputed-")
@@ -23,10 +23,10 @@ class Notice:
     at: datetime
 
 
-def notices(said: Sequence[Said]) -> list[Notice]:
+def notices(said: Sequence[ToldAlert]) -> list[Notice]:
     """The newest first. What may come every day, or with every call, is one line with how often."""
     found: list[Notice] = []
-    grouped: dict[tuple[str, str], list[Said]] = {}
+    grouped: dict[tuple[str, str], list[ToldAlert]] = {}
     for each in said:
         prefix = next((prefix for prefix in GROUPED if each.rule.startswith(prefix)), None)
         if prefix is not None:
@@ -40,7 +40,7 @@ def notices(said: Sequence[Said]) -> list[Notice]:
 
 
 def _text(rule: str) -> str:
-    """`rule` as `app/budget/alerts.py` names them."""
+    """`rule` as `app/alerts/budget_rules.py` names them."""
     if rule.startswith("tokens-"):
         return f"{rule.removeprefix('tokens-').removesuffix('%')} % of the month's tokens are used"
     if rule.endswith("-early"):
@@ -48,7 +48,7 @@ def _text(rule: str) -> str:
     return "The limit is reached" if rule == "100%" else f"{rule.removesuffix('%')} % of the limit is spent"
 
 
-def _together(prefix: str, several: Sequence[Said], latest: Said) -> str:
+def _together(prefix: str, several: Sequence[ToldAlert], latest: ToldAlert) -> str:
     calls, them = ("A call", "it") if len(several) == 1 else (f"{len(several)} calls", "them")
     if prefix == "overrun-":
         return f"{calls} cost more than was held for {them}: what was held is charged"
@@ -59,5 +59,5 @@ def _together(prefix: str, several: Sequence[Said], latest: Said) -> str:
     return f"The team used more tokens than planned on {last}{more}"
 
 
-def _whose(said: Said) -> Literal["team", "budget"]:
+def _whose(said: ToldAlert) -> Literal["team", "budget"]:
     return "team" if said.subject == "team" else "budget"

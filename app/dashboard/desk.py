@@ -19,7 +19,7 @@ class Desk:
         self.renderer = Renderer(self.assets, time_zone=settings.budget.time_zone)
         self.throttle = Throttle(tries=options.sign_in_tries, seconds=options.sign_in_minutes * 60)
         self.pages = Turns()
-        self.live = Live(most=options.most_live, seconds=options.live_seconds)
+        self.live = Live(most=options.max_live, seconds=options.live_seconds)
 
 
 def desk_of(request: Request) -> Desk:

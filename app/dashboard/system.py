@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request, Response
 
 from app import clock
 from app.alerts.advice import Advice
-from app.alerts.alarms import Firing, Over
-from app.alerts.rollup import Point
-from app.alerts.rollups import Reading
+from app.alerts.alarms import FiringAlert, ResolvedAlert
+from app.alerts.rollup import SeriesPoint
+from app.alerts.rollups import SeriesReading
 from app.dashboard import charts, figures
 from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
@@ -20,8 +20,9 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, admin
 from app.errors import Unavailable
 from app.inference.breaker import State as BreakerState
+from app.part import State
 from app.services import Services
-from app.services.readiness import State, readiness
+from app.services.readiness import readiness
 from app.storage.database import PoolUse
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
@@ -87,8 +88,8 @@ class System:
     span: str
     said: str
     parts: dict[str, State]
-    firing: Sequence[Firing]
-    over: Sequence[Over]
+    firing: Sequence[FiringAlert]
+    over: Sequence[ResolvedAlert]
     advice: Sequence[Advice]
     timed: Sequence[Timed]
     throughput: charts.Chart
@@ -128,7 +129,7 @@ async def gather(who: Visitor, request: Request, span: str) -> System:
     return System(
         span=span,
         said=said,
-        parts=(await readiness(services)).states,
+        parts=(await readiness(services.parts)).states,
         firing=await services.watch.alarms.firing(),
         over=await services.watch.alarms.over(limit=OVER),
         advice=await services.watch.advice(),
@@ -169,7 +170,7 @@ async def _queue(services: Services) -> tuple[dict[str, int], int | None]:
         return {}, None
 
 
-def _timed(reading: Reading, name: str, title: str, lines: Callable[..., charts.Chart]) -> Timed:
+def _timed(reading: SeriesReading, name: str, title: str, lines: Callable[..., charts.Chart]) -> Timed:
     points, whole = reading.points(name), reading.whole(name)
     series = (("p50", "p50"), ("p95", "p95"), ("p99", "p99"))
     chart = lines(
@@ -178,7 +179,7 @@ def _timed(reading: Reading, name: str, title: str, lines: Callable[..., charts.
     return Timed(title, whole.count, _written(whole.p50), _written(whole.p95), _written(whole.p99), chart)
 
 
-def _hits(reading: Reading, services: Services) -> list[HitRate]:
+def _hits(reading: SeriesReading, services: Services) -> list[HitRate]:
     """By cache and tier: of all servers where the roll-ups have it, else of this one since it started."""
     found = []
     for cache, tiers in services.caches.items():
@@ -191,7 +192,7 @@ def _hits(reading: Reading, services: Services) -> list[HitRate]:
     return found
 
 
-def _providers(reading: Reading, services: Services, *, zone_label: Callable[[datetime], str]) -> list[Standing]:
+def _providers(reading: SeriesReading, services: Services, *, zone_label: Callable[[datetime], str]) -> list[Standing]:
     catalog, found = services.inference.catalog, []
     states = reading.values("breaker.changes", "state")
     for each in catalog.standings:
@@ -218,20 +219,20 @@ def _providers(reading: Reading, services: Services, *, zone_label: Callable[[da
     return found
 
 
-def _memory(reading: Reading) -> str:
+def _memory(reading: SeriesReading) -> str:
     whole = reading.whole("process.memory")
     return figures.size(round(whole.last)) if whole.last is not None else "not yet measured"
 
 
-def _rate(points: Sequence[Point], step: timedelta, now: datetime) -> list[float | None]:
+def _rate(points: Sequence[SeriesPoint], step: timedelta, now: datetime) -> list[float | None]:
     """A minute, also of the last step, which isn't over."""
     minutes = [max(1.0, min(step, now - each.at) / timedelta(minutes=1)) for each in points]
     return [round(each.sum / length, 2) if each.count else None for each, length in zip(points, minutes, strict=True)]
 
 
-def _shares(points: Sequence[Point], *, most: bool = False) -> list[float | None]:
+def _shares(points: Sequence[SeriesPoint], *, most: bool = False) -> list[float | None]:
     """In percent."""
-    values = [each.most if most else each.mean for each in points]
+    values = [each.max if most else each.mean for each in points]
     return [None if each is None else round(each * 100, 1) for each in values]
 
 

@@ -28,7 +28,7 @@ from app.inference.statuses import status_of
 from app.inference.stored import Stored
 from app.inference.stream import Broken, Stream, summary
 from app.settings import CompletionsCache
-from app.telemetry import metrics
+from app.telemetry import measures
 
 FOLLOWED = 2
 """So many answers of others one waits for in vain; then one asks alone, or gives up where they broke."""
@@ -350,5 +350,5 @@ class CachedEngine:
 
     def _spared(self, receipt: Receipt, seconds: float) -> None:
         saved = receipt.saved or 0
-        metrics.saved.add((), saved)
+        measures.saved.add((), saved)
         self._tiers.spared(receipt.cache, seconds=seconds, nanousd=saved)

@@ -37,7 +37,7 @@ from app.inference.upstream import Upstream
 from app.inference.wires.wire import Embedded
 from app.redaction import redact
 from app.settings import Inference
-from app.telemetry import metrics, traces
+from app.telemetry import measures, metrics, traces
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class Engine:
         began = perf_counter()
         with self._noted(request, asker, receipt), _span(request):
             answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
-            metrics.answer_seconds.observe(perf_counter() - began, (receipt.provider,))
+            measures.answer_seconds.observe(perf_counter() - began, (receipt.provider,))
             return answer
 
     async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream:
@@ -88,7 +88,7 @@ class Engine:
         def ended(status: int) -> None:
             if status == 200 and spoke is not None and receipt.produced > 1:
                 each = (perf_counter() - spoke) / (receipt.produced - 1)
-                metrics.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
+                measures.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
             self.note(request, asker, receipt, began, status=status)
 
         try:
@@ -358,7 +358,7 @@ async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str,
 def _span(request: ChatRequest) -> traces.Span:
     span = traces.span("engine chat", gen_ai__operation__name="chat")
     if traces.content():
-        words = msgspec.json.encode(request.messages).decode()[: traces.MOST_CONTENT_CHARS]
+        words = msgspec.json.encode(request.messages).decode()[: traces.MAX_CONTENT_CHARS]
         span.set(gen_ai__input__messages=redact(words).text)
     return span
 

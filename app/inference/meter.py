@@ -46,7 +46,7 @@ class Meter:
         wanted = await self._estimate(request, candidate)
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
         if self._options.shrink:
-            least = self._options.shrink_least_tokens
+            least = self._options.shrink_min_tokens
             hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=least)
         else:
             hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted

@@ -5,23 +5,23 @@ A copy, never the truth: each server's own breakers decide, and go on deciding w
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import redis.exceptions
-import structlog
 
+from app.errors import Unavailable
 from app.inference.breaker import Breaker, What
+from app.part import Loop
 from app.storage.redis import readable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-log = structlog.get_logger()
-
-PERIOD_SECONDS = 0.5
+PERIOD_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
+"""Between two exchanges; and at the longest while Redis is away."""
 LEASE_SECONDS = 5.0
 """How long the right to probe is one server's, if it has no request to do it with."""
 LEAST_SHARED_SECONDS = 1.0
@@ -31,34 +31,40 @@ STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn
 
 
 class Sharing:
-    """`changed` is the breakers'; `run` does the talking, and The composition root owns the task."""
+    """`changed` is the breakers'; a loop does the talking, and the composition runs it."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._id = uuid4().hex
         self._changed: set[tuple[str, What]] = set()
+        self._away = False
 
     def changed(self, breaker: Breaker, what: What) -> None:
         self._changed.add((breaker.name, what))
 
-    async def run(self, breakers: Mapping[str, Breaker]) -> None:
-        """For ever. Redis away is said once, and once more when it is back."""
-        away = False
-        while True:
-            await asyncio.sleep(PERIOD_SECONDS)
-            try:
-                if away:  # it may have come back empty
-                    self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
-                await self.exchange(breakers)
-                if away:
-                    log.info("breakers.shared_again")
-                away = False
-            except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
-                if not away:
-                    log.warning("breakers.not_shared", reason=type(error).__name__)
-                away = True
-            except Exception:
-                log.exception("breakers.sharing_failed")
+    def loops(self, breakers: Mapping[str, Breaker]) -> tuple[Loop, ...]:
+        """Return the exchange with the other servers."""
+        return (
+            Loop(
+                name="inference.breakers",
+                step=partial(self._meet, breakers),
+                pause=PERIOD_SECONDS,
+                at_once=False,
+                max_backoff_seconds=MAX_PAUSE_SECONDS,
+                meanwhile="Each server finds out for itself which provider fails.",
+            ),
+        )
+
+    async def _meet(self, breakers: Mapping[str, Breaker]) -> None:
+        """Exchange; after an absence of Redis tell all that is open here, for it may have come back empty. Unavailable while it is away."""
+        if self._away:
+            self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
+        try:
+            await self.exchange(breakers)
+        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+            self._away = True
+            raise Unavailable(f"Redis does not answer ({type(error).__name__}).") from error
+        self._away = False
 
     async def exchange(self, breakers: Mapping[str, Breaker]) -> None:
         """Tell what changed here, then hear what the others know."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,9 +13,10 @@ import structlog
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import Conflict, Unavailable, VectorStoreUnavailable
+from app.errors import Conflict, VectorStoreUnavailable
 from app.knowledge import changes, points
 from app.knowledge.tables import OutboxRow
+from app.part import Loop
 from app.storage.database import Database
 from app.storage.vectors.store import Sink, Staging, VectorStore
 
@@ -29,7 +29,9 @@ _DRAIN_LOCK, _REBUILD_LOCK, _SWEEP_LOCK = 0xCA1C_0001, 0xCA1C_0003, 0xCA1C_0004
 """Advisory locks: one drain at a time, so that an older state of a point never overwrites a newer one in the index; one rebuild."""
 SLACK_POINTS, SLACK_SHARE = 10, 0.01
 """Points that may be missing without a word: deletions race with the count."""
-CHECKED_SECONDS, FAILED_SECONDS = 30.0, 5.0
+CHECKED_SECONDS = 30.0
+MAX_FEED_PAUSE_SECONDS = 5.0
+"""Between two tries while the store is away: who ingests waits for it."""
 
 
 Progress = Callable[[int, int], None]
@@ -111,25 +113,24 @@ class Index:
         async with self._database.begin() as connection:
             return await connection.scalar(query if mark is None else query.where(OutboxRow.id <= mark)) or 0
 
-    async def feed(self, *, poll_seconds: float) -> None:
-        """Drain for ever; while a part is away, wait and go on. The worker process owns the task."""
-        away = False
-        while True:
-            try:
-                drained = await self.drain()
-                if away:
-                    log.info("index.feed.back")
-                away = False
-            except Unavailable as error:
-                if not away:
-                    log.warning("index.feed.away", code=error.code)
-                away, drained = True, 0
-            except Exception:
-                log.exception("index.feed.failed")
-                drained = 0
-                await asyncio.sleep(FAILED_SECONDS)
-            if drained < BATCH:
-                await asyncio.sleep(poll_seconds)
+    def loops(self, *, poll_seconds: float) -> tuple[Loop, ...]:
+        """Return the feed, for a worker: it drains without a pause after a full batch."""
+        drained = 0
+
+        async def step() -> None:
+            nonlocal drained
+            drained = 0
+            drained = await self.drain()
+
+        return (
+            Loop(
+                name="knowledge.feed",
+                step=step,
+                pause=lambda: 0.0 if drained >= BATCH else poll_seconds,
+                max_backoff_seconds=MAX_FEED_PAUSE_SECONDS,
+                meanwhile="What is ingested can't be found yet.",
+            ),
+        )
 
     async def sweep(self) -> int:
         """Delete rows drained long ago; none while a rebuild is under way, however long it takes: it catches up from them."""

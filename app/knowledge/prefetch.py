@@ -20,6 +20,7 @@ import structlog
 from app.errors import CairnError
 from app.knowledge.answer import Answer, Query
 from app.knowledge.cached import CachedSearch
+from app.part import Loop
 from app.settings import Prefetch
 from app.telemetry import metrics
 
@@ -69,7 +70,7 @@ class PrefetchingSearch:
         self.counts = Prefetched()
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """As `CachedSearch.query`. What may follow is searched later, by `run`."""
+        """As `CachedSearch.query`. What may follow is searched later, by the loop."""
         self._under_way += 1
         self._asked_at = self._now()
         try:
@@ -82,22 +83,24 @@ class PrefetchingSearch:
             self._note(team_id, query.asker, plain)
         return answer
 
-    async def run(self) -> None:
-        """For ever; the composition root owns the task."""
-        while True:
-            await self._wanted.wait()
-            await asyncio.sleep(self._options.quiet_seconds)
-            if self._under_way or self._now() - self._asked_at < self._options.quiet_seconds:
-                continue
-            team_id, query = self._waiting.pop()
-            if not self._waiting:
-                self._wanted.clear()
-            try:
-                await self.fetch(team_id, query)
-            except CairnError as error:
-                log.info("prefetch.left", code=error.code)
-            except Exception:
-                log.exception("prefetch.failed")
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the search ahead: one question, each time after a quiet moment."""
+        pause, meanwhile = self._options.quiet_seconds, "Nothing is searched ahead."
+        return (Loop(name="knowledge.prefetch", step=self._look_ahead, pause=pause, wake=self._wanted, meanwhile=meanwhile),)
+
+    async def _look_ahead(self) -> None:
+        if self._under_way or self._now() - self._asked_at < self._options.quiet_seconds:
+            return
+        if not self._waiting:
+            self._wanted.clear()
+            return
+        team_id, query = self._waiting.pop()
+        if not self._waiting:
+            self._wanted.clear()
+        try:
+            await self.fetch(team_id, query)
+        except CairnError as error:
+            log.info("prefetch.left", code=error.code)
 
     async def fetch(self, team_id: UUID, query: Query) -> bool:
         """Search now what may be asked next; False where its answer or no vector of it is at hand."""
@@ -126,7 +129,7 @@ class PrefetchingSearch:
             self._followers[place] = after
         likely = self._followers.get(_digest(who, query)) or {}
         guess = max(likely, key=lambda each: likely[each], default=None)
-        if guess is not None and likely[guess] >= self._options.least_seen:
+        if guess is not None and likely[guess] >= self._options.min_seen:
             self._waiting.append((team_id, guess))
             self._wanted.set()
 

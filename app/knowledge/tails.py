@@ -5,6 +5,7 @@ New items get theirs when they are learnt. The work is repeatable, in small batc
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -23,13 +24,25 @@ from app.storage.vectors.store import Vector
 
 BATCH = 256
 SHORT_BATCH = 5_000
+DONE_SECONDS = 86_400
+"""Once nothing is left: only a worker of an older version makes more, and to look takes reading all evidence."""
 
 
 class Tails:
     def __init__(self, database: Database, long_form: LongForm) -> None:
         self._database = database
         self._long_form = long_form
+        self._due = 0.0
         self._unseen = Evidence.long_embedding_model.is_distinct_from(long_form.model)
+
+    async def maintain(self) -> int:
+        """Look at one batch, the short ones first. Returns how many are done; after 0, nothing is looked for until tomorrow."""
+        if time.monotonic() < self._due:
+            return 0
+        done = await self.pass_short() or await self.fill()
+        if not done:
+            self._due = time.monotonic() + DONE_SECONDS
+        return done
 
     async def fill(self) -> int:
         """Look at one batch of what this encoder has not seen. Returns how many are done: 0, nothing is left, or others hold it."""

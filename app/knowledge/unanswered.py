@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.errors import Unavailable
 from app.knowledge.tables import UnansweredRow
+from app.part import Loop
 from app.redaction import redact
 from app.storage.database import Database, rows_of
-
-log = structlog.get_logger()
 
 READ_CHARS, KEPT_CHARS = 2000, 300
 """So much of a question is looked at for secrets; of that, without its end, so much is kept: a cut must not hide half a secret."""
@@ -61,21 +58,14 @@ class Unanswered:
         query = select(func.max(UnansweredRow.last_at)).where(UnansweredRow.team_id == team_id)
         return (await self._database.read(rows_of(query)))[0][0]  # type: ignore[no-any-return]
 
-    async def run(self) -> None:
-        """For ever: write what came. The composition root owns the task."""
-        while True:
-            await self._woken.wait()
-            await asyncio.sleep(GATHERED_SECONDS)
-            self._woken.clear()
-            try:
-                await self.write()
-            except Unavailable as error:
-                log.warning("unanswered.away", code=error.code)
-            except Exception:
-                log.exception("unanswered.failed")
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the writer: what came within a second is written together."""
+        meanwhile = "Questions that found nothing are not noted."
+        return (Loop(name="knowledge.unanswered", step=self.write, pause=GATHERED_SECONDS, wake=self._woken, meanwhile=meanwhile),)
 
     async def write(self) -> None:
-        """What waits; then, of each team that asked, only the latest stay."""
+        """Write what waits; then, of each team that asked, keep only the latest."""
+        self._woken.clear()
         waiting, self._waiting = self._waiting, Counter()
         if not waiting:
             return

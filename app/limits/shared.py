@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from app.errors import Unavailable
 from app.limits.own import Quota, Unit, Verdict
 from app.limits.scripts import REDIS_TIME, TAKE, USE
 from app.limits.window import Standing
+from app.part import Loop
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -21,8 +23,8 @@ Got = TypeVar("Got")
 PREFIX = "cairn:limits:"
 AT_ONCE = 16
 """Commands under way, each on a connection: the client's `max_connections` must allow them."""
-PAUSE_SECONDS = 0.5
-"""Between two tries to reach a Redis that is away."""
+PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
+"""Between two tries to reach a Redis that is away: after the first failure, and at the longest."""
 GATHERED_SECONDS = 0.05
 """What calls used is told so often, a key's calls together: nobody waits for it."""
 
@@ -65,18 +67,29 @@ class Shared:
         if self._telling is None or self._telling.done():
             self._telling = asyncio.create_task(self._tell(), name="limits used")
 
-    async def run(self) -> None:
-        """For ever: while Redis is away, see whether it is back."""
-        while True:
-            await self._away.wait()
-            await asyncio.sleep(PAUSE_SECONDS)
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await self._use(keys=[f"{PREFIX}probe"], args=[REDIS_TIME, 1])
-            except Exception:  # noqa: BLE001, S112 - said when it went
-                continue
-            self._away.clear()
-            log.info("limits.shared_again")
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the probe that sees, while Redis is away, whether it is back."""
+        return (
+            Loop(
+                name="limits.shared",
+                step=self._probe,
+                pause=PAUSE_SECONDS,
+                wake=self._away,
+                max_backoff_seconds=MAX_PAUSE_SECONDS,
+                meanwhile="Each server counts a key's requests for itself.",
+            ),
+        )
+
+    async def _probe(self) -> None:
+        if not self.away:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._use(keys=[f"{PREFIX}probe"], args=[REDIS_TIME, 1])
+        except Exception as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__}).") from error
+        self._away.clear()
+        log.info("limits.shared_again")
 
     async def close(self) -> None:
         """What was used may still be told."""

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import Unavailable
+from app.part import Loop
 from app.queue.tables import Notice as Row
 from app.storage.database import Database
 
@@ -55,16 +55,11 @@ class Outbox:
         values = [{"id": each.id, "body": {"id": str(each.id), "text": each.text, **each.body}, "next_at": func.now()} for each in notices]
         await connection.execute(insert(Row).values(values))
 
-    async def run(self) -> None:
-        """For ever; nothing without a webhook. The composition root owns the task."""
-        while self._url is not None:
-            try:
-                await self.deliver()
-            except Unavailable as error:
-                log.warning("webhook.waits", code=error.code)
-            except Exception:
-                log.exception("webhook.failed")
-            await asyncio.sleep(POLL_SECONDS)
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the delivery; nothing without a webhook."""
+        if self._url is None:
+            return ()
+        return (Loop(name="queue.webhook", step=self.deliver, pause=POLL_SECONDS, meanwhile="Nothing is posted to the webhook."),)
 
     async def deliver(self) -> int:
         """Post what is due; what is refused is posted again, later each time. Returns how many were delivered."""

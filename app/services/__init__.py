@@ -1,7 +1,8 @@
-"""Settings → live objects. One async context manager owns every lifetime: what is opened last is closed first.
+"""Settings → live objects: the composition root, and what iterates over all rooms.
 
-`services.py` names the objects; `opening.py` makes them, with `budget.py`, `inference.py` and `limits.py` for the rooms that have much
-to open; `working.py` is the life of a worker; `readiness.py` asks each part how it is.
+`opening.py` lists the rooms in order; `composition.py` opens them and keeps their parts; `services.py` names what they handed over. Over
+the parts iterate `readiness.py`, `gauges.py`, `maintenance.py` and `watching.py`. `working.py` is the life of a worker, `child.py` the
+embedded one; where two rooms meet stands in a file of its own (`answers.py`: knowledge, inference and budget).
 """
 
 from app.services.opening import open_services

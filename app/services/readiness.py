@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+
+import structlog
 
 from app.errors import CairnError
-from app.services.services import Services
-from app.storage.redis import answers
-from app.storage.replicas.replicated import ReplicatedDatabase
+from app.part import Condition, Part, ReadinessCheck, State
 
-State = Literal["ok", "degraded", "down"]
-
-
-REBUILT = "The index lacks items that PostgreSQL holds, and is rebuilt by itself: until then searches answer by words."
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What each dependency says right now; of some that aren't ok, why, in a sentence. Only PostgreSQL is essential."""
+    """What each dependency says right now; of some that aren't ok, why, in a sentence. `status` is the worst that matters."""
 
     states: dict[str, State]
     reasons: dict[str, str]
 
+    @property
+    def status(self) -> State:
+        found = set(self.states.values())
+        return "down" if "down" in found else "degraded" if "degraded" in found else "ok"
 
-async def readiness(services: Services) -> Readiness:
-    """Ask each dependency."""
-    states: dict[str, State] = {"database": "ok", "vectors": "ok", "embeddings": "ok"}
-    reasons: dict[str, str] = {}
+
+async def readiness(parts: Sequence[Part]) -> Readiness:
+    """Ask each dependency of each part, all at once."""
+    checks = [check for part in parts for check in part.ready]
+    found = dict(zip([check.name for check in checks], await asyncio.gather(*map(_asked, checks)), strict=True))
+    return Readiness(
+        states={name: each.state for name, each in found.items()},
+        reasons={name: each.reason for name, each in found.items() if each.reason is not None},
+    )
+
+
+async def _asked(check: ReadinessCheck) -> Condition:
     try:
-        await services.database.ping()
-    except CairnError:
-        states["database"] = "down"
-    if isinstance(services.database, ReplicatedDatabase):
-        states["replicas"] = "ok" if services.database.well else "degraded"
-    try:
-        status = await services.vectors.status()
-        if status.unfilled or not services.knowledge.index.complete:
-            states["vectors"], reasons["vectors"] = "degraded", REBUILT
+        return await check.ask()
     except CairnError as error:
-        states["vectors"], reasons["vectors"] = "degraded", error.message
-    if (why := services.embedder.away) is not None:
-        states["embeddings"] = "degraded"
-        reasons["embeddings"] = f"{why}. It is tried again by itself: until then searches answer by words, and what is ingested waits."
-    if services.redis is not None:
-        states["redis"] = "ok" if await answers(services.redis) else "degraded"
-    if services.worker is not None:
-        states["worker"] = "ok" if services.worker.alive else "degraded"
-    return Readiness(states, reasons)
+        return Condition("degraded", error.message)
+    except Exception:
+        log.exception("readiness.failed", check=check.name)
+        return Condition("degraded", "It can't be told how this is: the server's log says why (`readiness.failed`).")

@@ -3,169 +3,140 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Literal
 
+import structlog
+
 from app import clock
+from app.accounts.accounts import Accounts
+from app.alerts import ageing
 from app.alerts.alarms import Alarms
+from app.alerts.budget_evaluator import BudgetEvaluator
 from app.alerts.evaluator import Evaluator
+from app.alerts.notifications import Notifications
 from app.alerts.recorder import Recorder
 from app.alerts.rollup import Key
 from app.alerts.rollups import Rollups
 from app.alerts.rules import load as load_rules
 from app.alerts.watch import Watch
-from app.budget.alerts import EARLY
-from app.budget.budgets import Budgets
-from app.cache.tiers import Tiers
+from app.budget.part import BudgetServices
+from app.errors import Unavailable
+from app.part import Cache, Levels, Loop, Maintenance, Opened, Part, Role
 from app.queue.outbox import Outbox
-from app.services.services import Role, Services
-from app.services.tasks import quietly
+from app.services.composition import caches_of
 from app.settings import Settings
 from app.storage.database import Database
-from app.telemetry import metrics
+from app.storage.folder import DataFolder
+from app.telemetry import measures, metrics
 from app.telemetry.machine import Machine, Use
-from app.telemetry.measures import Timing
 
-BREAKER = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
-CLASSES = {
-    "chat": "completions",
-    "embeddings": "embeddings",
-    "knowledge": "knowledge",
-    "sessions": "sessions",
-    "channels": "messages",
-    "budget": "budgets",
-    "budgets": "budgets",
-}
-"""Of routes under /v1, by their first word."""
-OPERATIONS = frozenset({"/healthz", "/readyz", "/metrics"})
+log = structlog.get_logger()
+
+EARLY = timedelta(days=7)
+"""A budget that is nearly spent with more than this left of the month is spent early."""
 
 
-def open_recorder(stack: AsyncExitStack, database: Database, role: Role) -> Recorder:
-    """Closed late, after all that measures: what they did while they closed is in the last minute."""
-    recorder = Recorder(database, role=role, lag=metrics.loop_lag)
-    stack.push_async_callback(quietly, recorder.close)
-    return recorder
+@asynccontextmanager
+async def open_recorder(database: Database, role: Role) -> AsyncIterator[Opened[Recorder]]:
+    """Open the recorder. It closes late, after all that measures, so that their end is in the last minute. What it records: `record`."""
+    recorder = Recorder(database, role=role, lag=measures.loop_lag)
+    try:
+        yield recorder, Part(name="recorder")
+    finally:
+        try:
+            await recorder.close()
+        except Unavailable as error:  # PostgreSQL may be gone already
+            log.warning("closing.unwritten", code=error.code)
 
 
-def open_watch(settings: Settings, database: Database, outbox: Outbox, budgets: Budgets) -> Watch:
-    """ConfigurationError for a bad file of rules: before anything is served."""
+@asynccontextmanager
+async def open_watch(
+    settings: Settings, role: Role, *, database: Database, accounts: Accounts, outbox: Outbox, budget: BudgetServices
+) -> AsyncIterator[Opened[Watch]]:
+    """Open the alert engine. ConfigurationError for a bad file of rules: before anything is served.
+
+    What budgets cross is told by the process that saw it, of either role and whatever `alerts.enabled` says: that is about series.
+    """
 
     async def used_early() -> Mapping[Key, float]:
-        """Spent of the limit, of developers whose month has more than a week left."""
+        """Read the spent share of the limit of developers whose month has more than a week left."""
         early = clock.now() + EARLY
-        found = await budgets.spending()
+        found = await budget.budgets.spending()
         return {(name,): each.spent / each.limit for name, each in found if each.limit and each.ends > early}
 
     rules, rollups = load_rules(settings.alerts.rules), Rollups(database)
     probes = {"budget.used_early": used_early}
-    evaluator = Evaluator(database, rollups, outbox, rules, every_seconds=settings.alerts.every_seconds, probes=probes)
-    return Watch(rollups, Alarms(database), evaluator, rules, settings)
+    notifications = Notifications(outbox)
+    evaluator = Evaluator(database, rollups, notifications, rules, every_seconds=settings.alerts.every_seconds, probes=probes)
+    budgets = BudgetEvaluator(
+        database, budget.facts, notifications, rules, names=accounts.names, daily_tokens=settings.budget.team_tokens_a_day
+    )
+    alarms = Alarms(database)
+    evaluating = Loop(
+        name="alerts.rules",
+        step=evaluator.run,
+        pause=1.0,
+        lasting=True,
+        meanwhile="No alert begins to fire or ends.",
+    )
+
+    judging = Loop(
+        name="budget.alerts",
+        step=budgets.run,
+        pause=1.0,
+        lasting=True,
+        meanwhile="Nobody is told that a budget nears its end; the limits themselves hold.",
+    )
+
+    async def firing() -> None:
+        metrics.set_firing((each.rule, each.severity) for each in await alarms.firing())
+
+    part = Part(
+        name="alerts",
+        loops=[judging, evaluating] if role == "serve" and settings.alerts.enabled else [judging],
+        gauges=[firing],
+        maintenance=[Maintenance("spans", lambda: ageing.age(database, clock.now()))],
+    )
+    yield Watch(rollups, alarms, evaluator, budgets, rules, settings), part
 
 
-def record(recorder: Recorder, services: Services, role: Role) -> None:
-    """Everything that this process measures."""
-    _timings(recorder)
-    _counters(recorder)
-    _caches(recorder, services.caches)
+def record(recorder: Recorder, parts: Sequence[Part], folder: DataFolder, role: Role) -> Part:
+    """Register everything that this process measures. Returns the part that records it, to be added last."""
+    recorder.declared(measures.MEASURES.declared)
+    _caches(recorder, caches_of(parts))
+    for part in parts:
+        for series, now in part.samples.items():
+            recorder.level(series, now)
+        for look in part.levels:
+            recorder.levels(look)
+    machine = Machine(folder.path)
 
-    def used() -> float:
-        pool = services.database.pool()
-        return pool.checked_out / pool.most
-
-    recorder.level("pool.used", used)
-    machine = Machine(services.folder.path)
-
-    async def look() -> Mapping[str, Mapping[Key, float]]:
+    async def look_at_machine() -> Levels:
         return _machine(await asyncio.to_thread(machine.look), role)
 
-    recorder.levels(look)
-    if role == "serve":
-        _shared(recorder, services)
+    recorder.levels(look_at_machine)
+    writing = Loop(name="alerts.rollups", step=recorder.run, pause=1.0, lasting=True, meanwhile="What is measured is not kept over time.")
+    return Part(name="rollups", loops=[writing])
 
 
-def class_of(route: str) -> str:
-    """What kind of work a route is: few enough to draw."""
-    if route in OPERATIONS:
-        return "operations"
-    top, _, rest = route.lstrip("/").partition("/")
-    if top == "v1":
-        return CLASSES.get(rest.partition("/")[0], "other")
-    return top if top in {"dashboard", "mcp"} else "other"
-
-
-def _timings(recorder: Recorder) -> None:
-    def provider(key: Key) -> Key | None:
-        """Of a provider's own answer: one from a cache says nothing about it."""
-        operation, provider, _model, *cache = key
-        return (provider,) if operation == "chat" and cache in ([], ["miss"]) else None
-
-    recorder.timing("http.seconds", metrics.request_seconds, lambda key: (class_of(key[1]),))
-    recorder.timing("inference.seconds", metrics.answer_seconds)
-    recorder.timing("inference.whole", metrics.server_seconds, provider)
-    recorder.timing("inference.first_token", metrics.first_token_seconds, provider)
-    recorder.timing("inference.per_token", metrics.per_token_seconds, provider)
-    recorder.timing("search.seconds", metrics.search_seconds)
-    recorder.timing("embedding.seconds", metrics.embedding_seconds)
-    recorder.timing("database.seconds", metrics.database_seconds)
-    recorder.timing("database.wait", metrics.database_wait)
-    recorder.timing("queue.seconds", metrics.job_seconds)
-    recorder.timing("loop.lag", metrics.loop_lag)
-
-
-def _counters(recorder: Recorder) -> None:
-    recorder.counter("http.requests", lambda: metrics.requests.totals, lambda key: (class_of(key[1]), key[2]))
-    recorder.counter("inference.attempts", lambda: metrics.attempts.totals)
-    recorder.counter("inference.disputes", lambda: metrics.disputes.totals)
-    recorder.counter("inference.tokens", lambda: _sums(metrics.token_usage), lambda key: (key[1], key[3]))
-    recorder.counter("inference.nanousd", lambda: metrics.charged.totals)
-    recorder.counter("inference.saved_nanousd", lambda: metrics.saved.totals)
-    recorder.counter("search.queries", lambda: metrics.queries.totals)
-    recorder.counter("embedding.texts", lambda: metrics.embedded_texts.totals)
-    recorder.counter("breaker.changes", lambda: metrics.breaker_changes.totals)
-    recorder.counter("queue.done", lambda: metrics.job_attempts.totals)
-    recorder.counter("budget.holds", lambda: metrics.holds.totals)
-    evicted = {"evicted": ("embeddings",)}
-    recorder.counter("cache.asked_again", lambda: metrics.embedding_cache.totals, lambda key: evicted.get(key[0]))
-
-
-def _caches(recorder: Recorder, caches: Mapping[str, Tiers]) -> None:
+def _caches(recorder: Recorder, caches: Mapping[str, Cache]) -> None:
     def counted(what: Literal["hits", "misses"]) -> dict[Key, float]:
         return {(name, tier): figures[what] for name, each in caches.items() for tier, figures in each.figures().items()}
 
-    async def look() -> Mapping[str, Mapping[Key, float]]:
-        return {
-            "cache.bytes": {(name,): float(each.memory.size) for name, each in caches.items()},
-            "cache.entries": {(name,): float(len(each.memory)) for name, each in caches.items()},
-        }
+    def in_memory(*what: str) -> dict[Key, float]:
+        return {(name,): float(sum(each.figures()["memory"][one] for one in what)) for name, each in caches.items()}
 
-    recorder.counter("cache.lookups", lambda: {(name,): float(each.memory.hits + each.memory.misses) for name, each in caches.items()})
+    async def look() -> Levels:
+        return {"cache.bytes": in_memory("bytes"), "cache.entries": in_memory("entries")}
+
+    recorder.counter("cache.lookups", lambda: in_memory("hits", "misses"))
     recorder.counter("cache.hits", lambda: counted("hits"))
     recorder.counter("cache.misses", lambda: counted("misses"))
-    recorder.counter("cache.evictions", lambda: {(name,): float(each.memory.evictions) for name, each in caches.items()})
+    recorder.counter("cache.evictions", lambda: in_memory("evictions"))
     recorder.levels(look)
-
-
-def _shared(recorder: Recorder, services: Services) -> None:
-    """What all servers see alike: each looks, and the highest counts."""
-
-    async def breakers() -> Mapping[str, Mapping[Key, float]]:
-        return {"breaker.open": {(name,): BREAKER[each.state] for name, each in services.inference.catalog.breakers.items()}}
-
-    async def queue() -> Mapping[str, Mapping[Key, float]]:
-        found, pending = await services.queue.backlog(), await services.knowledge.index.pending()
-        return {
-            "queue.waiting": {(): float(found.waiting)},
-            "queue.running": {(): float(found.running)},
-            "queue.oldest": {(): found.oldest_seconds},
-            "index.pending": {(): float(pending)},
-        }
-
-    async def messages() -> Mapping[str, Mapping[Key, float]]:
-        return {"messages.waiting": {(): float(await services.messages.waiting())}}
-
-    for look in (breakers, queue, messages):
-        recorder.levels(look)
 
 
 def _machine(use: Use, role: Role) -> dict[str, dict[Key, float]]:
@@ -176,7 +147,3 @@ def _machine(use: Use, role: Role) -> dict[str, dict[Key, float]]:
         "process.cpu": {(role,): use.process_cpu},
         "process.memory": {(role,): float(use.process_memory)},
     }
-
-
-def _sums(timing: Timing) -> dict[Key, float]:
-    return {key: each.sum for key, each in timing.sketches.items()}

@@ -6,14 +6,13 @@ checkpoints, so one that was killed goes on where it was.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.errors import Unavailable
+from app.part import Loop
 from app.queue.jobs import LOW, Job, Queue
 from app.queue.worker import Done, Progress
 from app.sessions.catch_up import CatchUp, CaughtUp
@@ -38,17 +37,10 @@ class Backfill:
         self._projections = projections
         self._most = most
 
-    async def watch(self) -> None:
-        """Plan a backfill whenever one is due, for ever. The worker process owns the task."""
-        while True:
-            try:
-                if await self.plan():
-                    log.info("backfill.planned")
-            except Unavailable as error:
-                log.warning("backfill.away", code=error.code)
-            except Exception:
-                log.exception("backfill.failed")
-            await asyncio.sleep(PLANNED_SECONDS)
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the planning of a backfill whenever one is due, for a worker."""
+        meanwhile = "Sessions that a projection's new version must read again wait."
+        return (Loop(name="sessions.backfill", step=self.plan, pause=PLANNED_SECONDS, meanwhile=meanwhile),)
 
     async def plan(self) -> bool:
         """Enqueue the job if some session is behind and no such job waits."""
@@ -56,6 +48,7 @@ class Backfill:
             return False
         async with self._queue.begin() as connection:
             await self._enqueue(connection, timedelta())
+        log.info("backfill.planned")
         return True
 
     async def job(self, job: Job, progress: Progress) -> Done:

@@ -1,6 +1,6 @@
 """What is derived from sessions, as this room sees it: a registry of projections, and when each has something to do. Does no I/O.
 
-A projection's class lives in the room that owns what it derives; the composition root registers it. Everything that changes a session
+A projection's class lives in the room that owns what it derives, which registers it when it is opened. Everything that changes a session
 (an upload, live events, a purge) and every new version of a projection reaches it in the same way, through `catch_up.CatchUp`.
 """
 

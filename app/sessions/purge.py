@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotPermitted
+from app.part import Part
 from app.queue.forgetting import SUBJECTS, Told, forget
 from app.queue.jobs import Queue
 from app.sessions.journal import CATCH_UP, Journal, Session
@@ -23,18 +24,21 @@ NOBODY = uuid4()
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """`removed`: by projection, how much of what it had derived is gone."""
+    """`removed`: by projection or part, how much of what it had is gone."""
 
     events: int
     removed: Mapping[str, int]
 
 
 class Purge:
-    def __init__(self, database: Database, journal: Journal, queue: Queue, projections: Projections) -> None:
+    """`parts`: what each adds beside the projections is deleted too (`Part.forgets`)."""
+
+    def __init__(self, database: Database, journal: Journal, queue: Queue, projections: Projections, *, parts: Sequence[Part] = ()) -> None:
         self._database = database
         self._journal = journal
         self._queue = queue
         self._projections = projections
+        self._parts = parts
 
     async def session(self, team_id: UUID, session_id: UUID, *, developer_id: UUID | None) -> Purged:
         """Delete a session and all that was derived only from it. `developer_id`: who asks (None: an admin).
@@ -50,6 +54,8 @@ class Purge:
             await _forget_file(connection, session)
             await self._queue.take_back(connection, kind=CATCH_UP, team_id=team_id, keys=[str(session_id)])
             removed = {each.name: await each.forget(connection, session) for each in self._projections}
+            for part in self._parts:
+                removed |= {each.name: await each.forget(connection, session) for each in part.forgets}
             await self._journal.delete(connection, team_id, session_id)
         return Purged(events=session.event_count, removed=removed)
 

@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pydantic_settings import (
 
 from app.errors import ConfigurationError
 from app.settings.inference import Breaker, Inference, PriceTier, Provider, Timeouts
+from app.settings.renamed import old_names, rename_in_environment, rename_in_file
 from app.settings.sections import (
     ROOT,
     Alerts,
@@ -91,6 +93,7 @@ __all__ = [
     "Vectors",
     "Worker",
     "load",
+    "old_names",
     "secret_of",
     "unknown_variables",
 ]
@@ -100,6 +103,13 @@ SECRET_FIELDS = (
     *("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "database.replica_urls", "redis.url"),
     *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers"),
 )
+
+
+class _File(TomlConfigSettingsSource):
+    """A file of settings, under their newest names: before it is merged with those below it."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return rename_in_file(super()._read_file(file_path), str(file_path))
 
 
 class Settings(BaseSettings):
@@ -160,8 +170,10 @@ class Settings(BaseSettings):
         if custom := os.environ.get("CAIRN_CONFIG"):
             files.append(Path(custom))
         if isinstance(env_settings, EnvSettingsSource):
-            env_settings.env_vars = _with_files(env_settings.env_vars)
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=files, deep_merge=True)
+            environment = _with_files(env_settings.env_vars)
+            rename_in_environment(environment)
+            env_settings.env_vars = environment
+        return init_settings, env_settings, _File(settings_cls, toml_file=files, deep_merge=True)
 
 
 def load(**overrides: Any) -> Settings:

@@ -195,15 +195,15 @@ class Budget(Section):
     timeout_seconds: float = Field(2, gt=0, le=5, description="a hold that isn't durable by then is refused")
     default_max_tokens: int = Field(1024, ge=1, description="sent where the caller names none, so that a hold is an upper bound")
     shrink: bool = Field(False, description="near the limit, lower max_tokens to what is affordable")
-    shrink_least_tokens: int = Field(256, ge=1)
+    shrink_min_tokens: int = Field(256, ge=1)
     process_silent_seconds: float = Field(30, ge=1, description="after this, a process is dead and its open holds are unreconciled")
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="the older name of alerts.webhook_url")
 
 
 class Alerts(Section):
-    """Rules about what is measured. All alerts go to one webhook, those of budgets too."""
+    """Rules about what is measured and about budgets. All alerts go to one webhook."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="whether rules about series are evaluated; those about budgets always are")
     rules: Path = Field(ROOT / "config" / "alerts.toml", description="the file of the rules and their thresholds")
     every_seconds: float = Field(15, ge=1)
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
@@ -276,7 +276,7 @@ class Prefetch(Section):
 
     enabled: bool = False
     remembered: int = Field(2000, ge=1, description="questions whose followers are known")
-    least_seen: int = Field(2, ge=1, description="how often one must have followed the other")
+    min_seen: int = Field(2, ge=1, description="how often one must have followed the other")
     quiet_seconds: float = Field(0.25, gt=0, description="without a question, before one is searched ahead")
 
 
@@ -334,7 +334,7 @@ class Dashboard(Section):
     sign_in_tries: int = Field(10, ge=1, description="wrong keys of an address within sign_in_minutes, per server; a right one gets in")
     sign_in_minutes: float = Field(5, gt=0)
     live_seconds: float = Field(2, gt=0, description="how often a page that is open asks whether something changed")
-    most_live: int = Field(300, ge=1, description="pages that are open at once, per server; more are shown, but not live")
+    max_live: int = Field(300, ge=1, description="pages that are open at once, per server; more are shown, but not live")
 
 
 class Log(Section):

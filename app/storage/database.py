@@ -24,7 +24,7 @@ from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.storage import preping
 from app.storage.tables import AnyRow
-from app.telemetry import metrics, traces
+from app.telemetry import measures, traces
 
 Found = TypeVar("Found")
 Reading = Callable[[AsyncConnection], Awaitable[Found]]
@@ -175,7 +175,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     except (PoolTimeoutError, DBAPIError, *AWAY) as error:
         raise_away(error)
     finally:
-        metrics.database_wait.observe(perf_counter() - began)
+        measures.database_wait.observe(perf_counter() - began)
     try:
         async with connection.begin():
             try:
@@ -196,7 +196,7 @@ def _begun(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, co
 
 def _ended(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
     seconds = perf_counter() - context.began
-    metrics.database_seconds.observe(seconds, HOUSE)
+    measures.database_seconds.observe(seconds, HOUSE)
     if traces.on():
         verb = statement.split(None, 1)[0].upper()
         traces.past(verb, seconds, db__system__name="postgresql", db__operation__name=verb)

@@ -10,7 +10,7 @@ import asyncpg
 
 from app import settings as config
 from app.storage.database import AWAY, async_url, raise_away
-from app.telemetry import metrics
+from app.telemetry import measures
 
 LEDGER = ("ledger",)
 
@@ -40,7 +40,7 @@ class Direct:
                     if not isinstance(error, asyncpg.PostgresError) or isinstance(error, AWAY):
                         self._drop()  # else it is the server's own answer, and the connection is at rest
                     raise
-                metrics.database_seconds.observe(perf_counter() - began, LEDGER)
+                measures.database_seconds.observe(perf_counter() - began, LEDGER)
                 return found
         except (asyncpg.PostgresError, *AWAY) as error:
             raise_away(error)

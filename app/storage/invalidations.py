@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeAlias
 
+from app.part import Loop
 from app.storage.notices import Notices
 
 CHANNEL = "cairn_invalidations"
@@ -48,10 +49,12 @@ class Invalidations:
                 async with asyncio.timeout(most_seconds):
                     await self._notices.begun.wait()
 
-    async def run(self) -> None:
-        """For ever."""
-        if self._notices is not None:
-            await self._notices.run(self._heard)
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the listener; nothing where nobody else is told."""
+        if self._notices is None:
+            return ()
+        meanwhile = "What other processes change is seen here only once a cache's own time to live is over."
+        return self._notices.loops("storage.invalidations", self._heard, meanwhile=meanwhile)
 
     def _heard(self, words: str | None) -> None:
         if words is not None:

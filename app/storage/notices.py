@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
 import structlog
 
 from app import settings as config
+from app.errors import Unavailable
+from app.part import Loop
 from app.storage.database import AWAY, async_url
 
 log = structlog.get_logger()
 
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
+"""Before it listens again: after the first failure, and at the longest."""
 MOST_TOLD = 1000
 QUIET_SECONDS = 15.0
 """Without a word for so long, the connection is tried."""
@@ -50,17 +54,30 @@ class Notices:
             self._untold[crowded] = None
         self._stir.set()
 
-    async def run(self, heard: Heard) -> None:
-        """For ever. `heard` gets what others told, or None when something may have been missed."""
-        while True:
-            try:
-                await self._converse(heard)
-            except (asyncpg.PostgresError, *AWAY) as error:
-                if not self._away:
-                    log.warning("notices.not_heard", channel=self._channel, reason=type(error).__name__)
-                self._away = True
+    def loops(self, name: str, heard: Heard, *, meanwhile: str) -> tuple[Loop, ...]:
+        """Return the listener. `heard` gets what others told, or None when something may have been missed."""
+        return (
+            Loop(
+                name=name,
+                step=partial(self._listen, heard),
+                pause=PAUSE_SECONDS,
+                lasting=True,
+                max_backoff_seconds=MAX_PAUSE_SECONDS,
+                meanwhile=meanwhile,
+            ),
+        )
+
+    async def _listen(self, heard: Heard) -> None:
+        """Listen until the connection is lost, or can't be had: then Unavailable."""
+        try:
+            await self._converse(heard)
+        except (asyncpg.PostgresError, *AWAY) as error:
+            if not self._away:
+                log.warning("notices.not_heard", channel=self._channel, reason=type(error).__name__)
+            self._away = True
             heard(None)
-            await asyncio.sleep(PAUSE_SECONDS)
+            raise Unavailable(f"PostgreSQL can't be listened to ({type(error).__name__}).") from error
+        heard(None)
 
     async def _converse(self, heard: Heard) -> None:
         connection = await asyncpg.connect(

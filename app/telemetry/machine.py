@@ -29,7 +29,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MachineLimits:
     """What a container is held to. None: nothing of its own."""
 
     cores: float | None
@@ -46,14 +46,14 @@ class Machine:
         self._before = self._spent()
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> MachineLimits:
         """Of this process's group and of those around it: the lowest counts. They may change while it runs."""
         cores = [found for group in self._groups if (found := _cores(group)) is not None]
         memory = [found for group in self._groups if (found := _memory_limit(group)) is not None]
         whole = float(psutil.cpu_count() or 1)
         most = psutil.virtual_memory().total
         least_cores, least_memory = min(cores, default=whole), min(memory, default=most)
-        return Limits(least_cores if least_cores < whole else None, least_memory if least_memory < most else None)
+        return MachineLimits(least_cores if least_cores < whole else None, least_memory if least_memory < most else None)
 
     def look(self) -> Use:
         """Since the look before. Under a millisecond."""
@@ -70,7 +70,7 @@ class Machine:
             process_memory=self._process.memory_info().rss,
         )
 
-    def _memory(self, limits: Limits) -> float:
+    def _memory(self, limits: MachineLimits) -> float:
         if limits.memory is not None:
             for group in self._groups:
                 if _memory_limit(group) == limits.memory and (used := _memory_used(group)) is not None:

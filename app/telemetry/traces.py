@@ -27,7 +27,7 @@ log = structlog.get_logger()
 Kind = Literal["server", "internal", "client"]
 Value: TypeAlias = str | int | float | bool
 CLOSE_SECONDS = 5.0
-MOST_CONTENT_CHARS = 8_000
+MAX_CONTENT_CHARS = 8_000
 
 
 class Span:

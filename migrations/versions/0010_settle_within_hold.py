@@ -4,9 +4,9 @@ Revision ID: 0010
 Revises: 0009
 """
 
-from alembic import context, op
+from alembic import op
 
-from app.storage import statements
+from app.storage.migrations import frozen_sql
 
 revision = "0010"
 down_revision = "0009"
@@ -15,9 +15,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute(statements.load("budget", "budget_settle"))
+    op.execute(frozen_sql(revision, "budget_settle"))
 
 
 def downgrade() -> None:
-    before: str = context.script.get_revision("0003").module.SETTLE
-    op.execute(before.replace("create function", "create or replace function", 1))
+    op.execute(frozen_sql("0003", "budget_settle"))

@@ -17,15 +17,15 @@ from uuid import uuid4
 from sqlalchemy import insert, text
 
 from app.alerts import ageing, rollup
-from app.alerts.rollup import Counted, Level, Measured, Value
+from app.alerts.rollup import CounterSum, Level, Measured, Value
 from app.alerts.rollups import Rollups
 from app.alerts.series import SERIES, Series
-from app.alerts.tables import Minute
+from app.alerts.tables import RollupMinute
 from app.settings import Settings
 from app.storage import migrations
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
-from app.telemetry import metrics, traces
+from app.telemetry import measures, metrics, traces
 from app.telemetry.sketch import Sketch
 
 PROCESSES, MINUTES, TIMES = 3, 1440, 20_000
@@ -54,11 +54,11 @@ print(min(repeat(line, number=20_000, repeat=3)) / 20_000 * 1e6)
 def one_completion() -> None:
     """What one call of a model records."""
     metrics.hold_asked("granted")
-    metrics.database_seconds.observe(0.0012, ("ledger",))
-    metrics.database_seconds.observe(0.0012, ("ledger",))
+    measures.database_seconds.observe(0.0012, ("ledger",))
+    measures.database_seconds.observe(0.0012, ("ledger",))
     metrics.provider_attempted("one", "ok")
     metrics.tokens_charged("chat", "one", "one-model", given=20, produced=12, nanousd=1000)
-    metrics.answer_seconds.observe(0.012, ("one",))
+    measures.answer_seconds.observe(0.012, ("one",))
     metrics.answered("chat", "one", "one-model", cache="miss", seconds=0.012)
     metrics.request_answered(method="POST", route="/v1/chat/completions", status=200, seconds=0.013)
     traces.request("POST", ())
@@ -90,7 +90,7 @@ def _value(series: Series, busy: bool, dice: random.Random) -> Value:
                 sketch.observe(dice.lognormvariate(-3, 0.8))
             return sketch
         case "counter":
-            return Counted(dice.randrange(5000))
+            return CounterSum(dice.randrange(5000))
         case "level":
             level = Level()
             for _ in range(4):
@@ -109,7 +109,7 @@ async def a_day(database: Database, *, busy: bool) -> None:
             rows = [
                 {"minute": now - n * timedelta(minutes=1), "source": source, "role": "serve", "data": pages[n % 30]} for n in range(MINUTES)
             ]
-            await connection.execute(insert(Minute), rows)
+            await connection.execute(insert(RollupMinute), rows)
         size = await connection.scalar(text("select pg_total_relation_size('rollup_minutes')"))
     word, rows_stored = "busy" if busy else "idle", PROCESSES * MINUTES
     print(

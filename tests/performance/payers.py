@@ -21,14 +21,17 @@ import uvloop
 
 from app import settings as config
 from app.accounts.accounts import Accounts
+from app.alerts.budget_evaluator import told_alerts
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.ledger import Ledger
+from app.budget.part import open_budget
 from app.budget.prices import Price, Usage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
-from app.services.budget import open_budget
+from app.services.watching import open_watch
 from app.storage.database import Database
+from app.supervision import Supervisor
 from app.telemetry import logs
 
 ESTIMATE = Estimate(input_tokens=6, max_tokens=4, nanousd=1000)
@@ -146,12 +149,18 @@ async def _when_due(tasks: asyncio.TaskGroup, pay: Pay, order: Order, stop: thre
 
 
 async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
-    """As the wiring makes it: with its own two connections, its keeper and its alerts."""
+    """Open the ledger as the composition does: with its own two connections, its keeper and its alerts."""
     settings = config.load()
     database = await Database.open(settings.database, url, name="payers")
     stack.push_async_callback(database.close)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=0)
-    return (await open_budget(stack, settings, database, accounts, Outbox(database, settings.webhook), url)).ledger
+    outbox = Outbox(database, settings.webhook)
+    opening = open_budget(settings, database=database, url=url, accounts=accounts, read_alerts=told_alerts)
+    made, part = await stack.enter_async_context(opening)
+    watching = open_watch(settings, "worker", database=database, accounts=accounts, outbox=outbox, budget=made)
+    _, alerts = await stack.enter_async_context(watching)
+    await stack.enter_async_context(Supervisor().running([*part.loops, *alerts.loops]))
+    return made.ledger
 
 
 def as_line(order: Order) -> bytes:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, SecretStr
+from structlog.testing import capture_logs
 
 from app.budget.prices import Prices
+from app.cli.settings_check import warn_of_old_names
 from app.errors import ConfigurationError
 from app.inference.catalog import Catalog
-from app.settings import SECRET_FIELDS, SHIPPED, Inference, Provider, Settings, load, secret_of, unknown_variables
+from app.settings import SECRET_FIELDS, SHIPPED, Inference, Provider, Settings, load, old_names, secret_of, unknown_variables
 
 
 def test_the_shipped_file_says_what_the_code_defaults_to() -> None:
@@ -227,3 +229,67 @@ def test_a_providers_key_may_come_from_a_file_and_an_empty_one_leaves_it_out(tmp
 def test_trusted_proxies_stand_in_a_variable_one_behind_the_other(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAIRN_SERVER__TRUSTED_PROXIES", given)
     assert [str(each) for each in load().server.trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32"]
+
+
+OLD_NAMES = [
+    ("budget", "shrink_least_tokens", "shrink_min_tokens"),
+    ("cache.prefetch", "least_seen", "min_seen"),
+    ("dashboard", "most_live", "max_live"),
+]
+
+
+def value_of(settings: Settings, section: str, name: str) -> object:
+    found: object = settings
+    for each in section.split("."):
+        found = getattr(found, each)
+    return getattr(found, name)
+
+
+@pytest.mark.parametrize(("section", "old", "new"), OLD_NAMES)
+def test_a_setting_is_read_under_its_older_name_too_and_the_operator_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, old: str, new: str
+) -> None:
+    shipped = value_of(load(), section, new)
+    assert old_names() == []
+    custom = tmp_path / "cairn.toml"
+    custom.write_text(f"[{section}]\n{old} = 7\n")
+    monkeypatch.setenv("CAIRN_CONFIG", str(custom))
+    assert value_of(load(), section, new) == 7 != shipped
+    assert [str(each) for each in old_names()] == [
+        f"{section}.{old} in {custom} is now called {new}: rename it. The older name is read by this version, and not by the next"
+    ]
+    variable = f"CAIRN_{section.replace('.', '__')}__".upper()
+    monkeypatch.setenv(variable + old.upper(), "9")
+    assert value_of(load(), section, new) == 9  # the environment wins, whatever the name
+    assert [each.new for each in old_names()] == [variable + new.upper(), new]
+    with capture_logs() as logged:
+        warn_of_old_names()
+    assert [(each["event"], each["log_level"], each["old"]) for each in logged] == [
+        ("settings.renamed", "warning", variable + old.upper()), ("settings.renamed", "warning", f"{section}.{old} in {custom}")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "old", "new"), OLD_NAMES)
+def test_a_setting_that_is_set_under_both_names_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, old: str, new: str
+) -> None:
+    variable = f"CAIRN_{section.replace('.', '__')}__".upper()
+    monkeypatch.setenv(variable + old.upper(), "9")
+    monkeypatch.setenv(variable + new.upper(), "8")
+    with pytest.raises(ConfigurationError, match=f"unset {variable}{old.upper()}"):
+        load()
+    monkeypatch.setenv(variable + old.upper(), "")
+    assert value_of(load(), section, new) == 8
+    custom = tmp_path / "cairn.toml"
+    custom.write_text(f"[{section}]\n{old} = 7\n{new} = 6\n")
+    monkeypatch.setenv("CAIRN_CONFIG", str(custom))
+    with pytest.raises(ConfigurationError, match=f"take {old} out"):
+        load()
+
+
+def test_a_section_that_is_no_table_is_refused_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    custom = tmp_path / "cairn.toml"
+    custom.write_text("dashboard = 5\n")
+    monkeypatch.setenv("CAIRN_CONFIG", str(custom))
+    with pytest.raises(ConfigurationError, match="dashboard"):
+        load()

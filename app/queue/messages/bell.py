@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from app.part import Loop
 from app.queue.messages.message import Place
 
 SLICES = 20
@@ -51,6 +52,8 @@ class Bell:
 
     def __init__(self) -> None:
         self._groups: dict[Place, dict[str, tuple[_Queue, set[Waiter]]]] = {}
+        self._polled: list[tuple[Place, str]] = []
+        self._slice = 0
 
     @contextmanager
     def waiting(self, place: Place, group: str) -> Iterator[Waiter]:
@@ -87,14 +90,24 @@ class Bell:
                 for waiter in members:
                     waiter.ring()
 
-    async def look_round(self, seconds: float) -> None:
-        """For ever: each group's first is woken once in that time, spread over it. For what no ring tells: a silent consumer's messages."""
-        while True:
-            waiting = [(place, group) for place, groups in self._groups.items() for group in groups]
-            for piece in range(SLICES):
-                for place, group in waiting[piece::SLICES]:
-                    self.ring_group(place, group)
-                await asyncio.sleep(seconds / SLICES)
+    def loops(self, seconds: float) -> tuple[Loop, ...]:
+        """Return the poll: each group's first is woken once in that time, for what no ring tells, a silent consumer's messages."""
+        return (
+            Loop(
+                name="queue.messages.poll",
+                step=self._ring_slice,
+                pause=seconds / SLICES,
+                meanwhile="Messages of a consumer that fell silent wait until another message comes.",
+            ),
+        )
+
+    async def _ring_slice(self) -> None:
+        """Wake the first of each group in the next slice of those that waited when the first slice was cut."""
+        if self._slice == 0:
+            self._polled = [(place, group) for place, groups in self._groups.items() for group in groups]
+        for place, group in self._polled[self._slice :: SLICES]:
+            self.ring_group(place, group)
+        self._slice = (self._slice + 1) % SLICES
 
 
 def _ring_one(queue: _Queue) -> None:

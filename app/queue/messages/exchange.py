@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from app.errors import TooLarge
+from app.part import Loop
 from app.queue.messages.bell import Bell
 from app.queue.messages.message import DeadLetter, Draft, Message, Place, Taken, check_channel, check_name
 from app.queue.messages.redacted import as_text, redacted
@@ -26,6 +27,9 @@ CHARS_IN_THE_LOOP = 8_000
 
 Heard = Callable[[Place | None], None]
 """Called for a place that another process has put something in; None: what was missed isn't known."""
+LISTENING = "queue.messages.listen"
+"""The name of the loop that listens, on either bus."""
+UNHEARD = "Who waits for a message of another process gets it within `messages.poll_seconds`, not at once."
 
 
 class Bus(Protocol):
@@ -52,8 +56,8 @@ class Bus(Protocol):
     async def waiting(self) -> int:
         """Messages given or to be given that their groups have yet to acknowledge; many are counted only so far."""
 
-    async def listen(self, heard: Heard) -> None:
-        """For ever: tell what other processes put."""
+    def loops(self, heard: Heard) -> tuple[Loop, ...]:
+        """Return the listener, which tells what other processes put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +143,9 @@ class Exchange:
             self._counted, self._count_after = await self._bus.waiting(), now + COUNT_SECONDS
         return self._counted
 
-    async def run(self) -> None:
-        """For ever: wake those who wait here. The composition root owns the task."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._bus.listen(self._heard), name="messages: listen")
-            tasks.create_task(self._bell.look_round(self._options.poll_seconds), name="messages: look round")
+    def loops(self) -> tuple[Loop, ...]:
+        """Return what wakes those who wait here."""
+        return (*self._bus.loops(self._heard), *self._bell.loops(self._options.poll_seconds))
 
     def stop(self) -> None:
         """The server is to stop: who waits gets what there is."""

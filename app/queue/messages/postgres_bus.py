@@ -11,8 +11,9 @@ from uuid import UUID
 import cachebox
 
 from app.errors import InvalidInput, NotFound
+from app.part import Loop
 from app.queue.messages import statements as sql
-from app.queue.messages.exchange import Heard
+from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
 from app.queue.messages.message import DeadLetter, Draft, Message, Place, Taken
 from app.settings import Messages as Options
 from app.storage.database import Database
@@ -92,8 +93,8 @@ class PostgresBus:
         async with self._database.begin() as connection:
             return int((await connection.execute(sql.WAITING)).scalar_one())
 
-    async def listen(self, heard: Heard) -> None:
-        await self._notices.run(lambda words: heard(None if words is None else _place(words)))
+    def loops(self, heard: Heard) -> tuple[Loop, ...]:
+        return self._notices.loops(LISTENING, lambda words: heard(None if words is None else _place(words)), meanwhile=UNHEARD)
 
     async def _begin_group(self, place: Place, group: str) -> bool:
         """Make a group where there is something for it. Whether there was."""

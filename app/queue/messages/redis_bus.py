@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -14,10 +15,12 @@ import redis.exceptions
 import structlog
 
 from app.errors import InvalidInput, NotFound, Unavailable
-from app.queue.messages.exchange import Heard
+from app.part import Loop
+from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
 from app.queue.messages.message import DeadLetter, Draft, Message, Place, Taken
 from app.queue.messages.scripts import NO_ROOM, SWEEP, TAKE
 from app.settings import Messages as Options
+from app.supervision import cancelled
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -38,8 +41,10 @@ ANSWER_SECONDS = 3.0
 """All tries of one command together. The client's own timeout is that of one try."""
 AT_ONCE = 16
 """Commands under way: a thousand who are woken together must not use up the connections that the caches share."""
-PAUSE_SECONDS, QUIET_SECONDS = 1.0, 15.0
-"""Between two tries to listen; without a word for so long, the connection is tried."""
+PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
+"""Before it listens again: after the first failure, and at the longest."""
+QUIET_SECONDS = 15.0
+"""Without a word for so long, the connection is tried."""
 MOST_COUNTED = 1000
 """Channels: counting what waits in more of them would keep Redis busy."""
 IDLE_MS = 3_600_000
@@ -127,30 +132,33 @@ class RedisBus:
                     break
         return waiting
 
-    async def listen(self, heard: Heard) -> None:
-        away = False
-        while True:
-            try:
-                async with self._client.pubsub() as heard_of:
-                    await heard_of.subscribe(BELL)
-                    heard(None)
-                    if away:
-                        log.info("messages.heard_again")
-                    away = False
-                    while not _cancelled():
-                        said = await heard_of.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
-                        if said is None:
-                            await heard_of.ping()
-                        elif said["type"] == "message":
-                            self._pass_on(said["data"], heard)
-            except AWAY as error:
-                if not away:
-                    log.warning("messages.not_heard", reason=type(error).__name__)
-                away = True
-            if _cancelled():
-                raise asyncio.CancelledError
+    def loops(self, heard: Heard) -> tuple[Loop, ...]:
+        return (
+            Loop(
+                name=LISTENING,
+                step=partial(self._listen, heard),
+                pause=PAUSE_SECONDS,
+                lasting=True,
+                max_backoff_seconds=MAX_PAUSE_SECONDS,
+                meanwhile=UNHEARD,
+            ),
+        )
+
+    async def _listen(self, heard: Heard) -> None:
+        """Listen until Redis is away: then Unavailable."""
+        try:
+            async with self._client.pubsub() as heard_of:
+                await heard_of.subscribe(BELL)
+                heard(None)
+                while not cancelled():
+                    said = await heard_of.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
+                    if said is None:
+                        await heard_of.ping()
+                    elif said["type"] == "message":
+                        self._pass_on(said["data"], heard)
+        except AWAY as error:
             heard(None)  # who waits finds out whether Redis is away
-            await asyncio.sleep(PAUSE_SECONDS)
+            raise Unavailable(f"Redis can't be listened to ({type(error).__name__}).", code=CODE) from error
 
     def _pass_on(self, data: bytes | str, heard: Heard) -> None:
         """What another process said. A word that can't be read (of another version) may have meant any channel: all of them look."""
@@ -192,12 +200,6 @@ class RedisBus:
                     "Remove that key, or give Cairn a Redis database of its own (CAIRN_REDIS__URL).",
                     code=CODE,
                 ) from error
-
-
-def _cancelled() -> bool:
-    """Python 3.11's `wait_for`, which redis-py sends with, loses a cancellation that comes together with what it waits for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _stream(place: Place) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
+from app.part import OK, Condition, Loop
 from app.storage.database import Database, Found, Reading, make_engine
 from app.storage.direct import Direct
 from app.storage.replicas.asker import Asker, asking
@@ -48,7 +49,7 @@ async def open_replicated(settings: config.Database, url: str, *, name: str, pos
 
 
 class ReplicatedDatabase(Database):
-    """`run` does the testing, and The composition root owns the task."""
+    """A database whose replicas are tested by a loop; the composition runs it."""
 
     def __init__(self, engine: AsyncEngine, primary: Primary, standbys: Sequence[Standby], positions: Positions) -> None:
         super().__init__(engine)
@@ -108,15 +109,32 @@ class ReplicatedDatabase(Database):
             log.debug("replicas.no_sample", reason=type(error).__name__)
         await asyncio.gather(*(each.test() for each in self.standbys))
 
-    async def run(self, *, every_seconds: float) -> None:
-        """For ever."""
-        while True:
-            await asyncio.sleep(every_seconds)
-            try:
-                await self._positions.mend()
-                await self.test()
-            except Exception:
-                log.exception("replicas.test_failed")
+    def loops(self, *, every_seconds: float) -> tuple[Loop, ...]:
+        """Return the periodic test of the replicas."""
+        return (
+            Loop(
+                name="storage.replicas",
+                step=self._tested,
+                pause=every_seconds,
+                at_once=False,
+                max_backoff_seconds=every_seconds,
+                meanwhile="Replicas that were not tested are not read from: the primary answers.",
+            ),
+        )
+
+    async def condition(self) -> Condition:
+        """Tell `/readyz` whether all are in use."""
+        return OK if self.well else Condition("degraded")
+
+    async def measure(self) -> None:
+        """Set the gauges of each replica."""
+        for each in self.standbys:
+            lag = each.lag
+            metrics.set_replica(each.name, usable=each.usable, lag=None if lag is None else (lag.seconds, lag.bytes))
+
+    async def _tested(self) -> None:
+        await self._positions.mend()
+        await self.test()
 
     async def close(self) -> None:
         for standby in self.standbys:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from app import supervision
 from app.accounts.accounts import Accounts
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.settings import Settings
@@ -66,7 +67,7 @@ async def test_a_key_revoked_in_another_process_is_refused_within_moments(databa
     here, there = (open_accounts(database, invalidations=bus) for bus in buses)
     await here.ensure_defaults()
     await here.create_developer("ada")
-    listening = [asyncio.create_task(bus.run()) for bus in buses]
+    listening = [asyncio.create_task(supervision.run(*bus.loops())) for bus in buses]
     async with asyncio.timeout(60):
         while not all(each.listening for each in notices):
             await asyncio.sleep(0.01)

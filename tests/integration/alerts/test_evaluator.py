@@ -14,6 +14,7 @@ from sqlalchemy import text
 from app import clock
 from app.alerts.alarms import Alarms
 from app.alerts.evaluator import Evaluator
+from app.alerts.notifications import Notifications
 from app.alerts.recorder import Recorder
 from app.alerts.rollups import Rollups
 from app.alerts.rules import Rules, load
@@ -21,7 +22,7 @@ from app.queue import outbox as posting
 from app.queue.outbox import Outbox
 from app.settings import Settings
 from app.storage.database import Database
-from app.telemetry.measures import Tally, Timing
+from app.telemetry.registry import FastCounter, Timing
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 EVERY = 15
@@ -38,8 +39,8 @@ class World:
         self.memory = 0.2
         self.budgets: dict[tuple[str, ...], float] = {}
         self.inference = Timing("x", "x", ("provider",), (1.0,))
-        self.hits = Tally("y", "y", ("cache", "tier"))
-        self.lookups = Tally("w", "w", ("cache",))
+        self.hits = FastCounter("y", "y", ("cache", "tier"))
+        self.lookups = FastCounter("w", "w", ("cache",))
         self.recorder = Recorder(database, role="serve", lag=Timing("z", "z", ("role",), (1.0,)))
         self.recorder._minute = NOON
         self.recorder.timing("inference.seconds", self.inference)
@@ -51,9 +52,9 @@ class World:
         async def probe() -> Mapping[tuple[str, ...], float]:
             return self.budgets
 
-        outbox = Outbox(self.database, self.url)
+        told = Notifications(Outbox(self.database, self.url))
         probes = {"budget.used_early": probe}
-        return Evaluator(self.database, Rollups(self.database), outbox, self.rules, every_seconds=EVERY, probes=probes)
+        return Evaluator(self.database, Rollups(self.database), told, self.rules, every_seconds=EVERY, probes=probes)
 
     async def passes(self, seconds: int, *servers: Evaluator) -> list[tuple[str, str]]:
         """(rule, state) of what changed meanwhile."""
@@ -161,7 +162,7 @@ async def test_a_low_hit_rate_is_told_by_cache(world: World) -> None:
 
 
 async def test_a_budget_is_shown_and_not_posted_twice(world: World) -> None:
-    """The ledger posts it itself, once a month."""
+    """The rule that is met once a month posts it."""
     world.budgets = {("ada",): 0.93, ("bob",): 0.2}
     assert await world.passes(15, world.server()) == [("budget_early", "firing")]
     (alarm,) = await Alarms(world.database).firing()
@@ -172,7 +173,7 @@ async def test_a_budget_is_shown_and_not_posted_twice(world: World) -> None:
 async def test_a_rule_that_is_gone_from_the_file_ends_silently(world: World) -> None:
     world.memory = 0.9
     assert await world.passes(330, world.server()) == [("memory_full", "firing")]
-    world.rules = Rules({name: rule for name, rule in world.rules.by_name.items() if name != "memory_full"})
+    world.rules = Rules({name: rule for name, rule in world.rules.series.items() if name != "memory_full"})
     assert await world.passes(15, world.server()) == []
     assert await world.firing() == []
 

@@ -17,8 +17,8 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import Engine
 from app.inference.meter import Meter
+from app.inference.part import NAME, InferenceServices, part_of
 from app.inference.semantic import Semantic
-from app.services.services import Inference as Doors
 from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, SemanticCache, Timeouts
 from tests.fakes.hostile import HostileProvider
 from tests.fakes.provider import FakeProvider
@@ -115,7 +115,9 @@ async def open_door(
         by_meaning = None if semantic is None else Semantic(embedder or api.services.embedder, semantic)
         front = CachedEngine(engine, catalog, tiers, CompletionsCache(), by_meaning=by_meaning) if cached else engine
         before = api.app.state.services
-        api.app.state.services = replace(api.services, inference=Doors(front, catalog, {"completions": tiers}))  # type: ignore[arg-type]
+        parts = [part_of(catalog, tiers, "serve") if part.name == NAME else part for part in api.services.parts]
+        doors = InferenceServices(front, catalog)  # type: ignore[arg-type]
+        api.app.state.services = replace(api.services, inference=doors, parts=parts)
         name = await _developer(api, limit_usd)
         made = await api.ask("POST", f"/v1/developers/{name}/keys")
         try:

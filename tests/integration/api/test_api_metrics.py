@@ -118,5 +118,5 @@ async def test_with_many_developers_the_page_stays_small() -> None:
     spent = [Spent(UUID(int=number), 10**9, 10**9 - number, 0, datetime.now(UTC)) for number in range(500)]
     metrics.set_budgets([(f"dev{place}", each.spent / 1e9, 0.0, 1.0) for place, each in enumerate(spent)])
     shown = re.findall(r'cairn_budget_usd\{developer="([^"]*)",kind="limit"\} (\S+)', metrics.page().decode())
-    assert len(shown) == metrics.MOST_DEVELOPERS + 1
+    assert len(shown) == metrics.MAX_DEVELOPERS + 1
     assert dict(shown)["other"] == "450.0"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
+from app.errors import DatabaseUnavailable
+from app.part import Condition, Loop, Part, ReadinessCheck
+from app.supervision import MAX_FAILURES, Health, Supervisor
 from tests.integration.api.conftest import Api, lesson
 
 OPEN = {"/healthz", "/readyz"}
@@ -18,6 +23,73 @@ async def test_alive_and_ready_need_no_key(api: Api) -> None:
     ready = await api.ask("GET", "/readyz", key=None)
     assert ready.status == 200
     assert ready.json == {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok", "worker": "ok"}
+
+
+async def test_a_part_that_came_new_is_told_as_all_others_are(api: Api) -> None:
+    async def condition() -> Condition:
+        return Condition("degraded", "A cage stands open: close it.")
+
+    before = api.app.state.services
+    zoo = Part(name="zoo", ready=[ReadinessCheck("cages", condition)])
+    api.app.state.services = replace(before, parts=[*before.parts, zoo])
+    try:
+        ready = await api.ask("GET", "/readyz", key=None)
+        assert (ready.status, ready.json["status"], ready.json["cages"]) == (200, "degraded", "degraded")
+        assert ready.json["reasons"] == {"cages": "A cage stands open: close it."}
+        assert 'cairn_up{dependency="cages"} 0.5' in (await api.ask("GET", "/metrics")).text
+    finally:
+        api.app.state.services = before
+
+
+async def test_background_work_that_fails_again_and_again_is_told_and_else_left_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the server's own supervisor and a loop that it runs already."""
+    alarms = api.services.watch.alarms
+    health = Health(Loop(name="zoo.feeding", step=alarms.firing, pause=1.0, meanwhile="The animals are hungry."))
+    for _ in range(MAX_FAILURES):
+        health.failed(DatabaseUnavailable("PostgreSQL does not answer."))
+    monkeypatch.setattr(Supervisor, "degraded", property(lambda self: [health]))
+    ready = (await api.ask("GET", "/readyz", key=None)).json
+    assert (ready["status"], ready["loops"], ready["database"]) == ("degraded", "degraded", "ok")
+    assert "The animals are hungry." in ready["reasons"]["loops"]
+    page = (await api.ask("GET", "/metrics")).text
+    assert 'cairn_up{dependency="loops"} 0.5' in page
+    monkeypatch.undo()
+    assert "loops" not in (await api.ask("GET", "/readyz", key=None)).json
+    assert 'cairn_up{dependency="loops"} 1.0' in (await api.ask("GET", "/metrics")).text
+
+
+async def test_what_fails_in_the_embedded_worker_is_told_by_its_server(api: Api) -> None:
+    """The worker writes it where the server looks; the next time that it writes, nothing fails."""
+    file, said = api.services.folder.worker_alive, "knowledge.feed failed 7 times in a row."
+
+    async def worker() -> tuple[str, str | None]:
+        ready = (await api.ask("GET", "/readyz", key=None)).json
+        return ready["worker"], ready.get("reasons", {}).get("worker")
+
+    async with asyncio.timeout(60):
+        while await worker() != ("degraded", said):
+            await asyncio.to_thread(file.write_text, said)
+        while await worker() != ("ok", None):
+            await asyncio.sleep(0.05)
+
+
+async def test_every_loop_of_a_server_is_measured_by_its_name(api: Api) -> None:
+    page = (await api.ask("GET", "/metrics")).text
+    for name in (
+        "alerts.rollups",
+        "alerts.rules",
+        "budget.alerts",
+        "budget.hold_sweeper",
+        "cache.warmup.completions",
+        "cache.warmup.embeddings",
+        "knowledge.unanswered",
+        "knowledge.reindexing",
+        "queue.messages.listen",
+        "queue.messages.poll",
+        "storage.invalidations",
+    ):
+        assert f'cairn_loop_up{{loop="{name}"}} 1.0' in page, name
+        assert f'cairn_loop_restarts_total{{loop="{name}"}}' in page, name
 
 
 async def test_the_metrics_count_what_happened(api: Api) -> None:

@@ -149,7 +149,7 @@ async def test_what_another_server_kept_in_postgresql_is_found(api: Api) -> None
     async with open_door(api, cached=True, lower=[DatabaseTier(api.services.database, "test")]) as door:
         await door.chat(prompt)
         chain = [each.model for each in door.catalog.candidates("auto")]
-        await door.api.app.state.services.inference.caches["completions"].close()
+        await door.api.app.state.services.caches["completions"].close()
     async with open_door(api, cached=True, lower=[DatabaseTier(api.services.database, "test")]) as door:
         assert [each.model for each in door.catalog.candidates("auto")] == chain
         assert told(await door.chat(prompt))[0] == "database"

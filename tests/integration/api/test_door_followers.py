@@ -303,7 +303,7 @@ async def test_an_empty_budget_of_the_first_one_is_not_that_of_the_others(api: A
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_made_smaller_for_the_first_ones_budget_is_for_nobody_else(api: Api, stream: bool) -> None:
-    budget = Budget(shrink=True, shrink_least_tokens=4)
+    budget = Budget(shrink=True, shrink_min_tokens=4)
     async with open_door(api, cached=True, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 1000}) as door:
         mate = await api.developer()
         poor = asyncio.create_task(door.chat("say 60 words", max_tokens=500, stream=stream))

@@ -411,7 +411,7 @@ async def test_each_of_n_choices_is_held_in_full(api: Api) -> None:
 
 
 async def test_near_the_limit_fewer_tokens_are_asked_for_and_it_says_so(api: Api) -> None:
-    budget = Budget(shrink=True, shrink_least_tokens=50)
+    budget = Budget(shrink=True, shrink_min_tokens=50)
     async with open_door(api, limit_usd=0.001, budget=budget) as door:
         reply = await door.chat("say 20 words", max_tokens=5000)
         assert reply.status == 200, reply.text

@@ -9,6 +9,7 @@ import sys
 from uuid import UUID, uuid4
 
 from app import settings as config
+from app import supervision
 from app.accounts.accounts import Accounts
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
@@ -41,7 +42,7 @@ async def main(order: dict[str, object]) -> None:
     )
     keeper = Keeper(database, ledger, process_id=process_id, silent_seconds=1)
     await keeper.open()
-    beating = asyncio.create_task(keeper.run())
+    beating = asyncio.create_task(supervision.run(*keeper.loops()))
     payer = Payer(UUID(str(order["developer"])), UUID(str(order["team"])))
     prices = random.Random(str(process_id))
     counts = {"granted": 0, "refused": 0, "cheapest_refused": 2**62}

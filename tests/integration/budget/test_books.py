@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app import clock
 from app.accounts.accounts import Principal
+from app.alerts.budget_evaluator import told_alerts
 from app.budget import limits as limiting
 from app.budget.books import Books
 from app.budget.budgets import Budgets
@@ -20,7 +21,7 @@ from tests.integration.budget.conftest import Bank, account, team
 
 @pytest.fixture
 def books(bank: Bank) -> Books:
-    return Books(bank.database, bank.calendar)
+    return Books(bank.database, bank.calendar, told_alerts)
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ async def test_the_teams_tokens_are_so_many_a_day_over_the_whole_month(bank: Ban
     limits = Limits(bank.database, bank.accounts, bank.calendar, Budget(team_tokens_a_day=100))
     subject = Account("team", bank.team_id, bank.team_id)
     await limits.open_one(subject, clock.now())
-    budget = (await Books(bank.database, bank.calendar).budgets([subject]))[bank.team_id]
+    budget = (await Books(bank.database, bank.calendar, told_alerts).budgets([subject]))[bank.team_id]
     assert budget is not None
     assert (budget.limit, budget.limit_tokens, budget.remaining) == (None, 2900, None)
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from app.alerts.budget_evaluator import told_alerts
 from app.budget.books import Books
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
@@ -22,7 +23,7 @@ class Corrector:
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
         self.corrections = Corrections(bank.database)
-        self.books = Books(bank.database, bank.calendar)
+        self.books = Books(bank.database, bank.calendar, told_alerts)
 
     async def charged(self, payer: Payer, nanousd: int, *, of: int = 1000) -> int:
         """A call that was held at `of` and charged at `nanousd`; the id of its movement."""

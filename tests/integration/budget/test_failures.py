@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
+from app import supervision
 from app.budget import keeper as keeping
 from app.budget import shrink
 from app.budget.estimate import Estimate
@@ -238,7 +239,7 @@ async def test_the_keeper_beats_catches_up_and_sweeps_and_outlives_an_outage(
             return real()
 
         monkeypatch.setattr(bank.database, "begin", begin)
-        running = asyncio.create_task(keeper.run())
+        running = asyncio.create_task(supervision.run(*keeper.loops()))
         while outages:
             await asyncio.sleep(0.01)
     while await bank.balance(payer.developer_id) != (150, 0):

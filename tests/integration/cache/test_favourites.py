@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from app import supervision
 from app.cache.favourites import MOST_WRITTEN, Favourites
 from app.cache.memory import Memory
 from app.cache.shared import DatabaseTier
@@ -110,7 +111,7 @@ async def test_without_postgresql_it_waits_for_nothing_and_says_so(database: Dat
         raise DatabaseUnavailable("away")
 
     monkeypatch.setattr(noting, "bring_back", away)
-    task = asyncio.create_task(noting.run())
+    task = asyncio.create_task(supervision.run(*noting.loops()))
     await asyncio.sleep(0.05)
     assert not task.done()
     task.cancel()

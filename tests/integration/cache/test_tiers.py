@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from app import supervision
 from app.cache.memory import Memory
 from app.cache.shared import DatabaseTier, RedisTier, sweep
 from app.cache.tiers import Kept, Tier, Tiers, sealed
@@ -93,7 +94,7 @@ async def test_a_flush_here_empties_the_memory_of_that_cache_in_the_other_proces
     buses = [Invalidations(each) for each in notices]
     here, there = (made(RedisTier(client, "test"), bus=bus) for bus in buses)
     another = made(name="another", bus=buses[1])
-    listening = [asyncio.create_task(bus.run()) for bus in buses]
+    listening = [asyncio.create_task(supervision.run(*bus.loops())) for bus in buses]
     async with asyncio.timeout(60):
         while not all(each.listening for each in notices):  # who begins to listen forgets everything
             await asyncio.sleep(0.01)

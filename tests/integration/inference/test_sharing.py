@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import SecretStr
 
+from app import supervision
 from app.errors import ConfigurationError
 from app.inference import sharing as sharing_room
 from app.inference.breaker import Breaker, Refusal, Ticket
@@ -131,7 +132,7 @@ async def test_without_redis_each_goes_on_alone_and_they_meet_again(
 ) -> None:
     monkeypatch.setattr(sharing_room, "PERIOD_SECONDS", 0.01)
     one, two = servers
-    tasks = [asyncio.create_task(each.sharing.run({"groq": each.breaker})) for each in servers]
+    tasks = [asyncio.create_task(supervision.run(*each.sharing.loops({"groq": each.breaker}))) for each in servers]
     await asyncio.to_thread(redis_server.stop)
     one.fail()
     assert (one.breaker.state, two.breaker.state) == ("open", "closed")
@@ -148,7 +149,7 @@ async def test_without_redis_each_goes_on_alone_and_they_meet_again(
 async def test_it_ends_when_it_is_told_to_whatever_it_is_doing(servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing_room, "PERIOD_SECONDS", 0.0002)
     for number in range(60):
-        tasks = [asyncio.create_task(each.sharing.run({"groq": each.breaker})) for each in servers]
+        tasks = [asyncio.create_task(supervision.run(*each.sharing.loops({"groq": each.breaker}))) for each in servers]
         await asyncio.sleep(number % 20 / 2000)
         for task in tasks:
             task.cancel()

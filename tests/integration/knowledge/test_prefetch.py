@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app import supervision
 from app.knowledge.answer import Query
 from app.knowledge.prefetch import MOST_CHARS, PrefetchingSearch
 from app.settings import Prefetch
@@ -56,7 +57,7 @@ async def idle(search: PrefetchingSearch) -> None:
                 looked.set()
 
     search.fetch = noted  # type: ignore[method-assign]
-    running = asyncio.create_task(search.run())
+    running = asyncio.create_task(supervision.run(*search.loops()))
     async with asyncio.timeout(60):
         await looked.wait()
     running.cancel()
@@ -131,7 +132,7 @@ async def test_while_somebody_asks_nothing_is_searched_ahead(bench: Bench, searc
         await ask(bench, search, FIRST, THEN)
     await outdate(bench)
     search._under_way = 1
-    running = asyncio.create_task(search.run())
+    running = asyncio.create_task(supervision.run(*search.loops()))
     await asyncio.sleep(0.1)
     running.cancel()
     assert search.counts.ahead == 0

@@ -6,9 +6,15 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import NotFound, NotPermitted
+from app.errors import DatabaseUnavailable, NotFound, NotPermitted
 from app.knowledge.answer import Query
+from app.part import Forget, Part
+from app.queue.jobs import Queue
+from app.sessions.journal import Session
+from app.sessions.purge import Purge
+from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench, lesson
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"
@@ -48,3 +54,28 @@ async def test_another_teams_session_is_not_found(bench: Bench) -> None:
     session = await bench.session("a")
     with pytest.raises(NotFound):
         await bench.purge.session(uuid4(), session, developer_id=None)
+
+
+async def test_what_another_part_keeps_of_a_session_goes_in_the_same_transaction(bench: Bench) -> None:
+    """A part may come after the purge: a room above sessions is opened after it."""
+    parts: list[Part] = []
+    purge = Purge(bench.database, bench.journal, Queue(bench.database, Settings().worker), bench.projections, parts=parts)
+    await bench.teach("a", [lesson("1", NATS)])
+    asked: list[tuple[str, bool]] = []
+
+    async def forget(connection: AsyncConnection, session: Session) -> int:
+        there = await connection.scalar(text("select count(*) from sessions where id = :id"), {"id": session.id})
+        asked.append((session.external_id, there == 1))
+        return 5
+
+    async def away(connection: AsyncConnection, session: Session) -> int:
+        raise DatabaseUnavailable("away")
+
+    parts.append(Part(name="graphs", forgets=[Forget("graphs", forget), Forget("more", away)]))
+    with pytest.raises(DatabaseUnavailable):
+        await purge.session(bench.team_id, bench.sessions["a"], developer_id=None)
+    assert len(await bench.items()) == 1  # all or nothing
+    parts[:] = [Part(name="graphs", forgets=[Forget("graphs", forget)])]
+    purged = await purge.session(bench.team_id, bench.sessions["a"], developer_id=None)
+    assert purged.removed == {"passages": 0, "items": 1, "graphs": 5}
+    assert asked == [("a", True)] * 2

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from app import supervision
 from app.limits.limits import RateLimits
 from app.limits.own import Own
 from app.limits.scripts import TAKE, USE
@@ -56,7 +57,7 @@ async def servers(redis_server: RedisServer) -> AsyncIterator[tuple[Server, Serv
             await client.flushall()
             shared = Shared(client, timeout_seconds=10)
             stack.push_async_callback(shared.close)
-            task = asyncio.create_task(shared.run())
+            task = asyncio.create_task(supervision.run(*shared.loops()))
             stack.callback(task.cancel)
             made.append(Server(RateLimits(Limits(model_requests_a_minute=LIMIT, model_tokens_a_minute=1000), shared), shared, client))
         yield made[0], made[1]

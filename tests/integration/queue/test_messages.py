@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from app import supervision
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from app.queue.messages.exchange import Exchange
 from app.queue.messages.message import Message
@@ -60,7 +61,7 @@ async def make(bus: str, client: Redis, database: Database, database_url: str) -
         notices = Notices(Settings().database, database_url, name="test", channel=CHANNEL)
         kept = RedisBus(client, chosen) if bus == "redis" else PostgresBus(database, notices, chosen)
         exchange = Exchange(kept, chosen)
-        running.append(asyncio.create_task(exchange.run()))
+        running.append(asyncio.create_task(supervision.run(*exchange.loops())))
         return exchange
 
     yield made
@@ -409,7 +410,7 @@ async def test_a_thousand_members_of_one_group_wait_at_once_and_share(make: Make
 async def test_redis_away_is_said_and_over_when_it_is_back(redis_server: RedisServer, client: Redis) -> None:
     options = Options(poll_seconds=0.2)
     exchange = Exchange(RedisBus(client, options), options)
-    running = asyncio.create_task(exchange.run())
+    running = asyncio.create_task(supervision.run(*exchange.loops()))
     waiting = asyncio.create_task(take(exchange, wait=60))
     await asyncio.sleep(0.3)
     redis_server.stop()
@@ -436,7 +437,7 @@ async def test_redis_away_is_said_and_over_when_it_is_back(redis_server: RedisSe
 async def redis_exchange(client: Redis) -> AsyncIterator[Exchange]:
     options = Options(poll_seconds=0.2, visibility_seconds=SHORT, max_deliveries=1)
     exchange = Exchange(RedisBus(client, options), options)
-    running = asyncio.create_task(exchange.run())
+    running = asyncio.create_task(supervision.run(*exchange.loops()))
     yield exchange
     running.cancel()
     with suppress(asyncio.CancelledError):
@@ -495,7 +496,7 @@ async def test_postgres_cut_off_is_waited_out(database: Database, database_url: 
         Exchange(PostgresBus(database, Notices(Settings().database, database_url, name="bell", channel=CHANNEL), options), options)
         for _ in range(2)
     ]
-    running = [asyncio.create_task(each.run()) for each in exchanges]
+    running = [asyncio.create_task(supervision.run(*each.loops())) for each in exchanges]
     waiting = asyncio.create_task(take(exchanges[0], wait=300))
     first = await _connected(database, other_than=set())
     async with database.begin() as connection:

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
+from app import supervision
 from app.settings import Settings
 from app.storage import notices as notices_room
 from app.storage.database import Database
@@ -46,7 +47,7 @@ async def processes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Async
             process = Process(Invalidations(notices), notices)
             for topic in ("keys", "cache"):
                 process.bus.subscribe(topic, process.note(topic))
-            task = asyncio.create_task(process.bus.run())
+            task = asyncio.create_task(supervision.run(*process.bus.loops()))
             stack.push_async_callback(_ended, task)
             made.append(process)
         for process in made:
@@ -133,5 +134,5 @@ async def test_without_notices_nobody_is_told() -> None:
     bus, told = Invalidations(), []
     bus.subscribe("keys", told.append)
     bus.publish("keys", "x")
-    await bus.run()
+    assert bus.loops() == ()
     assert told == []

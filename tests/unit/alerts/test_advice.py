@@ -9,8 +9,8 @@ import pytest
 
 from app.alerts import advice
 from app.alerts.advice import STEP, Advice
-from app.alerts.rollup import Counted, Level, Measured
-from app.alerts.rollups import Reading
+from app.alerts.rollup import CounterSum, Level, Measured
+from app.alerts.rollups import SeriesReading
 from app.settings import Settings
 from app.telemetry.sketch import Sketch
 
@@ -23,8 +23,8 @@ class Day:
     def __init__(self, *steps: Measured) -> None:
         self._steps = steps
 
-    async def read(self, names: object, **_: Any) -> Reading:
-        return Reading(self._steps, since=NOON, step=STEP)
+    async def read(self, names: object, **_: Any) -> SeriesReading:
+        return SeriesReading(self._steps, since=NOON, step=STEP)
 
 
 def sketch(*values: float) -> Sketch:
@@ -50,7 +50,7 @@ async def test_an_empty_day_suggests_nothing() -> None:
 
 async def test_an_embeddings_cache_that_pushes_out_what_is_asked_again_is_to_be_doubled() -> None:
     key = ("embeddings",)
-    (found,) = await advised({"cache.asked_again": {key: Counted(300)}, "cache.lookups": {key: Counted(1000)}})
+    (found,) = await advised({"cache.asked_again": {key: CounterSum(300)}, "cache.lookups": {key: CounterSum(1000)}})
     assert found.topic == "embeddings cache"
     assert found.evidence.startswith("300 of 1,000 texts (30%)")
     assert found.change == "[cache.embeddings] entries = 20,000 instead of 10,000: +15 MB a process"
@@ -59,15 +59,15 @@ async def test_an_embeddings_cache_that_pushes_out_what_is_asked_again_is_to_be_
 @pytest.mark.parametrize(("again", "asked"), [(5, 1000), (30, 60)])
 async def test_a_few_or_too_little_evidence_suggests_nothing(again: int, asked: int) -> None:
     key = ("embeddings",)
-    assert await advised({"cache.asked_again": {key: Counted(again)}, "cache.lookups": {key: Counted(asked)}}) == []
+    assert await advised({"cache.asked_again": {key: CounterSum(again)}, "cache.lookups": {key: CounterSum(asked)}}) == []
 
 
 async def test_answers_found_below_that_memory_had_pushed_out() -> None:
     (found,) = await advised(
         {
-            "cache.lookups": {("completions",): Counted(1000)},
-            "cache.hits": {("completions", "memory"): Counted(100), ("completions", "database"): Counted(400)},
-            "cache.evictions": {("completions",): Counted(2500)},
+            "cache.lookups": {("completions",): CounterSum(1000)},
+            "cache.hits": {("completions", "memory"): CounterSum(100), ("completions", "database"): CounterSum(400)},
+            "cache.evictions": {("completions",): CounterSum(2500)},
             "cache.bytes": {("completions",): level(8 * 2**20)},
         }
     )
@@ -91,13 +91,13 @@ async def test_jobs_that_wait_with_an_idle_machine_and_with_a_busy_one() -> None
 
 async def test_a_first_provider_that_fails_or_is_slow() -> None:
     failing = await advised(
-        {"inference.attempts": {("groq", "ok"): Counted(150), ("groq", "timeout"): Counted(50), ("openai", "ok"): Counted(50)}}
+        {"inference.attempts": {("groq", "ok"): CounterSum(150), ("groq", "timeout"): CounterSum(50), ("openai", "ok"): CounterSum(50)}}
     )
     assert [each.topic for each in failing] == ["provider groq"]
     assert "50 of its 200 calls (25%)" in failing[0].evidence
     slow = await advised(
         {
-            "inference.attempts": {("groq", "ok"): Counted(200), ("openai", "ok"): Counted(200)},
+            "inference.attempts": {("groq", "ok"): CounterSum(200), ("openai", "ok"): CounterSum(200)},
             "inference.seconds": {("groq",): sketch(*[4.0] * 200), ("openai",): sketch(*[1.0] * 200)},
         }
     )

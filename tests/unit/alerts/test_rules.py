@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from app.alerts.rules import load
+from app.alerts.rules import SHIPPED, load
 from app.errors import ConfigurationError
 from app.settings import Settings
 
@@ -16,7 +17,7 @@ GOOD = {
 
 
 def test_the_shipped_rules_are_those_that_were_asked_for() -> None:
-    rules = load(Settings().alerts.rules).enabled
+    rules = load(Settings().alerts.rules).enabled_series
     said = {name: (rule.series, rule.take, rule.threshold, rule.for_seconds) for name, rule in rules.items()}
     assert said == {
         "inference_slow": ("inference.seconds", "p95", 2.0, 300),
@@ -76,3 +77,97 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("[a\n")
     with pytest.raises(ConfigurationError, match="not valid TOML"):
         load(tmp_path / "broken.toml")
+
+
+BUDGET = {"what": '"spent"', "budget": '"spent"', "shares": "[50, 75]"}
+
+
+def section(name: str, fields: dict[str, str | None]) -> str:
+    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items() if value is not None)
+
+
+def test_the_shipped_rules_about_budgets_tell_what_was_told_before_there_were_rules() -> None:
+    rules = load(SHIPPED).enabled_budgets
+    assert sorted(alert for rule in rules for alert in rule.alerts) == sorted(
+        [
+            *(f"{share}%" for share in (50, 80, 90, 100)),
+            "90%-early",
+            *(f"tokens-{share}%" for share in (50, 80, 90, 100)),
+            "day-",
+            "overrun-",
+            "disputed-",
+        ]
+    )
+    assert [rule.days_left for rule in rules if rule.alerts == ["90%-early"]] == [7]
+    assert all(rule.post for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"budget": '"euros"'}, "half_gone.budget"),
+        ({"shares": None}, "these need it"),
+        ({"budget": '"overrun"'}, "belongs to budget"),
+        ({"shares": "[0]"}, "from 1 to 100"),
+        ({"shares": "[50, 101]"}, "from 1 to 100"),
+        ({"shares": "[50, 50]"}, "each once"),
+        ({"shares": "[0.5]"}, "half_gone.shares.0"),
+        ({"budget": '"tokens"', "days_left": "3"}, "days_left belongs to"),
+        ({"days_left": "31"}, "half_gone.days_left"),
+        ({"series": '"inference.seconds"'}, "half_gone.series"),
+        ({"above": "1.0"}, "half_gone.above"),
+        ({"what": None}, "half_gone.what"),
+        ({"what": f'"key {"gh" + "p_" + "z9y8x7w6v5" * 3 + "u4t3s2"}"'}, "looks like a secret"),
+    ],
+)
+def test_a_rule_about_budgets_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, change: dict[str, str | None], said: str) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text(section("half_gone", BUDGET | change))
+    with pytest.raises(ConfigurationError) as refused:
+        load(file)
+    assert said in refused.value.message
+    assert str(file) in refused.value.message
+
+
+def test_an_alert_that_two_rules_would_tell_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text(section("first", BUDGET) + section("second", BUDGET | {"shares": "[75, 90]"}))
+    with pytest.raises(ConfigurationError, match=r"second tells the same as first \(75%\)"):
+        load(file)
+    file.write_text(
+        section("first", BUDGET) + section("second", BUDGET | {"days_left": "9"}) + section("third", BUDGET | {"enabled": "false"})
+    )
+    assert [alert for rule in load(file).enabled_budgets for alert in rule.alerts] == ["50%", "75%", "50%-early", "75%-early"]
+
+
+def test_a_file_from_before_rules_about_budgets_gets_the_shipped_ones_and_the_log_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text(section("slow_answers", dict(GOOD)))
+    with capture_logs() as logged:
+        rules = load(file)
+    assert rules.budgets == load(SHIPPED).budgets
+    assert set(rules.series) == {"slow_answers"}
+    assert [(each["event"], each["log_level"], each["file"]) for each in logged] == [("alerts.rules.no_budgets", "warning", str(file))]
+
+
+def test_a_file_with_one_rule_about_budgets_is_taken_at_its_word(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text(section("none_of_them", BUDGET | {"enabled": "false"}))
+    with capture_logs() as logged:
+        assert load(file).enabled_budgets == []
+    assert logged == []
+
+
+def test_what_is_written_in_older_words_is_understood_and_said(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    old = {"what": '"full"', "series": '"pool.used"', "take": '"most"', "above": "0.9", "clear": "0.8", "least": "3"}
+    file.write_text(section("pool_full", old) + section("half_gone", BUDGET))
+    with capture_logs() as logged:
+        rule = load(file).series["pool_full"]
+    assert (rule.take, rule.min_count) == ("max", 3)
+    assert [(each["event"], each["log_level"], each["rule"], each["new"]) for each in logged] == [
+        ("alerts.rules.renamed", "warning", "pool_full", 'take = "max"'), ("alerts.rules.renamed", "warning", "pool_full", "min_count")
+    ]  # fmt: skip
+    file.write_text(section("pool_full", old | {"min_count": "5"}) + section("half_gone", BUDGET))
+    with pytest.raises(ConfigurationError, match=r"pool_full: .*take least out"):
+        load(file)

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from app.budget.spending import Attempted, Call, Said
+from app.budget.alerting import ToldAlert
+from app.budget.spending import Attempted, Call
 from app.dashboard import charts, figures
 from app.dashboard.alerts import notices
 from app.dashboard.calls import reasons
@@ -43,8 +44,10 @@ def test_a_call_says_why(given: Call, said: list[str]) -> None:
 
 def test_what_comes_every_day_is_one_line() -> None:
     subject = uuid4()
-    said = [Said(AT - timedelta(days=n), "team", subject, f"day-2026-11-{20 - n:02}") for n in range(4)]
-    found = notices([*said, Said(AT, "developer", subject, "90%-early"), Said(AT - timedelta(days=9), "developer", subject, "100%")])
+    said = [ToldAlert(AT - timedelta(days=n), "team", subject, f"day-2026-11-{20 - n:02}") for n in range(4)]
+    found = notices(
+        [*said, ToldAlert(AT, "developer", subject, "90%-early"), ToldAlert(AT - timedelta(days=9), "developer", subject, "100%")]
+    )
     assert [(each.whose, each.tone, each.text) for each in found] == [
         ("budget", "warn", "90 % of the limit is spent, with more than a week to go"),
         ("team", "warn", "The team used more tokens than planned on Fri 20 Nov, and on 3 other days"),

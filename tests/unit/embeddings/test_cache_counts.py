@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.cache.memory import Memory
 from app.embeddings.cache import MAX_QUESTIONS, CachedEmbedder
 from app.embeddings.embedder import Encoded
-from app.telemetry import metrics
+from app.telemetry import measures
 
 
 class Inner:
@@ -25,11 +25,11 @@ class Inner:
 
 
 async def counted(entries: int, asked: Sequence[str], *, encoded: bool = False) -> dict[str, float]:
-    before = dict(metrics.embedding_cache.totals)
+    before = dict(measures.embedding_cache.totals)
     cache = CachedEmbedder(Inner(), Memory("lru", entries=entries, most_bytes=2**20), ttl_seconds=60)
     for text in asked:
         await (cache.encode(text) if encoded else cache.embed([text]))
-    return {key[0]: total - before.get(key, 0) for key, total in metrics.embedding_cache.totals.items() if total != before.get(key, 0)}
+    return {key[0]: total - before.get(key, 0) for key, total in measures.embedding_cache.totals.items() if total != before.get(key, 0)}
 
 
 async def test_hits_and_misses() -> None:

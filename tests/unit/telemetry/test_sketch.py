@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.telemetry.measures import Timing
+from app.telemetry.registry import Timing
 from app.telemetry.sketch import EDGES, Sketch
 
 BOUND = 0.025

@@ -1,4 +1,4 @@
-"""How an alert stands, and where a new value takes it: at rest → pending → firing → at rest. Pure; time is given.
+"""The state machine of an alert: at rest → pending → firing → at rest. Pure; time is given.
 
 Pending until the threshold was crossed for `for_seconds` without a break; firing until it was back beyond `clear` for `clear_seconds`.
 Between the two edges a firing alert goes on firing: that is the hysteresis.
@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from app.alerts.rules import Rule
+from app.alerts.series_rules import SeriesRule
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`since`: of pending, when the threshold was crossed; of firing, when it began to fire. At rest there is none."""
+class AlertState:
+    """The state of an alert that is not at rest. `since`: pending, when the threshold was crossed; firing, when it began to fire."""
 
     state: Literal["pending", "firing"]
     since: datetime
@@ -23,10 +23,12 @@ class Standing:
     quiet_since: datetime | None = None
 
 
-def moved(rule: Rule, before: Standing | None, value: float | None, now: datetime, *, watched: bool = True) -> Standing | None:
-    """The next standing; None: at rest. `value` None: nothing can be said, which is quiet.
+def next_state(
+    rule: SeriesRule, before: AlertState | None, value: float | None, now: datetime, *, watched: bool = True
+) -> AlertState | None:
+    """Return the state after a new value; None: at rest. `value` None: too little was measured, which counts as quiet.
 
-    `watched` False: nobody has looked for a while, so a pending one begins anew; a firing one goes on.
+    `watched` False: no server evaluated for a while, so what was pending begins anew; what fires goes on.
     """
     breached = value is not None and rule.breached(value)
     if before is not None and before.state == "firing":
@@ -36,11 +38,11 @@ def moved(rule: Rule, before: Standing | None, value: float | None, now: datetim
     assert value is not None
     since = before.since if before is not None and watched else now
     if now - since >= timedelta(seconds=rule.for_seconds):
-        return Standing("firing", now, value)
-    return Standing("pending", since, value)
+        return AlertState("firing", now, value)
+    return AlertState("pending", since, value)
 
 
-def _firing(rule: Rule, before: Standing, value: float | None, now: datetime) -> Standing | None:
+def _firing(rule: SeriesRule, before: AlertState, value: float | None, now: datetime) -> AlertState | None:
     if value is not None and not rule.quiet(value):
         return replace(before, value=value, quiet_since=None)
     quiet_since = before.quiet_since or now

@@ -8,22 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.alerts.rules import Rule
-from app.alerts.standing import Standing, moved
+from app.alerts.alert_state import AlertState, next_state
+from app.alerts.series_rules import SeriesRule
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 EVERY = timedelta(seconds=15)
-ABOVE = Rule(what="x", series="machine.memory", take="last", above=0.8, clear=0.7, for_seconds=60, clear_seconds=30)
-BELOW = Rule(what="x", series="cache.hits", of="cache.lookups", take="share", below=0.4, clear=0.5, for_seconds=60, clear_seconds=30)
+ABOVE = SeriesRule(what="x", series="machine.memory", take="last", above=0.8, clear=0.7, for_seconds=60, clear_seconds=30)
+BELOW = SeriesRule(what="x", series="cache.hits", of="cache.lookups", take="share", below=0.4, clear=0.5, for_seconds=60, clear_seconds=30)
 
 
-def course(rule: Rule, values: list[float | None]) -> str:
+def course(rule: SeriesRule, values: list[float | None]) -> str:
     """How it stands after each value: `.` at rest, `p` pending, `F` firing."""
-    standing: Standing | None = None
+    before: AlertState | None = None
     said = ""
     for number, value in enumerate(values):
-        standing = moved(rule, standing, value, NOON + number * EVERY)
-        said += "." if standing is None else "p" if standing.state == "pending" else "F"
+        before = next_state(rule, before, value, NOON + number * EVERY)
+        said += "." if before is None else "p" if before.state == "pending" else "F"
     return said
 
 
@@ -59,11 +59,11 @@ def test_without_a_duration_it_fires_and_ends_at_once() -> None:
 
 
 def test_what_was_pending_while_nobody_looked_begins_anew_and_what_fired_goes_on() -> None:
-    pending = Standing("pending", NOON - timedelta(hours=1), HIGH)
-    after = moved(ABOVE, pending, HIGH, NOON, watched=False)
-    assert after == Standing("pending", NOON, HIGH)
-    firing = Standing("firing", NOON - timedelta(hours=1), HIGH)
-    assert moved(ABOVE, firing, HIGH, NOON, watched=False) == firing
+    pending = AlertState("pending", NOON - timedelta(hours=1), HIGH)
+    after = next_state(ABOVE, pending, HIGH, NOON, watched=False)
+    assert after == AlertState("pending", NOON, HIGH)
+    firing = AlertState("firing", NOON - timedelta(hours=1), HIGH)
+    assert next_state(ABOVE, firing, HIGH, NOON, watched=False) == firing
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=60))

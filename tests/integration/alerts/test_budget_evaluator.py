@@ -1,4 +1,4 @@
-"""Alerts: each once a period and subject, whichever process sees it; delivered until they are taken."""
+"""Alerts of budgets: each once a period and subject, whichever process sees it; delivered until they are taken."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +14,11 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
-from app import clock
-from app.budget.alerts import Alerts
+from app import clock, supervision
+from app.alerts.budget_evaluator import BudgetEvaluator
+from app.alerts.notifications import Notifications
+from app.alerts.rules import SHIPPED, Rules, load
+from app.budget.alerting import BudgetFacts
 from app.budget.holds import Settlement
 from app.budget.prices import Usage
 from app.errors import DatabaseUnavailable
@@ -35,16 +39,24 @@ def late_in_the_month(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Watched:
-    """A bank whose ledger tells alerts."""
+    """A bank whose ledger tells an evaluator of rules about budgets; `server` makes another, of the same facts or its own."""
 
     bank: Bank
-    alerts: Alerts
+    facts: BudgetFacts
+    alerts: BudgetEvaluator
 
     def watch(self, balances: Any, ended: Any) -> None:
-        self.alerts.watch(balances, ended)
+        self.facts.note(balances, ended)
+
+    def server(
+        self, *, rules: Rules | None = None, url: str | None = AWAY, daily: int | None = None, facts: BudgetFacts | None = None
+    ) -> BudgetEvaluator:
+        told, bank = Notifications(Outbox(self.bank.database, url)), self.bank
+        facts, rules = facts or self.facts, rules or load(SHIPPED)
+        return BudgetEvaluator(bank.database, facts, told, rules, names=bank.accounts.names, daily_tokens=daily)
 
     async def said(self) -> list[tuple[str, str]]:
-        return sorted((each.subject, each.rule) for each in await self.alerts.judge())
+        return sorted((each.subject, each.alert) for each in await self.alerts.evaluate())
 
 
 @pytest.fixture
@@ -52,7 +64,8 @@ async def watched(database: Database, database_url: str) -> AsyncIterator[Watche
     made = Watched()
     async for bank in open_bank(database, database_url, Budget(team_tokens_a_day=None), made.watch):
         made.bank = bank
-        made.alerts = Alerts(database, bank.calendar, bank.accounts, Outbox(database, AWAY), team_tokens_a_day=DAILY)
+        made.facts = BudgetFacts(database, bank.calendar)
+        made.alerts = made.server(daily=DAILY)
         yield made
 
 
@@ -112,9 +125,9 @@ async def test_a_flood_of_charges_above_their_holds_is_stored_whole(watched: Wat
     count = 5000
     payer = await watched.bank.payer(10 * count)
     row = {"subject": "developer", "subject_id": str(payer.developer_id), "limit_nanousd": None, "limit_tokens": None}
-    row |= {"period_start": LATE.isoformat(), "period_end": LATE.isoformat()}
+    row |= {"period_start": LATE.isoformat(), "period_end": LATE.isoformat(), "spent_nanousd": 0, "spent_tokens": 0}
     ended = [{"id": str(uuid4()), "developer_id": str(payer.developer_id), "above": "overrun", "spent": 2} for _ in range(count)]
-    watched.alerts.watch([row], ended)
+    watched.facts.note([row], ended)
     assert len(await watched.said()) == count
     async with database.begin() as connection:
         stored = await connection.scalar(text("select count(*) from budget_alerts where subject_id = :id"), {"id": payer.developer_id})
@@ -137,19 +150,24 @@ async def test_a_disputed_charge_is_said_by_its_hold(watched: Watched) -> None:
     assert await watched.said() == [("developer", f"disputed-{hold.id}")]
 
 
-async def test_two_processes_that_see_the_same_say_it_once(watched: Watched) -> None:
-    bank = watched.bank
-    other = Alerts(bank.database, bank.calendar, bank.accounts, Outbox(bank.database, AWAY), team_tokens_a_day=None)
+async def test_of_many_processes_that_see_the_same_one_tells(watched: Watched) -> None:
     payer = await watched.bank.payer(1000)
     await spend(watched.bank, payer, 600)
-    for row in list(watched.alerts._moved.values()):
-        other.watch([row], [])
-    both = [each for one in await asyncio.gather(watched.alerts.judge(), other.judge()) for each in one]
-    assert [each.rule for each in both] == ["50%"]
+    servers = []
+    for _ in range(6):
+        facts = BudgetFacts(watched.bank.database, watched.bank.calendar)
+        facts.note(list(watched.facts._moved.values()), [])
+        servers.append(watched.server(facts=facts))
+    found = [each for one in await asyncio.gather(*(server.evaluate() for server in servers)) for each in one]
+    assert [each.alert for each in found] == ["50%"]
+    async with watched.bank.database.begin() as connection:
+        assert await connection.scalar(text("select count(*) from notices")) == 1
 
 
-@pytest.mark.parametrize("at", ["_store", "_days"])
-async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(watched: Watched, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+@pytest.mark.parametrize("place", ["_names", "tokens_today"])
+async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     payer = await watched.bank.payer(1000)
     await watched.bank.settle(await watched.bank.hold(payer, 600), 700)
 
@@ -157,37 +175,66 @@ async def test_while_postgresql_is_away_nothing_that_moved_is_forgotten(watched:
         raise DatabaseUnavailable("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(watched.alerts, at, away)
+        patch.setattr(watched.alerts if place == "_names" else watched.facts, place, away)
         with pytest.raises(DatabaseUnavailable):
-            await watched.alerts.judge()
-    assert [rule.split("-")[0] for _, rule in await watched.said()] == ["50%", "overrun"]
+            await watched.alerts.evaluate()
+        await spend(watched.bank, payer, 200)
+        with pytest.raises(DatabaseUnavailable):
+            await watched.alerts.evaluate()
+    assert [rule.split("-")[0] for _, rule in await watched.said()] == ["50%", "80%", "overrun"]
+
+
+async def test_rules_of_ones_own_are_told_instead_of_the_shipped_ones(watched: Watched, tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text('[mine]\nwhat = "x"\nbudget = "spent"\nshares = [25, 75]\n\n[quiet]\nwhat = "y"\nbudget = "overrun"\npost = false\n')
+    watched.alerts = watched.server(rules=load(file))
+    payer = await watched.bank.payer(1000)
+    await watched.bank.settle(await watched.bank.hold(payer, 600), 700)
+    found = await watched.said()
+    assert [rule.split("-")[0] for _, rule in found] == ["25%", "overrun"]
+    async with watched.bank.database.begin() as connection:
+        assert (await connection.scalars(text("select body ->> 'rule' from notices"))).all() == ["25%"]
+
+
+async def test_what_a_process_that_died_had_not_told_is_told_at_the_next_start(watched: Watched) -> None:
+    payer = await watched.bank.payer(1000)
+    await spend(watched.bank, payer, 1000)
+    watched.facts.take()  # noted, and never judged
+    running = asyncio.create_task(watched.server().run())
+    async with asyncio.timeout(60):
+        while not (rules := await stored(watched.bank)):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert sorted(rules) == ["100%", "50%", "80%", "90%"]
+
+
+async def stored(bank: Bank) -> list[str]:
+    async with bank.database.begin() as connection:
+        return list(await connection.scalars(text("select rule from budget_alerts")))
 
 
 async def test_it_runs_by_itself_and_outlives_errors(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     payer = await watched.bank.payer(1000)
     errors = [DatabaseUnavailable("away"), RuntimeError("a bug")]
-    real, judged = watched.alerts.judge, asyncio.Event()
+    real = watched.facts.tokens_today
 
-    async def judge() -> list[Any]:
+    async def tokens_today(subjects: Any) -> Any:
         if errors:
             raise errors.pop()
-        found = await real()
-        judged.set()
-        return found
+        return await real(subjects)
 
-    monkeypatch.setattr(watched.alerts, "judge", judge)
-    monkeypatch.setattr("app.budget.alerts.AWAY_SECONDS", 0.01)
+    monkeypatch.setattr(watched.facts, "tokens_today", tokens_today)
+    monkeypatch.setattr("app.alerts.budget_evaluator.AWAY_SECONDS", 0.01)
     running = asyncio.create_task(watched.alerts.run())
-    await spend(watched.bank, payer, 600)
-    while errors:
-        watched.alerts._woken.set()
-        await asyncio.sleep(0.01)
-    watched.alerts._woken.set()
-    await asyncio.wait_for(judged.wait(), 60)
+    spent = 0
+    async with asyncio.timeout(60):
+        while "50%" not in await stored(watched.bank):
+            await spend(watched.bank, payer, 100 if (spent := spent + 100) <= 600 else 0)
+            await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    async with watched.bank.database.begin() as connection:
-        assert (await connection.scalars(text("select rule from budget_alerts"))).all() == ["50%"]
+    assert errors == []
 
 
 class Receiver:
@@ -286,7 +333,7 @@ async def test_the_webhook_runs_by_itself_and_outlives_errors(
         return await real()
 
     monkeypatch.setattr(hook, "deliver", deliver)
-    running = asyncio.create_task(hook.run())
+    running = asyncio.create_task(supervision.run(*hook.loops()))
     async with asyncio.timeout(60):
         while not made.got:
             await asyncio.sleep(0.01)
@@ -297,9 +344,7 @@ async def test_the_webhook_runs_by_itself_and_outlives_errors(
 
 async def test_without_a_webhook_nothing_waits_to_be_posted(watched: Watched, receiver: tuple[Receiver, str]) -> None:
     made, url = receiver
-    bank = watched.bank
-    silent = Alerts(bank.database, bank.calendar, bank.accounts, Outbox(bank.database, None), team_tokens_a_day=None)
-    watched.alerts = silent
+    watched.alerts = watched.server(url=None)
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     assert await watched.said() == [("developer", "50%")]
     assert await Outbox(watched.bank.database, url).deliver() == 0

@@ -1,0 +1,139 @@
+"""Evaluates the rules about budgets as soon as one moves: each alert once a period and subject, whichever process sees it first.
+
+It is stored with its notice in one transaction; the unique constraint of `budget_alerts` decides between processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID, uuid4
+
+import cachebox
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.alerts.budget_rules import Crossing, DayUse, crossed
+from app.alerts.notifications import Notifications, StoredCrossing
+from app.alerts.rules import Rules
+from app.alerts.tables import BudgetAlert
+from app.budget.alerting import MAX_WAITING, BudgetChanges, BudgetFacts, ToldAlert
+from app.errors import Unavailable
+from app.storage.database import Database
+
+log = structlog.get_logger()
+
+AWAY_SECONDS = 1.0
+STORED_AT_ONCE = 1000
+MAX_REMEMBERED = 100_000
+"""Alerts that this process knows to be stored: asked about again they cost no query."""
+
+Names: TypeAlias = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, str]]]
+
+
+async def told_alerts(connection: AsyncConnection, subjects: Sequence[UUID], period_start: datetime) -> list[ToldAlert]:
+    """Read what was told of these in a period, the oldest first. The budget room's `AlertReader`."""
+    query = select(BudgetAlert.created_at, BudgetAlert.subject, BudgetAlert.subject_id, BudgetAlert.rule)
+    theirs = query.where(BudgetAlert.subject_id.in_(subjects), BudgetAlert.period_start == period_start)
+    return [ToldAlert(*row) for row in await connection.execute(theirs.order_by(BudgetAlert.created_at))]
+
+
+class BudgetEvaluator:
+    """Evaluates rules about budgets. `daily_tokens`: what a team may use in a day before that is told; None: no such figure is set."""
+
+    def __init__(
+        self,
+        database: Database,
+        facts: BudgetFacts,
+        notifications: Notifications,
+        rules: Rules,
+        *,
+        names: Names,
+        daily_tokens: int | None,
+    ) -> None:
+        self._database = database
+        self._facts = facts
+        self._notifications = notifications
+        self._rules = rules.enabled_budgets
+        self._names = names
+        self._daily_tokens = daily_tokens if any(rule.budget == "day_tokens" for rule in self._rules) else None
+        self._waiting = BudgetChanges()
+        self._stored: cachebox.LRUCache[tuple[UUID, datetime, str], bool] = cachebox.LRUCache(MAX_REMEMBERED)
+
+    async def run(self) -> None:
+        """Evaluate whatever moves, for ever; first this month's balances, which a process that died may not have come to."""
+        started = False
+        while True:
+            try:
+                if not started:
+                    self._waiting = await self._facts.this_month()
+                    started = True
+                elif self._waiting.empty:
+                    await self._facts.moved()
+                await self.evaluate()
+            except Unavailable as error:
+                log.warning("budget.alerts.away", code=error.code)
+                await asyncio.sleep(AWAY_SECONDS)
+            except Exception:
+                log.exception("budget.alerts.failed")
+                started, self._waiting = True, BudgetChanges()  # what can't be judged must not keep the others waiting
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def evaluate(self) -> list[Crossing]:
+        """Store and tell what is newly crossed. Unavailable: what moved is kept for the next call."""
+        self._waiting = waiting = _merged(self._waiting, self._facts.take())
+        found = list(crossed(self._rules, waiting, clock.now(), await self._today(waiting)))
+        unknown = [each for each in found if each.key not in self._stored]
+        told: list[Crossing] = []
+        for start in range(0, len(unknown), STORED_AT_ONCE):
+            chunk = unknown[start : start + STORED_AT_ONCE]
+            new = await self._store(chunk)
+            self._stored.update({each.key: True for each in chunk})
+            for each in new:
+                self._notifications.announce_crossing(each)
+            told += new
+        self._waiting = BudgetChanges()
+        return told
+
+    async def _today(self, changes: BudgetChanges) -> DayUse | None:
+        teams = [each.subject_id for each in changes.balances if each.subject == "team"]
+        if self._daily_tokens is None or not teams:
+            return None
+        day, tokens = await self._facts.tokens_today(teams)
+        return DayUse(day, tokens, self._daily_tokens)
+
+    async def _store(self, found: Sequence[Crossing]) -> list[Crossing]:
+        """Store those that are new, with their notices, in one transaction. Returns the new ones."""
+        names = await self._names({each.subject_id for each in found})
+        values = [
+            {
+                "id": uuid4(),
+                "subject": each.subject,
+                "subject_id": each.subject_id,
+                "period_start": each.period_start,
+                "rule": each.alert,
+                "data": dict(each.data),
+            }
+            for each in found
+        ]
+        row = upsert(BudgetAlert).values(values).on_conflict_do_nothing()
+        stored = row.returning(BudgetAlert.id, BudgetAlert.subject_id, BudgetAlert.period_start, BudgetAlert.rule, BudgetAlert.created_at)
+        async with self._database.begin() as connection:
+            rows = {(each.subject_id, each.period_start, each.rule): each for each in await connection.execute(stored)}
+            new = [each for each in found if each.key in rows]
+            made = [StoredCrossing(each, names.get(each.subject_id, "?"), rows[each.key].id, rows[each.key].created_at) for each in new]
+            await self._notifications.put_crossings(connection, made)
+        return new
+
+
+def _merged(before: BudgetChanges, later: BudgetChanges) -> BudgetChanges:
+    """Merge two sets of changes: each balance once, in its newest state."""
+    if before.empty:
+        return later
+    balances = {(each.subject_id, each.period_start): each for each in (*before.balances, *later.balances)}
+    return BudgetChanges(list(balances.values()), [*before.charges, *later.charges][:MAX_WAITING])

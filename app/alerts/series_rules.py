@@ -1,0 +1,68 @@
+"""Rules about series: a threshold, how long it must be crossed, and where it is over. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from app.alerts.rule import NamedRule
+from app.alerts.series import SERIES
+
+Take = Literal["p50", "p95", "p99", "mean", "max", "last", "sum", "share"]
+KINDS: Mapping[str, frozenset[Take]] = {
+    "timing": frozenset({"p50", "p95", "p99", "mean", "max", "sum"}),
+    "counter": frozenset({"sum", "share"}),
+    "level": frozenset({"mean", "max", "last"}),
+}
+PROBES: Mapping[str, tuple[str, ...]] = {"budget.used_early": ("developer",)}
+"""What is no roll-up, and looked up when the rules are evaluated; with its labels."""
+
+
+class SeriesRule(NamedRule):
+    """A rule about a series. Exactly one of `above` and `below`; `clear` is where it is over: beyond it, not at the threshold itself."""
+
+    series: str
+    of: str | None = None
+    take: Take
+    each: tuple[str, ...] = ()
+    above: float | None = None
+    below: float | None = None
+    clear: float
+    for_seconds: float = Field(300, ge=0, le=86_400)
+    clear_seconds: float = Field(120, ge=0, le=86_400)
+    window_seconds: int = Field(120, ge=60, le=3600)
+    min_count: int = Field(1, ge=1)
+    severity: Literal["warning", "critical"] = "warning"
+
+    @property
+    def threshold(self) -> float:
+        found = self.above if self.above is not None else self.below
+        assert found is not None
+        return found
+
+    def breached(self, value: float) -> bool:
+        return value > self.threshold if self.above is not None else value < self.threshold
+
+    def quiet(self, value: float) -> bool:
+        return value <= self.clear if self.above is not None else value >= self.clear
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("needs either above or below")
+        if self.breached(self.clear):
+            raise ValueError("clear must not lie beyond the threshold: it would never be over")
+        labels, kind = PROBES.get(self.series), "level"
+        if labels is None:
+            if self.series not in SERIES:
+                raise ValueError(f"there is no series {self.series!r}: docs/rollups.md lists them")
+            labels, kind = SERIES[self.series].labels, SERIES[self.series].kind
+        if self.take not in KINDS[kind]:
+            raise ValueError(f"take = {self.take!r} doesn't fit {self.series}, a {kind}: {', '.join(sorted(KINDS[kind]))}")
+        if (self.of is not None) != (self.take == "share") or (self.of is not None and self.of not in SERIES):
+            raise ValueError('take = "share" and of = "…", the name of a counter, belong together')
+        if unknown := set(self.each) - set(labels):
+            raise ValueError(f"{self.series} has no label {', '.join(sorted(unknown))}; it has: {', '.join(labels) or 'none'}")
+        return self

@@ -1,0 +1,61 @@
+"""Makes caches: a memory, the tiers below it that this deployment has, and what brings back what was used most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from app.cache.favourites import Favourites
+from app.cache.memory import Memory
+from app.cache.shared import DatabaseTier, RedisTier, sweep
+from app.cache.tiers import Tier, Tiers, intact
+from app.part import Maintenance, Part
+from app.settings import CacheSize, Settings
+from app.storage.database import Database
+from app.storage.part import StorageServices
+
+LISTENING_SECONDS = 10.0
+"""So long what was used most waits for this process to hear from the others: when it begins to, it forgets what it has."""
+
+
+def cache_part(database: Database) -> Part:
+    """Return what no one cache does for itself: the sweep of the tier in PostgreSQL, which all share."""
+    return Part(name="cache", maintenance=[Maintenance("cached", partial(sweep, database))])
+
+
+def memory(options: CacheSize) -> Memory:
+    return Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
+
+
+def tiers(
+    name: str, options: CacheSize, settings: Settings, storage: StorageServices, *, database: bool = True, redis: bool = True
+) -> Tiers:
+    """Make a cache of its memory and the tiers that there are and that are switched on. `database`, `redis`: False leaves that tier out."""
+    lower: list[Tier] = [] if storage.redis is None or not redis else [RedisTier(storage.redis, name)]
+    if database and settings.cache.database:
+        lower.append(DatabaseTier(storage.database, name))
+    timeout = settings.cache.tier_timeout_seconds
+    return Tiers(name, memory(options), lower, timeout_seconds=timeout, invalidations=storage.invalidations)
+
+
+def favourites_of(
+    cache: Tiers,
+    settings: Settings,
+    storage: StorageServices,
+    *,
+    valid: Callable[[bytes, bytes], bool] = intact,
+    own_ttl_seconds: float | None = None,
+) -> Favourites | None:
+    """Make what warms this cache up; None where that is switched off. `valid`, `own_ttl_seconds`: see `Favourites`."""
+    options = settings.cache.prewarm
+    if not (options.enabled and settings.cache.database):
+        return None
+    return Favourites(
+        storage.database,
+        cache.name,
+        cache.memory,
+        options,
+        valid=valid,
+        own_ttl_seconds=own_ttl_seconds,
+        begun=partial(storage.invalidations.begun, most_seconds=LISTENING_SECONDS),
+    )

@@ -1,0 +1,97 @@
+"""Opens the door to models: providers, the engine, the caches around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.budget.part import BudgetServices
+from app.cache.part import favourites_of, tiers
+from app.cache.tiers import Tiers
+from app.embeddings.part import EmbeddingServices
+from app.inference.cached import CachedEngine
+from app.inference.catalog import Catalog
+from app.inference.engine import Engine
+from app.inference.meter import Meter
+from app.inference.semantic import Semantic
+from app.part import Levels, Loop, Opened, Part, Role
+from app.settings import Settings
+from app.storage.part import StorageServices
+from app.supervision import owned
+from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from app.inference.sharing import Sharing
+
+NAME = "inference"
+BREAKER_LEVELS = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceServices:
+    """The one door to models, and who stands behind it."""
+
+    engine: CachedEngine
+    catalog: Catalog
+
+
+@asynccontextmanager
+async def open_inference(
+    settings: Settings, role: Role, *, storage: StorageServices, budget: BudgetServices, embeddings: EmbeddingServices
+) -> AsyncIterator[Opened[InferenceServices]]:
+    """Open the engine; providers are reached when they are first asked. Closed before the ledger: cut streams are still settled."""
+    sharing = _sharing(storage.redis)
+    catalog = _catalog(settings, budget, embeddings, sharing)
+    inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
+    kept = settings.cache.completions
+    completions = tiers("completions", kept, settings, storage)
+    by_meaning = Semantic(embeddings.embedder, settings.cache.semantic) if settings.cache.semantic.enabled else None
+    engine = CachedEngine(inner, catalog, completions, kept, by_meaning=by_meaning)
+    loops: tuple[Loop, ...] = ()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.close)
+        if role == "serve":
+            await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))
+            favourites = favourites_of(completions, settings, storage)
+            if favourites is not None:
+                stack.push_async_callback(favourites.close)
+                loops += favourites.loops()
+            if sharing is not None:
+                loops += sharing.loops(catalog.breakers)
+
+        yield InferenceServices(engine, catalog), part_of(catalog, completions, role, loops=loops)
+
+
+def part_of(catalog: Catalog, completions: Tiers, role: Role, *, loops: tuple[Loop, ...] = ()) -> Part:
+    """Return what is shown of a door to models: its breakers and its cache."""
+
+    async def states() -> None:
+        for name, breaker in catalog.breakers.items():
+            metrics.set_breaker(name, breaker.state)
+
+    async def levels() -> Levels:
+        return {"breaker.open": {(name,): BREAKER_LEVELS[each.state] for name, each in catalog.breakers.items()}}
+
+    return Part(name=NAME, loops=loops, gauges=[states], levels=[levels] if role == "serve" else (), caches=[completions])
+
+
+def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingServices, sharing: Sharing | None) -> Catalog:
+    """Read the providers and their chains. ConfigurationError where the answers' model is none of theirs."""
+    changed = None if sharing is None else sharing.changed
+    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embeddings.bulk.embedder, changed=changed)
+    if settings.knowledge.answer_model:
+        catalog.require_configured(settings.knowledge.answer_model, setting="knowledge.answer_model")
+    return catalog
+
+
+def _sharing(redis: Redis | None) -> Sharing | None:
+    """Share breakers over Redis, if there is one: only then is redis-py imported."""
+    if redis is None:
+        return None
+    from app.inference.sharing import Sharing
+
+    return Sharing(redis)

@@ -1,0 +1,101 @@
+"""Opens the way of a session: uploads and live events into the journal, the journal into its projections.
+
+Which projections there are this room doesn't know: the rooms that own what they derive register theirs when they are opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from app.accounts.accounts import Accounts
+from app.part import Maintenance, Opened, Part, Role
+from app.queue.jobs import Queue
+from app.sessions.backfill import BACKFILL, Backfill
+from app.sessions.browsing import Browsing
+from app.sessions.catch_up import CatchUp
+from app.sessions.checkpoints import Checkpoints
+from app.sessions.intake import INGEST, Intake
+from app.sessions.journal import CATCH_UP, Journal
+from app.sessions.live import LiveIntake
+from app.sessions.merging import ProjectMerge
+from app.sessions.projections import Projections
+from app.sessions.purge import Purge
+from app.sessions.uploads import Uploads
+from app.settings import Settings
+from app.storage.database import Database
+from app.telemetry import metrics
+
+
+@dataclass(frozen=True, slots=True)
+class SessionServices:
+    """How sessions come in, what is derived from them, and how they go."""
+
+    uploads: Uploads
+    journal: Journal
+    intake: Intake
+    live: LiveIntake
+    browsing: Browsing
+    purge: Purge
+    merging: ProjectMerge
+    projections: Projections
+    checkpoints: Checkpoints
+    catch_up: CatchUp
+    backfill: Backfill
+
+
+@asynccontextmanager
+async def open_sessions(
+    settings: Settings, role: Role, *, database: Database, accounts: Accounts, queue: Queue, parts: Sequence[Part]
+) -> AsyncIterator[Opened[SessionServices]]:
+    """Open the room. `parts`: all of the process, also those that come later; a purge asks each what it has to forget."""
+    journal, uploads = Journal(database, settings.sessions, queue), Uploads(database)
+    projections, checkpoints = Projections(), Checkpoints(database)
+    catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
+    made = SessionServices(
+        uploads=uploads,
+        journal=journal,
+        intake=Intake(
+            limits=settings.sessions,
+            database=database,
+            accounts=accounts,
+            queue=queue,
+            uploads=uploads,
+            journal=journal,
+            catch_up=catch_up,
+        ),
+        live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
+        browsing=Browsing(database),
+        purge=Purge(database, journal, queue, projections, parts=parts),
+        merging=ProjectMerge(database, accounts, journal, projections),
+        projections=projections,
+        checkpoints=checkpoints,
+        catch_up=catch_up,
+        backfill=Backfill(
+            queue=queue,
+            checkpoints=checkpoints,
+            catch_up=catch_up,
+            projections=projections,
+            most=settings.worker.backfill_sessions,
+        ),
+    )
+    yield made, _part(made, role, upload_ttl_hours=settings.sessions.upload_ttl_hours)
+
+
+def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part:
+    async def behind() -> None:
+        for name, standing in (await made.checkpoints.behind(made.projections.versions)).items():
+            metrics.set_projection(name, behind=standing.behind, parked=standing.parked)
+
+    return Part(
+        name="sessions",
+        jobs={INGEST: made.intake.ingest, CATCH_UP: made.catch_up.job, BACKFILL: made.backfill.job},
+        loops=made.backfill.loops() if role == "worker" else (),
+        gauges=[behind],
+        maintenance=[
+            Maintenance("uploads", partial(made.uploads.sweep, upload_ttl_hours)),
+            Maintenance("purges", partial(made.journal.sweep, 2 * upload_ttl_hours)),
+        ],
+    )
