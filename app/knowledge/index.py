@@ -80,7 +80,7 @@ class Index:
             )
 
     async def drain(self) -> int:
-        """Apply one batch of the outbox to the index, and return its size. Idempotent; safe to interrupt and to run in several processes."""
+        """Apply one batch of the outbox to the index; return its size. Idempotent; safe to interrupt and to run in several processes."""
         async with self._database.begin() as connection:
             await _lock_drain(connection)
             rows = (
@@ -142,7 +142,7 @@ class Index:
     async def rebuild(self, progress: Progress = _unheard) -> int:
         """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns the number of points.
 
-        Searches and drains continue; drains wait only for the last catch-up and the swap. Conflict while another rebuild runs, in any process.
+        Searches and drains continue; drains wait only for the last catch-up and the swap. Conflict while any process's rebuild runs.
         """
         async with self._alone(), self._vectors.rebuild() as staging:
             async with self._database.begin() as connection:

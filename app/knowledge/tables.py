@@ -126,7 +126,8 @@ class Evidence(Base):
 class Forgotten(Base):
     """A tombstone: a candidate whose item a person deleted. Extracting its session again, with any version, must not bring it back.
 
-    Another version makes other keys and words, so a candidate is also recognised by its evidence's `event_id`, `numbers`, `embedding`, and in the project's other sessions by `digest` (`derivations.digest` of the words). Null: deleted before these columns existed.
+    Another version makes other keys and words, so a candidate is also recognised by its evidence's `event_id`, `numbers` and `embedding`,
+    and in the project's other sessions by `digest` (`derivations.digest` of the words). Null: deleted before these columns existed.
     """
 
     __tablename__ = "knowledge_forgotten"
