@@ -48,6 +48,8 @@ class Page:
 
 
 class Browsing:
+    """Reads pages of a team's items."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -43,6 +43,8 @@ class Entry:
 
 
 class History:
+    """Reads the history of an item."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -45,6 +45,8 @@ NO_ITEMS = FoundItems((), {})
 
 
 class ItemSearch:
+    """Finds and ranks the items that answer a question."""
+
     def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
         self._reads = reads
         self._accounts = accounts

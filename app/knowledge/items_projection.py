@@ -28,6 +28,8 @@ MAX_OUTPUT_CHARS = 8_000
 
 
 class ItemsProjection:
+    """The sessions' projection into knowledge items; see `app.sessions.projections`."""
+
     name = "items"
     version = VERSION
     whole = True

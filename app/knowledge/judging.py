@@ -22,6 +22,8 @@ MAX_NOTE_CHARS = 1_000
 
 
 class Judging:
+    """Stores people's verdicts. `gate`: shared with `Authoring`."""
+
     def __init__(self, database: Database, *, gate: Gate) -> None:
         self._database = database
         self._gate = gate

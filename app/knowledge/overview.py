@@ -42,6 +42,8 @@ class Recent:
 
 
 class Overview:
+    """Reads the counts and the newest items of a team."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -36,13 +36,15 @@ SHARES_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """When it was said: since ≤ time < until; None: open at that end. A passage without a time is in no period."""
+    """A half-open period, since ≤ time < until, in which it was said; None: open at that end. A passage without a time is in no period."""
 
     since: datetime | None
     until: datetime | None
 
 
 class PassageRows:
+    """Runs the fixed statements that read passages; caches the terms' shares for SHARES_SECONDS."""
+
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
         self._shares: dict[int, float] = {}

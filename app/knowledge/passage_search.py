@@ -98,6 +98,8 @@ NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION,
 
 
 class PassageSearch:
+    """Finds and ranks the passages that answer a question."""
+
     def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
         self._rows = PassageRows(reads)
         self._accounts = accounts

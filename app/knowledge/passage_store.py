@@ -98,6 +98,8 @@ class StoredPassage:
 
 
 class PassageStore:
+    """Reads and writes a project's passages and their places."""
+
     def __init__(self, database: Database, journal: Journal) -> None:
         self._database = database
         self._journal = journal

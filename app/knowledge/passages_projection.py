@@ -44,6 +44,8 @@ class _CutEvent:
 
 
 class PassagesProjection:
+    """The sessions' projection into passages; see `app.sessions.projections`."""
+
     name = "passages"
     version = f"{CUT_VERSION}.{late_interaction.VERSION}"
     whole = False

@@ -20,6 +20,8 @@ WAIT_SECONDS = 5.0
 
 
 class Reads:
+    """Runs SELECTs, at most `max_at_once` at the same time."""
+
     def __init__(self, database: Database, *, max_at_once: int = MAX_AT_ONCE, wait_seconds: float = WAIT_SECONDS) -> None:
         self._database = database
         self._turns = asyncio.Semaphore(max_at_once)

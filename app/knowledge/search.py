@@ -45,6 +45,8 @@ class QuestionEncoder(Protocol):
 
 
 class Search:
+    """Answers questions from a team's items and passages, uncached."""
+
     def __init__(
         self,
         *,

@@ -120,6 +120,8 @@ class Placed:
 
 
 class KnowledgeStore:
+    """Reads and writes items with their evidence. `merge_threshold`: the cosine from which a candidate may be merged into an item."""
+
     def __init__(self, database: Database, vectors: VectorStore, journal: Journal, *, merge_threshold: float) -> None:
         self._database = database
         self._vectors = vectors

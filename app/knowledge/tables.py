@@ -145,7 +145,7 @@ class Forgotten(Base):
 
 
 class Revision(Base):
-    """What a person wrote of an item: all fields when it was recorded, the changed ones when it was corrected (null: unchanged).
+    """A person's version of an item: all fields when it was recorded, the changed ones when it was corrected (null: unchanged).
 
     Holds no session's words. `developer_id` null: an admin (`by_admin`), or somebody who was removed.
     """

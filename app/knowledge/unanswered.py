@@ -32,7 +32,7 @@ GATHERED_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question asked in vain, how often, and when last."""
+    """An unanswered question: how often it was asked, and when last."""
 
     text: str
     times: int
@@ -40,6 +40,8 @@ class Question:
 
 
 class Unanswered:
+    """Collects unanswered questions in memory, writes them in the background, and reads them."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: Counter[tuple[UUID, str]] = Counter()
@@ -59,7 +61,7 @@ class Unanswered:
         return [Question(*row) for row in await self._database.read(rows_of(query))]
 
     async def mark(self, team_id: UUID) -> datetime | None:
-        """Return when the team last asked in vain, or None."""
+        """Return the time of the team's last unanswered question, or None."""
         query = select(func.max(UnansweredRow.last_at)).where(UnansweredRow.team_id == team_id)
         return (await self._database.read(rows_of(query)))[0][0]  # type: ignore[no-any-return]
 

@@ -32,7 +32,7 @@ MIN_SHARE = 0.4
 
 
 class TokenEncoder(Protocol):
-    """What `extract` needs of an embedder."""
+    """The part of an embedder that `extract` uses."""
 
     async def encode(self, text: str, /) -> Encoded:
         """Return a question's vector and token vectors, unpacked."""

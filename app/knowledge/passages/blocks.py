@@ -32,6 +32,8 @@ _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
+    """A piece of a text, and the heading of its section ("" if none)."""
+
     heading: str
     text: str
 

@@ -27,7 +27,7 @@ MAX_SHARE = 0.5
 FIRST = 5
 """Results that compete for the budget; further ones get what is left."""
 REACH = 2
-"""How many passages before and after a taken one may be shown with it."""
+"""Passages on either side of a taken one that may be shown with it."""
 NEAR = 8
 """A passage at most this far (in ordinals) from one of a result joins that result."""
 GAP = "[…]"
@@ -139,6 +139,8 @@ def compose(
 
 
 class _Composition:
+    """One run of the greedy composition: a priority queue of offered passages, the results so far, the tokens left."""
+
     def __init__(
         self,
         question: Question,

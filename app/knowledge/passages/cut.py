@@ -29,7 +29,7 @@ _WORDS = re.compile(r"\w+")
 
 @dataclass(slots=True)
 class CutState:
-    """What the next event needs to know of those before it. JSON-serializable: stored with the checkpoint, a few kB at most."""
+    """The cutting's state between two events. JSON-serializable: stored with the checkpoint, a few kB at most."""
 
     exchange: int = 0
     ordinal: int = 0
