@@ -109,7 +109,7 @@ class Gate:
     """Bounds concurrent writes, in total and in the queue of each caller, so that one caller's thousands keep nobody else out."""
 
     def __init__(self, *, at_once: int = AT_ONCE, max_waiting: int = MAX_WAITING_A_CALLER) -> None:
-        self._turns = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(at_once)
         self._max_waiting = max_waiting
         self._waiting: Counter[Hashable] = Counter()
 
@@ -122,7 +122,7 @@ class Gate:
             )
         self._waiting[caller] += 1
         try:
-            async with self._turns:
+            async with self._slots:
                 yield
         finally:
             self._waiting[caller] -= 1
@@ -149,13 +149,13 @@ class Authoring:
         check_project_name(project)
         _check(given)
         async with self._gate.turn(author):
-            words = await _stored(given)
+            words = await _checked_and_redacted(given)
             key = digest(words.text)
-            if (known := await self._known(author.team_id, project, key)) is not None:
+            if (known := await self._already_recorded(author.team_id, project, key)) is not None:
                 return known, False
             embedded = await self._embed(words)
             async with self._database.begin() as connection:
-                project_id = await self._held_project(connection, author.team_id, project)
+                project_id = await self._locked_project(connection, author.team_id, project)
                 if (known := await connection.scalar(_recorded(project_id, key))) is not None:
                     return known, False
                 item, moment = uuid4(), now()
@@ -200,7 +200,7 @@ class Authoring:
                         return await _store_correction(connection, author, held, words, embedded)
         raise Conflict("Others are changing this item at the same time: read it again, and repeat the correction.")
 
-    async def _known(self, team_id: UUID, project: str, key: bytes) -> UUID | None:
+    async def _already_recorded(self, team_id: UUID, project: str, key: bytes) -> UUID | None:
         """Return the item already recorded with this text, before anything is embedded: a repetition must be cheap."""
         project_id = await self._accounts.project_named(team_id, project)
         if project_id is None:
@@ -209,7 +209,7 @@ class Authoring:
             found: UUID | None = await connection.scalar(_recorded(project_id, key))
             return found
 
-    async def _held_project(self, connection: AsyncConnection, team_id: UUID, project: str) -> UUID:
+    async def _locked_project(self, connection: AsyncConnection, team_id: UUID, project: str) -> UUID:
         """Return the id of the named project, locked. Conflict if it was merged into another one while waiting for the lock."""
         project_id = await self._accounts.project_id(connection, team_id, project)
         await hold_project(connection, project_id)
@@ -238,7 +238,7 @@ def title_of(text: str) -> str:
     return f"{cut[: cut.rindex(' ')] if ' ' in cut else cut} …"[:TITLE_CHARS]
 
 
-async def _stored(words: Words) -> Words:
+async def _checked_and_redacted(words: Words) -> Words:
     """Check and redact an item's fields for storing. InvalidInput names the field that can't be stored."""
     _check(words)
     title, text, *paths = await asyncio.to_thread(lambda: [free_text(each) for each in (words.title, words.text, *words.paths)])
@@ -254,7 +254,7 @@ async def _corrected(row: AnyRow, change: Change) -> Words:
     wanted = {name: value for name, value in change.fields.items() if value != getattr(before, name)}
     if change.title is not None and not change.title.strip():
         raise InvalidInput("title is empty: write one, or leave it out to keep the present one.", param="title")
-    made = await _stored(replace(Words(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
+    made = await _checked_and_redacted(replace(Words(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
     return replace(before, **{name: getattr(made, name) for name in wanted})
 
 

@@ -57,10 +57,10 @@ class Browsing:
         """Return a page of at most `limit` items. InvalidInput for a cursor that isn't from a previous page."""
         query = _items(team_id, wanted).limit(limit + 1)
         if cursor is not None:
-            query = query.where(tuple_(Knowledge.created_at, Knowledge.id) < tuple_(*_place(cursor)))
+            query = query.where(tuple_(Knowledge.created_at, Knowledge.id) < tuple_(*_decode_cursor(cursor)))
         rows = await self._database.read(rows_of(query))
         shown = rows[:limit]
-        return Page(shown, _cursor(shown[-1]) if len(rows) > limit else None)
+        return Page(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
 
 
 def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
@@ -81,11 +81,11 @@ def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
     return query.order_by(Knowledge.created_at.desc(), Knowledge.id.desc())
 
 
-def _cursor(row: AnyRow) -> str:
+def _encode_cursor(row: AnyRow) -> str:
     return urlsafe_b64encode(f"{row.created_at.isoformat()}|{row.id}".encode()).decode().rstrip("=")
 
 
-def _place(cursor: str) -> tuple[datetime, UUID]:
+def _decode_cursor(cursor: str) -> tuple[datetime, UUID]:
     try:
         if not re.fullmatch(r"[\w-]{1,200}", cursor, re.ASCII):
             raise ValueError(cursor)

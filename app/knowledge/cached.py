@@ -28,7 +28,7 @@ from app.storage.replicas.asker import read_newest
 log = structlog.get_logger()
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
+class _CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
     """A cached answer, its team, and how long it took."""
 
     team_id: UUID
@@ -59,7 +59,7 @@ class CachedSearch:
             return await self._search.query(team_id, query)
         if query.cache != "refresh":
             value = await self._tiers.get(key)
-            if value is not None and (found := _unpacked(value.value, team_id)) is not None:
+            if value is not None and (found := _decoded(value.value, team_id)) is not None:
                 took = (perf_counter() - began) * 1000
                 if not found.results:
                     self._search.asked_in_vain(team_id, query)
@@ -69,7 +69,9 @@ class CachedSearch:
         answer = await self._search.query(team_id, query)
         if not answer.degraded and self._index.complete:
             self._tiers.set(
-                key, msgspec.msgpack.encode(_Kept(team_id, answer.results, answer.took_ms, answer.tokens)), self._options.ttl_seconds
+                key,
+                msgspec.msgpack.encode(_CachedAnswer(team_id, answer.results, answer.took_ms, answer.tokens)),
+                self._options.ttl_seconds,
             )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
@@ -101,10 +103,10 @@ class CachedSearch:
         return hashlib.blake2b(whole.encode(), digest_size=24).digest()
 
 
-def _unpacked(value: bytes, team_id: UUID) -> _Kept | None:
+def _decoded(value: bytes, team_id: UUID) -> _CachedAnswer | None:
     """Decode a cached answer; None if it is unreadable, of another version, or another team's."""
     try:
-        kept = msgspec.msgpack.decode(value, type=_Kept)
+        kept = msgspec.msgpack.decode(value, type=_CachedAnswer)
     except msgspec.MsgspecError:
         return None
     return kept if kept.team_id == team_id else None

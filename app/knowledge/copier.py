@@ -83,14 +83,14 @@ async def _copy(place: str, since: datetime | None) -> None:
         vectors = await stack.enter_async_context(open_store(settings, SCHEMA, folder=folder, owner=False))
         target = await stack.enter_async_context(vectors.beside(place))
         if since is None:
-            await copy_all(database, target, _say)
+            await copy_all(database, target, _print_progress)
             return
         async with database.begin() as connection:
             done = await catch_up(connection, target, since)
-        _say(done, done)
+        _print_progress(done, done)
 
 
-def _say(done: int, total: int) -> None:
+def _print_progress(done: int, total: int) -> None:
     sys.stdout.write(f"{done} {total}\n")
     sys.stdout.flush()
 

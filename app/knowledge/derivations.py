@@ -69,8 +69,8 @@ class Settled:
     pinned: Sequence[Origin] = ()
     siblings: Sequence[Found] = ()
     """The session's new candidates, which compete for a wording."""
-    _rows: Sequence[AnyRow] = field(default_factory=tuple)
-    _hidden: Sequence[AnyRow] = field(default_factory=tuple)
+    _pinned_evidence: Sequence[AnyRow] = field(default_factory=tuple)
+    _hidden_items: Sequence[AnyRow] = field(default_factory=tuple)
 
     @classmethod
     async def read(
@@ -117,9 +117,9 @@ class Settled:
 
     def widen(self, neighbourhood: Neighbourhood) -> None:
         """Add the original words of corrected items, and the words of hidden ones, so that other sessions' equivalents merge into them."""
-        for row in self._rows:
+        for row in self._pinned_evidence:
             neighbourhood.add(row.knowledge_id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
-        for row in self._hidden:
+        for row in self._hidden_items:
             neighbourhood.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
 
 
@@ -163,10 +163,10 @@ async def lift_corrections(connection: AsyncConnection, session_id: UUID) -> Non
     """
     touched = select(Evidence.knowledge_id).where(Evidence.session_id == session_id)
     corrected = (Knowledge.id.in_(touched), Knowledge.origin == "extracted", Knowledge.corrected_at.is_not(None))
-    await connection.execute(update(Knowledge).where(*corrected, ~_wholly_theirs()).values(corrected_at=None))
+    await connection.execute(update(Knowledge).where(*corrected, ~_fully_rewritten()).values(corrected_at=None))
 
 
-def _wholly_theirs() -> ColumnElement[bool]:
+def _fully_rewritten() -> ColumnElement[bool]:
     def wrote(column: InstrumentedAttribute[str | None]) -> ColumnElement[bool]:
         return select(Revision.id).where(Revision.knowledge_id == Knowledge.id, column.is_not(None)).exists()
 
@@ -183,9 +183,9 @@ def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, ve
             return origin
         if origin.claimed:
             continue
-        ours = origin.session_id == session_id
+        same_session = origin.session_id == session_id
         least = SAME_EVENT if origin.event_id == candidate.event_id else SAME_SESSION
-        if not ours and (origin.event_id != candidate.event_id or not _OWN_ID.match(origin.event_id)):
+        if not same_session and (origin.event_id != candidate.event_id or not _GLOBALLY_UNIQUE_ID.match(origin.event_id)):
             continue  # in another session, event "1" is another event; a UUID or a digest is a copy of this one
         if said - origin.numbers and origin.numbers - said:
             continue
@@ -208,7 +208,7 @@ def _origin(row: AnyRow) -> Origin:
     return Origin(row.session_id, row.event_id, digest(words), frozenset(numbers(words)), unpack(row.embedding), row.knowledge_id)
 
 
-_OWN_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{24}", re.IGNORECASE)
+_GLOBALLY_UNIQUE_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{24}", re.IGNORECASE)
 _ITEM = (
     Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding, Knowledge.long_embedding, Knowledge.long_embedding_model,
 )  # fmt: skip

@@ -56,8 +56,8 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
         by_item[row.knowledge_id].append(row)
     recorded = {item for item, row in known.items() if row.origin == "recorded"}
     written = recorded | {item for item, row in known.items() if row.corrected_at is not None}
-    elected = [_view(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
-    confirmed = [_confirmed(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
+    elected = [_elected_columns(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
+    confirmed = [_confirmed_columns(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
     for views in filter(None, (elected, confirmed)):
         await connection.execute(update(Knowledge).where(Knowledge.id == bindparam("item")), views)
     if orphans := [item for item in ids if item not in by_item and item not in recorded]:
@@ -65,7 +65,7 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
     return Elected(ids, kept=len(ids) - len(orphans), removed=len(orphans))
 
 
-def _confirmed(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
+def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
     """Return the columns that evidence changes in an item with a person's words. Recording it counts as one piece of evidence."""
     moment, recorded = now(), item.origin == "recorded"
     by_people = [at for at in (item.corrected_at, item.created_at if recorded else None) if at is not None]
@@ -79,7 +79,7 @@ def _confirmed(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
     }
 
 
-def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
+def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
     best = max(rows, key=lambda row: (row.confidence, len(row.text), row.candidate_key))
     moment = now()
     seen = [row.at or row.created_at for row in rows]

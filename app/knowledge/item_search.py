@@ -78,7 +78,7 @@ class ItemSearch:
         try:
             with traces.span("vectors hybrid", "client", db__system__name="qdrant", db__operation__name="query"):
                 terms = lexical.query(query.text)
-                hits = await self._vectors.hybrid(vector, terms, where=where, limit=self._most(query), within=within)
+                hits = await self._vectors.hybrid(vector, terms, where=where, limit=self._candidate_limit(query), within=within)
         except Unavailable as error:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")
@@ -93,10 +93,10 @@ class ItemSearch:
             values |= {"since": query.since, "until": query.until}
         if ids is not None:
             return await self._reads.rows(_BY_ID[dated], values | {"ids": ids}) if ids else []
-        found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._most(query))
+        found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._candidate_limit(query))
         return await self._reads.rows(found, values)
 
-    def _most(self, query: Query) -> int:
+    def _candidate_limit(self, query: Query) -> int:
         """Return how many candidates to rank; few beside passages. More than are shown, since some are too weak."""
         if query.asks_for(PASSAGE):
             return max(MIN_CANDIDATES, CANDIDATES_AN_ITEM * self._limits.max_items)
@@ -144,8 +144,8 @@ def _in_period(at: Any) -> ColumnElement[bool]:
 
 
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
-_OF_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
-_COLUMNS = frozenset((*_SHOWN, *_OF_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
+_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
+_COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
 _BY_ID = {dated: items.where(Knowledge.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
 """An array parameter keeps it one statement for any number of ids; an IN list would be compiled and planned anew for each length."""

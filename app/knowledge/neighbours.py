@@ -49,11 +49,11 @@ async def look_up(
     """Query the index for each vector's neighbours, AT_ONCE at a time. VectorStoreUnavailable when it is away."""
     async with database.begin() as connection:
         since: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
-    places = asyncio.Semaphore(AT_ONCE)
+    concurrency = asyncio.Semaphore(AT_ONCE)
     where = {"team": str(team_id), "project": str(project_id), "type": list(KNOWLEDGE_TYPES)}
 
     async def one(vector: Vector) -> list[UUID]:
-        async with places:
+        async with concurrency:
             hits = await vectors.nearest(vector, where=where, limit=NEAREST, min_score=threshold - MARGIN)
             return [hit.id for hit in hits]
 
@@ -75,9 +75,9 @@ class Neighbourhood:
     @classmethod
     async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby, threshold: float) -> Neighbourhood:
         """Read the index's hits, and the items that it hadn't applied when it was queried."""
-        unheard = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
+        undrained = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
         known = select(func.unnest(literal(list(nearby.items), ARRAY(Uuid))))
-        near = Knowledge.id.in_(known.union(unheard))  # a UNION, not an OR, for which PostgreSQL would read the whole project
+        near = Knowledge.id.in_(known.union(undrained))  # a UNION, not an OR, for which PostgreSQL would read the whole project
         made = cls(threshold)
         for row in await connection.execute(_ITEMS.where(Knowledge.project_id == project_id, near)):
             made.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))

@@ -68,14 +68,14 @@ class Overview:
     async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[Recent]:
         """Return the newest items since `moment`, each with its first citation."""
         rows = await self._database.read(rows_of(_recent(team_id, moment, limit)))
-        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, _first_said(row)) for row in rows]
+        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, _first_citation(row)) for row in rows]
 
     async def mark(self) -> int:
         """Return a number that changes whenever any item does (cheap: the end of an index)."""
         return (await self._database.read(rows_of(select(func.max(OutboxRow.id)))))[0][0] or 0
 
 
-def _first_said(row: AnyRow) -> Quote | None:
+def _first_citation(row: AnyRow) -> Quote | None:
     return None if row.session_id is None else Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at)
 
 

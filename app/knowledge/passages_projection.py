@@ -64,7 +64,7 @@ class PassagesProjection:
         start, state = await self._store.resume(session.id, after)
         mark, counts = 0, Counter(dict.fromkeys(self.counted, 0))
         async for part in self._parts(session, start, Cutter(str(session.id), state)):
-            stored = await self._stored(session, part, checkpointed)
+            stored = await self._embed_and_store(session, part, checkpointed)
             mark = max(mark, stored.mark)
             counts.update(new=stored.new, withdrawn=stored.withdrawn)
         return Projected(mark, counts)
@@ -107,7 +107,7 @@ class PassagesProjection:
                 after, placed, states = upto, [], {}
         yield Part(after, session.event_count, True, placed, states | {session.event_count: replace(cutter.state)})
 
-    async def _stored(self, session: Session, part: Part, checkpointed: Checkpointed) -> Stored:
+    async def _embed_and_store(self, session: Session, part: Part, checkpointed: Checkpointed) -> Stored:
         """Embed what the project lacks, and store the part; retry with what a concurrent purge removed in between."""
         passages = part.passages
         known = await self._store.known(session.project_id, passages.keys(), made_by=self._made_by)

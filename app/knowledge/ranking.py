@@ -68,23 +68,26 @@ def rank(
         rows = [row for row in rows if _is_written(row)]
     asked = Asked(lexical.terms(query.text), lexical.codes(query.text))
     cosines = _cosines(rows, vector)
-    places = [_place(row, names[row.project_id], query, support.answered) for row in rows]
-    said = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
+    factors = [_factor(row, names[row.project_id], query, support.answered) for row in rows]
+    session_gains = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
     texts = [wording(row.title, row.text) for row in rows]
     if vector is None:
-        most = [place + more for place, more in zip(places, said, strict=True)]
+        bounds = [factor + gain for factor, gain in zip(factors, session_gains, strict=True)]
     else:
-        most = [place * asked.at_most(cosine, text) + more for place, cosine, text, more in zip(places, cosines, texts, said, strict=True)]
+        bounds = [
+            factor * asked.at_most(cosine, text) + gain
+            for factor, cosine, text, gain in zip(factors, cosines, texts, session_gains, strict=True)
+        ]
     supported = least_score if query.min_score is not None else min(least_score, MIN_SUPPORTED)
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
-    for n in sorted(range(len(rows)), key=most.__getitem__, reverse=True):
-        if len(best) == limit and round(min(1.0, most[n]), DIGITS) < best[0]:
+    for n in sorted(range(len(rows)), key=bounds.__getitem__, reverse=True):
+        if len(best) == limit and round(min(1.0, bounds[n]), DIGITS) < best[0]:
             break
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
-        score = round(min(1.0, seen.score * places[n] + said[n]), DIGITS)
-        if score < (supported if said[n] else least_score):
+        score = round(min(1.0, seen.score * factors[n] + session_gains[n]), DIGITS)
+        if score < (supported if session_gains[n] else least_score):
             continue
         found.append((-score, str(rows[n].id), n, seen))
         (heappush if len(best) < limit else heappushpop)(best, score)
@@ -101,7 +104,7 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
     return cosines
 
 
-def _place(row: AnyRow, project: str, query: Query, answered: float) -> float:
+def _factor(row: AnyRow, project: str, query: Query, answered: float) -> float:
     """Return the product of the factors: confidence, freshness, people, the preferred project and the passages."""
     factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query) * _distilled(row, answered)
     return factor * _written(row) * feedback_factor(row) * _open_file(row, query)

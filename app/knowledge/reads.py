@@ -24,17 +24,17 @@ class Reads:
 
     def __init__(self, database: Database, *, max_at_once: int = MAX_AT_ONCE, wait_seconds: float = WAIT_SECONDS) -> None:
         self._database = database
-        self._turns = asyncio.Semaphore(max_at_once)
+        self._slots = asyncio.Semaphore(max_at_once)
         self._wait = wait_seconds
 
     async def rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
         """Return all rows of a SELECT. DatabaseUnavailable as from `Database.read`, or when no slot is free in time."""
         try:
             async with asyncio.timeout(self._wait):
-                await self._turns.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             raise DatabaseUnavailable("The database takes too long to answer searches: try again in a moment.") from None
         try:
             return await self._database.read(rows_of(statement, values))
         finally:
-            self._turns.release()
+            self._slots.release()

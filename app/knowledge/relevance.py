@@ -44,7 +44,7 @@ class Asked:
         dense = _dense(cosine)
         coverage = self._coverage(found)
         exact = tuple([code for code in self.codes if code in found])
-        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
+        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _coverage_trust(dense)
         if self.codes:
             score = max(score, EXACT * len(exact) / len(self.codes))
         return Relevance(score=min(1.0, score), cosine=cosine, coverage=coverage, exact=exact)
@@ -62,7 +62,7 @@ class Asked:
         dense = _dense(cosine)
         low = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
         coverage = _share_in(low, self._spelt)
-        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
+        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _coverage_trust(dense)
         if self.codes:
             score = max(score, EXACT * _share_in(low, self._spelt_codes))
         return min(1.0, score)
@@ -84,6 +84,6 @@ def _dense(cosine: float) -> float:
     return min(1.0, max(0.0, (cosine - UNRELATED) / (SAME - UNRELATED)))
 
 
-def _trust(dense: float) -> float:
+def _coverage_trust(dense: float) -> float:
     """Return how far coverage counts: common words shared with an unrelated text prove little, so it counts fully only near the meaning."""
     return min(1.0, dense / 0.35)

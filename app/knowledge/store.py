@@ -161,7 +161,7 @@ class KnowledgeStore:
         async with self._database.begin() as connection:
             await self._journal.hold(connection, source.session_id)  # before the project, in the order a purge locks them: no deadlock
             await hold_project(connection, source.project_id)
-            held = await _held(connection, source.session_id)
+            held = await _evidence_by_key(connection, source.session_id)
             forgotten = set(await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id)))
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
             touched: set[UUID] = set()
@@ -170,17 +170,19 @@ class KnowledgeStore:
             pinned = await pinned_among(connection, [row.knowledge_id for row in gone])
             withdrawn = [row for row in gone if row.knowledge_id not in pinned]
             touched.update(row.knowledge_id for row in withdrawn)
-            await _delete(connection, withdrawn)
+            await _delete_evidence(connection, withdrawn)
             changed = [key for key, row in held.items() if key in wanted and _differs(row, wanted[key])]
             touched.update(held[key].knowledge_id for key in changed)
-            await _update(connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed])
+            await _update_evidence(
+                connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed]
+            )
 
             new = [embedded[key] for key in wanted if key not in held]
             found = [(each.candidate, each.vector) for each in new]
             keys = {candidate.key for candidate in candidates}
             settled = await Settled.read(connection, source.session_id, source.project_id, found, keys=keys)
             fresh = [each for each in new if not settled.forgets(source.session_id, each.candidate, each.vector)]
-            placed = await _place(connection, source, fresh, nearby, self._threshold, settled)
+            placed = await _assign_items(connection, source, fresh, nearby, self._threshold, settled)
             touched.update(placed.merged_into)
             elected = await elect(connection, touched)
             if checkpointed is not None:
@@ -253,7 +255,7 @@ class KnowledgeStore:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
 
 
-async def _place(
+async def _assign_items(
     connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float, settled: Settled
 ) -> Placed:
     """Assign each new candidate an item: the one that a person's decision ties it to, an equivalent one, or a new one."""
@@ -284,7 +286,7 @@ async def _place(
     return Placed(made, merged)
 
 
-async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:
+async def _evidence_by_key(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:
     rows = await connection.execute(select(Evidence.__table__).where(Evidence.session_id == session_id))
     return {row.candidate_key: row for row in rows}
 
@@ -303,12 +305,12 @@ async def owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> An
     return row
 
 
-async def _delete(connection: AsyncConnection, rows: Sequence[AnyRow]) -> None:
+async def _delete_evidence(connection: AsyncConnection, rows: Sequence[AnyRow]) -> None:
     if rows:
         await connection.execute(delete(Evidence).where(Evidence.id.in_([row.id for row in rows])))
 
 
-async def _update(connection: AsyncConnection, rows: Sequence[dict[str, object]]) -> None:
+async def _update_evidence(connection: AsyncConnection, rows: Sequence[dict[str, object]]) -> None:
     for row in rows:
         key = row.pop("row")
         result: CursorResult[object] = await connection.execute(

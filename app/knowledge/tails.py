@@ -59,13 +59,13 @@ class Tails:
         async with self._database.begin() as connection:
             held = list(await connection.scalars(items.with_for_update(skip_locked=True)))
             free = select(Evidence.id).where(self._unprocessed, short, Evidence.knowledge_id == any_(literal(held, ARRAY(Uuid))))
-            passed = await connection.execute(
+            marked = await connection.execute(
                 update(Evidence)
                 .where(Evidence.id.in_(free.with_for_update(skip_locked=True)))
                 .values(long_embedding=None, long_embedding_model=self._long_form.model)
             )
             await self._mark_processed(connection, held)
-        return passed.rowcount
+        return marked.rowcount
 
     async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> int:
         """Store the vectors, skipping rows that others have locked: this transaction never waits, so it can't be part of a deadlock."""

@@ -69,16 +69,16 @@ _FINITE = re.compile(
     r"\b(?:is|are|was|were|means?|makes?|would|will|can|could|must|should|has|have|does|needs?|requires?|allows?|lets?|breaks?)\b",
     re.IGNORECASE,
 )
-_STOPS = ("; ", "；", "。", ". ", " — ", " – ", " - ", ": ", "：", ", so ", ", which ", " so that ", ", but ", " because ", ", because ", ", since ", ", weil ", ", car ",
+_CLAUSE_ENDS = ("; ", "；", "。", ". ", " — ", " – ", " - ", ": ", "：", ", so ", ", which ", " so that ", ", but ", " because ", ", because ", ", since ", ", weil ", ", car ",
           ", porque ", "，因为", " (", "，", ", and ", ", ")  # fmt: skip
-_TURNS = (" which ", " when ", " while ", " before ", " after ", " with ", " using ", " instead of ", " rather than ", " where ", " without ", " and ", " so ", " for ", " in ", " from ", " via ",
+_CONNECTIVES = (" which ", " when ", " while ", " before ", " after ", " with ", " using ", " instead of ", " rather than ", " where ", " without ", " and ", " so ", " for ", " in ", " from ", " via ",
           " to ", " by ", " as ", " on ")  # fmt: skip
 """Places where a clause may be cut early; the title then ends with an ellipsis."""
-_OTHER = re.compile(
+_FUNCTION_WORDS = re.compile(
     r"\b(?:nicht|haben|für|weil|nie|ohne|von|und|der|die|das|wird|pas|sans|jamais|les|des|une|est|nunca|não|sem|uma|para|que|por|los|las|sin)\b",
     re.IGNORECASE,
 )
-_LAST = re.compile(
+_INCOMPLETE_END = re.compile(
     r"\b(?:the|an?|of|to|is|are|was|were|not|be|by|for|with|and|or|in|on|that|which|need|needs|has|have|can|must|should|will|its|their|it|as|from|at|than|only|also|so|if|when|includes?|like|try)$",
     re.IGNORECASE,
 )
@@ -116,14 +116,14 @@ def _best_title(said: Statement) -> Iterator[tuple[str, float]]:
         return
     sentence = capital(" ".join(lesson.split()).rstrip(".。:：;；,， "))
     if len(sentence) <= MAX_TITLE and _is_main_clause(sentence):
-        yield _balanced(sentence), WHOLE + _detail(sentence)
+        yield _balanced(sentence), WHOLE + _adjustment(sentence)
     elif len(sentence) > MAX_TITLE:
         for clause in _clauses(sentence, MAX_TITLE):
-            yield clause, (SHORTENED if clause.endswith("…") else CLAUSE) + _detail(clause)
+            yield clause, (SHORTENED if clause.endswith("…") else CLAUSE) + _adjustment(clause)
             return
 
 
-def _detail(title: str) -> float:
+def _adjustment(title: str) -> float:
     named, pointing = NAMED if CODE.search(title) else 0.0, POINTING if _POINTS.search(title) else 0.0
     return named - pointing - (NARRATED if _NARRATES.match(title) else 0.0)
 
@@ -146,14 +146,14 @@ def stands(text: str) -> bool:
 def _clauses(text: str, room: int) -> Iterator[str]:
     """Yield beginnings of the text that end with a clause and fit into `room` characters, the longest first."""
     opens_aside = bool(_SUBORDINATE.match(text))
-    marks = [mark for mark in _STOPS if not mark.startswith((",", "，"))] if opens_aside else _STOPS
+    marks = [mark for mark in _CLAUSE_ENDS if not mark.startswith((",", "，"))] if opens_aside else _CLAUSE_ENDS
     ends = sorted({place for mark in marks for place in _positions(text, mark, room)}, reverse=True)
     for place in ends:
         clause = _balanced(text[:place])
         if _is_main_clause(clause):
             yield clause
     if not opens_aside:
-        for place in sorted({place for mark in _TURNS for place in _positions(text, mark, room - 1)}, reverse=True):
+        for place in sorted({place for mark in _CONNECTIVES for place in _positions(text, mark, room - 1)}, reverse=True):
             clause = _balanced(text[:place])
             if _is_main_clause(clause) and len(clause) >= room // 2:
                 yield clause + "…"
@@ -172,7 +172,7 @@ def _is_main_clause(clause: str) -> bool:
     bare = _CODE.sub("x", clause)
     if any("\u3400" <= char <= "\u9fff" for char in clause):
         return len(clause) >= MIN_CLAUSE // 2
-    if len(clause) < MIN_CLAUSE or len(clause.split()) < 4 or _LAST.search(bare) or not _has_verb(bare):
+    if len(clause) < MIN_CLAUSE or len(clause.split()) < 4 or _INCOMPLETE_END.search(bare) or not _has_verb(bare):
         return False
     if _GERUND.match(bare) and not _FINITE.search(bare):
         return False
@@ -188,7 +188,7 @@ def _is_main_clause(clause: str) -> bool:
 
 def _has_verb(text: str) -> bool:
     """Tell whether a text has a verb. Few are known outside English: with another language's function words, one is assumed."""
-    return bool(_VERB.search(text)) or (bool(_OTHER.search(text)) and len(text.split()) >= 4)
+    return bool(_VERB.search(text)) or (bool(_FUNCTION_WORDS.search(text)) and len(text.split()) >= 4)
 
 
 def without_lead(text: str) -> str:

@@ -153,8 +153,8 @@ class _Composition:
     ) -> None:
         self._scored = {each.candidate.id: each for each in ranking.scored}
         self._limit, self._left, self._count = limit, max_tokens, count
-        self._most = max_tokens * MAX_SHARE
-        self._at = {**around, **{(each.candidate.session, each.candidate.ordinal): each.candidate for each in ranking.scored}}
+        self._max_result_tokens = max_tokens * MAX_SHARE
+        self._by_place = {**around, **{(each.candidate.session, each.candidate.ordinal): each.candidate for each in ranking.scored}}
         beside = {one.id: one.packed for one in around.values() if one.id not in self._scored}
         late = late_scores(question, list(beside.values()), ranking.weights)
         self._late = {each.candidate.id: each.late for each in ranking.scored} | dict(zip(beside, late.tolist(), strict=True))
@@ -187,7 +187,7 @@ class _Composition:
     def _offer_neighbours(self, worth: float, one: Candidate) -> None:
         for distance in range(-REACH, REACH + 1):
             place = (one.session, one.ordinal + distance)
-            if (beside := self._at.get(place)) and beside.id not in self._taken:
+            if (beside := self._by_place.get(place)) and beside.id not in self._taken:
                 late = min(_MAX_LATE, max(-_MAX_LATE, self._ranking.deviation(self._late[beside.id])))
                 offered = _BESIDE * worth - _DISTANCE * abs(distance) + late
                 if beside.exchange == one.exchange or offered >= _MIN_ELSEWHERE:
@@ -201,7 +201,7 @@ class _Composition:
         """Add a passage to the result near it, or open a result for it. Returns False while other passages take precedence."""
         for result in self._results:
             if result.holds(one, self._scored.get(one.id)):
-                if bounded and result.cost + self._cost(one) > self._most:
+                if bounded and result.cost + self._cost(one) > self._max_result_tokens:
                     return False
                 self._take(result, one)
                 return True
