@@ -42,7 +42,7 @@ TITLE_CHARS = 100
 """Length of a title made from a text's beginning."""
 RECORDED_CONFIDENCE = 1.0
 AT_ONCE, MAX_WAITING_A_CALLER = 2, 64
-"""Writes that run at once, since they share the embedder and the pool with questions; and waiting writes a caller, after which: 429."""
+"""Writes that run at once (questions need the embedder and the pool too), and writes that may wait for one caller: more are refused."""
 ATTEMPTS = 5
 """Optimistic concurrency: tries of a correction before Conflict."""
 _PLACEHOLDER = re.compile(r"\[REDACTED:[^\]]*\]")
@@ -100,7 +100,7 @@ class Change:
 
 
 def revision_of(item: Written) -> str:
-    """Return an ETag of an item's wording: it differs after each change, and is the same again if changed back."""
+    """Return a hash of an item's fields, as its version: it differs after each change, and is the same again if changed back."""
     whole = repr((item.type, item.title, item.text, tuple(item.paths)))
     return hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
 
