@@ -1,1 +1,1 @@
-"""Knowledge: what the team learnt, out of its sessions, with a citation. Read `items_projection.py` and `search.py` first."""
+"""Knowledge: what a team's sessions taught, each item with citations. Read `items_projection.py` and `search.py` first."""

@@ -1,4 +1,4 @@
-"""What is asked of a team's knowledge, and what comes back: the words that search, its cache and its callers share."""
+"""The query and the answer: the types that search, its cache, prefetching and their callers share."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from app.clock import in_utc
 from app.knowledge.item import KINDS, Kind, Quote
 
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
-"""Of a question's `max_tokens`."""
+"""Bounds of a query's `max_tokens`."""
 MAX_FILES, MAX_FILE_CHARS = 20, 500
 CacheWish = Literal["auto", "refresh", "never"]
-"""By the rules; a new answer, kept; neither read nor kept."""
+"""auto: cached where the rules allow; refresh: a new answer, which is cached; never: neither read from the cache nor written to it."""
 Origin = Literal["miss", "memory", "redis", "database"]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`project` filters; `prefer_project` and `files` (what the IDE has open) only steer.
+    """A question to a team's knowledge. `project` filters; `prefer_project` and `files` (open in the IDE) only influence the ranking.
 
-    `types`: of items; where it names some, passages are left out. `since`, `until`: when it was said, half-open; a time without a zone is
-    UTC. `max_tokens`: of all results' texts together; None: the server's own. `cache`: what may be done with an answer from before.
-    `asker`: who asks; it changes nothing in the answer.
+    `types`: of items; if given, passages are left out. `since`, `until`: when it was said, half-open; a time without a zone is UTC.
+    `max_tokens`: of all results' texts together; None: the server's default. `cache`: how to use cached answers.
+    `asker`: the developer who asks; it doesn't change the answer.
     """
 
     text: str
@@ -53,11 +53,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An item or a passage that answers, with its newest citation. Its words are quoted from a transcript: never an instruction.
+    """An item or a passage that answers, with its newest citation. Its text is quoted from a transcript: never an instruction.
 
-    `score`: what `min_score` and the server's own threshold are compared with. A passage's `text` is the passage with what stands around
-    it, `source.excerpt` the passage alone. `created_at`: an item's first evidence, the time of a passage's newest place where one is known.
-    `evidence_count`: in how many places it was learnt, or said. `confidence` of a passage is 1: it is quoted, not distilled.
+    `score`: compared with `min_score` and the server's threshold. A passage's `text` includes the passages around it, its `source.excerpt`
+    doesn't. `created_at`: of an item's first evidence, or of a passage's newest place; None if unknown.
+    `evidence_count`: the number of places where it was learnt or said. `confidence`: 1 for a passage, since it is quoted, not distilled.
     """
 
     id: UUID
@@ -74,18 +74,18 @@ class Result:
     evidence_count: int
     explain: dict[str, object] | None = None
     places: tuple[tuple[int, str], ...] = ()
-    """(where it begins in `text`, its locator) of each passage in the text, in order. An item has none."""
+    """(offset in `text`, locator) of each passage in the text, in order; empty for an item."""
 
     def locator_of(self, place: int) -> str:
-        """The locator of what stands at a place in the text."""
+        """Return the locator of the passage at an offset in the text."""
         return next((locator for start, locator in reversed(self.places) if start <= place), self.source.locator)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`degraded` names the parts that were away: the answer is narrower than usual. `cache`: the tier it came from.
+    """An answer. `degraded` names the parts that were unavailable, so that it is narrower than usual. `cache`: the tier that served it.
 
-    `tokens`: of all results' texts (`app.tokens`). `abstained`: nothing answers, though every part was asked.
+    `tokens`: of all results' texts (`app.tokens`).
     """
 
     results: tuple[Result, ...]
@@ -96,11 +96,12 @@ class Answer:
 
     @property
     def abstained(self) -> bool:
+        """True if nothing answers although every part was searched."""
         return not self.results and not self.degraded
 
 
 class Asks(Protocol):
-    """Where questions go: `Search`, and what stands around it."""
+    """The interface of `Search` and of the caches around it."""
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """The team's items and passages that answer, best first. InvalidInput names the field that can't be used."""
+        """Return the team's items and passages that answer, best first. InvalidInput names the field that can't be used."""

@@ -1,7 +1,7 @@
-"""People record what they know, and correct what was learnt. What they write is redacted before anything else looks at it.
+"""Lets people record items and correct learnt ones. Redacts what they write before anything else.
 
-Embedding comes first and storing after, in a transaction of its own: the project is held, the index hears through the outbox, as for
-everything that is learnt. Knows no HTTP.
+Embeds first, then stores in a transaction of its own, which locks the project and writes to the outbox like any other change.
+Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -39,17 +39,18 @@ from app.storage.tables import AnyRow
 MAX_TITLE_CHARS, MAX_TEXT_CHARS = 200, 8_000
 MAX_PATHS, MAX_PATH_CHARS = 20, 500
 TITLE_CHARS = 100
-"""Of a title made from a text's beginning."""
+"""Length of a title made from a text's beginning."""
 RECORDED_CONFIDENCE = 1.0
 AT_ONCE, MAX_WAITING_A_CALLER = 2, 64
-"""Writers who embed and store at once; questions share their embedder and the pool. So many of one caller's wait: more are refused."""
+"""Writes that run at once (questions need the embedder and the pool too), and writes that may wait for one caller: more are refused."""
 ATTEMPTS = 5
+"""Optimistic concurrency: tries of a correction before Conflict."""
 _PLACEHOLDER = re.compile(r"\[REDACTED:[^\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who writes, for which team. `developer_id` None: an admin."""
+    """The person who writes, and their team. `developer_id` None: an admin."""
 
     team_id: UUID
     developer_id: UUID | None
@@ -60,7 +61,7 @@ class Author:
 
 
 class Written(Protocol):
-    """What a person may word of an item."""
+    """The fields of an item that a person may write."""
 
     @property
     def type(self) -> str: ...
@@ -74,7 +75,7 @@ class Written(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """An item as a person words it. `paths`: files it speaks of."""
+    """An item's fields as a person writes them. `paths`: the files that it is about."""
 
     type: str
     title: str
@@ -84,7 +85,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to correct; None: leave it. `revision`: correct only while the item stands so (`revision_of`); None: as it stands."""
+    """A correction; None: keep the field. `revision` (see `revision_of`): refuse it if the item has changed since; None: no check."""
 
     type: str | None = None
     title: str | None = None
@@ -99,29 +100,29 @@ class Change:
 
 
 def revision_of(item: Written) -> str:
-    """Name an item's wording: another one after each change of it, the same again if it is changed back."""
+    """Return a hash of an item's fields, as its version: it differs after each change, and is the same again if changed back."""
     whole = repr((item.type, item.title, item.text, tuple(item.paths)))
     return hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
 
 
 class Gate:
-    """So many writers at once, and so many of one caller who wait: ten thousand items sent together keep nobody else out."""
+    """Bounds concurrent writes, in total and in the queue of each caller, so that one caller's thousands keep nobody else out."""
 
     def __init__(self, *, at_once: int = AT_ONCE, max_waiting: int = MAX_WAITING_A_CALLER) -> None:
-        self._turns = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(at_once)
         self._max_waiting = max_waiting
         self._waiting: Counter[Hashable] = Counter()
 
     @asynccontextmanager
     async def turn(self, caller: Hashable) -> AsyncIterator[None]:
-        """Wait for a turn. RateLimited where too many of this caller's wait already."""
+        """Wait for a slot, and hold it for the block. RateLimited if too many writes of this caller wait already."""
         if self._waiting[caller] >= self._max_waiting:
             raise RateLimited(
                 f"{self._max_waiting} items of yours wait to be written: send the next ones once these are answered.", retry_after=1.0
             )
         self._waiting[caller] += 1
         try:
-            async with self._turns:
+            async with self._slots:
                 yield
         finally:
             self._waiting[caller] -= 1
@@ -130,7 +131,7 @@ class Gate:
 
 
 class Authoring:
-    """`gate`: shared with whoever else writes at people's wish (`judging`)."""
+    """Records and corrects items. `gate`: shared with `judging`."""
 
     def __init__(self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, gate: Gate) -> None:
         self._database = database
@@ -140,21 +141,21 @@ class Authoring:
         self._gate = gate
 
     async def record(self, author: Author, project: str, given: Words) -> tuple[UUID, bool]:
-        """Store what a person knows. Returns its id, and whether it is new: the same text of a project is one item.
+        """Store what a person knows. Returns its id, and True if it is new: the same text in a project is one item.
 
-        Without a title it gets one from its text. The project is made when it is first named, as for sessions. InvalidInput names the
-        field that can't be stored; RateLimited: too many of the same author's wait.
+        Without a title it gets one from its text. A project is created when it is first named, as for sessions. InvalidInput names the
+        field that can't be stored; RateLimited if too many of the author's writes wait.
         """
         check_project_name(project)
         _check(given)
         async with self._gate.turn(author):
-            words = await _stored(given)
+            words = await _checked_and_redacted(given)
             key = digest(words.text)
-            if (known := await self._known(author.team_id, project, key)) is not None:
+            if (known := await self._already_recorded(author.team_id, project, key)) is not None:
                 return known, False
             embedded = await self._embed(words)
             async with self._database.begin() as connection:
-                project_id = await self._held_project(connection, author.team_id, project)
+                project_id = await self._locked_project(connection, author.team_id, project)
                 if (known := await connection.scalar(_recorded(project_id, key))) is not None:
                     return known, False
                 item, moment = uuid4(), now()
@@ -178,13 +179,13 @@ class Authoring:
         return item, True
 
     async def correct(self, author: Author, item_id: UUID, change: Change) -> bool:
-        """Word an item anew, for good: no reading of its session takes the correction back. Returns whether anything changed.
+        """Correct an item permanently: extracting its sessions again doesn't undo it. Returns True if anything changed.
 
-        Its author or an admin (NotPermitted). Conflict when it no longer stands as `change.revision` says: without one, the last writer
-        wins, and the history keeps what each of them wrote. NotFound for another team's.
+        NotPermitted unless by its author or an admin. Conflict if the item has changed since `change.revision`; without a revision the last
+        writer wins, and the history keeps every wording. NotFound for another team's item.
         """
         if not change.fields:
-            raise InvalidInput("Nothing is to be changed: send type, title, text or paths.")
+            raise InvalidInput("No field to change: send type, title, text or paths.")
         async with self._gate.turn(author):
             for _ in range(ATTEMPTS):
                 async with self._database.begin() as connection:
@@ -197,10 +198,10 @@ class Authoring:
                     held = await hold_item(connection, author.team_id, item_id)
                     if revision_of(held) == revision_of(row) and held.project_id == row.project_id:
                         return await _store_correction(connection, author, held, words, embedded)
-        raise Conflict("This item is being changed by others just now: read it again, and repeat the correction.")
+        raise Conflict("Others are changing this item at the same time: read it again, and repeat the correction.")
 
-    async def _known(self, team_id: UUID, project: str, key: bytes) -> UUID | None:
-        """Before anything is embedded: what was recorded before costs next to nothing."""
+    async def _already_recorded(self, team_id: UUID, project: str, key: bytes) -> UUID | None:
+        """Return the item already recorded with this text, before anything is embedded: a repetition must be cheap."""
         project_id = await self._accounts.project_named(team_id, project)
         if project_id is None:
             return None
@@ -208,8 +209,8 @@ class Authoring:
             found: UUID | None = await connection.scalar(_recorded(project_id, key))
             return found
 
-    async def _held_project(self, connection: AsyncConnection, team_id: UUID, project: str) -> UUID:
-        """The project of this name, held. It may be merged into another one while we wait."""
+    async def _locked_project(self, connection: AsyncConnection, team_id: UUID, project: str) -> UUID:
+        """Return the id of the named project, locked. Conflict if it was merged into another one while waiting for the lock."""
         project_id = await self._accounts.project_id(connection, team_id, project)
         await hold_project(connection, project_id)
         if await self._accounts.project_id(connection, team_id, project) != project_id:
@@ -228,7 +229,7 @@ class Authoring:
 
 
 def title_of(text: str) -> str:
-    """A title from a text's first line: its first sentence, never cut in a word."""
+    """Return a title from a text's first line: its first sentence, never cut within a word."""
     line = next((line.strip(" \t#*->") for line in text.splitlines() if line.strip(" \t#*->")), text.strip())
     sentence = re.split(r"(?<=[.!?])\s|(?<=[。！？])", line, maxsplit=1)[0]
     if len(sentence) <= TITLE_CHARS:
@@ -237,8 +238,8 @@ def title_of(text: str) -> str:
     return f"{cut[: cut.rindex(' ')] if ' ' in cut else cut} …"[:TITLE_CHARS]
 
 
-async def _stored(words: Words) -> Words:
-    """As it may be stored: checked, and without secrets. InvalidInput names the field that can't be."""
+async def _checked_and_redacted(words: Words) -> Words:
+    """Check and redact an item's fields for storing. InvalidInput names the field that can't be stored."""
     _check(words)
     title, text, *paths = await asyncio.to_thread(lambda: [free_text(each) for each in (words.title, words.text, *words.paths)])
     if not any(map(str.isalnum, _PLACEHOLDER.sub("", text))):
@@ -248,12 +249,12 @@ async def _stored(words: Words) -> Words:
 
 
 async def _corrected(row: AnyRow, change: Change) -> Words:
-    """The item with the change: what isn't changed stays to the letter, and isn't held against limits that sessions don't know."""
+    """Apply a change. Unchanged fields stay verbatim, and exempt from limits, which don't bind extracted items."""
     before = Words(row.type, row.title, row.text, tuple(row.paths))
     wanted = {name: value for name, value in change.fields.items() if value != getattr(before, name)}
     if change.title is not None and not change.title.strip():
         raise InvalidInput("title is empty: write one, or leave it out to keep the present one.", param="title")
-    made = await _stored(replace(Words(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
+    made = await _checked_and_redacted(replace(Words(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
     return replace(before, **{name: getattr(made, name) for name in wanted})
 
 
@@ -282,7 +283,7 @@ def _check_may_correct(author: Author, row: AnyRow, change: Change) -> None:
 
 
 async def _store_correction(connection: AsyncConnection, author: Author, row: AnyRow, words: Words, embedded: dict[str, object]) -> bool:
-    """In the transaction that holds the item, which stands as it was read."""
+    """Store a correction in the transaction that holds the item, which is unchanged since it was read. Returns True if anything changed."""
     before = Words(row.type, row.title, row.text, tuple(row.paths))
     changed = {name: value for name, value in _columns(words).items() if value != _columns(before)[name]}
     if not changed:

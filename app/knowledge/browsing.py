@@ -1,4 +1,4 @@
-"""A team's items, listed: newest first, page by page, by project, type, date, subject and session. Reads only."""
+"""Lists a team's items, newest first, page by page, by project, type, date, subject and session. Reads only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MAX_PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items. `project_id`: one of the team's. `since`, `until`: when it was first learnt or recorded, half-open.
+    """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
 
-    `subject`: words that its title, text or files hold, all of them. `session_id`: learnt from this session.
-    `hidden`: those that people's verdicts hide, instead of the rest.
+    `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
+    `hidden`: only items that people's verdicts hide, instead of only the others.
     """
 
     project_id: UUID | None = None
@@ -41,28 +41,30 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next`: the cursor of the page after this one; None: this is the last."""
+    """A page of items. `next`: the next page's cursor; None: this is the last page."""
 
     items: Sequence[AnyRow]
     next: str | None
 
 
 class Browsing:
+    """Reads pages of a team's items."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, team_id: UUID, wanted: Filter, *, limit: int, cursor: str | None = None) -> Page:
-        """One page of `limit` items. InvalidInput for a cursor that no page of ours gave."""
+        """Return a page of at most `limit` items. InvalidInput for a cursor that isn't from a previous page."""
         query = _items(team_id, wanted).limit(limit + 1)
         if cursor is not None:
-            query = query.where(tuple_(Knowledge.created_at, Knowledge.id) < tuple_(*_place(cursor)))
+            query = query.where(tuple_(Knowledge.created_at, Knowledge.id) < tuple_(*_decode_cursor(cursor)))
         rows = await self._database.read(rows_of(query))
         shown = rows[:limit]
-        return Page(shown, _cursor(shown[-1]) if len(rows) > limit else None)
+        return Page(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
 
 
 def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
-    """A project is its team's: to ask for both would have PostgreSQL read all of it."""
+    """Select the items. Filters by project or by team, never both, for which PostgreSQL would read all of the project."""
     place = Knowledge.team_id == team_id if wanted.project_id is None else Knowledge.project_id == wanted.project_id
     query = select(*_SHOWN).where(place, Knowledge.hidden if wanted.hidden else ~Knowledge.hidden)
     if wanted.type is not None:
@@ -79,11 +81,11 @@ def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
     return query.order_by(Knowledge.created_at.desc(), Knowledge.id.desc())
 
 
-def _cursor(row: AnyRow) -> str:
+def _encode_cursor(row: AnyRow) -> str:
     return urlsafe_b64encode(f"{row.created_at.isoformat()}|{row.id}".encode()).decode().rstrip("=")
 
 
-def _place(cursor: str) -> tuple[datetime, UUID]:
+def _decode_cursor(cursor: str) -> tuple[datetime, UUID]:
     try:
         if not re.fullmatch(r"[\w-]{1,200}", cursor, re.ASCII):
             raise ValueError(cursor)

@@ -1,7 +1,7 @@
-"""A search around a search: a question that was answered before is answered from memory, until the knowledge it covers has changed.
+"""A caching layer around Search: a repeated question is answered from the cache until the knowledge in its scope changes.
 
-The version of that knowledge is read from PostgreSQL with every question and is part of the key: what was kept before a write that was
-acknowledged is never found after it, on any server. Only whole answers are kept (docs/decisions/0012-query-cache.md).
+The scope's version is read from PostgreSQL for each question and is part of the cache key, so an answer from before an acknowledged write
+is never served after it, by any server. Degraded answers aren't cached (docs/decisions/0012-query-cache.md).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from app.storage.replicas.asker import read_newest
 log = structlog.get_logger()
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
-    """A whole answer, whose it is, and what it took."""
+class _CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """A cached answer, its team, and how long it took."""
 
     team_id: UUID
     results: tuple[Result, ...]
@@ -38,7 +38,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CachedSearch:
-    """The same door as `Search`. `tuned`: what else its answers depend on, the embedder's model and the thresholds."""
+    """Search with a cache, the same interface as `Search`. `tuned`: what else answers depend on: the embedder's model, the thresholds."""
 
     def __init__(
         self, search: Search, tiers: Tiers, versions: Versions, *, accounts: Accounts, index: Index, options: QueriesCache, tuned: str
@@ -52,36 +52,38 @@ class CachedSearch:
         self._tuned = f"{__version__} {tuned}"
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """As `Search.query`, with its errors; `cache` names the tier that had it."""
+        """Answer as `Search.query` does, with the same errors; the answer's `cache` names the tier that had it."""
         began = perf_counter()
         key = await self._key(team_id, query)
         if key is None:
             return await self._search.query(team_id, query)
         if query.cache != "refresh":
             value = await self._tiers.get(key)
-            if value is not None and (found := _unpacked(value.value, team_id)) is not None:
+            if value is not None and (found := _decoded(value.value, team_id)) is not None:
                 took = (perf_counter() - began) * 1000
                 if not found.results:
                     self._search.asked_in_vain(team_id, query)
                 self._tiers.spared(value.tier, seconds=max(0.0, found.took_ms - took) / 1000)
                 return Answer(found.results, round(took, 3), (), cache=value.tier, tokens=found.tokens)
-        read_newest()  # the version was read at the primary: what is kept under it must be as new
+        read_newest()  # the version was read from the primary, so the answer cached under it must be as new
         answer = await self._search.query(team_id, query)
         if not answer.degraded and self._index.complete:
             self._tiers.set(
-                key, msgspec.msgpack.encode(_Kept(team_id, answer.results, answer.took_ms, answer.tokens)), self._options.ttl_seconds
+                key,
+                msgspec.msgpack.encode(_CachedAnswer(team_id, answer.results, answer.took_ms, answer.tokens)),
+                self._options.ttl_seconds,
             )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
     async def holds(self, team_id: UUID, query: Query) -> bool:
-        """Whether memory has the answer. Counted as neither hit nor miss."""
+        """Tell whether the memory tier has the answer, without counting a hit or a miss."""
         key = await self._key(team_id, query)
         return key is not None and key in self._tiers.memory
 
     async def _key(self, team_id: UUID, query: Query) -> bytes | None:
-        """Of everything that changes the answer. None: nothing is to be read or kept.
+        """Return the cache key: a hash of everything that changes the answer. None: don't use the cache.
 
-        The version is read before anything is searched: what is then found is at least as new.
+        The version is read before the search, so that what is found is at least as new.
         """
         if not self._options.enabled or query.cache == "never" or not self._index.complete:
             return None
@@ -90,21 +92,21 @@ class CachedSearch:
             if query.project is not None:
                 project_id = await self._accounts.project_named(team_id, query.project)
                 if project_id is None:
-                    return None  # quickly answered, and it may be made at any moment
+                    return None  # cheap to answer, and the project may be created at any moment
             version = await self._versions.of(Scope(team_id, project_id))
         except Unavailable as error:
             log.warning("search.uncached", code=error.code)
             return None
         asked = astuple(replace(query, cache="auto", asker=None))
-        day = clock.now().date()  # a passage's age and what "last week" means are those of the day
-        whole = repr((self._tuned, team_id.hex, version, day, asked))  # repr: no two questions look the same, whatever they hold
+        day = clock.now().date()  # freshness and "last week" depend on the day
+        whole = repr((self._tuned, team_id.hex, version, day, asked))  # repr: unambiguous, whatever the values contain
         return hashlib.blake2b(whole.encode(), digest_size=24).digest()
 
 
-def _unpacked(value: bytes, team_id: UUID) -> _Kept | None:
-    """None for what another version kept, for what can't be read, and for another team's, however it came here."""
+def _decoded(value: bytes, team_id: UUID) -> _CachedAnswer | None:
+    """Decode a cached answer; None if it is unreadable, of another version, or another team's."""
     try:
-        kept = msgspec.msgpack.decode(value, type=_Kept)
+        kept = msgspec.msgpack.decode(value, type=_CachedAnswer)
     except msgspec.MsgspecError:
         return None
     return kept if kept.team_id == team_id else None

@@ -1,6 +1,6 @@
-"""A change of knowledge is said in its own transaction, once: to the index through the outbox, to answers that were kept by a new version.
+"""Announces changes of knowledge in their own transaction: to the index by the outbox, to cached answers by a new version.
 
-Its last statement: the row of a version is locked until the commit, and whoever holds it waits for nothing else.
+Call it last in a transaction: it locks the version's row until the commit, so a holder of that lock must wait for nothing else.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.knowledge.tables import OutboxRow, Version
 
 EVERYWHERE = UUID(int=0)
-"""Stands for every project of every team."""
+"""Stands for all projects of all teams."""
 
 
 class Changed(NamedTuple):
-    """An item or a passage that was stored, altered or deleted, and where it belongs."""
+    """An item or a passage that was inserted, updated or deleted, and its project and team."""
 
     point: UUID
     project_id: UUID
@@ -28,7 +28,7 @@ class Changed(NamedTuple):
 
 
 async def note(connection: AsyncConnection, changed: Iterable[Changed]) -> None:
-    """These changed in this transaction: once it is committed no answer from before is given again."""
+    """Write the changes to the outbox and renew their projects' versions: after the commit, no earlier cached answer is served."""
     rows = list(changed)
     if not rows:
         return
@@ -38,7 +38,7 @@ async def note(connection: AsyncConnection, changed: Iterable[Changed]) -> None:
 
 
 async def heard(connection: AsyncConnection, projects: Collection[UUID | None]) -> None:
-    """The index has heard of changes in these projects (None: of one that isn't known any more): it may answer otherwise now."""
+    """Renew the versions of projects whose changes the index has applied, since it may answer differently now. None: all projects."""
     known = sorted({project for project in projects if project is not None})
     wanted = select(Version.project_id).where(Version.project_id.in_(known)).order_by(Version.project_id).with_for_update()
     found = (await connection.scalars(wanted)).all()
@@ -48,7 +48,7 @@ async def heard(connection: AsyncConnection, projects: Collection[UUID | None]) 
 
 
 async def everywhere(connection: AsyncConnection) -> None:
-    """Another index, or an order to forget: no answer of any team is given again."""
+    """Invalidate all cached answers of all teams: the index was replaced, or data was purged."""
     await _renew(connection, [(EVERYWHERE, EVERYWHERE)])
 
 

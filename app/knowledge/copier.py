@@ -1,6 +1,6 @@
-"""The process that copies knowledge from PostgreSQL into an index under construction, so that the server's loop doesn't.
+"""A child process that copies knowledge from PostgreSQL into an index under construction, off the server's event loop.
 
-`python -m app.knowledge.copier PLACE [SINCE]`, started by the server at low priority; says on its output how far it is.
+The server starts `python -m app.knowledge.copier PLACE [SINCE]` at low priority; it prints its progress to standard output.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from app.storage.vectors import open_store
 from app.telemetry import logs
 
 GENTLY = 15
-"""The nice value: queries and the door go first."""
+"""The nice value: queries and model calls go first."""
 AT_ONCE = 1
 
 
 class Copier:
-    """`env`: how the process finds this Cairn's PostgreSQL and data folder."""
+    """Runs the child process. `env`: the variables by which it finds this Cairn's PostgreSQL and data folder."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = {**os.environ, **env}
 
     async def __call__(self, place: str, since: datetime | None, progress: Progress) -> int:
-        """Copy all, or what has changed since then. Returns how many items. VectorStoreUnavailable when the process fails or is killed.
+        """Copy everything, or what changed since `since`. Returns the number of points. VectorStoreUnavailable when the process fails.
 
-        It ends with us, however we end: its standard input is ours.
+        The child exits when this process ends, however it ends: it watches the standard input that it got from here.
         """
         command = [sys.executable, "-m", "app.knowledge.copier", place, *([] if since is None else [since.isoformat()])]
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=self._env, start_new_session=True)
@@ -48,11 +48,11 @@ class Copier:
         try:
             async for line in process.stdout:
                 words = line.split()
-                if len(words) == 2 and all(word.isdigit() for word in words):  # what else a library may print is no progress
+                if len(words) == 2 and all(word.isdigit() for word in words):  # ignore what a library may print
                     done, total = map(int, words)
                     progress(done, total)
             if status := await process.wait():
-                raise VectorStoreUnavailable(f"Copying items into the new vector index ended with {status}; the reason stands above.")
+                raise VectorStoreUnavailable(f"The copier of the new vector index exited with {status}: see its error above in this log.")
             return done
         finally:
             if process.returncode is None:
@@ -73,7 +73,7 @@ async def _run(place: str, since: datetime | None) -> None:
 async def _copy(place: str, since: datetime | None) -> None:
     settings = config.load()
     logs.configure(settings.log, clean=free_text)
-    assert settings.database.url is not None  # the server's own, where it is embedded
+    assert settings.database.url is not None  # set by the server, also for an embedded PostgreSQL
     async with AsyncExitStack() as stack:
         database = await Database.open(
             settings.database, settings.database.url.get_secret_value(), name="cairn copier", pool_size=AT_ONCE, max_overflow=0
@@ -83,14 +83,14 @@ async def _copy(place: str, since: datetime | None) -> None:
         vectors = await stack.enter_async_context(open_store(settings, SCHEMA, folder=folder, owner=False))
         target = await stack.enter_async_context(vectors.beside(place))
         if since is None:
-            await copy_all(database, target, _say)
+            await copy_all(database, target, _print_progress)
             return
         async with database.begin() as connection:
             done = await catch_up(connection, target, since)
-        _say(done, done)
+        _print_progress(done, done)
 
 
-def _say(done: int, total: int) -> None:
+def _print_progress(done: int, total: int) -> None:
     sys.stdout.write(f"{done} {total}\n")
     sys.stdout.flush()
 

@@ -1,7 +1,7 @@
-"""What people settled about extracted knowledge, held against what extraction finds now: deleted stays deleted, corrected stays corrected.
+"""Keeps people's decisions about extracted items through re-extraction: deleted stays deleted, corrected stays corrected.
 
-Extraction changes: another version has other keys, other words, and may cite another place of the session. So a candidate is recognised as
-the one that a person deleted, corrected or judged by its derivation: the same event and much the same meaning, or the same words.
+Another version of extraction makes other keys and words, and may cite another place. So a candidate is matched to what a person deleted,
+corrected or judged by its derivation: the same words, or the same event and nearly the same meaning.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
 
 SAME_EVENT, SAME_SESSION = 0.65, 0.80
-"""The cosine from which two wordings are one derivation, taken from the same event, or from anywhere in the same session.
+"""Minimum cosine for two wordings to be one derivation: from the same event, or from anywhere in the same session.
 
-Measured on 133 items of 46 real sessions: half of an item's text under another title is at .65 or above for 96 %. Of 43 pairs of items of
-one event, 13 are at .65 or above too: so one wording takes one candidate at most, the nearest, and none once its own is still found.
+Measured on 133 items of 46 real sessions: half of an item's text under another title is at .65 or above for 96 %. But so are 13 of 43
+pairs of different items of one event: hence one wording matches one candidate at most, the nearest, and none while its own is still found.
 """
 MAX_PINNED = 2_000
-"""Evidence that is read of a project's items that people corrected or judged: the newest."""
+"""Rows read of a project's corrected or judged items and their evidence; of the evidence the newest."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 
 
 def digest(words: str) -> bytes:
-    """SHA-256 of words, whatever their case and their spaces."""
+    """Return the SHA-256 of a text, ignoring case and white space."""
     return hashlib.sha256(" ".join(words.casefold().split()).encode()).digest()
 
 
 def numbers(words: str) -> list[str]:
-    """The numbers in a text, each once: one port isn't another, though they look alike to a vector."""
+    """Return the distinct numbers in a text: two ports differ, though their vectors hardly do."""
     return sorted(set(_NUMBER.findall(words)))
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one wording came from, and what it said. `item`: whose it is; None: a person deleted it."""
+    """The source of one wording that a person decided on. `item`: the item it belongs to; None: a person deleted it."""
 
     session_id: UUID
     event_id: str
@@ -55,7 +55,7 @@ class Origin:
     vector: Vector
     item: UUID | None = None
     claimed: bool = False
-    """Extraction still finds the very candidate: no other one is another wording of it."""
+    """Extraction still finds this very candidate, so no other candidate is a rewording of it."""
 
 
 Found = tuple[Candidate, Vector]
@@ -63,20 +63,20 @@ Found = tuple[Candidate, Vector]
 
 @dataclass(slots=True)
 class Settled:
-    """What people settled in a project, as far as a session's new candidates may touch it. Valid while the project is held."""
+    """People's decisions in a project, as far as they may concern a session's new candidates. Valid while the project's lock is held."""
 
     forgotten: Sequence[Origin] = ()
     pinned: Sequence[Origin] = ()
     siblings: Sequence[Found] = ()
-    """What else the session newly teaches."""
-    _rows: Sequence[AnyRow] = field(default_factory=tuple)
-    _hidden: Sequence[AnyRow] = field(default_factory=tuple)
+    """The session's new candidates, which compete for a wording."""
+    _pinned_evidence: Sequence[AnyRow] = field(default_factory=tuple)
+    _hidden_items: Sequence[AnyRow] = field(default_factory=tuple)
 
     @classmethod
     async def read(
         cls, connection: AsyncConnection, session_id: UUID, project_id: UUID, found: Sequence[Found], *, keys: Collection[str]
     ) -> Settled:
-        """Read it for the candidates that the session didn't teach before. `keys`: of all that extraction finds in the session now."""
+        """Read the decisions that concern the new candidates `found`. `keys`: of all candidates that the session has now."""
         if not found:
             return cls()
         candidates = [candidate for candidate, _ in found]
@@ -111,25 +111,25 @@ class Settled:
         return _match(self.forgotten, session_id, candidate, vector, self.siblings) is not None
 
     def item_of(self, session_id: UUID, candidate: Candidate, vector: Vector) -> UUID | None:
-        """The item that a person corrected, hid or found helpful, and that this candidate is another wording of."""
+        """Return the item that a person corrected, hid or found helpful and that this candidate rewords; None if there is none."""
         found = _match(self.pinned, session_id, candidate, vector, self.siblings)
         return None if found is None else found.item
 
     def widen(self, neighbourhood: Neighbourhood) -> None:
-        """Let other sessions' twins be recognised by what a corrected item said before, and by what a hidden one says."""
-        for row in self._rows:
+        """Add the original words of corrected items, and the words of hidden ones, so that other sessions' equivalents merge into them."""
+        for row in self._pinned_evidence:
             neighbourhood.add(row.knowledge_id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
-        for row in self._hidden:
+        for row in self._hidden_items:
             neighbourhood.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
 
 
 async def pinned_among(connection: AsyncConnection, items: Sequence[UUID]) -> set[UUID]:
-    """Those that stay, with their evidence, when extraction no longer finds them: people corrected them, hid them or found them helpful."""
+    """Return the items that people corrected, hid or found helpful: they keep their evidence even if extraction no longer finds it."""
     return set(await connection.scalars(select(Knowledge.id).where(Knowledge.id.in_(items), PINNED))) if items else set()
 
 
 async def bury(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> None:
-    """Leave a tombstone for each time that an item was learnt, in the transaction that deletes it."""
+    """Write a tombstone for each piece of an item's evidence, in the transaction that deletes the item."""
     evidence = await connection.execute(select(Evidence.__table__).where(Evidence.knowledge_id == item_id))
     tombstones = [
         {
@@ -149,7 +149,7 @@ async def bury(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> 
 
 
 async def move(connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
-    """Tombstones go with their project; a text that both projects recorded stays two items, of which one no longer answers for it."""
+    """Move tombstones to another project. A text recorded in both stays two items, one of which gives up its unique `recorded_key`."""
     await connection.execute(update(Forgotten).where(Forgotten.project_id == project_id).values(project_id=into))
     there = select(Knowledge.recorded_key).where(Knowledge.project_id == into, Knowledge.recorded_key.is_not(None))
     twice = (Knowledge.project_id == project_id, Knowledge.recorded_key.in_(there))
@@ -157,16 +157,16 @@ async def move(connection: AsyncConnection, project_id: UUID, into: UUID) -> Non
 
 
 async def lift_corrections(connection: AsyncConnection, session_id: UUID) -> None:
-    """A purge, before it takes a session's evidence: no item keeps words of it because a person corrected the rest.
+    """Lift corrections before a purge of a session, so that no corrected item keeps the purged session's words.
 
-    An item that other sessions taught too is worded by them again, unless people wrote both its title and its text.
+    Items that other sessions taught too get those sessions' words, unless people wrote both the title and the text.
     """
     touched = select(Evidence.knowledge_id).where(Evidence.session_id == session_id)
     corrected = (Knowledge.id.in_(touched), Knowledge.origin == "extracted", Knowledge.corrected_at.is_not(None))
-    await connection.execute(update(Knowledge).where(*corrected, ~_wholly_theirs()).values(corrected_at=None))
+    await connection.execute(update(Knowledge).where(*corrected, ~_fully_rewritten()).values(corrected_at=None))
 
 
-def _wholly_theirs() -> ColumnElement[bool]:
+def _fully_rewritten() -> ColumnElement[bool]:
     def wrote(column: InstrumentedAttribute[str | None]) -> ColumnElement[bool]:
         return select(Revision.id).where(Revision.knowledge_id == Knowledge.id, column.is_not(None)).exists()
 
@@ -174,7 +174,7 @@ def _wholly_theirs() -> ColumnElement[bool]:
 
 
 def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, vector: Vector, siblings: Sequence[Found]) -> Origin | None:
-    """The nearest of those that are this candidate's derivation, and nobody else's rather."""
+    """Return the nearest of the origins that match the candidate and aren't nearer to one of its siblings; None if none is."""
     words = wording(candidate.title, candidate.text)
     same, said = digest(words), frozenset(numbers(words))
     nearest, best = None, 0.0
@@ -183,10 +183,10 @@ def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, ve
             return origin
         if origin.claimed:
             continue
-        ours = origin.session_id == session_id
+        same_session = origin.session_id == session_id
         least = SAME_EVENT if origin.event_id == candidate.event_id else SAME_SESSION
-        if not ours and (origin.event_id != candidate.event_id or not _OWN_ID.match(origin.event_id)):
-            continue  # elsewhere "1" is another event; a UUID or a digest is a copy of the same one
+        if not same_session and (origin.event_id != candidate.event_id or not _GLOBALLY_UNIQUE_ID.match(origin.event_id)):
+            continue  # in another session, event "1" is another event; a UUID or a digest is a copy of this one
         if said - origin.numbers and origin.numbers - said:
             continue
         cosine = float(origin.vector @ vector)
@@ -208,9 +208,9 @@ def _origin(row: AnyRow) -> Origin:
     return Origin(row.session_id, row.event_id, digest(words), frozenset(numbers(words)), unpack(row.embedding), row.knowledge_id)
 
 
-_OWN_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{24}", re.IGNORECASE)
+_GLOBALLY_UNIQUE_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{24}", re.IGNORECASE)
 _ITEM = (
     Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding, Knowledge.long_embedding, Knowledge.long_embedding_model,
 )  # fmt: skip
 PINNED = or_(Knowledge.corrected_at.is_not(None), Knowledge.hidden, Knowledge.helpful > 0)
-"""As `ix_knowledge_pinned` has it."""
+"""The predicate of the index `ix_knowledge_pinned`: keep the two alike."""

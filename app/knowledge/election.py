@@ -1,8 +1,8 @@
-"""An item is the elected view of its evidence: the better text wins, the count grows, nothing is forgotten.
+"""Derives an item from its evidence: the best wording wins, the count grows, all evidence is kept.
 
-What a person wrote (recorded or corrected) keeps its words, whatever its evidence says: the evidence only confirms it.
+An item that a person wrote (recorded or corrected) keeps its words; evidence only confirms it.
 
-Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); who calls notes the change (`changes.note`).
+Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); the caller notes the change (`changes.note`).
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from app.knowledge.tables import Evidence, Knowledge
 from app.storage.tables import AnyRow
 
 CORROBORATION = 0.05
-"""What each further session that learnt the same adds to the confidence; the sum stays below CERTAIN."""
+"""Added to the confidence for each further session with the same evidence, up to CERTAIN."""
 CERTAIN = 0.99
 
 
 MIN_COPIED_CHARS = 80
+"""From this length on, equal words under an id made from them are a copy; shorter rules are repeated to the letter."""
 _UUID, _DIGEST = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE), re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True)
 class Elected:
-    """`items`: all that were touched, those that are gone too."""
+    """Result of an election. `items`: all items concerned, including those removed."""
 
     items: Sequence[UUID]
     kept: int
@@ -41,11 +42,11 @@ class Elected:
 
 
 async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
-    """Recompute these items from their evidence, remove those that have none left, and say which they were."""
+    """Recompute items from their evidence, and delete those without any."""
     ids = sorted(set(items))
     if not ids:
         return Elected((), 0, 0)
-    # One order for every transaction: two that touch the same items can't deadlock.
+    # Locked in one order by every transaction, so that two with the same items can't deadlock.
     columns = (Knowledge.id, Knowledge.origin, Knowledge.corrected_at, Knowledge.created_at)
     rows = await connection.execute(select(*columns).where(Knowledge.id.in_(ids)).order_by(Knowledge.id).with_for_update())
     known = {row.id: row for row in rows}
@@ -55,8 +56,8 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
         by_item[row.knowledge_id].append(row)
     recorded = {item for item, row in known.items() if row.origin == "recorded"}
     written = recorded | {item for item, row in known.items() if row.corrected_at is not None}
-    elected = [_view(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
-    confirmed = [_confirmed(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
+    elected = [_elected_columns(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
+    confirmed = [_confirmed_columns(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
     for views in filter(None, (elected, confirmed)):
         await connection.execute(update(Knowledge).where(Knowledge.id == bindparam("item")), views)
     if orphans := [item for item in ids if item not in by_item and item not in recorded]:
@@ -64,8 +65,8 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
     return Elected(ids, kept=len(ids) - len(orphans), removed=len(orphans))
 
 
-def _confirmed(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
-    """What evidence changes of an item that a person worded. That it was recorded counts as once."""
+def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
+    """Return the columns that evidence changes in an item with a person's words. Recording it counts as one piece of evidence."""
     moment, recorded = now(), item.origin == "recorded"
     by_people = [at for at in (item.corrected_at, item.created_at if recorded else None) if at is not None]
     last: datetime = min(max([*by_people, *(row.at or row.created_at for row in rows)]), moment)
@@ -78,7 +79,7 @@ def _confirmed(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
     }
 
 
-def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
+def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
     best = max(rows, key=lambda row: (row.confidence, len(row.text), row.candidate_key))
     moment = now()
     seen = [row.at or row.created_at for row in rows]
@@ -105,10 +106,10 @@ def _view(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
 
 
 def _original(row: AnyRow) -> object:
-    """What was said, whichever file holds it: a copy of a session, and the part that a fork replays, confirm nothing.
+    """Return what identifies the original of a piece of evidence: a copied session, or a fork's replayed part, confirms nothing.
 
-    A record's own UUID is nobody else's. An id made from the words is the same wherever they are said: told apart by length, since
-    people repeat a rule, but not a paragraph, to the letter.
+    A UUID as event id is unique to its record. An id hashed from the words is equal wherever they are said; there, length tells a copy from
+    a repetition, since people repeat a rule to the letter, but not a paragraph.
     """
     is_uuid, is_digest = _UUID.match(row.event_id), _DIGEST.match(row.event_id)
     copied = is_uuid or (is_digest and len(row.excerpt) >= MIN_COPIED_CHARS)

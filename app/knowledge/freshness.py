@@ -1,4 +1,4 @@
-"""How old a piece of knowledge is: from the day it was last learnt. Knows no database row but its own column."""
+"""Classifies items by the time since they were last learnt. Reads no columns of a row but `last_seen_at` and `freshness`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from app.knowledge.tables import Knowledge
 FRESH, AGING, STALE = timedelta(days=30), timedelta(days=90), timedelta(days=180)
 
 WEIGHT: dict[Freshness, float] = {"fresh": 1.0, "aging": 0.98, "stale": 0.95, "deprecated": 0.9}
-"""What age does to a score: it decides between equals, and hides only what is hardly relevant anyway."""
+"""Factor of a score by age: small, so that it decides between near equals and hides only what is barely relevant."""
 
 
 def freshness(last_seen_at: datetime, now: datetime) -> Freshness:
-    """Fresh (< 30 days), aging (< 90), stale (< 180), deprecated."""
+    """Return fresh (< 30 days), aging (< 90), stale (< 180) or deprecated."""
     age = now - last_seen_at
     if age < FRESH:
         return "fresh"
@@ -28,7 +28,7 @@ def freshness(last_seen_at: datetime, now: datetime) -> Freshness:
 
 
 async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 1000) -> int:
-    """Move up to `batch` items whose label has aged to the right one, and note it. Returns how many moved."""
+    """Update up to `batch` items whose freshness is out of date, and note the changes. Returns the number of items updated."""
     label = case(
         (Knowledge.last_seen_at > now - FRESH, literal("fresh")),
         (Knowledge.last_seen_at > now - AGING, literal("aging")),

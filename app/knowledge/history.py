@@ -1,4 +1,4 @@
-"""What became of an item: when it was learnt, recorded, corrected and judged, and by whom. Reads only."""
+"""An item's history: when it was learnt, merged, recorded, corrected and judged, and by whom. Reads only."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ What = Literal["learnt", "merged", "recorded", "corrected", "judged"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened to an item, when it happened here (a session may be older).
+    """One event in an item's history, dated when it happened in Cairn (the session itself may be older).
 
-    `merged`: another place taught the same. `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or somebody who is gone.
-    The words: of the session, or what the person wrote; None: not changed.
+    `merged`: another place taught the same. `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
+    `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
     """
 
     what: What
@@ -43,11 +43,13 @@ class Entry:
 
 
 class History:
+    """Reads the history of an item."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def of(self, team_id: UUID, item_id: UUID) -> list[Entry]:
-        """An item's history, the latest first; MAX_ENTRIES at most. NotFound for another team's."""
+        """Return an item's history, latest first, at most MAX_ENTRIES. NotFound for another team's."""
 
         async def read(connection: AsyncConnection) -> list[Entry]:
             row = await owned(connection, team_id, item_id)

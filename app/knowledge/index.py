@@ -1,4 +1,4 @@
-"""The index of items and passages in the vector store: fed from the outbox, rebuilt from PostgreSQL. The store is never the truth."""
+"""The index of items and passages in the vector store: fed from the outbox, rebuilt from PostgreSQL, never the source of truth."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 
 BATCH = 256
 DRAINED_KEPT = timedelta(hours=1)
-"""Drained rows stay this long, and at least as long as a rebuild may take: it catches up from them."""
+"""Drained rows are kept at least this long, and throughout a rebuild, which catches up from them."""
 _DRAIN_LOCK, _REBUILD_LOCK, _SWEEP_LOCK = 0xCA1C_0001, 0xCA1C_0003, 0xCA1C_0004
-"""Advisory locks: one drain at a time, so that an older state of a point never overwrites a newer one in the index; one rebuild."""
+"""Advisory locks: one drain at a time, so that an older state of a point can't overwrite a newer one; one rebuild; no sweep during it."""
 SLACK_POINTS, SLACK_SHARE = 10, 0.01
-"""Points that may be missing without a word: deletions race with the count."""
+"""Missing points that `check` tolerates: deletions race with the count."""
 CHECKED_SECONDS = 30.0
 MAX_FEED_PAUSE_SECONDS = 5.0
 """Between two tries while the store is away: who ingests waits for it."""
@@ -37,18 +37,18 @@ MAX_FEED_PAUSE_SECONDS = 5.0
 Progress = Callable[[int, int], None]
 """(done, total)."""
 Copy = Callable[[str, datetime | None, Progress], Awaitable[int]]
-"""Another process's `copy_all` (since None) or `catch_up` into the index that is being built at a place."""
+"""Runs `copy_all` (`since` None) or `catch_up` in another process, into the index under construction at a place; returns the count."""
 
 
 def _unheard(done: int, total: int) -> None:
-    """Progress that nobody asked for."""
+    """Ignore the progress."""
     del done, total
 
 
 class Index:
-    """`complete`: False once a check has found that points are missing: the store was made anew, or an old copy put in its place.
+    """`complete`: False once a check has found points missing, as when the store was created anew or restored from an old copy.
 
-    `copy`: who does the work of a rebuild; without one this process does, and its loop has less time for others.
+    `copy`: does the copying of a rebuild in another process; without it, this process's event loop does, and is slower for others.
     """
 
     def __init__(self, database: Database, vectors: VectorStore, *, copy: Copy | None = None) -> None:
@@ -59,7 +59,7 @@ class Index:
         self.complete = True
 
     async def check(self) -> bool:
-        """Whether the index holds what PostgreSQL holds, but for what the outbox will still tell it."""
+        """Compare the index's number of points with PostgreSQL's, less what waits in the outbox; set and return `complete`."""
         waiting = select(OutboxRow.point_id).where(OutboxRow.drained_at.is_(None))
         async with self._database.begin() as connection:
             expected = await points.count(connection, but=waiting)
@@ -73,7 +73,7 @@ class Index:
         return self.complete
 
     async def require(self) -> None:
-        """VectorStoreUnavailable while points are missing: what is known already wouldn't be recognised."""
+        """Raise VectorStoreUnavailable while points are missing: known items would be stored again as new."""
         if not self.complete or time.monotonic() - self._checked > CHECKED_SECONDS:
             await self.check()
         if not self.complete:
@@ -82,7 +82,7 @@ class Index:
             )
 
     async def drain(self) -> int:
-        """Bring one batch of changed items and passages into the index. Safe to repeat, to interrupt, and to run in several processes."""
+        """Apply one batch of the outbox to the index; return its size. Idempotent; safe to interrupt and to run in several processes."""
         async with self._database.begin() as connection:
             await _lock_drain(connection)
             rows = (
@@ -103,12 +103,12 @@ class Index:
             return len(rows)
 
     async def drain_to(self, mark: int) -> None:
-        """Return when everything up to this outbox id can be found. Raises Unavailable while the vector store is away."""
+        """Drain until everything up to this outbox id is searchable. Raises Unavailable while the vector store is away."""
         while await self.pending(mark):
             await self.drain()
 
     async def pending(self, mark: int | None = None) -> int:
-        """How many changes (up to `mark`) the index has yet to hear of."""
+        """Return the number of changes (up to `mark`) that the index hasn't applied yet."""
         query = select(func.count()).select_from(OutboxRow).where(OutboxRow.drained_at.is_(None))
         async with self._database.begin() as connection:
             return await connection.scalar(query if mark is None else query.where(OutboxRow.id <= mark)) or 0
@@ -133,7 +133,7 @@ class Index:
         )
 
     async def sweep(self) -> int:
-        """Delete rows drained long ago; none while a rebuild is under way, however long it takes: it catches up from them."""
+        """Delete rows drained longer than DRAINED_KEPT ago, except during a rebuild, which catches up from them. Returns their number."""
         async with self._database.begin() as connection:
             if not await connection.scalar(select(func.pg_try_advisory_xact_lock(_SWEEP_LOCK))):
                 return 0
@@ -141,10 +141,9 @@ class Index:
             return gone.rowcount
 
     async def rebuild(self, progress: Progress = _unheard) -> int:
-        """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns how many points it holds.
+        """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns the number of points.
 
-        Searches and drains go on throughout; drains wait only for the last catch-up and the swap. Conflict while another
-        rebuild, of whatever process, is under way.
+        Searches and drains continue; drains wait only for the last catch-up and the swap. Conflict while any process's rebuild runs.
         """
         async with self._alone(), self._vectors.rebuild() as staging:
             async with self._database.begin() as connection:
@@ -178,7 +177,7 @@ class Index:
         return await copy_all(self._database, staging, progress)
 
     async def _catch_up(self, staging: Staging, since: datetime) -> None:
-        """The long one, while drains still go on."""
+        """Run the long catch-up, during which drains continue."""
         if self._copy_elsewhere is not None:
             await self._copy_elsewhere(staging.place, since, _unheard)
             return
@@ -187,7 +186,7 @@ class Index:
 
 
 async def copy_all(database: Database, target: Sink, progress: Progress) -> int:
-    """Every item and passage, page by page, in transactions of their own. Returns how many."""
+    """Copy every item and passage, page by page, in transactions of their own. Returns their number."""
     async with database.begin() as connection:
         total = await points.count(connection)
     done = 0
@@ -199,7 +198,7 @@ async def copy_all(database: Database, target: Sink, progress: Progress) -> int:
 
 
 async def catch_up(connection: AsyncConnection, target: Sink, since: datetime) -> int:
-    """What was drained since then reached only the live index; what was drained before had been committed and was copied."""
+    """Copy what is undrained or was drained since then: earlier changes were committed, and copied, before. Returns their number."""
     await _without_idle_limit(connection)
     changed = await connection.scalars(
         select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= since)).distinct()
@@ -211,13 +210,13 @@ async def catch_up(connection: AsyncConnection, target: Sink, since: datetime) -
 
 
 async def _moment(connection: AsyncConnection) -> datetime:
-    """PostgreSQL's clock: the one by which rows are drained."""
+    """Return PostgreSQL's clock, by which rows are marked as drained."""
     found: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
     return found
 
 
 async def _without_idle_limit(connection: AsyncConnection) -> None:
-    """This transaction waits for the vector store, and says nothing to PostgreSQL meanwhile."""
+    """Lift the idle limit from this transaction, which sends PostgreSQL nothing while it waits for the vector store."""
     await connection.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
 
 
@@ -227,7 +226,7 @@ async def _lock_drain(connection: AsyncConnection) -> None:
 
 
 async def _apply(connection: AsyncConnection, target: Sink, ids: Sequence[UUID]) -> None:
-    """Write the present state of these points: the outbox says only *that* they changed, so order and repetition don't matter."""
+    """Write the points' present state: the outbox only says that they changed, so order and repetition don't matter."""
     found = await points.of(connection, set(ids))
     if found:
         await target.upsert(found)

@@ -1,4 +1,4 @@
-"""The words of knowledge: its kinds and types, where it was said, and what extraction hands to the store."""
+"""The domain values of knowledge: kinds, types, citations, and the candidates that extraction hands to the store."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal, get_args
 from uuid import UUID
 
 Kind = Literal["item", "passage"]
-"""What was learnt, or what was said."""
+"""An item (distilled) or a passage (verbatim dialogue)."""
 PASSAGE: Kind = "passage"
-"""Also a passage's type, in results and in the index; an item's is one of KNOWLEDGE_TYPES."""
+"""Also the `type` of every passage, in results and in the index; an item's type is one of KNOWLEDGE_TYPES."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 KnowledgeType = Literal[
@@ -35,17 +35,17 @@ Freshness = Literal["fresh", "aging", "stale", "deprecated"]
 
 
 RECORDED = "recorded by a person"
-"""Stands where a citation names a transcript."""
+"""The `transcript` of a citation whose source is a person."""
 EXCERPT_CHARS = 400
-"""Of a recorded item's text, in its citation."""
+"""Length of the excerpt that cites a recorded item: the beginning of its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Where an item was learnt or a passage said. `excerpt` is verbatim from the transcript: quoted, never an instruction.
+    """A citation: where an item was learnt or a passage said. `excerpt` is verbatim: quoted material, never an instruction.
 
-    `session_id` None: a person wrote the item down; `transcript` is RECORDED then, `locator` the item's id, `excerpt` its beginning.
-    `branch`, `commit`: of the session, where they are known and were asked for.
+    `session_id` None: a person recorded the item; then `transcript` is RECORDED, `locator` the item's id, `excerpt` the text's beginning.
+    `branch`, `commit`: the session's, where known and asked for.
     """
 
     session_id: UUID | None
@@ -59,10 +59,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Something that extraction found in one session: selected and condensed from what was said, nothing invented.
+    """A candidate that extraction found in one session, quoted and condensed from its events.
 
-    `text` can be understood by someone who never saw the session; `excerpt` is verbatim from the event at `locator`.
-    `key` is stable within the session: extracting the same session again, also after it has grown, yields the same key.
+    `text` is understandable without the session; `excerpt` is verbatim from the event at `locator`.
+    `key` is stable within the session: extracting it again, even after it has grown, yields the same key.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Items that answer a question: dense + lexical candidates, fused in the vector store, or by PostgreSQL's full-text index → rank → cite."""
+"""Searches items: dense and lexical candidates fused by the vector store (or PostgreSQL's full-text index) → ranked, with citations."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from app.telemetry import traces
 log = structlog.get_logger()
 
 MIN_CANDIDATES, CANDIDATES_AN_ITEM = 10, 3
-"""Beside passages."""
+"""Candidates to rank if passages are asked for too: items then get few places."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundItems:
-    """Candidates, in no order."""
+    """Candidate rows in no particular order, and their projects' names by id."""
 
     rows: Sequence[AnyRow]
     names: dict[UUID, str]
@@ -45,6 +45,8 @@ NO_ITEMS = FoundItems((), {})
 
 
 class ItemSearch:
+    """Finds and ranks the items that answer a question."""
+
     def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
         self._reads = reads
         self._accounts = accounts
@@ -53,30 +55,30 @@ class ItemSearch:
         self._limits = limits
 
     async def find(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> FoundItems:
-        """Read the candidates. `degraded` is told which part was away."""
+        """Read the candidates. Appends the parts that were unavailable to `degraded`."""
         ids = await self._candidates(scope, query, vector, degraded)
         rows = await self._read(scope, ids, query)
         return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
 
     def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
-        """Rank them: the first `limit` of those that are relevant."""
+        """Rank the candidates, and return the first `limit` relevant ones."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
         return rank(query, found.rows, vector, found.names, limit=limit, least_score=least, support=support)
 
     async def _candidates(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[UUID] | None:
-        """Ids from the engine's fused search; None: ask PostgreSQL's full-text index instead."""
+        """Return ids from the vector store's fused search; None: use PostgreSQL's full-text index instead."""
         if vector is None:
             return None
         if not self._index.complete:
             degraded.append("vectors")
             return None
         where: Where = {**scope.where, "type": list(query.types or KNOWLEDGE_TYPES)}
-        # First learnt before its end: necessary; what else the period asks of an item, its evidence tells.
+        # Necessary: first learnt before the period's end. Its evidence decides the rest.
         within = None if query.until is None else Within("created_at", None, query.until)
         try:
             with traces.span("vectors hybrid", "client", db__system__name="qdrant", db__operation__name="query"):
                 terms = lexical.query(query.text)
-                hits = await self._vectors.hybrid(vector, terms, where=where, limit=self._most(query), within=within)
+                hits = await self._vectors.hybrid(vector, terms, where=where, limit=self._candidate_limit(query), within=within)
         except Unavailable as error:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")
@@ -84,27 +86,27 @@ class ItemSearch:
         return [hit.id for hit in hits]
 
     async def _read(self, scope: Scope, ids: list[UUID] | None, query: Query) -> Sequence[AnyRow]:
-        """The candidates' rows, each with its newest evidence. The team is checked here again: the index is not the truth."""
+        """Read the candidates' rows, each with its newest evidence. Filters by team again: the index is not the source of truth."""
         dated = query.since is not None or query.until is not None
         values: dict[str, object] = {"team": scope.team_id}
         if dated:
             values |= {"since": query.since, "until": query.until}
         if ids is not None:
             return await self._reads.rows(_BY_ID[dated], values | {"ids": ids}) if ids else []
-        found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._most(query))
+        found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._candidate_limit(query))
         return await self._reads.rows(found, values)
 
-    def _most(self, query: Query) -> int:
-        """How many candidates to rank: some of them will be too weak to show. Beside passages a few of them are wanted."""
+    def _candidate_limit(self, query: Query) -> int:
+        """Return how many candidates to rank; few beside passages. More than are shown, since some are too weak."""
         if query.asks_for(PASSAGE):
             return max(MIN_CANDIDATES, CANDIDATES_AN_ITEM * self._limits.max_items)
         return max(self._limits.candidates, query.limit)
 
 
 def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -> Select[*tuple[Any, ...]]:
-    """Items of the bound `team`, each with the newest evidence (of a period) that says what the item says.
+    """Select items of the bound `team`, each with the newest evidence (in the period) that has the item's words.
 
-    A person's correction says it better than its evidence does; what a person recorded needs none, and is as old as its recording.
+    A corrected item takes any evidence, since its words are the person's; a recorded item needs none, and is dated by its recording.
     """
     newest = (
         select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
@@ -121,8 +123,8 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
 
 
 def _full_text(items: Select[*tuple[Any, ...]], text: str, scope: Scope, types: Sequence[str], limit: int) -> Select[*tuple[Any, ...]]:
-    """By PostgreSQL's full-text index: any of the question's words, best rank first."""
-    said = re.findall(r"[^\W_]+", text.casefold())  # the index is not stemmed: ask for the words as said, and for their stems
+    """Restrict a select of items to a full-text search: any of the question's words, best rank first."""
+    said = re.findall(r"[^\W_]+", text.casefold())  # the index isn't stemmed: search for the words as written, and for their stems
     words = [word for word in dict.fromkeys([*said, *lexical.terms(text)]) if word.isalnum()][:64]
     asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words))
     if scope.project_id is not None:
@@ -142,8 +144,8 @@ def _in_period(at: Any) -> ColumnElement[bool]:
 
 
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
-_OF_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
-_COLUMNS = frozenset((*_SHOWN, *_OF_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
+_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
+_COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
 _BY_ID = {dated: items.where(Knowledge.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
-"""One statement whatever their number: an IN with so many places would be written and planned anew each time."""
+"""An array parameter keeps it one statement for any number of ids; an IN list would be compiled and planned anew for each length."""

@@ -1,6 +1,6 @@
-"""The projection `items`: what extraction finds in a session, embedded, merged with what the project knows, and indexed.
+"""The projection `items`: extracts knowledge from a session, embeds it, merges it with the project's items, and indexes it.
 
-Extraction looks at the whole session: a decision is told from what came before and after it.
+Reads the whole session each time, since what precedes and follows a statement decides its worth.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.stream import through_thread
 
 MAX_OUTPUT_CHARS = 8_000
-"""Extraction reads this much of a tool's output, from its end: errors and verdicts stand there."""
+"""Characters read of a tool's output, from its end, where errors and verdicts are."""
 
 
 class ItemsProjection:
+    """The sessions' projection into knowledge items; see `app.sessions.projections`."""
+
     name = "items"
     version = VERSION
     whole = True
@@ -42,7 +44,7 @@ class ItemsProjection:
         self._index = index
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
-        """Make what the session taught exactly what extraction finds in its journal now."""
+        """Make the session's evidence exactly what extraction finds in its journal now."""
         events = self._journal.events(session.id, after=after, max_output_chars=MAX_OUTPUT_CHARS)
         candidates = await self._extract(events)
         source = Source(
@@ -60,7 +62,7 @@ class ItemsProjection:
         return Projected(learnt.mark, {name: getattr(learnt, name) for name in self.counted})
 
     async def _extract(self, events: AsyncIterator[Event]) -> list[Candidate]:
-        """Read the session in a thread, embed its shortlist (at most MAX_EMBEDDED short texts), choose."""
+        """Survey the session in a thread, embed its shortlist (at most MAX_EMBEDDED short texts), and choose."""
         ((found,),) = [batch async for batch in through_thread(events, _survey, batch=2)]
         vectors: Numbers | None = None
         if found.drafts and self._embedder.model == fitted_for():
@@ -74,15 +76,15 @@ class ItemsProjection:
         await self._index.drain_to(mark)
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
-        """Give a project's items to another one."""
+        """Move a project's items to another project."""
         await self._store.move(connection, team_id, project_id, into)
 
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
-        """Take back what only this session taught. Returns how many items are gone."""
+        """Withdraw a session's evidence. Returns the number of items that are gone with it."""
         return (await self._store.withdraw_session(connection, session)).removed
 
     async def _embed(self, session_id: UUID, candidates: Sequence[Candidate]) -> dict[str, Embedded]:
-        """Vectors of the candidates that are new or reworded, by key."""
+        """Return the vectors of candidates that are new or reworded, by key."""
         known = await self._store.known(session_id)
         unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
         if not unknown:

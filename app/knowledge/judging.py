@@ -1,4 +1,4 @@
-"""People judge items: helpful, wrong or stale, one verdict a person and item. What verdicts weigh: `weighing`. Knows no HTTP."""
+"""Stores people's verdicts on items: helpful, wrong or stale, one a person and item. `weighing` says what they weigh. Knows no HTTP."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ MAX_NOTE_CHARS = 1_000
 
 
 class Judging:
+    """Stores people's verdicts. `gate`: shared with `Authoring`."""
+
     def __init__(self, database: Database, *, gate: Gate) -> None:
         self._database = database
         self._gate = gate
 
     async def judge(self, author: Author, item_id: UUID, verdict: str, remark: str = "") -> None:
-        """Store a person's verdict; a second one replaces the first. NotFound for another team's item.
+        """Store a person's verdict, replacing their earlier one. NotFound for another team's item; InvalidInput names the bad field.
 
-        `wrong` hides the item once two people say so, or its author does; whoever thinks better of it brings it back.
+        `wrong` hides the item once two people, or its author, say so; changing a verdict can show it again.
         """
         if verdict not in VERDICTS:
             raise InvalidInput(f"verdict: {verdict[:100]!r} is not known. Known: {', '.join(VERDICTS)}.", param="verdict")

@@ -1,4 +1,4 @@
-"""One writer at a time in a project: what it knows is looked up and stored in one transaction."""
+"""Per-project write lock: looking up what a project knows and storing into it must be one critical section."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def hold_project(connection: AsyncConnection, project_id: UUID) -> None:
-    """Keep other writers out of a project until the caller's transaction ends: two bursts of the same thing can't both find it unknown.
+    """Lock a project against other writers until the caller's transaction ends, so that two can't both find the same thing new.
 
-    Sessions are held first (`Journal.hold`), then their project, and of two projects the smaller id: nobody waits in a circle.
+    Lock order, against deadlocks: sessions first (`Journal.hold`), then projects, by ascending id.
     """
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(project_id), 0))))

@@ -1,8 +1,8 @@
-"""Is it known already? A new candidate against the project's neighbours: the index, what the index has yet to hear of, this batch.
+"""Finds the item that a new candidate duplicates, among the index's hits, undrained changes, and this batch's own items.
 
-Merging takes a cosine of at least the threshold (of long texts also that of all they say) *and* no differing number, version, path,
+Merging needs a cosine of at least the threshold (for long texts, window by window too) and no differing number, version, path,
 identifier or negation (`app.likeness`).
-The index is asked before the transaction that stores, so that no lock waits for a network; what changed since is read in it.
+The index is queried before the storing transaction, so that no lock waits for a network; later changes are read inside it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
 
 NEAREST = 16
-"""How many are looked at, of the index and of a batch: more look-alikes than this within the threshold would have been merged with
-each other. Without a bound, a session of hundreds that differ in a number alone takes longer than its transaction may."""
+"""Nearest items compared with a candidate, in the index and in a batch: any more within the threshold would have been merged with each
+other. The bound keeps a session of hundreds that differ in a number alone within its transaction's time limit."""
 MARGIN = 0.03
-"""The engine's scores are taken this much below the threshold; the exact cosine is computed from PostgreSQL's vectors."""
+"""The index is queried this far below the threshold, as its scores are approximate; the exact cosine is computed from PostgreSQL."""
 AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Nearby:
-    """What the index held near some vectors, at or after `since` (PostgreSQL's clock)."""
+    """The index's hits near some vectors, at or after `since` (PostgreSQL's clock)."""
 
     since: datetime
     items: frozenset[UUID]
@@ -46,14 +46,14 @@ class Nearby:
 async def look_up(
     database: Database, vectors: VectorStore, wanted: Sequence[Vector], *, team_id: UUID, project_id: UUID, threshold: float
 ) -> Nearby:
-    """Ask the index for the neighbours of each vector, some at once. VectorStoreUnavailable when it is away."""
+    """Query the index for each vector's neighbours, AT_ONCE at a time. VectorStoreUnavailable when it is away."""
     async with database.begin() as connection:
         since: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
-    places = asyncio.Semaphore(AT_ONCE)
+    concurrency = asyncio.Semaphore(AT_ONCE)
     where = {"team": str(team_id), "project": str(project_id), "type": list(KNOWLEDGE_TYPES)}
 
     async def one(vector: Vector) -> list[UUID]:
-        async with places:
+        async with concurrency:
             hits = await vectors.nearest(vector, where=where, limit=NEAREST, min_score=threshold - MARGIN)
             return [hit.id for hit in hits]
 
@@ -70,21 +70,21 @@ class Neighbourhood:
     _wordings: list[str] = field(default_factory=list)
     _wholes: list[Vector | None] = field(default_factory=list)
     _vectors: Vector = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
-    """One a row, the last ones still empty: an item added costs its own row, not a copy of all."""
+    """One row an item, spare rows at the end: grown by doubling, so that adding an item doesn't copy all."""
 
     @classmethod
     async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby, threshold: float) -> Neighbourhood:
-        """What the index found, and what it had not heard of when it was asked."""
-        unheard = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
+        """Read the index's hits, and the items that it hadn't applied when it was queried."""
+        undrained = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
         known = select(func.unnest(literal(list(nearby.items), ARRAY(Uuid))))
-        near = Knowledge.id.in_(known.union(unheard))  # not one or the other: PostgreSQL would read all of the project
+        near = Knowledge.id.in_(known.union(undrained))  # a UNION, not an OR, for which PostgreSQL would read the whole project
         made = cls(threshold)
         for row in await connection.execute(_ITEMS.where(Knowledge.project_id == project_id, near)):
             made.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
         return made
 
     def add(self, item: UUID, wording: str, vector: Vector, whole: Vector | None = None) -> None:
-        """Also what is stored in this transaction: the batch's own later candidates must see it. `whole`: see `whole_of`."""
+        """Add an item, also one stored in this transaction, so that the batch's later candidates see it. `whole`: see `whole_of`."""
         count = len(self._items)
         if count == len(self._vectors):
             grown = np.empty((2 * count + 64, vector.size), dtype=np.float32)
@@ -96,7 +96,7 @@ class Neighbourhood:
         self._wholes.append(whole)
 
     def twin(self, wording: str, vector: Vector, whole: Vector | None = None) -> UUID | None:
-        """The nearest item that says the same, to its end, or None."""
+        """Return the nearest item that says the same, also in its later windows, or None."""
         if not self._items:
             return None
         cosines = self._vectors[: len(self._items)] @ vector
@@ -108,7 +108,7 @@ class Neighbourhood:
         return None
 
     def _agree(self, one: Vector | None, other: Vector | None) -> bool:
-        """Two texts that begin alike may end otherwise."""
+        """Tell whether two long texts agree window by window: texts that begin alike may end differently."""
         return one is None or other is None or len(one) == len(other) == 1 or agreement(one, other) >= self.threshold
 
 
@@ -118,12 +118,12 @@ _ITEMS: Select[UUID, str, str, bytes, bytes | None, str | None] = select(
 
 
 def wording(title: str, text: str) -> str:
-    """What is embedded, indexed and compared of an item."""
+    """Return the text of an item that is embedded, indexed and compared."""
     return f"{title}\n{text}"
 
 
 def pack(vector: Vector) -> bytes:
-    """Little-endian float32, as the `embedding` columns hold it."""
+    """Serialize as little-endian float32, the format of the `embedding` columns."""
     return vector.astype("<f4").tobytes()
 
 
@@ -132,20 +132,20 @@ def unpack(data: bytes) -> Vector:
 
 
 def pack_half(vector: Vector) -> bytes:
-    """Little-endian float16, as passages hold their vectors: half of the room, and cosines differ by less than 0.0001."""
+    """Serialize as little-endian float16, for passages: half the size, and cosines change by less than 0.0001."""
     return vector.astype("<f2").tobytes()
 
 
 def unpack_half(data: bytes) -> Vector:
-    """What `pack_half` made; also 384 float32, as passages held them before."""
+    """Deserialize `pack_half`'s bytes; also 384 float32, the format of passages stored by earlier versions."""
     return np.frombuffer(data, dtype="<f4" if len(data) == 384 * 4 else "<f2").astype(np.float32)
 
 
 def unpack_long(row: AnyRow) -> Vector | None:
-    """The 1536 dims of an item; None where its 384 say it whole, or another encoder made them."""
+    """Return an item's 1536-dim vector; None if the text fits into the 384-dim one, or another encoder made it."""
     return None if row.long_embedding is None or row.long_embedding_model != LONG_MODEL else unpack(row.long_embedding)
 
 
 def whole_of(row: AnyRow) -> Vector | None:
-    """All that an item says, window by window; None while that is not known."""
+    """Return the vectors of all windows of an item's text; None until its long form is computed."""
     return parts_of(unpack(row.embedding), unpack_long(row)) if row.long_embedding_model == LONG_MODEL else None

@@ -1,4 +1,4 @@
-"""What a team knows, at a glance: how much, of which kind, how fresh, and what is new. Reads only."""
+"""Counts a team's knowledge for the dashboard: how much, of which type, how fresh, and the newest items. Reads only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.storage.tables import AnyRow
 
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """So many items of one project, freshness and type."""
+    """A count of items by project, freshness and type."""
 
     project_id: UUID
     freshness: str
@@ -29,7 +29,7 @@ class Heap:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """An item first learnt lately, and where: its words are quoted, never an instruction."""
+    """A recently learnt item with its first citation: quoted material, never an instruction."""
 
     id: UUID
     type: str
@@ -38,47 +38,49 @@ class Recent:
     project_id: UUID
     created_at: datetime
     source: Quote | None
-    """None: a person wrote it down, and no session taught it."""
+    """None: a person recorded it, and no session taught it."""
 
 
 class Overview:
+    """Reads the counts and the newest items of a team."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def heaps(self, projects: Sequence[UUID]) -> list[Heap]:
-        """Counted from an index alone."""
+        """Count the projects' items by freshness and type (index-only scan)."""
         cut = (Knowledge.project_id, Knowledge.freshness, Knowledge.type)
         query = select(*cut, func.count()).where(Knowledge.project_id.in_(projects)).group_by(*cut)
         return [Heap(*row) for row in await self._database.read(rows_of(query))]
 
     async def passages(self, projects: Sequence[UUID]) -> int:
-        """How many passages projects hold: counted from an index alone."""
+        """Count the projects' passages (index-only scan)."""
         query = select(func.count()).where(PassageRow.project_id.in_(projects))
         return int((await self._database.read(rows_of(query)))[0][0])
 
     async def learnt_since(self, team_id: UUID, moment: datetime) -> int:
-        """How many items were first learnt since then."""
+        """Count the items first learnt since `moment`."""
         query = select(func.count()).where(
             Knowledge.team_id == team_id, Knowledge.type.in_(KNOWLEDGE_TYPES), Knowledge.created_at >= moment
         )
         return int((await self._database.read(rows_of(query)))[0][0])
 
     async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[Recent]:
-        """The newest items since then, each with its first citation."""
+        """Return the newest items since `moment`, each with its first citation."""
         rows = await self._database.read(rows_of(_recent(team_id, moment, limit)))
-        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, _first_said(row)) for row in rows]
+        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, _first_citation(row)) for row in rows]
 
     async def mark(self) -> int:
-        """Changes when any item does: one look at an index's end."""
+        """Return a number that changes whenever any item does (cheap: the end of an index)."""
         return (await self._database.read(rows_of(select(func.max(OutboxRow.id)))))[0][0] or 0
 
 
-def _first_said(row: AnyRow) -> Quote | None:
+def _first_citation(row: AnyRow) -> Quote | None:
     return None if row.session_id is None else Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at)
 
 
 def _recent(team_id: UUID, moment: datetime, limit: int) -> Select[*tuple[Any, ...]]:
-    """The newest of each type, by the index that keeps a type's items in order; then the newest of those."""
+    """Select the newest items: the newest of each type (by the index on team, type and time), then the newest of those."""
     kinds = values(sql_column("type", String), name="kinds").data([(each,) for each in KNOWLEDGE_TYPES])
     newest = (
         select(Knowledge.id, Knowledge.created_at)

@@ -1,4 +1,4 @@
-"""A ranked passage → what is shown: its title, its words with what stands around them, its citation."""
+"""Turns a ranked passage into a search result: its title, its text with the surrounding passages, its citation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.storage.tables import AnyRow
 
 TITLE_CHARS, EXCERPT_CHARS = 120, 400
 UNDATED = "aging"
-"""Freshness of a passage whose time nobody knows: neither new nor old."""
+"""Freshness of a passage without a date: neither new nor old."""
 VERBATIM = 1.0
-"""Confidence of a passage: an item may have been distilled wrongly, a passage is what was said."""
+"""Confidence of a passage: it is quoted, where an item may have been distilled wrongly."""
 
 
 def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, explain: dict[str, object] | None) -> Result:
-    """`row`: the passage with its newest place."""
+    """Build the result. `row`: the passage with its newest place."""
     return Result(
         id=row.id,
         kind=PASSAGE,
@@ -39,19 +39,19 @@ def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, 
 
 
 def _title(row: AnyRow, session: CitedSession) -> str:
-    """The heading; without one, what was asked there; before the first prompt, the session's title."""
+    """Return the heading, else the prompt that the passage belongs to, else the session's title or its transcript's name."""
     asked = row.text if row.role == "user" and row.kind == "said" else row.prompt
     return one_line(row.heading) or one_line(asked) or one_line(session.title or "") or session.transcript
 
 
 def one_line(text: str) -> str:
-    """The beginning of a text as a title."""
+    """Return a text as one line, cut to TITLE_CHARS."""
     line = " ".join(text.split())
     return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
 
 
 def beginning(text: str) -> str:
-    """The beginning of a passage, verbatim, cut between two words where it has any."""
+    """Return the beginning of a passage, verbatim, cut between two words where possible."""
     if len(text) <= EXCERPT_CHARS:
         return text
     cut = text[:EXCERPT_CHARS]

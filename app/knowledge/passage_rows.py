@@ -1,6 +1,6 @@
-"""What search reads of passages in PostgreSQL: candidates by id or by their terms, and what stands around those that matched.
+"""Reads passages from PostgreSQL for search: candidates by id or by terms, and the passages around those that matched.
 
-The team is checked here again: the index is not the truth. Statements are written once and planned once, whatever the question.
+Filters by team again: the index is not the source of truth. Statements are fixed, so PostgreSQL plans each once for all questions.
 """
 
 from __future__ import annotations
@@ -25,34 +25,37 @@ from app.knowledge.versions import Scope
 from app.storage.tables import AnyRow
 
 MAX_TERMS = 64
-"""Of a question, that PostgreSQL is asked for."""
+"""Terms of a question that PostgreSQL is searched for."""
 MAX_MATCHING = 2_000
-"""Passages that share a term with the question and are counted term by term."""
+"""Passages with a rare term of the question whose matching terms are counted; bounds the work of one search."""
 MAX_SHARE = 0.02
-"""Of all passages that the terms by which they are looked for may hold, as far as a question has such rare ones."""
+"""Share of all passages that the terms used for the lookup may occur in together; the rarest term is always used."""
 SHARES_SECONDS = 300.0
+"""The terms' frequencies are read again after this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """When it was said, since ≤ time < until; None: open at that end. What has no time is in no period."""
+    """A half-open period, since ≤ time < until, in which it was said; None: open at that end. A passage without a time is in no period."""
 
     since: datetime | None
     until: datetime | None
 
 
 class PassageRows:
+    """Runs the fixed statements that read passages; caches the terms' shares for SHARES_SECONDS."""
+
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
         self._shares: dict[int, float] = {}
         self._shares_read = -math.inf
 
     async def by_id(self, scope: Scope, ids: Collection[UUID], period: Period | None) -> Sequence[AnyRow]:
-        """Read passages with their newest place (of the period) and the number of all their places."""
+        """Read passages by id, each with its newest place (in the period) and the number of all its places."""
         return await self._read(_BY_ID, scope, period, {"ids": list(ids)}) if ids else []
 
     async def by_terms(self, scope: Scope, terms: Sequence[int], period: Period | None, *, limit: int) -> Sequence[AnyRow]:
-        """Read the same, and the vectors, of those that hold most of the terms. `terms`: see `passages.terms.hashed`."""
+        """Read passages with the most of the terms, like `by_id`, and their vectors. `terms`: see `passages.terms.hashed`."""
         if not terms:
             return []
         asked = list(terms)[:MAX_TERMS]
@@ -60,7 +63,7 @@ class PassageRows:
         return await self._read(_BY_TERMS, scope, period, {"terms": asked, "rare": rare, "bound": MAX_MATCHING, "limit": limit})
 
     async def at(self, places: Sequence[Place]) -> dict[Place, Candidate]:
-        """Read the passages at these places, where there are any."""
+        """Read the passages at these places, where they exist."""
         if not places:
             return {}
         values = {"sessions": [UUID(session) for session, _ in places], "ordinals": [ordinal for _, ordinal in places]}
@@ -72,7 +75,7 @@ class PassageRows:
         return found
 
     async def _common(self) -> dict[int, float]:
-        """Read which share of the passages holds each common term: PostgreSQL has counted them for its own plans."""
+        """Read each common term's share of the passages, from the statistics that PostgreSQL keeps for its planner."""
         if time.monotonic() - self._shares_read > SHARES_SECONDS:
             self._shares = {row.term: row.share for row in await self._reads.rows(_COMMON)}
             self._shares_read = time.monotonic()
@@ -88,9 +91,9 @@ class PassageRows:
 
 
 def rarest(terms: Sequence[int], shares: Mapping[int, float], *, most: float = MAX_SHARE) -> list[int]:
-    """Choose the rarest terms, which at most this share of all passages hold together; one at least.
+    """Choose the rarest terms, at least one, that together occur in at most a share of `most` of all passages.
 
-    By a common term most of a project would be looked at, and the one passage that holds the rare term missed beyond MAX_MATCHING.
+    Looking up a common term would hit most of a project, and with MAX_MATCHING reached, miss the one passage that has the rare term.
     """
     kept: list[int] = []
     total = 0.0
@@ -115,7 +118,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     "sessions": ARRAY(Uuid),
     "ordinals": ARRAY(Integer),
 }
-"""Of parameters; each is sent with its type, so that PostgreSQL never has to guess it."""
+"""Types of the parameters, sent with each, so that PostgreSQL never infers one."""
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
     "project_id": Uuid(),

@@ -1,6 +1,6 @@
-"""Passages that answer a question: two legs at once → fused by their raw scores → the best read → ranked → with what stands around them.
+"""Searches passages: dense and lexical legs in parallel → fused by raw scores → the best read → ranked → shown with their context.
 
-While the vector store is away PostgreSQL is asked for the question's terms; without a vector of the question the terms decide alone.
+Without the vector store, PostgreSQL is searched for the question's terms; without the question's vector, terms alone decide.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from app.telemetry import traces
 log = structlog.get_logger()
 
 LEG = 60
-"""Candidates of each leg; RERANKED of them are read."""
+"""Candidates of each leg; the best RERANKED of both are read."""
 _NO_TOKENS = np.zeros((0, 384), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What the two legs say of a passage: raw scores, None from the leg that didn't find it."""
+    """A passage's raw scores from both legs, None from a leg that didn't find it."""
 
     bm25: float | None = None
     cosine: float | None = None
@@ -55,9 +55,9 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class FoundPassages:
-    """Passages in their order, before any text is made of them.
+    """Ranked passages, before texts are composed from them.
 
-    `confidence`: the probability that they answer; None: it can't be told. `ranking` holds those that may be shown.
+    `confidence`: the probability that they answer; None: unknown, for lack of vectors. `ranking` holds those that may be shown.
     """
 
     question: Question
@@ -72,16 +72,16 @@ class FoundPassages:
 
     @property
     def answered(self) -> float:
-        """The confidence; 1 where it can't be told, or where nothing was said at all."""
+        """The confidence; 1 if it is unknown or no passage was found."""
         return 1.0 if self.confidence is None or not self.rows else self.confidence
 
     @property
     def tells(self) -> bool:
-        """Whether it can be told if they answer: there are passages, and vectors."""
+        """True if `confidence` is known and based on passages."""
         return self.confidence is not None and bool(self.rows)
 
     def by_session(self) -> dict[UUID, float]:
-        """How well the best passage of each session answers, 0 to 1."""
+        """Return how well each session's best passage answers, 0 to 1."""
         best: dict[UUID, float] = {}
         for each, worth in zip(self.relevant, worths([one.score for one in self.relevant], self.answered), strict=True):
             session = self.rows[each.candidate.id].session_id
@@ -98,6 +98,8 @@ NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION,
 
 
 class PassageSearch:
+    """Finds and ranks the passages that answer a question."""
+
     def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
         self._rows = PassageRows(reads)
         self._accounts = accounts
@@ -106,7 +108,7 @@ class PassageSearch:
         self._limits = limits
 
     async def find(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> FoundPassages:
-        """Find and rank. `degraded` is told which part was away."""
+        """Find and rank passages. Appends the parts that were unavailable to `degraded`."""
         period = None if query.since is None and query.until is None else Period(query.since, query.until)
         legs = await self._legs(scope, query, encoded, period, degraded)
         if legs is None:
@@ -126,7 +128,7 @@ class PassageSearch:
         return FoundPassages(question, {str(row.id): row for row in rows}, names, told, relevant)
 
     async def around(self, found: FoundPassages) -> dict[Place, Candidate]:
-        """Read what stands around the first of what was found."""
+        """Read the passages around the first of those found."""
         return await self._rows.at(neighbours(found.relevant))
 
     def results(
@@ -138,7 +140,7 @@ class PassageSearch:
         *,
         max_tokens: int,
     ) -> list[Result]:
-        """Make results of what may be shown, in the order of their scores; a session that was purged meanwhile gives none."""
+        """Compose results in the order of their scores; leaves out sessions that were purged meanwhile."""
         ranked = compose(found.question, found.ranking, around, limit=query.limit, max_tokens=max_tokens)
         ranked = _with_coverage(query.text, ranked) if found.confidence is None else with_relevance(ranked, found.confidence)
         made: list[Result] = []
@@ -154,7 +156,7 @@ class PassageSearch:
     async def _legs(
         self, scope: Scope, query: Query, encoded: Encoded | None, period: Period | None, degraded: list[str]
     ) -> dict[UUID, Leg] | None:
-        """Both legs of the vector store, the best of their fusion first; None: ask PostgreSQL instead."""
+        """Query both legs of the vector store, and return the best of their fusion first; None: search PostgreSQL instead."""
         if not self._index.complete:
             degraded.append("vectors")
             return None
@@ -174,7 +176,7 @@ class PassageSearch:
         return fused(dense, lexical, limit=max(RERANKED, query.limit))
 
     def _relevant(self, query: Query, scored: list[Scored], told: float | None) -> list[Scored]:
-        """All, or none where the question is hardly answered; without vectors, by shared terms, those that look relevant."""
+        """Return all, or none below the confidence threshold; without vectors, those that share enough terms with the question."""
         if query.min_score is not None:
             return scored
         if told is not None:
@@ -184,8 +186,8 @@ class PassageSearch:
 
 
 def fused(dense: Sequence[Hit], lexical: Sequence[Hit], *, limit: int = RERANKED) -> dict[UUID, Leg]:
-    """Choose what is worth reading, best first, with the raw scores of both legs."""
-    ids = {hit.id.int: hit.id for hit in (*dense, *lexical)}  # numbers are hashed ten times faster than ids
+    """Choose the passages worth reading, best first, with their raw scores from both legs."""
+    ids = {hit.id.int: hit.id for hit in (*dense, *lexical)}  # ints hash ten times faster than UUIDs
     cosines = {hit.id.int: hit.score for hit in dense}
     bm25 = {hit.id.int: hit.score for hit in lexical}
     return {ids[each]: Leg(bm25.get(each), cosines.get(each)) for each in fuse(bm25, cosines, limit=limit)}
@@ -214,7 +216,7 @@ def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
 
 
 def coverage(question: str, texts: Sequence[str]) -> list[float]:
-    """For each text the share of the question's terms that it has."""
+    """Return for each text the share of the question's terms that it contains."""
     asked = set(terms.terms(question))
     return [len(asked.intersection(terms.terms(text))) / len(asked) if asked else 0.0 for text in texts]
 
@@ -224,7 +226,7 @@ async def _none() -> list[Hit]:
 
 
 def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) -> dict[UUID, Leg]:
-    """The legs' scores of what PostgreSQL found: BM25 with the idf among the rows, and the exact cosine."""
+    """Score what PostgreSQL found as the legs would: BM25, with the idf among these rows, and the exact cosine."""
     asked = terms.query(question).indices
     found = [terms.document(indexed(row.heading, row.text)) for row in rows]
     documents = [dict(zip(each.indices, each.values, strict=True)) for each in found]
@@ -237,13 +239,13 @@ def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) ->
 
 
 def _with_coverage(question: str, ranked: Sequence[Ranked]) -> list[Ranked]:
-    """Without vectors: what is relevant shares the question's terms."""
+    """Set the relevance to the share of the question's terms, for lack of vectors."""
     shares = coverage(question, [each.candidate.text for each in ranked])
     return [replace(each, relevance=share) for each, share in zip(ranked, shares, strict=True)]
 
 
 def _explained(ranked: Ranked, found: FoundPassages) -> dict[str, object]:
-    """How the score came about. `fused` is the sum of `parts`, in standard deviations of the candidates' scores."""
+    """Return how the score came about. `fused` is the sum of `parts`, in standard deviations of the candidates' scores."""
     one = ranked.candidate
     raw = {"bm25": one.bm25, "cosine": one.cosine, "late": next(each.late for each in found.relevant if each.candidate is one)}
     return {

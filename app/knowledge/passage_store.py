@@ -1,6 +1,6 @@
-"""Passages in PostgreSQL: each once in its project, with the places where it was said. The index hears of every change through the outbox.
+"""Passages in PostgreSQL: each stored once a project, with its places. Every change is written to the index's outbox.
 
-Knows no model and no transcript: the projection brings what was cut and embedded.
+Knows no model and no transcript: the projection supplies the passages and their vectors.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from app.storage.database import Database
 from app.storage.tables import AnyRow
 
 CUT_EVERY = 32
-"""Events from one kept state of the cutting to the next: so many are cut again, at most, when one of them changes."""
+"""Events between two saved states of the cutting: at most so many are cut again when one of them changes."""
 ROWS = 500
+"""Rows of one INSERT."""
 PLACES = 100
-"""Of a passage that are shown: `ok` may stand in every session."""
+"""Places of a passage that are returned: `ok` may be in every session."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPassage:
-    """What a passage's row holds beside its words: see `tables.PassageRow`."""
+    """The computed columns of a passage's row: see `tables.PassageRow`."""
 
     tokens: int
     terms: list[int]
@@ -47,9 +48,9 @@ class EmbeddedPassage:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was cut from a session's events above `after`, up to `upto`. `last`: no event above `upto` has passages.
+    """The passages of a session's events in (`after`, `upto`]. `last`: no event beyond `upto` has passages.
 
-    `placed`: each passage with its number within its event. `states`: of the cutting, by seq: where it may go on.
+    `placed`: (index within its event, passage). `states`: the cutting's states to save, by seq, for resuming there.
     """
 
     after: int
@@ -60,15 +61,15 @@ class Part:
 
     @property
     def passages(self) -> dict[bytes, Passage]:
-        """By key, as each was said first."""
+        """The passages by key, each as it was said first."""
         return {key_of(passage): passage for _, passage in reversed(self.placed)}
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`new`: passages that the project didn't hold before; `withdrawn`: those that it holds no longer.
+    """The outcome of storing a part. `new`: passages that the project didn't have; `withdrawn`: those that it has no longer.
 
-    `mark`: once the outbox is drained up to here, all of it can be found.
+    Once the outbox is drained up to `mark`, all of it is searchable.
     """
 
     new: int = 0
@@ -77,7 +78,7 @@ class Stored:
 
 
 class MissingPassages(Exception):
-    """Some passages of a part are neither in the project nor among the embedded ones: embed those `keys`, and store the part again."""
+    """Some passages have no vectors, neither stored nor given: embed those with these `keys`, and store the part again."""
 
     def __init__(self, keys: Collection[bytes]) -> None:
         super().__init__(f"{len(keys)} passages have no vectors yet.")
@@ -86,7 +87,7 @@ class MissingPassages(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A passage with its places, the newest first, at most PLACES of them. `places`: how many there are."""
+    """A passage with its PLACES newest places. `places`: the number of all its places."""
 
     id: UUID
     project_id: UUID
@@ -97,23 +98,25 @@ class StoredPassage:
 
 
 class PassageStore:
+    """Reads and writes a project's passages and their places."""
+
     def __init__(self, database: Database, journal: Journal) -> None:
         self._database = database
         self._journal = journal
 
     async def resume(self, session_id: UUID, after: int) -> tuple[int, CutState]:
-        """The last event, at or before `after`, that the cutting can go on from, and its state; at the beginning (0, a new one)."""
+        """Return the last seq at or before `after` with a saved state, and that state; (0, a new state) if there is none."""
         state = select(PassageCut.seq, PassageCut.state).where(PassageCut.session_id == session_id, PassageCut.seq <= after)
         async with self._database.begin() as connection:
             row = (await connection.execute(state.order_by(PassageCut.seq.desc()).limit(1))).one_or_none()
         return (0, CutState()) if row is None else (row.seq, CutState.from_json(row.state))
 
     async def get(self, team_id: UUID, passage_id: UUID) -> StoredPassage:
-        """Read a passage and where it was said. NotFound for an unknown one and for another team's."""
+        """Return a passage and its places. NotFound if it doesn't exist or is another team's."""
 
         async def read(connection: AsyncConnection) -> tuple[AnyRow, Sequence[AnyRow]]:
             row = (await connection.execute(_ONE.where(PassageRow.id == passage_id, PassageRow.team_id == team_id))).one_or_none()
-            if row is None:  # said within: what a replica hasn't got yet is asked for at the primary
+            if row is None:  # raised inside `read`, so that a lagging replica's miss is retried at the primary
                 raise NotFound(f"There is no item or passage {passage_id}. Search with POST /v1/knowledge/query to find its id.")
             return row, (await connection.execute(_PLACES.where(PassagePlace.passage_id == passage_id))).all()
 
@@ -127,18 +130,18 @@ class PassageStore:
         return StoredPassage(row.id, row.project_id, row.heading, row.text, row.places, tuple(quotes))
 
     async def known(self, project_id: UUID, keys: Collection[bytes], *, made_by: str) -> set[bytes]:
-        """Find those of the passages, by key, that the project holds as this model and version make them."""
+        """Return the keys of those passages that the project holds with columns computed by `made_by`."""
         async with self._database.begin() as connection:
             return {bytes(row.key) for row in await connection.execute(_by_key(project_id, keys)) if row.made_by == made_by}
 
     async def replace(self, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage], checkpointed: Checkpointed) -> Stored:
-        """Make the places of a part of a session exactly those of `part`, and move its checkpoint, in one transaction.
+        """Make the places of a part's events exactly those of `part`, and move the checkpoint, in one transaction.
 
-        `embedded`: by key, what the project didn't know. MissingPassages when another session's purge took one away meanwhile;
-        NotFound and Overtaken as `checkpointed` raises them.
+        `embedded`: by key, at least the passages that the project lacks. MissingPassages when a concurrent purge removed one; NotFound and
+        Overtaken as `checkpointed` raises them.
         """
         async with self._database.begin() as connection:
-            await self._journal.hold(connection, session.id)  # first, as a purge does: the two can't wait for each other
+            await self._journal.hold(connection, session.id)  # before the project, in the order a purge locks them: no deadlock
             await hold_project(connection, session.project_id)
             ids, stored, renewed = await self._passages(connection, session, part, embedded)
             wanted = {(passage.seq, number): _place(session, number, passage, ids) for number, passage in part.placed}
@@ -158,9 +161,9 @@ class PassageStore:
         return Stored(len(stored), withdrawn, mark or 0)
 
     async def withdraw_session(self, connection: AsyncConnection, session: Session) -> int:
-        """Take back all that was cut from a session, in the caller's transaction, which holds it. Returns how many passages are gone.
+        """Withdraw a session's places, in the caller's transaction, which must hold the session. Returns the number of passages deleted.
 
-        A passage that another session holds too stays, with its places there.
+        A passage that is also in another session stays, with its places there.
         """
         await hold_project(connection, session.project_id)
         places = delete(PassagePlace).where(PassagePlace.session_id == session.id).returning(PassagePlace.passage_id)
@@ -171,7 +174,7 @@ class PassageStore:
         return gone
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
-        """Give a project's passages to another one, in the caller's transaction, which holds its sessions. What both hold becomes one."""
+        """Move a project's passages to another one, in the caller's transaction, which must hold its sessions. Duplicates are merged."""
         for each in sorted((project_id, into)):
             await hold_project(connection, each)
         theirs = PassageRow.__table__.alias("theirs")
@@ -189,7 +192,7 @@ class PassageStore:
     async def _passages(
         self, connection: AsyncConnection, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage]
     ) -> tuple[dict[bytes, UUID], set[UUID], set[UUID]]:
-        """(Key → id of every passage of the part, the ids of those stored now, and of those that were made otherwise before)."""
+        """Insert or update the part's passages. Returns (key → id of all, ids of those inserted, ids of those recomputed)."""
         passages = part.passages
         ids = {bytes(row.key): row.id for row in await connection.execute(_by_key(session.project_id, passages))}
         if missing := passages.keys() - ids.keys() - embedded.keys():
@@ -216,7 +219,7 @@ def _by_key(project_id: UUID, keys: Collection[bytes]):  # type: ignore[no-untyp
 
 
 def _within(session_id: UUID, part: Part) -> ColumnElement[bool]:
-    """Places of the part's events; of its last part also those beyond, which no event has any more."""
+    """Select the places of the part's events; for the last part also those beyond it, as their events no longer have passages."""
     upper = literal(value=True) if part.last else PassagePlace.seq <= part.upto
     return and_(PassagePlace.session_id == session_id, PassagePlace.seq > part.after, upper)
 
@@ -266,7 +269,7 @@ async def _delete_places(connection: AsyncConnection, session_id: UUID, rows: Se
 
 
 async def _delete_orphans(connection: AsyncConnection, passages: Collection[UUID]) -> int:
-    """Delete those of the passages that no place is left of. Returns how many."""
+    """Delete those of the passages that have no place left. Returns their number."""
     if not passages:
         return 0
     placed = select(PassagePlace.passage_id).where(PassagePlace.passage_id == PassageRow.id).exists()
@@ -275,7 +278,7 @@ async def _delete_orphans(connection: AsyncConnection, passages: Collection[UUID
 
 
 async def _keep_states(connection: AsyncConnection, session_id: UUID, part: Part) -> None:
-    """Keep a state every CUT_EVERY events, and the last one; those of an earlier cutting of the same events go."""
+    """Save a state every CUT_EVERY events, and the last one; delete the states that this cutting supersedes."""
     earlier_last = and_(PassageCut.seq <= part.after, PassageCut.seq % CUT_EVERY != 0)
     await connection.execute(delete(PassageCut).where(PassageCut.session_id == session_id, (PassageCut.seq > part.after) | earlier_last))
     rows = [{"session_id": session_id, "seq": seq, "state": state.as_json()} for seq, state in sorted(part.states.items())]

@@ -1,4 +1,4 @@
-"""The projection `passages`: what was said in a session, cut in increments, embedded, stored once, and indexed."""
+"""The projection `passages`: cuts a session's dialogue incrementally, embeds it, stores each passage once, and indexes it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from app.sessions.stream import through_thread
 from app.tokens import count_text
 
 CUT_VERSION = 1
-"""Raise it when the same events would be cut, or their terms be told, otherwise: all sessions are then cut again, by themselves."""
+"""Raise it whenever the same events would be cut, or their terms computed, differently: all sessions are then cut again."""
 PASSAGES_A_PART = 1_000
-"""Of a session, in one transaction: about 8 MB. A longer session is stored in several."""
+"""Passages stored in one transaction: about 8 MB. A longer session is stored in several parts."""
 EVENTS_A_BATCH = 64
 MAX_OUTPUT_CHARS = 100_000
-"""So much of a tool's output is read, from its end: errors and verdicts stand there."""
+"""Characters read of a tool's output, from its end, where errors and verdicts are."""
 MAX_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class _CutEvent:
-    """An event with its passages. `state`: of the cutting after it, where it is to be kept."""
+    """An event's passages. `state`: of the cutting after the event, if it is to be saved."""
 
     seq: int
     passages: list[Passage]
@@ -44,6 +44,8 @@ class _CutEvent:
 
 
 class PassagesProjection:
+    """The sessions' projection into passages; see `app.sessions.projections`."""
+
     name = "passages"
     version = f"{CUT_VERSION}.{late_interaction.VERSION}"
     whole = False
@@ -58,11 +60,11 @@ class PassagesProjection:
         self._made_by = f"{embedder.model} {self.version}"
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
-        """Make the session's passages exactly those of its events now, from the last kept state at or before `after`."""
+        """Make the session's passages exactly those of its events now, resuming from the last state saved at or before `after`."""
         start, state = await self._store.resume(session.id, after)
         mark, counts = 0, Counter(dict.fromkeys(self.counted, 0))
         async for part in self._parts(session, start, Cutter(str(session.id), state)):
-            stored = await self._stored(session, part, checkpointed)
+            stored = await self._embed_and_store(session, part, checkpointed)
             mark = max(mark, stored.mark)
             counts.update(new=stored.new, withdrawn=stored.withdrawn)
         return Projected(mark, counts)
@@ -78,11 +80,11 @@ class PassagesProjection:
         await self._store.move(connection, team_id, project_id, into)
 
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
-        """Take back what was cut from this session. Returns how many passages are gone."""
+        """Withdraw this session's passages. Returns the number of passages deleted."""
         return await self._store.withdraw_session(connection, session)
 
     async def _parts(self, session: Session, start: int, cutter: Cutter) -> AsyncIterator[Part]:
-        """The session's events above `start`, cut, in parts of PASSAGES_A_PART; the last one reaches the session's end."""
+        """Cut the session's events above `start`; yield parts of PASSAGES_A_PART, the last one reaching the session's end."""
         events = self._journal.numbered(session.id, after=start, until=session.event_count, max_output_chars=MAX_OUTPUT_CHARS)
 
         def cut(source: Iterator[tuple[int, Event]]) -> Iterator[_CutEvent]:
@@ -98,15 +100,15 @@ class PassagesProjection:
                 placed += enumerate(each.passages)
                 if each.state is not None:
                     states[each.seq] = each.state
-            # The thread stands between two batches: the state is that after the batch's last event.
+            # The thread pauses between two batches, so `cutter.state` is the state after the batch's last event.
             if len(placed) >= PASSAGES_A_PART:
                 upto = batch[-1].seq
                 yield Part(after, upto, False, placed, states | {upto: replace(cutter.state)})
                 after, placed, states = upto, [], {}
         yield Part(after, session.event_count, True, placed, states | {session.event_count: replace(cutter.state)})
 
-    async def _stored(self, session: Session, part: Part, checkpointed: Checkpointed) -> Stored:
-        """Embed what the project doesn't know, and store the part. What a purge takes away in between is embedded too."""
+    async def _embed_and_store(self, session: Session, part: Part, checkpointed: Checkpointed) -> Stored:
+        """Embed what the project lacks, and store the part; retry with what a concurrent purge removed in between."""
         passages = part.passages
         known = await self._store.known(session.project_id, passages.keys(), made_by=self._made_by)
         embedded = await self._embed(passages[key] for key in passages if key not in known)
@@ -118,7 +120,7 @@ class PassagesProjection:
         return await self._store.replace(session, part, embedded, checkpointed)
 
     async def _embed(self, passages: Iterable[Passage]) -> dict[bytes, EmbeddedPassage]:
-        """By key."""
+        """Embed passages, and return their columns by key."""
         wanted = list(passages)
         if not wanted:
             return {}

@@ -1,4 +1,4 @@
-"""Items and passages as points of the vector index: what is read for them in PostgreSQL, and what the index is told."""
+"""Maps items and passages to points of the vector index: reads their rows and builds vectors, terms and payload."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness")
 
 
 async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Point]:
-    """The points of those ids that are there; an id is an item's or a passage's."""
+    """Return the points of these ids (of items or passages) that exist."""
     wanted = literal(list(ids), ARRAY(Uuid))
     items = await connection.execute(_ITEMS.where(Knowledge.id == any_(wanted)))
     passages = await connection.execute(_PASSAGES.where(PassageRow.id == any_(wanted)))
@@ -31,7 +31,7 @@ async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Point]:
 
 
 async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None) -> int:
-    """How many points the index ought to hold; `but`: without these."""
+    """Count the points that the index should hold, except those selected by `but`."""
     found = 0
     for table in (Knowledge, PassageRow):
         query = select(func.count()).select_from(table)
@@ -42,7 +42,7 @@ async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None)
 
 
 async def every(database: Database, *, page: int) -> AsyncIterator[list[Point]]:
-    """All points, page by page, each in a transaction of its own."""
+    """Yield all points page by page, each page read in a transaction of its own."""
     for table, query, point in ((Knowledge, _ITEMS, _item), (PassageRow, _PASSAGES, _passage)):
         last: UUID | None = None
         while True:

@@ -1,7 +1,7 @@
-"""A search around the cached one: what usually follows a question is searched ahead, while nobody asks. Off unless it is switched on.
+"""Prefetching around the cached search: searches for what usually follows a question while nobody asks. Off by default.
 
-An order-1 table of which question followed which, of each developer and project. No model is run for it: a question whose vector is not at
-hand is left. What it brought and what it wasted is counted (docs/decisions/0012-query-cache.md).
+Keeps an order-1 table (which question followed which) for each developer and project. Never runs a model: a question whose vector isn't
+cached is skipped. Its use and waste are counted (docs/decisions/0012-query-cache.md).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from app.telemetry import metrics
 log = structlog.get_logger()
 
 MOST_CHARS = 500
-"""A longer question is hardly ever asked again word for word, and the table keeps its words."""
+"""Longer questions are hardly ever repeated word for word, and the table holds their text."""
 MOST_FOLLOWERS = 4
 MOST_WAITING = 8
 MOST_AHEAD = 100
-"""Half of the answers that are kept by default: guesses never push out the other half."""
+"""Half of the default cache size, so that prefetched answers never evict the other half."""
 
 
 @dataclass(slots=True)
 class Prefetched:
-    """Searched ahead; of those, asked for in time; and not: expired, pushed out, or outdated by a write."""
+    """Counters: answers prefetched; of those, used in time, and wasted (expired, evicted, or invalidated by a write)."""
 
     ahead: int = 0
     used: int = 0
@@ -44,7 +44,7 @@ class Prefetched:
 
 
 class PrefetchingSearch:
-    """The same door as `CachedSearch`. `knows`: whether a text's vector is at hand."""
+    """Search with prefetching, the same interface as `CachedSearch`. `knows`: tells whether a text's vector is cached."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class PrefetchingSearch:
         self.counts = Prefetched()
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """As `CachedSearch.query`. What may follow is searched later, by the loop."""
+        """Answer as `CachedSearch.query` does, and queue the likely next question for the loop."""
         self._under_way += 1
         self._asked_at = self._now()
         try:
@@ -103,7 +103,7 @@ class PrefetchingSearch:
             log.info("prefetch.left", code=error.code)
 
     async def fetch(self, team_id: UUID, query: Query) -> bool:
-        """Search now what may be asked next; False where its answer or no vector of it is at hand."""
+        """Prefetch a query. Returns False if its answer is cached already, its vector isn't, or the search was degraded."""
         if not self._knows(query.text) or await self._search.holds(team_id, query):
             return False
         answer = await self._search.query(team_id, replace(query, cache="refresh"))
@@ -117,7 +117,7 @@ class PrefetchingSearch:
         return True
 
     def _note(self, team_id: UUID, asker: UUID | None, query: Query) -> None:
-        """This one came after the last one of the same developer in the same project; what came after it before may come again."""
+        """Record that this question followed the developer's last one in the project; queue its own most frequent follower."""
         who = _digest(team_id, asker, query.project)
         before, self._last[who] = self._last.get(who), query
         if before is not None:

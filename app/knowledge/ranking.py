@@ -1,6 +1,6 @@
-"""Candidates → results, best first: relevance, then what confidence, freshness, people and the preferred project leave of it.
+"""Ranks items: relevance × factors for confidence, freshness, people's verdicts and the preferred project, best first.
 
-Looks closely only at what may come among the first: taking a text apart into its terms costs more than all the rest.
+Computes exact scores only for items whose upper bound can reach the first `limit`: splitting a text into terms costs the most.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
 
 CONFIDENCE_WEIGHT = 0.15
-"""A rank depends on confidence this far: 0.85 for confidence 0, 1 for confidence 1."""
+"""Weight of confidence in a rank: the factor is 0.85 at confidence 0, and 1 at confidence 1."""
 ELSEWHERE = 0.9
-"""What another project's item keeps of its rank when the question prefers a project."""
+"""Factor of another project's item when the question prefers a project."""
 DIGITS = 4
-"""Of a score, as it is told and compared."""
+"""Decimal digits of a score, both shown and compared."""
 SESSION_WEIGHT = 0.3
-"""What it adds to an item's score that its session's best passage certainly answers the question."""
+"""Added to an item's score, times how well the best passage of its session answers the question."""
 MIN_SUPPORTED = 0.1
-"""The least score of an item whose session has a passage that answers. Without such a passage it takes the caller's least score."""
+"""Minimum score of an item whose session has a passage that answers; other items need the caller's minimum score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What the passages found tell of the items.
+    """Evidence for the items from the passages found.
 
-    `answered`: the probability that what was said answers the question. What was distilled from it can't answer it better, so an item's
-    score is that much lower, and stands beside the passages' on one scale. `sessions`: where items are asked for alone, how well the
-    best passage of each session answers, 0 to 1. `rejected`: what was said doesn't answer; then only what a person wrote may.
+    `answered`: the probability that the passages answer the question. An item distilled from them can't answer it better, so its score is
+    multiplied by it, which puts items and passages on one scale. `sessions`: set if items are asked for alone: how well the best passage of
+    each session answers, 0 to 1. `rejected`: the passages don't answer, so only items that a person wrote may.
     """
 
     answered: float = 1.0
@@ -60,31 +60,34 @@ def rank(
     least_score: float,
     support: Support = NO_SUPPORT,
 ) -> list[Result]:
-    """Give the first `limit` of those whose score is at least `least_score`. Without a vector, shared terms alone decide.
+    """Return the first `limit` items that score at least `least_score`. Without a vector, shared terms alone decide.
 
-    `names`: of the rows' projects.
+    `names`: the projects' names, by id.
     """
     if support.rejected:
         rows = [row for row in rows if _is_written(row)]
     asked = Asked(lexical.terms(query.text), lexical.codes(query.text))
     cosines = _cosines(rows, vector)
-    places = [_place(row, names[row.project_id], query, support.answered) for row in rows]
-    said = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
+    factors = [_factor(row, names[row.project_id], query, support.answered) for row in rows]
+    session_gains = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
     texts = [wording(row.title, row.text) for row in rows]
     if vector is None:
-        most = [place + more for place, more in zip(places, said, strict=True)]
+        bounds = [factor + gain for factor, gain in zip(factors, session_gains, strict=True)]
     else:
-        most = [place * asked.at_most(cosine, text) + more for place, cosine, text, more in zip(places, cosines, texts, said, strict=True)]
+        bounds = [
+            factor * asked.at_most(cosine, text) + gain
+            for factor, cosine, text, gain in zip(factors, cosines, texts, session_gains, strict=True)
+        ]
     supported = least_score if query.min_score is not None else min(least_score, MIN_SUPPORTED)
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
-    for n in sorted(range(len(rows)), key=most.__getitem__, reverse=True):
-        if len(best) == limit and round(min(1.0, most[n]), DIGITS) < best[0]:
+    for n in sorted(range(len(rows)), key=bounds.__getitem__, reverse=True):
+        if len(best) == limit and round(min(1.0, bounds[n]), DIGITS) < best[0]:
             break
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
-        score = round(min(1.0, seen.score * places[n] + said[n]), DIGITS)
-        if score < (supported if said[n] else least_score):
+        score = round(min(1.0, seen.score * factors[n] + session_gains[n]), DIGITS)
+        if score < (supported if session_gains[n] else least_score):
             continue
         found.append((-score, str(rows[n].id), n, seen))
         (heappush if len(best) < limit else heappushpop)(best, score)
@@ -101,14 +104,14 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
     return cosines
 
 
-def _place(row: AnyRow, project: str, query: Query, answered: float) -> float:
-    """What confidence, freshness, people, the preferred project and the passages leave of a relevance."""
+def _factor(row: AnyRow, project: str, query: Query, answered: float) -> float:
+    """Return the product of the factors: confidence, freshness, people, the preferred project and the passages."""
     factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query) * _distilled(row, answered)
     return factor * _written(row) * feedback_factor(row) * _open_file(row, query)
 
 
 def _distilled(row: AnyRow, answered: float) -> float:
-    """An item that somebody wrote down or corrected stands so in no session: it is its own answer."""
+    """Return `answered`, but 1 for an item that a person wrote or corrected: no session holds its words, so passages don't bound it."""
     return 1.0 if _is_written(row) else answered
 
 
@@ -169,7 +172,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
 
 
 def _source(row: AnyRow) -> Quote:
-    """What a person recorded cites itself: sessions that taught it too say it in other words."""
+    """Return the citation. A recorded item cites itself, as sessions that taught it too word it differently."""
     if row.origin == "recorded":
         return Quote(None, RECORDED, str(row.id), row.text[:EXCERPT_CHARS], row.created_at)
     return Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.at)

@@ -1,6 +1,6 @@
-"""Does an item answer the question? Cosine and the question's own terms, on one scale from 0 to 1. Pure arithmetic.
+"""Scores how relevant an item is to a question, 0 to 1, from their cosine and the question's terms. Pure arithmetic.
 
-Thresholds: measured with `python tests/performance/search_quality.py` (docs/decisions/0004-relevance.md).
+The thresholds were measured with `python tests/performance/search_quality.py` (docs/decisions/0004-relevance.md).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 UNRELATED, SAME = 0.20, 0.75
-"""all-MiniLM-L6-v2 puts an unrelated question and text near 0.1–0.2, a question and its answer at 0.45–0.8."""
+"""Cosines mapped to 0 and 1: with all-MiniLM-L6-v2 unrelated texts have 0.1–0.2, a question and its answer 0.45–0.8."""
 EXACT = 0.75
-"""What naming an item's error code, flag, path or symbol exactly is worth, whatever the dense vector says."""
+"""Score of an item that contains all of the question's error codes, flags, paths or symbols, whatever its cosine."""
 LEXICAL_WEIGHT = 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class Relevance:
-    """`score` 0..1; the parts are shown by `explain`."""
+    """A score, 0 to 1, and its parts, which `explain` shows."""
 
     score: float
     cosine: float
@@ -28,9 +28,9 @@ class Relevance:
 
 
 class Asked:
-    """A question's terms, ready to be looked for in many items.
+    """A question's terms, prepared for comparison with many items.
 
-    `codes`: those among them that look like code (errors, flags, paths, symbols, versions).
+    `codes`: those that look like code (errors, flags, paths, symbols, versions).
     """
 
     def __init__(self, terms: Sequence[str], codes: Sequence[str]) -> None:
@@ -40,30 +40,29 @@ class Asked:
         self._spelt_codes = [(code, _plural(code)) for code in self.codes]
 
     def relevance(self, cosine: float, found: AbstractSet[str]) -> Relevance:
-        """How relevant an item of the terms `found` is."""
+        """Return the relevance of an item with the terms `found`."""
         dense = _dense(cosine)
         coverage = self._coverage(found)
         exact = tuple([code for code in self.codes if code in found])
-        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
+        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _coverage_trust(dense)
         if self.codes:
             score = max(score, EXACT * len(exact) / len(self.codes))
         return Relevance(score=min(1.0, score), cosine=cosine, coverage=coverage, exact=exact)
 
     def coverage_alone(self, found: AbstractSet[str]) -> Relevance:
-        """Where there is no vector."""
+        """Return the relevance by shared terms alone, for lack of a vector."""
         coverage = self._coverage(found)
         return Relevance(score=coverage, cosine=0.0, coverage=coverage, exact=tuple([code for code in self.codes if code in found]))
 
     def at_most(self, cosine: float, text: str) -> float:
-        """What `relevance` can't exceed, at a tenth of its price: the text isn't taken apart, only looked into.
+        """Return an upper bound of `relevance`, ten times cheaper: searches the text for the terms instead of splitting it.
 
-        A term is a piece of its text, without the plural's ending (`lexical`): where neither it nor its plural stands, it isn't one
-        of the item's.
+        A term is a substring of its text, or its plural in -ies is (see `lexical`): a term found in neither form isn't one of the item's.
         """
         dense = _dense(cosine)
         low = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
         coverage = _share_in(low, self._spelt)
-        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _trust(dense)
+        score = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * coverage * _coverage_trust(dense)
         if self.codes:
             score = max(score, EXACT * _share_in(low, self._spelt_codes))
         return min(1.0, score)
@@ -73,7 +72,7 @@ class Asked:
 
 
 def _plural(term: str) -> str | None:
-    """The one whose stem isn't a piece of it."""
+    """Return the plural whose stem isn't its substring (`query`, `queries`), or None."""
     return f"{term[:-1]}ies" if term.endswith("y") else None
 
 
@@ -85,6 +84,6 @@ def _dense(cosine: float) -> float:
     return min(1.0, max(0.0, (cosine - UNRELATED) / (SAME - UNRELATED)))
 
 
-def _trust(dense: float) -> float:
-    """Common words shared with an unrelated text prove little: coverage counts in full once the meaning is near."""
+def _coverage_trust(dense: float) -> float:
+    """Return how far coverage counts: common words shared with an unrelated text prove little, so it counts fully only near the meaning."""
     return min(1.0, dense / 0.35)

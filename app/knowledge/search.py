@@ -1,4 +1,4 @@
-"""A question comes: question → embed → passages and items, dense + lexical → fuse → rank → cite, within a budget of tokens; or abstain."""
+"""Answers a question: embed → search passages and items, dense + lexical → fuse → rank → cite, within a token budget; or abstain."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from app.tokens import count_text, first_tokens
 log = structlog.get_logger()
 
 ITEMS_SHARE = 3
-"""One part in so many of the tokens is the items', at most, where passages are asked for too."""
+"""Items get at most 1 / ITEMS_SHARE of the tokens if passages are asked for too."""
 
 
 class QuestionEncoder(Protocol):
-    """`encode` gives a question's vector and its tokens' by one run of the model."""
+    """Embeds a question: one run of the model returns its vector and its token vectors."""
 
     model: str
 
@@ -45,6 +45,8 @@ class QuestionEncoder(Protocol):
 
 
 class Search:
+    """Answers questions from a team's items and passages, uncached."""
+
     def __init__(
         self,
         *,
@@ -67,13 +69,13 @@ class Search:
         self._passages = PassageSearch(reads=reads, accounts=accounts, index=index, vectors=vectors, limits=limits)
 
     def asked_in_vain(self, team_id: UUID, query: Query) -> None:
-        """Note a question that nothing was found for, where the question itself, not a filter of it, is to blame."""
+        """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found."""
         filtered = query.types or query.since or query.until or set(query.kinds) != set(KINDS)
         if self._unanswered is not None and query.min_score is None and not filtered:
             self._unanswered.note(team_id, query.text)
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
-        """Answer anew, whatever was asked before."""
+        """Search, bypassing every cache. InvalidInput names the field that can't be used."""
         began = time.perf_counter()
         self._check(query)
         scope = await self._scope(team_id, query)
@@ -87,7 +89,8 @@ class Search:
         return Answer(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
 
     async def _results(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> tuple[list[Result], int]:
-        """Both kinds, by their scores; items have a quota of places and of tokens. Items alone are judged by what was said, too."""
+        """Search both kinds and merge them by score. Items have a quota of results and of tokens; asked for alone, they are judged by their
+        sessions' passages too."""
         vector = None if encoded is None else encoded.vector
         candidates, passages = await asyncio.gather(
             self._items.find(scope, query, vector, degraded) if self._wants_items(query) else _no_items(),
@@ -112,7 +115,7 @@ class Search:
     async def _items_alone(
         self, scope: Scope, query: Query, vector: Vector | None, candidates: FoundItems, passages: FoundPassages
     ) -> tuple[list[Result], int]:
-        """Items that answer, by their own words and by the passages of their sessions; none of a session where passages abstain."""
+        """Return the items that answer, supported by their sessions' passages; only those that a person wrote if the passages abstain."""
         support = NO_SUPPORT
         if passages.tells:
             support = Support(sessions=passages.by_session(), rejected=not passages.relevant)
@@ -145,14 +148,14 @@ class Search:
             raise InvalidInput(f"files: at most {MAX_FILES} paths of at most {MAX_FILE_CHARS} characters.", param="files")
 
     async def _scope(self, team_id: UUID, query: Query) -> Scope | None:
-        """What is searched; None when the project doesn't exist, so nothing can match."""
+        """Return what to search; None if the project doesn't exist."""
         if query.project is None:
             return Scope(team_id, None)
         project_id = await self._accounts.project_named(team_id, query.project)
         return None if project_id is None else Scope(team_id, project_id)
 
     async def _encode(self, text: str, degraded: list[str]) -> Encoded | None:
-        """None when the vectors don't come in time: words alone find something, and whoever asks doesn't wait."""
+        """Return the question's vectors; None if they don't come in time, as terms alone find something without further wait."""
         try:
             with traces.span("embed"):
                 async with asyncio.timeout(self._limits.embedding_timeout_seconds):
@@ -165,7 +168,7 @@ class Search:
 
 
 def fitted(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[list[Result], int]:
-    """Keep those whose texts fit into `room` tokens together, in order; also their tokens. `cut`: the first is cut, not left out."""
+    """Keep, in order, the results that fit into `room` tokens; return them and their tokens. `cut`: truncate the first to make it fit."""
     kept: list[Result] = []
     left = room
     for result in results:
@@ -181,7 +184,7 @@ def fitted(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[l
 
 
 def _shortened(text: str, tokens: int) -> str:
-    """The beginning of a text, of at most so many tokens: counted again, since a cut text may be told apart otherwise."""
+    """Truncate a text to at most so many tokens, counting again, since a truncated text may be tokenized differently."""
     for wanted in range(tokens, 0, -1):
         if count_text(shortened := first_tokens(text, wanted)) <= tokens:
             return shortened
@@ -189,7 +192,7 @@ def _shortened(text: str, tokens: int) -> str:
 
 
 def _cited(items: Sequence[Result], sessions: Mapping[UUID, CitedSession]) -> list[Result]:
-    """The items with what their sessions say; without those whose session was purged meanwhile. What a person wrote down has none."""
+    """Add the sessions' branch and commit; drop items whose session was purged meanwhile. Recorded items have no session."""
     found = [(item, None if (source := item.source.session_id) is None else sessions.get(source)) for item in items]
     return [
         item if session is None else replace(item, source=replace(item.source, branch=session.branch, commit=session.commit))

@@ -1,6 +1,6 @@
-"""Knowledge in PostgreSQL: what a session taught is made to be exactly what extraction found in it, merged with what was known.
+"""Items in PostgreSQL. `reconcile` makes a session's evidence exactly what extraction finds in it now, merging it into known items.
 
-The index hears of every change through the outbox, in the same transaction. Knows nothing of transcripts or of HTTP.
+Every change is written to the index's outbox in the same transaction. Knows no transcripts and no HTTP.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from app.storage.vectors.store import Vector, VectorStore
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The session that taught, as its evidence cites it. `at` dates candidates that carry no time of their own."""
+    """The session that evidence cites. `at` dates candidates that have no time of their own."""
 
     session_id: UUID
     team_id: UUID
@@ -46,7 +46,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """`long`: see `LongForm.embed`; `long_model` None: it has not been asked."""
+    """A candidate with its vectors. `long`: see `LongForm.embed`; `long_model` None: not computed yet."""
 
     candidate: Candidate
     vector: Vector
@@ -65,13 +65,13 @@ class Embedded:
 
     @property
     def whole(self) -> Vector | None:
-        """As `whole_of` says it of an item."""
+        """The vectors of its whole text, window by window (see `neighbours.whole_of`); None until the long form is computed."""
         return None if self.long_model is None else parts_of(self.vector, self.long)
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What learning changed. `mark`: once the outbox is drained up to here, all of it can be found."""
+    """The counts of one reconciliation. Once the outbox is drained up to `mark`, all of it is searchable."""
 
     new: int = 0
     merged: int = 0
@@ -87,6 +87,8 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed."""
+
     id: UUID
     type: str
     intent: str | None
@@ -111,13 +113,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The items of a session's new candidates: made for them, or merged into (once per candidate)."""
+    """The items that a session's new candidates went to: `made` for them, or `merged_into` (one entry a candidate)."""
 
     made: Sequence[UUID] = ()
     merged_into: Sequence[UUID] = ()
 
 
 class KnowledgeStore:
+    """Reads and writes items with their evidence. `merge_threshold`: the cosine from which a candidate may be merged into an item."""
+
     def __init__(self, database: Database, vectors: VectorStore, journal: Journal, *, merge_threshold: float) -> None:
         self._database = database
         self._vectors = vectors
@@ -125,7 +129,7 @@ class KnowledgeStore:
         self._threshold = merge_threshold
 
     async def known(self, session_id: UUID) -> dict[str, tuple[str, str]]:
-        """Candidate key → (title, text) of what this session has already taught: those need no new embedding."""
+        """Return candidate key → (title, text) of a session's evidence: unchanged candidates need no new embedding."""
         async with self._database.begin() as connection:
             rows = await connection.execute(
                 select(Evidence.candidate_key, Evidence.title, Evidence.text).where(Evidence.session_id == session_id)
@@ -140,11 +144,11 @@ class KnowledgeStore:
         embedded: Mapping[str, Embedded],
         checkpointed: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> Learnt:
-        """Make what this session taught exactly `candidates`: all of it, or, if anything fails, none of it.
+        """Make a session's evidence exactly `candidates`, atomically.
 
-        New ones are merged into a twin or stored, changed ones updated, those that extraction no longer finds withdrawn.
-        `embedded` holds the vectors of every candidate that is new or reworded; `checkpointed` writes the projection's checkpoint in
-        the same transaction. NotFound when the session was purged meanwhile.
+        New candidates are merged into an equivalent item or stored as new ones, changed ones updated, those that extraction no longer finds
+        withdrawn. `embedded`: the vectors of every new or reworded candidate, by key. `checkpointed` writes the projection's
+        checkpoint in the same transaction. NotFound when the session was purged meanwhile.
         """
         nearby = await look_up(
             self._database,
@@ -155,9 +159,9 @@ class KnowledgeStore:
             threshold=self._threshold,
         )
         async with self._database.begin() as connection:
-            await self._journal.hold(connection, source.session_id)  # first, as a purge does: the two can't wait for each other
+            await self._journal.hold(connection, source.session_id)  # before the project, in the order a purge locks them: no deadlock
             await hold_project(connection, source.project_id)
-            held = await _held(connection, source.session_id)
+            held = await _evidence_by_key(connection, source.session_id)
             forgotten = set(await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id)))
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
             touched: set[UUID] = set()
@@ -166,17 +170,19 @@ class KnowledgeStore:
             pinned = await pinned_among(connection, [row.knowledge_id for row in gone])
             withdrawn = [row for row in gone if row.knowledge_id not in pinned]
             touched.update(row.knowledge_id for row in withdrawn)
-            await _delete(connection, withdrawn)
+            await _delete_evidence(connection, withdrawn)
             changed = [key for key, row in held.items() if key in wanted and _differs(row, wanted[key])]
             touched.update(held[key].knowledge_id for key in changed)
-            await _update(connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed])
+            await _update_evidence(
+                connection, [_evidence(source, wanted[key], embedded.get(key)) | {"row": held[key].id} for key in changed]
+            )
 
             new = [embedded[key] for key in wanted if key not in held]
             found = [(each.candidate, each.vector) for each in new]
             keys = {candidate.key for candidate in candidates}
             settled = await Settled.read(connection, source.session_id, source.project_id, found, keys=keys)
             fresh = [each for each in new if not settled.forgets(source.session_id, each.candidate, each.vector)]
-            placed = await _place(connection, source, fresh, nearby, self._threshold, settled)
+            placed = await _assign_items(connection, source, fresh, nearby, self._threshold, settled)
             touched.update(placed.merged_into)
             elected = await elect(connection, touched)
             if checkpointed is not None:
@@ -194,7 +200,7 @@ class KnowledgeStore:
         )
 
     async def get(self, team_id: UUID, item_id: UUID) -> Item:
-        """One item with all its evidence, newest first. Another team's: NotFound."""
+        """Return an item with all its evidence, newest first. NotFound for another team's."""
 
         async def read(connection: AsyncConnection) -> Item:
             row = await owned(connection, team_id, item_id)
@@ -211,22 +217,22 @@ class KnowledgeStore:
         return await self._database.read(read)
 
     async def delete(self, team_id: UUID, item_id: UUID, *, developer_id: UUID | None) -> None:
-        """Delete an item for good: learning from the same sessions again does not bring it back.
+        """Delete an item, leaving tombstones: extracting its sessions again doesn't bring it back.
 
-        `developer_id`: who asks (None: an admin). NotPermitted unless it is the item's author.
+        `developer_id`: who asks (None: an admin). NotPermitted unless they are the item's author.
         """
         async with self._database.begin() as connection:
             row = await hold_item(connection, team_id, item_id)
             if developer_id is not None and row.developer_id != developer_id:
-                raise NotPermitted("Only its author or an admin can delete this item.")
+                raise NotPermitted("Only its author or an admin can delete this item. Say that it is wrong or stale: POST …/feedback.")
             await bury(connection, item_id, row.project_id)
             await connection.execute(delete(Knowledge).where(Knowledge.id == item_id))
             await note(connection, [Changed(item_id, row.project_id, team_id)])
 
     async def withdraw_session(self, connection: AsyncConnection, session: Session) -> Elected:
-        """Take back all that a session taught, in the caller's transaction, which holds it.
+        """Withdraw all evidence of a session, in the caller's transaction, which must hold the session.
 
-        Items that other sessions taught too stay, in those sessions' words.
+        Items with evidence from other sessions stay, in those sessions' words.
         """
         await hold_project(connection, session.project_id)
         await lift_corrections(connection, session.id)
@@ -236,7 +242,7 @@ class KnowledgeStore:
         return withdrawn
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
-        """Give a project's items to another one, in the caller's transaction, which holds its sessions."""
+        """Move a project's items to another project, in the caller's transaction, which must hold the project's sessions."""
         for each in sorted((project_id, into)):
             await hold_project(connection, each)
         await move_settled(connection, project_id, into)
@@ -249,10 +255,10 @@ class KnowledgeStore:
             return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
 
 
-async def _place(
+async def _assign_items(
     connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float, settled: Settled
 ) -> Placed:
-    """Give each new candidate its item: the one that a person settled it to be, a twin's, or one of its own."""
+    """Assign each new candidate an item: the one that a person's decision ties it to, an equivalent one, or a new one."""
     if not fresh:
         return Placed()
     neighbourhood = await Neighbourhood.read(connection, source.project_id, nearby, threshold)
@@ -262,7 +268,7 @@ async def _place(
     items: list[dict[str, object]] = []
     evidence: list[dict[str, object]] = []
     for each in fresh:
-        await asyncio.sleep(0)  # comparing takes its time: the job's heartbeat goes on
+        await asyncio.sleep(0)  # comparing is slow CPU work: let the job's heartbeat run
         words = wording(each.candidate.title, each.candidate.text)
         item = settled.item_of(source.session_id, each.candidate, each.vector)
         item = item or neighbourhood.twin(words, each.vector, each.whole)
@@ -280,31 +286,31 @@ async def _place(
     return Placed(made, merged)
 
 
-async def _held(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:
+async def _evidence_by_key(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:
     rows = await connection.execute(select(Evidence.__table__).where(Evidence.session_id == session_id))
     return {row.candidate_key: row for row in rows}
 
 
 async def hold_item(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
-    """An item as it stands, held against every other writer of its project until the transaction ends. Another team's: NotFound."""
+    """Lock an item's project against other writers until the transaction ends, and return the item's row. NotFound for another team's."""
     await hold_project(connection, (await owned(connection, team_id, item_id)).project_id)
     return await owned(connection, team_id, item_id)
 
 
 async def owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
-    """An item's row. Another team's: NotFound."""
+    """Return an item's row. NotFound for another team's."""
     row = (await connection.execute(select(Knowledge.__table__).where(Knowledge.id == item_id, Knowledge.team_id == team_id))).one_or_none()
     if row is None:
         raise NotFound(f"There is no knowledge item {item_id}. Search with POST /v1/knowledge/query to find its id.")
     return row
 
 
-async def _delete(connection: AsyncConnection, rows: Sequence[AnyRow]) -> None:
+async def _delete_evidence(connection: AsyncConnection, rows: Sequence[AnyRow]) -> None:
     if rows:
         await connection.execute(delete(Evidence).where(Evidence.id.in_([row.id for row in rows])))
 
 
-async def _update(connection: AsyncConnection, rows: Sequence[dict[str, object]]) -> None:
+async def _update_evidence(connection: AsyncConnection, rows: Sequence[dict[str, object]]) -> None:
     for row in rows:
         key = row.pop("row")
         result: CursorResult[object] = await connection.execute(
@@ -314,7 +320,7 @@ async def _update(connection: AsyncConnection, rows: Sequence[dict[str, object]]
 
 
 def _differs(row: AnyRow, candidate: Candidate) -> bool:
-    """Whether extraction now words or weighs it otherwise (single precision in the row)."""
+    """Tell whether extraction now words or weighs a candidate differently (the row holds single precision)."""
     same_words = (row.type, row.title, row.text, row.excerpt) == (
         candidate.type,
         candidate.title,

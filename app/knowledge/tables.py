@@ -1,6 +1,6 @@
-"""Rows of knowledge: items with the evidence each rests on, passages with their places, and the outbox that feeds the vector store.
+"""Tables of knowledge: items with their evidence, passages with their places, and the outbox that feeds the vector store.
 
-Read and written only in this room. Every index is named in docs/database/ with the query it serves.
+Read and written only in this room. docs/database/ names every index with the query it serves.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from app.storage.tables import Base, CreatedAt, Id
 
 
 class Knowledge(Base):
-    """What was learnt: the elected view of its evidence.
+    """A knowledge item: what sessions taught or a person recorded.
 
-    `embedding`: little-endian float32 × 384 of title and text (model in `embedding_model`); the vector store is rebuilt from it.
-    `long_embedding`: float32 × 1536 where that is longer than the model reads at once. No `long_embedding_model`: nobody has looked yet.
-    `created_at`: when it was first learnt (the transcript's time); `last_seen_at`: when it was last learnt again.
-    `origin`: `recorded` is what a person wrote down, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`):
-    the same text is one item. `corrected_at`: a person worded it anew; its words are theirs since, whatever its sessions say.
-    `helpful`, `wrong`, `stale`: how many people judged so (`Feedback`); `hidden`: judged wrong by two, or by its author.
+    Derived from its evidence by `election`, unless a person wrote it. `embedding`: little-endian float32 × 384 of title and text, by
+    `embedding_model`; the vector store can be rebuilt from it. `long_embedding`: float32 × 1536 where the text exceeds the model's window;
+    `long_embedding_model` null: not computed yet.
+    `created_at`: first learnt (the transcript's time); `last_seen_at`: last learnt again.
+    `origin`: `recorded` was written down by a person, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`),
+    unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
+    `helpful`, `wrong`, `stale`: number of people with that verdict (`Feedback`); `hidden`: judged wrong by two people or by its author.
     """
 
     __tablename__ = "knowledge"
@@ -93,7 +94,7 @@ class Knowledge(Base):
 
 
 class Evidence(Base):
-    """One time that it was learnt: what was said, where. The rows of an item are also the history of its merges."""
+    """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges."""
 
     __tablename__ = "knowledge_evidence"
     __table_args__ = (
@@ -123,10 +124,10 @@ class Evidence(Base):
 
 
 class Forgotten(Base):
-    """A tombstone: a candidate whose item a person deleted. Extracting its session again, by whatever version, must not bring it back.
+    """A tombstone: a candidate whose item a person deleted. Extracting its session again, with any version, must not bring it back.
 
-    Another version has other keys and other words: it is told by `event_id`, `numbers` and `embedding` (the evidence's) then, and in other
-    sessions of the project by `digest` (`derivations.digest` of the words). Null: deleted before these were kept.
+    Another version makes other keys and words, so a candidate is also recognised by its evidence's `event_id`, `numbers` and `embedding`,
+    and in the project's other sessions by `digest` (`derivations.digest` of the words). Null: deleted before these columns existed.
     """
 
     __tablename__ = "knowledge_forgotten"
@@ -144,9 +145,9 @@ class Forgotten(Base):
 
 
 class Revision(Base):
-    """What a person wrote of an item: all of it when it was recorded, what was changed when it was corrected (null: it wasn't).
+    """A person's version of an item: all fields when it was recorded, the changed ones when it was corrected (null: unchanged).
 
-    Nothing of a session stands here. `developer_id` null: an admin (`by_admin`), or somebody who is no longer there.
+    Holds no session's words. `developer_id` null: an admin (`by_admin`), or somebody who was removed.
     """
 
     __tablename__ = "knowledge_revisions"
@@ -168,7 +169,7 @@ class Revision(Base):
 
 
 class Feedback(Base):
-    """One person's verdict on an item, the latest. Whose developer is gone keeps counting, without a name; all admins are one person."""
+    """A person's latest verdict on an item. A removed developer's verdict still counts, without a name; all admins count as one person."""
 
     __tablename__ = "knowledge_feedback"
     __table_args__ = (
@@ -187,12 +188,12 @@ class Feedback(Base):
 
 
 class PassageRow(Base):
-    """A piece of what was said in a project, once, however often it was said: `PassagePlace` tells where.
+    """A passage: a piece of a project's dialogue, stored once however often it was said; `PassagePlace` tells where.
 
-    `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` under its heading. `terms`: its lexical
-    terms' hashes as signed 32-bit numbers, ascending: what PostgreSQL is asked for while the vector store is away. `embedding`:
-    see `neighbours.pack_half`. `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the
-    projection's version that made all of these; another one makes them anew.
+    `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` with its heading. `terms`: ids of its
+    lexical terms as signed 32-bit integers, ascending: searched while the vector store is away. `embedding`: see `neighbours.pack_half`.
+    `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the version of the projection that computed these
+    columns; with another one they are computed anew.
     """
 
     __tablename__ = "passages"
@@ -216,11 +217,11 @@ class PassageRow(Base):
 
 
 class PassagePlace(Base):
-    """One place where a passage was said: the `number`-th piece, from 0, of the session's event `seq`.
+    """One place where a passage was said: piece `number` (from 0) of the session's event `seq`.
 
-    `ordinal`: among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
-    `prompt`: the beginning of the prompt that it answers; empty for a prompt itself. `locator`, `at`: of its event; `at` is when the
-    session began where the event has none.
+    `ordinal`: index among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
+    `prompt`: the beginning of the prompt it replies to; empty for a prompt itself. `locator`, `at`: those of its event; an event without a
+    time has the session's beginning as `at`.
     """
 
     __tablename__ = "passage_places"
@@ -245,7 +246,7 @@ class PassagePlace(Base):
 
 
 class PassageCut(Base):
-    """What the cutting of a session knows after the event `seq` (`passages.cut.CutState`): from there it goes on."""
+    """A saved state of the cutting (`passages.cut.CutState`) after the event `seq`: cutting resumes from there."""
 
     __tablename__ = "passage_cuts"
 
@@ -255,9 +256,9 @@ class PassageCut(Base):
 
 
 class OutboxRow(Base):
-    """ "This point of the index changed": an item or a passage; written in its own transaction, drained into the vector store in any order.
+    """Transactional outbox: "this point of the index changed", written with the change, drained into the vector store in any order.
 
-    No foreign key: what is deleted still has to leave the index. Drained rows are kept for a while, for a re-index to catch up from.
+    No foreign key: a deleted row must still leave the index. Drained rows are kept for a while, for a rebuild to catch up from.
     """
 
     __tablename__ = "index_outbox"
@@ -274,10 +275,10 @@ class OutboxRow(Base):
 
 
 class Version(Base):
-    """The state of a project's knowledge: another value after every change, and again once the index has heard of it.
+    """A project's version: a new random value after every change of its knowledge, and again once the index has applied the change.
 
-    At random and without a foreign key: a value that was seen once must never come back, not by deleting, restoring or failing over.
-    The nil project stands for all (`changes.EVERYWHERE`).
+    Random and without a foreign key, so that a value never recurs after a delete, a restore or a failover. The nil project stands for all
+    projects (`changes.EVERYWHERE`).
     """
 
     __tablename__ = "knowledge_versions"
@@ -289,7 +290,7 @@ class Version(Base):
 
 
 class UnansweredRow(Base):
-    """A question that nothing was found for, redacted; so many of a team, for so long."""
+    """A question, redacted, that search found no answer to. Bounded in number and age a team (see `unanswered`)."""
 
     __tablename__ = "knowledge_unanswered"
 

@@ -1,6 +1,6 @@
-"""What long items say beyond what the model reads at once: 1536 dims for items that were stored before there were any.
+"""Backfill of long-form vectors (1536 dims) for long items that were stored before the encoder was installed, or by another one.
 
-New items get theirs when they are learnt. The work is repeatable, in small batches; another encoder's vectors are made anew.
+New items get theirs when they are learnt. Works in small batches and can be repeated.
 """
 
 from __future__ import annotations
@@ -23,17 +23,21 @@ from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
 
 BATCH = 256
+"""Rows of evidence embedded at once."""
 SHORT_BATCH = 5_000
+"""Items marked at once that need no embedding."""
 DONE_SECONDS = 86_400
 """Once nothing is left: only a worker of an older version makes more, and to look takes reading all evidence."""
 
 
 class Tails:
+    """Embeds one batch of evidence at a time; see the module's docstring."""
+
     def __init__(self, database: Database, long_form: LongForm) -> None:
         self._database = database
         self._long_form = long_form
         self._due = 0.0
-        self._unseen = Evidence.long_embedding_model.is_distinct_from(long_form.model)
+        self._unprocessed = Evidence.long_embedding_model.is_distinct_from(long_form.model)
 
     async def maintain(self) -> int:
         """Look at one batch, the short ones first. Returns how many are done; after 0, nothing is looked for until tomorrow."""
@@ -45,10 +49,10 @@ class Tails:
         return done
 
     async def fill(self) -> int:
-        """Look at one batch of what this encoder has not seen. Returns how many are done: 0, nothing is left, or others hold it."""
+        """Embed one batch of evidence that is new to this encoder. Returns its size; 0: none is left, or other writers hold the rest."""
         async with self._database.begin() as connection:
             columns = select(Evidence.id, Evidence.knowledge_id, Evidence.title, Evidence.text)
-            rows = (await connection.execute(columns.where(self._unseen).order_by(Evidence.id).limit(BATCH))).all()
+            rows = (await connection.execute(columns.where(self._unprocessed).order_by(Evidence.id).limit(BATCH))).all()
         if not rows:
             return 0
         vectors = await self._long_form.embed([wording(row.title, row.text) for row in rows])
@@ -56,41 +60,41 @@ class Tails:
             return await self._store(connection, list(zip(rows, vectors, strict=True)))
 
     async def pass_short(self) -> int:
-        """A batch of those that are surely short, before `fill`: most are, and a hundred thousand take seconds, not minutes.
+        """Mark a batch of evidence too short to need long vectors, before `fill`: seconds, not minutes, for a hundred thousand.
 
-        Returns as `fill` does; as there, what others change is left for the next time.
+        Returns the number of rows; rows that others are changing are left for the next call.
         """
         most = self._long_form.short_bytes - len(wording("", ""))
         short = func.octet_length(Evidence.title) + func.octet_length(Evidence.text) <= most
         items = select(Knowledge.id).where(
-            Knowledge.id.in_(select(Evidence.knowledge_id).where(self._unseen, short).order_by(Evidence.id).limit(SHORT_BATCH))
+            Knowledge.id.in_(select(Evidence.knowledge_id).where(self._unprocessed, short).order_by(Evidence.id).limit(SHORT_BATCH))
         )
         async with self._database.begin() as connection:
             held = list(await connection.scalars(items.with_for_update(skip_locked=True)))
-            free = select(Evidence.id).where(self._unseen, short, Evidence.knowledge_id == any_(literal(held, ARRAY(Uuid))))
-            passed = await connection.execute(
+            free = select(Evidence.id).where(self._unprocessed, short, Evidence.knowledge_id == any_(literal(held, ARRAY(Uuid))))
+            marked = await connection.execute(
                 update(Evidence)
                 .where(Evidence.id.in_(free.with_for_update(skip_locked=True)))
                 .values(long_embedding=None, long_embedding_model=self._long_form.model)
             )
-            await self._say_seen(connection, held)
-        return passed.rowcount
+            await self._mark_processed(connection, held)
+        return marked.rowcount
 
     async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> int:
-        """What others change right now is left for the next time: it waits for nobody, so nobody can wait for it in turn."""
+        """Store the vectors, skipping rows that others have locked: this transaction never waits, so it can't be part of a deadlock."""
         items = select(Knowledge.id, Knowledge.project_id, Knowledge.team_id).where(
             Knowledge.id.in_({row.knowledge_id for row, _ in looked_at})
         )
         locked = await connection.execute(items.order_by(Knowledge.id).with_for_update(skip_locked=True))
         held = {row.id: Changed(row.id, row.project_id, row.team_id) for row in locked}
         evidence = select(Evidence.id).where(
-            Evidence.id.in_([row.id for row, _ in looked_at]), Evidence.knowledge_id.in_(held), self._unseen
+            Evidence.id.in_([row.id for row, _ in looked_at]), Evidence.knowledge_id.in_(held), self._unprocessed
         )
         free = set(await connection.scalars(evidence.with_for_update(skip_locked=True)))
         found = [(row, vector) for row, vector in looked_at if row.id in free]
         if not found:
             return 0
-        # Reworded meanwhile: those words were embedded when they were learnt.
+        # Rows that were reworded meanwhile don't match: their new words were embedded when they were stored.
         same = (Evidence.id == bindparam("row_id"), Evidence.title == bindparam("said_title"), Evidence.text == bindparam("said_text"))
         await connection.execute(
             update(Evidence).where(*same).values(long_embedding=bindparam("long"), long_embedding_model=self._long_form.model),
@@ -99,14 +103,14 @@ class Tails:
                 for row, vector in found
             ],
         )
-        await self._say_seen(connection, list(held))
+        await self._mark_processed(connection, list(held))
         elected = await elect(connection, {row.knowledge_id for row, vector in found if vector is not None})
         await note(connection, [held[item] for item in elected.items])
         return len(found)
 
-    async def _say_seen(self, connection: AsyncConnection, items: Sequence[UUID]) -> None:
-        """Of those that say nothing beyond what the model reads: they need no election, and the index nothing new."""
-        unseen = select(Evidence.knowledge_id).where(Evidence.knowledge_id == Knowledge.id, self._unseen)
+    async def _mark_processed(self, connection: AsyncConnection, items: Sequence[UUID]) -> None:
+        """Mark items that have no long vector and no unprocessed evidence as processed: they need no election, and the index no update."""
+        unseen = select(Evidence.knowledge_id).where(Evidence.knowledge_id == Knowledge.id, self._unprocessed)
         await connection.execute(
             update(Knowledge)
             .where(Knowledge.id == any_(literal(items, ARRAY(Uuid))), Knowledge.long_embedding.is_(None), ~unseen.exists())

@@ -1,6 +1,6 @@
-"""What was asked and not found: the gaps in a team's knowledge. Redacted, bounded, and nobody's name on it.
+"""Questions that search found no answer to: gaps in a team's knowledge. Redacted, bounded, and without the asker's name.
 
-Noted behind the answer. Lost: the last second's at a stop, and those that come while PostgreSQL is away.
+Written in the background, after the answer. Lost: the last second's at a shutdown, and those asked while PostgreSQL is away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.redaction import redact
 from app.storage.database import Database, rows_of
 
 READ_CHARS, KEPT_CHARS = 2000, 300
-"""So much of a question is looked at for secrets; of that, without its end, so much is kept: a cut must not hide half a secret."""
+"""Only the first READ_CHARS are redacted; of a longer question MARGIN_CHARS are cut off their end, lest the cut halve a secret unseen."""
 MARGIN_CHARS = 400
 MOST_WAITING, MOST_OF_A_TEAM = 500, 200
 KEPT_DAYS = 90
@@ -29,32 +29,36 @@ GATHERED_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
+    """An unanswered question: how often it was asked, and when last."""
+
     text: str
     times: int
     last_at: datetime
 
 
 class Unanswered:
+    """Collects unanswered questions in memory, writes them in the background, and reads them."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: Counter[tuple[UUID, str]] = Counter()
         self._woken = asyncio.Event()
 
     def note(self, team_id: UUID, text: str) -> None:
-        """Returns at once. Past a bound, new questions are let go."""
+        """Queue a question and return at once. Beyond MOST_WAITING, new questions are dropped."""
         said = shown(text)
         if said and ((team_id, said) in self._waiting or len(self._waiting) < MOST_WAITING):
             self._waiting[team_id, said] += 1
             self._woken.set()
 
     async def of(self, team_id: UUID, *, limit: int) -> list[Question]:
-        """What a team asked in vain, the most often asked first."""
+        """Return a team's unanswered questions, the most frequent first."""
         query = select(UnansweredRow.question, UnansweredRow.times, UnansweredRow.last_at).where(UnansweredRow.team_id == team_id)
         query = query.order_by(UnansweredRow.times.desc(), UnansweredRow.last_at.desc()).limit(limit)
         return [Question(*row) for row in await self._database.read(rows_of(query))]
 
     async def mark(self, team_id: UUID) -> datetime | None:
-        """When the team last asked in vain."""
+        """Return the time of the team's last unanswered question, or None."""
         query = select(func.max(UnansweredRow.last_at)).where(UnansweredRow.team_id == team_id)
         return (await self._database.read(rows_of(query)))[0][0]  # type: ignore[no-any-return]
 
@@ -64,7 +68,7 @@ class Unanswered:
         return (Loop(name="knowledge.unanswered", step=self.write, pause=GATHERED_SECONDS, wake=self._woken, meanwhile=meanwhile),)
 
     async def write(self) -> None:
-        """Write what waits; then, of each team that asked, keep only the latest."""
+        """Write the queued questions; then delete, of each team written, the expired ones and all but the latest MOST_OF_A_TEAM."""
         self._woken.clear()
         waiting, self._waiting = self._waiting, Counter()
         if not waiting:
@@ -84,7 +88,7 @@ class Unanswered:
 
 
 def shown(text: str) -> str:
-    """A question as it may be kept and shown: one line, without secrets, bounded. Empty: nothing is left."""
+    """Return a question as it may be stored and shown: one line, redacted, bounded; "" if nothing is left."""
     clean = redact(text[:READ_CHARS]).text
     if len(text) > READ_CHARS:
         clean = clean[: READ_CHARS - MARGIN_CHARS]

@@ -1,4 +1,4 @@
-"""An item's verdicts, counted beside it for every search. In the transaction that holds the item; the caller notes the change."""
+"""Counts an item's verdicts into its row, for search. The caller holds the item and notes the change (`changes.note`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.storage.tables import AnyRow
 
 
 async def count_verdicts(connection: AsyncConnection, item: AnyRow) -> None:
-    """Count the verdicts on an item's present text anew: what was said of a text before it was corrected counts no more."""
+    """Recount the verdicts on an item's present text: verdicts given before its text was corrected don't count."""
     corrected = select(func.max(Revision.at)).where(
         Revision.knowledge_id == item.id, Revision.action == "corrected", Revision.text.is_not(None)
     )

@@ -1,6 +1,6 @@
-"""Which state of a team's or a project's knowledge there is, right now, on whichever server it was made. One statement for all who ask.
+"""Reads the version of a team's or a project's knowledge, for cache keys. Concurrent reads are grouped into one statement.
 
-Read where it was written, never from a replica: an answer kept under a version must be at least as new as it.
+Reads from the primary, never from a replica: an answer cached under a version must be at least as new as that version.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from app.knowledge.changes import EVERYWHERE
 from app.storage.direct import Direct
 from app.storage.grouped import Grouped
 
-MOST_AT_ONCE = 256
+MAX_AT_ONCE = 256
+"""Scopes read by one statement."""
 SEPARATOR = "|"
 _STATEMENT = f"""
 select string_agg(coalesce(state, ''), '{SEPARATOR}' order by place) from (
@@ -27,14 +28,14 @@ select string_agg(coalesce(state, ''), '{SEPARATOR}' order by place) from (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a question covers: a project of a team, or (None) all of the team's."""
+    """The extent of a question: one project of a team, or all of the team's (`project_id` None)."""
 
     team_id: UUID
     project_id: UUID | None
 
     @property
     def where(self) -> dict[str, str]:
-        """The vector store's filter. A project is its team's: to ask for both costs the engine a third more."""
+        """The vector store's filter. A project belongs to one team: filtering by both would cost the engine a third more."""
         return {"project": str(self.project_id)} if self.project_id else {"team": str(self.team_id)}
 
 
@@ -42,14 +43,14 @@ _ALL = Scope(EVERYWHERE, EVERYWHERE)
 
 
 class Versions:
-    """`of` begins to read after it was asked: what was committed before is in its answer. Who asks meanwhile shares the next read."""
+    """Grouped reads of versions. A read starts after its call, so it sees everything committed before; concurrent callers share it."""
 
     def __init__(self, direct: Direct) -> None:
         self._direct = direct
-        self._reads: Grouped[Scope, str] = Grouped(self._read, most=MOST_AT_ONCE, name="knowledge versions")
+        self._reads: Grouped[Scope, str] = Grouped(self._read, most=MAX_AT_ONCE, name="knowledge versions")
 
     async def of(self, scope: Scope) -> str:
-        """Another text after every change. Drawn at random, so none ever comes back. DatabaseUnavailable when it can't be read."""
+        """Return a text that changes with every change of knowledge and never recurs. DatabaseUnavailable when it can't be read."""
         return await self._reads.submit(scope)
 
     async def _read(self, scopes: Sequence[Scope]) -> list[str | Exception]:

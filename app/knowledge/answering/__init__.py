@@ -1,1 +1,1 @@
-"""An answer of a few sentences, each with its citation, made of what search found. Nothing is written here: every word was said."""
+"""Answers of a few sentences, each with a citation, composed of search results. Extractive unless a model may write."""

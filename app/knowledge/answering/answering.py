@@ -1,6 +1,6 @@
-"""Composes an answer of what search found: a model's where one may write, else the sentences themselves.
+"""Composes an answer from search results: by a model where one may write, else from quoted sentences.
 
-Without vectors the question's words choose the sentences alone.
+Without vectors, lexical terms alone choose the sentences.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`quotes`: what is cited, numbered from 1; none: nothing answers. `sentences`: a model's, each citing some of the quotes.
+    """An answer. `quotes`: the citations, numbered from 1; empty: abstained. `sentences`: a model's, each citing some of the quotes.
 
-    `degraded`: parts that were away: `embeddings` (the quotes were chosen by words alone), `model` (it was to write, and did not).
-    `bill`: of a model that was asked, whether or not its words were of use.
+    `degraded`: the parts that failed: `embeddings` (the quotes were chosen by words alone), `model` (the answer is extractive instead).
+    `bill`: of a model that was called, whether or not its text was usable.
     """
 
     quotes: Sequence[Extract]
@@ -39,33 +39,33 @@ class Composed:
 
     @property
     def text(self) -> str:
-        """The sentences or quotes, each with the numbers of its citations."""
+        """The sentences or quotes as one text, each followed by its citation numbers."""
         if self.by == "model":
             return " ".join(sentence.marked for sentence in self.sentences)
         return "\n\n".join(f"{quote.text} [{number}]" for number, quote in enumerate(self.quotes, start=1))
 
     def degraded_with(self, searched: Sequence[str]) -> tuple[str, ...]:
-        """Name the parts that were away for the search or for the answer, each once."""
+        """Return the failed parts of the search and of the answer together, each once."""
         return tuple(dict.fromkeys((*searched, *self.degraded)))
 
 
 class Answering:
-    """`embedding_timeout_seconds`: longer than that nobody waits for vectors; `answer_…`: bounds of what a model reads and writes."""
+    """Composes answers. `options`: `embedding_timeout_seconds` bounds the wait for vectors, `answer_…` a model's input and output."""
 
     def __init__(self, encoder: TokenEncoder, options: Knowledge) -> None:
         self._encoder = encoder
         self._options = options
 
     async def compose(self, question: str, results: Sequence[Result], writer: Writer | None = None) -> Composed:
-        """Answer the question from the results, which search gave for it, best first."""
+        """Return the whole answer to the question, from its search results, best first."""
         async with aclosing(self.stream(question, results, writer)) as parts:
             async for part in parts:
                 if isinstance(part, Composed):
                     return part
-        raise AssertionError("a stream ends with the whole answer")
+        raise AssertionError("stream() ended without a Composed: it must yield one last")
 
     async def stream(self, question: str, results: Sequence[Result], writer: Writer | None = None) -> AsyncGenerator[Sentence | Composed]:
-        """A model's sentences as they come, then the whole answer, which alone counts. Where nothing was found no model is asked."""
+        """Yield a model's sentences as they come, then the whole answer, which alone is final. Without results no model is called."""
         if writer is None or not results:
             yield await self._extracted(question, results)
             return

@@ -1,6 +1,6 @@
-"""A question and the passages found → what a model is asked; what it wrote → the sentences that cite one of those passages.
+"""Builds the prompt for a model from a question and passages, and checks the sentences it returns: each must cite a given passage.
 
-That a citation exists is checked, not that its passage says so. Nothing here calls a model: that is for the engine.
+Checks that a citation exists, not that its passage supports the sentence. Calls no model.
 """
 
 from __future__ import annotations
@@ -21,34 +21,35 @@ INSTRUCTIONS = (
 _MARKS = r"(?:\s*\[[0-9]{1,3}(?:\s*,\s*[0-9]{1,3})*\])+"
 _AFTER_END = re.compile(rf"([.!?。！？；])({_MARKS})(?=\s|$|[^\x00-\x7f])")
 _MARK = re.compile(r"(?<![A-Za-z0-9_)])\[([0-9]{1,3}(?:\s*,\s*[0-9]{1,3})*)\]")
-"""`rows[1]` is code, not a citation."""
+"""A citation mark; the look-behind excludes code such as `rows[1]`."""
 _CODE = re.compile(r"`[^`]*`")
 _DECLINED = re.compile(r"\W*i\s+(?:don['’]?t|do\s+not)\s+know(?:\s*\[[0-9, ]*\])*\s*(?:[.!。\"'*\n]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """`text`: a sentence without its citations. `passages`: their numbers, from 1; at least one, each of a passage that was given."""
+    """A checked sentence. `text`: without its marks. `passages`: the numbers it cites, from 1; at least one, each of a given passage."""
 
     text: str
     passages: tuple[int, ...]
 
 
 def asked(question: str, passages: Sequence[str]) -> str:
-    """Write the message that asks the model: the question and the numbered passages as JSON, so that no passage can end its own quote."""
+    """Build the user message: the question and numbered passages as JSON, so that no passage can break out of its quotes."""
     numbered = [{"number": number, "text": text} for number, text in enumerate(passages, start=1)]
     return json.dumps({"question": question, "passages": numbered}, ensure_ascii=False)
 
 
 def checked(written: str, count: int, *, cut: bool = False) -> list[Cited]:
-    """Find the sentences that cite one of `count` passages; none: it doesn't know. `cut`: it was stopped, its last sentence is half."""
+    """Return the sentences that cite one of `count` passages, none if the model declined. `cut`: the output was cut off; its last sentence
+    is incomplete and dropped."""
     sentences = [piece.text for piece in pieces(_AFTER_END.sub(r" \2\1", written))]
     found = [_cited(sentence, count) for sentence in (sentences[:-1] if cut else sentences)]
     return [each for each in found if each is not None and not declined(each.text)]
 
 
 def declined(written: str) -> bool:
-    """Tell whether a text begins by saying, as it was told to, that it doesn't know."""
+    """Tell whether a text begins by declining, in the words that INSTRUCTIONS demand."""
     return _DECLINED.match(written) is not None
 
 

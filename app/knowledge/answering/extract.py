@@ -1,7 +1,7 @@
-"""Search's results → the few quotes that answer, in the order of the results, each of one or some sentences, with its citation.
+"""Extracts a few quotes that answer a question from search results: each one or several sentences of a result, with its citation.
 
-A sentence is scored by late interaction with the question, by the question's rare words in it, by the result it stands in, and by the
-sentence before it. The best are taken until MAX_TOKENS are used; those that stand beside each other are one quote.
+A sentence is scored by late interaction with the question, by the question's rare terms in it, by its result's rank, and by the preceding
+sentence's score. The best are taken until MAX_TOKENS are used; adjacent ones are joined into one quote.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from app.tokens import count_text
 
 MAX_QUOTES, MAX_TOKENS = 5, 400
 MAX_RESULTS, MAX_PIECES = 8, 64
-"""Of the best results, and of their sentences, that are compared with the question: each is embedded for each answer."""
+"""Results, and sentences of them, that are compared with the question: each sentence is embedded for every answer."""
 LATE, WORDS, RANK, NEXT = 1.0, 0.8, 0.35, 0.25
-"""Weights: late interaction and rare words are of 0 to 1; a result's rank halves; what follows a good sentence gets a part of its score."""
+"""Weights of late interaction (0 to 1), of rare terms (0 to 1), of 1 / (1 + the result's rank), and of the preceding sentence's score."""
 NEW_PARAGRAPH = 2
-"""Line ends between two sentences of different paragraphs."""
-LEAST = 0.4
-"""A sentence is quoted only where it is so near to the question as this share of the nearest one."""
+"""Line breaks between two sentences from which on they belong to different paragraphs."""
+MIN_SHARE = 0.4
+"""A sentence is quoted only if its score is at least this share of the best one's."""
 
 
 class TokenEncoder(Protocol):
+    """The part of an embedder that `extract` uses."""
+
     async def encode(self, text: str, /) -> Encoded:
-        """A question's vector and its tokens', kept."""
+        """Return a question's vector and token vectors, unpacked."""
 
     async def embed_packed(self, texts: Sequence[str], /) -> list[Packed]:
-        """Texts' vectors and their tokens', packed."""
+        """Return the texts' vectors and packed token vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A quote: verbatim, of one or some sentences. `result`: where it was found; `source`: where it begins in its session."""
+    """A verbatim quote of one or several sentences. `result`: the search result it is from; `source`: its citation, at its beginning."""
 
     text: str
     result: Result
@@ -50,6 +52,8 @@ class Extract:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """Sentence `number` of the result with index `result`."""
+
     result: int
     number: int
     piece: Piece
@@ -57,7 +61,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Quote:
-    """A stretch of a result's text."""
+    """A range of characters of a result's text."""
 
     result: int
     start: int
@@ -65,7 +69,7 @@ class _Quote:
 
 
 async def extract(question: str, results: Sequence[Result], encoder: TokenEncoder | None) -> list[Extract]:
-    """The quotes, in the order of the results and of their texts; none where there are no results. Without an encoder words decide."""
+    """Return the quotes, in the order of the results and their texts; none without results. Without an encoder, words alone decide."""
     texts = [result.text for result in results[:MAX_RESULTS]]
     taken_apart, places = await asyncio.to_thread(_candidates, question, texts)  # results may be 20,000 tokens together
     if not places:
@@ -80,7 +84,7 @@ def _extract(text: str, result: Result, start: int) -> Extract:
 
 
 def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]], list[_Place]]:
-    """All sentences of each text, and those that are compared: of the first results, and those that share rare words, go first."""
+    """Return each text's sentences, and the distinct ones to compare; beyond MAX_PIECES, those of top results and with rare terms."""
     taken_apart = [pieces(text) for text in texts]
     found: list[_Place] = []
     seen: set[str] = set()
@@ -99,7 +103,7 @@ def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]],
 
 
 def _closeness(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
-    """Score each sentence: how near it is itself to the question, and NEXT of how near the sentence before it is."""
+    """Score each sentence: its own closeness to the question, plus NEXT × that of the sentence before it."""
     shares = _word_shares(question, [place.piece.text for place in places])
     own = [LATE * met + WORDS * share for share, met in zip(shares, late, strict=True)]
     before = [
@@ -109,8 +113,8 @@ def _closeness(question: str, places: Sequence[_Place], late: Sequence[float]) -
     return [mine + previous for mine, previous in zip(own, before, strict=True)]
 
 
-def _asks(sentence: str) -> bool:
-    """Tell whether a sentence is a question: the nearest to the one that is asked, and no answer. What follows it profits from it."""
+def _is_question(sentence: str) -> bool:
+    """Tell whether a sentence is a question: close to the one asked, but no answer. The sentence after it gains instead."""
     return sentence.rstrip("\"'”’)*_` ").endswith(("?", "？"))
 
 
@@ -126,10 +130,11 @@ async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncode
 def _chosen(
     places: Sequence[_Place], closeness: Sequence[float], results: Sequence[Result], taken_apart: Sequence[Sequence[Piece]]
 ) -> list[_Quote]:
-    """The best sentences that fit, as quotes: MAX_QUOTES of MAX_TOKENS together at most. What is left of these goes to what follows."""
+    """Choose the best sentences that fit MAX_QUOTES and MAX_TOKENS, as quotes; then extend quotes by the sentences after them while tokens
+    are left."""
     quotes: list[_Quote] = []
-    telling = [each for each, place in enumerate(places) if not _asks(place.piece.text)] or range(len(places))
-    least = LEAST * max(closeness[each] for each in telling)
+    telling = [each for each, place in enumerate(places) if not _is_question(place.piece.text)] or range(len(places))
+    least = MIN_SHARE * max(closeness[each] for each in telling)
     near = [each for each in telling if closeness[each] >= least]
     best_first = [places[each] for each in sorted(near, key=lambda each: -(closeness[each] + RANK / (1 + places[each].result)))]
     for place in best_first:
@@ -139,7 +144,7 @@ def _chosen(
         end = place.piece.start + len(place.piece.text)
         if following and results[place.result].text.count("\n", end, following[0].start) < NEW_PARAGRAPH:
             wider = _if_it_fits(quotes, _quote(place.result, following[0]), results)
-            quotes = wider if len(wider) == len(quotes) else quotes  # it widens a quote, and makes none of its own
+            quotes = wider if len(wider) == len(quotes) else quotes  # only extend an existing quote
     return sorted(quotes)
 
 
@@ -154,7 +159,7 @@ def _quote(result: int, piece: Piece) -> _Quote:
 
 
 def _with(quotes: Sequence[_Quote], added: _Quote, results: Sequence[Result]) -> list[_Quote]:
-    """The quotes and one more; those of one event that only white space parts are one."""
+    """Add a quote, joining it to those of the same event from which only white space separates it."""
     kept: list[_Quote] = []
     for quote in quotes:
         first, second = sorted((quote, added))
@@ -171,7 +176,7 @@ def _is_one(result: Result, first: _Quote, second: _Quote) -> bool:
 
 
 def _word_shares(question: str, texts: Sequence[str]) -> list[float]:
-    """For each text the share of the question's terms that it holds, each by its rarity among the texts."""
+    """Return for each text the share of the question's terms that it contains, weighted by their idf among the texts."""
     asked = dict.fromkeys(terms.terms(question))
     held = [set(terms.terms(text)) for text in texts]
     rarity = {term: inverse_frequency(sum(term in each for each in held), len(held)) for term in asked}

@@ -1,4 +1,4 @@
-"""A text → the pieces that an answer may quote: sentences, verbatim; a fenced block line by line, since half a command is none."""
+"""Splits a text into pieces to quote: verbatim sentences, and fenced code line by line, since half a command is useless."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass
 
 MAX_CHARS = 600
-"""Of one piece: a line without an end is cut between two words."""
+"""Characters of a piece; a longer sentence is cut between two words."""
 _END = re.compile(r"(?<=[.!?])[\"'”’)\]*_`]*\s+(?=[^\sa-z])|(?<=[。！？；])")
-"""No sentence begins with a small letter: `e.g. this` is none's end."""
+"""No sentence begins with a small letter: the dots in `e.g. this` don't end one."""
 _FENCE = re.compile(r"^\s*(```|~~~)")
 _SHORT = 3
-"""A piece of fewer letters or digits says nothing alone: a number of a list, a rule of dashes."""
+"""Letters or digits that a piece needs to say anything: drops list numbers and rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`text`: verbatim. `start`: where it begins in its text. `code`: it is a line of a fenced block."""
+    """A piece of a text. `text`: verbatim. `start`: its offset. `code`: it is a line of a fenced block."""
 
     text: str
     start: int
@@ -24,7 +24,7 @@ class Piece:
 
 
 def pieces(text: str) -> list[Piece]:
-    """In order; blank lines, fences and pieces that say nothing alone are left out."""
+    """Return the pieces in order, without blank lines, fences and pieces too short to say anything."""
     found: list[Piece] = []
     place, code = 0, False
     for line in text.splitlines(keepends=True):

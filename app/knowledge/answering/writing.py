@@ -1,6 +1,6 @@
-"""Lets a model write an answer of the passages found, sentence by sentence: each is passed on once its citations are checked.
+"""Streams a model's answer to a question, sentence by sentence: each is passed on once its citations are checked.
 
-What the model is, who pays and what it costs is the writer's; here is decided what it is shown and what of its words may pass.
+Decides what the model is shown and what of its text may pass. The model, its payer and its price are the Writer's concern.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _END = re.compile(r"[.!?。！？；\n]")
 
 
 class Unusable(Exception):
-    """What the model wrote holds no sentence that cites a passage, and doesn't say that it doesn't know."""
+    """The model's text has no sentence that cites a passage, and doesn't decline either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Who wrote, and what that cost in nano-dollars. `left`: of the payer's budget; None: it has no limit."""
+    """The model that wrote, and the cost in nano-dollars. `left`: the rest of the payer's budget; None: unlimited."""
 
     provider: str
     model: str
@@ -39,23 +39,23 @@ class Bill:
 
 
 class Writer(Protocol):
-    """A model that writes once, for one caller, who pays."""
+    """One call of a model, on behalf of one paying caller."""
 
     def write(self, instructions: str, asked: str, /) -> AsyncGenerator[str]:
-        """The answer as it comes. CairnError where no model could be asked, the caller can't pay, or it broke off."""
+        """Stream the text. CairnError when no model can be called, the caller can't pay, or the stream breaks off."""
 
     @property
     def cut(self) -> bool:
-        """Whether it was stopped before its end; known once all is written."""
+        """True if the output was cut off before its end; known once the stream has ended."""
 
     @property
     def bill(self) -> Bill | None:
-        """None: no model has begun to write."""
+        """The cost so far; None while no model has begun to write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a model's. `citations`: from 1, in the order in which the answer first cites them; at least one."""
+    """A model's sentence. `citations`: numbered from 1, in the order in which the answer first cites them; at least one."""
 
     text: str
     citations: tuple[int, ...]
@@ -67,7 +67,7 @@ class Sentence:
 
 @dataclass(slots=True)
 class Checker:
-    """A text as it comes → its sentences that cite one of `count` passages, each as soon as the next one has begun."""
+    """Incremental checker: returns each sentence that cites one of `count` passages as soon as the next sentence has begun."""
 
     count: int
     written: str = ""
@@ -91,7 +91,7 @@ class Checker:
 
 @dataclass(slots=True)
 class Writing:
-    """One answer. `cited`: the results that its sentences cite, in the order of their numbers."""
+    """One answer in progress. `cited`: the results that its sentences cite, in the order of their numbers."""
 
     question: str
     results: Sequence[Result]
@@ -100,7 +100,7 @@ class Writing:
     sentences: list[Sentence] = field(default_factory=list)
 
     async def write(self, writer: Writer) -> AsyncGenerator[Sentence]:
-        """Each sentence once it is checked; none: the model doesn't know. Unusable, TimeoutError, and the writer's errors."""
+        """Yield each sentence once checked; none if the model declines. Raises Unusable, TimeoutError and the writer's errors."""
         deadline = asyncio.get_running_loop().time() + self.options.answer_timeout_seconds
         shown, message = await asyncio.to_thread(prompt, self.question, self.results, self.options.answer_prompt_tokens)
         checker = Checker(len(shown))
@@ -123,9 +123,9 @@ class Writing:
 
 
 def prompt(question: str, results: Sequence[Result], max_tokens: int) -> tuple[list[Result], str]:
-    """The results that are shown, best first, and what the model is asked. The first is cut where it alone is too long.
+    """Return the results shown, best first, and the user message. If even the first is too long, it is truncated.
 
-    The question's secrets are hidden; those of the results were when they were stored.
+    Redacts the question; the results were redacted when they were stored.
     """
     shown: list[Result] = []
     texts: list[str] = []
@@ -141,6 +141,6 @@ def prompt(question: str, results: Sequence[Result], max_tokens: int) -> tuple[l
 
 
 async def _next(pieces: AsyncGenerator[str], deadline: float) -> str | None:
-    """The next piece, None at the end. No timeout may span a `yield`: it would cancel whoever reads."""
+    """Return the next piece, None at the end. The timeout must not span a `yield`: it would cancel the consumer."""
     async with asyncio.timeout_at(deadline):
         return await anext(pieces, None)

@@ -1,7 +1,7 @@
-"""What a session taught, without a model: events → exchanges → drafts → a ranking → candidates. Selected and condensed, nothing invented.
+"""Extract knowledge items from a session without a model: events → exchanges → drafts → ranking → candidates.
 
-`survey` is pure, deterministic and streaming: one exchange and a bounded memory of the session are held, and its best drafts. Whoever has an
-embedder gives their vectors to `choose`.
+`survey` is pure, deterministic and streaming: it holds one exchange, a bounded memory of the session and its best drafts. A caller that has
+an embedder passes the drafts' vectors to `choose`. Every item is quoted from the session; nothing is generated.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from app.sessions.event import Event
 __all__ = ["VERSION", "Shortlist", "choose", "extract", "survey"]
 
 VERSION = "3"
-"""Raise it when other items would be chosen of the same events: all sessions are then learnt from again, by themselves."""
+"""Raise it whenever the same events would yield different items: every session is then extracted again by itself."""
 
 
 def extract(events: Iterable[Event], embed: Callable[[Sequence[str]], Numbers] | None = None) -> list[Candidate]:
-    """Everything that the session's events teach, in the order of the session."""
+    """Return every candidate of a session's events, in session order; without `embed`, words alone decide."""
     found = survey(events)
     return choose(found, embed(found.texts) if embed is not None and found.drafts else None)
 
 
 def survey(events: Iterable[Event]) -> Shortlist:
-    """The statements of a session that are likest to be worth keeping."""
+    """Return the session's statements that are most likely to be worth keeping."""
     return shortlist(_drafts(events))
 
 

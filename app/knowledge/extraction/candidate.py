@@ -1,4 +1,4 @@
-"""From a chosen draft to a candidate: its confidence, its key, texts within their bounds."""
+"""Turns a chosen draft into a candidate: its key, its confidence, its texts cut to their limits."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ MAX_EXCERPT = 400
 
 
 def candidate_of(draft: Draft, group: Sequence[Statement], title: str, type_: KnowledgeType, confidence: float) -> Candidate:
+    """Build the candidate; `type_` and `group` apply where the draft has no type and no text of its own."""
     core = draft.core
     return Candidate(
         key=key_of(draft),
@@ -35,6 +36,6 @@ def _cut(text: str) -> str:
 
 
 def key_of(draft: Draft) -> str:
-    """Of where it was said and what was said, not of how the session went on."""
+    """Hash the event's id and the statement's normalized words: stable however the session goes on."""
     normal = re.sub(r"\W+", " ", draft.core.text.casefold()).strip()
     return hashlib.blake2b(f"{draft.core.event.id}\x1f{normal}".encode("utf-8", "replace"), digest_size=12).hexdigest()

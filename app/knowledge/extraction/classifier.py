@@ -1,6 +1,6 @@
-"""How alike a statement is to what is worth keeping, and to each type of it: logistic regressions over words and, where there are, vectors.
+"""Logistic regressions that score a statement: is it worth keeping, and of which type is it. Inputs: word features and, if any, its vector.
 
-Their coefficients are fitted by tests/performance/fit_extraction.py on examples.toml and stand in classifier.json. No sessions are involved.
+The coefficients in classifier.json are fitted by tests/performance/fit_extraction.py on examples.toml. No session's text is used.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ def examples_digest() -> str:
 
 @cache
 def coefficients() -> dict[str, Numbers]:
-    """Read the fitted coefficients; the last row of each is the intercept.
+    """Read the fitted coefficients; the last row of each matrix is the intercept.
 
-    `keep_words` reads the features, `keep_vectors` the vector before them; `type_words` and `type_vectors` read the cues of types behind the features.
+    `keep_words` applies to the features, `keep_vectors` to the vector followed by the features; `type_words` and `type_vectors` likewise, with
+    the type cues appended to the features.
     """
     read = json.loads(COEFFICIENTS.read_text())
     return {name: np.array(values) for name, values in read["coefficients"].items()}
@@ -35,29 +36,29 @@ def coefficients() -> dict[str, Numbers]:
 
 @cache
 def fitted_for() -> str:
-    """The embedding model whose vectors the coefficients are for."""
+    """Return the name of the embedding model whose vectors the coefficients were fitted on."""
     return cast("str", json.loads(COEFFICIENTS.read_text())["model"])
 
 
 def design(features: Numbers, vectors: Numbers | None) -> Numbers:
-    """Rows of what the regressions read: (n, [384 +] features + 1)."""
+    """Build the design matrix: shape (n, [384 +] features + 1), the last column 1 for the intercept."""
     parts = [features, np.ones((len(features), 1))]
     return np.hstack(parts if vectors is None else [np.asarray(vectors, np.float64) * VECTOR_SCALE, *parts])
 
 
 VECTOR_SCALE = 4.0
-"""A unit vector's dimensions are about 0.05: brought nearer to the features, so that one ridge fits both."""
+"""A unit vector's components are about 0.05: scaled to the features' magnitude, so that one ridge penalty suits both."""
 
 
 def worth(features: Numbers, vectors: Numbers | None) -> Numbers:
-    """Tell the log-odds of being worth keeping, one a row."""
+    """Return the log-odds that each row's statement is worth keeping."""
     name = "keep_words" if vectors is None else "keep_vectors"
     odds: Numbers = (design(features, vectors) @ coefficients()[name]).round(4)
     return odds
 
 
 def type_odds(features: Numbers, vectors: Numbers | None) -> Numbers:
-    """Tell the log-probability of each of KNOWLEDGE_TYPES, one row a statement; `features` with the cues of types (`types.cues_of`) behind them."""
+    """Return the log-probability of each of KNOWLEDGE_TYPES, one row a statement; `features` must have `types.cues_of` appended."""
     name = "type_words" if vectors is None else "type_vectors"
     scores = design(features, vectors) @ coefficients()[name]
     odds: Numbers = (scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))).round(4)

@@ -1,4 +1,4 @@
-"""Commands that worked: how to test, build, run and deploy here; above all those that worked after others had failed."""
+"""Finds commands that worked (test, build, run, deploy), above all those that worked after an earlier attempt had failed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from app.knowledge.extraction.prose import Statement
 from app.knowledge.item import Intent, KnowledgeType
 from app.sessions.event import Event
 
-MOST = 1
-MOST_COMMAND_CHARS = 240
+MAX_AN_EXCHANGE = 1
+"""Commands that one exchange may contribute."""
+MAX_COMMAND_CHARS = 240
 MAX_SHOWN = 70
 AFTER_FAILURE, ALONE = 3.0, 1.0
-"""Log-odds of their own: the classifier knows sentences, not commands."""
+"""Log-odds of a command that worked after a failure, and of one that just worked: the classifier only knows sentences."""
 _SHELL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
 _PREFIX = re.compile(r"^\s*(?:cd\s+\S+\s*(?:&&|;)\s*)+")
 _OUTPUT = re.compile(r"\s*(?:2>&1|&>|2?>\s*/dev/null|\s\|\s|\|\||;\s*echo\b|&&\s*echo\b).*$", re.DOTALL)
-"""From here on the command only shortened or swallowed its output."""
+"""Trailing parts of a command line that only shorten, redirect or swallow its output."""
 _NARROW = re.compile(
     r"\s-run[ =]|\s-k[ =]|::|\s-t[ =]|--grep|--testNamePattern|/tmp/|\.(?:test|spec)\.\w+\b|test_\w+\.py\b|_test\.go\b|/Users/|/home/"
 )
-"""One test, one file, one machine: of use that day only."""
+"""One test, one file, one machine: too narrow to be of use on another day."""
 _OBVIOUS = re.compile(
     r"^(?:go (?:mod tidy|vet|build|run)(?: \./?(?:\.\.\.)?)?|go test \./\.\.\.|npm (?:install|test|ci|run build|run dev|start)|pip install\b.*|cargo (?:build|test|run|fmt)|(?:uv run )?pytest|make \w{1,5}|tsc|npx tsc)$"
 )
@@ -44,7 +45,7 @@ _ERROR = re.compile(
 )
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _HIDDEN = re.compile(r"(?<!\|)\|(?!\|)|\|\||;|&\s*$|\bset \+e\b")
-"""A pipe, an alternative, a further command: the exit code that was seen is another's than the command's."""
+"""With a pipe, an alternative or a further command, the exit code belongs to something other than the command."""
 _FAILED_OUTPUT = re.compile(
     r"^\s*(?:FAIL\b|ERROR\b|error(?:\[|:)|fatal:|panic:|Traceback|npm ERR!|✗|✖)|\b[1-9]\d* (?:failed|failures?|errors?)\b|exit (?:status|code):? [1-9]|command not found|No such file",
     re.IGNORECASE | re.MULTILINE,
@@ -53,7 +54,7 @@ _PLACEHOLDER = re.compile(r"[<>]{1}\w+|\$\(|EOF|\n")
 
 
 def find(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
-    """Commands of this exchange that went well, worth knowing, said once a session."""
+    """Yield drafts for the exchange's commands that succeeded and aren't obvious, each command once a session."""
     made = 0
     for event in exchange.tools:
         assert event.tool is not None
@@ -64,10 +65,10 @@ def find(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
         label, type_, program = kind
         if event.outcome == "failed":
             memory.fail(program, command, _error(event.tool.output))
-        elif went_well(event) and made < MOST and memory.is_new(command):
+        elif went_well(event) and made < MAX_AN_EXCHANGE and memory.is_new(command):
             failure = memory.failures.pop(program, None)
             if failure is not None and (failure[0] == command or not _USAGE.search(failure[1])):
-                failure = None  # not the command was wrong, but the code: the fix is the lesson
+                failure = None  # the code was wrong, not the command: the lesson is the fix
             if failure is None and (_NARROW.search(command) or _OBVIOUS.match(command)):
                 continue
             made += 1
@@ -75,7 +76,7 @@ def find(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
 
 
 def went_well(event: Event) -> bool:
-    """Whether the command's own exit code and output say that it worked: nothing stood between it and the code that was seen."""
+    """Tell whether the command succeeded by its own exit code and output; False where a pipe or a list of commands hides its exit code."""
     tool = event.tool
     if tool is None or event.outcome != "ok" or tool.exit_code not in {0, None}:
         return False
@@ -83,12 +84,12 @@ def went_well(event: Event) -> bool:
 
 
 def normal(given: str) -> str:
-    """The command without the folder it was run in and without what only shortened its output."""
+    """Strip the leading `cd` and whatever only shortens the output from a command line."""
     return _OUTPUT.sub("", _PREFIX.sub("", given.strip())).strip()
 
 
 def _kind(command: str) -> tuple[str, KnowledgeType, str] | None:
-    if not 6 <= len(command) <= MOST_COMMAND_CHARS or _PLACEHOLDER.search(command) or command.count("&&") > 2:
+    if not 6 <= len(command) <= MAX_COMMAND_CHARS or _PLACEHOLDER.search(command) or command.count("&&") > 2:
         return None
     for label, type_, pattern in _KINDS:
         if found := pattern.match(command):

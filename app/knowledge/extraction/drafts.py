@@ -1,4 +1,4 @@
-"""Statements that might become items: each with what its exchange tells about it, and the words around it that make it stand alone."""
+"""Drafts: statements that might become items, with what their exchange says about them and the statements that may join them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from app.knowledge.extraction.titles import capital, without_lead
 from app.knowledge.item import Intent, KnowledgeType
 
 MAX_PROMPT_CHARS = 3_000
-"""A longer prompt is pasted: a plan, a log, a rule file; not said."""
+"""A longer prompt is pasted material (a plan, a log, a rule file), not something that a person said."""
 MIN_CHARS, MAX_CHARS = 24, 600
 _MERGE = re.compile(r"<{5,}|>{5,}|={7,}|[⋮█]")
-"""Marks of an edit block or of a shortened listing: code, not words."""
+"""Marks of a merge conflict, an edit block or a truncated listing: code, not prose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A statement that might become an item. `type`, `title`, `text`: where a rule knows them (commands); else they are told from `told`."""
+    """A statement that might become an item. `type`, `title`, `text` are set where a rule knows them (commands), else derived from `told`."""
 
     core: Statement
     told: tuple[Statement, ...]
-    """What of its message may stand in the same item, in order, the statement itself among it."""
+    """The statements of its message that may join the item, in order, including the statement itself."""
     prior: float
     exchange: int
     intent: Intent | None
@@ -39,19 +39,19 @@ class Draft:
 
     @property
     def fixed(self) -> bool:
-        """Its prior is its score: it is no sentence that the classifier could judge."""
+        """True where `prior` is the whole score: commands, which the classifier, made for sentences, can't judge."""
         return bool(self.text)
 
 
 def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
-    """Every statement of an exchange that is evidence; what a person contradicted, and what was only read, is none."""
+    """Yield every statement of an exchange that counts as evidence; what the person contradicted or what was only read doesn't."""
     intent = intent_of(exchange.asked)
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
         corrects = ending(prompt.text) == "corrected"
         told = tuple(replace(said, text=judged(said.text)) for said in statements(prompt))
         told = tuple(
-            said for said in told if may_stand(said.text) and not _asks(without_lead(said.text)) and not memory.was_served(said.text)
+            said for said in told if may_stand(said.text) and not _is_request(without_lead(said.text)) and not memory.was_served(said.text)
         )
         for said in told:
             weight = CORRECTION if corrects else 0.0 if is_rule(said.text) else -REPORT
@@ -68,17 +68,17 @@ def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft
 
 
 PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
-"""Added to the log-odds that the classifier gives, or taken off: who said it, and how it ended. A person who asks for something reports what
-happened; only what they lay down or correct is a lesson."""
+"""Added to or taken from the classifier's log-odds: who said it, and how the exchange ended. A person's request mostly reports what happened;
+only their rules and corrections are lessons."""
 
 
 def judged(text: str) -> str:
-    """What the classifier reads: without an opening that hides what follows ("I see that …", "This change …")."""
+    """Return the text that the classifier reads: without an opening such as "I see that …" or "This change …"."""
     return capital(without_lead(text)) if is_talk(text) or is_dangling(text) else text
 
 
 def may_stand(text: str) -> bool:
-    """Whether the ranking may look at it: a question, an opening, a plan, a guess, a state of the day or an order to a model never becomes an item."""
+    """Tell whether a text may become an item: not a question, an opening, a plan, a guess, a passing state or an order to a model."""
     length = len(text) + sum("\u3400" <= char <= "\u9fff" for char in text)
     if not MIN_CHARS <= length <= MAX_CHARS or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
         return False
@@ -88,14 +88,14 @@ def may_stand(text: str) -> bool:
 
 
 def _may_join(text: str) -> bool:
-    """Whether it may stand beside a statement that became an item. An opening may: what it opens follows."""
+    """Tell whether a text may join an item of another statement. An opening may, since what it introduces follows."""
     if _MERGE.search(text) or text.rstrip().endswith(("?", "？")) or len(text) > MAX_CHARS or is_output(text):
         return False
     return not (is_talk(without_lead(text)) or is_transient(text) or is_injection(text) or is_guess(text))
 
 
 def contradicts(verdict: str, text: str) -> bool:
-    """Whether a person's "no" is about this statement: it claims a cause or a fix, or names what the person names."""
+    """Tell whether a person's "no" refutes this statement: it claims a cause or a fix, or names what the person names."""
     if _CLAIM.search(text):
         return True
     verdict, text = verdict.casefold(), text.casefold()
@@ -109,6 +109,7 @@ _CLAIM = re.compile(
 
 
 SHARED_WORDS = 2
+"""Words that a verdict and a statement must have in common to be about the same thing."""
 
 
 def _names(text: str) -> set[str]:
@@ -151,5 +152,5 @@ _COMMON = frozenset(
 )
 
 
-def _asks(text: str) -> bool:
+def _is_request(text: str) -> bool:
     return "?" in text or "？" in text or is_order(text)

@@ -1,4 +1,4 @@
-"""A session as a sequence of exchanges: what was asked, what was done, how it ended."""
+"""Groups a session's events into exchanges: the prompt, what was done, and how the next prompt judged it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.sessions.event import Event
 
 Ending = Literal["accepted", "corrected", "open"]
 
-MOST_EVENTS = 2_000
-"""Of one exchange: an agent that works for hours without a word from a person is read in parts."""
+MAX_EVENTS = 2_000
+"""Events of one exchange; an agent that works for hours without a prompt is read in parts."""
 MAX_READ_CHARS = 8_000
 MAX_VERDICT_CHARS = 600
 _READ = re.compile(r"read|view|fetch|search|grep|glob|cat|open_file", re.IGNORECASE)
@@ -39,13 +39,13 @@ _TEST_COMMAND = re.compile(
 
 @dataclass(slots=True)
 class Exchange:
-    """One prompt and all that followed it until the next. `prompt` is None for what stands before the first."""
+    """One prompt and all that followed until the next. `prompt` is None for what comes before the first."""
 
     prompt: Event | None
     events: list[Event] = field(default_factory=list)
     ending: Ending = "open"
     verdict: str = ""
-    """The next thing that the person said."""
+    """The beginning of the person's next prompt."""
 
     @property
     def replies(self) -> list[Event]:
@@ -61,7 +61,7 @@ class Exchange:
 
     @property
     def tests_passed(self) -> bool:
-        """Whether the last run of tests in it went well."""
+        """True where the exchange's last test run succeeded."""
         runs = [event.outcome for event in self.tools if event.tool is not None and _TEST_COMMAND.search(event.tool.input)]
         return bool(runs) and runs[-1] == "ok"
 
@@ -71,7 +71,7 @@ class Exchange:
 
 
 def exchanges(events: Iterable[Event], memory: Memory) -> Iterator[Exchange]:
-    """Group events; an exchange is yielded once the next prompt (or the end) has told how it ended."""
+    """Group events into exchanges; each is yielded once the next prompt, or the end, has shown how it ended."""
     current = Exchange(None)
     for event in events:
         if event.kind == "tool" and event.tool is not None and _is_served(event):
@@ -87,14 +87,14 @@ def exchanges(events: Iterable[Event], memory: Memory) -> Iterator[Exchange]:
             current = Exchange(event)
         elif event.kind != "thinking":
             current.events.append(event)
-            if len(current.events) >= MOST_EVENTS:
+            if len(current.events) >= MAX_EVENTS:
                 yield current
                 current = Exchange(current.prompt)
     yield current
 
 
 def ending(next_prompt: str) -> Ending:
-    """What the next thing a person says tells about what was done before."""
+    """Classify the person's next prompt as an acceptance or a correction of what was done before it."""
     head = next_prompt[:200]
     if _CORRECTED.match(head):
         return "corrected"

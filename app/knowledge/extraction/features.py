@@ -1,4 +1,4 @@
-"""What the words of a statement tell about its worth, as numbers; no rule here decides alone. Words of seven languages."""
+"""Word features of a statement, as numbers for the classifier; no rule here decides alone. Covers seven languages."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ NAMES = (
 
 
 def features_of(text: str) -> NDArray[np.float64]:
-    """Numbers about between 0 and 1, in the order of NAMES."""
+    """Return the feature vector of a text, each value about 0 to 1, in the order of NAMES."""
     cjk = len(_CJK.findall(text))
     length = len(text) + cjk
     found = CODE.findall(text)
@@ -123,10 +123,10 @@ def is_guess(text: str) -> bool:
 
 
 def is_rule(text: str) -> bool:
-    """Whether it lays down how things are or have to be, beyond the moment: `never …`, `… needs …`, `we use … here`, `not … but …`."""
+    """Tell whether it states a lasting rule rather than a passing state: `never …`, `… needs …`, `we use … here`, `not … but …`."""
     return bool(_RULE.search(text) or _LAID_DOWN.search(text))
 
 
 def is_order(text: str) -> bool:
-    """Something to do now, not a rule for later."""
+    """Tell whether it asks for something to be done now, as opposed to a rule for later."""
     return bool(_ORDER.match(text))

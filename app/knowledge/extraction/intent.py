@@ -1,4 +1,4 @@
-"""What a prompt is after, by its words. First match wins; None where the words don't tell."""
+"""Classifies a prompt's intent by its words. The first match wins; None where no rule matches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What never becomes knowledge: chit-chat, plans, questions, progress, and sentences that can't stand by themselves."""
+"""Filters for text that never becomes knowledge: chit-chat, plans, questions, progress, and sentences that don't stand alone."""
 
 from __future__ import annotations
 
@@ -35,44 +35,44 @@ _OUTPUT = re.compile(
     r"(?:feat|fix|chore|docs|style|refactor|test|build|ci|perf)(?:\(\w+\))?!?: |(?:E +)?[\w.]+(?:Error|Exception): |#{2,} ?",
     re.IGNORECASE,
 )
-"""Lines of a linter, a stack, a commit log; file names; imports."""
+"""Lines of a linter, a stack trace or a commit log; file names; imports."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 CODE = re.compile(r"`[^`]+`|\b\w+(?:[._/:-]\w+)+\b|\b[a-z]+[A-Z]\w+|\b[A-Z]{2,}[A-Z0-9_]*\b|--?[a-z][\w-]+|\b\w+\(\)|\b\d+(?:\.\d+)+\b")
 
 
 def is_talk(text: str) -> bool:
-    """Whether it opens as chit-chat, a plan or progress does."""
+    """Tell whether it opens like chit-chat, a plan or a progress report."""
     return bool(_TALK.match(text))
 
 
 def is_transient(text: str) -> bool:
-    """Whether it tells of a state that is gone tomorrow."""
+    """Tell whether it describes a passing state, stale by tomorrow."""
     return bool(_TRANSIENT.search(text))
 
 
 def is_injection(text: str) -> bool:
-    """Whether it gives orders to a model."""
+    """Tell whether it looks like a prompt injection."""
     return bool(_INJECTION.search(text))
 
 
 def is_dangling(text: str) -> bool:
-    """Whether it points at something that stands elsewhere."""
+    """Tell whether it opens with a reference (`this`, `the latter`) to something outside it."""
     return bool(_DANGLING.match(text))
 
 
 def names_something(text: str) -> bool:
-    """Whether it names a piece of code, a command, a setting or a version: something to search for."""
+    """Tell whether it names code, a command, a setting or a version: something to search for."""
     return bool(CODE.search(text))
 
 
 def is_output(text: str) -> bool:
-    """Whether it is a line of a tool, a file's name or an import, not words of anybody."""
+    """Tell whether it is tool output, a file name or an import rather than prose."""
     return bool(_OUTPUT.match(text))
 
 
 def is_prose(text: str) -> bool:
-    """Mostly words: no listing, no stack frame, no code."""
+    """Tell whether it is mostly words: not a listing, a stack frame or code."""
     if is_output(text):
         return False
     if _CJK.search(text):

@@ -1,4 +1,4 @@
-"""A message's prose: its statements, each with the words as they stand in the message. Code, tables and quotes are left out."""
+"""Splits a message into statements (sentences and list items), each with its verbatim source. Skips code, tables and quotes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from app.sessions.event import Event
 
-MOST_CHARS = 40_000
-"""Of one message: what is longer is pasted, not said."""
+MAX_CHARS = 40_000
+"""Characters read of one message; the rest of a longer one is pasted, not said."""
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)|\s*(?:\*\*[^*]{3,80}\*\*:?\s*)+$")
-"""Also one or more bold lines without anything else: of a section, or of what an agent was thinking about."""
+"""Also lines that are bold throughout: section headings, or headings of an agent's thinking."""
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?")
 _SKIPPED = re.compile(r"\s*(?:\||>|<[a-zA-Z/!]|!\[|(?:\+|-|@@|diff |index )\s*\S*\s*$|\s*[-=_*─━]{3,}\s*$|\s{4,}\S|\t)")
 _END = re.compile(r"(?<=[.!?])[\"')\]*_`]*\s+(?=[\"'(\[*_`]*[A-Z0-9`/])|(?<=[。！？；])")
@@ -24,9 +24,9 @@ _SYMBOLS = re.compile(r"[\u2190\u2191\u2193-\u21ff\u2500-\u27bf\u2b00-\u2bff\U00
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One sentence or list item. `raw` is verbatim in the event's text; `text` is the same without Markdown.
+    """One sentence or list item. `raw` is verbatim from the event's text; `text` is the same without Markdown.
 
-    `heading`: of the section it stands in. `before`: the statement before it in the same paragraph or list.
+    `heading`: the heading of its section. `before`: the preceding statement of the same paragraph or list. `place`: its index in the message.
     """
 
     event: Event
@@ -39,10 +39,10 @@ class Statement:
 
 
 def statements(event: Event) -> list[Statement]:
-    """The statements of a message, in order."""
+    """Return the statements of a message, in order."""
     made: list[Statement] = []
     heading = ""
-    for start, end, kind in _paragraphs(event.text[:MOST_CHARS]):
+    for start, end, kind in _paragraphs(event.text[:MAX_CHARS]):
         part = event.text[start:end]
         if kind == "heading":
             heading = plain(part)
@@ -57,7 +57,7 @@ def statements(event: Event) -> list[Statement]:
 
 
 def plain(text: str) -> str:
-    """Without Markdown's marks; code and its backticks stay as they are."""
+    """Strip Markdown marks; inline code keeps its backticks."""
     parts = text.split("`")
     for place in range(0, len(parts), 2):
         cleaned = _LINK.sub(r"\1", parts[place])
@@ -67,7 +67,7 @@ def plain(text: str) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, kind) of each paragraph, list item and heading."""
+    """Yield (start, end, kind) of each paragraph, list item and heading."""
     fence, start, end, kind, place = "", -1, 0, "", 0
     for line in text.splitlines(keepends=True):
         begins, place = place, place + len(line)

@@ -1,4 +1,4 @@
-"""The ranking: which drafts of a session become items, how many, and how sure. Deterministic; ties go by the session's order."""
+"""Chooses which drafts of a session become items, how many, and with which confidence. Deterministic: ties keep session order."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from app.knowledge.extraction.windows import Place, place_of, window
 from app.knowledge.item import Candidate
 
 MAX_EMBEDDED = 40
-"""Drafts of a session that are embedded: about a quarter of a second."""
+"""Drafts of a session that are embedded: this many take about a quarter of a second."""
 MAX_FROM_EXCHANGE = 12
 MIN_SCORE = -0.5
-"""Log-odds, with what the outcome adds. A session without changes and without a yes needs a sure statement."""
+"""Minimum log-odds, priors included: a session without changes and without an acceptance needs a strong statement."""
 SPECIFIC, DANGLING = 0.4, 0.8
 MIN_ITEMS, MAX_ITEMS = 3, 10
 SAME_EXCHANGE = 0.8
-"""What each further item of an exchange must be better by: a session's items should not all tell of one thing."""
+"""Penalty for each item already chosen from the same exchange, so that a session's items cover more than one subject."""
 MAX_OF_EXCHANGE = 4
 REPEATED_SHARE = 0.4
 SAME_COSINE = 0.85
@@ -36,39 +36,39 @@ SAME_COSINE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """A session's best drafts in its order."""
+    """A session's best drafts, in session order."""
 
     drafts: tuple[Draft, ...]
     features: Numbers
     room: int
-    """How many items the session may have."""
+    """The number of items that the session may have."""
 
     @property
     def texts(self) -> list[str]:
-        """What to embed."""
+        """The texts to embed, one a draft."""
         return [each.core.text for each in self.drafts]
 
 
 def shortlist(drafts: Iterable[Draft]) -> Shortlist:
-    """Keep the best by their words alone: of each exchange some, of the session MAX_EMBEDDED."""
+    """Keep the drafts that score best by words alone: at most MAX_FROM_EXCHANGE an exchange and MAX_EMBEDDED a session."""
     best: list[tuple[float, int, Draft, Numbers]] = []
     of_exchange: list[tuple[float, int, Draft, Numbers]] = []
-    current, seen, taught = -1, 0, 0
+    current, seen, exchanges = -1, 0, 0
     for seen, draft in enumerate(drafts, 1):
         if draft.exchange != current:
             best = heapq.nlargest(MAX_EMBEDDED, [*best, *of_exchange], key=lambda each: each[:2])
             current, of_exchange = draft.exchange, []
-            taught += 1
+            exchanges += 1
         features = features_of(draft.core.text)
         score = draft.prior if draft.fixed else _prior(draft) + float(worth(features[None, :], None)[0])
         of_exchange = heapq.nlargest(MAX_FROM_EXCHANGE, [*of_exchange, (score, -seen, draft, features)], key=lambda each: each[:2])
     best = sorted(heapq.nlargest(MAX_EMBEDDED, [*best, *of_exchange], key=lambda each: each[:2]), key=lambda each: -each[1])
     rows = np.stack([each[3] for each in best]) if best else np.zeros((0, 0))
-    return Shortlist(tuple(each[2] for each in best), rows, min(MAX_ITEMS, MIN_ITEMS + 2 * taught // 3))
+    return Shortlist(tuple(each[2] for each in best), rows, min(MAX_ITEMS, MIN_ITEMS + 2 * exchanges // 3))
 
 
 def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
-    """The items of a session, in its order. Without vectors the words decide alone."""
+    """Return the session's items, in session order. Without vectors, words alone decide."""
     if not found.drafts:
         return []
     odds = worth(found.features, vectors)
@@ -78,7 +78,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
     chosen: dict[int, Candidate] = {}
     said: set[int] = set()
     taken: set[Place] = set()
-    for place in _in_turn(found.drafts, scores):
+    for place in _by_adjusted_score(found.drafts, scores):
         draft = found.drafts[place]
         if len(chosen) == found.room:
             break
@@ -99,8 +99,8 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
     return [chosen[place] for place in sorted(chosen)]
 
 
-def _in_turn(drafts: Sequence[Draft], scores: Sequence[float]) -> Iterator[int]:
-    """Places of the drafts that are good enough, best first; what an exchange has already shown counts against the next of it."""
+def _by_adjusted_score(drafts: Sequence[Draft], scores: Sequence[float]) -> Iterator[int]:
+    """Yield the indexes of drafts above MIN_SCORE, best first, each penalized for drafts of its exchange already yielded."""
     shown: dict[int, int] = {}
     left = sorted((place for place in range(len(scores)) if scores[place] >= MIN_SCORE), key=lambda each: (-scores[each], each))
     while left:
@@ -116,6 +116,6 @@ def _prior(draft: Draft) -> float:
 
 
 def _confidence(score: float, draft: Draft) -> float:
-    """0.4 at the threshold, nearing 0.9; what a person said is sure."""
+    """Map a score to a confidence: 0.4 at the threshold, towards 0.9; at least 0.75 for what a person said."""
     made = 0.4 + 0.5 * (1 - math.exp(-(score - MIN_SCORE) / 2.5))
     return max(made, 0.75) if draft.person else min(0.9, made)

@@ -1,4 +1,4 @@
-"""Titles: a subject and its lesson, from the words of an item's statements: a main clause, whole, never cut within a word."""
+"""Makes item titles out of the item's own statements: a subject and its lesson, a whole main clause, never cut within a word."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WEAK = re.compile(
     r"overall\b|(?:update|add|import|change|modify|do|use|call|run) (?:it|this|these|them|that)\b|specifically\b|as (?:an?|you)\b|what\b|how\b|why\b|which\b|where\b|such\b|for example|(?:modify|restructure|make changes|print out|open|see|verify|need to|make sure|update the|either)\b|the user will|result in|each of\b|every time\b)",
     re.IGNORECASE,
 )
-"""Openings that say nothing without what stood before them."""
+"""Openings that mean nothing without the preceding text."""
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|has|have|had|do|does|did|can|could|may|must|should|will|won't|can't|cannot|isn't|aren't|wasn't|doesn't|don't|didn't|needs?|means?|"
     r"uses?|runs?|returns?|reads?|writes?|takes?|makes?|gets?|sets?|keeps?|calls?|checks?|fails?|works?|handles?|requires?|expects?|contains?|supports?|stores?|holds?|starts?|stops?|creates?|"
@@ -63,33 +63,33 @@ _NARRATES = re.compile(
     r"(?:we|i) (?:check|create|convert|set|use|return|first|add|update|import|move|now)\b|for example|allows?|still|the functionality|see\b|need to|open\b|calls?\b)",
     re.IGNORECASE,
 )
-"""How edits are told, and what is still to be done: a title rather says how something behaves."""
+"""Openings that narrate an edit or a to-do: a title should say how something behaves."""
 _GERUND = re.compile(r"(?:re-?)?[a-z]{3,}ing\b", re.IGNORECASE)
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|means?|makes?|would|will|can|could|must|should|has|have|does|needs?|requires?|allows?|lets?|breaks?)\b",
     re.IGNORECASE,
 )
-_STOPS = ("; ", "；", "。", ". ", " — ", " – ", " - ", ": ", "：", ", so ", ", which ", " so that ", ", but ", " because ", ", because ", ", since ", ", weil ", ", car ",
+_CLAUSE_ENDS = ("; ", "；", "。", ". ", " — ", " – ", " - ", ": ", "：", ", so ", ", which ", " so that ", ", but ", " because ", ", because ", ", since ", ", weil ", ", car ",
           ", porque ", "，因为", " (", "，", ", and ", ", ")  # fmt: skip
-_TURNS = (" which ", " when ", " while ", " before ", " after ", " with ", " using ", " instead of ", " rather than ", " where ", " without ", " and ", " so ", " for ", " in ", " from ", " via ",
+_CONNECTIVES = (" which ", " when ", " while ", " before ", " after ", " with ", " using ", " instead of ", " rather than ", " where ", " without ", " and ", " so ", " for ", " in ", " from ", " via ",
           " to ", " by ", " as ", " on ")  # fmt: skip
-"""Where a clause may end early, told by an ellipsis."""
-_OTHER = re.compile(
+"""Places where a clause may be cut early; the title then ends with an ellipsis."""
+_FUNCTION_WORDS = re.compile(
     r"\b(?:nicht|haben|für|weil|nie|ohne|von|und|der|die|das|wird|pas|sans|jamais|les|des|une|est|nunca|não|sem|uma|para|que|por|los|las|sin)\b",
     re.IGNORECASE,
 )
-_LAST = re.compile(
+_INCOMPLETE_END = re.compile(
     r"\b(?:the|an?|of|to|is|are|was|were|not|be|by|for|with|and|or|in|on|that|which|need|needs|has|have|can|must|should|will|its|their|it|as|from|at|than|only|also|so|if|when|includes?|like|try)$",
     re.IGNORECASE,
 )
 
 
 def title_of(core: Statement, group: Sequence[Statement], *, said_by_person: bool = False) -> str:
-    """The best that the item's statements offer; empty where none makes a title. What a person said is always given a subject."""
+    """Return the best title that the statements offer, "" if none; a person's statement gets its subject prefixed."""
     best, worth = "", 0.0
     for each in group:
         own = 1.0 if each.place == core.place else 0.0
-        for title, value in _offers(each):
+        for title, value in _best_title(each):
             if value + own > worth:
                 best, worth = title, value + own
     heading = heading_of(core.heading)
@@ -105,36 +105,37 @@ def title_of(core: Statement, group: Sequence[Statement], *, said_by_person: boo
 
 
 WHOLE, CLAUSE, SHORTENED, HEADING, NAMED, POINTING, NARRATED = 2.0, 1.4, 0.6, 1.3, 0.5, 0.7, 1.2
-"""What kinds of title are worth: a whole sentence, a clause, one that had to be cut at a turn, a section's heading; naming something, pointing elsewhere, telling an edit."""
+"""Title scores: a whole sentence, a clause, a clause cut early, a section's heading; bonus for naming something; penalties for pointing
+elsewhere and for narrating an edit."""
 
 
-def _offers(said: Statement) -> Iterator[tuple[str, float]]:
-    """The best title of one statement and its worth; nothing where it makes none."""
+def _best_title(said: Statement) -> Iterator[tuple[str, float]]:
+    """Yield the statement's best title with its score, or nothing."""
     lesson = without_lead(said.text)
     if not stands(lesson):
         return
     sentence = capital(" ".join(lesson.split()).rstrip(".。:：;；,， "))
-    if len(sentence) <= MAX_TITLE and _says(sentence):
-        yield _balanced(sentence), WHOLE + _detail(sentence)
+    if len(sentence) <= MAX_TITLE and _is_main_clause(sentence):
+        yield _balanced(sentence), WHOLE + _adjustment(sentence)
     elif len(sentence) > MAX_TITLE:
         for clause in _clauses(sentence, MAX_TITLE):
-            yield clause, (SHORTENED if clause.endswith("…") else CLAUSE) + _detail(clause)
+            yield clause, (SHORTENED if clause.endswith("…") else CLAUSE) + _adjustment(clause)
             return
 
 
-def _detail(title: str) -> float:
+def _adjustment(title: str) -> float:
     named, pointing = NAMED if CODE.search(title) else 0.0, POINTING if _POINTS.search(title) else 0.0
     return named - pointing - (NARRATED if _NARRATES.match(title) else 0.0)
 
 
 def capital(text: str) -> str:
-    """With a capital, unless it opens with a name of code."""
+    """Capitalize the first letter, unless the text opens with an identifier."""
     first = text.split(" ", 1)[0]
     return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
 
 
 def stands(text: str) -> bool:
-    """Whether a text opens so that it can be understood alone, and says something."""
+    """Tell whether a text can be understood alone: it opens with no reference, has a verb, and is prose."""
     if is_dangling(text) or _WEAK.match(text) or is_talk(text) or not _has_verb(text):
         return False
     if _PATH.fullmatch(text):
@@ -143,22 +144,22 @@ def stands(text: str) -> bool:
 
 
 def _clauses(text: str, room: int) -> Iterator[str]:
-    """The text's opening up to the end of a clause that fits and says something; the longest first."""
+    """Yield beginnings of the text that end with a clause and fit into `room` characters, the longest first."""
     opens_aside = bool(_SUBORDINATE.match(text))
-    marks = [mark for mark in _STOPS if not mark.startswith((",", "，"))] if opens_aside else _STOPS
-    ends = sorted({place for mark in marks for place in _all(text, mark, room)}, reverse=True)
+    marks = [mark for mark in _CLAUSE_ENDS if not mark.startswith((",", "，"))] if opens_aside else _CLAUSE_ENDS
+    ends = sorted({place for mark in marks for place in _positions(text, mark, room)}, reverse=True)
     for place in ends:
         clause = _balanced(text[:place])
-        if _says(clause):
+        if _is_main_clause(clause):
             yield clause
     if not opens_aside:
-        for place in sorted({place for mark in _TURNS for place in _all(text, mark, room - 1)}, reverse=True):
+        for place in sorted({place for mark in _CONNECTIVES for place in _positions(text, mark, room - 1)}, reverse=True):
             clause = _balanced(text[:place])
-            if _says(clause) and len(clause) >= room // 2:
+            if _is_main_clause(clause) and len(clause) >= room // 2:
                 yield clause + "…"
 
 
-def _all(text: str, mark: str, room: int) -> Iterator[int]:
+def _positions(text: str, mark: str, room: int) -> Iterator[int]:
     place = text.find(mark, MIN_CLAUSE)
     while 0 < place <= room:
         if text.count("`", 0, place) % 2 == 0 and text.count("(", 0, place) <= text.count(")", 0, place):
@@ -166,12 +167,12 @@ def _all(text: str, mark: str, room: int) -> Iterator[int]:
         place = text.find(mark, place + 1)
 
 
-def _says(clause: str) -> bool:
-    """Whether it is a main clause: with a verb, not only the circumstance of one, and not broken off before a word that it needs."""
+def _is_main_clause(clause: str) -> bool:
+    """Tell whether it is a main clause: it has a verb, isn't only a subordinate clause, and doesn't break off before a needed word."""
     bare = _CODE.sub("x", clause)
     if any("\u3400" <= char <= "\u9fff" for char in clause):
         return len(clause) >= MIN_CLAUSE // 2
-    if len(clause) < MIN_CLAUSE or len(clause.split()) < 4 or _LAST.search(bare) or not _has_verb(bare):
+    if len(clause) < MIN_CLAUSE or len(clause.split()) < 4 or _INCOMPLETE_END.search(bare) or not _has_verb(bare):
         return False
     if _GERUND.match(bare) and not _FINITE.search(bare):
         return False
@@ -186,12 +187,12 @@ def _says(clause: str) -> bool:
 
 
 def _has_verb(text: str) -> bool:
-    """Verbs are known in English and a few of other languages; what has another language's small words is believed to have one."""
-    return bool(_VERB.search(text)) or (bool(_OTHER.search(text)) and len(text.split()) >= 4)
+    """Tell whether a text has a verb. Few are known outside English: with another language's function words, one is assumed."""
+    return bool(_VERB.search(text)) or (bool(_FUNCTION_WORDS.search(text)) and len(text.split()) >= 4)
 
 
 def without_lead(text: str) -> str:
-    """The text without the words that only open it: `No,`, `Note that`, `The root cause was that`."""
+    """Strip opening phrases: `No,`, `Note that`, `The root cause was that`."""
     lesson = text.strip()
     while (shorter := _LEAD.sub("", lesson, count=1)) != lesson and len(shorter) >= MIN_CLAUSE:
         lesson = shorter
@@ -199,7 +200,7 @@ def without_lead(text: str) -> str:
 
 
 def heading_of(heading: str) -> str:
-    """A section's heading where it says something by itself."""
+    """Return a section's heading if it is meaningful alone, else ""."""
     text = heading.strip(" :*#").rstrip(".")
     if (
         not 12 <= len(text) <= MAX_TITLE
@@ -214,7 +215,7 @@ def heading_of(heading: str) -> str:
 
 
 def subject_of(text: str, heading: str = "") -> str:
-    """The first piece of code that the text names, else the section's heading where it is short."""
+    """Return the first identifier that the text names, else the section's heading if it is short, else ""."""
     found = _CODE.search(text) or _NAME.search(text)
     if found:
         name = found[found.lastindex or 0].strip()
@@ -225,7 +226,7 @@ def subject_of(text: str, heading: str = "") -> str:
 
 
 def _balanced(text: str) -> str:
-    """Without code or a bracket that was opened and not closed."""
+    """Drop an unclosed backtick or bracket and trailing punctuation."""
     text = text.rstrip(" ,;:—–-")
     if text.count("`") % 2:
         text = text.replace("`", "")

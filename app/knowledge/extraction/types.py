@@ -1,4 +1,4 @@
-"""The type of a statement: what its words and its vector are like, a few cues of words, and what its exchange was after."""
+"""Decides a statement's knowledge type: the classifier's odds, a few word cues, and the intent of the prompt."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _CUES: tuple[tuple[KnowledgeType, str], ...] = (
 _PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _CUES)
 
 CUE, USUAL, INTENT = 2.0, 1.0, 0.7
-"""Added to log-probabilities: for what the first cue of the words says; for a gotcha, the commonest thing to be told, while every type has
-as many examples; for what the prompt was after."""
+"""Added to log-probabilities: CUE for the type of the first word cue; USUAL for `gotcha`, the most frequent type in sessions though every type
+has equally many examples; INTENT for the type that goes with the prompt's intent."""
 _OF_INTENT: dict[Intent, KnowledgeType] = {
     "debugging": "bug_solution",
     "feature-dev": "implementation_strategy",
@@ -36,14 +36,14 @@ _OF_INTENT: dict[Intent, KnowledgeType] = {
 
 
 def cues_of(text: str) -> Numbers:
-    """Which cues the text has, as 0 and 1, in the order of the cues."""
+    """Return 0 or 1 for each word cue, in the order of _CUES."""
     return np.array([float(bool(pattern.search(text))) for _, pattern in _PATTERNS])
 
 
 def type_of(odds: Numbers, cues: Numbers, intent: Intent | None, *, person: bool = False) -> KnowledgeType:
-    """Tell the likeliest type: what the classifier says (`type_odds`), its first cue, and what the prompt was after.
+    """Return the likeliest type by the classifier's `type_odds`, the first cue and the prompt's intent.
 
-    `person`: a person said it. "Use X here" is how things are done then, not how something was made.
+    `person`: a person said it; "Use X here" is then a convention (`coding_pattern`), not a report of an implementation.
     """
     odds = odds.copy()
     odds[KNOWLEDGE_TYPES.index("gotcha")] += USUAL

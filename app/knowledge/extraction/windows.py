@@ -1,4 +1,4 @@
-"""What stands around a statement in its message and belongs to it: a short message whole, of a long one the section."""
+"""Chooses the statements around a chosen one that belong to its item: a short message whole, of a long one the section."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def place_of(said: Statement) -> Place:
 
 
 def window(core: Statement, told: Sequence[Statement], taken: Set[Place]) -> list[Statement]:
-    """The statement and its neighbours, up to MAX_TEXT characters, in their order: what it points back to, then its section, then the rest."""
+    """Return the statement and its neighbours in order, MAX_TEXT characters at most: first what it refers back to, then its section."""
     at = next(place for place, each in enumerate(told) if each.place == core.place)
     first = last = at
     size = len(core.text)
@@ -40,7 +40,7 @@ def window(core: Statement, told: Sequence[Statement], taken: Set[Place]) -> lis
 
 
 def _trimmed(group: list[Statement], core: Statement) -> list[Statement]:
-    """Without an opening that opens nothing any more, and without a first sentence that points at what is left out."""
+    """Drop a trailing opening that introduces nothing any more, and leading sentences that refer to text left out."""
     while group[-1] is not core and group[-1].text.rstrip().endswith((":", "：")):
         group.pop()
     while len(group) > 1 and group[0].place != core.place and is_dangling(group[0].text):
@@ -49,7 +49,7 @@ def _trimmed(group: list[Statement], core: Statement) -> list[Statement]:
 
 
 def joined(group: Sequence[Statement]) -> str:
-    """One text of several statements, in their order."""
+    """Join statements into one text, in order."""
     text = ""
     for each in group:
         if text and not text.endswith((".", "。", "!", "！", ";", "；", ":", "：", "?", ",")):
@@ -59,7 +59,7 @@ def joined(group: Sequence[Statement]) -> str:
 
 
 def excerpt_of(group: Sequence[Statement], core: Statement, most: int) -> str:
-    """Verbatim from the message: the group as it stands there as far as it holds the statement, else from the statement on."""
+    """Quote the message verbatim, `most` characters at most: the whole group if it holds the statement, else from the statement on."""
     said = core.event.text
     for first in (group[0], core):
         start = said.find(first.raw)

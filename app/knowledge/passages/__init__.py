@@ -1,26 +1,26 @@
-"""Passages: what was said, cut small enough to be found. Pure and synchronous: no database, no HTTP.
+"""Passages: a session's dialogue cut into pieces small enough to match a question. Pure and synchronous: no database, no HTTP.
 
-Into the index. `cut.Cutter(session, state).cut([(seq, event), …])` gives passages; `cutter.state.as_json()` is stored with the
-checkpoint, and an event costs the same however long its session. A table of passages needs:
+Indexing. `cut.Cutter(session, state).cut([(seq, event), …])` returns passages; `cutter.state.as_json()` is stored with the checkpoint, so
+that an event's cost doesn't grow with its session. A table of passages needs:
 
-    key         64 hex digits; exact repeats within a project are one row that counts its places
-    session, exchange, ordinal      the first with the last is unique
+    key         64 hex digits; exact repeats within a project share one row, which counts its places
+    session, exchange, ordinal      (session, ordinal) is unique
     role, kind (said, command, output), sidechain, text, heading (at most 120 characters), prompt (160), files (8)
-    seq, event_id, locator, at      of the event
+    seq, event_id, locator, at      those of the event
     tokens      `tokens.count_text(passage.indexed)`
-    late        bytes: 5, and 128 a vector, at most 8,197
+    late        packed token vectors: 5 bytes, and 128 a vector, at most 8,197
 
-What is embedded and searched is `passage.indexed` (about 1,030 characters at most): `CachedEmbedder.embed_packed` gives its vector
-(384 × float32) and the bytes of its tokens, `terms.document` the sparse BM25 vector for an index with an IDF modifier.
+`passage.indexed` (about 1,030 characters at most) is what is embedded and searched: `CachedEmbedder.embed_packed` returns its vector
+(384 × float32) and its packed token vectors, `terms.document` the sparse BM25 vector for an index with an IDF modifier.
 `late_interaction.VERSION` belongs to the projection's version.
 
-A question. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, named=dates.named(text, now))`
-(the period it speaks of, as "last week"); 60 passages of each leg, raw
-BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` says which 40 of them to read. Of those a `Candidate` each (`text` is
-`indexed`; a score is None from the leg that didn't find it); then `rank_passages(question, candidates, around)`: at most `limit` results
-of at most `max_tokens` together, and the confidence that they answer. `around(places)` reads the passages at a few places (session and
-ordinal; at most 40), once. Where reading is awaited: `rank_candidates`, `neighbours`, read them, `answer`. An answer whose confidence is
-below the threshold is an abstention.
+Searching. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, named=dates.named(text, now))`
+parses the question and the period that it names ("last week"). The dense and the lexical leg each return 60 passages with raw scores,
+BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` chooses the 40 to read. Make each of them a `Candidate` (`text` is `indexed`;
+a score is None from the leg that didn't find it), then call `rank_passages(question, candidates, around)`: at most `limit` results of at
+most `max_tokens` together, and the confidence that they answer. It calls `around(places)` once, to read the passages at up to 40 places
+(session and ordinal). Where reading is asynchronous, call `rank_candidates`, `neighbours`, read, then `answer`. A confidence below the
+threshold is an abstention.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Around = Callable[[Sequence[Place]], Mapping[Place, Candidate]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Results, best first, and the probability (0 to 1) that they answer the question. `features`: what that was told from."""
+    """Results, best first, and the probability (0 to 1) that they answer the question. `features`: the inputs of that probability."""
 
     results: list[Ranked]
     confidence: float
@@ -69,7 +69,7 @@ def rank_passages(
     max_tokens: int = MAX_TOKENS,
     weights: Weights = WEIGHTS,
 ) -> Answer:
-    """Rank the candidates of both legs and make results of them: see the module."""
+    """Rank the candidates of both legs and compose results of them; see the module's docstring."""
     ranking = rank_candidates(question, candidates, weights)
     return answer(question, ranking, around(neighbours(ranking.scored)), limit=limit, max_tokens=max_tokens)
 
@@ -77,7 +77,7 @@ def rank_passages(
 def answer(
     question: Question, ranking: Ranking, around: Mapping[Place, Candidate], *, limit: int = LIMIT, max_tokens: int = MAX_TOKENS
 ) -> Answer:
-    """Make results of ranked candidates and the passages at the places of `neighbours`."""
+    """Compose results of ranked candidates and of the passages at the places that `neighbours` named."""
     found = features(ranking)
     answered = confidence(found) if ranking.scored else 0.0
     results = compose(question, ranking, around, limit=limit, max_tokens=max_tokens)

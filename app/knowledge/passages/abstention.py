@@ -1,6 +1,7 @@
-"""Is the question answered by what was found? A logistic over raw scores: z-scores would hide that even the best is far away.
+"""Estimates the probability that what was found answers the question: a logistic model of raw scores.
 
-Coefficients: `abstention.json`, fitted by `tests/performance/fit_abstention.py`, which says on what, and prints the trade-off.
+Raw, because z-scores would hide that even the best candidate is poor. `tests/performance/fit_abstention.py` fits `abstention.json`, and
+documents its data and the trade-off.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from app.knowledge.passages.composing import Ranked
 from app.knowledge.passages.ranking import Ranking
 
 NAMES = ("late", "known")
-"""The raw late interaction of the first candidate, and the share of the question's idf whose terms occur in any candidate; idf among the
-candidates. Both say the same in a small index and in a large one, unlike BM25, which grows with the documents of all teams.
-Measured and left out: BM25 as it is or over ln N, the best cosine, the gap, the agreement of both legs."""
+"""The first candidate's raw late interaction, and the share of the question's idf mass whose terms occur in any candidate (idf among the
+candidates). Neither depends on the index's size, unlike BM25, which grows with the documents of all teams.
+Measured and left out: BM25 raw or over ln N, the best cosine, the gap to the second, the agreement of both legs."""
 SPREAD = 4.0
-"""A result this many standard deviations behind the first is shown with 1/e of its relevance."""
+"""A result this many standard deviations below the first has 1/e of its relevance."""
 _FILE = Path(__file__).with_name("abstention.json")
 
 
 def features(ranking: Ranking) -> tuple[float, ...]:
-    """The raw features of an answer, in the order of NAMES."""
+    """Return the model's inputs, in the order of NAMES."""
     if not ranking.scored:
         return (0.0,) * len(NAMES)
     known = sum(ranking.idf[term] for term in ranking.known)
@@ -33,25 +34,25 @@ def features(ranking: Ranking) -> tuple[float, ...]:
 
 
 def confidence(found: Sequence[float]) -> float:
-    """The probability that the question is answered, 0 to 1."""
+    """Return the probability that the question is answered, 0 to 1."""
     stored = coefficients()
     total = stored["intercept"] + sum(stored[name] * value for name, value in zip(NAMES, found, strict=True))
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
 
 def with_relevance(results: Sequence[Ranked], answered: float) -> list[Ranked]:
-    """The results with the number that `min_relevance` is compared with: the first has the answer's confidence, the others less."""
+    """Set each result's `relevance`, which `min_score` is compared with: the first has the answer's confidence, the others less."""
     found = worths([each.score for each in results], answered)
     return [replace(each, relevance=worth) for each, worth in zip(results, found, strict=True)]
 
 
 def worths(scores: Sequence[float], answered: float) -> list[float]:
-    """How well each answers, of the fused scores: the best one with the answer's confidence, the others less."""
+    """Map fused scores to relevances, 0 to 1: the best gets the answer's confidence, the others decay exponentially (see SPREAD)."""
     top = max(scores, default=0.0)
     return [answered * math.exp(min(0.0, (score - top) / SPREAD)) for score in scores]
 
 
 @cache
 def coefficients() -> dict[str, float]:
-    """Read what was fitted: `intercept`, and one of each of NAMES."""
+    """Read the fitted coefficients: `intercept`, and one for each of NAMES."""
     return {name: float(value) for name, value in json.loads(_FILE.read_text())["coefficients"].items()}

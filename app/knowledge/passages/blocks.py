@@ -1,7 +1,7 @@
-"""Text → blocks → pieces of at most MAX_CHARS: headings, paragraphs, list items, code fences. Knows Markdown, no sessions.
+"""Cuts text into pieces of at most MAX_CHARS along headings, paragraphs, list items and code fences. Knows Markdown, not sessions.
 
-Bounded whatever comes: a text is read to MAX_TEXT_CHARS, a line that nobody wrote (base64, minified code) is left out, identical lines
-are kept MAX_REPEATS times.
+Bounded for any input: a text is read up to MAX_TEXT_CHARS, machine-made lines (base64, minified code) are dropped, identical lines are kept
+MAX_REPEATS times.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_CHARS = 900
-"""Of a piece: what the embedding model reads (256 tokens) with its heading."""
+"""Characters of a piece: with its heading about the 256 tokens that the embedding model reads."""
 MIN_CHARS = 12
-"""A shorter piece (`Done.`, `ok`) answers nothing by itself."""
+"""A shorter piece (`Done.`, `ok`) can't answer anything by itself."""
 MAX_TEXT_CHARS = 200_000
-"""Of one text, three quarters from its beginning and one from its end: what is longer is pasted."""
+"""Characters read of one text, three quarters from its beginning and one from its end: the middle of a longer one is pasted material."""
 MAX_HEADING_CHARS = 120
 MAX_REPEATS = 2
 MAX_LINE_CHARS = 20_000
 _DENSE_LINE_CHARS, _MIN_SPACES = 300, 0.07
-"""A longer line with fewer spaces is data, not words (Chinese and its relatives aside, which have none)."""
+"""A line longer than this with a smaller share of spaces is data, not prose (except in Chinese and Japanese, which use none)."""
 _RUN = re.compile(r"[A-Za-z0-9+/=_%\\-]{200,}")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(\S.*)|\s*\*\*([^*]{3,80})\*\*:?\s*$")
@@ -32,12 +32,14 @@ _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
+    """A piece of a text, and the heading of its section ("" if none)."""
+
     heading: str
     text: str
 
 
 def pieces(text: str, *, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
-    """Cut a text into pieces, in order. Neighbouring blocks of one section share a piece while they fit."""
+    """Yield a text's pieces in order. Neighbouring blocks of one section share a piece while they fit."""
     heading, gathered = "", ""
     for block, is_heading in _blocks(clean(text)):
         if is_heading:
@@ -54,7 +56,7 @@ def pieces(text: str, *, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
 
 
 def clean(text: str) -> str:
-    """The text without what nobody wrote, whole characters only, bounded."""
+    """Return the text bounded, without machine-made and repeated lines, lone surrogates and NULs."""
     if len(text) > MAX_TEXT_CHARS:
         text = f"{text[: MAX_TEXT_CHARS * 3 // 4]}\n\n{text[-MAX_TEXT_CHARS // 4 :]}"
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
@@ -71,7 +73,7 @@ def clean(text: str) -> str:
 
 
 def is_data(line: str) -> bool:
-    """Tell whether a line is encoded or minified rather than written."""
+    """Tell whether a line is encoded or minified data rather than prose."""
     if len(line) > MAX_LINE_CHARS:
         return True
     if len(line) <= _DENSE_LINE_CHARS:
@@ -87,7 +89,7 @@ def _piece(heading: str, text: str) -> Iterator[Piece]:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, bool]]:
-    """(block, whether it is a heading), in order. A fence is one block, with its marks."""
+    """Yield (block, is it a heading) in order. A fenced block is one block, including its marks."""
     lines: list[str] = []
     fence = ""
     for line in text.split("\n"):
@@ -113,7 +115,7 @@ def _blocks(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _fitting(block: str, most: int) -> Iterator[str]:
-    """The block, or its lines, sentences, or just characters, as far as they fit together."""
+    """Split a block into parts of at most `most` characters: by lines, then sentences, then anywhere."""
     if len(block) <= most:
         yield block
         return

@@ -1,8 +1,8 @@
-"""Ranked passages → results: what belongs together is one result, all together within a budget of tokens.
+"""Composes results from ranked passages, within a budget of tokens: matching works on single passages, reading needs their context.
 
-The passage is the unit of matching, what was said around it the unit of reading. Passages are taken in the order of their worth: good
-candidates, and what stands beside those already taken. One that stands near a result in its session joins it; another opens a result of its
-own. So the budget goes to what is most likely the answer, and a place where several passages match comes before one where a single does.
+Greedy: passages (candidates, and neighbours of those already taken) are taken by descending worth. One near an existing result of its
+session joins that result; any other opens a new one. So the budget goes to the likeliest answers, and a place where several passages match
+comes before a place where one does.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ from app.knowledge.passages.ranking import Candidate, Ranking, Scored, late_scor
 from app.tokens import count_text
 
 MAX_TOKENS = 1_500
-"""Of all results together, unless the caller says otherwise."""
+"""Budget of all results together, unless the caller sets one."""
 LIMIT = 10
 MAX_A_SESSION = 4
-"""Results of one session, unless tokens are left when the others have had their turn."""
+"""Results a session may have; more only if tokens are left after all other candidates."""
 MAX_SHARE = 0.5
-"""Of the budget for one result, with the same exception."""
+"""Share of the budget that one result may have; more only if tokens are left, likewise."""
 FIRST = 5
-"""Results that share the budget; further ones get what is left."""
+"""Results that compete for the budget; further ones get what is left."""
 REACH = 2
-"""Passages before and after one that was taken which may be shown with it."""
+"""Passages on either side of a taken one that may be shown with it."""
 NEAR = 8
-"""Passages between two of one session that are still one result."""
+"""A passage at most this far (in ordinals) from one of a result joins that result."""
 GAP = "[…]"
 BETWEEN = "\n\n"
-"""Between two passages of a result: each is somebody else's, or another subject's, and so a paragraph of its own."""
+"""Separates two passages of a result: they differ in speaker or subject, so each is a paragraph."""
 
-# In standard deviations of the candidates' scores, as the scores themselves. Half or twice of each is within noise (docs/decisions/0027).
+# In standard deviations of the candidates' scores, as the scores are. Halving or doubling any is within noise (docs/decisions/0027).
 _LENGTH = 0.5
-"""Off a passage's worth for each 100 tokens: several short ones for a long one."""
+"""Subtracted from a passage's worth for each 100 tokens: prefers several short ones to a long one."""
 _BESIDE, _DISTANCE, _MAX_LATE = 0.7, 0.3, 3.0
-"""A neighbour's worth: this share of what it stands beside, less this for each passage of distance, plus its own late interaction."""
+"""A neighbour's worth: _BESIDE × its passage's worth, less _DISTANCE × distance + its own late interaction, clipped to ±_MAX_LATE."""
 _MIN_ELSEWHERE = -1.0
-"""The least score of a candidate, or worth of a neighbour, to join a result from another exchange: there the subject may be another."""
+"""Minimum score (or a neighbour's worth) for joining a result from another exchange, where the subject may differ."""
 _SUPPORT = 0.5
-"""Added to a result's score of its second best passage; of its third half as much."""
+"""Weight of a result's second best passage in its score; halved for the third."""
 _SUPPORTING = 3
 _ALIKE, _CLOSE = 0.6, 2.0
-"""Two results whose matched passages are this alike (of the pairs shown together, 6 % are) and score this close: the newer comes first."""
+"""Two results with matched passages this alike (6 % of the pairs shown together) and scores this close are ordered newest first."""
 
 Place = tuple[str, int]
-"""A session and the ordinal of a passage in it."""
+"""(session, ordinal of a passage in it)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A result. `text`: its passages in their order, GAP where some are left out between them. `passages`: their ids, the matched first.
+    """A result. `text`: its passages in session order, GAP where some are left out. `passages`: their ids, the best match first.
 
-    `places`: where each passage begins in the text, and its locator.
-    `score`: fused, comparable within this answer only, the sum of `parts`; `relevance`: 0 to 1, what `min_relevance` is compared with.
+    `places`: (offset in `text`, locator) of each passage.
+    `score`: fused, the sum of `parts`, comparable only within one answer; `relevance`: 0 to 1, what `min_score` is compared with.
     """
 
     candidate: Candidate
@@ -71,7 +71,7 @@ class Ranked:
 
 @dataclass(slots=True)
 class _Result:
-    """A result that still grows. `best`: the best candidate in it; `scores`: of all the candidates in it."""
+    """A result being built. `best`: its best candidate; `scores`: of all its candidates."""
 
     best: Scored
     taken: dict[int, Candidate] = field(default_factory=dict)
@@ -86,26 +86,26 @@ class _Result:
             self.best = max(self.best, scored, key=lambda each: each.score)
 
     def holds(self, one: Candidate, scored: Scored | None) -> bool:
-        """Tell whether a passage stands near this result's, and may well be about the same."""
+        """Tell whether a passage is near this result's, and likely of the same subject."""
         best = self.best.candidate
         if best.session != one.session or not any(abs(ordinal - one.ordinal) <= NEAR for ordinal in self.taken):
             return False
         return best.exchange == one.exchange or scored is None or scored.score >= _MIN_ELSEWHERE
 
     def support(self) -> float:
-        """What is added to the best passage's score for the next ones: a place that speaks of the subject at length is the better one."""
+        """Return the bonus for further matching passages: a place that deals with the subject at length ranks higher."""
         others = sorted(self.scores, reverse=True)[1:_SUPPORTING]
         return sum(_SUPPORT / 2.0**number * max(0.0, other) for number, other in enumerate(others))
 
     def newer_than(self, other: _Result) -> bool:
-        """Tell whether it was said later, as far as is known."""
+        """Tell whether this result was said later, as far as is known."""
         one, before = self.best.candidate, other.best.candidate
         if one.session == before.session:
             return one.ordinal > before.ordinal
         return one.at is not None and before.at is not None and one.at > before.at
 
     def replaces(self, other: _Result) -> bool:
-        """Tell whether it says later what the other said: the last decision counts, unless an earlier time was asked for."""
+        """Tell whether this is a later statement of the same: the latest decision wins, unless the question names an earlier period."""
         if "window" in other.best.parts and "window" not in self.best.parts:
             return False
         if not self.newer_than(other) or other.best.score - self.best.score > _CLOSE:
@@ -114,7 +114,7 @@ class _Result:
 
 
 def neighbours(scored: Sequence[Scored], *, limit: int = 2 * FIRST) -> list[Place]:
-    """The places that may be shown with the first candidates and aren't candidates themselves: what `compose` wants to know."""
+    """Return the places around the first candidates that aren't candidates themselves: the keys that `compose` expects in `around`."""
     known = {(each.candidate.session, each.candidate.ordinal) for each in scored}
     places: dict[Place, None] = {}
     for each in scored[:limit]:
@@ -134,11 +134,13 @@ def compose(
     max_tokens: int = MAX_TOKENS,
     count: Callable[[str], int] = count_text,
 ) -> list[Ranked]:
-    """Make at most `limit` results of at most `max_tokens` tokens. `around`: passages at the places of `neighbours`, where any are."""
+    """Compose at most `limit` results of at most `max_tokens` tokens. `around`: the passages at the places of `neighbours`."""
     return _Composition(question, ranking, around, limit=limit, max_tokens=max_tokens, count=count).made()
 
 
 class _Composition:
+    """One run of the greedy composition: a priority queue of offered passages, the results so far, the tokens left."""
+
     def __init__(
         self,
         question: Question,
@@ -151,8 +153,8 @@ class _Composition:
     ) -> None:
         self._scored = {each.candidate.id: each for each in ranking.scored}
         self._limit, self._left, self._count = limit, max_tokens, count
-        self._most = max_tokens * MAX_SHARE
-        self._at = {**around, **{(each.candidate.session, each.candidate.ordinal): each.candidate for each in ranking.scored}}
+        self._max_result_tokens = max_tokens * MAX_SHARE
+        self._by_place = {**around, **{(each.candidate.session, each.candidate.ordinal): each.candidate for each in ranking.scored}}
         beside = {one.id: one.packed for one in around.values() if one.id not in self._scored}
         late = late_scores(question, list(beside.values()), ranking.weights)
         self._late = {each.candidate.id: each.late for each in ranking.scored} | dict(zip(beside, late.tolist(), strict=True))
@@ -185,21 +187,21 @@ class _Composition:
     def _offer_neighbours(self, worth: float, one: Candidate) -> None:
         for distance in range(-REACH, REACH + 1):
             place = (one.session, one.ordinal + distance)
-            if (beside := self._at.get(place)) and beside.id not in self._taken:
+            if (beside := self._by_place.get(place)) and beside.id not in self._taken:
                 late = min(_MAX_LATE, max(-_MAX_LATE, self._ranking.deviation(self._late[beside.id])))
                 offered = _BESIDE * worth - _DISTANCE * abs(distance) + late
                 if beside.exchange == one.exchange or offered >= _MIN_ELSEWHERE:
                     self._offer(offered, beside)
 
     def _affordable(self, one: Candidate) -> bool:
-        """Tell whether there is room for it. The first result is shown whatever it costs."""
+        """Tell whether the passage fits the budget. The first result is always shown."""
         return self._cost(one) <= self._left or not self._results
 
     def _placed(self, one: Candidate, *, bounded: bool = True) -> bool:
-        """Take a passage into the result that it stands near, or open one for it. False: others come first."""
+        """Add a passage to the result near it, or open a result for it. Returns False while other passages take precedence."""
         for result in self._results:
             if result.holds(one, self._scored.get(one.id)):
-                if bounded and result.cost + self._cost(one) > self._most:
+                if bounded and result.cost + self._cost(one) > self._max_result_tokens:
                     return False
                 self._take(result, one)
                 return True
@@ -217,12 +219,13 @@ class _Composition:
         self._taken.add(one.id)
 
     def _cost(self, one: Candidate) -> int:
-        """Tokens of a passage in a result, with the line break and the GAP that may stand before it."""
+        """Return a passage's tokens in a result, including the line break and GAP that may precede it."""
         return (one.tokens or self._count(one.text)) + 4
 
 
 def _ordered(results: Sequence[_Result]) -> list[Ranked]:
-    """Order the results by score, then put what replaces another before it. It takes that one's score: scores never rise in an answer."""
+    """Order the results by score, moving a newer one before the one that it replaces; it takes over that result's score, so
+    that scores never rise down the list."""
     ordered: list[tuple[_Result, Ranked]] = []
     for result in sorted(results, key=lambda each: -(each.best.score + each.support())):
         made, place = _ranked(result), len(ordered)

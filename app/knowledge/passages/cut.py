@@ -1,6 +1,6 @@
-"""Events of a session, in order → passages. Resumable: what is kept between two events is a small state, however long the session.
+"""Cuts a session's events into passages, in order. Resumable: a small state carries from one event to the next, however long the session.
 
-Cut: prompts and replies; commands and the telling lines of their output. Left out: notices, thinking, tool noise, and what Cairn itself
+Kept: prompts, replies, commands and the informative lines of their output. Dropped: notices, thinking, tool noise, and what Cairn itself
 served (as a tool's output, in an `untrusted` block, or quoted by the agent).
 """
 
@@ -29,7 +29,7 @@ _WORDS = re.compile(r"\w+")
 
 @dataclass(slots=True)
 class CutState:
-    """What the next event needs to know of those before it. Plain values: it is stored with the checkpoint (a few kB at most)."""
+    """The cutting's state between two events. JSON-serializable: stored with the checkpoint, a few kB at most."""
 
     exchange: int = 0
     ordinal: int = 0
@@ -42,23 +42,23 @@ class CutState:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> CutState:
-        """The state as it was stored; a field of another version keeps its default."""
+        """Restore a stored state; fields that it lacks keep their defaults, unknown ones are ignored."""
         return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
 
 
 class Cutter:
-    """Cuts one session. Feed each event once, by ascending seq; then keep `state` beside the seq that was reached."""
+    """Cuts one session. Feed each event once, by ascending seq; then store `state` with the last seq."""
 
     def __init__(self, session: str, state: CutState | None = None) -> None:
         self._session = session
         self.state = state or CutState()
 
     def cut(self, events: Iterable[tuple[int, Event]]) -> list[Passage]:
-        """The passages of these events: (seq, event) each."""
+        """Return the passages of these (seq, event) pairs."""
         return [passage for seq, event in events for passage in self.feed(seq, event)]
 
     def feed(self, seq: int, event: Event) -> list[Passage]:
-        """The passages of the next event. Its cost depends on the event alone."""
+        """Return the passages of the next event. The cost depends on this event alone."""
         match event.kind:
             case "prompt" | "reply":
                 return self._said(seq, event)
@@ -119,12 +119,12 @@ class Cutter:
         )
 
     def _serve(self, output: str) -> None:
-        """Remember the lines that Cairn served, by their hashes: the agent may say them again."""
+        """Remember the hashes of the lines that Cairn served, since the agent may repeat them."""
         lines = re.split(r"\\n|\n|(?<=[.!?])\s+", output[:50_000])
         self.state.served = [*self.state.served, *(code for line in lines if (code := _hash(line)))][-MAX_SERVED_LINES:]
 
     def _was_served(self, text: str) -> bool:
-        """Tell whether most of the piece's lines were served before."""
+        """Tell whether most of a piece's lines were served by Cairn before."""
         if not self.state.served:
             return False
         codes = [code for line in re.split(r"\n|(?<=[.!?])\s+", text) if (code := _hash(line))]
@@ -133,6 +133,6 @@ class Cutter:
 
 
 def _hash(line: str) -> int:
-    """Of its words alone: a quote adds marks. 0 for a line that is too short to be known again."""
+    """Hash a line's words, ignoring marks that a quote adds. 0 for a line too short to be recognised."""
     words = " ".join(_WORDS.findall(line.casefold()))
     return zlib.crc32(words.encode("utf-8", "replace")) if len(words) >= _MIN_SERVED_CHARS else 0

@@ -1,4 +1,4 @@
-"""Of a tool call: the command, and the lines of its output that tell something (errors, exit codes, results of tests). Never the noise."""
+"""Selects from a tool call the command and the informative lines of its output (errors, exit codes, test results)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.sessions.event import Event
 MAX_COMMAND_CHARS, MAX_OUTPUT_CHARS = 300, 600
 MAX_LINES, MAX_TELLING_LINE = 10, 240
 _READ_CHARS = 20_000
-"""Of an output's beginning and of its end: what tells how it went stands there."""
+"""Characters read of an output's beginning and end each: the outcome is reported there."""
 _SHELL = re.compile(r"bash|shell|terminal|exec|command|cmd|run", re.IGNORECASE)
 _LOOKING = re.compile(
     r"\s*(?:cd [^&;|]+(?:&&|;)\s*)?(?:ls|ll|cat|pwd|grep|rg|find|fd|head|tail|less|sed -n|echo|wc|which|file|tree|stat|du|awk|sleep|"
@@ -30,18 +30,18 @@ _PATH = re.compile(r"[\w.@~/\\-]{0,200}[/\\.][\w.-]{1,80}\Z")
 
 
 def is_served(event: Event) -> bool:
-    """Tell whether a tool call asked Cairn: its output is what Cairn said, not what the team did."""
+    """Tell whether a tool call queried Cairn: its output is Cairn's, not the team's."""
     tool = event.tool
     return tool is not None and bool(_SERVED_TOOL.search(tool.name) or _SERVED_INPUT.search(tool.input[:2000]))
 
 
 def is_report(event: Event) -> bool:
-    """Tell whether a tool call's output is what a sub-agent reports: words of an agent, not a tool's."""
+    """Tell whether a tool call's output is a sub-agent's report: an agent's words, not a tool's."""
     return event.tool is not None and event.outcome == "ok" and bool(_SUB_AGENT.fullmatch(event.tool.name))
 
 
 def told(event: Event) -> tuple[str, bool]:
-    """What a tool call tells, and whether any of it is output; empty where it tells nothing."""
+    """Return the informative text of a tool call, and whether it includes output; ("", False) if there is none."""
     tool = event.tool
     if tool is None or event.outcome == "rejected":
         return "", False
@@ -63,7 +63,7 @@ def told(event: Event) -> tuple[str, bool]:
 
 
 def telling_lines(output: str, *, failed: bool) -> list[str]:
-    """The telling lines, each once, bounded; of a failure without any, its last words."""
+    """Return the informative lines, deduplicated and bounded; of a failure without any, its last three lines."""
     if len(output) > 2 * _READ_CHARS:
         output = f"{output[:_READ_CHARS]}\n{output[-_READ_CHARS:]}"
     lines = [line.strip()[:MAX_TELLING_LINE] for line in clean(output).split("\n") if line.strip()]
@@ -82,7 +82,7 @@ def telling_lines(output: str, *, failed: bool) -> list[str]:
 
 
 def touched(event: Event) -> str | None:
-    """The file that a tool call names first; None where it names none."""
+    """Return the file path on the first line of a tool call's input, or None."""
     if event.tool is None or _SHELL.search(event.tool.name):
         return None
     first = event.tool.input[:300].split("\n", 1)[0].strip()

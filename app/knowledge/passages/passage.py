@@ -1,4 +1,4 @@
-"""What a passage is: a piece of what was said in a session, small enough to match a question, with where it stands."""
+"""Defines a passage: a piece of a session's dialogue, small enough to match a question, with its position."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 SourceKind = Literal["said", "command", "output"]
-"""Said by a person or an agent; a command that was run; a command with the telling lines of its output."""
+"""Said by a person or an agent; a command without output; a command with the informative lines of its output."""
 _SPACES = re.compile(r"\s+")
 
 
@@ -17,9 +17,9 @@ _SPACES = re.compile(r"\s+")
 class Passage:
     """One passage. `text` is verbatim, without its heading; `indexed` is what is embedded and searched.
 
-    `exchange`: the number of the prompt that it belongs to (0: before the first). `ordinal`: its place in the session, from 0.
-    `prompt`: the beginning of the prompt that it answers; empty for a prompt itself. `files`: what the exchange's tools touched before it.
-    `seq`, `event_id`, `locator`, `at`: of the event it was cut from. `sidechain`: said by or to a sub-agent.
+    `exchange`: the number of its prompt (0: before the first). `ordinal`: its position in the session, from 0.
+    `prompt`: the beginning of the prompt it replies to; empty for a prompt itself. `files`: touched by the exchange's tools before it.
+    `seq`, `event_id`, `locator`, `at`: those of its event. `sidechain`: said by or to a sub-agent.
     """
 
     session: str
@@ -39,15 +39,15 @@ class Passage:
 
     @property
     def indexed(self) -> str:
-        """See `indexed`."""
+        """The text under its heading; see the function `indexed`."""
         return indexed(self.heading, self.text)
 
     @property
     def key(self) -> str:
-        """The same for exact repeats, white space aside: they are stored once (within a project) and count their places."""
+        """SHA-256 of `indexed`, white space normalized: exact repeats in a project share one row."""
         return hashlib.sha256(_SPACES.sub(" ", self.indexed).strip().encode("utf-8", "replace")).hexdigest()
 
 
 def indexed(heading: str, text: str) -> str:
-    """What is embedded and searched: the text under its heading, since a list item alone often doesn't name its subject."""
+    """Return the text to embed and search: with its heading, since a list item alone often doesn't name its subject."""
     return f"{heading}\n{text}" if heading else text

@@ -1,4 +1,4 @@
-"""A question as ranking needs it: its words, their token vectors, its exact codes, its dates."""
+"""Parses a question for ranking: its words, their token vectors, exact codes and the period it names."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from app.knowledge.passages.terms import terms
 from app.storage.vectors import lexical
 
 MAX_TOKENS = 64
-"""Of a question that take part in late interaction: the rest of a pasted log steers by its vector and its terms."""
+"""Question tokens that take part in late interaction; the rest of a long one counts through its vector and terms only."""
 _CODE_WORD = re.compile(r"`([^`\n]{2,80})`")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`words[i]` is the word that token i is a piece of, casefolded; `vectors`: tokens × late_interaction.DIMS, unit length.
+    """A parsed question. `words[i]`: the whole word, casefolded, of token i; `vectors`: (tokens, late_interaction.DIMS), unit length.
 
-    `window`: the period that it names; `timely`: the words and terms that name it, which no answer need hold.
+    `window`: the period that it names, half-open; `timely`: the words and terms that name the period, which no answer needs to contain.
     """
 
     text: str
@@ -46,20 +46,20 @@ def understood(
     prefer_project: str | None = None,
     named: Named | None = None,
 ) -> Question:
-    """Make a question of its text and what the model made of it (`Encoded.pieces`, `Encoded.tokens`)."""
+    """Build a Question from its text and the model's output for it (`Encoded.pieces`, `Encoded.tokens`)."""
     vectors = late_interaction.question_vectors(np.asarray(tokens[:MAX_TOKENS], dtype=np.float32))
     quoted = [found.casefold() for found in _CODE_WORD.findall(text[:4000])]
     codes = tuple(dict.fromkeys([*quoted, *lexical.codes(text[:4000])]))[:16]
     words = tuple(_words(pieces[:MAX_TOKENS]))
     if named is None:
         return Question(text, words, vectors, codes, tuple(files), prefer_project)
-    stems = terms(" ".join(named.words))  # `befor`, of `before`
+    stems = terms(" ".join(named.words))  # terms are stems: `befor` for `before`
     timely = frozenset([*stems, *(each for each in (*words, *terms(text[:4000])) if named.says(each))])
     return Question(text, words, vectors, codes, tuple(files), prefer_project, (named.since, named.until), timely)
 
 
 def _words(pieces: Sequence[str]) -> list[str]:
-    """Each piece's whole word: `time`, `##out` are both of `timeout`."""
+    """Map each word piece to its whole word: `time` and `##out` both to `timeout`."""
     groups: list[list[int]] = []
     for place, piece in enumerate(pieces):
         if piece.startswith("##") and groups:

@@ -1,7 +1,7 @@
-"""Candidates of the dense and the lexical leg → one order. Pure arithmetic over raw scores; every part of a score can be shown.
+"""Ranks candidates of the dense and the lexical leg. Pure arithmetic over raw scores; every part of a score can be explained.
 
-z-scores of both legs, of late interaction and of the prompt that a passage answers are added, then what steers softly: exact codes,
-files, the preferred project, the dates of the question. Weights: tests/performance/measure_recall.py.
+Adds the z-scores of both legs, of late interaction and of the preceding prompt's terms, then small boosts: exact codes, open files, the
+preferred project, the question's period. Weights: tests/performance/measure_recall.py.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from app.knowledge.passages.question import Question
 from app.knowledge.passages.terms import terms
 
 RERANKED = 40
-"""Candidates whose texts and token vectors are read: 60 are no better."""
+"""Candidates whose texts and token vectors are read; 60 rank no better."""
 MAX_CHARS = 4_000
-"""Of a question that are read for its terms."""
+"""Characters of a question that are read for its terms."""
 Floats = NDArray[np.float64]
 Id = TypeVar("Id")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that a leg found. `bm25` and `cosine` are raw scores, None where that leg didn't find it. `packed`: by `late_interaction`.
+    """A passage that a leg found. `bm25`, `cosine`: raw scores, None from the leg that missed it. `packed`: see `late_interaction`.
 
-    `prompt`: the beginning of the prompt that it answers. `tokens`: of `text`, as `tokens.count_text` says when it is stored; 0 means that
-    they are counted now (0.1 ms).
+    `prompt`: the beginning of the prompt it replies to. `tokens`: of `text`, as stored (`tokens.count_text`); 0 means that they are counted
+    on demand (0.1 ms).
     """
 
     id: str
@@ -58,7 +58,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """In standard deviations of the candidates' scores."""
+    """Weights of the parts of a score, in standard deviations of the candidates' scores."""
 
     bm25: float = 1.0
     dense: float = 1.25
@@ -75,7 +75,7 @@ WEIGHTS = Weights()
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate with its fused score and the parts it is the sum of; `late`: its raw late interaction, 0 to 1."""
+    """A candidate with its fused score and that score's parts; `late`: its raw late interaction, 0 to 1."""
 
     candidate: Candidate
     score: float
@@ -85,9 +85,9 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates, best first, and the scale of their late interaction, on which further passages can be scored.
+    """The candidates, best first, with the mean and spread of their late interaction, so that further passages can be scored on that scale.
 
-    `idf`: of the question's terms among the candidates. `known`: those that occur in any of them. `weights`: of the question's tokens.
+    `idf`: of the question's terms among the candidates. `known`: the terms found in any of them. `weights`: of the question's tokens.
     """
 
     scored: list[Scored]
@@ -98,12 +98,12 @@ class Ranking:
     spread: float
 
     def deviation(self, late: float) -> float:
-        """A raw late interaction in standard deviations of the candidates'."""
+        """Return a raw late interaction as a z-score among the candidates'."""
         return (late - self.mean) / self.spread if self.spread > 1e-9 else 0.0
 
 
 def fuse(bm25: Mapping[Id, float], cosine: Mapping[Id, float], *, limit: int = RERANKED, weights: Weights = WEIGHTS) -> list[Id]:
-    """Choose the ids that are worth reading from the raw scores of both legs, best first. Needs no text."""
+    """Choose the ids worth reading by the raw scores of both legs, best first. Needs no text."""
     ids = list(dict.fromkeys([*bm25, *cosine]))
     scores = weights.bm25 * standardized([bm25.get(each) for each in ids]) + weights.dense * standardized(
         [cosine.get(each) for each in ids]
@@ -112,7 +112,7 @@ def fuse(bm25: Mapping[Id, float], cosine: Mapping[Id, float], *, limit: int = R
 
 
 def rank_candidates(question: Question, candidates: Sequence[Candidate], weights: Weights = WEIGHTS) -> Ranking:
-    """Order the candidates, best first."""
+    """Score and order the candidates, best first."""
     texts = [each.text.casefold() for each in candidates]
     asked = [term for term in dict.fromkeys(terms(question.text[:MAX_CHARS])) if term not in question.timely]
     idf = {term: idf_among(term, texts) for term in asked}
@@ -142,7 +142,7 @@ def rank_candidates(question: Question, candidates: Sequence[Candidate], weights
 
 
 def standardized(values: Sequence[float | None]) -> Floats:
-    """z-scores; a missing value counts as the least that was found. Zeros where nothing differs."""
+    """Return z-scores; a missing value counts as the lowest one found. All zeros if the values don't differ."""
     known = [value for value in values if value is not None]
     least = min(known, default=0.0)
     array = np.array([least if value is None else value for value in values], dtype=np.float64)
@@ -151,17 +151,16 @@ def standardized(values: Sequence[float | None]) -> Floats:
 
 
 def late_scores(question: Question, packed: Sequence[bytes], weights: Floats) -> Floats:
-    """Late interaction of each packed passage: the weighted mean of the question's tokens' best cosines, 0 to 1."""
+    """Return each packed passage's late interaction, 0 to 1: the weighted mean of the question tokens' best cosines."""
     best = np.maximum(late_interaction.best_cosines(question.vectors, packed), 0.0)
     return np.asarray(best @ weights / max(float(weights.sum()), 1e-9), dtype=np.float64)
 
 
 def token_weights(question: Question, texts: Sequence[str]) -> Floats:
-    """Of each token of the question its word's idf over the candidates' (casefolded) texts; a tenth for what no answer need hold.
+    """Weigh each question token by its word's idf over the candidates' texts (casefolded); a tenth of it for words no answer needs to hold.
 
-    Those are stop words, punctuation, and the words of a period: `in March` is no subject.
-
-    A word of several tokens weighs as much as any other: `ecommerce` is four of them, and would decide alone.
+    Those are stop words, punctuation and the words of a period (`in March` is no subject). A word's weight is divided among its tokens:
+    `ecommerce`, of four, would otherwise decide alone.
     """
     idf = {word: idf_among(word, texts) for word in dict.fromkeys(question.words)}
     pieces = [len(run) for _, group in groupby(question.words) for run in [list(group)] for _ in run]
@@ -171,17 +170,17 @@ def token_weights(question: Question, texts: Sequence[str]) -> Floats:
 
 
 def idf_among(word: str, texts: Sequence[str]) -> float:
-    """Inverse document frequency (BM25's) of a word over a few texts; a part of another word counts."""
+    """Return BM25's inverse document frequency of a word over a few texts; a match inside a longer word counts."""
     return inverse_frequency([word in text for text in texts].count(True), len(texts))
 
 
 def inverse_frequency(found: int, documents: int) -> float:
-    """BM25's inverse document frequency of a term that so many of the documents hold."""
+    """Return BM25's inverse document frequency of a term that `found` of the documents contain."""
     return math.log(1 + (documents - found + 0.5) / (found + 0.5))
 
 
 def _steering(question: Question, candidate: Candidate, text: str, weights: Weights) -> dict[str, float]:
-    """What steers without deciding; only what applies is there. `text`: casefolded."""
+    """Return the boosts that apply. `text`: the candidate's, casefolded."""
     parts: dict[str, float] = {}
     if question.codes and (held := sum(code in text for code in question.codes)):
         parts["code"] = weights.code * held / len(question.codes)
@@ -195,6 +194,6 @@ def _steering(question: Question, candidate: Candidate, text: str, weights: Weig
 
 
 def _same_file(open_file: str, where: str) -> bool:
-    """Tell whether the file's last two path components stand in a path or a text."""
+    """Tell whether a path or a text contains the file's last two path components."""
     tail = "/".join(open_file.replace("\\", "/").split("/")[-2:])
     return bool(tail) and tail in where

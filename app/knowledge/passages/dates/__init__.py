@@ -1,8 +1,8 @@
-"""The period that a question speaks of: "what did we decide last week?". Pure; a soft window in ranking, so precision comes before recall.
+"""Recognises the period that a question names ("what did we decide last week?"). Pure; used as a boost in ranking: precision before recall.
 
-`tokens` finds the words of time, `words` and `signs` know them in six languages, `grammar` makes periods of them by the calendar of
-`periods`; here periods are joined ("between March and May"), opened ("since Tuesday") and put in UTC. No window: vague words
-("recently"), what lies ahead, quoted text, code, names and versions with a date in them, "today" for "nowadays".
+`tokens` finds time words, `words` and `signs` list them in six languages, `grammar` builds periods from them with the calendar of
+`periods`; this module joins periods ("between March and May"), opens them ("since Tuesday") and converts them to UTC. Ignored: vague words
+("recently"), the future, quoted text, code, names and versions that contain a date, "today" in the sense of "nowadays".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.knowledge.passages.dates.words import ACCENTS
 __all__ = ["EARLIEST", "Named", "named", "window"]
 
 EARLIEST = date(1970, 1, 1)
-"""Where a period begins that has no beginning: "before May"."""
+"""Start of a period without a beginning: "before May"."""
 _DAY = timedelta(days=1)
 _JOINT = re.compile(r"(?:comma:)?(?:joined|one|onward):(?:(?:the|of|in|on|from|since|before|between):)*")
 
@@ -34,24 +34,24 @@ class Named:
     words: tuple[str, ...]
 
     def says(self, word: str) -> bool:
-        """Tell whether a word or a term of the question is one of those that name the period."""
+        """Tell whether a word or term of the question is part of the period's name."""
         plain = word.translate(ACCENTS).casefold()
         said = [each.casefold() for each in self.words]
-        return plain in said or (not word.isascii() and plain in "".join(said))  # Chinese words stand together
+        return plain in said or (not word.isascii() and plain in "".join(said))  # Chinese is written without spaces
 
 
 def window(text: str, now: datetime) -> tuple[datetime, datetime] | None:
-    """Return the period that a question speaks of as [since, until) in UTC; None where it names none, or one that hasn't begun.
+    """Return the period that a question names, [since, until) in UTC; None if it names none, or one in the future.
 
-    Days are those of `now`'s time zone (UTC where it has none), weeks begin on Monday. Periods that words join are one, from the start of
-    the first to the end of the last; else the first counts.
+    Days are those of `now`'s time zone (UTC if it has none); weeks begin on Monday. Joined periods ("from … to …") count as one, from the
+    first's start to the last's end; of several that aren't joined, the first counts.
     """
     found = named(text, now)
     return None if found is None else (found.since, found.until)
 
 
 def named(text: str, now: datetime) -> Named | None:
-    """Return the same with the words that say it."""
+    """Return the same as `window`, with the words that name the period."""
     zone = now.tzinfo or UTC
     try:
         reading = read(text)
@@ -66,7 +66,7 @@ def named(text: str, now: datetime) -> Named | None:
 
 
 def _period(reading: Reading, today: date) -> tuple[Period, slice] | None:
-    """The period, and which words say it."""
+    """Return the period and the slice of the words that name it."""
     found = found_periods(reading, today)
     for place, first in enumerate(found):
         joined = _joined(reading.words, first, found[place + 1 :])
@@ -77,7 +77,7 @@ def _period(reading: Reading, today: date) -> tuple[Period, slice] | None:
 
 
 def _joined(words: Sequence[Token], first: Found, others: Sequence[Found]) -> list[Found]:
-    """What is joined with the first one, one after the other: "March and April and May" are three."""
+    """Return the periods joined to the first, in a chain: "March and April and May" is three periods."""
     made: list[Found] = []
     end = first.end
     for other in others:
@@ -90,7 +90,7 @@ def _joined(words: Sequence[Token], first: Found, others: Sequence[Found]) -> li
 
 
 def _reach(words: Sequence[Token], first: Found, joined: Sequence[Found], today: date) -> Period:
-    """How far the period reaches: what is joined is one, "since", "before" and "after" open a side."""
+    """Merge joined periods, and open a side for "since", "before" and "after"."""
     period = first.period
     for other in joined:
         if other.opener == "before":  # since March and before May

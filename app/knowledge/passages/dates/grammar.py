@@ -1,4 +1,4 @@
-"""Words of time → periods: one rule for each way of saying when, whatever the language. Knows nothing of how periods are joined."""
+"""Builds periods from time words: one rule for each way of naming a time, independent of the language. Doesn't join periods."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ _GRAMMAR = re.compile(
     )(?!noun:|(?:in:|of:)?every:)""",
     re.VERBOSE,
 )
-"""Over the kinds of words, each with a colon: `last:number:units:`. No noun may follow: "the last month filter" is no period."""
+"""Matches a string of token kinds, each followed by a colon: `last:number:units:`. "The last month filter" is excluded by `noun`."""
 
 _OPENS = frozenset({"since", "from", "before", "after", "vor", "between"})
 _BEFORE_MONTH = _OPENS | {"in", "of", "the", "this", "last"}
 _BEFORE_WEEKDAY = _OPENS | {"in", "on"}
 _BEFORE_DATE = _OPENS | {"on"}
 _BEFORE_YEAR = _OPENS | {"in", "of"}
-"""What must stand before words that as often mean something else."""
+"""Kinds of which one must precede a word that is often no time word."""
 FIRST_YEAR = 2000
-"""Of those that are told by a bare number."""
+"""A smaller bare number isn't taken for a year."""
 
 Certainty = Literal["sure", "joined", "framed"]
-"""A period by itself; only where it is joined with one ("March and April"); only within "between … and", "from … to"."""
+"""sure: a period by itself. joined: only if joined to one ("March and April"). framed: only inside "between … and", "from … to"."""
 Read = tuple[Period, Certainty] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A period and the words [start, end) that say it. `opener`: the kind of the word before, which says how far it reaches."""
+    """A period and the words [start, end) that name it. `opener`: the kind of the preceding word (since, before …), which opens a side."""
 
     period: Period
     certainty: Certainty
@@ -70,7 +70,7 @@ class Found:
 
 
 def found_periods(reading: Reading, today: date) -> list[Found]:
-    """Every period that the words may speak of, in order."""
+    """Return every possible period, in order."""
     kinds = "".join(f"{each.kind}:" for each in reading.words)
     made = []
     for match in _GRAMMAR.finditer(kinds):
@@ -86,20 +86,20 @@ def _if_any(period: Period | None, certainty: Certainty = "sure") -> Read:
 
 
 def _ago(phrase: Phrase) -> Read:
-    """Two weeks ago, vor zwei Wochen, il y a deux semaines, 两周前."""
+    """Rule for "two weeks ago", vor zwei Wochen, il y a deux semaines, 两周前."""
     count = phrase.number("number", "one")
     return (periods.ago(phrase.unit(), count, phrase.today), "sure") if count else None
 
 
 def _rolling(phrase: Phrase) -> Read:
-    """The last three days, ces trois derniers jours, seit drei Tagen; but not "since a day is 24 hours"."""
+    """Rule for "the last three days", ces trois derniers jours, seit drei Tagen; but not "since a day is 24 hours"."""
     count = phrase.number("number", "one")
     causal = phrase.has("since") and any(each.text.lower() in ("a", "an") for each in phrase.words)
     return (periods.rolling(phrase.unit(), count, phrase.today), "sure") if count and not causal else None
 
 
 def _weekday_of(phrase: Phrase) -> Read:
-    """Monday of last week."""
+    """Rule for "Monday of last week"."""
     if phrase.unit() != "week":
         return None
     monday = periods.calendar_unit("week", phrase.today, phrase.offset()).start
@@ -107,7 +107,7 @@ def _weekday_of(phrase: Phrase) -> Read:
 
 
 def _in_year(phrase: Phrase) -> Read:
-    """March last year, Q2 of this year, 去年三月五日."""
+    """Rule for "March last year", "Q2 of this year", 去年三月五日."""
     if phrase.unit() != "year":
         return None
     year = phrase.today.year + phrase.offset()
@@ -118,7 +118,7 @@ def _in_year(phrase: Phrase) -> Read:
 
 
 def _relative(phrase: Phrase) -> Read:
-    """This week, last month; the past week and the last week are seven days. Days have words of their own."""
+    """Rule for "this week", "last month"; "the past week" and "the last week" are seven days. Days have words of their own."""
     unit = phrase.unit()
     if unit == "day":
         return None
@@ -128,7 +128,7 @@ def _relative(phrase: Phrase) -> Read:
 
 
 def _day(phrase: Phrase) -> Read:
-    """Yesterday; today only where something has happened, else it means nowadays; `hier` only in French: in German it is "here"."""
+    """Rule for "yesterday"; "today" needs a past tense, else it means nowadays; `hier` needs French, as in German it means "here"."""
     word = phrase.words[0]
     if word.kind == "today" and phrase.opener != "since" and not phrase.sentence_has(PAST):
         return None
@@ -138,14 +138,14 @@ def _day(phrase: Phrase) -> Read:
 
 
 def _days(phrase: Phrase) -> Read:
-    """March 5 to 10."""
+    """Rule for "March 5 to 10"."""
     first, last = phrase.numbers("number", "ordinal")
     one, other = _of_month(phrase, first), _of_month(phrase, last)
     return (periods.hull(one, other), _of_date(phrase)) if one and other else None
 
 
 def _date(phrase: Phrase) -> Read:
-    """March 5th, 2025; le 5 mars. In "in March 5 people" the number is not a day."""
+    """Rule for "March 5th, 2025", le 5 mars. In "in March 5 people" the number isn't a day."""
     if phrase.opener == "in" and phrase.words[0].kind in ("month", "ambiguous") and not phrase.has("ordinal", "year"):
         return periods.latest_month(phrase.numbers("month", "ambiguous")[0], phrase.today), "sure"
     return _if_any(_of_month(phrase, phrase.numbers("number", "ordinal")[0]), _of_date(phrase))
@@ -161,7 +161,7 @@ def _of_date(phrase: Phrase) -> Certainty:
 
 
 def _signs(phrase: Phrase) -> Read:
-    """三月, 3月5日, 2025年3月."""
+    """Rule for 三月, 3月5日, 2025年3月."""
     year, (month, *day) = phrase.number("year"), phrase.numbers("number")
     if year:
         return _if_any(periods.dated(year, month, day[0] if day else None))
@@ -175,7 +175,7 @@ def _month_year(phrase: Phrase) -> Read:
 
 
 def _month(phrase: Phrase) -> Read:
-    """In March, last March, mars dernier."""
+    """Rule for "in March", "last March", mars dernier."""
     word, before = phrase.words[0], phrase.before()
     period = periods.latest_month(word.number, phrase.today)
     if before == "this":
@@ -191,7 +191,7 @@ def _month(phrase: Phrase) -> Read:
 
 
 def _of_ambiguous(phrase: Phrase, *, sure: bool) -> Certainty:
-    """Tell March and May from the verbs: by what stands before, and `may` also by what follows: "the line before may differ"."""
+    """Tell the months March and May from the verbs by the words around them: "the line before may differ"."""
     word, before = phrase.words[0].text, phrase.before()
     article = before in ("the", "this") or (before == "last" and not word.istitle())
     following = phrase.rest()
@@ -210,7 +210,7 @@ def _quarter(phrase: Phrase) -> Read:
 
 
 def _weekday(phrase: Phrase) -> Read:
-    """On Monday, last Monday, lundi dernier; a French one needs no word before it: "qu'avons-nous décidé lundi ?"."""
+    """Rule for "on Monday", "last Monday", lundi dernier; French needs no preposition: "qu'avons-nous décidé lundi ?"."""
     number = phrase.numbers("weekday", "french_weekday")[0]
     if any(each.kind == "every" for each in phrase.reading.words[max(0, phrase.start - 3) : phrase.start]):
         return None
@@ -223,7 +223,7 @@ def _weekday(phrase: Phrase) -> Read:
 
 
 def _iso(phrase: Phrase) -> Read:
-    """A date as computers write it; not the time of a line of a log, nor the date that a version is called by."""
+    """Rule for numeric dates (2025-03-05); excludes time stamps of log lines, and dates that name a version."""
     asked = phrase.opener in ("on", "since", "before", "after", "vor")
     ahead = 6 if phrase.after() == "joined" else 1 if asked else 3
     if (phrase.after() == "clock" and not asked) or phrase.near(0 if asked else 3, ahead) & VERSIONED:
@@ -233,7 +233,7 @@ def _iso(phrase: Phrase) -> Read:
 
 
 def _year(phrase: Phrase) -> Read:
-    """A year, unless something is counted: "in 2048 tokens", "from 2000 to 3000"."""
+    """Rule for a year, unless the number counts something: "in 2048 tokens", "from 2000 to 3000"."""
     year = phrase.numbers("year")[0]
     if not FIRST_YEAR <= year <= phrase.today.year:
         return None

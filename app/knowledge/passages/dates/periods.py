@@ -1,4 +1,4 @@
-"""Periods of the calendar: whole days, half-open. Arithmetic only; reads no text and knows no time zone."""
+"""Calendar periods: whole days, half-open. Arithmetic only; parses no text and knows no time zone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Literal
 
 Unit = Literal["day", "week", "month", "quarter", "year"]
 MONTHS: dict[Unit, int] = {"month": 1, "quarter": 3, "year": 12}
-"""How many months a unit has; days and weeks have no whole number of them."""
+"""Months in a unit; days and weeks aren't whole months."""
 HALF_UNIT: dict[Unit, int] = {"day": 0, "week": 3, "month": 15, "quarter": 45, "year": 182}
-"""Days on either side of what was "two weeks ago": people don't count the days."""
+"""Days of tolerance on either side of "two weeks ago": people don't count exactly."""
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From the day `start` up to, not including, the day `end`. `recurs`: how often, where the words didn't say which one was meant."""
+    """The days from `start` up to, not including, `end`. `recurs`: set where the words left open which year or week was meant."""
 
     start: date
     end: date
@@ -34,14 +34,14 @@ def months_later(at: date, months: int) -> date:
 
 
 def units_before(at: date, unit: Unit, count: int) -> date:
-    """The day `count` units before `at`."""
+    """Return the day `count` units before `at`."""
     if unit in MONTHS:
         return months_later(at, -count * MONTHS[unit])
     return at - count * (7 if unit == "week" else 1) * _DAY
 
 
 def calendar_unit(unit: Unit, today: date, offset: int = 0) -> Period:
-    """The day, the week from Monday, the month, quarter or year that `today` is in; the one before with `offset` -1."""
+    """Return the day, week (from Monday), month, quarter or year around `today`, moved by `offset` units (-1: the previous one)."""
     if unit not in MONTHS:
         start = units_before(today - (today.weekday() if unit == "week" else 0) * _DAY, unit, -offset)
         return Period(start, units_before(start, unit, -1))
@@ -51,13 +51,13 @@ def calendar_unit(unit: Unit, today: date, offset: int = 0) -> Period:
 
 
 def ago(unit: Unit, count: int, today: date) -> Period:
-    """The days that are meant by so many units ago: the unit around that day."""
+    """Return the days meant by "`count` units ago": that day with a tolerance of half a unit (HALF_UNIT)."""
     at, margin = units_before(today, unit, count), HALF_UNIT[unit] * _DAY
     return Period(at - margin, at + margin + _DAY)
 
 
 def rolling(unit: Unit, count: int, today: date) -> Period:
-    """The last so many units up to the end of today."""
+    """Return the last `count` units, up to the end of today."""
     return Period(units_before(today, unit, count), today + _DAY)
 
 
@@ -72,7 +72,7 @@ def quarter(year: int, number: int) -> Period:
 
 
 def latest_month(number: int, today: date) -> Period:
-    """The latest such month that has begun."""
+    """Return the latest month of that number that has begun."""
     return replace(month(today.year - (number > today.month), number), recurs="year")
 
 
@@ -81,7 +81,7 @@ def latest_quarter(number: int, today: date) -> Period:
 
 
 def latest_date(number: int, day_of_month: int, today: date) -> Period | None:
-    """The latest such day that has begun; None where no year has it."""
+    """Return the latest such day that has begun; None if no year has it (30 February)."""
     if not 1 <= number <= 12:
         return None
     for year in range(today.year, today.year - 9, -1):
@@ -91,12 +91,12 @@ def latest_date(number: int, day_of_month: int, today: date) -> Period | None:
 
 
 def latest_weekday(number: int, today: date) -> Period:
-    """The latest such day of the week (Monday is 0), today included."""
+    """Return the latest such weekday (Monday is 0), today included."""
     return day(today - (today.weekday() - number) % 7 * _DAY, "week")
 
 
 def dated(year: int, number: int, day_of_month: int | None) -> Period | None:
-    """A day, or the whole month where there is none; None where the calendar has no such."""
+    """Return a day, or the whole month for `day_of_month` None; None if the calendar has no such date."""
     if not 1 <= number <= 12:
         return None
     if day_of_month is None:
@@ -105,7 +105,7 @@ def dated(year: int, number: int, day_of_month: int | None) -> Period | None:
 
 
 def hull(first: Period, second: Period) -> Period:
-    """From the start of one to the end of the other. The year or week that one leaves open is the other's.
+    """Span both periods, from the start of one to the end of the other; a year or week left open by one is taken from the other.
 
     "Between March and May 2025" begins in March 2025; "from November to February" begins the November before.
     """

@@ -1,4 +1,4 @@
-"""Signs of time in Chinese and Japanese, which stand without spaces between them. Only words, as in `words`."""
+"""Chinese and Japanese time words, which are written without spaces. Only the lexicon, as in `words`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _SAFE = {
     "前年": "(?<![0-9])前年",
     "前": "前(?![端缀提面者台景置])",
 }
-"""Where the signs are part of other words: 以上周期 is "the periods above"."""
+"""Patterns that exclude longer words which contain the time word: 以上周期 is "the periods above"."""
 CJK_NUMERALS = {sign: value for value, sign in enumerate("一二三四五六七八九十", 1)} | {"两": 2, "兩": 2}
 
 

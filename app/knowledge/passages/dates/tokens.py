@@ -1,6 +1,6 @@
-"""Split a question into the words of time that stand in it. Whatever is code, a name, a path, a version or quoted is just a `word`.
+"""Splits a question into tokens, classifying time words. Code, names, paths, versions and quotes are plain `word` tokens.
 
-A token is a kind (a name in the grammar of `dates`), what it says, and how it was written.
+A token has a kind (a name that `grammar` uses), a value, and its spelling.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.knowledge.passages.dates.signs import CHINESE_WEEKDAYS, CHINESE_WEEKS, 
 from app.knowledge.passages.dates.words import ACCENTS, LATIN_TRIGGERS, LEXICON, PHRASES, Meaning
 
 MAX_CHARS, MAX_WORDS = 2_000, 500
-"""Of a question that are read; the rest of a pasted log says nothing about when."""
+"""Characters and words read of a question; the rest of a pasted log says nothing about when."""
 _CJK = "\u3005\u3040-\u30ff\u3400-\u9fff"
 _TIMELY = re.compile(rf"[0-9{_CJK}]")
 _LATIN = re.compile(r"[a-z]+")
@@ -44,7 +44,7 @@ _UNKNOWN = Meaning("word")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of a question. `number` and `unit` as in `Meaning`; `date`: year, month and day (0: none) of an `iso`."""
+    """A word of a question. `number`, `unit`: as in `Meaning`; `date`: (year, month, day or 0) of an `iso` token."""
 
     kind: str
     text: str
@@ -55,14 +55,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: the text without accents and code, and its words, in order; `stop` where a sentence or a bracket ends."""
+    """A tokenized question: the text without accents and code, and its tokens in order; `stop` marks the end of a sentence or bracket."""
 
     text: str
     words: Sequence[Token]
 
 
 def read(text: str) -> Reading:
-    """Read a question; no words where nothing in it can speak of a period."""
+    """Tokenize a question; no tokens if nothing in it can name a period (the common case, decided quickly)."""
     text = text[:MAX_CHARS].strip()
     if len(text) > 1 and text[0] in "\"'“„«「" and text[-1] in "\"'”“»」":
         text = text[1:-1]
@@ -92,9 +92,9 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _plain(chunk: str, *, called: bool) -> Iterator[Token]:
-    """What stands between two spaces: a word of time only if all of it is one."""
+    """Tokenize a chunk between two spaces: a time word only if the whole chunk is one."""
     if chunk[0] == "-" and len(chunk) > 1:
-        yield Token("every", chunk)  # an option of a command: what follows is its value
+        yield Token("every", chunk)  # a command's option: the next word is its value, not a period
         return
     ordinal = _NUMBER.fullmatch(chunk)
     core = chunk if ordinal and ordinal["ordinal"] else chunk.strip("*").rstrip(".:*")
@@ -125,7 +125,7 @@ def _word(core: str, lowered: str) -> Iterator[Token]:
 
 
 def _dated(lowered: str) -> Iterator[Token]:
-    """Numbers, and dates as computers write them."""
+    """Tokenize numbers and numeric dates."""
     if found := _NUMBER.fullmatch(lowered):
         if found["from"]:
             yield from (
@@ -174,7 +174,7 @@ def _cjk(run: str) -> Iterator[Token]:
 
 
 def _numeral(text: str) -> int | None:
-    """Read 三, 十二 or 二十五; None for anything else."""
+    """Parse 三, 十二 or 二十五; None for anything else."""
     tens, ten, ones = text.partition("十")
     if not ten:
         return CJK_NUMERALS.get(text)

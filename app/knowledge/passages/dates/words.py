@@ -1,6 +1,6 @@
-"""Words of time in English, German, French, Spanish, Chinese and Japanese, and what kind of word each is.
+"""Time words in English, German, French, Spanish, Chinese and Japanese, and the kind of each.
 
-Only words: `grammar` knows how they combine; a kind is a name in it. Latin words stand without accents and in lower case.
+Only the lexicon: `grammar` combines kinds into periods. Latin words are written without accents and in lower case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ACCENTS = str.maketrans("àáâãäåçèéêëìíîïñòóôõöùúûüýÿ�
 
 
 class Meaning(NamedTuple):
-    """What a word says: its kind, a number (of units from now, of a month, a weekday from Monday 0, a quarter), a unit."""
+    """A word's kind, number (units from now, the month, the weekday with Monday 0, or the quarter) and unit."""
 
     kind: str
     number: int = 0
@@ -112,7 +112,7 @@ _TELLING = {"day", "today", "french_day", "unit", "units", "month", "ambiguous",
 LATIN_TRIGGERS = frozenset(
     {word for word, meaning in LEXICON.items() if meaning.kind in _TELLING} | {"anoche", "hui", "night", "morning", "afternoon", "evening"}
 )
-"""Without one of these, and without a digit or an Asian sign, no question speaks of a period: most end here."""
+"""Without one of these, a digit or a CJK character, a question can't name a period: most questions are rejected here."""
 
 _PHRASES = (
     (r"\b(?:the )?day before yesterday\b|\bavant[- ]hier\b|\bantes de ayer\b", "anteayer"),
@@ -127,17 +127,17 @@ _PHRASES = (
     (r"\bjusqu['’](?=[a-z])", "until "),
 )
 PHRASES = tuple((re.compile(pattern, re.IGNORECASE), word) for pattern, word in _PHRASES)
-"""Several words that are one."""
+"""Multi-word expressions, replaced by one word before tokenizing."""
 
 FIRST_NAMES = frozenset({"april", "june", "august"})
-"""After "of" they may be people."""
+"""After "of" these may be people's names, not months."""
 AFTER_MAY = frozenset({"with", "about", "for", "regarding", "concerning", "did", "was", "were", "when"})
 _VERSIONED = (
     "version versions protocol protocols spec specs specification revision revisions api schema model models mcp snapshot header format"
     " parse release tag migration build anthropic openai azure file folder line lines page pages row rows port ports"
 )
 VERSIONED = frozenset(_VERSIONED.split())
-"""Beside such words a date is a name."""
+"""Next to one of these words a date is a version's name."""
 SINGULARS_IN_S = frozenset({"was", "is", "this", "has", "does", "as"})
 MEASURES = frozenset({"ms", "s", "kb", "mb", "gb", "px", "hz", "rpm", "mah"})
 
@@ -151,6 +151,6 @@ PAST = re.compile(
     r"|avons|avez|ont|etait|etaient|j['’]ai|ai-je|a ete|a-t-\w+|s['’]est"
     r"|hemos|han|fue|fueron|hicimos|hice|paso|\w+(?:amos|imos|aron|ieron))\b"
 )
-"""Words of what has happened: without one, "today" means nowadays."""
+"""Signs of the past tense: without one, "today" means nowadays."""
 FRENCH = re.compile(r"\b(?:nous|avons|avez|ont|est|ete|etait|les|une|que|quoi|quel(?:le)?s?|pourquoi|dans|sur|[jldc]['’]|qu['’]|s['’])")
-"""`hier` is yesterday in French, and "here" in German."""
+"""Signs of French: `hier` means "yesterday" there, and "here" in German."""
