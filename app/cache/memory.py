@@ -15,7 +15,7 @@ import theine
 Policy = Literal["lru", "lfu", "w-tinylfu"]
 OVERHEAD_BYTES = 300
 """What an entry takes beside its value: key, object, the policy's own book-keeping."""
-MOST_SHARE = 8
+MAX_SHARE = 8
 """A value larger than an eighth of the cache is not kept: it would push out too many others."""
 
 
@@ -118,7 +118,7 @@ class Memory:
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
         """Kept until its time, or until others need the room. Too large a value is not kept."""
         self.dropped += self._store.delete(key)
-        if len(value) + OVERHEAD_BYTES > self._most_bytes // MOST_SHARE:
+        if len(value) + OVERHEAD_BYTES > self._most_bytes // MAX_SHARE:
             return
         while self.size + len(value) + OVERHEAD_BYTES > self._most_bytes and self._store.make_room():
             pass

@@ -26,7 +26,7 @@ CACHE = "cache"
 COMPRESSED_FROM = 1024
 AWAY_SECONDS = 5.0
 """How long a tier that failed is left alone."""
-MOST_WRITING = 1000
+MAX_WRITING = 1000
 _PLAIN, _ZSTD = b"\x02", b"\x03"
 """\x00 and \x01 were an older version's, without a checksum."""
 HEAD = 5
@@ -171,7 +171,7 @@ class Tiers:
         return kept
 
     def _behind(self, tier: Tier, key: bytes, value: bytes, ttl_seconds: float) -> None:
-        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MOST_WRITING:
+        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_WRITING:
             self.counts[tier.name].skipped += 1
             return
         task = asyncio.create_task(self._guarded(tier, tier.set(key, value, ttl_seconds)), name=f"cache {tier.name}")

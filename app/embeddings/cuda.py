@@ -28,7 +28,7 @@ SLICE = 8192
 BYTES_A_TOKEN = 65_536
 """What a padded token needs at most of the GPU's memory during a run, with room to spare."""
 MEMORY_SHARE = 0.5
-MOST_PADDED_TOKENS = 131_072
+MAX_PADDED_TOKENS = 131_072
 """Larger batches are no faster: the GPU is busy already."""
 
 
@@ -97,7 +97,7 @@ def _padded_tokens() -> int:
     import torch
 
     free, _ = torch.cuda.mem_get_info()
-    return max(2048, min(MOST_PADDED_TOKENS, int(free * MEMORY_SHARE / BYTES_A_TOKEN)))
+    return max(2048, min(MAX_PADDED_TOKENS, int(free * MEMORY_SHARE / BYTES_A_TOKEN)))
 
 
 def _on(device: str, weights: Path, *, half: bool) -> tuple[Run, RunTokens]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.embedder import Embedder
 from app.embeddings.model import FOLDER, NAME, Model
-from app.embeddings.tokens import MOST_TOKENS
+from app.embeddings.tokens import MAX_TOKENS
 from app.embeddings.windows import PARTS, Cutter
 
 Floats = NDArray[np.float32]
@@ -41,7 +41,7 @@ class WindowsEmbedder:
     """Windows go through the same embedder as questions do, and so through its runtime, its batches and its cache."""
 
     model = MODEL
-    short_bytes = MOST_TOKENS - 2
+    short_bytes = MAX_TOKENS - 2
     """No token is shorter than a byte, and two of those that are read are the model's own."""
 
     def __init__(self, inner: Embedder, cutter: Cutter) -> None:

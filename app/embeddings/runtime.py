@@ -41,7 +41,7 @@ RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
 Lane = Literal["questions", "slices", "batches"]
 """The work that a model is compiled for. `questions`: those that came at once share one thread, one alone takes all. `slices`: every run
 takes all threads. `batches`: each thread makes a run of its own; beside the process's other work a fifth more texts a second."""
-MOST_THREADS = 4
+MAX_THREADS = 4
 MAX_PADDED_OF_MANY = 1024
 """Of a batch among many at most, in tokens: four long texts. More are hardly faster, and take more memory."""
 SHARED_TEXTS, SHARED_TOKENS = 32, 64
@@ -220,7 +220,7 @@ def _packed(encoding: Encoding, vector: Floats, states: Floats) -> Packed:
 def load(model: Model, options: Options, cache: Path, *, lane: Lane = "questions") -> RuntimeEmbedder:
     """Load the model. Blocking: a second or less."""
     runtime, precision = choose(options)
-    threads = options.threads or min(MOST_THREADS, os.cpu_count() or 1)
+    threads = options.threads or min(MAX_THREADS, os.cpu_count() or 1)
     at_once = threads if lane == "batches" else 1
     run, run_tokens = (
         _openvino(model, precision, threads, cache, lane=lane) if runtime == "openvino" else _onnxruntime(model, threads // at_once)

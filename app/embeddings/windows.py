@@ -10,11 +10,11 @@ from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
 from app.embeddings.late import CODE
-from app.embeddings.tokens import MOST_CHARS, MOST_TOKENS, readable
+from app.embeddings.tokens import MAX_CHARS, MAX_TOKENS, readable
 from app.errors import Unavailable
 
 PARTS = 4
-_READ = MOST_TOKENS - 2
+_READ = MAX_TOKENS - 2
 """Tokens of the text itself that the model reads at once: it sees a mark before and after them."""
 _LONG_WORD = 8
 """Tokens: a word of more may be cut. So a window holds at most that many more than a quarter."""
@@ -33,7 +33,7 @@ class Cutter:
         Unavailable while the tokenizer's file is not there or can't be read.
         """
         tokenizer = self._tokenizer = self._tokenizer or self._loaded()
-        short = [readable(text[: PARTS * MOST_CHARS]) for text in texts]
+        short = [readable(text[: PARTS * MAX_CHARS]) for text in texts]
         encodings = tokenizer.encode_batch(short, add_special_tokens=False)
         return [_windows(text, encoding) for text, encoding in zip(short, encodings, strict=True)]
 

@@ -15,8 +15,8 @@ from app.inference.wires.wire import MAX_ANSWER_BYTES
 
 KEEP_ALIVE_SECONDS = 30
 LAST_BYTES_SECONDS = 0.05
-MOST_RAW_BYTES = 2**20
-LEAST_KEY_CHARS = 8
+MAX_RAW_BYTES = 2**20
+MIN_KEY_CHARS = 8
 """A shorter one is a word such as "none", and stands in messages for other reasons."""
 BROKEN = (aiohttp.ClientError, OSError, ValueError)
 
@@ -44,7 +44,7 @@ class Pool:
     async def send(self, method: str, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> aiohttp.ClientResponse:
         """The same, to be closed by who asks."""
         try:
-            data = body if len(body) <= MOST_RAW_BYTES else BytesIO(body)  # aiohttp warns of larger bytes
+            data = body if len(body) <= MAX_RAW_BYTES else BytesIO(body)  # aiohttp warns of larger bytes
             reply = await self._client().request(method, url, data=data, headers=headers, allow_redirects=False)
         except BROKEN as error:
             raise _unanswered(error) from error
@@ -88,7 +88,7 @@ class Pool:
 
     def clean(self, fault: Fault) -> Fault:
         """No message ever holds our key, however the provider quotes it."""
-        if self._key and len(self._key) >= LEAST_KEY_CHARS:
+        if self._key and len(self._key) >= MIN_KEY_CHARS:
             fault.message = fault.message.replace(self._key, "…")
             fault.code = fault.code and fault.code.replace(self._key, "…")
             fault.param = fault.param and fault.param.replace(self._key, "…")
@@ -96,7 +96,7 @@ class Pool:
 
     def _without_key(self, said: bytes) -> bytes:
         """Before anything is cut: half a key is no less of a leak."""
-        return said.replace(self._key.encode(), b"...") if self._key and len(self._key) >= LEAST_KEY_CHARS else said
+        return said.replace(self._key.encode(), b"...") if self._key and len(self._key) >= MIN_KEY_CHARS else said
 
     async def close(self) -> None:
         if self._session is not None:

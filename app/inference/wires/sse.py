@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from app.inference.faults import malformed
 
-MOST_EVENT_BYTES = 16 * 2**20
+MAX_EVENT_BYTES = 16 * 2**20
 
 
 class Events:
@@ -20,7 +20,7 @@ class Events:
     def feed(self, piece: bytes) -> Iterator[bytes]:
         lines = (self._rest + piece).split(b"\n")
         self._rest = lines.pop()
-        if len(self._rest) > MOST_EVENT_BYTES:
+        if len(self._rest) > MAX_EVENT_BYTES:
             raise malformed("its stream holds an event without end")
         for each in lines:
             line = each.removesuffix(b"\r")
@@ -30,7 +30,7 @@ class Events:
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
                 self._bytes += len(line)
-                if self._bytes > MOST_EVENT_BYTES:
+                if self._bytes > MAX_EVENT_BYTES:
                     raise malformed("its stream holds an event without end")
 
     def end(self) -> Iterator[bytes]:

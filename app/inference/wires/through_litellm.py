@@ -223,7 +223,7 @@ def _unsent(error: Exception, *, past_us: bool) -> Fault:
             case httpx.HTTPStatusError():
                 return faults.of_status(cause.response.status_code, cause.response.content, cause.response.headers)
         cause = cause.__cause__ or cause.__context__
-    said = re.sub(r"^(litellm\.\w+: )+", "", next(iter(str(error).splitlines()), ""))[: faults.MOST_MESSAGE_CHARS]  # no stack trace
+    said = re.sub(r"^(litellm\.\w+: )+", "", next(iter(str(error).splitlines()), ""))[: faults.MAX_MESSAGE_CHARS]  # no stack trace
     status, headers = getattr(error, "status_code", None), getattr(error, "litellm_response_headers", None) or {}
     if isinstance(status, int) and (past_us or status in {401, 403, 404}):
         fault = faults.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers)

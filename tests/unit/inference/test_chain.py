@@ -95,7 +95,7 @@ def test_a_trail_names_each_attempt_and_whom_it_left_alone() -> None:
     )
     assert trail.attempts == 2
     assert trail.told() == (
-        "a (a-model): it answered 500; a (a-model): the connection broke; b: left alone for 12 s more; c: the budget doesn't cover it"
+        "a (a-model): it answered 500; a (a-model): the connection broke; b: not asked, on hold for 12 s more; c: the budget doesn't cover it"
     )
     assert isinstance(error := trail.error(), AllProvidersFailed)
     assert trail.told() in error.message
@@ -162,9 +162,9 @@ def test_the_end_of_a_chain_is_one_of_four_errors_and_never_sends_back_too_late(
 
 def test_a_request_whose_time_ran_out_tells_what_it_had_tried() -> None:
     assert isinstance(error := Trail().out_of_time(), DeadlineExceeded)
-    assert error.message == "The request's time ran out before any provider answered."
+    assert error.message == "The request's deadline passed before any provider answered. Try again later."
     error = Trail([(candidate("a"), Fault("timeout", "no answer in time"))]).out_of_time()
-    assert error.message.endswith("answered. a (a-model): no answer in time.")
+    assert error.message.endswith("answered. a (a-model): no answer in time. Try again later.")
 
 
 def test_a_refusal_keeps_the_providers_words_code_and_field() -> None:
