@@ -1,4 +1,4 @@
-"""The tiers that servers share: Redis, and a table of PostgreSQL."""
+"""The cache tiers that servers share: Redis, and a PostgreSQL table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLEARED_AT_ONCE = 500
 
 
 class RedisTier:
-    """Keys `cairn:cache:NAME:KEY`; Redis ends them by itself."""
+    """Entries in Redis under `cairn:cache:NAME:KEY`; Redis expires them."""
 
     name: Name = "redis"
 
@@ -51,7 +51,7 @@ class RedisTier:
 
 
 class DatabaseTier:
-    """Rows of `cache_entries`; the worker sweeps what has ended."""
+    """Entries in the table `cache_entries`; the worker deletes expired ones."""
 
     name: Name = "database"
 
@@ -79,6 +79,6 @@ class DatabaseTier:
 
 
 async def sweep(database: Database) -> int:
-    """Rows whose time has passed. Returns how many went."""
+    """Delete expired rows; return their number."""
     async with database.begin() as connection:
         return (await connection.execute(delete(Cached).where(Cached.ends_at <= func.now()))).rowcount
