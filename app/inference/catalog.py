@@ -72,7 +72,7 @@ class Catalog:
         for chain, names in self._chains.items():
             if unknown := set(names) - providers.keys():
                 missing = ", ".join(sorted(unknown))
-                raise ConfigurationError(f"The chain {chain!r} names {missing}, missing in [providers]: add or remove it.")
+                raise ConfigurationError(f"The chain {chain!r} names {missing}: not in [providers]. Add or remove it.")
 
     def require_configured(self, model: str, *, setting: str) -> None:
         """Raise ConfigurationError if a setting names neither a profile nor a provider's model; a missing API key is no error."""

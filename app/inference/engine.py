@@ -247,7 +247,7 @@ class Engine:
         texts = list(request.texts)
         held = await self._meter.hold_texts(texts, asker, candidate, number, receipt, ticket)
         began = perf_counter()
-        seat = self._batcher(candidate, request.dimensions).seat(texts, most_tokens=held.estimate.input_tokens)
+        seat = self._batcher(candidate, request.dimensions).seat(texts, held_tokens=held.estimate.input_tokens)
         try:
             try:
                 # The built-in model bounds its own queue; the request's total deadline applies to both.

@@ -24,10 +24,10 @@ class Share:
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """One waiting request. `most_tokens`: the tokens held for it. `sent`: it is in a call, so it may cost."""
+    """One waiting request. `held_tokens`: the tokens held for it. `sent`: it is in a call, so it may cost."""
 
     texts: list[str]
-    most_tokens: int
+    held_tokens: int
     future: asyncio.Future[Share]
     sent: bool = False
 
@@ -51,10 +51,10 @@ class Gather:
         self._timer: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Task[None]] = set()
 
-    def seat(self, texts: list[str], *, most_tokens: int) -> Seat:
+    def seat(self, texts: list[str], *, held_tokens: int) -> Seat:
         """Enqueue texts; await `seat.future`. A failed call raises Fault for every request in it, but counts once for the breaker."""
         loop = asyncio.get_running_loop()
-        seat = Seat(texts, most_tokens, loop.create_future())
+        seat = Seat(texts, held_tokens, loop.create_future())
         if _fills([seat]):
             self._send_off([seat])
             return seat
@@ -134,10 +134,10 @@ def _fail(taken: list[Seat], error: Exception) -> None:
 def _share(taken: list[Seat], found: Embedded) -> None:
     """Split the call's tokens in proportion to what is held for each; the remainder goes where the hold has room."""
     total = None if found.usage is None else found.usage.total
-    held = sum(seat.most_tokens for seat in taken) or 1
-    parts = [None if total is None else total * seat.most_tokens // held for seat in taken]
+    held = sum(seat.held_tokens for seat in taken) or 1
+    parts = [None if total is None else total * seat.held_tokens // held for seat in taken]
     rest = 0 if total is None else total - sum(part or 0 for part in parts)
-    roomiest = sorted(range(len(taken)), key=lambda place: (parts[place] or 0) - taken[place].most_tokens)
+    roomiest = sorted(range(len(taken)), key=lambda place: (parts[place] or 0) - taken[place].held_tokens)
     for number in range(rest):
         parts[roomiest[number % len(taken)]] = (parts[roomiest[number % len(taken)]] or 0) + 1
     start = 0

@@ -99,7 +99,7 @@ class Upstream:
             if chunk.said or chunk.finish:
                 return
             if len(self._first) > MAX_BEFORE_FIRST_TOKEN:
-                raise faults.malformed("its stream sent {MAX_BEFORE_FIRST_TOKEN} chunks without a token")
+                raise faults.malformed(f"its stream sent {MAX_BEFORE_FIRST_TOKEN} chunks without a token")
 
     async def _all(self) -> AsyncGenerator[Chunk]:
         for chunk in self._first:

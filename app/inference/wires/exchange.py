@@ -26,7 +26,7 @@ class Exchange(httpx.AsyncBaseTransport):
     """The transport of one call's client. After its first fault it sends nothing more, which stops litellm's own retries."""
 
     def __init__(self, pool: Pool, *, stream: bool, answer: bytes | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> None:
-        """`answer`: a reply received earlier, for litellm to translate; nothing is sent."""
+        """Prepare one call. `answer`: a reply received earlier, for litellm to translate; then nothing is sent."""
         self.fault: Fault | None = None
         self.sent = False
         self.event: Any = None

@@ -21,7 +21,7 @@ class Events:
         lines = (self._rest + piece).split(b"\n")
         self._rest = lines.pop()
         if len(self._rest) > MAX_EVENT_BYTES:
-            raise malformed("its stream holds an event without end")
+            raise malformed(f"its stream has an event larger than {MAX_EVENT_BYTES:,} bytes")
         for each in lines:
             line = each.removesuffix(b"\r")
             if not line:
@@ -31,7 +31,7 @@ class Events:
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
                 self._bytes += len(line)
                 if self._bytes > MAX_EVENT_BYTES:
-                    raise malformed("its stream holds an event without end")
+                    raise malformed(f"its stream has an event larger than {MAX_EVENT_BYTES:,} bytes")
 
     def end(self) -> Iterator[bytes]:
         """Yield a last event without its empty line: some servers omit it."""

@@ -58,11 +58,11 @@ async def settle() -> None:
 
 async def asked(gather: Gather, texts: list[str]) -> Share:
     """One request, whose hold is a token a character."""
-    return await gather.seat(texts, most_tokens=sum(map(len, texts))).future
+    return await gather.seat(texts, held_tokens=sum(map(len, texts))).future
 
 
-async def submit(gather: Gather, texts: list[str], most_tokens: int = 10) -> Share:
-    return await gather.seat(texts, most_tokens=most_tokens).future
+async def submit(gather: Gather, texts: list[str], held_tokens: int = 10) -> Share:
+    return await gather.seat(texts, held_tokens=held_tokens).future
 
 
 async def begun(gather: Gather, requests: Sequence[list[str]]) -> list[asyncio.Task[Share]]:
@@ -281,7 +281,7 @@ async def test_no_share_is_above_what_is_held_for_it_where_the_whole_is_not(held
     call = Watched(tokens=total)
     call.gate.clear()
     gather = Gather(call, max_requests=len(held), seconds=NEVER)
-    first, *seats = [gather.seat(["x"], most_tokens=most) for most in (1, *held)]
+    first, *seats = [gather.seat(["x"], held_tokens=most) for most in (1, *held)]
     call.gate.set()
     shares = await asyncio.gather(*(seat.future for seat in seats))
     assert all((share.tokens or 0) <= most for share, most in zip(shares, held, strict=True))
@@ -292,7 +292,7 @@ async def test_no_share_is_above_what_is_held_for_it_where_the_whole_is_not(held
 async def test_a_usage_above_all_that_was_held_is_still_shared_out_whole() -> None:
     call = Watched(tokens=103)
     gather = Gather(call, max_requests=2, seconds=NEVER)
-    assert (await submit(gather, ["x"], most_tokens=0)).tokens == 103
+    assert (await submit(gather, ["x"], held_tokens=0)).tokens == 103
 
 
 texts = st.lists(st.text(max_size=20), min_size=1, max_size=4)
