@@ -104,13 +104,13 @@ class Tiers:
             return Found(_unpack(value), "memory")
         flushes = self._flushes
         for place, tier in enumerate(self._lower):
-            kept = await self._ask(tier, key)
-            if kept is not None:
+            entry = await self._ask(tier, key)
+            if entry is not None:
                 if flushes == self._flushes:  # a flush meanwhile: the value read may be an invalidated one
-                    self.memory.set(key, kept.value, kept.seconds)
+                    self.memory.set(key, entry.value, entry.seconds)
                     for above in self._lower[:place]:
-                        self._write_in_background(above, key, kept.value, kept.seconds)
-                return Found(_unpack(kept.value), tier.name)
+                        self._write_in_background(above, key, entry.value, entry.seconds)
+                return Found(_unpack(entry.value), tier.name)
         return None
 
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
@@ -161,19 +161,19 @@ class Tiers:
             return None
         try:
             async with asyncio.timeout(self._timeout):
-                kept = await tier.get(key)
+                entry = await tier.get(key)
         except Exception as error:  # noqa: BLE001 - a cache must never fail its caller
             self._failed(tier, error)
             return None
-        if kept is not None and not intact(key, kept.value):
+        if entry is not None and not intact(key, entry.value):
             counts.errors += 1
             log.warning("cache.unreadable", cache=self.name, tier=tier.name)
-            kept = None
-        if kept is None:
+            entry = None
+        if entry is None:
             counts.misses += 1
         else:
             counts.hits += 1
-        return kept
+        return entry
 
     def _write_in_background(self, tier: Tier, key: bytes, value: bytes, ttl_seconds: float) -> None:
         if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_WRITING:

@@ -138,12 +138,12 @@ class BulkLane:
 
     def _slice(self, request: _Request) -> tuple[list[int], int]:
         """Return the places of the next texts to embed (at least one) and their total cost."""
-        most = self._slice_seconds / self.seconds_a_cost if self.seconds_a_cost else FIRST_SLICE_COST
+        budget = self._slice_seconds / self.seconds_a_cost if self.seconds_a_cost else FIRST_SLICE_COST
         places: list[int] = []
         total = 0
         for place in request.order[request.done : request.done + MAX_SLICE_TEXTS]:
             cost = cost_of(request.texts[place])
-            if places and total + cost > most:
+            if places and total + cost > budget:
                 break
             places.append(place)
             total += cost

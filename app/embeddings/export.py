@@ -81,9 +81,9 @@ def _compare(graph: Path, tokenizer: Path, wanted: np.ndarray) -> None:
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     ids, mask = Tokenizer(tokenizer).batch(SAMPLES)
     (found,) = session.run(["vectors"], {"ids": ids, "mask": mask})
-    least = float((found * wanted).sum(axis=1).min())
-    if least < MIN_COSINE:
-        raise SystemExit(f"The exported model differs from sentence-transformers: cosine {least:.5f}.")
+    lowest = float((found * wanted).sum(axis=1).min())
+    if lowest < MIN_COSINE:
+        raise SystemExit(f"The exported model differs from sentence-transformers: cosine {lowest:.5f}.")
 
 
 if __name__ == "__main__":

@@ -129,22 +129,22 @@ async def _run(half: Path) -> None:
     )
     try:
         async with asyncio.timeout(EXPORT_SECONDS):
-            _, words = await process.communicate()
+            _, stderr = await process.communicate()
     except BaseException:
         process.kill()
         await process.wait()
         raise
     if process.returncode != 0:
-        said = words.decode(errors="replace").strip()
-        log.error("embeddings.export.failed", status=process.returncode, words=said[-2000:])
-        raise ConfigurationError(f"{NAME} could not be exported: {_reason(said, process.returncode)}")
+        output = stderr.decode(errors="replace").strip()
+        log.error("embeddings.export.failed", status=process.returncode, words=output[-2000:])
+        raise ConfigurationError(f"{NAME} could not be exported: {_reason(output, process.returncode)}")
 
 
-def _reason(said: str, status: int | None) -> str:
+def _reason(output: str, status: int | None) -> str:
     """Return the last line of a failed export's output, without the exception's name: `/readyz` shows it; the log has the rest."""
-    if not said:
+    if not output:
         return f"its process ended with {status} (-9: the machine ran out of memory)"
-    return re.sub(r"^[\w.]+: ", "", said.splitlines()[-1])[:MAX_REASON_CHARS]
+    return re.sub(r"^[\w.]+: ", "", output.splitlines()[-1])[:MAX_REASON_CHARS]
 
 
 def _is_whole(folder: Path) -> bool:

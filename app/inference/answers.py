@@ -115,17 +115,17 @@ def completion(data: object, raw: bytes) -> Completion:
         raise malformed("its answer is not a completion object")
     if data.get("error"):
         raise of_error_object(data["error"])
-    used, choices = reply_usage(data), data.get("choices")
+    usage, choices = reply_usage(data), data.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise Fault("empty", "its answer has no choices", unknown=True, usage=used)
+        raise Fault("empty", "its answer has no choices", unknown=True, usage=usage)
     messages = [found for each in choices if isinstance(each, dict) and isinstance(found := each.get("message"), dict)]
     if len(messages) < len(choices):
-        raise malformed("its answer has a choice without a message", usage=used)
+        raise malformed("its answer has a choice without a message", usage=usage)
     written = [_written(message) for message in messages]
-    said = any(written) or any(message.get(name) for message in messages for name in SAYING)
-    if not said and finish_reason(choices[0]) is None:
-        raise Fault("empty", "its answer is empty", unknown=True, usage=used)
-    return Completion(raw, model(data), used, "\n".join(written))
+    has_output = any(written) or any(message.get(name) for message in messages for name in SAYING)
+    if not has_output and finish_reason(choices[0]) is None:
+        raise Fault("empty", "its answer is empty", unknown=True, usage=usage)
+    return Completion(raw, model(data), usage, "\n".join(written))
 
 
 def chunk(data: object, raw: bytes) -> Chunk:
@@ -134,7 +134,7 @@ def chunk(data: object, raw: bytes) -> Chunk:
         raise malformed("its stream has an event that is not a chunk object")
     if data.get("error"):
         raise of_error_object(data["error"])
-    made = Chunk(raw, data, usage=reply_usage(data), model=model(data))
+    parsed = Chunk(raw, data, usage=reply_usage(data), model=model(data))
     choices = data.get("choices") or ()
     if not isinstance(choices, Sequence) or not all(isinstance(each, dict) for each in choices):
         raise malformed("its stream has a chunk with invalid choices")
@@ -143,20 +143,20 @@ def chunk(data: object, raw: bytes) -> Chunk:
         if isinstance(delta, dict):
             content = delta.get("content")
             if isinstance(content, str) and content:
-                made.text += content
-                made.said = True
+                parsed.text += content
+                parsed.said = True
             if (content and not isinstance(content, str)) or any(delta.get(name) for name in SAYING):
-                made.text += _written(delta, without_content=isinstance(content, str))
-                made.said, made.plain = True, False
+                parsed.text += _written(delta, without_content=isinstance(content, str))
+                parsed.said, parsed.plain = True, False
         if choice.get("index", 0) != 0 or choice.get("logprobs"):
-            made.plain = False
+            parsed.plain = False
         if (reason := finish_reason(choice)) is not None:
-            made.finish = reason
-            made.finished |= {index if isinstance(index := choice.get("index", 0), int) else 0}
+            parsed.finish = reason
+            parsed.finished |= {index if isinstance(index := choice.get("index", 0), int) else 0}
         elif choice.get("finish_reason") is not None:
             choice["finish_reason"] = None
-            made.raw = surrogates.encode(data)  # a client would take "" for a finish
-    return made
+            parsed.raw = surrogates.encode(data)  # a client would take "" for a finish
+    return parsed
 
 
 def finish_reason(choice: Mapping[str, Any]) -> str | None:

@@ -158,17 +158,17 @@ class CachedEngine:
 
     async def _exact_hit(self, asked: _Asked) -> Found | None:
         """Look the prompt up in the exact tiers."""
-        kept = await self._tiers.get(asked.plan.key) if asked.plan.read else None
-        stored = None if kept is None else answers.unpacked(kept.value)
-        return None if kept is None or stored is None else Found(stored, kept.tier)
+        entry = await self._tiers.get(asked.plan.key) if asked.plan.read else None
+        stored = None if entry is None else answers.unpacked(entry.value)
+        return None if entry is None or stored is None else Found(stored, entry.tier)
 
     async def _semantic_hit(self, plan: _Plan) -> Found | None:
         """Look up the answer of a prompt with the same meaning; None if there is none."""
         if self.by_meaning is None or plan.question is None or not plan.read:
             return None
         for key, similarity in await self.by_meaning.near(plan.question):
-            kept = await self._tiers.get(key)
-            if kept is not None and (stored := answers.unpacked(kept.value)) is not None:
+            entry = await self._tiers.get(key)
+            if entry is not None and (stored := answers.unpacked(entry.value)) is not None:
                 self.by_meaning.used(key)
                 return Found(stored, "semantic", similarity)
             self.by_meaning.forget(key)
@@ -293,9 +293,9 @@ class CachedEngine:
         answer = flight.answer = await self._engine.complete(asked.request, asked.asker)
         receipt = answer.receipt
         flight.private = receipt.shrunk_to is not None or receipt.disputed
-        made = Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(Found(made, "memory"))
-        await self._keep(asked.plan, flight, made)
+        stored = Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(Found(stored, "memory"))
+        await self._keep(asked.plan, flight, stored)
 
     async def _ask_streamed(self, asked: _Asked, flight: Flight) -> None:
         """Ask the engine for a stream and read it here, not in the first caller's task: a slow or leaving caller holds up nobody else."""
@@ -309,16 +309,16 @@ class CachedEngine:
         await flight.stream(stream)
         flight.private = flight.private or receipt.disputed
         body = stream.whole()
-        made = None if body is None else Stored(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(None if made is None else Found(made, "memory"))
-        if made is not None:
-            await self._keep(asked.plan, flight, made)
+        stored = None if body is None else Stored(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(None if stored is None else Found(stored, "memory"))
+        if stored is not None:
+            await self._keep(asked.plan, flight, stored)
 
-    async def _keep(self, plan: _Plan, flight: Flight, made: Stored) -> None:
+    async def _keep(self, plan: _Plan, flight: Flight, stored: Stored) -> None:
         """Store the answer if it may be kept; until then the request stays registered as in flight."""
-        keep = not flight.private and await keepable(made)
+        keep = not flight.private and await keepable(stored)
         if keep:
-            self._tiers.set(plan.key, answers.packed(made), plan.ttl_seconds)
+            self._tiers.set(plan.key, answers.packed(stored), plan.ttl_seconds)
         self._forget(plan.key, flight)
         if keep and self.by_meaning is not None and plan.question is not None:
             await self.by_meaning.remember(plan.question, plan.key, plan.ttl_seconds)
@@ -339,10 +339,10 @@ class CachedEngine:
 
     def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
         """Return the receipt of a follower of a stream; `saved` is filled in at the end of the stream."""
-        told = stream.receipt
+        source = stream.receipt
         waited = perf_counter() - asked.began
         return Receipt(
-            told.provider, told.model, asked_model=told.asked_model, cache="memory", dropped=told.dropped, upstream_seconds=waited
+            source.provider, source.model, asked_model=source.asked_model, cache="memory", dropped=source.dropped, upstream_seconds=waited
         )
 
     def _read(self, asked: _Asked, receipt: Receipt, status: int) -> None:

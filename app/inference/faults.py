@@ -99,18 +99,18 @@ def malformed(message: str, *, usage: Usage | None = None) -> Fault:
 def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
     """Classify a provider's error reply. Its own words go only to the caller who caused it: they may name our account."""
     error = _error_object(body)
-    said, code, param = (
+    text, code, param = (
         _text(error.get("message")),
         _text(error.get("code") or error.get("type") or error.get("status")),
         error.get("param"),
     )
-    words = f"{code} {said}".lower()
+    searched = f"{code} {text}".lower()
     wait = retry_after(headers)
     if wait is None:
         wait = _retry_delay(error)
-    if (ours := _our_fault(status, code.lower(), said.lower())) is not None:
+    if (ours := _our_fault(status, code.lower(), text.lower())) is not None:
         return ours
-    if status == 429 and "request too large" in words:
+    if status == 429 and "request too large" in searched:
         status = 413  # rejected for its size, not for the rate
     if status == 429:
         return Fault("rate_limited", "it limits the rate (429)", status, retry_after=wait)
@@ -118,18 +118,18 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
         return Fault("server_error", f"it answered {status}", status, retry_after=wait)
     if status < 400:
         return malformed(f"it answered {status} without an answer")
-    if any(each in words for each in _TOO_LONG) or status == 413:
-        return Fault("context_too_long", said or "The prompt is too long.", status, code="context_length_exceeded", param="messages")
-    if any(each in words for each in _POLICY):
-        return Fault("content_policy", said or "The provider's content policy refuses it.", status, code="content_policy_violation")
-    return Fault("caller", said or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None)
+    if any(each in searched for each in _TOO_LONG) or status == 413:
+        return Fault("context_too_long", text or "The prompt is too long.", status, code="context_length_exceeded", param="messages")
+    if any(each in searched for each in _POLICY):
+        return Fault("content_policy", text or "The provider's content policy refuses it.", status, code="content_policy_violation")
+    return Fault("caller", text or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None)
 
 
-def _our_fault(status: int, code: str, said: str) -> Fault | None:
+def _our_fault(status: int, code: str, text: str) -> Fault | None:
     """Return the fault if our key, account or configuration is to blame. Judged by status and code: a message may quote the prompt."""
-    if status in {401, 403} or (status == 400 and (any(each in code for each in _KEY) or said.startswith(_KEY_WORDS))):
+    if status in {401, 403} or (status == 400 and (any(each in code for each in _KEY) or text.startswith(_KEY_WORDS))):
         return Fault("key", f"it rejected Cairn's API key ({status})", status)
-    if status == 402 or "insufficient_quota" in code or (status == 400 and said.startswith("your credit balance")):
+    if status == 402 or "insufficient_quota" in code or (status == 400 and text.startswith("your credit balance")):
         return Fault("quota", f"Cairn's account there has no credit left ({status})", status)
     if status == 404:
         return Fault("model", "it doesn't know the configured model (404)", status)
@@ -139,9 +139,9 @@ def _our_fault(status: int, code: str, said: str) -> Fault | None:
 def of_error_object(error: object) -> Fault:
     """Classify an error object sent with status 200 or within a stream, by the status that it states."""
     found = error if isinstance(error, dict) else {"message": str(error)}
-    said = next((each for each in (found.get("status"), found.get("code"), found.get("status_code")) if isinstance(each, int)), None)
-    fault = of_status(said if said is not None and 400 <= said < 600 else 500, json.dumps({"error": found}, default=str).encode(), {})
-    if said is None and fault.kind == "server_error":
+    stated = next((each for each in (found.get("status"), found.get("code"), found.get("status_code")) if isinstance(each, int)), None)
+    fault = of_status(stated if stated is not None and 400 <= stated < 600 else 500, json.dumps({"error": found}, default=str).encode(), {})
+    if stated is None and fault.kind == "server_error":
         fault.message, fault.status = "it answered with an error", None
     return fault
 
@@ -167,9 +167,9 @@ def _retry_delay(error: Mapping[str, Any]) -> float | None:
     """Parse Gemini's retry delay from the body: `{"@type": "….RetryInfo", "retryDelay": "3.5s"}` among the details."""
     details = error.get("details")
     for each in details if isinstance(details, list) else ():
-        said = each.get("retryDelay") if isinstance(each, dict) else None
-        if isinstance(said, str) and said.endswith("s"):
-            return retry_after({"retry-after": said.removesuffix("s")})
+        delay = each.get("retryDelay") if isinstance(each, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            return retry_after({"retry-after": delay.removesuffix("s")})
     return None
 
 

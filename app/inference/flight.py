@@ -144,8 +144,8 @@ class Flight:
                 future.set_exception(error)
                 future.exception()  # mark as retrieved: there may be no waiter
         if self.fanout is not None:
-            told = error if isinstance(error, CairnError) else Broken("The shared stream was stopped. Send the request again.")
-            self.fanout.end(told)
+            raised = error if isinstance(error, CairnError) else Broken("The shared stream was stopped. Send the request again.")
+            self.fanout.end(raised)
 
 
 def shared(error: BaseException) -> bool:
@@ -181,8 +181,8 @@ class Reading:
                 async for event in events:
                     yield event
             if not self._leading:
-                told = self._stream.receipt
-                self.receipt.saved, self.receipt.provider, self.receipt.model = told.nanousd, told.provider, told.model
+                source = self._stream.receipt
+                self.receipt.saved, self.receipt.provider, self.receipt.model = source.nanousd, source.provider, source.model
             status = 200
             if self._usage_asked:
                 yield self._stream.usage(self.receipt)

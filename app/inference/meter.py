@@ -48,8 +48,8 @@ class Meter:
         wanted = await self._estimate(request, candidate)
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
         if self._options.shrink:
-            least = self._options.shrink_least_tokens
-            hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=least)
+            min_tokens = self._options.shrink_least_tokens
+            hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=min_tokens)
         else:
             hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
@@ -195,12 +195,12 @@ class Held:
         await self._write(usage, mark, model=model)
 
     async def _disputed(self, reason: str, kind: Disputed, *, model: str | None) -> None:
-        who, most = self._candidate.name, self.estimate
-        log.error("provider.disputed", provider=who, model=self._candidate.model, kind=kind, reason=reason)
-        metrics.provider_disputed(who, kind)
+        provider, estimate = self._candidate.name, self.estimate
+        log.error("provider.disputed", provider=provider, model=self._candidate.model, kind=kind, reason=reason)
+        metrics.provider_disputed(provider, kind)
         self._ticket.distrusted()
         self._receipt.disputed = True
-        usage = Usage(input=most.input_tokens, output=most.max_tokens * most.choices)
+        usage = Usage(input=estimate.input_tokens, output=estimate.max_tokens * estimate.choices)
         await self._write(usage, "disputed", model=model, nanousd=self._hold.nanousd, note=reason)
 
     async def _write(self, usage: Usage, mark: Mark, *, model: str | None, nanousd: int | None = None, note: str | None = None) -> None:
@@ -224,8 +224,8 @@ class Held:
             self._asker.used(usage.total)
             if self._hold.left is not None:
                 self._receipt.left = self._hold.left + self._hold.nanousd - charged
-            who, asked = self._candidate.name, self._candidate.model
-            metrics.tokens_charged(self._operation, who, asked, given=usage.input, produced=usage.output, nanousd=charged)
+            provider, asked_model = self._candidate.name, self._candidate.model
+            metrics.tokens_charged(self._operation, provider, asked_model, given=usage.input, produced=usage.output, nanousd=charged)
         return cost
 
     async def _release(self) -> None:

@@ -150,9 +150,9 @@ class Semantic:
         """Drop an entry whose answer is gone."""
         if (entry := self._entries.pop(key, None)) is None:
             return
-        of_its_kind = self._partitions[entry.question.partition]
-        del of_its_kind[entry.slot]
-        if not of_its_kind:
+        partition = self._partitions[entry.question.partition]
+        del partition[entry.slot]
+        if not partition:
             del self._partitions[entry.question.partition]
         self._free.append(entry.slot)
 
@@ -167,12 +167,12 @@ class Semantic:
         self._partitions.setdefault(question.partition, {})[entry.slot] = entry
 
     def _alike(self, question: Question, vector: NDArray[np.float32]) -> list[tuple[bytes, float]]:
-        kind = self._partitions.get(question.partition, {})
-        slots = np.fromiter(kind, dtype=np.intp, count=len(kind))
+        partition = self._partitions.get(question.partition, {})
+        slots = np.fromiter(partition, dtype=np.intp, count=len(partition))
         # The whole matrix: cheaper than copying rows. Not `@`: BLAS takes every core, and 14 ms if they are busy (einsum: 0.06 ms).
         cosines = np.einsum("ij,j->i", self._vectors, vector)[slots]
         best = np.argsort(-cosines)[:MAX_CANDIDATES]
-        near = [(kind[int(slots[place])], float(cosines[place])) for place in best if cosines[place] >= self._options.threshold]
+        near = [(partition[int(slots[place])], float(cosines[place])) for place in best if cosines[place] >= self._options.threshold]
         found = []
         for entry, cosine in near:
             if entry.ends <= self._now():

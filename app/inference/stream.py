@@ -160,11 +160,11 @@ class Stream:
     def _continuing(self, text: str) -> ChatRequest:
         """Return the request with the partial answer as prefill, for the tokens that remain."""
         partial = {"role": "assistant", "content": text.rstrip()}
-        most = self._request.max_tokens
+        max_tokens = self._request.max_tokens
         return replace(
             self._request,
             messages=[*self._request.messages, partial],
-            max_tokens=None if most is None else max(1, most - count_text(text)),
+            max_tokens=None if max_tokens is None else max(1, max_tokens - count_text(text)),
             bytes=self._request.bytes + len(text),
         )
 
