@@ -14,7 +14,7 @@ import theine
 Policy = Literal["lru", "lfu", "w-tinylfu"]
 OVERHEAD_BYTES = 300
 """Memory of an entry beside its value: key, object, the policy's bookkeeping."""
-MAX_SHARE = 8
+MAX_VALUE_FRACTION = 8
 """Values larger than this fraction (1/8) of the cache are not stored: they would evict too many others."""
 
 
@@ -117,7 +117,7 @@ class Memory:
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
         """Store a value until its TTL or eviction. Values that are too large are not stored."""
         self.dropped += self._store.delete(key)
-        if len(value) + OVERHEAD_BYTES > self._most_bytes // MAX_SHARE:
+        if len(value) + OVERHEAD_BYTES > self._most_bytes // MAX_VALUE_FRACTION:
             return
         while self.size + len(value) + OVERHEAD_BYTES > self._most_bytes and self._store.make_room():
             pass

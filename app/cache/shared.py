@@ -16,7 +16,7 @@ from app.storage.redis import readable
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-CLEARED_AT_ONCE = 500
+CLEAR_BATCH = 500
 
 
 class RedisTier:
@@ -41,9 +41,9 @@ class RedisTier:
 
     async def clear(self) -> None:
         found: list[bytes] = []
-        async for key in self._client.scan_iter(self._prefix + b"*", count=CLEARED_AT_ONCE):
+        async for key in self._client.scan_iter(self._prefix + b"*", count=CLEAR_BATCH):
             found.append(key)
-            if len(found) >= CLEARED_AT_ONCE:
+            if len(found) >= CLEAR_BATCH:
                 await self._client.unlink(*found)
                 found.clear()
         if found:

@@ -26,13 +26,13 @@ log = structlog.get_logger()
 Name = Literal["memory", "redis", "database"]
 CACHE = "cache"
 """Invalidation topic; its message is a cache's name."""
-COMPRESSED_FROM = 1024
-AWAY_SECONDS = 5.0
+COMPRESS_FROM_BYTES = 1024
+COOLDOWN_SECONDS = 5.0
 """How long a tier is skipped after a failure."""
-MAX_WRITING = 1000
+MAX_PENDING_WRITES = 1000
 _PLAIN, _ZSTD = b"\x02", b"\x03"
 """Format markers. \x00 and \x01 were an older version's, without a checksum."""
-HEAD = 5
+HEADER_BYTES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Tiers:
         return entry
 
     def _write_in_background(self, tier: Tier, key: bytes, value: bytes, ttl_seconds: float) -> None:
-        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_WRITING:
+        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_PENDING_WRITES:
             self.counts[tier.name].skipped += 1
             return
         task = asyncio.create_task(self._guarded(tier, tier.set(key, value, ttl_seconds)), name=f"cache {tier.name}")
@@ -192,25 +192,25 @@ class Tiers:
 
     def _failed(self, tier: Tier, error: Exception) -> None:
         self.counts[tier.name].errors += 1
-        self._away[tier.name] = self._now() + AWAY_SECONDS
+        self._away[tier.name] = self._now() + COOLDOWN_SECONDS
         reason = error.code if isinstance(error, Unavailable) else type(error).__name__
         log.warning("cache.tier_away", cache=self.name, tier=tier.name, reason=reason)
 
 
 def sealed(key: bytes, value: bytes) -> bytes:
     """Pack a value: format marker, checksum of marker, key and body, then the body, compressed if large."""
-    flag, body = (_PLAIN, value) if len(value) < COMPRESSED_FROM else (_ZSTD, zstandard.compress(value, 3))
+    flag, body = (_PLAIN, value) if len(value) < COMPRESS_FROM_BYTES else (_ZSTD, zstandard.compress(value, 3))
     return flag + _checksum(key, flag, body) + body
 
 
 def intact(key: bytes, kept: bytes) -> bool:
     """Tell whether stored bytes are intact: undamaged, this key's, and of this version's format."""
-    return kept[:1] in {_PLAIN, _ZSTD} and kept[1:HEAD] == _checksum(key, kept[:1], kept[HEAD:])
+    return kept[:1] in {_PLAIN, _ZSTD} and kept[1:HEADER_BYTES] == _checksum(key, kept[:1], kept[HEADER_BYTES:])
 
 
 def _unpack(kept: bytes) -> bytes:
     """Unpack bytes that were checked when they entered the memory."""
-    return zstandard.decompress(kept[HEAD:]) if kept[:1] == _ZSTD else kept[HEAD:]
+    return zstandard.decompress(kept[HEADER_BYTES:]) if kept[:1] == _ZSTD else kept[HEADER_BYTES:]
 
 
 def _checksum(key: bytes, flag: bytes, body: bytes) -> bytes:

@@ -14,7 +14,7 @@ from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.telemetry import metrics
 
 VECTOR_BYTES, UNIT_SLACK = 384 * 4, 0.05
-REMEMBERED, AGAIN_SECONDS = 2, 3600.0
+REMEMBERED_FACTOR, REMEMBERED_SECONDS = 2, 3600.0
 """Keys remembered, as a multiple of the cache's size, to count misses that a larger cache would have served within the hour."""
 MAX_QUESTIONS, MAX_QUESTION_TOKENS = 256, 64
 """Questions whose token vectors are cached, and tokens of each: 35 kB for 20 tokens, at most 110 kB; at most 28 MB in total."""
@@ -43,7 +43,7 @@ class CachedEmbedder:
         self._ttl = ttl_seconds
         self._away = away
         self.model = inner.model
-        self._asked: cachebox.LRUCache[bytes, float] = cachebox.LRUCache(REMEMBERED * memory.entries)
+        self._asked: cachebox.LRUCache[bytes, float] = cachebox.LRUCache(REMEMBERED_FACTOR * memory.entries)
         self._questions: cachebox.LRUCache[bytes, Encoded] = cachebox.LRUCache(MAX_QUESTIONS)
 
     async def embed(self, texts: Sequence[str]) -> Floats:
@@ -112,7 +112,7 @@ class CachedEmbedder:
 
     def _count(self, keys: Sequence[bytes], missing: Collection[bytes]) -> None:
         now = monotonic()
-        evicted = sum(self._asked.get(key, -AGAIN_SECONDS) > now - AGAIN_SECONDS for key in missing)
+        evicted = sum(self._asked.get(key, -REMEMBERED_SECONDS) > now - REMEMBERED_SECONDS for key in missing)
         for key in keys:
             self._asked[key] = now
         metrics.looked_up(hits=len(keys) - len(missing), misses=len(missing), evicted=evicted)

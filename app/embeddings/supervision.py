@@ -26,7 +26,7 @@ START_SECONDS = 60.0
 IDLE_SECONDS = 120.0
 """The process takes some 130 MB, so it stops when unused."""
 STOP_SECONDS = 2.0
-TRIES = 2
+MAX_ATTEMPTS = 2
 """Attempts per slice: a slice over which the process dies twice fails."""
 
 
@@ -72,7 +72,7 @@ class EmbeddingProcess:
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed a slice: (n, 384). Raises Unavailable if it times out, or the process dies over it twice."""
-        for tries_left in reversed(range(TRIES)):
+        for tries_left in reversed(range(MAX_ATTEMPTS)):
             await self.start()
             try:
                 return await self._exchange(texts)

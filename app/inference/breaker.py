@@ -28,7 +28,7 @@ Changed = Callable[["Breaker", What], None]
 """Callback for a change of a breaker in this process, to share it with the others."""
 MAX_PROBE_SECONDS = 15.0
 """A half-open probe that takes longer no longer blocks others: the next call probes too."""
-DISTRUSTED_TIMES, DISTRUSTED_SECONDS = 3, 600.0
+DISTRUST_LIMIT, DISTRUST_WINDOW_SECONDS = 3, 600.0
 """Opens the breaker: this many impossible answers or usages within this time."""
 _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
 
@@ -58,7 +58,7 @@ class Breaker:
         self._rate_limited = False
         self._probe: Ticket | None = None
         self._probed_at = 0.0
-        self._distrusted: deque[float] = deque(maxlen=DISTRUSTED_TIMES)
+        self._distrusted: deque[float] = deque(maxlen=DISTRUST_LIMIT)
         self._era = 0
         """Number of times opened: results of calls admitted in an earlier era are ignored."""
 
@@ -129,7 +129,7 @@ class Breaker:
     def distrust(self) -> None:
         """Count an impossible answer or usage; the third within ten minutes opens the breaker."""
         self._distrusted.append(self._now())
-        if len(self._distrusted) == DISTRUSTED_TIMES and self._distrusted[0] > self._now() - DISTRUSTED_SECONDS:
+        if len(self._distrusted) == DISTRUST_LIMIT and self._distrusted[0] > self._now() - DISTRUST_WINDOW_SECONDS:
             self._distrusted.clear()
             if self.state != "open":
                 self._machine.open()

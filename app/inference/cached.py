@@ -31,7 +31,7 @@ from app.inference.stream import Broken, Stream, summary
 from app.settings import CompletionsCache
 from app.telemetry import metrics
 
-FOLLOWED = 2
+MAX_FOLLOWED = 2
 """Number of other requests' in-flight answers to wait for in vain; then ask alone, or fail if their streams broke."""
 
 
@@ -94,7 +94,7 @@ class CachedEngine:
         asked = self._plan(request, asker)
         if asked is None:
             return await self._engine.complete(request, asker)
-        while asked.followed < FOLLOWED:
+        while asked.followed < MAX_FOLLOWED:
             if (found := await self._exact_hit(asked)) is not None:
                 return Answer(found.stored.body, self._hit(asked, found))
             if (flight := self._join(asked)) is None:
@@ -111,7 +111,7 @@ class CachedEngine:
         asked = self._plan(request, asker)
         if asked is None:
             return await self._engine.open_stream(request, asker, usage_asked=usage_asked)
-        while asked.followed < FOLLOWED:
+        while asked.followed < MAX_FOLLOWED:
             if (found := await self._exact_hit(asked)) is not None:
                 return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
             if (flight := self._join(asked)) is None:
@@ -146,7 +146,7 @@ class CachedEngine:
         given, options = request.parameters, self._options
         temperature = given.get("temperature")
         creative = request.choices > 1 or (temperature is not None and temperature > 0)
-        if not options.enabled or request.cache == "never" or any(given.get(name) for name in answers.NEVER_KEPT):
+        if not options.enabled or request.cache == "never" or any(given.get(name) for name in answers.UNCACHEABLE_FIELDS):
             return None
         if creative and request.cache != "always":
             return None
@@ -268,7 +268,7 @@ class CachedEngine:
     def _retry_or_raise(self, asked: _Asked, error: BaseException) -> None:
         """Raise the error if it concerns this request too, or if others' answers failed too often; else return, to ask again."""
         asked.followed += isinstance(error, Broken)
-        if shared(error) or asked.followed >= FOLLOWED or not isinstance(error, Exception):
+        if shared(error) or asked.followed >= MAX_FOLLOWED or not isinstance(error, Exception):
             self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
             raise error
 

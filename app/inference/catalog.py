@@ -24,7 +24,7 @@ from app.tokens import ImageTokens, count_text
 AUTO = "auto"
 OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
 """The built-in embedding model, and its provider's name."""
-PREFILLING = frozenset({"anthropic", "groq"})
+PREFILL_KINDS = frozenset({"anthropic", "groq"})
 """Provider kinds that continue an unfinished assistant message; others begin a new one."""
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
@@ -156,7 +156,7 @@ class Catalog:
             wire = self._wire(options, key)
         except CairnError as error:
             return Standing(name, options.model, "unusable", error.message)
-        prefill = options.kind in PREFILLING if options.prefill is None else options.prefill
+        prefill = options.kind in PREFILL_KINDS if options.prefill is None else options.prefill
         traits = self._traits(options)
         self._ready[name] = Candidate(
             name,

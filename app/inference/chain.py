@@ -13,10 +13,10 @@ from app.inference.faults import Fault
 from app.inference.wires.wire import Wire
 from app.tokens import ANY_IMAGE, ImageTokens
 
-SHORT_WAIT_SECONDS = 2.0
+MAX_RETRY_WAIT_SECONDS = 2.0
 """Longest `retry-after` of a 429 for which the same provider is retried instead of the next one asked."""
 RETRY_PAUSE_SECONDS = 0.05
-CALLERS = frozenset({"caller", "content_policy", "context_too_long", "unsupported"})
+QUOTING_FAULTS = frozenset({"caller", "content_policy", "context_too_long", "unsupported"})
 """Kinds of fault whose message may quote the caller's prompt."""
 
 
@@ -60,7 +60,7 @@ def _retry_pause(fault: Fault) -> float | None:
             return RETRY_PAUSE_SECONDS
         case "server_error" if fault.status == 500:
             return RETRY_PAUSE_SECONDS
-        case "rate_limited" if fault.retry_after is not None and fault.retry_after <= SHORT_WAIT_SECONDS:
+        case "rate_limited" if fault.retry_after is not None and fault.retry_after <= MAX_RETRY_WAIT_SECONDS:
             return fault.retry_after
         case _:
             return None
@@ -126,4 +126,4 @@ def refused(fault: Fault) -> Refused:
 
 
 def _describe(fault: Fault) -> str:
-    return fault.kind.replace("_", " ") if fault.kind in CALLERS else fault.message
+    return fault.kind.replace("_", " ") if fault.kind in QUOTING_FAULTS else fault.message

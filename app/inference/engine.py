@@ -42,10 +42,10 @@ from app.telemetry import metrics, traces
 log = structlog.get_logger()
 
 Got = TypeVar("Got")
-EMBEDDED_AT_ONCE = 256
-LATE_SECONDS = 0.01
+MAX_TEXTS_PER_CALL = 256
+RETRY_MARGIN_SECONDS = 0.01
 """Added to a provider's `retry-after`: clocks differ."""
-ALARMING = frozenset({"key", "quota", "model"})
+OPERATOR_FAULTS = frozenset({"key", "quota", "model"})
 """Kinds of fault that only an operator can fix: logged as errors."""
 
 
@@ -195,7 +195,7 @@ class Engine:
                             if step.to == "next":
                                 break
                             tries += 1
-                            await asyncio.sleep(step.seconds + LATE_SECONDS)
+                            await asyncio.sleep(step.seconds + RETRY_MARGIN_SECONDS)
                         finally:
                             ticket.dropped()  # no effect if it has ended already
         except TimeoutError:
@@ -345,9 +345,9 @@ async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str,
     vectors: list[Sequence[float]] = []
     tokens: int | None = 0
     model: str | None = None
-    for start in range(0, len(texts), EMBEDDED_AT_ONCE):
+    for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
         try:
-            part = await candidate.wire.embed(candidate.model, texts[start : start + EMBEDDED_AT_ONCE], parameters)
+            part = await candidate.wire.embed(candidate.model, texts[start : start + MAX_TEXTS_PER_CALL], parameters)
         except Fault as fault:
             if start:  # earlier calls were answered, and are billed
                 fault.unknown, fault.usage = True, None if tokens is None else Usage(input=tokens)
@@ -374,6 +374,6 @@ def _attributes(candidate: Candidate, number: int) -> dict[str, str | int]:
 
 def _report_fault(candidate: Candidate, fault: Fault) -> None:
     metrics.provider_attempted(candidate.name, fault.kind)
-    say = log.error if fault.kind in ALARMING else log.warning if fault.counts else log.info
+    say = log.error if fault.kind in OPERATOR_FAULTS else log.warning if fault.counts else log.info
     reason = fault.message if fault.counts else fault.kind
     say("provider.failed", provider=candidate.name, model=candidate.model, kind=fault.kind, reason=reason)

@@ -16,15 +16,15 @@ from app.errors import CairnError
 from app.inference import stored as answers
 from app.inference.stream import Broken, Piece
 
-AS_IT_CAME_BYTES = 32_768
+RAW_WINDOW_BYTES = 32_768
 """Window in which chunks stay as the provider sent them; of older ones only the text stays, re-sent in a chunk of ours."""
-MAX_BYTES = 2**20
+STRUCTURED_WINDOW_BYTES = 2**20
 """Window for chunks that are more than text (reasoning, a second choice); readers further behind have lost them."""
 MAX_AHEAD_BYTES = 65_536
 """How far the provider may be read ahead of the fastest reader."""
-MAX_SAID_CHARS = 4096
+MAX_COMPACTED_CHARS = 4096
 """Text in one chunk that is made of compacted ones."""
-GONE = b""
+DISCARDED = b""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +63,7 @@ class Fanout:
         self._recent.append(piece)
         self._bytes += len(piece.raw)
         _wake(self._news)
-        while self._recent and self._bytes > (MAX_BYTES if self._recent[0].text is None else AS_IT_CAME_BYTES):
+        while self._recent and self._bytes > (STRUCTURED_WINDOW_BYTES if self._recent[0].text is None else RAW_WINDOW_BYTES):
             oldest = len(self._log) - len(self._recent)
             if self._recent[0].text is None:
                 while self.leader is not None and self.leader.at <= oldest:
@@ -71,7 +71,7 @@ class Fanout:
                 self.whole = False
             done = self._recent.popleft()
             self._bytes -= len(done.raw)
-            self._log[oldest] = GONE if done.text is None else done.text
+            self._log[oldest] = DISCARDED if done.text is None else done.text
         while self._ahead() > MAX_AHEAD_BYTES and not self._unpaced():
             await self._read.wait()
 
@@ -123,7 +123,7 @@ class Fanout:
             return found
         texts: list[str] = []
         chars = 0
-        while chars < MAX_SAID_CHARS and place.at < len(self._log) and isinstance(text := self._log[place.at], str):
+        while chars < MAX_COMPACTED_CHARS and place.at < len(self._log) and isinstance(text := self._log[place.at], str):
             texts.append(text)
             chars += len(text)
             place.at += 1

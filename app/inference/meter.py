@@ -27,7 +27,9 @@ from app.tokens import count_images, count_text, image_chars
 
 log = structlog.get_logger()
 
-READ = frozenset({"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"})
+PROMPT_PARAMETERS = frozenset(
+    {"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"}
+)
 """Parameters, besides the tools, that count as prompt tokens."""
 MAX_BYTES_COUNTED = 2**20
 """Larger prompts are not tokenized, which would take seconds: estimated as one token per byte, at most the context window."""
@@ -96,7 +98,7 @@ class Meter:
                 price=candidate.price,
                 max_tokens=max_tokens,
                 choices=request.choices,
-                extra={name: value for name, value in request.parameters.items() if name in READ},
+                extra={name: value for name, value in request.parameters.items() if name in PROMPT_PARAMETERS},
                 images=candidate.images,
             )
 

@@ -14,7 +14,7 @@ from app.inference.request import ChatRequest
 from app.inference.wires.wire import Call
 from app.tokens import remote_images
 
-TAKEN = frozenset({
+ALLOWED_PARAMETERS = frozenset({
     "temperature", "top_p", "n", "stop", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "user",
     "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format", "reasoning_effort", "verbosity",
 })  # fmt: skip
@@ -24,13 +24,13 @@ OWN_SERVER = "local"
 NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "cache"})
 THINKING_TOKENS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16_384}
 """Reasoning tokens that litellm grants Anthropic's models per `reasoning_effort`. Anthropic refuses (400) unless < `max_tokens`."""
-FETCHING = frozenset({"gemini"})
+URL_FETCHING_KINDS = frozenset({"gemini"})
 """Provider kinds that fetch a URL as a file or video, at a price that can't be known beforehand."""
 
 
 def check(candidate: Candidate, request: ChatRequest) -> None:
     """Raise Fault if this provider can't take the request, or its price can't be bounded."""
-    if candidate.kind in FETCHING and remote_images(request.messages):
+    if candidate.kind in URL_FETCHING_KINDS and remote_images(request.messages):
         raise Fault("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
 
 
@@ -53,7 +53,7 @@ def thinks(candidate: Candidate, request: ChatRequest) -> bool:
 def call_for(candidate: Candidate, request: ChatRequest, max_tokens: int) -> tuple[Call, tuple[str, ...]]:
     """Return the call for a provider, and the names of the dropped parameters."""
     given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}
-    allowed = given.keys() if candidate.kind == OWN_SERVER else given.keys() & TAKEN
+    allowed = given.keys() if candidate.kind == OWN_SERVER else given.keys() & ALLOWED_PARAMETERS
     kept = {name: given[name] for name in given if name in allowed and candidate.wire.supports(name)}
     if candidate.kind == "anthropic" and thinking_tokens(kept) >= max_tokens:
         kept.pop("reasoning_effort", None)

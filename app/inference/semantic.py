@@ -29,7 +29,7 @@ MAX_SEEN_CHARS = 254
 MAX_CHARS = 512
 MAX_CANDIDATES = 3
 """Nearest neighbours that are checked."""
-MAX_REMEMBERING = 32
+MAX_PENDING = 32
 """Bound of prompts waiting to be embedded; beyond it, prompts are not added."""
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _HOW = re.compile(r"^\W*(?:please[ ,]+)?how (?:(?:do|can|could) (?:i|we)|to)\b", re.IGNORECASE)
@@ -129,7 +129,7 @@ class Semantic:
 
     async def remember(self, question: Question, key: bytes, ttl_seconds: float) -> None:
         """Remember a prompt, with the key of its answer."""
-        if self._remembering >= MAX_REMEMBERING:
+        if self._remembering >= MAX_PENDING:
             return
         ends = self._now() + ttl_seconds
         self._remembering += 1

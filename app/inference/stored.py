@@ -11,11 +11,11 @@ import msgspec
 from app.inference.chain import Candidate
 from app.inference.request import Asker, ChatRequest
 
-PIECE_CHARS = 48
+REPLAY_CHUNK_CHARS = 48
 """Characters per chunk of a replayed stream."""
 NOT_IN_KEY = frozenset({"user", "stream", "stream_options", "cache", "metadata", "store", "messages"})
 """Fields that don't affect the answer, or are in the key separately."""
-NEVER_KEPT = ("tools", "functions", "logprobs", "modalities")
+UNCACHEABLE_FIELDS = ("tools", "functions", "logprobs", "modalities")
 """Fields that ask for more than text: such answers are never cached."""
 VERSION = 1
 
@@ -63,7 +63,7 @@ def chunks(stored: Stored) -> Iterator[bytes]:
     for choice in whole["choices"]:
         index, message = choice.get("index", 0), choice["message"]
         content = message.get("content") or ""
-        pieces = [content[start : start + PIECE_CHARS] for start in range(0, len(content), PIECE_CHARS)] or [""]
+        pieces = [content[start : start + REPLAY_CHUNK_CHARS] for start in range(0, len(content), REPLAY_CHUNK_CHARS)] or [""]
         for place, piece in enumerate(pieces):
             yield said(head, piece, index=index, first=place == 0)
         if calls := message.get("tool_calls"):

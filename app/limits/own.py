@@ -11,7 +11,7 @@ from app.limits.window import Standing, Window
 Unit = Literal["requests", "tokens"]
 Quota: TypeAlias = Mapping[Unit, int]
 """Limits per minute. A unit that is missing is unlimited."""
-PRUNED_FROM = 10_000
+PRUNE_THRESHOLD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Own:
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, Unit], Window] = {}
-        self._prune_from = PRUNED_FROM
+        self._prune_from = PRUNE_THRESHOLD
 
     def look(self, subject: str, quota: Quota, now: float) -> Verdict:
         """Check without counting."""
@@ -55,6 +55,6 @@ class Own:
         if found is None:
             if len(self._windows) >= self._prune_from:
                 self._windows = {key: window for key, window in self._windows.items() if window.used(now)}
-                self._prune_from = max(PRUNED_FROM, 2 * len(self._windows))
+                self._prune_from = max(PRUNE_THRESHOLD, 2 * len(self._windows))
             found = self._windows[subject, unit] = Window()
         return found

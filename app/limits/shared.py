@@ -21,9 +21,9 @@ Got = TypeVar("Got")
 PREFIX = "cairn:limits:"
 AT_ONCE = 16
 """Concurrent commands, each on a connection: the client's `max_connections` must allow them."""
-PAUSE_SECONDS = 0.5
+PROBE_SECONDS = 0.5
 """Pause between probes of a Redis that is down."""
-GATHERED_SECONDS = 0.05
+REPORT_DEBOUNCE_SECONDS = 0.05
 """Debounce of usage reports: a key's calls within this time are sent together, in the background."""
 
 
@@ -69,7 +69,7 @@ class Shared:
         """Probe Redis while it is down, forever. A background task."""
         while True:
             await self._away.wait()
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PROBE_SECONDS)
             try:
                 async with asyncio.timeout(self._timeout):
                     await self._use(keys=[f"{PREFIX}probe"], args=[REDIS_TIME, 1])
@@ -85,7 +85,7 @@ class Shared:
 
     async def _report(self) -> None:
         while self._unreported:
-            await asyncio.sleep(GATHERED_SECONDS)
+            await asyncio.sleep(REPORT_DEBOUNCE_SECONDS)
             used, self._unreported = self._unreported, {}
             for key, amount in used.items():
                 await self._report_one(key, amount)

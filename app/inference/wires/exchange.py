@@ -18,7 +18,7 @@ from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
 from app.inference.wires.wire import MAX_ANSWER_BYTES
 
-OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"})
+POOL_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"})
 """Headers that the pool sets itself."""
 
 
@@ -74,7 +74,7 @@ class Exchange(httpx.AsyncBaseTransport):
             self._reply.close()
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
-        headers = {name: value for name, value in request.headers.items() if name not in OURS}
+        headers = {name: value for name, value in request.headers.items() if name not in POOL_HEADERS}
         self._reply = reply = await self._pool.send(request.method, str(request.url), await request.aread(), headers)
         kind = reply.content_type
         if self._stream and kind not in {"application/json", "text/html"}:

@@ -39,7 +39,7 @@ async def _nothing_later(*_: object, **__: object) -> None:
     return None
 
 
-UNWANTED = {
+STUBBED_METHODS = {
     "_response_cost_calculator": _nothing,
     "failure_handler": _nothing,
     "async_success_handler": _nothing_later,
@@ -82,7 +82,7 @@ def _library() -> Any:
         logger.handlers.clear()
         logger.setLevel(logging.CRITICAL)
     logging_class = importlib.import_module("litellm.litellm_core_utils.litellm_logging").Logging
-    for name, instead in UNWANTED.items():
+    for name, instead in STUBBED_METHODS.items():
         setattr(logging_class, name, instead)
     return litellm
 

@@ -14,7 +14,7 @@ from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault
 from app.inference.wires.wire import Call, Embedded
 
-LISTED_AT_ONCE = 64
+VECTORS_PER_STEP = 64
 
 
 class OwnWire:
@@ -49,8 +49,8 @@ class OwnWire:
 async def _listed(vectors: NDArray[np.float32]) -> list[list[float]]:
     """Convert vectors to lists in steps, yielding to the event loop: a thousand at once would block it for 10 ms."""
     made: list[list[float]] = []
-    for start in range(0, len(vectors), LISTED_AT_ONCE):
-        made += vectors[start : start + LISTED_AT_ONCE].tolist()
+    for start in range(0, len(vectors), VECTORS_PER_STEP):
+        made += vectors[start : start + VECTORS_PER_STEP].tolist()
         await asyncio.sleep(0)
     return made
 

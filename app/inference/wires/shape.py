@@ -11,13 +11,13 @@ from app.inference import answers
 from app.inference.answers import Chunk
 from app.inference.usage import parse_usage
 
-KEPT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
+OPENAI_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
 """A completion's fields in OpenAI's format; others are litellm's additions, such as `vertex_ai_citation_metadata`."""
 
 
 def completion(found: Any) -> dict[str, Any]:
     """Return a completion as OpenAI would send it. An all-zero usage is litellm's default for none, and is removed."""
-    data = {name: value for name, value in found.model_dump(exclude_none=True).items() if name in KEPT}
+    data = {name: value for name, value in found.model_dump(exclude_none=True).items() if name in OPENAI_FIELDS}
     for choice in data.get("choices", ()):
         message = {"role": "assistant", "content": None} | {name: _without_nulls(value) for name, value in choice["message"].items()}
         choice["message"] = {name: value for name, value in message.items() if value or name == "content"}

@@ -13,7 +13,7 @@ from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, DeadlineExceeded, RateLimited, Refused
 from app.inference import chain
 from app.inference.breaker import Refusal
-from app.inference.chain import RETRY_PAUSE_SECONDS, SHORT_WAIT_SECONDS, Candidate, Step, Trail, after, larger
+from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, Candidate, Step, Trail, after, larger
 from app.inference.faults import Fault, Kind
 from app.inference.wires.wire import Wire
 
@@ -63,8 +63,10 @@ def test_only_what_the_caller_caused_stops_and_only_what_likely_passes_is_tried_
         pytest.param(Fault("server_error", "", 503, retry_after=0.1), Step("next"), id="whatever it says of its return"),
         pytest.param(Fault("rate_limited", "", 429), Step("next"), id="a limit without an end"),
         pytest.param(Fault("rate_limited", "", 429, retry_after=0), Step("retry", 0), id="a limit that is over"),
-        pytest.param(Fault("rate_limited", "", 429, retry_after=SHORT_WAIT_SECONDS), Step("retry", SHORT_WAIT_SECONDS), id="a short one"),
-        pytest.param(Fault("rate_limited", "", 429, retry_after=SHORT_WAIT_SECONDS + 0.01), Step("next"), id="a long one"),
+        pytest.param(
+            Fault("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS), Step("retry", MAX_RETRY_WAIT_SECONDS), id="a short one"
+        ),
+        pytest.param(Fault("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS + 0.01), Step("next"), id="a long one"),
     ],
 )
 def test_a_retry_waits_as_long_as_the_fault_needs(fault: Fault, step: Step) -> None:
@@ -75,7 +77,7 @@ def test_a_retry_waits_as_long_as_the_fault_needs(fault: Fault, step: Step) -> N
 @given(found_faults, st.integers(-1, 3))
 def test_no_wait_is_longer_than_a_caller_bears_and_none_is_without_a_retry_left(fault: Fault, retries_left: int) -> None:
     step = after(fault, retries_left=retries_left)
-    assert 0 <= step.seconds <= SHORT_WAIT_SECONDS
+    assert 0 <= step.seconds <= MAX_RETRY_WAIT_SECONDS
     assert step.to != "retry" or retries_left > 0
     assert (step.to == "stop") == (fault.kind in CALLERS)
 
