@@ -1,4 +1,4 @@
-"""The time. Everything that asks "now?" asks here, so that a test can answer."""
+"""The current time. All code that needs it asks here, so that tests can set it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from app.errors import InvalidInput
 
 
 def now() -> datetime:
-    """The current moment, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def in_utc(moment: datetime, param: str) -> datetime:
-    """The moment in UTC; without a zone it is UTC already. InvalidInput beyond the years that a time can have."""
+    """Convert a time to UTC; a naive one is taken as UTC. Raises InvalidInput if it overflows."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise InvalidInput(f"{param} lies beyond the years that a time can have: leave it out.", param=param) from None
+        raise InvalidInput(f"{param} is out of range: use a year from 2 to 9998, or leave it out.", param=param) from None

@@ -9,7 +9,7 @@ MAX_USD = Decimal(1_000_000)
 
 
 def from_usd(amount: Decimal | float | str) -> int:
-    """Dollars, as a person or a JSON body gives them, to nano-dollars. ValueError when negative, not a number or absurd."""
+    """Convert dollars to nano-dollars, rounded half up. Raises ValueError if negative, not a number, or above MAX_USD."""
     try:
         value = Decimal(str(amount))
     except InvalidOperation:
@@ -20,10 +20,10 @@ def from_usd(amount: Decimal | float | str) -> int:
 
 
 def to_usd(nanousd: int) -> float:
-    """Nano-dollars to dollars, for a JSON reply or a page; never to calculate with."""
+    """Convert nano-dollars to dollars, for a JSON reply or a page; never to calculate with."""
     return float(Decimal(nanousd) / NANO)
 
 
 def usd_text(nanousd: int) -> str:
-    """Nano-dollars as exact dollars, for a header."""
+    """Format nano-dollars as exact dollars, for a header."""
     return f"{Decimal(nanousd) / NANO:f}"

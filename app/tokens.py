@@ -1,4 +1,4 @@
-"""How many tokens is it? Counted with tiktoken; where a model's own tokenizer is another one, with a margin on top.
+"""Count tokens with tiktoken, with a margin for models that have another tokenizer.
 
 The encodings' files come with litellm's wheel: nothing is downloaded. A count is an upper bound for a hold, never a bill.
 """
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
     import tiktoken
 
 MESSAGE_TOKENS, NAME_TOKENS, REPLY_TOKENS = 4, 1, 3
-"""What OpenAI's chat format adds: to each message, to a name, to the whole. Newer models add 3 to a message; 4 is the most."""
+"""Overhead of OpenAI's chat format: per message, per name, per prompt. Newer models add 3 per message; 4 is the maximum."""
 TOOL_TOKENS = 16
-"""What the declaration of one tool adds to its JSON."""
+"""Overhead of a tool's declaration, beside its JSON."""
 TOOLS_TOKENS = 400
-"""What a provider with a prompt of its own for tools adds to it: Anthropic 346 at most."""
+"""Overhead of a provider's own tool prompt: at most 346 with Anthropic."""
 CHARS_OF_A_RUN = 8
-"""tiktoken knows runs of spaces and signs as one token; others take one for so many characters at most."""
+"""tiktoken encodes runs of spaces and punctuation as one token; other tokenizers need one per 8 characters at most."""
 PIECE_CHARS = 20_000
-"""Counted in pieces: tiktoken's time grows with the square of a run without a space."""
+"""Texts are counted in pieces: tiktoken's time is quadratic in a run without spaces."""
 _OLD = ("gpt-3.5", "gpt-4-", "gpt-4", "text-embedding")
 MAX_IMAGE_TOKENS = 48_169
-"""Of one image, at the model that counts most of those known (gpt-4o-mini: 2,833, and 5,667 a tile of eight): docs/decisions/0024."""
+"""Tokens of one image at the most expensive known model (gpt-4o-mini: 2,833 + 5,667 for each of eight tiles): docs/decisions/0024."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageTokens:
-    """The most tokens that a model counts for one image. `low`: where the caller asks for `detail: low`; None: the same."""
+    """The upper bound of a model's tokens for one image. `low`: with `detail: low`; None: the same."""
 
     most: int = MAX_IMAGE_TOKENS
     low: int | None = None
 
 
 ANY_IMAGE = ImageTokens()
-"""Of a model that isn't known."""
+"""Bound for an unknown model."""
 
 
 def count_text(text: str, *, model: str = "", exact: bool = True) -> int:
-    """Tokens of a text, in the encoding of an OpenAI model (any other: the newest encoding).
+    """Count a text's tokens in an OpenAI model's encoding (the newest one for other models).
 
-    Not `exact`: as many as another tokenizer may make of it, before a margin: what tiktoken knows as one token may be many elsewhere.
+    `exact` False: an estimate for other tokenizers, before a margin: what is one token to tiktoken may be many to them.
     """
     encoding = _encoding(_name_of(model))
     pieces = (text[start : start + PIECE_CHARS] for start in range(0, len(text), PIECE_CHARS))
@@ -60,7 +60,7 @@ def count_text(text: str, *, model: str = "", exact: bool = True) -> int:
 
 
 def first_tokens(text: str, tokens: int, *, model: str = "") -> str:
-    """Cut a text to its first `tokens` tokens. A character that the cut would split is left out."""
+    """Return the first `tokens` tokens of a text, without a character that the cut would split."""
     encoding, left = _encoding(_name_of(model)), max(0, tokens)
     for start in range(0, len(text), PIECE_CHARS):
         found = encoding.encode_ordinary(text[start : start + PIECE_CHARS])
@@ -71,11 +71,11 @@ def first_tokens(text: str, tokens: int, *, model: str = "") -> str:
 
 
 def text_of(tokens: Sequence[int], *, model: str = "") -> str:
-    """The text that was encoded to these. ValueError for a number that is no token of the encoding."""
+    """Decode tokens. Raises ValueError for a number that is no token of the encoding."""
     try:
         return _encoding(_name_of(model)).decode(list(tokens))
     except (KeyError, OverflowError) as error:
-        raise ValueError("no token") from error
+        raise ValueError("not a token of this encoding") from error
 
 
 def count_messages(
@@ -87,9 +87,9 @@ def count_messages(
     margin: float = 1.0,
     images: ImageTokens = ANY_IMAGE,
 ) -> int:
-    """Tokens of a chat prompt in OpenAI's shape, format and tools included; `extra`: what else is sent and may be read.
+    """Count the tokens of a chat prompt in OpenAI's format, with overhead and tools; `extra`: other fields that the model may read.
 
-    `margin`: 1.15 adds 15 %, for another tokenizer; 1 means that tiktoken's is the model's own. `images`: what the model counts for one.
+    `margin`: 1.15 adds 15 % for another tokenizer; 1 means that tiktoken's is the model's own. `images`: the model's tokens per image.
     """
     exact = margin == 1.0
     total = REPLY_TOKENS + sum(_message(message, model, exact=exact) for message in messages)
@@ -100,29 +100,29 @@ def count_messages(
 
 
 def count_images(messages: Sequence[Mapping[str, object]], images: ImageTokens = ANY_IMAGE) -> int:
-    """The most tokens that a model counts for the images of a prompt."""
+    """Return the upper bound of tokens for a prompt's images."""
     return sum(_image_tokens(part, images) for part, _ in _images(messages))
 
 
 def image_chars(messages: Sequence[Mapping[str, object]]) -> int:
-    """How much of a prompt is the data of its images."""
+    """Return the number of characters of a prompt's image URLs, inline data included."""
     return sum(len(url) for _, url in _images(messages))
 
 
 def remote_images(messages: Sequence[Mapping[str, object]]) -> bool:
-    """Whether an image is only named, so that the provider would have to fetch it."""
+    """Tell whether a prompt has an image by https URL, which the provider would have to fetch."""
     return any(not url.startswith("data:") for _, url in _images(messages))
 
 
 def _images(messages: Sequence[Mapping[str, object]]) -> Iterator[tuple[object, str]]:
-    """Each image block, and its address."""
+    """Yield each image block and its URL."""
     for message in messages:
         if isinstance(content := message.get("content"), list):
             yield from ((part, url) for part in content if (url := _image(part)) is not None)
 
 
 def _image(part: object) -> str | None:
-    """The address of an image block of OpenAI's own shape."""
+    """Return an image block's URL in OpenAI's format; None if it is none."""
     match part:
         case {"type": "image_url", "image_url": {"url": str() as url}, **more} if not more and url.startswith(("data:image/", "https://")):
             return url
@@ -139,7 +139,7 @@ def _image_tokens(part: object, images: ImageTokens) -> int:
 
 
 def _message(message: Mapping[str, object], model: str, *, exact: bool) -> int:
-    """Without its images: `count_images`."""
+    """Count a message without its images, which `count_images` counts."""
     total = MESSAGE_TOKENS
     for key, value in message.items():
         if key == "name":
@@ -150,7 +150,7 @@ def _message(message: Mapping[str, object], model: str, *, exact: bool) -> int:
 
 
 def _value(value: object, model: str, *, exact: bool) -> int:
-    """Words as they are, lists block by block, blocks of text as their text; anything else as its JSON, with all that is in it."""
+    """Count a value: strings as text, lists item by item, text blocks as their text, anything else as its JSON."""
     match value:
         case None:
             return 0
@@ -179,7 +179,7 @@ def _name_of(model: str) -> str:
 
 @cache
 def _encoding(name: str) -> tiktoken.Encoding:
-    """Loaded at first use: 0.2 s."""
+    """Load an encoding on first use: 0.2 s."""
     if "TIKTOKEN_CACHE_DIR" not in os.environ and (found := importlib.util.find_spec("litellm")) and found.submodule_search_locations:
         os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(found.submodule_search_locations[0]) / "litellm_core_utils" / "tokenizers")
     import tiktoken

@@ -1,4 +1,4 @@
-"""What was used most of a cache: written down in batches behind the answers, brought back into memory behind the next start."""
+"""Warm up a cache: write usage counts to PostgreSQL in batches in the background, and load the most used entries at the next start."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ log = structlog.get_logger()
 
 MOST_NOTED = 10_000
 MOST_WRITTEN = 500
-"""Of those noted the most used are written, so that a writing is one short transaction."""
+"""Only the most used keys are written, so that a write is one short transaction."""
 
 
 class Favourites:
-    """`own_ttl_seconds`: the cache has no tier in PostgreSQL, so what was used again is put there here, for so long after its last use.
+    """Persists and restores a cache's most used entries.
 
-    Without it, the rows are the tier's own, and only their count moves. `valid`: whether a row's value is one (key, value); what isn't
-    stays where it is: a miss, which the next use writes over. `begun`: waited for before anything is brought back.
+    `own_ttl_seconds`: for a cache without a PostgreSQL tier: reused values are stored there, for this long after their last use. None: the
+    rows are that tier's own, and only their hit counts change. `valid`: tells whether a row's (key, value) is usable; others are skipped,
+    and overwritten by the next use. `begun`: waited for before anything is loaded.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Favourites:
         self._brought_back = False
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return the loop that brings back once, behind the start, and then writes down what is used. Uses count from here on."""
+        """Return the loop that loads once, then writes usage periodically. Uses count from here on."""
         self._memory.note_uses(most=MOST_NOTED)
         return (
             Loop(
@@ -84,7 +85,7 @@ class Favourites:
         await self._bounded(self.bring_back)
 
     async def bring_back(self) -> int:
-        """Into memory, the most used first, within the bounds. Returns how many."""
+        """Load the most used entries into memory, within the limits. Returns their number."""
         began = perf_counter()
         left = func.extract("epoch", Cached.ends_at - func.now())
         sofar = func.sum(func.octet_length(Cached.value)).over(order_by=(Cached.hits.desc(), Cached.key))
@@ -106,7 +107,7 @@ class Favourites:
         return len(rows)
 
     async def write(self) -> int:
-        """Add the uses since the last writing to the rows. Returns how many keys were written."""
+        """Add the uses since the last write to the rows. Returns the number of keys written."""
         uses = self._memory.uses()
         most = heapq.nlargest(MOST_WRITTEN, uses.items(), key=lambda each: each[1])
         counted = sorted(most)  # one order for every server: two that write the same rows can't deadlock
@@ -132,7 +133,7 @@ class Favourites:
         return len(held)
 
     async def _bounded(self, work: Callable[[], Awaitable[int]]) -> None:
-        """Do it within `seconds`; Unavailable for what takes longer."""
+        """Run work with a timeout. Raises Unavailable when it passes."""
         try:
             async with asyncio.timeout(self._options.seconds):
                 await work()

@@ -1,5 +1,4 @@
-"""A cache in memory, bounded by entries and by bytes, each entry with its end. Policies are libraries': cachebox's LRU and LFU, theine's
-W-TinyLFU."""
+"""In-memory cache, bounded by entries and bytes, with a TTL per entry. Policies: LRU and LFU by cachebox, W-TinyLFU by theine."""
 
 from __future__ import annotations
 
@@ -14,13 +13,13 @@ import theine
 
 Policy = Literal["lru", "lfu", "w-tinylfu"]
 OVERHEAD_BYTES = 300
-"""What an entry takes beside its value: key, object, the policy's own book-keeping."""
-MOST_SHARE = 8
-"""A value larger than an eighth of the cache is not kept: it would push out too many others."""
+"""Memory of an entry beside its value: key, object, the policy's bookkeeping."""
+MAX_VALUE_FRACTION = 8
+"""Values larger than this fraction (1/8) of the cache are not stored: they would evict too many others."""
 
 
 class Entry:
-    """A value until a moment. It takes itself off its cache's sum when nobody holds it any more, whoever dropped it."""
+    """A value with its expiry. Subtracts itself from the cache's bytes when it is freed, whoever dropped it."""
 
     __slots__ = ("_bytes", "ends", "value")
 
@@ -35,7 +34,7 @@ class Entry:
 
 
 class Counted:
-    """Bytes of the entries that are alive."""
+    """Total bytes of live entries."""
 
     __slots__ = ("bytes",)
 
@@ -44,20 +43,20 @@ class Counted:
 
 
 class Store(Protocol):
-    """A policy's own container, bounded by entries."""
+    """A policy's container, bounded by entries."""
 
     def get(self, key: bytes) -> Entry | None: ...
     def set(self, key: bytes, entry: Entry, ttl_seconds: float) -> None: ...
     def delete(self, key: bytes) -> bool: ...
     def make_room(self) -> bool:
-        """Drop one entry; False when there is none."""
+        """Evict one entry; False if empty."""
 
     def clear(self) -> None: ...
     def __len__(self) -> int: ...
 
 
 class Memory:
-    """`get` and `set` of bytes. Never more than `entries`, nor than `most_bytes`; a TTL is shortened by up to `jitter` of itself."""
+    """A cache of bytes with at most `entries` and `most_bytes`. TTLs are shortened by a random share of up to `jitter`."""
 
     def __init__(
         self, policy: Policy, *, entries: int, most_bytes: int, jitter: float = 0.1, now: Callable[[], float] = time.monotonic
@@ -74,12 +73,12 @@ class Memory:
 
     @property
     def size(self) -> int:
-        """Bytes, with what the book-keeping takes."""
+        """The size in bytes, with overhead."""
         return self._counted.bytes
 
     @property
     def evictions(self) -> int:
-        """Entries that went before their time."""
+        """The number of entries evicted before their expiry."""
         return max(0, self.stored - self.expired - self.dropped - len(self._store))
 
     def __len__(self) -> int:
@@ -102,27 +101,27 @@ class Memory:
         return entry.value
 
     def peek(self, key: bytes) -> bytes | None:
-        """The value, without counting a hit or a miss."""
+        """Return the value without counting a hit or a miss."""
         entry = self._store.get(key)
         return None if entry is None or entry.ends <= self._now() else entry.value
 
     def note_uses(self, *, most: int) -> None:
-        """From now on count how often each key is given, of at most so many keys."""
+        """Start counting hits per key, for at most `most` keys."""
         self._uses, self._most_uses = self._uses or {}, most
 
     def uses(self) -> dict[bytes, int]:
-        """Key → hits since this was asked last."""
+        """Return hits per key since the last call, and reset them."""
         found, self._uses = self._uses or {}, None if self._uses is None else {}
         return found
 
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
-        """Kept until its time, or until others need the room. Too large a value is not kept."""
+        """Store a value until its TTL or eviction. Values that are too large are not stored."""
         self.dropped += self._store.delete(key)
-        if len(value) + OVERHEAD_BYTES > self._most_bytes // MOST_SHARE:
+        if len(value) + OVERHEAD_BYTES > self._most_bytes // MAX_VALUE_FRACTION:
             return
         while self.size + len(value) + OVERHEAD_BYTES > self._most_bytes and self._store.make_room():
             pass
-        seconds = ttl_seconds * (1 - random.random() * self._jitter)  # noqa: S311 - so that what came together doesn't end together
+        seconds = ttl_seconds * (1 - random.random() * self._jitter)  # noqa: S311 - jitter: entries stored together must not expire together
         self._store.set(key, Entry(value, self._now() + seconds, self._counted), seconds)
         self.stored += 1
 
@@ -130,7 +129,7 @@ class Memory:
         self.dropped += self._store.delete(key)
 
     def clear(self) -> int:
-        """Returns how many entries went."""
+        """Remove all entries; return their number."""
         count = len(self._store)
         self.dropped += count
         self._store.clear()
@@ -138,7 +137,7 @@ class Memory:
 
 
 class _Recent:
-    """cachebox's LRU or LFU."""
+    """An LRU or LFU store, by cachebox."""
 
     def __init__(self, policy: Policy, entries: int) -> None:
         kind = cachebox.LFUCache if policy == "lfu" else cachebox.LRUCache
@@ -168,7 +167,7 @@ class _Recent:
 
 
 class _TinyLfu:
-    """theine's W-TinyLFU. It has no way to drop its least wanted on demand: where bytes are short, the oldest written goes."""
+    """A W-TinyLFU store, by theine. It can't evict on demand, so where bytes run short the oldest written entry goes."""
 
     def __init__(self, entries: int) -> None:
         self._entries = entries
@@ -182,7 +181,7 @@ class _TinyLfu:
         self._held.set(key, entry, timedelta(seconds=max(1.0, ttl_seconds)))
         self._written.pop(key, None)
         self._written[key] = None
-        while len(self._written) > 2 * self._entries:  # most of the oldest are gone already
+        while len(self._written) > 2 * self._entries:  # most of the oldest are evicted already
             self._written.pop(next(iter(self._written)))
 
     def delete(self, key: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The tiers that servers share: Redis, and a table of PostgreSQL."""
+"""The cache tiers that servers share: Redis, and a PostgreSQL table."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from app.storage.redis import readable
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-CLEARED_AT_ONCE = 500
+CLEAR_BATCH = 500
 
 
 class RedisTier:
-    """Keys `cairn:cache:NAME:KEY`; Redis ends them by itself."""
+    """Entries in Redis under `cairn:cache:NAME:KEY`; Redis expires them."""
 
     name: Name = "redis"
 
@@ -41,9 +41,9 @@ class RedisTier:
 
     async def clear(self) -> None:
         found: list[bytes] = []
-        async for key in self._client.scan_iter(self._prefix + b"*", count=CLEARED_AT_ONCE):
+        async for key in self._client.scan_iter(self._prefix + b"*", count=CLEAR_BATCH):
             found.append(key)
-            if len(found) >= CLEARED_AT_ONCE:
+            if len(found) >= CLEAR_BATCH:
                 await self._client.unlink(*found)
                 found.clear()
         if found:
@@ -51,7 +51,7 @@ class RedisTier:
 
 
 class DatabaseTier:
-    """Rows of `cache_entries`; the worker sweeps what has ended."""
+    """Entries in the table `cache_entries`; the worker deletes expired ones."""
 
     name: Name = "database"
 
@@ -79,6 +79,6 @@ class DatabaseTier:
 
 
 async def sweep(database: Database) -> int:
-    """Rows whose time has passed. Returns how many went."""
+    """Delete expired rows; return their number."""
     async with database.begin() as connection:
         return (await connection.execute(delete(Cached).where(Cached.ends_at <= func.now()))).rowcount

@@ -1,4 +1,4 @@
-"""The table of the slowest tier. Read and written only in this room."""
+"""The table of the PostgreSQL tier. Read and written only in this room."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from app.storage.tables import Base, CreatedAt
 
 
 class Cached(Base):
-    """A value until a moment. `key` is a digest of all that the value depends on, its team among it.
+    """A cached value with its expiry. `key`: a digest of all that the value depends on, including its team.
 
-    `hits`: how often it was given; what was given most is brought back at a start.
+    `hits`: how often it was returned; the most used entries are loaded at a start.
     """
 
     __tablename__ = "cache_entries"

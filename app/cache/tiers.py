@@ -1,4 +1,7 @@
-"""Memory → Redis → PostgreSQL. Found below, a value is brought up; written, it goes down behind the answer. Who is slow is passed over."""
+"""Tiered cache: memory → Redis → PostgreSQL. Reads promote a value to the tiers above; writes go down in the background.
+
+Never delays or fails a caller: a slow or failing tier is skipped.
+"""
 
 from __future__ import annotations
 
@@ -22,26 +25,26 @@ log = structlog.get_logger()
 
 Name = Literal["memory", "redis", "database"]
 CACHE = "cache"
-"""The topic of what other processes are to forget: a cache's name."""
-COMPRESSED_FROM = 1024
-AWAY_SECONDS = 5.0
-"""How long a tier that failed is left alone."""
-MOST_WRITING = 1000
+"""Invalidation topic; its message is a cache's name."""
+COMPRESS_FROM_BYTES = 1024
+COOLDOWN_SECONDS = 5.0
+"""How long a tier is skipped after a failure."""
+MAX_PENDING_WRITES = 1000
 _PLAIN, _ZSTD = b"\x02", b"\x03"
-"""\x00 and \x01 were an older version's, without a checksum."""
-HEAD = 5
+"""Format markers. \x00 and \x01 were an older version's, without a checksum."""
+HEADER_BYTES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a lower tier holds: the stored bytes and the seconds they have left."""
+    """A value from a lower tier, still packed, and its remaining TTL in seconds."""
 
     value: bytes
     seconds: float
 
 
 class Tier(Protocol):
-    """A shared tier. Any error means away: nothing depends on it."""
+    """A shared tier. Any error counts as unavailable: callers never depend on it."""
 
     @property
     def name(self) -> Name: ...
@@ -53,7 +56,7 @@ class Tier(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """Of one tier, in this process."""
+    """Counters of one tier, in this process."""
 
     hits: int = 0
     misses: int = 0
@@ -63,12 +66,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """A value, and the tier that had it."""
+
     value: bytes
     tier: Name
 
 
 class Tiers:
-    """One cache: its memory, and the tiers below it in order. `timeout_seconds`: of one question to a lower tier."""
+    """One cache: its memory and the lower tiers, in order. `timeout_seconds`: for one read of a lower tier."""
 
     def __init__(
         self,
@@ -94,57 +99,57 @@ class Tiers:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def get(self, key: bytes) -> Found | None:
-        """From the nearest tier that has it; those above get it too."""
+        """Return the value from the first tier that has it, and promote it to the tiers above; None on a miss."""
         if (value := self.memory.get(key)) is not None:
-            return Found(_opened(value), "memory")
+            return Found(_unpack(value), "memory")
         flushes = self._flushes
         for place, tier in enumerate(self._lower):
-            kept = await self._ask(tier, key)
-            if kept is not None:
-                if flushes == self._flushes:  # else what was just read may be what was to be forgotten
-                    self.memory.set(key, kept.value, kept.seconds)
+            entry = await self._ask(tier, key)
+            if entry is not None:
+                if flushes == self._flushes:  # a flush meanwhile: the value read may be an invalidated one
+                    self.memory.set(key, entry.value, entry.seconds)
                     for above in self._lower[:place]:
-                        self._behind(above, key, kept.value, kept.seconds)
-                return Found(_opened(kept.value), tier.name)
+                        self._write_in_background(above, key, entry.value, entry.seconds)
+                return Found(_unpack(entry.value), tier.name)
         return None
 
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
-        """At once in memory; in the lower tiers behind the answer."""
+        """Store in memory at once, in the lower tiers in the background."""
         packed = sealed(key, value)
         self.memory.set(key, packed, ttl_seconds)
         for tier in self._lower:
-            self._behind(tier, key, packed, ttl_seconds)
+            self._write_in_background(tier, key, packed, ttl_seconds)
 
     async def clear(self) -> int:
-        """All tiers, and the memory of the other servers. Returns how many entries the memory here had."""
+        """Clear all tiers, and the memory of the other servers. Returns the number of entries in this process's memory."""
         for tier in self._lower:
             await self._guarded(tier, tier.clear())
-        cleared = self._emptied()
+        cleared = self._clear_memory()
         self._invalidations.publish(CACHE, self.name)
         return cleared
 
     def _forget(self, name: str | None) -> None:
-        """Another server flushed: its lower tiers are ours, and empty."""
+        """Clear the memory after another server's flush, which has cleared the shared tiers."""
         if name in {None, self.name}:
-            self._emptied()
+            self._clear_memory()
 
-    def _emptied(self) -> int:
+    def _clear_memory(self) -> int:
         self._flushes += 1
         return self.memory.clear()
 
     async def close(self) -> None:
-        """What is being written may end."""
+        """Wait briefly for writes in progress."""
         if self._writing:
             await asyncio.wait(self._writing, timeout=1)
 
     def spared(self, tier: str, *, seconds: float, nanousd: int = 0) -> None:
-        """By whoever asks, who knows what making a value that was given again had cost and taken."""
+        """Record the price and time that a cached value saved, as reported by the caller."""
         self.saved_nanousd += nanousd
         self.saved_seconds += seconds
         metrics.cache_saved(self.name, tier, usd=to_usd(nanousd), seconds=seconds)
 
     def figures(self) -> dict[str, dict[str, int]]:
-        """What each tier has done for this process, by the words that `/v1/caches` and `/metrics` use."""
+        """Return each tier's counters, under the names that `/v1/caches` and `/metrics` use."""
         memory = self.memory
         own = {"hits": memory.hits, "misses": memory.misses, "entries": len(memory), "bytes": memory.size, "evictions": memory.evictions}
         return {"memory": own, **{name: asdict(counts) for name, counts in self.counts.items()}}
@@ -156,22 +161,22 @@ class Tiers:
             return None
         try:
             async with asyncio.timeout(self._timeout):
-                kept = await tier.get(key)
-        except Exception as error:  # noqa: BLE001 - whatever it is: a cache is never in the way
+                entry = await tier.get(key)
+        except Exception as error:  # noqa: BLE001 - a cache must never fail its caller
             self._failed(tier, error)
             return None
-        if kept is not None and not intact(key, kept.value):
+        if entry is not None and not intact(key, entry.value):
             counts.errors += 1
             log.warning("cache.unreadable", cache=self.name, tier=tier.name)
-            kept = None
-        if kept is None:
+            entry = None
+        if entry is None:
             counts.misses += 1
         else:
             counts.hits += 1
-        return kept
+        return entry
 
-    def _behind(self, tier: Tier, key: bytes, value: bytes, ttl_seconds: float) -> None:
-        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MOST_WRITING:
+    def _write_in_background(self, tier: Tier, key: bytes, value: bytes, ttl_seconds: float) -> None:
+        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_PENDING_WRITES:
             self.counts[tier.name].skipped += 1
             return
         task = asyncio.create_task(self._guarded(tier, tier.set(key, value, ttl_seconds)), name=f"cache {tier.name}")
@@ -187,25 +192,25 @@ class Tiers:
 
     def _failed(self, tier: Tier, error: Exception) -> None:
         self.counts[tier.name].errors += 1
-        self._away[tier.name] = self._now() + AWAY_SECONDS
+        self._away[tier.name] = self._now() + COOLDOWN_SECONDS
         reason = error.code if isinstance(error, Unavailable) else type(error).__name__
         log.warning("cache.tier_away", cache=self.name, tier=tier.name, reason=reason)
 
 
 def sealed(key: bytes, value: bytes) -> bytes:
-    """Pack a value as a cache keeps it: how it is packed, a checksum of that and of its key, the value."""
-    flag, body = (_PLAIN, value) if len(value) < COMPRESSED_FROM else (_ZSTD, zstandard.compress(value, 3))
+    """Pack a value: format marker, checksum of marker, key and body, then the body, compressed if large."""
+    flag, body = (_PLAIN, value) if len(value) < COMPRESS_FROM_BYTES else (_ZSTD, zstandard.compress(value, 3))
     return flag + _checksum(key, flag, body) + body
 
 
 def intact(key: bytes, kept: bytes) -> bool:
-    """Tell whether this is what was kept under this key: not damaged, not another key's, not kept by another version of Cairn."""
-    return kept[:1] in {_PLAIN, _ZSTD} and kept[1:HEAD] == _checksum(key, kept[:1], kept[HEAD:])
+    """Tell whether stored bytes are intact: undamaged, this key's, and of this version's format."""
+    return kept[:1] in {_PLAIN, _ZSTD} and kept[1:HEADER_BYTES] == _checksum(key, kept[:1], kept[HEADER_BYTES:])
 
 
-def _opened(kept: bytes) -> bytes:
-    """Unpack what is intact: that was checked where it came into the memory."""
-    return zstandard.decompress(kept[HEAD:]) if kept[:1] == _ZSTD else kept[HEAD:]
+def _unpack(kept: bytes) -> bytes:
+    """Unpack bytes that were checked when they entered the memory."""
+    return zstandard.decompress(kept[HEADER_BYTES:]) if kept[:1] == _ZSTD else kept[HEADER_BYTES:]
 
 
 def _checksum(key: bytes, flag: bytes, body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Embeddings: text → 384 dims with all-MiniLM-L6-v2, a long text → 1536. torch is needed for the export, once, and on a GPU."""
+"""Turn text into vectors: 384 dims with all-MiniLM-L6-v2, 1536 for a long text. torch is needed only for the export and on a GPU."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ __all__ = [
 ]
 
 SLICE_SECONDS = 0.1
-"""What one caller's slice may take while another caller waits for a turn."""
+"""Longest time of one caller's slice while another caller waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What other developers' batches go through: the embedder, and who may have how much waiting for it."""
+    """The bulk lane's embedder, and the admission control in front of it."""
 
     embedder: CachedEmbedder
     admission: Admission
@@ -51,11 +51,10 @@ class Bulk:
 async def open_embedder(
     options: Embeddings, models: Path, memory: Memory, *, ttl_seconds: float, batches: bool = False
 ) -> AsyncIterator[CachedEmbedder]:
-    """The embedder of this machine. The first time in a data folder it exports the model: 10 to 20 seconds on two cores.
+    """Open this machine's embedder, with its cache in `memory`. Exports the model on first use: 10 to 20 seconds on two cores.
 
-    What it has embedded is kept in `memory`. `batches`: the process embeds many texts at once, and so takes a GPU where there is one.
-    A model that can't be exported or loaded is tried again for the length of the context; `away` says why until then.
-    ConfigurationError only where the settings ask for a GPU that can't be used.
+    `batches`: the process embeds many texts at once, so it uses a GPU if there is one. A model that can't be exported or loaded is retried
+    in the background; `away` says why until then. Raises ConfigurationError only if the settings require a GPU that can't be used.
     """
     on_gpu = await asyncio.to_thread(cuda.wanted, options, batches=batches)
 
@@ -77,7 +76,7 @@ async def open_embedder(
 
 @asynccontextmanager
 async def open_bulk(questions: CachedEmbedder, options: Embeddings, models: Path) -> AsyncIterator[Bulk]:
-    """The bulk lane beside the questions' embedder, with the same cache. Its process starts with the first batch."""
+    """Open the bulk lane, which shares the questions' cache. Its process starts with the first batch."""
     process = EmbeddingProcess.of(options, models)
     lane = BulkLane(process, slice_seconds=SLICE_SECONDS)
     admission = Admission(

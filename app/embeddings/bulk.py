@@ -1,6 +1,6 @@
-"""The bulk lane: batches of many callers through one embedder, a slice of one caller, then one of the next. Knows no process and no HTTP.
+"""Bulk lane: batches of many callers share one embedder, in time slices, round robin among callers. Knows no process and no HTTP.
 
-Questions don't pass here (`runtime.py`). A slice is as large as takes `slice_seconds`, by what the slices before it took.
+Questions don't pass here (`runtime.py`). A slice is sized to take about `slice_seconds`, by the measured speed of earlier ones.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.errors import RateLimited, Unavailable
 
 MAX_READ_CHARS = 1024
-"""The model reads 256 tokens: what follows costs nothing."""
+"""The model reads 256 tokens, so further characters cost nothing."""
 TEXT_COST = 32
-"""Characters that a text costs whatever its length."""
+"""Fixed cost of a text, in characters."""
 MAX_SLICE_TEXTS = 256
 FIRST_SLICE_COST = 4 * (MAX_READ_CHARS + TEXT_COST)
 MAX_RETRY_SECONDS = 60.0
 MAX_QUESTION_TEXTS, MAX_QUESTION_CHARS = 4, 1_000
-"""A request of no more is as small as a question, and goes with them: one of each caller at a time."""
+"""A request up to this size goes with the questions, one per caller at a time."""
 
 _caller: ContextVar[Hashable] = ContextVar("bulk caller", default="unnamed")
 _until: ContextVar[float | None] = ContextVar("bulk deadline", default=None)
-"""By the loop's clock. Only what was admitted has one."""
+"""Deadline by the event loop's clock; set only for admitted requests."""
 
 
 class SliceEmbedder(Protocol):
-    """Embeds one slice at a time. `start` is what the first slice would wait for."""
+    """Embeds one slice at a time. `start` is separate, since the first slice would wait for it."""
 
     model: str
 
     async def start(self) -> None:
-        """Return when it can embed. Unavailable when it can't be started."""
+        """Return when ready. Raises Unavailable if it can't be started."""
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384) in the order of the texts. Unavailable when it fails."""
+        """Return (n, 384) float32, in the order of the texts. Raises Unavailable."""
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    """One request's texts, the shortest first. `done`: how many of them have their vector."""
+    """One request's texts, shortest first. `done`: how many have their vector."""
 
     texts: Sequence[str]
     future: asyncio.Future[Floats]
@@ -58,7 +58,7 @@ class _Request:
 
 
 class BulkLane:
-    """First come, first served within a caller; round robin, slice by slice, among callers."""
+    """A fair queue: round robin among callers, slice by slice; first come, first served within a caller."""
 
     def __init__(self, inner: SliceEmbedder, *, slice_seconds: float) -> None:
         self.model = inner.model
@@ -68,17 +68,17 @@ class BulkLane:
         self._turns: deque[Hashable] = deque()
         self._running: asyncio.Task[None] | None = None
         self.seconds_a_cost = 0.0
-        """Measured; 0: not yet."""
+        """Measured seconds per unit of cost; 0 before the first slice."""
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384) in the order of the texts. Whoever is cancelled has no slice embedded any more but the one under way.
+        """Return (n, 384) float32, in the order of the texts. On cancellation only the slice in progress is finished.
 
-        Unavailable when it takes longer than what was admitted may.
+        Raises Unavailable if the admitted deadline passes first.
         """
         if not texts:
             return np.zeros((0, 384), dtype=np.float32)
         caller = _caller.get()
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # texts of one length waste no padding
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # equal lengths need no padding
         vectors = np.empty((len(texts), 384), dtype=np.float32)
         request = _Request(texts, asyncio.get_running_loop().create_future(), vectors, order)
         if caller not in self._queues:
@@ -92,7 +92,7 @@ class BulkLane:
                 return await request.future
         except TimeoutError:
             raise Unavailable(
-                f"{request.done:,} of {len(texts):,} texts were embedded in time: the machine is busy. Send fewer, or try later.",
+                f"{request.done:,} of {len(texts):,} texts were embedded in time: the machine is busy. Send fewer, or try again later.",
                 retry_after=MAX_RETRY_SECONDS,
                 code="embeddings_busy",
             ) from None
@@ -100,7 +100,7 @@ class BulkLane:
             self._drop(caller, request)
 
     async def close(self) -> None:
-        """Stop; whoever waits is told so."""
+        """Stop; waiting requests raise Unavailable."""
         if self._running is not None:
             self._running.cancel()
             with suppress(asyncio.CancelledError):
@@ -117,7 +117,7 @@ class BulkLane:
                 queue.popleft()
             if queue:
                 await self._run(queue[0])
-                self._turns.append(caller)  # behind those who came meanwhile
+                self._turns.append(caller)  # to the end of the queue
             else:
                 del self._queues[caller]
 
@@ -127,7 +127,7 @@ class BulkLane:
             await self._inner.start()
             began = perf_counter()
             request.vectors[places] = await self._inner.embed([request.texts[place] for place in places])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for this slice
+        except Exception as error:  # noqa: BLE001 - raised to the request's waiter
             if not request.future.done():
                 request.future.set_exception(error)
             return
@@ -137,13 +137,13 @@ class BulkLane:
             request.future.set_result(request.vectors)
 
     def _slice(self, request: _Request) -> tuple[list[int], int]:
-        """Places of the next texts, and what they cost: one at least."""
-        most = self._slice_seconds / self.seconds_a_cost if self.seconds_a_cost else FIRST_SLICE_COST
+        """Return the places of the next texts to embed (at least one) and their total cost."""
+        budget = self._slice_seconds / self.seconds_a_cost if self.seconds_a_cost else FIRST_SLICE_COST
         places: list[int] = []
         total = 0
         for place in request.order[request.done : request.done + MAX_SLICE_TEXTS]:
             cost = cost_of(request.texts[place])
-            if places and total + cost > most:
+            if places and total + cost > budget:
                 break
             places.append(place)
             total += cost
@@ -154,13 +154,13 @@ class BulkLane:
         self.seconds_a_cost = each if not self.seconds_a_cost else 0.8 * self.seconds_a_cost + 0.2 * each
 
     def _drop(self, caller: Hashable, request: _Request) -> None:
-        """At its end, whichever: nothing of it waits any more."""
+        """Remove a request from its queue, however it ended."""
         with suppress(KeyError, ValueError):
             self._queues[caller].remove(request)
 
 
 class Admission:
-    """How much may wait in the lane: of one caller by number and by time, of all by number. Counted from admission to the answer."""
+    """Admission control of the bulk lane: bounds waiting texts per caller (number and time) and in total, from admission to answer."""
 
     def __init__(self, lane: BulkLane, *, max_texts_a_caller: int, max_texts: int, max_wait_seconds: float) -> None:
         self._lane = lane
@@ -171,9 +171,9 @@ class Admission:
 
     @contextmanager
     def admitted(self, caller: Hashable, texts: Sequence[str]) -> Iterator[None]:
-        """Count a request while it lasts, and name its caller to the lane. RateLimited: it has too much waiting; Unavailable: all do.
+        """Admit a request for its duration. Raises RateLimited if its caller has too much waiting, Unavailable if all together have.
 
-        A caller with nothing under way is never refused for what it alone asks.
+        A caller with nothing waiting is never rejected for the size of its own request.
         """
         asked = _Load(len(texts), sum(map(cost_of, texts)))
         self._check(caller, asked)
@@ -195,7 +195,7 @@ class Admission:
         if total and total + asked.texts > self._max_texts:
             busiest = max(each.cost for each in self._waiting.values())
             raise Unavailable(
-                f"{total:,} texts of all callers wait to be embedded, and no more than {self._max_texts:,} may: try again later.",
+                f"{total:,} texts of all callers wait to be embedded; the limit is {self._max_texts:,}. Try again later.",
                 retry_after=self._retry_after(busiest),
                 code="embeddings_busy",
             )
@@ -205,13 +205,13 @@ class Admission:
         seconds = self._seconds(own.cost + asked.cost)
         if own.texts + asked.texts > self._max_texts_a_caller or seconds > self._max_wait_seconds:
             raise RateLimited(
-                f"{own.texts:,} texts of yours wait to be embedded, and {asked.texts:,} more would make too many"
+                f"{own.texts:,} of your texts wait to be embedded; {asked.texts:,} more would exceed the limit"
                 f" (embeddings.bulk_texts_a_caller, bulk_wait_seconds). Wait for the first ones, or send fewer at once.",
                 retry_after=self._retry_after(own.cost),
             )
 
     def _seconds(self, cost: int) -> float:
-        """Until so much of one caller is embedded, beside those who wait now."""
+        """Estimate the seconds until a caller's texts are embedded, given the number of callers now waiting."""
         return cost * self._lane.seconds_a_cost * max(1, len(self._waiting))
 
     def _retry_after(self, cost: int) -> float:
@@ -220,13 +220,15 @@ class Admission:
 
 @dataclass(slots=True)
 class _Load:
+    """Waiting work: texts, their cost and the number of requests."""
+
     texts: int = 0
     cost: int = 0
     requests: int = 0
 
 
 class TwoLanes:
-    """An embedder around two: what is as small as a question goes with them, one request of a caller at a time; the rest is bulk."""
+    """An embedder that routes small requests to the questions' embedder, one per caller at a time, and others to the bulk lane."""
 
     def __init__(self, questions: TokenEmbedder, bulk: BulkLane) -> None:
         self.model = bulk.model
@@ -245,14 +247,14 @@ class TwoLanes:
             self._asking.discard(caller)
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """By the questions' embedder: only searches ask a server for token vectors, and batches of other callers have none."""
+        """Embed with token vectors, on the questions' embedder: only searches need them in a server."""
         return await self._questions.embed_tokens(texts)
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
-        """By the questions' embedder, as `embed_tokens`."""
+        """Embed with packed token vectors, on the questions' embedder."""
         return await self._questions.embed_packed(texts)
 
 
 def cost_of(text: str) -> int:
-    """What a text costs, in characters that are read."""
+    """Return a text's cost, in characters that the model reads."""
     return min(len(text), MAX_READ_CHARS) + TEXT_COST

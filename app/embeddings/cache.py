@@ -1,4 +1,4 @@
-"""An embedder around an embedder: a text that was embedded before is not embedded again; a question's tokens neither."""
+"""Caching wrapper of an embedder, for texts' vectors and questions' token vectors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.telemetry import metrics
 
 VECTOR_BYTES, UNIT_SLACK = 384 * 4, 0.05
-REMEMBERED, AGAIN_SECONDS = 2, 3600.0
-"""So many times the cache's entries; asked again within the hour."""
+REMEMBERED_FACTOR, REMEMBERED_SECONDS = 2, 3600.0
+"""Keys remembered, as a multiple of the cache's size, to count misses that a larger cache would have served within the hour."""
 MAX_QUESTIONS, MAX_QUESTION_TOKENS = 256, 64
-"""Whose token vectors are kept, and how many of each: 35 kB for 20 tokens, 110 kB at most; 28 MB for all at most."""
+"""Questions whose token vectors are cached, and tokens of each: 35 kB for 20 tokens, at most 110 kB; at most 28 MB in total."""
 
 
 def is_vector(key: bytes, value: bytes) -> bool:
-    """Tell whether a kept value is a vector of unit length, as every one of the model's is."""
+    """Tell whether a cached value is a vector of unit length, as all of the model's are."""
     del key
     if len(value) != VECTOR_BYTES:
         return False
@@ -30,11 +30,11 @@ def is_vector(key: bytes, value: bytes) -> bool:
 
 
 class CachedEmbedder:
-    """By a hash of model and content: 384 floats an entry, 1.5 kB.
+    """An embedder with a cache, keyed by a hash of model and text: 384 floats (1.5 kB) per entry.
 
-    Of twice as many it is known when they were last asked: what would a cache of twice the size have spared?
-    The tokens of the last MAX_QUESTIONS questions are kept beside them, each as long as its vector is.
-    `away`: says why no text can be embedded now; None where it can.
+    Keys of twice as many entries are remembered, to report what a larger cache would save. The tokens of the last MAX_QUESTIONS questions
+    are cached as long as their vectors.
+    `away`: returns why no text can be embedded now, or None.
     """
 
     def __init__(self, inner: TokenEmbedder, memory: Memory, *, ttl_seconds: float, away: Callable[[], str | None] = lambda: None) -> None:
@@ -43,7 +43,7 @@ class CachedEmbedder:
         self._ttl = ttl_seconds
         self._away = away
         self.model = inner.model
-        self._asked: cachebox.LRUCache[bytes, float] = cachebox.LRUCache(REMEMBERED * memory.entries)
+        self._asked: cachebox.LRUCache[bytes, float] = cachebox.LRUCache(REMEMBERED_FACTOR * memory.entries)
         self._questions: cachebox.LRUCache[bytes, Encoded] = cachebox.LRUCache(MAX_QUESTIONS)
 
     async def embed(self, texts: Sequence[str]) -> Floats:
@@ -58,7 +58,7 @@ class CachedEmbedder:
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, 384), dtype=np.float32)
 
     async def encode(self, question: str) -> Encoded:
-        """A question's vector and those of its first MAX_QUESTION_TOKENS tokens, by one run; kept, so its arrays are read-only."""
+        """Return a question's vector and those of its first MAX_QUESTION_TOKENS tokens, by one run; cached, so the arrays are read-only."""
         key = self._key(question)
         vector = self._memory.get(key)
         kept = None if vector is None else self._questions.get(key)
@@ -67,7 +67,7 @@ class CachedEmbedder:
             return kept
         if vector is None:
             self._count([key], [key])
-        else:  # the room for questions was too small, not this cache
+        else:  # evicted from the questions' cache, not from this one
             metrics.looked_up(hits=0, misses=1, evicted=0)
         (encoded,) = await self._inner.embed_tokens([question])
         made = _shortened(encoded)
@@ -76,17 +76,17 @@ class CachedEmbedder:
         return made
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """Texts' vectors and those of all their tokens, in the order of the texts. Nothing is kept.
+        """Return texts' vectors and those of all their tokens, in the order of the texts. Uncached.
 
-        The answer takes 1.5 kB a token, up to 25 MB for 64 texts: for no more than so many. Passages: `embed_packed`.
+        1.5 kB per token, up to 25 MB for 64 texts: not for more than so many. Passages: `embed_packed`.
         """
         return await self._inner.embed_tokens(texts)
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
-        """Passages' vectors and packed token vectors, in the order of the texts. Nothing is kept here: a passage is embedded once.
+        """Return passages' vectors and packed token vectors, in the order of the texts. Uncached: a passage is embedded once.
 
-        Any number of texts, the more at once the better: of 512 those of one length run together, and a run's token vectors are packed
-        and dropped before the next one. A question goes between two runs.
+        Any number of texts, best many at once: up to 512 are sorted by length, and a run's token vectors are packed and dropped before the
+        next run. Questions are served between two runs.
         """
         return await self._inner.embed_packed(texts)
 
@@ -99,11 +99,11 @@ class CachedEmbedder:
         return self._inner
 
     def around(self, inner: TokenEmbedder) -> CachedEmbedder:
-        """The same cache around another embedder of the same model."""
+        """Return this cache around another embedder of the same model."""
         return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl, away=self._away)
 
     def knows(self, text: str) -> bool:
-        """Tell whether `encode` has this question at hand: no model would be run for it."""
+        """Tell whether `encode` would answer this question from the cache, without running the model."""
         key = self._key(text)
         return key in self._questions and key in self._memory
 
@@ -112,14 +112,14 @@ class CachedEmbedder:
 
     def _count(self, keys: Sequence[bytes], missing: Collection[bytes]) -> None:
         now = monotonic()
-        evicted = sum(self._asked.get(key, -AGAIN_SECONDS) > now - AGAIN_SECONDS for key in missing)
+        evicted = sum(self._asked.get(key, -REMEMBERED_SECONDS) > now - REMEMBERED_SECONDS for key in missing)
         for key in keys:
             self._asked[key] = now
         metrics.looked_up(hits=len(keys) - len(missing), misses=len(missing), evicted=evicted)
 
 
 def _shortened(encoded: Encoded) -> Encoded:
-    """Copy the part of a question's vectors that is kept: a view would hold the memory of the whole run."""
+    """Copy the cached part of a question's vectors: a view would keep the whole run's memory alive."""
     few = slice(MAX_QUESTION_TOKENS)
     vector, tokens = encoded.vector.astype(np.float32, copy=True), encoded.tokens[few].astype(np.float32, copy=True)
     vector.flags.writeable = tokens.flags.writeable = False

@@ -1,4 +1,4 @@
-"""An embedder around an embedder: what is asked while a run is under way goes together in the next one."""
+"""Batching wrapper of an embedder: requests that come during a run go together in the next one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.embeddings.tokens import read_chars
 
 MAX_TEXTS, MAX_CHARS = 32, 8_192
-"""Of single requests in one run: more would make the first wait for the last. Characters: of those that the model reads."""
+"""Limits of a run of small requests: more would make the first wait for the last. Characters: those that the model reads."""
 LARGE = 16
-"""A request with more texts than this, or with more characters than a run holds, is a batch of its own already."""
+"""A request with more texts than this, or more characters than a run holds, is a batch already and goes alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """The vectors of one request's texts. `encoded`: with those of their tokens; empty where no request of the run asked for them."""
+    """One request's vectors. `encoded`: with token vectors; empty if no request of the run asked for them."""
 
     vectors: Floats
     encoded: list[Encoded]
@@ -27,15 +27,17 @@ class _Made:
 
 @dataclass(slots=True, eq=False)
 class _Request:
+    """A waiting request. `tokens`: it asks for token vectors."""
+
     texts: Sequence[str]
     tokens: bool
     future: asyncio.Future[_Made] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class CoalescingEmbedder:
-    """No timer: an idle embedder runs at once what it is asked; a busy one gathers what comes meanwhile.
+    """Batches without a timer: an idle embedder runs a request at once; a busy one collects requests for its next run.
 
-    A run gives token vectors to those who ask for them, and costs the others nothing: it is the same run.
+    Token vectors for some requests of a run cost the others nothing: it is the same run.
     """
 
     def __init__(self, inner: TokenEmbedder) -> None:
@@ -45,16 +47,16 @@ class CoalescingEmbedder:
         self._running: asyncio.Task[None] | None = None
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        return await self._inner.embed(texts) if _is_batch(texts) else (await self._made(texts, tokens=False)).vectors
+        return await self._inner.embed(texts) if _is_batch(texts) else (await self._enqueue(texts, tokens=False)).vectors
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        return await self._inner.embed_tokens(texts) if _is_batch(texts) else (await self._made(texts, tokens=True)).encoded
+        return await self._inner.embed_tokens(texts) if _is_batch(texts) else (await self._enqueue(texts, tokens=True)).encoded
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
-        """Passages are batches: they share no run with questions."""
+        """Embed passages directly: they are batches, and share no run with questions."""
         return await self._inner.embed_packed(texts)
 
-    async def _made(self, texts: Sequence[str], *, tokens: bool) -> _Made:
+    async def _enqueue(self, texts: Sequence[str], *, tokens: bool) -> _Made:
         request = _Request(texts, tokens)
         self._waiting.append(request)
         if self._running is None or self._running.done():
@@ -63,7 +65,7 @@ class CoalescingEmbedder:
 
     async def _drain(self) -> None:
         while self._waiting:
-            # One that left while it waited is not embedded.
+            # Cancelled requests are not embedded.
             live = [each for each in self._waiting if not each.future.done()]
             taken: list[_Request] = []
             count = chars = 0
@@ -80,7 +82,7 @@ class CoalescingEmbedder:
     async def _run(self, taken: list[_Request]) -> None:
         try:
             made = await self._of([text for request in taken for text in request.texts], tokens=any(request.tokens for request in taken))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
+        except Exception as error:  # noqa: BLE001 - raised to the waiters
             for request in taken:
                 if not request.future.done():
                     request.future.set_exception(error)

@@ -1,7 +1,7 @@
-"""What OpenVINO keeps of a compiled model, checked by digest: it takes a damaged one for whole and gives vectors of NaN (measured).
+"""Verify OpenVINO's cache of compiled models by digest: it accepts a damaged file and returns NaN vectors (measured).
 
-Each `*.blob` has its digest beside it. One that differs from it is set aside, one without is deleted: either is compiled again.
-Every function touches the disk: call it in a thread.
+Each `*.blob` has its digest beside it. A mismatch is quarantined, a blob without digest deleted: either is compiled again.
+Every function does blocking I/O: call it in a thread.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ PART, STEM, SUFFIX = "embeddings", "compiled", ".sha256"
 
 @contextmanager
 def checked(cache: Path) -> Iterator[Path | None]:
-    """The cache's folder, for the length of a compilation, with nothing damaged in it. None: there can be none; compile without.
+    """Yield the verified cache folder for a compilation, under a file lock; None if there can be none: compile without.
 
-    One process at a time: what another one is writing has no digest yet.
+    The lock is needed because a blob that another process is writing has no digest yet.
     """
     try:
         make_folder(cache, part=PART)
@@ -36,15 +36,15 @@ def checked(cache: Path) -> Iterator[Path | None]:
         return
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        usable = _swept(cache)
+        usable = _remove_damaged(cache)
         yield cache if usable else None
         if usable:
-            with suppress(OSError):  # without a digest it is compiled again at the next start
-                _note(cache)
+            with suppress(OSError):  # without a digest the blob is compiled again at the next start
+                _write_digests(cache)
 
 
-def _swept(cache: Path) -> bool:
-    """False where something damaged can't be moved out of the way."""
+def _remove_damaged(cache: Path) -> bool:
+    """Remove damaged blobs; False if one can't be removed."""
     try:
         for blob in cache.glob("*.blob"):
             noted = blob.with_suffix(SUFFIX)
@@ -59,7 +59,7 @@ def _swept(cache: Path) -> bool:
     return True
 
 
-def _note(cache: Path) -> None:
+def _write_digests(cache: Path) -> None:
     for blob in cache.glob("*.blob"):
         noted = make_way(blob.with_suffix(SUFFIX), part=PART)
         if not noted.exists():

@@ -1,4 +1,4 @@
-"""The model on an NVIDIA GPU, with sentence-transformers on torch. torch is imported only here, and only once a GPU has been found."""
+"""Run the model on an NVIDIA GPU, with sentence-transformers on torch, which is imported only once a GPU has been found."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SLICE = 8192
-"""Texts of one run, sorted by length: so many that few are padded, so few that a run ends within seconds."""
+"""Texts sorted by length together: enough for little padding, few enough that a run ends within seconds."""
 BYTES_A_TOKEN = 65_536
-"""What a padded token needs at most of the GPU's memory during a run, with room to spare."""
+"""GPU memory per padded token during a run, an upper bound."""
 MEMORY_SHARE = 0.5
-MOST_PADDED_TOKENS = 131_072
-"""Larger batches are no faster: the GPU is busy already."""
+MAX_PADDED_TOKENS = 131_072
+"""Larger batches are no faster: the GPU is saturated."""
 
 
 def wanted(options: Options, *, batches: bool) -> bool:
-    """Whether to embed on the GPU. ConfigurationError where the settings ask for one that can't be used.
+    """Tell whether to embed on the GPU. Raises ConfigurationError if the settings require one that can't be used.
 
-    `auto`: where there is one, for a process that embeds batches. One question is answered sooner by the processor,
-    without torch's six seconds and 500 MB.
+    `auto`: if there is one and the process embeds batches. A single question is faster on the CPU, without torch's six seconds and 500 MB.
     """
     if options.device == "cpu" or (options.device == "auto" and not batches):
         return False
@@ -49,7 +48,7 @@ def wanted(options: Options, *, batches: bool) -> bool:
 
 
 def devices() -> int:
-    """How many GPUs NVIDIA's driver has, asked without torch."""
+    """Return the number of GPUs that NVIDIA's driver reports, without torch."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
         count = ctypes.c_int(0)
@@ -59,7 +58,7 @@ def devices() -> int:
 
 
 def load(model: Model, options: Options, *, device: str = "cuda", weights: Path | None = None) -> RuntimeEmbedder:
-    """Load the model: 6 seconds or more, most of them torch's. `weights`: another folder of the same, as measurements bring along."""
+    """Load the model: 6 seconds or more, mostly for torch. `weights`: another folder with the same weights, for measurements."""
     half = device != "cpu" and options.precision != "fp32"
     run, run_tokens = _on(device, weights or _checked(), half=half)
     padded = options.batch_padded_tokens if device == "cpu" else _padded_tokens()
@@ -75,9 +74,9 @@ def load(model: Model, options: Options, *, device: str = "cuda", weights: Path 
 
 
 def _missing() -> str:
-    """What keeps the GPU from being used, as a sentence; empty: nothing does."""
+    """Return why the GPU can't be used, as a sentence; empty if it can."""
     if not devices():
-        return "NVIDIA's driver names no GPU here. Install the driver, or pass the GPU into the container."
+        return "NVIDIA's driver reports no GPU. Install the driver, or pass the GPU into the container."
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sentence_transformers") is None:
         return "torch is not installed: run `make install`."
     import torch
@@ -97,11 +96,11 @@ def _padded_tokens() -> int:
     import torch
 
     free, _ = torch.cuda.mem_get_info()
-    return max(2048, min(MOST_PADDED_TOKENS, int(free * MEMORY_SHARE / BYTES_A_TOKEN)))
+    return max(2048, min(MAX_PADDED_TOKENS, int(free * MEMORY_SHARE / BYTES_A_TOKEN)))
 
 
 def _on(device: str, weights: Path, *, half: bool) -> tuple[Run, RunTokens]:
-    """The transformer in fp16 (nearer to fp32 than bf16 is), the mean over its tokens in fp32."""
+    """Build the model's functions: the transformer in fp16 (closer to fp32 than bf16 is), the pooling in fp32."""
     import torch
 
     with warnings.catch_warnings():
@@ -119,7 +118,7 @@ def _on(device: str, weights: Path, *, half: bool) -> tuple[Run, RunTokens]:
         return torch.nn.functional.normalize(mean, p=2, dim=1), states
 
     def attempt(ids: Ints, mask: Ints, outputs: int) -> list[Floats]:
-        """The first so many outputs: what nobody asked for stays on the GPU."""
+        """Return the first `outputs` outputs, so that unneeded ones are not copied from the GPU. Halves the batch on out-of-memory."""
         try:
             with torch.inference_mode():
                 found = encode(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
@@ -127,7 +126,7 @@ def _on(device: str, weights: Path, *, half: bool) -> tuple[Run, RunTokens]:
         except torch.cuda.OutOfMemoryError:
             if len(ids) == 1:
                 raise
-        # Others use the GPU too: what was free at the start isn't any more.
+        # Other processes use the GPU too: memory that was free at the start may be taken now.
         torch.cuda.empty_cache()
         middle = len(ids) // 2
         halves = attempt(ids[:middle], mask[:middle], outputs), attempt(ids[middle:], mask[middle:], outputs)

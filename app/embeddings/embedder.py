@@ -1,4 +1,4 @@
-"""What an embedder is. Wrapped, not branched: `Cached(Coalescing(Runtime))`."""
+"""The interface of an embedder. Behaviours are added by wrapping: `Cached(Coalescing(Runtime))`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text as the model reads it: its vector (384), its tokens, where each stands in the text, and their unit vectors (tokens × 384)."""
+    """A text's vector (384), its tokens, their offsets in the text, and their unit vectors (tokens × 384)."""
 
     vector: Floats
     pieces: tuple[str, ...]
@@ -24,26 +24,26 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A passage as it is stored: its vector (384), and its token vectors as `late_interaction.pack` gives them, 4 kB on average."""
+    """A passage's vector (384) and its packed token vectors (`late_interaction.pack`), 4 kB on average."""
 
     vector: Floats
     late: bytes
 
 
 class Embedder(Protocol):
-    """`model` names what made the vectors: vectors of two models are never compared."""
+    """Turns texts into vectors. `model`: vectors of two models must never be compared."""
 
     model: str
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384) float32 of unit length, in the order of the texts; an empty text has a vector too."""
+        """Return (n, 384) float32 of unit length, in the order of the texts; an empty text has a vector too."""
 
 
 class TokenEmbedder(Embedder, Protocol):
-    """An embedder that also gives the vectors of a text's tokens, by the same run: late interaction reads them."""
+    """An embedder that also returns token vectors from the same run, for late interaction."""
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """In the order of the texts, their vectors as `embed` gives them. A token takes 1.5 kB, a text of 256 tokens 390 kB."""
+        """Return each text's vector and token vectors, in the order of the texts. 1.5 kB per token, 390 kB for 256 tokens."""
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
-        """The same with the token vectors packed as they come, for any number of texts."""
+        """Like `embed_tokens`, with token vectors packed run by run, for any number of texts."""

@@ -1,8 +1,8 @@
-"""`python -m app.embeddings.export FOLDER`: load the model with sentence-transformers, once, and write it as an ONNX graph.
+"""`python -m app.embeddings.export FOLDER`: load the model with sentence-transformers and write it as an ONNX graph, once.
 
-The graph does all after the tokenizer: transformer, mean over the tokens that aren't padding, unit length; its second output are the
-tokens' own vectors before the mean, for late interaction. It is compared with sentence-transformers' own vectors before it is kept.
-The only module that imports torch.
+The graph covers everything after the tokenizer: transformer, masked mean, normalization; its second output is the token vectors before
+the mean, for late interaction. Its vectors are compared with sentence-transformers' own before it is used.
+Imports torch, as only `cuda.py` does too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from app.embeddings.model import GRAPH, TOKENIZER, check_weights, weights_folder, write_manifest
 from app.embeddings.tokens import Tokenizer
 
-LEAST_COSINE = 0.9999
+MIN_COSINE = 0.9999
 SAMPLES = [  # short, long, code, Chinese
     "hello",
     "The payment worker timed out: its pool had only 5 connections.",
@@ -48,7 +48,7 @@ def _write_graph(source: Path, graph: Path) -> None:
     transformer = cast("torch.nn.Module", model[0].auto_model).eval()
 
     class Encoder(torch.nn.Module):
-        """ids, mask (batch × tokens, int64) → unit vectors (batch × 384, float32), token vectors (batch × tokens × 384)."""
+        """Maps ids, mask (batch × tokens, int64) to unit vectors (batch × 384, float32) and token vectors (batch × tokens × 384)."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -81,9 +81,9 @@ def _compare(graph: Path, tokenizer: Path, wanted: np.ndarray) -> None:
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     ids, mask = Tokenizer(tokenizer).batch(SAMPLES)
     (found,) = session.run(["vectors"], {"ids": ids, "mask": mask})
-    least = float((found * wanted).sum(axis=1).min())
-    if least < LEAST_COSINE:
-        raise SystemExit(f"The exported model differs from sentence-transformers: cosine {least:.5f}.")
+    lowest = float((found * wanted).sum(axis=1).min())
+    if lowest < MIN_COSINE:
+        raise SystemExit(f"The exported model differs from sentence-transformers: cosine {lowest:.5f}.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the server and its bulk process say to each other over a pipe: each message a length and as much msgpack."""
+"""The messages between the server and its bulk process over a pipe: each a length prefix and msgpack."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ LENGTH = struct.Struct(">I")
 
 
 class SliceReply(msgspec.Struct, array_like=True, frozen=True):
-    """`vectors`: little-endian float32, text after text. `error`: instead of them. Both empty: the process is ready."""
+    """A reply. `vectors`: little-endian float32, text after text; `error`: instead of them. Both empty: the process is ready."""
 
     vectors: bytes = b""
     error: str = ""
 
 
 def framed(message: object) -> bytes:
-    """A message as it is sent."""
+    """Encode a message with its length prefix."""
     body = msgspec.msgpack.encode(message)
     return LENGTH.pack(len(body)) + body

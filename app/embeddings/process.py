@@ -1,7 +1,7 @@
-"""`python -m app.embeddings.process`: embeds slices of bulk work at low priority, so that the server's cores and loop don't wait for it.
+"""`python -m app.embeddings.process`: embeds bulk slices at low priority, so that the server's cores and event loop stay free.
 
-Reads requests from standard input and answers on standard output, one at a time; ends with its input, however its owner ended.
-`bulk.py` says which slice is next, `supervision.py` starts it.
+Reads requests from standard input and replies on standard output, one at a time; exits when its input ends, however its owner ended.
+`bulk.py` decides which slice is next, `supervision.py` starts it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.settings import Embeddings
 from app.storage.priority import lower_priority
 
 NICE = 10
-"""As an embedded worker's: whoever asks goes first. At 19 other programs would leave it next to nothing (1 text/s)."""
+"""Niceness, like an embedded worker's: questions go first. At 19 other programs leave it next to nothing (1 text/s)."""
 
 
 def main() -> None:
@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("--options", required=True, help="the section [embeddings] as JSON")
     arguments = parser.parse_args()
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no reply
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, but the owner decides when we leave
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keep what libraries print out of the replies
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, but the owner stops this process
     lower_priority(NICE)
     embedder = _loaded(arguments.models, Embeddings.model_validate_json(arguments.options))
     _send(replies, SliceReply())
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _loaded(models: Path, options: Embeddings) -> RuntimeEmbedder:
-    """On the GPU only where the settings ask for it: torch takes 500 MB."""
+    """Load the model, on the GPU only if the settings require it: torch takes 500 MB."""
     model = Model(models / FOLDER)
     if cuda.wanted(options, batches=False):
         return cuda.load(model, options)
@@ -52,12 +52,12 @@ def _loaded(models: Path, options: Embeddings) -> RuntimeEmbedder:
 def _reply(embedder: RuntimeEmbedder, texts: list[str]) -> SliceReply:
     try:
         return SliceReply(embedder.embed_blocking(texts).astype("<f4").tobytes())
-    except Exception as error:  # noqa: BLE001 - a runtime's errors are of no one class; the owner gets the words
+    except Exception as error:  # noqa: BLE001 - runtimes raise any class; the owner gets the message
         return SliceReply(error=f"{type(error).__name__}: {error}")
 
 
 def _read(source: BinaryIO) -> bytes | None:
-    """One message's body; None at the end."""
+    """Read one message's body; None at the end of the input."""
     head = source.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None

@@ -1,6 +1,6 @@
-"""The model on a runtime: OpenVINO or ONNX Runtime, in a precision that doesn't let a text's vector depend on its batch.
+"""Run the model on OpenVINO or ONNX Runtime, in a precision in which a text's vector doesn't depend on its batch.
 
-Which one, and why: docs/decisions/0002-embedding-runtime.md.
+The choice of runtime: docs/decisions/0002-embedding-runtime.md.
 """
 
 from __future__ import annotations
@@ -37,36 +37,41 @@ log = structlog.get_logger()
 Ints = NDArray[np.int64]
 Run = Callable[[Ints, Ints], Floats]
 RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
-"""ids, mask → pooled vectors (batch × 384), and the tokens' own before the mean (batch × tokens × 384), of one run."""
+"""Maps ids, mask to pooled vectors (batch × 384) and token vectors before the mean (batch × tokens × 384), in one run."""
 Lane = Literal["questions", "slices", "batches"]
-"""The work that a model is compiled for. `questions`: those that came at once share one thread, one alone takes all. `slices`: every run
-takes all threads. `batches`: each thread makes a run of its own; beside the process's other work a fifth more texts a second."""
-MOST_THREADS = 4
+"""The kind of work a model is compiled for. `questions`: simultaneous ones share one thread, a single one takes all.
+`slices`: every run takes all threads. `batches`: one run per thread, which gives a fifth more texts/s beside the process's other work.
+"""
+MAX_THREADS = 4
 MAX_PADDED_OF_MANY = 1024
-"""Of a batch among many at most, in tokens: four long texts. More are hardly faster, and take more memory."""
+"""Padded tokens of a batch in bulk work: four long texts. Larger ones are hardly faster, and take more memory."""
 SHARED_TEXTS, SHARED_TOKENS = 32, 64
-"""Texts, and tokens of the longest: questions that share a run came at once, and others need the cores. One thread takes 1.75 ms of
-processor a question, four take 3.2 (and 0.9 ms instead of 1.7). The windows of a long text are none."""
+"""Shape up to which a run counts as several questions: it then takes one thread, since others need the cores.
+
+Per question, one thread takes 1.75 ms of CPU; four take 3.2 ms (0.9 ms of wall time instead of 1.7). A long text's windows don't count.
+"""
 SLICE = 256
-"""Texts that are sorted by length together."""
+"""Number of texts that are sorted by length together."""
 SLICE_WITH_TOKENS = 512
-"""Passages are of more different lengths: of 32, 64, 256, 512 sorted together 1.40, 1.27, 1.10, 1.07 tokens are run for one."""
+"""Like SLICE, for passages, whose lengths vary more: sorting 32, 64, 256, 512 runs 1.40, 1.27, 1.10, 1.07 tokens per token."""
 MAX_PADDED_WITH_TOKENS = 16_384
-"""Of a run that gives token vectors: 25 MB of them. Only a GPU's batches are larger."""
+"""Padded tokens of a run that returns token vectors: 25 MB. Only a GPU's batches are larger."""
 KERNELS_OF_QUESTIONS, KERNELS_OF_BATCHES = 300, 50
-"""Compiled for one shape of a batch, and kept for the next of its shape. Of 2,000 batches' shapes 5,000 took 100 MB more than 50, which
-took no longer; none at all takes 10 % longer."""
+"""Kernels, compiled per batch shape, that are cached. For 2,000 batches' shapes 5,000 took 100 MB more than 50 and were no faster; none
+at all is 10 % slower.
+"""
 ONE_TOKEN = np.ones((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.int64)
-"""The ids and mask that each request of OpenVINO runs once while the model is loaded. Two threads whose first runs met deadlocked, and
-Python's lock with them: 3 of about 40 fresh processes froze."""
+"""Ids and mask of a warm-up run of each OpenVINO request while loading: two threads whose first runs overlapped deadlocked while holding
+the GIL (3 of about 40 fresh processes froze).
+"""
 
 T = TypeVar("T")
 
 
 class RuntimeEmbedder:
-    """The innermost embedder: every text is really run. `at_once` runs at a time; the runtime uses the threads.
+    """The innermost embedder: runs every text. `at_once`: concurrent runs; the runtime has its own threads.
 
-    A run is one batch of `padded_tokens`: whoever comes meanwhile is next, however many texts the other one has left.
+    A run is one batch of `padded_tokens`; others take turns between the batches of a large request.
     """
 
     model = NAME
@@ -93,7 +98,7 @@ class RuntimeEmbedder:
         self._turn = asyncio.Semaphore(at_once)
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """(n, 384), unit length, in the order of the texts. Unavailable when one run takes longer than the timeout, its turn included."""
+        """Return (n, 384), unit length, in the order of the texts. Raises Unavailable if a run, with its wait for a turn, times out."""
         if self._is_one_run(texts):
             return await self._timed(lambda: self.embed_blocking(texts), len(texts))
         vectors = np.empty((len(texts), 384), dtype=np.float32)
@@ -103,21 +108,21 @@ class RuntimeEmbedder:
         return vectors
 
     def embed_blocking(self, texts: Sequence[str]) -> Floats:
-        """The same in the calling thread, without a turn and without a timeout: for a process that does nothing else."""
+        """Like `embed`, in the calling thread, without a turn or timeout: for a process that does nothing else."""
         return self._embed(list(texts))
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """The texts' vectors and those of their tokens, by the same runs, in the order of the texts. Unavailable as `embed`."""
+        """Return texts' vectors and token vectors from the same runs, in the order of the texts. Raises Unavailable as `embed`."""
         if self._is_one_run(texts):
             return await self._timed(lambda: self.embed_tokens_blocking(texts), len(texts))
         return await self._with_tokens(texts, _encoded)
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
-        """The same with the token vectors packed, in the thread of each run. Unavailable as `embed`."""
+        """Like `embed_tokens`, with token vectors packed in each run's thread. Raises Unavailable as `embed`."""
         return await self._with_tokens(texts, _packed)
 
     def embed_tokens_blocking(self, texts: Sequence[str]) -> list[Encoded]:
-        """The same as `embed_tokens` in the calling thread, without a turn and without a timeout."""
+        """Like `embed_tokens`, in the calling thread, without a turn or timeout."""
         encodings = self._tokenizer.encode(list(texts))
         made: dict[int, Encoded] = {}
         for places in _batches(encodings, self._padded_with_tokens):
@@ -132,18 +137,18 @@ class RuntimeEmbedder:
         return [made[place] for place in range(len(texts))]
 
     def _run_with_tokens(self, encodings: Sequence[Encoding], make: Callable[[Encoding, Floats, Floats], T]) -> list[T]:
-        """Run a batch; `make` takes each text's encoding, vector and token states."""
+        """Run a batch; `make` converts each text's encoding, vector and token states."""
         vectors, states = self._run_tokens(*padded(encodings))
         return [make(*each) for each in zip(encodings, vectors, states, strict=True)]
 
     def _is_one_run(self, texts: Sequence[str]) -> bool:
-        """Tell whether a request is small enough for one run, tokenizer included: whoever comes next waits for no second one."""
+        """Tell whether a request fits one run, tokenizing included, so that the next caller waits for one run only."""
         return len(texts) <= SHARED_TEXTS and (len(texts) <= 1 or read_chars(texts) <= CHARS_A_TOKEN * self._padded_tokens)
 
     async def _batch_after_batch(
         self, texts: Sequence[str], run: Callable[[list[Encoding]], T], sorted_texts: int, padded_tokens: int
     ) -> AsyncIterator[tuple[list[int], T]]:
-        """Places of texts of about one length among `sorted_texts`, and what `run` made of them: each batch is a turn of its own."""
+        """Yield batches of texts of similar length, as places and the result of `run`; each batch takes its own turn."""
         under_way: deque[tuple[list[int], asyncio.Task[T]]] = deque()
         try:
             for start in range(0, len(texts), sorted_texts):
@@ -173,9 +178,9 @@ class RuntimeEmbedder:
             run.cancel()
 
     async def _in_turn(self, work: Callable[[], T], texts: int) -> T:
-        """The turn ends with the thread, not with whoever waited for it: the runtime takes one run at a time."""
+        """Run work in a thread, holding the turn until the thread ends, even on cancellation: the runtime takes one run at a time."""
         async with self._turn:
-            # The tokenizer and both runtimes release the GIL: the loop goes on.
+            # The tokenizer and both runtimes release the GIL, so the event loop goes on.
             thread, began = asyncio.ensure_future(asyncio.to_thread(work)), perf_counter()
             try:
                 made = await asyncio.shield(thread)
@@ -194,7 +199,7 @@ class RuntimeEmbedder:
 
 
 async def _first(under_way: deque[tuple[list[int], asyncio.Task[T]]]) -> tuple[list[int], T]:
-    """Wait for the batch that began first. It is left where it was while it isn't done: who is cancelled meanwhile ends it too."""
+    """Wait for the oldest batch. It stays in the queue until done, so that cancellation ends it too."""
     places, batch = under_way[0]
     made = await asyncio.shield(batch)
     under_way.popleft()
@@ -206,7 +211,7 @@ def _batches(encodings: Sequence[Encoding], padded_tokens: int) -> list[list[int
 
 
 def _encoded(encoding: Encoding, vector: Floats, states: Floats) -> Encoded:
-    """A text's share of a run, in arrays of its own: without padding, and without the marks before and after it."""
+    """Return a text's part of a run, copied, without padding and the markers around it."""
     inner = slice(1, len(encoding.ids) - 1)
     lengths = np.maximum(np.linalg.norm(states[inner], axis=1, keepdims=True), 1e-9)
     return Encoded(vector.copy(), tuple(encoding.tokens[inner]), tuple(encoding.offsets[inner]), states[inner] / lengths)
@@ -218,9 +223,9 @@ def _packed(encoding: Encoding, vector: Floats, states: Floats) -> Packed:
 
 
 def load(model: Model, options: Options, cache: Path, *, lane: Lane = "questions") -> RuntimeEmbedder:
-    """Load the model. Blocking: a second or less."""
+    """Load the model. Blocking, up to a second."""
     runtime, precision = choose(options)
-    threads = options.threads or min(MOST_THREADS, os.cpu_count() or 1)
+    threads = options.threads or min(MAX_THREADS, os.cpu_count() or 1)
     at_once = threads if lane == "batches" else 1
     run, run_tokens = (
         _openvino(model, precision, threads, cache, lane=lane) if runtime == "openvino" else _onnxruntime(model, threads // at_once)
@@ -237,7 +242,7 @@ def load(model: Model, options: Options, cache: Path, *, lane: Lane = "questions
 
 
 def choose(options: Options) -> tuple[Literal["openvino", "onnxruntime"], Literal["fp32", "bf16"]]:
-    """`auto`: OpenVINO in bf16 where the processor multiplies bf16, else ONNX Runtime in fp32."""
+    """Choose runtime and precision. `auto`: OpenVINO in bf16 if the CPU multiplies bf16, else ONNX Runtime in fp32."""
     fast = _multiplies_bf16()
     precision: Literal["fp32", "bf16"] = "bf16" if fast else "fp32"
     if options.precision != "auto":
@@ -249,7 +254,7 @@ def choose(options: Options) -> tuple[Literal["openvino", "onnxruntime"], Litera
 
 
 def are_questions(texts: int, tokens: int) -> bool:
-    """Whether a run of this shape is one of several questions: it goes by one thread."""
+    """Tell whether a run of this shape holds several questions, which then take one thread."""
     return 1 < texts <= SHARED_TEXTS and tokens <= SHARED_TOKENS
 
 
@@ -266,9 +271,9 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path, *, lane: 
     core = openvino.Core()
     at_once = threads if lane == "batches" else 1
 
-    @functools.cache  # the second is compiled when it is first needed: 200 MB, of which 90 are the kept one's file
+    @functools.cache  # each compiled on first use: 200 MB, of which 90 are the cached file's pages
     def requests_of(count: int) -> queue.SimpleQueue[openvino.InferRequest]:
-        """Those that no run uses now, of a model compiled for so many threads."""
+        """Return the free requests of a model compiled for `count` threads."""
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": str(count),
@@ -277,7 +282,7 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path, *, lane: 
         }
         with checked(cache) as folder:
             kept = {} if folder is None else {"CACHE_DIR": str(folder)}
-            # The graph's path is part of the cache's key: links to one folder would fill it, 90 MB each.
+            # The graph's path is part of the cache's key: links to one folder would each add 90 MB.
             compiled = core.compile_model(str(model.graph.resolve()), "CPU", settings | kept)
         free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         for _ in range(at_once):
@@ -287,7 +292,7 @@ def _openvino(model: Model, precision: str, threads: int, cache: Path, *, lane: 
         return free
 
     def infer(request: openvino.InferRequest, ids: Ints, mask: Ints, count: int) -> list[Floats]:
-        """The first so many outputs, copied: the next run overwrites them."""
+        """Run, and return the first `count` outputs, copied: the next run overwrites them."""
         request.infer({"ids": ids, "mask": mask})
         return [np.array(request.get_output_tensor(place).data, dtype=np.float32) for place in range(count)]
 

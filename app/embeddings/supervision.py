@@ -1,4 +1,4 @@
-"""The owner of the bulk process: starts it when it is needed, again when it died, and lets it go when nothing has come for a while."""
+"""Supervise the bulk process: start it on demand, restart it when it dies, stop it when idle."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ log = structlog.get_logger()
 
 START_SECONDS = 60.0
 IDLE_SECONDS = 120.0
-"""Its model takes some 130 MB: nobody pays for it who doesn't use it."""
+"""The process takes some 130 MB, so it stops when unused."""
 STOP_SECONDS = 2.0
-TRIES = 2
-"""A process that dies twice over the same slice is not started a third time for it."""
+MAX_ATTEMPTS = 2
+"""Attempts per slice: a slice over which the process dies twice fails."""
 
 
 class EmbeddingProcess:
-    """One process, one slice at a time: whoever calls waits for the answer before the next call."""
+    """One child process, one slice at a time. Callers must await each call before the next."""
 
     model = NAME
 
@@ -44,7 +44,7 @@ class EmbeddingProcess:
 
     @staticmethod
     def of(options: Embeddings, models: Path) -> EmbeddingProcess:
-        """The bulk process of this machine."""
+        """Return this machine's bulk process, not yet started."""
         command = [sys.executable, "-m", "app.embeddings.process", "--models", str(models), "--options", options.model_dump_json()]
         return EmbeddingProcess(command, timeout_seconds=options.timeout_seconds)
 
@@ -53,7 +53,7 @@ class EmbeddingProcess:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def start(self) -> None:
-        self._stay()
+        self._cancel_idle_timer()
         if self.pid is not None:
             return
         try:
@@ -71,11 +71,11 @@ class EmbeddingProcess:
             raise
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, 384). Unavailable when the slice takes longer than the timeout, or the process dies over it twice."""
-        for tries_left in reversed(range(TRIES)):
+        """Embed a slice: (n, 384). Raises Unavailable if it times out, or the process dies over it twice."""
+        for tries_left in reversed(range(MAX_ATTEMPTS)):
             await self.start()
             try:
-                return await self._once(texts)
+                return await self._exchange(texts)
             except (EOFError, OSError) as error:
                 log.warning("child.died", child="embeddings", texts=len(texts))
                 await self._kill()
@@ -84,10 +84,10 @@ class EmbeddingProcess:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        self._stay()
-        await self._let_go()
+        self._cancel_idle_timer()
+        await self._stop()
 
-    async def _once(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def _exchange(self, texts: Sequence[str]) -> NDArray[np.float32]:
         assert self._process is not None
         assert self._process.stdin is not None
         began = asyncio.get_running_loop().time()
@@ -98,12 +98,12 @@ class EmbeddingProcess:
                 reply = await self._received()
         except TimeoutError:
             await self._kill()
-            raise Unavailable(f"Embedding took longer than {self._timeout:g} s: try again.", code="embeddings_unavailable") from None
+            raise Unavailable(f"Embedding took longer than {self._timeout:g} s. Try again.", code="embeddings_unavailable") from None
         except asyncio.CancelledError:
-            await self._kill()  # its answer would be taken for the next one's
+            await self._kill()  # its reply would be taken for the next slice's
             raise
         loop = asyncio.get_running_loop()
-        self._idle = loop.call_later(self._idle_seconds, self._rest)
+        self._idle = loop.call_later(self._idle_seconds, self._stop_idle)
         if reply.error:
             raise Unavailable(f"The texts could not be embedded: {reply.error}", code="embeddings_unavailable")
         metrics.embedded(texts=len(texts), seconds=loop.time() - began)
@@ -115,20 +115,20 @@ class EmbeddingProcess:
         (length,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
         return msgspec.msgpack.decode(await self._process.stdout.readexactly(length), type=SliceReply)
 
-    def _stay(self) -> None:
+    def _cancel_idle_timer(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
 
-    def _rest(self) -> None:
-        """Nothing came for a while: the end of its input tells it to leave."""
+    def _stop_idle(self) -> None:
+        """Close the idle process's input, which makes it exit."""
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
 
-    async def _let_go(self) -> None:
+    async def _stop(self) -> None:
         process = self._process
-        self._rest()
+        self._stop_idle()
         if process is None:
             return
         try:

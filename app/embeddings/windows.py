@@ -1,4 +1,4 @@
-"""A text that is longer than the model reads → four equal windows of whole words. Knows no vectors."""
+"""Split a text that is longer than the model reads into four equal windows of whole words. Knows no vectors."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
 from app.embeddings.late import CODE
-from app.embeddings.tokens import MOST_CHARS, MOST_TOKENS, readable
+from app.embeddings.tokens import MAX_CHARS, MAX_TOKENS, readable
 from app.errors import Unavailable
 
 PARTS = 4
-_READ = MOST_TOKENS - 2
-"""Tokens of the text itself that the model reads at once: it sees a mark before and after them."""
+_READ = MAX_TOKENS - 2
+"""Tokens of a text that the model reads at once, without its start and end markers."""
 _LONG_WORD = 8
-"""Tokens: a word of more may be cut. So a window holds at most that many more than a quarter."""
+"""A word of more tokens may be split, so a window exceeds a quarter by at most this many."""
 
 
 class Cutter:
-    """`file`: the tokenizer's. Read when it is first needed: the model may be exported later."""
+    """Splits texts into windows. `file`: the tokenizer's, loaded on first use, since the model may be exported later."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._tokenizer: RustTokenizer | None = None
 
     def cut(self, texts: Sequence[str]) -> list[list[str]]:
-        """The windows of each text, in order: none where the model reads it whole. What follows 984 tokens is not read.
+        """Return each text's windows, in order; none for a text that the model reads whole. Text after 984 tokens is not read.
 
-        Unavailable while the tokenizer's file is not there or can't be read.
+        Raises Unavailable while the tokenizer's file is missing or unreadable.
         """
         tokenizer = self._tokenizer = self._tokenizer or self._loaded()
-        short = [readable(text[: PARTS * MOST_CHARS]) for text in texts]
+        short = [readable(text[: PARTS * MAX_CHARS]) for text in texts]
         encodings = tokenizer.encode_batch(short, add_special_tokens=False)
         return [_windows(text, encoding) for text, encoding in zip(short, encodings, strict=True)]
 
     def _loaded(self) -> RustTokenizer:
         try:
             tokenizer = RustTokenizer.from_file(str(self._file))
-        except Exception as error:  # the library's errors are of no one class
-            raise Unavailable("There is no tokenizer for long texts yet: the model is exported first.", code=CODE) from error
+        except Exception as error:  # the library raises plain Exception
+            raise Unavailable("There is no tokenizer for long texts before the model's export. Try again later.", code=CODE) from error
         tokenizer.no_padding()
         tokenizer.enable_truncation(PARTS * (_READ - _LONG_WORD))
         return tokenizer
@@ -57,7 +57,7 @@ def _windows(text: str, encoding: Encoding) -> list[str]:
 
 
 def _word_start(words: Sequence[int | None], place: int) -> int:
-    """The beginning of the word that this token is a piece of; of a long word, the token itself."""
+    """Return the first token of the word at this place; for a very long word, the place itself."""
     earliest = max(0, place - _LONG_WORD)
     begin = place
     while begin > earliest and words[begin - 1] == words[place]:

@@ -1,4 +1,4 @@
-"""A prompt goes through: prompt → for each provider of the chain: breaker → hold → call → settle → answer (`engine.py`).
+"""Answer a prompt: for each provider of the chain, ask its breaker, hold the price, call, settle, answer (`engine.py`).
 
-`wires/` speak to providers, `chain.py` decides who is next, `breaker.py` who is left alone. Knows no HTTP of ours.
+`wires/` speak to providers, `chain.py` decides which one is next, `breaker.py` which ones to skip. Knows nothing of our HTTP routes.
 """

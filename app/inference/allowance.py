@@ -1,7 +1,7 @@
-"""What an attempt's answer may be and claim, in tokens, before the provider isn't believed any more.
+"""Bounds on one attempt's output and reported usage, in tokens; beyond them the provider is no longer believed.
 
-A provider is asked for `max_tokens`, and a hold covers them. One that ignores that, or reports a usage that can't be true, would
-spend more than was held. Knows no wire format and no ledger.
+A hold covers the `max_tokens` that a provider is asked for. A provider that ignores them, or reports an impossible usage, would spend
+more than was held. Knows no wire format and no ledger.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from app.tokens import count_text, first_tokens
 T = TypeVar("T")
 
 OUTPUT_MARGIN, OUTPUT_MARGIN_TOKENS = 0.2, 16
-"""Beyond the held output."""
+"""Tolerance above the held output: tokenizers differ."""
 COARSEST_TOKENIZER = 3
-"""Another tokenizer may make so many times fewer tokens of a text than tiktoken, but hardly fewer than it has words."""
+"""Lower bound: the provider's tokenizer may make up to 3 times fewer tokens than tiktoken, but hardly fewer than there are words."""
 INPUT_FACTOR, INPUT_MARGIN_TOKENS = 2, 2_000
-"""Beyond our upper bound of the prompt: a provider may add a prompt of its own."""
+"""Tolerance above our own upper bound of the prompt: a provider may add a system prompt of its own."""
 MAX_BYTES_IN_THE_LOOP = 16_384
-"""Longer texts are counted in a thread: tiktoken lets go of the interpreter, but takes 10 ms for 50 kB."""
+"""Longer texts are counted in a thread: tiktoken releases the GIL, but takes 10 ms for 50 kB."""
 STREAM_BYTES, STREAM_BYTES_A_TOKEN = 2**20, 8_192
-"""The most that a stream's JSON may take: a chunk of one token with 20 log probabilities has 4 kB."""
+"""Upper bound of a stream's JSON, fixed and per token: a chunk of one token with 20 log probabilities takes 4 kB."""
 
 
 def max_output(estimate: Estimate) -> int:
-    """Return how many tokens of output are read of an answer, all of its choices together."""
+    """Return how many output tokens of an answer are accepted, all choices together."""
     return math.ceil(estimate.max_tokens * estimate.choices * (1 + OUTPUT_MARGIN)) + OUTPUT_MARGIN_TOKENS
 
 
 def max_stream_bytes(estimate: Estimate) -> int:
-    """Return how many bytes of JSON are read of a stream: what says nothing isn't counted in tokens."""
+    """Return how many bytes of JSON of a stream are accepted: chunks without text escape the count of tokens."""
     return STREAM_BYTES + max_output(estimate) * STREAM_BYTES_A_TOKEN
 
 
 def disbelief(usage: Usage, estimate: Estimate, candidate: Candidate, *, thinks: bool) -> str | None:
-    """Say why a reported usage can't be true; None where it can.
+    """Return why a reported usage can't be true; None if it can.
 
-    `thinks`: the model may think unseen, and some providers bill that beside `max_tokens`: then as much again may be true.
+    `thinks`: the model may produce hidden reasoning, which some providers bill beside `max_tokens`: the bound is then doubled.
     """
     output = max_output(estimate) + (estimate.max_tokens * estimate.choices if thinks else 0)
     if usage.output > output:
@@ -55,7 +55,7 @@ def disbelief(usage: Usage, estimate: Estimate, candidate: Candidate, *, thinks:
 
 
 def fewest_tokens(text: str, *, model: str) -> int:
-    """Count how few tokens the provider's own tokenizer may make of a text: an honest answer must never be cut."""
+    """Return the fewest tokens that the provider's own tokenizer may make of a text, so that no honest answer is cut."""
     return _fewest(count_text(text, model=model), len(text.split()))
 
 
@@ -64,7 +64,7 @@ def _fewest(tokens: int, words: int) -> int:
 
 
 def beginning(text: str, tokens: int, *, model: str) -> str:
-    """Cut a text to its longest beginning that may have no more than `tokens` tokens."""
+    """Return the longest prefix of a text that may still have at most `tokens` tokens."""
     text = first_tokens(text, tokens * COARSEST_TOKENIZER, model=model)
     fits, too_long = 0, len(text) + 1
     while too_long - fits > 1:
@@ -77,7 +77,7 @@ def beginning(text: str, tokens: int, *, model: str) -> str:
 
 
 class Truncator:
-    """Cut texts, one after the other, so that together they have no more than `tokens` tokens."""
+    """Cuts successive texts so that together they have at most `tokens` tokens."""
 
     def __init__(self, tokens: int, *, model: str) -> None:
         self._left = tokens
@@ -90,9 +90,9 @@ class Truncator:
 
 
 class OutputCount:
-    """The output of an answer while it comes, counted no more often than is needed to know whether it has passed `limit` tokens.
+    """Counts a streamed answer's output, and tokenizes only where that decides whether it has passed `limit` tokens.
 
-    No token is smaller than a byte: as long as the bytes fit, nothing has to be counted.
+    No token is smaller than a byte: as long as the bytes fit, nothing is tokenized.
     """
 
     def __init__(self, limit: int, *, model: str) -> None:
@@ -103,7 +103,7 @@ class OutputCount:
         self._bytes = 0
 
     async def passed(self, text: str) -> bool:
-        """Add what came. True: with it the answer is beyond the limit."""
+        """Add a piece of text; return True once the answer exceeds the limit."""
         if not text:
             return False
         self._waiting.append(text)
@@ -121,5 +121,5 @@ class OutputCount:
 
 
 async def off_the_loop(count: Callable[[], T], size: int) -> T:
-    """Count, in a thread where that takes long. `size`: of the text, in bytes or characters."""
+    """Run a token count, in a thread if the text is long. `size`: of the text, in bytes or characters."""
     return count() if size <= MAX_BYTES_IN_THE_LOOP else await asyncio.to_thread(count)

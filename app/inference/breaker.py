@@ -1,7 +1,7 @@
-"""Circuit breakers, one a provider: who is left alone for a while. pybreaker is the state machine; time, window and probe are ours.
+"""Circuit breakers, one per provider. pybreaker is the state machine; clock, sliding window and half-open probe are implemented here.
 
-Opened by so many failures in a row, or by a share of failures among enough calls of the last minute, counted since it last closed.
-`retry-after` keeps every request off for as long as the provider asked, without opening anything.
+A breaker opens after a number of consecutive failures, or at a share of failures among enough calls within the window since it last closed.
+A provider's `retry-after` rejects calls for as long as it asked, without opening the breaker.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ log = structlog.get_logger()
 State = Literal["closed", "open", "half-open"]
 What = Literal["state", "limit"]
 Changed = Callable[["Breaker", What], None]
-"""Told of a breaker that changed here: to share it."""
-MOST_PROBE_SECONDS = 15.0
-"""A probe that takes longer doesn't keep the others out: one of them probes too."""
-DISTRUSTED_TIMES, DISTRUSTED_SECONDS = 3, 600.0
-"""So many answers or usages that can't be true, within so long, open it."""
+"""Callback for a change of a breaker in this process, to share it with the others."""
+MAX_PROBE_SECONDS = 15.0
+"""A half-open probe that takes longer no longer blocks others: the next call probes too."""
+DISTRUST_LIMIT, DISTRUST_WINDOW_SECONDS = 3, 600.0
+"""Opens the breaker: this many impossible answers or usages within this time."""
 _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_OPEN: "open", pybreaker.STATE_HALF_OPEN: "half-open"}
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Not now: for `seconds` more. `limited`: because it limits the rate (429), not because it fails."""
+    """A rejected call; retry in `seconds`. `limited`: the provider limits the rate (429), rather than fails."""
 
     seconds: float
     limited: bool
 
 
 class Breaker:
-    """`admit` before a call, then exactly one of the ticket's ends."""
+    """One provider's circuit breaker: call `admit` before each request, then exactly one of the ticket's ends."""
 
     def __init__(self, name: str, options: Options, *, now: Callable[[], float] = time.monotonic, changed: Changed | None = None) -> None:
         self.name = name
@@ -58,9 +58,9 @@ class Breaker:
         self._rate_limited = False
         self._probe: Ticket | None = None
         self._probed_at = 0.0
-        self._distrusted: deque[float] = deque(maxlen=DISTRUSTED_TIMES)
+        self._distrusted: deque[float] = deque(maxlen=DISTRUST_LIMIT)
         self._era = 0
-        """How often it has opened: what began before says nothing about afterwards."""
+        """Number of times opened: results of calls admitted in an earlier era are ignored."""
 
     @property
     def state(self) -> State:
@@ -68,12 +68,12 @@ class Breaker:
 
     @property
     def seconds_left(self) -> float:
-        """Until a probe; 0 when it isn't open."""
+        """The seconds until the half-open probe; 0 unless open."""
         return max(0.0, self._opened_at + self._options.reset_seconds - self._now()) if self.state == "open" else 0.0
 
     @property
     def limited_seconds(self) -> float:
-        """Until the provider's own `retry-after` has passed."""
+        """The seconds until the provider's own `retry-after` has passed."""
         return max(0.0, self._not_before - self._now())
 
     def admit(self) -> Ticket | Refusal:
@@ -83,21 +83,21 @@ class Breaker:
             if (seconds := self.seconds_left) > 0:
                 return Refusal(seconds, limited=False)
             self._machine.half_open()
-            self._say()
+            self._announce()
         ticket = Ticket(self, self._era)
         if self.state == "half-open":
-            if self._probe is not None and self._now() < self._probed_at + MOST_PROBE_SECONDS:
+            if self._probe is not None and self._now() < self._probed_at + MAX_PROBE_SECONDS:
                 return Refusal(1.0, limited=False)
             self._probe, self._probed_at = ticket, self._now()
         return ticket
 
     def open_until(self, seconds_left: float) -> None:
-        """Another process opened it: so do we, for what is left of its time."""
+        """Open because another process's breaker opened, for the time that is left of it."""
         if self.state == "closed":
             self._open(seconds_left)
 
     def close_at_once(self) -> None:
-        """Another process's probe succeeded."""
+        """Close because another process's probe succeeded."""
         if self.state == "open":
             self._machine.close()
             self._calls.clear()
@@ -105,41 +105,41 @@ class Breaker:
             log.info("breaker.closed_elsewhere", provider=self.name)
 
     def wait(self, seconds: float) -> None:
-        """Another process is probing: not us, for so long."""
+        """Postpone the probe by `seconds`: another process is probing."""
         if self.state == "open":
             self._opened_at = self._now() - self._options.reset_seconds + seconds
 
     @property
     def rate_limited(self) -> bool:
-        """Whether it asked to be left alone because it limits the rate; else because it fails (a 503 with `retry-after`)."""
+        """True if the current `retry-after` came with a rate limit (429); False if it came with a failure (503)."""
         return self._rate_limited
 
     def hold_off(self, seconds: float, *, rate_limited: bool) -> None:
-        """The provider asked for it: nobody is sent there before."""
+        """Reject calls for `seconds`, capped at an hour, as the provider asked; a longer wait already set stays."""
         until = self._now() + min(seconds, MAX_RETRY_AFTER_SECONDS)
         if until > self._not_before:
             self._not_before, self._rate_limited = until, rate_limited
 
     def asked_to_wait(self, seconds: float, *, rate_limited: bool) -> None:
-        """The same, heard here: the others are told."""
+        """Like `hold_off`, for a `retry-after` received by this process: also tells the other processes."""
         self.hold_off(seconds, rate_limited=rate_limited)
         if self._changed is not None:
             self._changed(self, "limit")
 
     def distrust(self) -> None:
-        """Its answer, or the usage that it reported, can't be true. Opens at the third time within ten minutes."""
+        """Count an impossible answer or usage; the third within ten minutes opens the breaker."""
         self._distrusted.append(self._now())
-        if len(self._distrusted) == DISTRUSTED_TIMES and self._distrusted[0] > self._now() - DISTRUSTED_SECONDS:
+        if len(self._distrusted) == DISTRUST_LIMIT and self._distrusted[0] > self._now() - DISTRUST_WINDOW_SECONDS:
             self._distrusted.clear()
             if self.state != "open":
                 self._machine.open()
                 self._opened_at = self._now()
                 self._calls.clear()
                 self._era += 1
-                self._say()
+                self._announce()
 
     def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
-        """`failed` None: it says nothing about the provider."""
+        """Record the end of a ticket's call. `failed` None: the outcome says nothing about the provider."""
         probing, self._probe = self._probe is ticket, None if self._probe is ticket else self._probe
         if failed is None or (self.state != "closed" and not probing) or ticket.era != self._era:
             return  # a late end of a call from before it opened
@@ -147,7 +147,7 @@ class Breaker:
         self._calls.append((self._now(), failed))
         self._forget()
         with suppress(_Failure):
-            self._machine.call(_fail if failed else _pass)
+            self._machine.call(_fail if failed else _succeed)
         if self.state == "closed" and failed and self._too_many():
             self._machine.open()
         if self.state == "open":
@@ -155,7 +155,7 @@ class Breaker:
         if self.state != before:
             self._era += self.state == "open"
             self._calls.clear()
-            self._say()
+            self._announce()
 
     def _forget(self) -> None:
         since = self._now() - self._options.window_seconds
@@ -174,7 +174,7 @@ class Breaker:
         metrics.breaker_changed(self.name, "open")
         log.warning("breaker.opened_elsewhere", provider=self.name, seconds=round(seconds_left, 1))
 
-    def _say(self) -> None:
+    def _announce(self) -> None:
         metrics.breaker_changed(self.name, self.state)
         say = log.warning if self.state == "open" else log.info
         say("breaker.changed", provider=self.name, state=self.state)
@@ -183,7 +183,7 @@ class Breaker:
 
 
 class Ticket:
-    """One admitted call. Ends once; what comes after its end is passed over."""
+    """One admitted call. Ends once; later ends are ignored."""
 
     def __init__(self, breaker: Breaker, era: int) -> None:
         self._breaker: Breaker | None = breaker
@@ -194,17 +194,17 @@ class Ticket:
         self._end(failed=False)
 
     def failed(self, fault: Fault) -> None:
-        """The fault says whether it counts, and how long the provider wants to be left alone."""
+        """End as failed; the fault decides whether the failure counts, and carries the provider's `retry-after`."""
         if self._breaker is not None and fault.retry_after is not None:
             self._breaker.asked_to_wait(fault.retry_after, rate_limited=fault.kind == "rate_limited")
         self._end(failed=True if fault.counts else None)
 
     def distrusted(self) -> None:
-        """What it brought can't be true. This may show long after it has passed: with a stream's last chunk."""
+        """Report an impossible answer or usage; allowed after `passed`, since it may show only in a stream's last chunk."""
         self._distrusted()
 
     def dropped(self) -> None:
-        """Cancelled, or never sent: it says nothing."""
+        """End without a verdict: cancelled, or never sent."""
         self._end(failed=None)
 
     def _end(self, *, failed: bool | None) -> None:
@@ -214,10 +214,10 @@ class Ticket:
 
 
 class _Failure(Exception):
-    """What pybreaker has to see to count."""
+    """Makes pybreaker count a failure."""
 
 
-def _pass() -> None:
+def _succeed() -> None:
     return None
 
 

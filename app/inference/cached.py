@@ -1,6 +1,7 @@
-"""An engine around an engine: a prompt that was answered before costs nothing, and of many who ask the same at once one asks a provider.
+"""Caching wrapper of the engine: exact and semantic cache, and single flight for equal prompts that are asked at the same time.
 
-Right before fast: only whole, successful answers without a secret are kept; per team; creative ones only where they are asked for.
+Correctness before speed: keeps only whole, successful answers without a secret, per team; creative ones (temperature, several choices)
+only if the caller asks for it.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from app.inference.stream import Broken, Stream, summary
 from app.settings import CompletionsCache
 from app.telemetry import measures
 
-FOLLOWED = 2
-"""So many answers of others one waits for in vain; then one asks alone, or gives up where they broke."""
+MAX_FOLLOWED = 2
+"""Number of other requests' in-flight answers to wait for in vain; then ask alone, or fail if their streams broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class _Plan:
 
 @dataclass(slots=True)
 class _Asked:
-    """One request on its way through here."""
+    """One request on its way through the cache."""
 
     request: ChatRequest
     asker: Asker
@@ -54,18 +55,18 @@ class _Asked:
 
 
 class Replay:
-    """A stored answer as a stream."""
+    """A cached answer, replayed as a stream."""
 
     def __init__(self, kept: Stored, receipt: Receipt, *, usage_asked: bool) -> None:
         self.receipt = receipt
-        self._kept = kept
+        self._exact_hit = kept
         self._usage_asked = usage_asked
 
     async def events(self) -> AsyncGenerator[bytes]:
-        for chunk in answers.chunks(self._kept):
+        for chunk in answers.chunks(self._exact_hit):
             yield chunk
         if self._usage_asked:
-            whole = msgspec.json.decode(self._kept.body)
+            whole = msgspec.json.decode(self._exact_hit.body)
             head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}
             usage = {**(whole.get("usage") or {}), **summary(self.receipt)}
             yield msgspec.json.encode({**head, "choices": [], "usage": usage})
@@ -75,7 +76,7 @@ class Replay:
 
 
 class CachedEngine:
-    """The same doors as `Engine`."""
+    """The engine's operations, answered from the cache where the rules allow it."""
 
     def __init__(
         self, engine: Engine, catalog: Catalog, tiers: Tiers, options: CompletionsCache, *, by_meaning: Semantic | None = None
@@ -84,19 +85,19 @@ class CachedEngine:
         self._catalog = catalog
         self._tiers = tiers
         self._options = options
-        self._under_way: dict[bytes, Flight] = {}
+        self._in_flight: dict[bytes, Flight] = {}
         self._work: set[asyncio.Task[None]] = set()
         self.by_meaning = by_meaning
 
     async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
-        """From the cache where the rules allow it; `Engine.complete` else, with its errors."""
-        asked = self._asked(request, asker)
+        """Answer from the cache if allowed, else as `Engine.complete`, with the same errors."""
+        asked = self._plan(request, asker)
         if asked is None:
             return await self._engine.complete(request, asker)
-        while asked.followed < FOLLOWED:
-            if (found := await self._kept(asked)) is not None:
+        while asked.followed < MAX_FOLLOWED:
+            if (found := await self._exact_hit(asked)) is not None:
                 return Answer(found.stored.body, self._hit(asked, found))
-            if (flight := self._joined(asked)) is None:
+            if (flight := self._join(asked)) is None:
                 return await self._lead(asked)
             if not await self._can_pay(asked, flight):
                 await self._wait_for_end(asked, flight)
@@ -106,14 +107,14 @@ class CachedEngine:
         return await self._engine.complete(request, asker)
 
     async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream | Replay | Reading:
-        """The same, streamed: a stored answer in pieces; one that is under way from its beginning, and then as it comes."""
-        asked = self._asked(request, asker)
+        """Like `complete`, streamed: replays a cached answer, or joins an in-flight stream from its beginning."""
+        asked = self._plan(request, asker)
         if asked is None:
             return await self._engine.open_stream(request, asker, usage_asked=usage_asked)
-        while asked.followed < FOLLOWED:
-            if (found := await self._kept(asked)) is not None:
+        while asked.followed < MAX_FOLLOWED:
+            if (found := await self._exact_hit(asked)) is not None:
                 return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
-            if (flight := self._joined(asked)) is None:
+            if (flight := self._join(asked)) is None:
                 return await self._lead_stream(asked, usage_asked=usage_asked)
             if not await self._can_pay(asked, flight):
                 await self._wait_for_end(asked, flight)
@@ -132,7 +133,7 @@ class CachedEngine:
         await self._engine.prepare()
 
     async def close(self) -> None:
-        """What is still under way ends here, and is paid."""
+        """Cancel in-flight requests (they are charged for what was produced), then close the engine and the cache."""
         for task in self._work:
             task.cancel()
         if self._work:
@@ -140,12 +141,12 @@ class CachedEngine:
         await self._engine.close()
         await self._tiers.close()
 
-    def _asked(self, request: ChatRequest, asker: Asker) -> _Asked | None:
-        """None: this one is neither read from the cache nor kept."""
+    def _plan(self, request: ChatRequest, asker: Asker) -> _Asked | None:
+        """Plan a request's use of the cache; None if it is neither read from the cache nor stored."""
         given, options = request.parameters, self._options
         temperature = given.get("temperature")
         creative = request.choices > 1 or (temperature is not None and temperature > 0)
-        if not options.enabled or request.cache == "never" or any(given.get(name) for name in answers.NEVER_KEPT):
+        if not options.enabled or request.cache == "never" or any(given.get(name) for name in answers.UNCACHEABLE_FIELDS):
             return None
         if creative and request.cache != "always":
             return None
@@ -155,35 +156,35 @@ class CachedEngine:
         plan = _Plan(answers.key_of(request, asker, candidates), request.cache != "refresh", ttl, question)
         return _Asked(request, asker, plan, perf_counter())
 
-    async def _kept(self, asked: _Asked) -> Found | None:
-        """In the exact tiers."""
-        kept = await self._tiers.get(asked.plan.key) if asked.plan.read else None
-        stored = None if kept is None else answers.unpacked(kept.value)
-        return None if kept is None or stored is None else Found(stored, kept.tier)
+    async def _exact_hit(self, asked: _Asked) -> Found | None:
+        """Look the prompt up in the exact tiers."""
+        entry = await self._tiers.get(asked.plan.key) if asked.plan.read else None
+        stored = None if entry is None else answers.unpacked(entry.value)
+        return None if entry is None or stored is None else Found(stored, entry.tier)
 
-    async def _near(self, plan: _Plan) -> Found | None:
-        """Of a prompt that asks the same in other words."""
+    async def _semantic_hit(self, plan: _Plan) -> Found | None:
+        """Look up the answer of a prompt with the same meaning; None if there is none."""
         if self.by_meaning is None or plan.question is None or not plan.read:
             return None
         for key, similarity in await self.by_meaning.near(plan.question):
-            kept = await self._tiers.get(key)
-            if kept is not None and (stored := answers.unpacked(kept.value)) is not None:
+            entry = await self._tiers.get(key)
+            if entry is not None and (stored := answers.unpacked(entry.value)) is not None:
                 self.by_meaning.used(key)
                 return Found(stored, "semantic", similarity)
             self.by_meaning.forget(key)
         self.by_meaning.counts.misses += 1
         return None
 
-    def _joined(self, asked: _Asked) -> Flight | None:
-        """Somebody asks the same already: then we have joined. None: ask yourself."""
-        flight = self._under_way.get(asked.plan.key) if asked.plan.read else None
+    def _join(self, asked: _Asked) -> Flight | None:
+        """Join an in-flight request for the same prompt; None if there is none, so that the caller must ask."""
+        flight = self._in_flight.get(asked.plan.key) if asked.plan.read else None
         if flight is None or not flight.open:
             return None
         flight.join()
         return flight
 
     async def _lead(self, asked: _Asked) -> Answer:
-        flight = self._begun(asked, self._ask)
+        flight = self._start(asked, self._ask)
         try:
             found = await asyncio.shield(flight.landed)
         finally:
@@ -194,7 +195,7 @@ class CachedEngine:
         return Answer(found.stored.body, self._hit(asked, found))
 
     async def _lead_stream(self, asked: _Asked, *, usage_asked: bool) -> Replay | Reading:
-        flight = self._begun(asked, self._ask_streamed)
+        flight = self._start(asked, self._ask_streamed)
         reading = None
         try:
             stream = await asyncio.shield(flight.opened)
@@ -211,7 +212,7 @@ class CachedEngine:
         return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
 
     async def _can_pay(self, asked: _Asked, flight: Flight) -> bool:
-        """Say whether the follower could pay for the answer itself: who has nothing left doesn't get what another pays for."""
+        """Tell whether the follower could pay for this answer itself: an exhausted budget gets no answers that others pay for."""
         try:
             return await self._engine.covers(asked.request, asked.asker)
         except BaseException as error:
@@ -220,7 +221,7 @@ class CachedEngine:
             raise
 
     async def _wait_for_end(self, asked: _Asked, flight: Flight) -> None:
-        """Leave, and wait until the answer has ended without us: what was kept of it is then anybody's."""
+        """Leave the in-flight request and wait until it has ended; a stored answer of it may then be used."""
         asked.followed += 1
         try:
             await flight.leave()
@@ -230,11 +231,11 @@ class CachedEngine:
             raise
 
     async def _follow(self, asked: _Asked, flight: Flight) -> Found | None:
-        """The whole answer. None: that one was of no use to us."""
+        """Wait for the whole in-flight answer; None if it can't be used for this request."""
         try:
             found = await flight.whole()
-        except BaseException as error:  # noqa: BLE001 - raised again, unless it was another's
-            self._in_vain(asked, error)
+        except BaseException as error:  # noqa: BLE001 - raised again, unless it concerned only another request
+            self._retry_or_raise(asked, error)
             return None
         finally:
             await flight.leave()
@@ -244,7 +245,7 @@ class CachedEngine:
         return found
 
     async def _read_along(self, asked: _Asked, flight: Flight, *, usage_asked: bool) -> Replay | Reading | None:
-        """The stream from its beginning; what comes in one piece, in pieces. None: that one was of no use to us."""
+        """Read the in-flight stream from its beginning, or replay an answer that came whole; None if it can't be used."""
         reading = None
         try:
             stream = await asyncio.shield(flight.opened)
@@ -253,8 +254,8 @@ class CachedEngine:
                 reading = Reading(flight, stream, receipt, Place(), usage_asked=usage_asked, ended=partial(self._read, asked))
                 return reading
             found = None if flight.private else await asyncio.shield(flight.landed)
-        except BaseException as error:  # noqa: BLE001 - raised again, unless it was another's
-            self._in_vain(asked, error)
+        except BaseException as error:  # noqa: BLE001 - raised again, unless it concerned only another request
+            self._retry_or_raise(asked, error)
             return None
         finally:
             if reading is None:
@@ -264,19 +265,19 @@ class CachedEngine:
             return None
         return Replay(found.stored, self._hit(asked, found, waited=True), usage_asked=usage_asked)
 
-    def _in_vain(self, asked: _Asked, error: BaseException) -> None:
-        """Raises what happened to us, or would, or has happened to others before. Else it is no reason not to ask."""
+    def _retry_or_raise(self, asked: _Asked, error: BaseException) -> None:
+        """Raise the error if it concerns this request too, or if others' answers failed too often; else return, to ask again."""
         asked.followed += isinstance(error, Broken)
-        if shared(error) or asked.followed >= FOLLOWED or not isinstance(error, Exception):
+        if shared(error) or asked.followed >= MAX_FOLLOWED or not isinstance(error, Exception):
             self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
             raise error
 
-    def _begun(self, asked: _Asked, ask: Callable[[_Asked, Flight], Coroutine[object, object, None]]) -> Flight:
-        """From now on others may join."""
+    def _start(self, asked: _Asked, ask: Callable[[_Asked, Flight], Coroutine[object, object, None]]) -> Flight:
+        """Start the request's work and register it, so that equal requests can join."""
         key, flight = asked.plan.key, Flight()
         flight.join()
-        if (standing := self._under_way.get(key)) is None or not standing.open:
-            self._under_way[key] = flight
+        if (standing := self._in_flight.get(key)) is None or not standing.open:
+            self._in_flight[key] = flight
         task = flight.begin(ask(asked, flight))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
@@ -284,21 +285,21 @@ class CachedEngine:
         return flight
 
     async def _ask(self, asked: _Asked, flight: Flight) -> None:
-        """The work of an answer in one piece."""
-        if (near := await self._near(asked.plan)) is not None:
+        """Ask the engine for a whole answer and land it."""
+        if (near := await self._semantic_hit(asked.plan)) is not None:
             flight.land(near)
             return
         began = perf_counter()
         answer = flight.answer = await self._engine.complete(asked.request, asked.asker)
         receipt = answer.receipt
         flight.private = receipt.shrunk_to is not None or receipt.disputed
-        made = Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(Found(made, "memory"))
-        await self._keep(asked.plan, flight, made)
+        stored = Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(Found(stored, "memory"))
+        await self._keep(asked.plan, flight, stored)
 
     async def _ask_streamed(self, asked: _Asked, flight: Flight) -> None:
-        """The same of a stream. It is read here, not by whoever asked first: who is slow or leaves is nobody else's trouble."""
-        if (near := await self._near(asked.plan)) is not None:
+        """Ask the engine for a stream and read it here, not in the first caller's task: a slow or leaving caller holds up nobody else."""
+        if (near := await self._semantic_hit(asked.plan)) is not None:
             flight.land(near)
             return
         began = perf_counter()
@@ -308,23 +309,23 @@ class CachedEngine:
         await flight.stream(stream)
         flight.private = flight.private or receipt.disputed
         body = stream.whole()
-        made = None if body is None else Stored(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(None if made is None else Found(made, "memory"))
-        if made is not None:
-            await self._keep(asked.plan, flight, made)
+        stored = None if body is None else Stored(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(None if stored is None else Found(stored, "memory"))
+        if stored is not None:
+            await self._keep(asked.plan, flight, stored)
 
-    async def _keep(self, plan: _Plan, flight: Flight, made: Stored) -> None:
-        """Until it is kept others find it under way."""
-        keep = not flight.private and await keepable(made)
+    async def _keep(self, plan: _Plan, flight: Flight, stored: Stored) -> None:
+        """Store the answer if it may be kept; until then the request stays registered as in flight."""
+        keep = not flight.private and await keepable(stored)
         if keep:
-            self._tiers.set(plan.key, answers.packed(made), plan.ttl_seconds)
+            self._tiers.set(plan.key, answers.packed(stored), plan.ttl_seconds)
         self._forget(plan.key, flight)
         if keep and self.by_meaning is not None and plan.question is not None:
             await self.by_meaning.remember(plan.question, plan.key, plan.ttl_seconds)
 
     def _forget(self, key: bytes, flight: Flight) -> None:
-        if self._under_way.get(key) is flight:
-            del self._under_way[key]
+        if self._in_flight.get(key) is flight:
+            del self._in_flight[key]
 
     def _hit(self, asked: _Asked, found: Found, *, waited: bool = False) -> Receipt:
         stored, seconds = found.stored, perf_counter() - asked.began
@@ -337,15 +338,15 @@ class CachedEngine:
         return receipt
 
     def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
-        """What it saved is known at its end."""
-        told = stream.receipt
+        """Return the receipt of a follower of a stream; `saved` is filled in at the end of the stream."""
+        source = stream.receipt
         waited = perf_counter() - asked.began
         return Receipt(
-            told.provider, told.model, asked_model=told.asked_model, cache="memory", dropped=told.dropped, upstream_seconds=waited
+            source.provider, source.model, asked_model=source.asked_model, cache="memory", dropped=source.dropped, upstream_seconds=waited
         )
 
     def _read(self, asked: _Asked, receipt: Receipt, status: int) -> None:
-        self._spared(receipt, 0.0)  # it came no sooner
+        self._spared(receipt, 0.0)  # no time was saved: it came at the provider's pace
         self._engine.note(asked.request, asked.asker, receipt, asked.began, status=status)
 
     def _spared(self, receipt: Receipt, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Providers and chains as the settings say: who is configured, who has a key and a price, and which model's name means whom."""
+"""Build providers and chains from the settings: which providers are usable, and which provider a model's name stands for."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from app.tokens import ImageTokens, count_text
 
 AUTO = "auto"
 OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
-"""The program's own embedding model."""
-PREFILLING = frozenset({"anthropic", "groq"})
-"""Kinds that continue an assistant's unfinished message. Others begin a new one."""
+"""The built-in embedding model, and its provider's name."""
+PREFILL_KINDS = frozenset({"anthropic", "groq"})
+"""Provider kinds that continue an unfinished assistant message; others begin a new one."""
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a configured provider takes part, and if not, what is missing."""
+    """The state of a configured provider: ready, or what is missing."""
 
     name: str
     model: str
@@ -40,7 +40,10 @@ class Standing:
 
 
 class Catalog:
-    """ConfigurationError for a chain that names a provider which isn't configured."""
+    """The usable providers, their chains, embedding models and breakers.
+
+    Raises ConfigurationError for a chain that names a provider which isn't configured.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class Catalog:
         self._options = options
         self._prices = prices
         for name, each in providers.items():
-            self.standings.append(self._take(name, each, environment))
+            self.standings.append(self._add_provider(name, each, environment))
         if embedder is not None:
             self.embedding[OWN_MODEL] = Candidate(OWN, OWN, OWN_MODEL, Price(0), OwnWire(embedder))
         owners = {*self._ready, *(each.name for each in self.embedding.values())}
@@ -68,40 +71,44 @@ class Catalog:
         self._configured |= {spelling for name, each in providers.items() for spelling in (each.model, f"{name}/{each.model}")}
         for chain, names in self._chains.items():
             if unknown := set(names) - providers.keys():
-                raise ConfigurationError(f"The chain {chain!r} names {', '.join(sorted(unknown))}, which [providers] doesn't have.")
+                missing = ", ".join(sorted(unknown))
+                raise ConfigurationError(f"The chain {chain!r} names {missing}: not in [providers]. Add or remove it.")
 
     def require_configured(self, model: str, *, setting: str) -> None:
-        """ConfigurationError where a setting names what is neither a profile nor a provider's model, whether or not that has its key."""
+        """Raise ConfigurationError if a setting names neither a profile nor a provider's model; a missing API key is no error."""
         if model not in self._configured:
             names = ", ".join(sorted(self._configured))
             raise ConfigurationError(f"{setting} is {model!r}, which is neither a profile nor a provider's model. There are: {names}.")
 
     def candidates(self, model: str) -> list[Candidate]:
-        """In the order to be asked. NotFound for an unknown model (with the list), or where none of its providers takes part."""
+        """Return the providers to ask for a model, in order. NotFound for an unknown model, or if none of its providers is usable."""
         if model in self._chains:
             found = [self._ready[name] for name in self._chains[model] if name in self._ready]
         else:
             found = [each for each in self._ready.values() if model in {each.model, each.name, f"{each.name}/{each.model}"}]
         if found:
             return found
-        self._explain(model)
-        names = ", ".join(self.models()) or "none: no provider has its key"
+        self._raise_if_unpriced(model)
+        names = ", ".join(self.models()) or "none, since no provider has an API key"
         raise NotFound(f"There is no model {model!r} here. There are: {names}.", code="model_not_found", param="model")
 
     def models(self) -> list[str]:
-        """What may be asked for: the chains that have somebody, then each provider's model."""
+        """List the names that a request may use: chains with a usable provider, then each provider's model."""
         chains = [name for name, names in self._chains.items() if any(each in self._ready for each in names)]
         return list(dict.fromkeys([*chains, *(each.model for each in self._ready.values()), *self.embedding]))
 
     def runs_here(self, model: str) -> bool:
-        """Tell whether Cairn's own model makes this one's vectors, on this machine. False for a model that isn't known."""
+        """Tell whether an embedding model is the built-in one, which runs on this machine. False for an unknown model."""
         try:
             return self.embedder(model).kind == OWN
         except CairnError:
             return False
 
     def embedder(self, model: str) -> Candidate:
-        """Who makes vectors with a model. "auto": the first provider's that has one, else ours. Alone: two models' vectors don't mix."""
+        """Return the one provider of an embedding model. "auto": the first that is configured, else the built-in one.
+
+        No fallback: vectors of two models don't mix. NotFound for an unknown model.
+        """
         if model == AUTO and self.embedding:
             return next(iter(self.embedding.values()))
         found = self.embedding.get(model) or self.embedding.get(model.partition("/")[2])
@@ -118,7 +125,7 @@ class Catalog:
         return self._breakers
 
     async def prepare(self) -> None:
-        """Load what the first call of each would load."""
+        """Load tokenizers and libraries, so that the first request needn't."""
         for candidate in self._ready.values():
             await asyncio.to_thread(count_text, "ready", model=candidate.model)
         if any(candidate.kind not in KINDS for candidate in self._ready.values()):
@@ -130,7 +137,7 @@ class Catalog:
         for candidate in self._ready.values():
             await candidate.wire.close()
 
-    def _take(self, name: str, options: Options, environment: Mapping[str, str]) -> Standing:
+    def _add_provider(self, name: str, options: Options, environment: Mapping[str, str]) -> Standing:
         try:
             key = secret_of(options.api_key_env, environment) if options.api_key_env else None
         except ConfigurationError as error:
@@ -149,7 +156,7 @@ class Catalog:
             wire = self._wire(options, key)
         except CairnError as error:
             return Standing(name, options.model, "unusable", error.message)
-        prefill = options.kind in PREFILLING if options.prefill is None else options.prefill
+        prefill = options.kind in PREFILL_KINDS if options.prefill is None else options.prefill
         traits = self._traits(options)
         self._ready[name] = Candidate(
             name,
@@ -164,18 +171,18 @@ class Catalog:
         )
         if options.embedding_model is not None:
             try:
-                self._take_embedding(name, options, options.embedding_model, wire)
+                self._add_embedding_model(name, options, options.embedding_model, wire)
             except NotFound as error:
-                return Standing(name, options.model, "ready", f"ready, but for its embedding model: {error.message}")
+                return Standing(name, options.model, "ready", f"ready, except its embedding model: {error.message}")
         return Standing(name, options.model, "ready", "ready")
 
-    def _take_embedding(self, name: str, options: Options, model: str, wire: Wire) -> None:
+    def _add_embedding_model(self, name: str, options: Options, model: str, wire: Wire) -> None:
         overruled = options.embedding_usd_per_mtok
         price = Price(from_usd(overruled)) if overruled is not None else self._prices.of(model)
         self.embedding.setdefault(model, Candidate(name, options.kind, model, price, wire))
 
     def _price(self, model: str, options: Options) -> Price:
-        """The list's, each part overruled by the provider's own settings."""
+        """Return the model's list price, with each part that the provider's settings override."""
         own = {
             "input": options.input_usd_per_mtok,
             "output": options.output_usd_per_mtok,
@@ -195,7 +202,7 @@ class Catalog:
             raise ConfigurationError(f"The price_tiers of {model!r} can't be used: {error}.") from None
 
     def _traits(self, options: Options) -> Traits:
-        """The list's, each overruled by the provider's own settings."""
+        """Return the model's listed traits, with each one that the provider's settings override."""
         listed = self._prices.traits_of(options.model)
         return Traits(
             listed.context_tokens if options.context_tokens is None else options.context_tokens,
@@ -213,8 +220,8 @@ class Catalog:
 
         return LitellmWire(kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections)
 
-    def _explain(self, model: str) -> None:
-        """A configured model that can't be called says why."""
+    def _raise_if_unpriced(self, model: str) -> None:
+        """Raise NotFound with the reason if the model is configured but has no price."""
         for each in self.standings:
             if model in {each.model, each.name, f"{each.name}/{each.model}"} and each.why == "no_price":
                 raise NotFound(each.detail, code="model_without_price", param="model")

@@ -1,4 +1,4 @@
-"""Who is asked next, and what the caller is told when nobody answered. Decisions only: it calls nobody."""
+"""Decide which provider to ask next, and which error to return when none answered. Pure decisions: calls nobody."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.inference.faults import Fault
 from app.inference.wires.wire import Wire
 from app.tokens import ANY_IMAGE, ImageTokens
 
-SHORT_WAIT_SECONDS = 2.0
-"""A 429 that asks for no more is worth waiting for."""
+MAX_RETRY_WAIT_SECONDS = 2.0
+"""Longest `retry-after` of a 429 for which the same provider is retried instead of the next one asked."""
 RETRY_PAUSE_SECONDS = 0.05
-CALLERS = frozenset({"caller", "content_policy", "context_too_long", "unsupported"})
-"""Faults whose words may hold what the caller sent."""
+QUOTING_FAULTS = frozenset({"caller", "content_policy", "context_too_long", "unsupported"})
+"""Kinds of fault whose message may quote the caller's prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A provider as the chain sees it. `context_tokens` None: its window isn't known."""
+    """A provider in a chain. `context_tokens` None: unknown context window."""
 
     name: str
     kind: str
@@ -33,41 +33,41 @@ class Candidate:
     prefill: bool = False
     images: ImageTokens = ANY_IMAGE
     reasoning: bool = False
-    """It may think unseen, and what it thinks is output that is paid."""
+    """The model may produce hidden reasoning, billed as output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows a fault. `seconds`: to wait before a retry."""
+    """The decision after a fault. `seconds`: pause before a retry."""
 
     to: Literal["retry", "next", "stop"]
     seconds: float = 0.0
 
 
 def after(fault: Fault, *, retries_left: int) -> Step:
-    """The caller's own mistakes and a content policy stop: they are not routed around."""
+    """Decide what follows a fault: a caller's mistake and a content policy stop the chain; they are not routed around."""
     if fault.kind in {"caller", "content_policy"}:
         return Step("stop")
-    if retries_left > 0 and (wait := _passing(fault)) is not None:
+    if retries_left > 0 and (wait := _retry_pause(fault)) is not None:
         return Step("retry", wait)
     return Step("next")
 
 
-def _passing(fault: Fault) -> float | None:
-    """Seconds after which it has likely passed; None: it has not."""
+def _retry_pause(fault: Fault) -> float | None:
+    """Return the pause in seconds after which the same provider is worth a retry; None if it is not."""
     match fault.kind:
         case "reset":
             return RETRY_PAUSE_SECONDS
         case "server_error" if fault.status == 500:
             return RETRY_PAUSE_SECONDS
-        case "rate_limited" if fault.retry_after is not None and fault.retry_after <= SHORT_WAIT_SECONDS:
+        case "rate_limited" if fault.retry_after is not None and fault.retry_after <= MAX_RETRY_WAIT_SECONDS:
             return fault.retry_after
         case _:
             return None
 
 
 def larger(candidates: Sequence[Candidate], than: Candidate) -> list[Candidate]:
-    """Of those that are left, the ones that may take a prompt which was too long for `than`."""
+    """Return the candidates whose context window may hold a prompt that was too long for `than`."""
     if than.context_tokens is None:
         return list(candidates)
     return [each for each in candidates if each.context_tokens is None or each.context_tokens > than.context_tokens]
@@ -75,7 +75,7 @@ def larger(candidates: Sequence[Candidate], than: Candidate) -> list[Candidate]:
 
 @dataclass(slots=True)
 class Trail:
-    """What happened to a request so far, provider by provider."""
+    """The attempts of one request so far: faults, breaker refusals and providers that the budget doesn't cover."""
 
     faults: list[tuple[Candidate, Fault]] = field(default_factory=list)
     refusals: list[tuple[Candidate, Refusal]] = field(default_factory=list)
@@ -83,22 +83,22 @@ class Trail:
 
     @property
     def attempts(self) -> int:
-        """Calls that were made."""
+        """The number of calls made."""
         return len(self.faults)
 
     def told(self) -> str:
-        """Each attempt by name, for a person."""
-        parts = [f"{candidate.name} ({candidate.model}): {_said(fault)}" for candidate, fault in self.faults]
-        parts += [f"{candidate.name}: left alone for {refusal.seconds:.0f} s more" for candidate, refusal in self.refusals]
+        """Describe each attempt for a person."""
+        parts = [f"{candidate.name} ({candidate.model}): {_describe(fault)}" for candidate, fault in self.faults]
+        parts += [f"{candidate.name}: not asked, on hold for {refusal.seconds:.0f} s more" for candidate, refusal in self.refusals]
         parts += [f"{candidate.name}: the budget doesn't cover it" for candidate, _ in self.unaffordable]
         return "; ".join(parts)
 
     def error(self) -> CairnError:
-        """When the chain is at its end."""
+        """Return the error for a chain that is exhausted."""
         if self.unaffordable and not self.faults:
             return min((error for _, error in self.unaffordable), key=lambda error: error.asked)
         kinds = {fault.kind for _, fault in self.faults}
-        if kinds and kinds <= {"context_too_long", "unsupported"} and not self._may_take_it_later():
+        if kinds and kinds <= {"context_too_long", "unsupported"} and not self._larger_one_held_back():
             return refused(self.faults[-1][1])
         waits = [fault.retry_after for _, fault in self.faults] + [refusal.seconds for _, refusal in self.refusals]
         soonest = min((wait for wait in waits if wait is not None), default=None)
@@ -107,8 +107,8 @@ class Trail:
             return RateLimited(message, retry_after=soonest if soonest is not None else 1.0)
         return AllProvidersFailed(f"No provider answered. {self.told()}.", retry_after=soonest)
 
-    def _may_take_it_later(self) -> bool:
-        """Whether somebody who wasn't asked has room for what was too long for the others."""
+    def _larger_one_held_back(self) -> bool:
+        """Tell whether a provider that its breaker held back has a larger context window than those that refused the prompt as too long."""
         absent = [candidate for candidate, _ in self.refusals]
         for candidate, fault in self.faults:
             if fault.kind == "context_too_long":
@@ -117,13 +117,13 @@ class Trail:
 
     def out_of_time(self) -> CairnError:
         done = f" {self.told()}." if self.told() else ""
-        return DeadlineExceeded(f"The request's time ran out before any provider answered.{done}")
+        return DeadlineExceeded(f"The request's deadline passed before any provider answered.{done} Try again later.")
 
 
 def refused(fault: Fault) -> Refused:
-    """In the provider's words, as OpenAI would say it."""
+    """Return a provider's refusal in its own words, with OpenAI's `code` and `param`."""
     return Refused(fault.message, code=fault.code, param=fault.param)
 
 
-def _said(fault: Fault) -> str:
-    return fault.kind.replace("_", " ") if fault.kind in CALLERS else fault.message
+def _describe(fault: Fault) -> str:
+    return fault.kind.replace("_", " ") if fault.kind in QUOTING_FAULTS else fault.message

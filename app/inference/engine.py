@@ -1,6 +1,6 @@
-"""A prompt goes through. For each provider of the chain: breaker closed? → hold its worst case → call → settle the real price → answer.
+"""Run a request: for each provider of the chain, ask its breaker, hold the worst-case price, call, settle the real price, answer.
 
-The hallway, to be read from top to bottom. Who is next is decided in `chain.py`, the money in `meter.py`, streams in `stream.py`.
+Reads top to bottom. Which provider is next: `chain.py`; money: `meter.py`; streams: `stream.py`.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from app.telemetry import measures, metrics, traces
 log = structlog.get_logger()
 
 Got = TypeVar("Got")
-EMBEDDED_AT_ONCE = 256
-LATE_SECONDS = 0.01
-"""Beyond a provider's own `retry-after`: clocks differ."""
-ALARMING = frozenset({"key", "quota", "model"})
-"""Faults that only an operator can mend."""
+MAX_TEXTS_PER_CALL = 256
+RETRY_MARGIN_SECONDS = 0.01
+"""Added to a provider's `retry-after`: clocks differ."""
+OPERATOR_FAULTS = frozenset({"key", "quota", "model"})
+"""Kinds of fault that only an operator can fix: logged as errors."""
 
 
 class Engine:
-    """The one door. Every call of a model passes `_walk`, and in it a breaker and a hold."""
+    """The only way to a model: every call passes through `_walk`, and there through a breaker and a hold."""
 
     def __init__(self, catalog: Catalog, meter: Meter, requests: RequestLog, options: Inference) -> None:
         self._catalog = catalog
@@ -60,20 +60,23 @@ class Engine:
         self._gathers: dict[tuple[str, int | None], Gather] = {}
 
     async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
-        """A whole answer. NotFound, Refused, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded, DatabaseUnavailable."""
+        """Return a whole answer.
+
+        Raises NotFound, Refused, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded or DatabaseUnavailable.
+        """
         receipt = Receipt()
 
         async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Answer:
             return await self._complete_once(request, asker, candidate, ticket, number, receipt)
 
         began = perf_counter()
-        with self._noted(request, asker, receipt), _span(request):
+        with self._request_logged(request, asker, receipt), _span(request):
             answer = await self._walk(self._catalog.candidates(request.model), receipt, attempt, deadline=self._deadline())
             measures.answer_seconds.observe(perf_counter() - began, (receipt.provider,))
             return answer
 
     async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream:
-        """A stream whose first token has come: until then falling back is free. The same errors as `complete`, before it begins."""
+        """Open a stream and wait for its first token: until then fallback is free. Raises the same errors as `complete`."""
         receipt, began, deadline = Receipt(), perf_counter(), self._deadline()
 
         async def proceed(request: ChatRequest, candidates: Sequence[Candidate]) -> Opened:
@@ -108,7 +111,7 @@ class Engine:
         *,
         complete: Callable[[ChatRequest, Asker], Awaitable[Answer]] | None = None,
     ) -> list[Answer | CairnError]:
-        """Many at once: in groups by first provider, so many of a group at a time; in order; an item that fails is its error."""
+        """Answer many requests concurrently, bounded per first provider; results in order, with an error in the place of a failed one."""
         gates: dict[str, asyncio.Semaphore] = {}
 
         async def one(place: int, request: ChatRequest) -> Answer | CairnError:
@@ -122,28 +125,28 @@ class Engine:
         return list(await asyncio.gather(*(one(place, request) for place, request in enumerate(requests))))
 
     async def embed(self, request: EmbeddingRequest, asker: Asker) -> Vectors:
-        """One model's vectors: no other provider is asked for them. The same errors as `complete`."""
+        """Embed texts with one model, without fallback. Raises the same errors as `complete`."""
         receipt, candidate = Receipt(), self._catalog.embedder(request.model)
 
         async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Vectors:
             return await self._embed_once(request, asker, candidate, ticket, number, receipt)
 
-        with self._noted(request, asker, receipt), traces.span("engine embeddings", gen_ai__operation__name="embeddings"):
+        with self._request_logged(request, asker, receipt), traces.span("engine embeddings", gen_ai__operation__name="embeddings"):
             return await self._walk([candidate], receipt, attempt, deadline=self._deadline())
 
     async def covers(self, request: ChatRequest, asker: Asker) -> bool:
-        """Say whether the payer could pay for an answer of any provider of the chain. Holds nothing, asks nobody."""
+        """Tell whether the payer's budget covers an answer of any provider of the chain, without holding or calling anything."""
         for candidate in self._catalog.candidates(request.model):
             if await self._meter.covers(request, asker, candidate):
                 return True
         return False
 
     async def prepare(self) -> None:
-        """What the first request would wait for: tokenizers, libraries. Off the loop, and not where there is no provider."""
+        """Load tokenizers and libraries off the event loop, so that the first request needn't wait for them."""
         await self._catalog.prepare()
 
     async def close(self) -> None:
-        """Ends that are being written, then connections."""
+        """Wait for settlements that are being written, then close connections."""
         await self._meter.close()
         await self._catalog.close()
 
@@ -155,9 +158,9 @@ class Engine:
         *,
         deadline: float,
     ) -> Got:
-        """The first attempt that succeeds. Each has a ticket of its provider's breaker, which the fault that it raises ends.
+        """Return the result of the first attempt that succeeds. Each attempt has a ticket of its provider's breaker, ended here on a fault.
 
-        `left` is used up from its front: who stands in it afterwards wasn't asked.
+        Consumes `left` from its front: what remains afterwards wasn't asked.
         """
         trail = Trail()
         try:
@@ -180,10 +183,10 @@ class Engine:
                         except Fault as fault:
                             trail.faults.append((candidate, fault))
                             if candidate.kind == OWN:
-                                ticket.dropped()  # it can't be out of order: what takes too long is one caller's own bulk
+                                ticket.dropped()  # the built-in model can't be down: a timeout means that one caller's batch is large
                             else:
                                 ticket.failed(fault)
-                            _tell(candidate, fault)
+                            _report_fault(candidate, fault)
                             step = chain.after(fault, retries_left=self._options.retries - tries)
                             if step.to == "stop":
                                 raise chain.refused(fault) from fault
@@ -192,9 +195,9 @@ class Engine:
                             if step.to == "next":
                                 break
                             tries += 1
-                            await asyncio.sleep(step.seconds + LATE_SECONDS)
+                            await asyncio.sleep(step.seconds + RETRY_MARGIN_SECONDS)
                         finally:
-                            ticket.dropped()  # unless it has ended otherwise
+                            ticket.dropped()  # no effect if it has ended already
         except TimeoutError:
             raise trail.out_of_time() from None
         raise trail.error()
@@ -221,20 +224,20 @@ class Engine:
         metrics.provider_attempted(candidate.name, "ok")
         receipt.provider, receipt.asked_model = candidate.name, candidate.model
         receipt.model = found.model or candidate.model
-        return Answer(await self._paid(found, held, candidate), receipt)
+        return Answer(await self._settled(found, held, candidate), receipt)
 
-    async def _paid(self, found: Completion, held: Held, candidate: Candidate) -> bytes:
-        """End the hold of a whole answer, and return the answer: cut where it is longer than was held, with a usage that can be true."""
+    async def _settled(self, found: Completion, held: Held, candidate: Candidate) -> bytes:
+        """Settle a whole answer and return its JSON: truncated if longer than the hold allows, with a corrected usage if needed."""
         raw, limit = found.raw, allowance.max_output(held.estimate)
         try:
             if await OutputCount(limit, model=candidate.model).passed(found.text):
-                reason = f"Its answer was longer than the {held.estimate.max_tokens:,} tokens that were asked for: it was cut."
+                reason = f"Its answer was longer than the {held.estimate.max_tokens:,} tokens that were asked for: it was truncated."
                 await held.dispute(reason, kind="output", model=found.model)
                 raw = await asyncio.to_thread(answers.shortened, raw, allowance.Truncator(limit, model=candidate.model).cut)
             else:
                 await held.settle(found.usage, found.text, model=found.model)
         except BaseException:
-            held.abandon(found.usage, found.text, model=found.model)  # whoever leaves meanwhile: an end there must be
+            held.abandon(found.usage, found.text, model=found.model)  # also on cancellation: every hold must end
             raise
         return raw if found.usage == held.charged else answers.with_usage(raw, held.charged)
 
@@ -244,10 +247,10 @@ class Engine:
         texts = list(request.texts)
         held = await self._meter.hold_texts(texts, asker, candidate, number, receipt, ticket)
         began = perf_counter()
-        seat = self._gathered(candidate, request.dimensions).seat(texts, most_tokens=held.estimate.input_tokens)
+        seat = self._batcher(candidate, request.dimensions).seat(texts, held_tokens=held.estimate.input_tokens)
         try:
             try:
-                # Our own model's lane bounds what it takes; the request's total time holds for both.
+                # The built-in model bounds its own queue; the request's total deadline applies to both.
                 async with asyncio.timeout(None if candidate.kind == OWN else self._options.timeouts.answer):
                     share = await seat.future
             except TimeoutError:
@@ -264,8 +267,8 @@ class Engine:
         await held.settle(None if share.tokens is None else Usage(input=share.tokens), "", model=share.model)
         return Vectors(share.vectors, held.charged.input, receipt)
 
-    def _gathered(self, candidate: Candidate, dimensions: int | None) -> Gather:
-        """Those who ask for the same share calls."""
+    def _batcher(self, candidate: Candidate, dimensions: int | None) -> Gather:
+        """Return the batcher for this provider, model and dimensions."""
         key = candidate.model, dimensions
         if key not in self._gathers:
             parameters = {} if dimensions is None else {"dimensions": dimensions}
@@ -274,9 +277,9 @@ class Engine:
                 return await in_parts(candidate, texts, parameters)
 
             options = self._options
-            # Our own model shares runs by itself, and must know whose they are.
-            most = 1 if candidate.kind == OWN else options.embeddings_requests
-            self._gathers[key] = Gather(call, most=most, seconds=options.embeddings_milliseconds / 1000)
+            # The built-in model batches by itself, fairly between requesters, so it must see each request alone.
+            max_requests = 1 if candidate.kind == OWN else options.embeddings_requests
+            self._gathers[key] = Gather(call, max_requests=max_requests, seconds=options.embeddings_milliseconds / 1000)
         return self._gathers[key]
 
     async def _begin_once(
@@ -302,8 +305,8 @@ class Engine:
         return asyncio.get_running_loop().time() + self._options.timeouts.total
 
     @contextmanager
-    def _noted(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt) -> Iterator[None]:
-        """A row of the request log, whatever comes of it."""
+    def _request_logged(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt) -> Iterator[None]:
+        """Write a row of the request log, whatever the outcome."""
         began = perf_counter()
         try:
             yield
@@ -338,15 +341,15 @@ class Engine:
 
 
 async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str, int]) -> Embedded:
-    """So many at a time: a reply with all vectors would be too large to read."""
+    """Embed in calls of at most 256 texts: a reply with all vectors would be too large to read."""
     vectors: list[Sequence[float]] = []
     tokens: int | None = 0
     model: str | None = None
-    for start in range(0, len(texts), EMBEDDED_AT_ONCE):
+    for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
         try:
-            part = await candidate.wire.embed(candidate.model, texts[start : start + EMBEDDED_AT_ONCE], parameters)
+            part = await candidate.wire.embed(candidate.model, texts[start : start + MAX_TEXTS_PER_CALL], parameters)
         except Fault as fault:
-            if start:  # the parts before it were answered, and are billed
+            if start:  # earlier calls were answered, and are billed
                 fault.unknown, fault.usage = True, None if tokens is None else Usage(input=tokens)
             raise
         vectors += part.vectors
@@ -369,8 +372,8 @@ def _attributes(candidate: Candidate, number: int) -> dict[str, str | int]:
     return {"gen_ai__provider__name": candidate.name, "gen_ai__request__model": candidate.model, "cairn__attempt": number}
 
 
-def _tell(candidate: Candidate, fault: Fault) -> None:
+def _report_fault(candidate: Candidate, fault: Fault) -> None:
     metrics.provider_attempted(candidate.name, fault.kind)
-    say = log.error if fault.kind in ALARMING else log.warning if fault.counts else log.info
+    say = log.error if fault.kind in OPERATOR_FAULTS else log.warning if fault.counts else log.info
     reason = fault.message if fault.counts else fault.kind
     say("provider.failed", provider=candidate.name, model=candidate.model, kind=fault.kind, reason=reason)

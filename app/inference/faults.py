@@ -1,6 +1,6 @@
-"""Why an attempt at a provider failed, in one vocabulary: whoever speaks to a provider raises `Fault`, and nothing else.
+"""The kinds of provider failure: every wire raises `Fault`, and nothing else.
 
-What follows from a fault (retry, next provider, give up; breaker; money) is decided by its kind alone: see `chain.py`.
+The kind alone decides what follows (retry, next provider, give up; breaker; money): see `chain.py`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ Kind = Literal[
     "content_policy",
     "caller",  # any other 4xx
 ]
-MOST_MESSAGE_CHARS = 500
+MAX_MESSAGE_CHARS = 500
 MAX_RETRY_AFTER_SECONDS = 3600.0
-"""No provider's `retry-after` is obeyed, or told, for longer: some send a date in seconds, or anything."""
+"""Upper bound for a provider's `retry-after`: some send a Unix time as seconds, or anything else."""
 _TOO_LONG = (
     "context_length_exceeded", "maximum context length", "context window", "prompt is too long", "too many tokens", "input is too long",
     "exceeds the maximum number of tokens", "input token count", "reduce the length",
@@ -51,12 +51,12 @@ _POLICY = (
     "flagged",
 )
 _KEY, _KEY_WORDS = ("api_key_invalid", "invalid_api_key"), ("api key not valid", "api key expired")
-"""Gemini says so with status 400, and only in how its message begins."""
+"""Gemini reports a bad key with status 400, and only in how its message begins."""
 
 
 @dataclass(slots=True)
 class Fault(Exception):
-    """`unknown`: the provider may have worked, and charge, for it. `usage`: what it said it took, where it did."""
+    """A failed attempt at a provider. `unknown`: it may have worked and charged for it. `usage`: what it reported, if it did."""
 
     kind: Kind
     message: str
@@ -67,16 +67,16 @@ class Fault(Exception):
     code: str | None = None
     param: str | None = None
     echo: bool = False
-    """Another request heard of the same failed call, and counts it."""
+    """True if another request of the same shared call already counted this failure."""
 
     def __str__(self) -> str:
         return self.message
 
     @property
     def counts(self) -> bool:
-        """Whether the breaker hears of it: the caller's own mistakes say nothing about the provider."""
+        """True if the failure counts for the breaker; a caller's mistake says nothing about the provider."""
         if self.kind == "empty" and self.usage is not None:
-            return False  # it worked, and had nothing to say
+            return False  # the provider worked: its answer is empty
         return not self.echo and self.kind not in {"unsupported", "context_too_long", "content_policy", "caller"}
 
 
@@ -97,57 +97,57 @@ def malformed(message: str, *, usage: Usage | None = None) -> Fault:
 
 
 def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
-    """A provider's error reply. Its own words go only to whoever caused it: they may name our account."""
+    """Classify a provider's error reply. Its own words go only to the caller who caused it: they may name our account."""
     error = _error_object(body)
-    said, code, param = (
+    text, code, param = (
         _text(error.get("message")),
         _text(error.get("code") or error.get("type") or error.get("status")),
         error.get("param"),
     )
-    words = f"{code} {said}".lower()
+    searched = f"{code} {text}".lower()
     wait = retry_after(headers)
     if wait is None:
         wait = _retry_delay(error)
-    if (ours := _our_fault(status, code.lower(), said.lower())) is not None:
+    if (ours := _our_fault(status, code.lower(), text.lower())) is not None:
         return ours
-    if status == 429 and "request too large" in words:
-        status = 413  # for its own size, not for how many there are
+    if status == 429 and "request too large" in searched:
+        status = 413  # rejected for its size, not for the rate
     if status == 429:
         return Fault("rate_limited", "it limits the rate (429)", status, retry_after=wait)
     if status >= 500 or status in {408, 409, 425}:
         return Fault("server_error", f"it answered {status}", status, retry_after=wait)
     if status < 400:
         return malformed(f"it answered {status} without an answer")
-    if any(each in words for each in _TOO_LONG) or status == 413:
-        return Fault("context_too_long", said or "The prompt is too long.", status, code="context_length_exceeded", param="messages")
-    if any(each in words for each in _POLICY):
-        return Fault("content_policy", said or "The provider's content policy refuses it.", status, code="content_policy_violation")
-    return Fault("caller", said or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None)
+    if any(each in searched for each in _TOO_LONG) or status == 413:
+        return Fault("context_too_long", text or "The prompt is too long.", status, code="context_length_exceeded", param="messages")
+    if any(each in searched for each in _POLICY):
+        return Fault("content_policy", text or "The provider's content policy refuses it.", status, code="content_policy_violation")
+    return Fault("caller", text or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None)
 
 
-def _our_fault(status: int, code: str, said: str) -> Fault | None:
-    """Our key's, our account's, our configuration's. Judged by status and code: a message may quote what the caller sent."""
-    if status in {401, 403} or (status == 400 and (any(each in code for each in _KEY) or said.startswith(_KEY_WORDS))):
-        return Fault("key", f"it refused the key that Cairn has for it ({status})", status)
-    if status == 402 or "insufficient_quota" in code or (status == 400 and said.startswith("your credit balance")):
-        return Fault("quota", f"its account has no credit left ({status})", status)
+def _our_fault(status: int, code: str, text: str) -> Fault | None:
+    """Return the fault if our key, account or configuration is to blame. Judged by status and code: a message may quote the prompt."""
+    if status in {401, 403} or (status == 400 and (any(each in code for each in _KEY) or text.startswith(_KEY_WORDS))):
+        return Fault("key", f"it rejected Cairn's API key ({status})", status)
+    if status == 402 or "insufficient_quota" in code or (status == 400 and text.startswith("your credit balance")):
+        return Fault("quota", f"Cairn's account there has no credit left ({status})", status)
     if status == 404:
         return Fault("model", "it doesn't know the configured model (404)", status)
     return None
 
 
 def of_error_object(error: object) -> Fault:
-    """An error in the place of an answer: with status 200, or in the middle of a stream. Its status is what it says."""
+    """Classify an error object sent with status 200 or within a stream, by the status that it states."""
     found = error if isinstance(error, dict) else {"message": str(error)}
-    said = next((each for each in (found.get("status"), found.get("code"), found.get("status_code")) if isinstance(each, int)), None)
-    fault = of_status(said if said is not None and 400 <= said < 600 else 500, json.dumps({"error": found}, default=str).encode(), {})
-    if said is None and fault.kind == "server_error":
+    stated = next((each for each in (found.get("status"), found.get("code"), found.get("status_code")) if isinstance(each, int)), None)
+    fault = of_status(stated if stated is not None and 400 <= stated < 600 else 500, json.dumps({"error": found}, default=str).encode(), {})
+    if stated is None and fault.kind == "server_error":
         fault.message, fault.status = "it answered with an error", None
     return fault
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds to wait, from seconds or a date, capped. None: it doesn't say, or not in a way that can be read."""
+    """Parse `retry-after`, seconds or a date, into seconds, capped at an hour; None if missing or unreadable."""
     value = headers.get("retry-after") or headers.get("Retry-After")
     if value is None:
         return None
@@ -164,17 +164,17 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _retry_delay(error: Mapping[str, Any]) -> float | None:
-    """Gemini's way to say it, in the body: `{"@type": "….RetryInfo", "retryDelay": "3.5s"}` among the details."""
+    """Parse Gemini's retry delay from the body: `{"@type": "….RetryInfo", "retryDelay": "3.5s"}` among the details."""
     details = error.get("details")
     for each in details if isinstance(details, list) else ():
-        said = each.get("retryDelay") if isinstance(each, dict) else None
-        if isinstance(said, str) and said.endswith("s"):
-            return retry_after({"retry-after": said.removesuffix("s")})
+        delay = each.get("retryDelay") if isinstance(each, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            return retry_after({"retry-after": delay.removesuffix("s")})
     return None
 
 
 def _error_object(body: bytes) -> dict[str, Any]:
-    """OpenAI's, Anthropic's and Google's all hold an `error` object; some servers send it bare, or in a list."""
+    """Extract the error object: OpenAI, Anthropic and Google send `error`; some servers send it bare, or in a list."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -188,4 +188,4 @@ def _error_object(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    return value[:MOST_MESSAGE_CHARS] if isinstance(value, str) else "" if value is None else str(value)[:MOST_MESSAGE_CHARS]
+    return value[:MAX_MESSAGE_CHARS] if isinstance(value, str) else "" if value is None else str(value)[:MAX_MESSAGE_CHARS]

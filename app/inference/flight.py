@@ -1,6 +1,6 @@
-"""One question under way, and who waits for its answer. It goes on as long as somebody does, whoever asked first; it is paid once.
+"""Single flight: one request in progress, shared by all who ask the same. It goes on while anybody waits, and is paid once.
 
-Knows no cache and no keys: what is asked, and what becomes of the answer, is its owner's.
+Knows no cache and no keys: what is asked, and what is done with the answer, is the owner's business.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.inference.stream import Broken, Stream
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A whole answer, and where it was. `similarity`: it is another prompt's, so much like this one."""
+    """A whole answer and the cache tier it came from. `similarity`: cosine to the other prompt whose answer it is."""
 
     stored: Stored
     tier: Tier
@@ -28,14 +28,14 @@ class Found:
 
 
 class Stopped(Exception):
-    """The work ended without an answer: nobody wanted it any more, the server stops, or it is broken."""
+    """The work ended without an answer: everybody left, the server stops, or it failed."""
 
 
 class Flight:
-    """Whoever wants the answer joins, and leaves once. With the last one the work ends, unless it has landed.
+    """A request in progress. Whoever wants its answer calls `join` and `leave` once; when the last one leaves, it is cancelled.
 
-    `opened`: the stream, once it has begun; None where the answer comes in one piece. `landed`: the whole answer; None where it is none
-    that can be given in one piece. Both raise what went wrong.
+    `opened`: the stream once its first token has come; None if the answer comes whole. `landed`: the whole answer; None if it can't be
+    given whole (broken off, or more than text). Both futures raise the error on failure.
     """
 
     def __init__(self) -> None:
@@ -44,41 +44,41 @@ class Flight:
         self.landed: asyncio.Future[Found | None] = loop.create_future()
         self.fanout: Fanout | None = None
         self.answer: Answer | None = None
-        """The first one's own, where a provider gave it in one piece."""
+        """The engine's own answer, for the first requester, if it came whole."""
         self.private = False
-        """It was made smaller than was asked for, since the first one's budget is: for nobody else."""
-        self._here = 0
+        """The answer was shrunk to the first requester's budget, or disputed: not shared."""
+        self._members = 0
         self._waiting = 0
-        self._led = True
+        self._has_leader = True
         self._task: asyncio.Task[None] | None = None
 
     @property
     def open(self) -> bool:
-        """Whether one may still join: there is, or will be, an answer, and all of it can be had."""
+        """True while others may join: an answer exists or will, and all of it can still be read."""
         if self.private:
             return False
         if self.landed.done():
             return self.landed.exception() is None and self.landed.result() is not None
-        return self._here > 0 and (self.fanout is None or self.fanout.whole)
+        return self._members > 0 and (self.fanout is None or self.fanout.whole)
 
     def begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """`work` calls `land`, before it `stream` where the answer is one. What it raises is for those who wait."""
+        """Start the work. It must call `land`, and before that `stream` if the answer streams; its errors go to the waiters."""
         self._task = asyncio.create_task(self._run(work), name="answer under way")
-        self._task.add_done_callback(lambda _: self._failed(Stopped()))  # it may end before its first step
+        self._task.add_done_callback(lambda _: self._failed(Stopped()))  # cancelled before its first step, the task never runs
         return self._task
 
     @property
     def leading(self) -> Place:
-        """The first one's place in the stream, once that has begun."""
+        """The first requester's position in the stream, once that has begun."""
         assert self.fanout is not None
         assert self.fanout.leader is not None
         return self.fanout.leader
 
     def join(self) -> None:
-        self._here += 1
+        self._members += 1
 
     async def whole(self) -> Found | None:
-        """Wait for the whole answer. Until then a stream is read as fast as it comes."""
+        """Wait for the whole answer; meanwhile a stream is read without backpressure."""
         self._wait(1)
         try:
             return await asyncio.shield(self.landed)
@@ -86,7 +86,7 @@ class Flight:
             self._wait(-1)
 
     async def over(self) -> None:
-        """Wait until the work has ended, and what may be kept of it is kept. Holds nobody up; raises nothing of what went wrong."""
+        """Wait until the work has ended and its answer is stored. Keeps nothing alive; raises none of the work's errors."""
         assert self._task is not None
         await asyncio.wait([self._task])
 
@@ -96,23 +96,23 @@ class Flight:
             self.fanout.look_again()
 
     async def leave(self) -> None:
-        """Returns once the work has ended, where it was for nobody else."""
-        self._here -= 1
-        if self._here == 0 and not self.landed.done():
+        """Leave; the last one to leave cancels the work and waits for its end."""
+        self._members -= 1
+        if self._members == 0 and not self.landed.done():
             assert self._task is not None
             self._task.cancel()
             await asyncio.wait([self._task])
 
     def unled(self) -> None:
-        """The first one reads no more: nothing waits for it."""
-        self._led = False
+        """Detach the first requester: backpressure no longer waits for it."""
+        self._has_leader = False
         if self.fanout is not None:
             self.fanout.leave()
 
     async def stream(self, stream: Stream) -> None:
-        """It has begun. Returns when it has been read to its end."""
+        """Publish a stream that has begun, and read it to its end."""
         self.fanout = Fanout(lambda: stream.head, unpaced=lambda: self._waiting > 0)
-        if not self._led:
+        if not self._has_leader:
             self.fanout.leave()
         self.opened.set_result(stream)
         async with aclosing(stream.pieces()) as pieces:
@@ -120,7 +120,7 @@ class Flight:
                 await self.fanout.add(piece)
 
     def land(self, found: Found | None) -> None:
-        """The answer, for those who wait for all of it; and the end, for those who read along."""
+        """Publish the whole answer, or None, and close the fan-out."""
         if not self.opened.done():
             self.opened.set_result(None)
         self.landed.set_result(found)
@@ -133,7 +133,7 @@ class Flight:
         except asyncio.CancelledError:
             self._failed(Stopped())
             raise
-        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+        except Exception as error:  # noqa: BLE001 - raised to the waiters
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
@@ -142,21 +142,21 @@ class Flight:
         for future in (self.opened, self.landed):
             if not future.done():
                 future.set_exception(error)
-                future.exception()  # perhaps nobody asks for it
+                future.exception()  # mark as retrieved: there may be no waiter
         if self.fanout is not None:
-            told = error if isinstance(error, CairnError) else Broken("The stream that was read along was stopped. Ask again.")
-            self.fanout.end(told)
+            raised = error if isinstance(error, CairnError) else Broken("The shared stream was stopped. Send the request again.")
+            self.fanout.end(raised)
 
 
 def shared(error: BaseException) -> bool:
-    """Whether it would happen to those who wait as well. Another's empty budget, or a stream that broke, would not."""
+    """Tell whether an error concerns followers too. Another's exhausted budget, or a broken stream, does not."""
     return isinstance(error, CairnError) and not isinstance(error, BudgetExceeded | Broken)
 
 
 class Reading:
-    """A stream under way, read from its beginning. Whoever has one has joined the flight; it leaves by itself at the end.
+    """One requester's view of an in-flight stream, from its beginning. Creating it needs a `join`; it leaves by itself at the end.
 
-    `ended` hears the receipt and the status of what this reader got, once.
+    `ended` is called once, with this reader's receipt and HTTP status.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Reading:
         self._left = False
 
     async def events(self) -> AsyncGenerator[bytes]:
-        """Broken, when it broke for the one who asked first, or has gone on without us."""
+        """Yield the events. Raises Broken if the stream broke, or this reader fell too far behind."""
         status = 499
         fanout = self._flight.fanout
         assert fanout is not None
@@ -181,8 +181,8 @@ class Reading:
                 async for event in events:
                     yield event
             if not self._leading:
-                told = self._stream.receipt
-                self.receipt.saved, self.receipt.provider, self.receipt.model = told.nanousd, told.provider, told.model
+                source = self._stream.receipt
+                self.receipt.saved, self.receipt.provider, self.receipt.model = source.nanousd, source.provider, source.model
             status = 200
             if self._usage_asked:
                 yield self._stream.usage(self.receipt)
@@ -193,7 +193,7 @@ class Reading:
             await self._leave(status)
 
     async def abandon(self) -> None:
-        """Nobody will read it."""
+        """Leave without reading."""
         await self._leave(499)
 
     async def _leave(self, status: int) -> None:

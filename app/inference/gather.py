@@ -1,4 +1,4 @@
-"""Several requests in one call: the first goes at once; while calls are under way others wait for each other, a bounded time."""
+"""Batch embedding requests into shared calls: the first goes at once; while calls are in flight, others collect for a bounded time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from app.inference.faults import Fault
 from app.inference.wires.wire import Embedded
 
-MOST_TEXTS_SHARED, MOST_CHARS_SHARED = 128, 65_536
-"""Of one call that several share: larger requests go alone, so that nobody's are in anybody's way."""
+MAX_TEXTS_SHARED, MAX_CHARS_SHARED = 128, 65_536
+"""Size limits of a shared call; larger requests go alone, so that they don't hold up others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One request's part of a call: its vectors, and which of the call's tokens are its own."""
+    """One request's share of a call: its vectors, and its part of the call's tokens."""
 
     vectors: Sequence[Sequence[float]]
     model: str | None
@@ -24,10 +24,10 @@ class Share:
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """One request that waits. `most_tokens`: what is held for it. `sent`: from then on it may cost."""
+    """One waiting request. `held_tokens`: the tokens held for it. `sent`: it is in a call, so it may cost."""
 
     texts: list[str]
-    most_tokens: int
+    held_tokens: int
     future: asyncio.Future[Share]
     sent: bool = False
 
@@ -41,25 +41,25 @@ class Seat:
 
 
 class Gather:
-    """Of one provider, model and set of parameters. `most` requests or `seconds`, whichever is first."""
+    """Batches requests for one provider, model and parameter set: up to `max_requests` of them, or what comes within `seconds`."""
 
-    def __init__(self, call: Callable[[list[str]], Awaitable[Embedded]], *, most: int, seconds: float) -> None:
+    def __init__(self, call: Callable[[list[str]], Awaitable[Embedded]], *, max_requests: int, seconds: float) -> None:
         self._call = call
-        self._most = most
+        self._max_requests = max_requests
         self._seconds = seconds
         self._waiting: list[Seat] = []
         self._timer: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Task[None]] = set()
 
-    def seat(self, texts: list[str], *, most_tokens: int) -> Seat:
-        """To be waited for: `await seat.future`. Fault when the call fails: everybody's, but the breaker hears of one."""
+    def seat(self, texts: list[str], *, held_tokens: int) -> Seat:
+        """Enqueue texts; await `seat.future`. A failed call raises Fault for every request in it, but counts once for the breaker."""
         loop = asyncio.get_running_loop()
-        seat = Seat(texts, most_tokens, loop.create_future())
+        seat = Seat(texts, held_tokens, loop.create_future())
         if _fills([seat]):
             self._send_off([seat])
             return seat
         self._waiting.append(seat)
-        if not self._calls or _fills(self._waiting) or len(self._waiting) >= self._most:
+        if not self._calls or _fills(self._waiting) or len(self._waiting) >= self._max_requests:
             self._go()
         elif self._timer is None:
             self._timer = loop.call_later(self._seconds, self._go)
@@ -69,7 +69,7 @@ class Gather:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        taken = [each for each in self._waiting if each.here]  # who left is not sent
+        taken = [each for each in self._waiting if each.here]  # cancelled requests are not sent
         self._waiting = []
         if taken:
             self._send_off(taken)
@@ -80,7 +80,7 @@ class Gather:
         task.add_done_callback(self._calls.discard)
 
     async def _send(self, taken: list[Seat]) -> None:
-        """Hangs up once everybody who waited for it has left."""
+        """Make one call, and cancel it once every requester has left."""
         this = asyncio.current_task()
 
         def left(_: object) -> None:
@@ -100,13 +100,13 @@ class Gather:
                 await self._each_alone(taken)
             else:
                 _fail(taken, fault)
-        except Exception as error:  # noqa: BLE001 - it is the answer of those who wait
+        except Exception as error:  # noqa: BLE001 - raised to the waiters
             _fail(taken, error)
         else:
             _share(taken, found)
 
     async def _each_alone(self, taken: list[Seat]) -> None:
-        """One of them is refused, and the refusal may quote it: nobody else is to hear that."""
+        """Retry each request in a call of its own: one was refused, and the refusal may quote its text to the others."""
         for seat in taken:
             if not seat.here:
                 continue
@@ -119,9 +119,9 @@ class Gather:
 
 
 def _fills(seats: Sequence[Seat]) -> bool:
-    """More than half of what a call may hold: another one might not fit beside it."""
+    """Tell whether the requests take more than half of a call's limits: another might not fit."""
     texts, chars = sum(len(seat.texts) for seat in seats), sum(seat.chars for seat in seats)
-    return texts > MOST_TEXTS_SHARED // 2 or chars > MOST_CHARS_SHARED // 2
+    return texts > MAX_TEXTS_SHARED // 2 or chars > MAX_CHARS_SHARED // 2
 
 
 def _fail(taken: list[Seat], error: Exception) -> None:
@@ -132,12 +132,12 @@ def _fail(taken: list[Seat], error: Exception) -> None:
 
 
 def _share(taken: list[Seat], found: Embedded) -> None:
-    """Tokens are shared out by what is held for each; what doesn't divide goes to whoever has room for it."""
+    """Split the call's tokens in proportion to what is held for each; the remainder goes where the hold has room."""
     total = None if found.usage is None else found.usage.total
-    held = sum(seat.most_tokens for seat in taken) or 1
-    parts = [None if total is None else total * seat.most_tokens // held for seat in taken]
+    held = sum(seat.held_tokens for seat in taken) or 1
+    parts = [None if total is None else total * seat.held_tokens // held for seat in taken]
     rest = 0 if total is None else total - sum(part or 0 for part in parts)
-    roomiest = sorted(range(len(taken)), key=lambda place: (parts[place] or 0) - taken[place].most_tokens)
+    roomiest = sorted(range(len(taken)), key=lambda place: (parts[place] or 0) - taken[place].held_tokens)
     for number in range(rest):
         parts[roomiest[number % len(taken)]] = (parts[roomiest[number % len(taken)]] or 0) + 1
     start = 0

@@ -1,4 +1,4 @@
-"""What may be kept of what was answered: whole, said by the model itself to its end, and without a secret."""
+"""Decide which answers may be cached: whole, finished by the model itself, text only, and without a secret."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import msgspec
 from app.inference.stored import Stored
 from app.redaction import suspicious
 
-MOST_CHECKED_CHARS = 65_536
-"""A longer answer isn't looked through for secrets on the way, so it isn't kept."""
+MAX_CHECKED_CHARS = 65_536
+"""Longer answers are not scanned for secrets while the caller waits, so they are not cached."""
 FINISHES = frozenset({"stop", "length"})
 STEP_CHARS = 8_192
 REACH_CHARS = 16_384
-"""No rule of redaction reads further from where it begins to decide that there is a secret (the longest: a JWT)."""
+"""Upper bound of how far a redaction rule reads from where a secret begins (the longest: a JWT)."""
 
 
 async def keepable(found: Stored) -> bool:
-    """A long text is looked through piece by piece, so that others have their turn: 25,000 characters take about 0.5 ms."""
+    """Tell whether an answer may be cached. Long texts are scanned in steps, yielding to the event loop: 25,000 characters take 0.5 ms."""
     choices = msgspec.json.decode(found.body).get("choices") or []
     texts = [choice["message"].get("content") for choice in choices]
-    if not all(isinstance(text, str) and text and len(text) <= MOST_CHECKED_CHARS for text in texts):
+    if not all(isinstance(text, str) and text and len(text) <= MAX_CHECKED_CHARS for text in texts):
         return False
     if any(choice.get("finish_reason") not in FINISHES or choice["message"].get("tool_calls") for choice in choices):
         return False
@@ -32,7 +32,7 @@ async def keepable(found: Stored) -> bool:
 
 
 async def holds_secret(text: str) -> bool:
-    """In pieces that overlap by more than a secret's length: what is found in the whole is found in one of them."""
+    """Tell whether a text holds a secret, in windows that overlap by more than the longest secret, so that none is missed."""
     if suspicious(text[: STEP_CHARS + REACH_CHARS]):
         return True
     for start in range(STEP_CHARS, len(text) - REACH_CHARS, STEP_CHARS):

@@ -1,4 +1,4 @@
-"""The money of attempts: a hold before each, one end after it. What ends how is the table of docs/operations.md."""
+"""Meter attempts: one hold before each, one end after it. docs/operations.md has the table of ends."""
 
 from __future__ import annotations
 
@@ -27,27 +27,31 @@ from app.tokens import count_images, count_text, image_chars
 
 log = structlog.get_logger()
 
-READ = frozenset({"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"})
-"""Parameters beside the tools that a model may read."""
-MOST_BYTES_COUNTED = 2**20
-"""A larger prompt is taken for as many tokens as it has bytes, or as its provider's window holds: counting it would take seconds."""
+PROMPT_PARAMETERS = frozenset(
+    {"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"}
+)
+"""Parameters, besides the tools, that count as prompt tokens."""
+MAX_BYTES_COUNTED = 2**20
+"""Larger prompts are not tokenized, which would take seconds: estimated as one token per byte, at most the context window."""
 Disputed = Literal["output", "usage"]
-"""What of an answer can't be true: how long it is, or the usage that is reported for it."""
+"""The disputed part of an answer: its length, or its reported usage."""
 
 
 class Meter:
+    """Opens holds at the ledger, and keeps the settlements that are being written until they are done."""
+
     def __init__(self, ledger: Ledger, options: Budget) -> None:
         self.ledger = ledger
         self._options = options
         self._ending: set[asyncio.Task[Any]] = set()
 
     async def hold(self, request: ChatRequest, asker: Asker, candidate: Candidate, number: int, receipt: Receipt, ticket: Ticket) -> Held:
-        """BudgetExceeded, or DatabaseUnavailable: then nothing may be sent. The ticket hears of what can't be true."""
+        """Hold an attempt's worst-case price. Raises BudgetExceeded or DatabaseUnavailable: then nothing may be sent."""
         wanted = await self._estimate(request, candidate)
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
         if self._options.shrink:
-            least = self._options.shrink_min_tokens
-            hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=least)
+            min_tokens = self._options.shrink_min_tokens
+            hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=min_tokens)
         else:
             hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
@@ -55,7 +59,7 @@ class Meter:
         return Held(self, hold, covered, candidate, receipt, asker, ticket, thinks=thinks(candidate, request))
 
     async def hold_texts(self, texts: list[str], asker: Asker, candidate: Candidate, number: int, receipt: Receipt, ticket: Ticket) -> Held:
-        """The same for embeddings."""
+        """Like `hold`, for embeddings."""
 
         def counted() -> Estimate:
             return estimates.of_embeddings(texts, model=candidate.model, kind=candidate.kind, price=candidate.price)
@@ -66,19 +70,19 @@ class Meter:
         return Held(self, held, wanted, candidate, receipt, asker, ticket, operation="embeddings")
 
     async def covers(self, request: ChatRequest, asker: Asker, candidate: Candidate) -> bool:
-        """Say whether the payer's budgets could pay for it now. Holds nothing."""
+        """Tell whether the payer's budgets cover the request now, without holding anything."""
         wanted, room = await self._estimate(request, candidate), await self.ledger.room(asker.payer)
         return room.covers(wanted.nanousd, wanted.tokens)
 
     async def close(self) -> None:
-        """Wait for the ends that are still being written."""
+        """Wait for settlements that are still being written."""
         while self._ending:
             await asyncio.wait(self._ending)
 
     async def _estimate(self, request: ChatRequest, candidate: Candidate) -> Estimate:
         max_tokens = request.max_tokens or self._options.default_max_tokens + thinking_tokens(request.parameters)
         size = request.bytes - image_chars(request.messages)
-        if size > MOST_BYTES_COUNTED:
+        if size > MAX_BYTES_COUNTED:
             window = candidate.context_tokens
             pictured = count_images(request.messages, candidate.images)
             return estimates.of_size(
@@ -94,14 +98,14 @@ class Meter:
                 price=candidate.price,
                 max_tokens=max_tokens,
                 choices=request.choices,
-                extra={name: value for name, value in request.parameters.items() if name in READ},
+                extra={name: value for name, value in request.parameters.items() if name in PROMPT_PARAMETERS},
                 images=candidate.images,
             )
 
         return await off_the_loop(counted, size)
 
     def write(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """In a task of its own: an end is written, whoever is cancelled meanwhile."""
+        """Run a settlement in a task of its own, so that a caller's cancellation can't stop it."""
         task = asyncio.create_task(work, name="end of a hold")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -109,7 +113,7 @@ class Meter:
 
 
 class Held:
-    """One attempt's hold. The first end that it is given is the one that counts, and none charges more than was held."""
+    """One attempt's hold. Settle it once; later ends are ignored. Never charges more than was held."""
 
     def __init__(
         self,
@@ -139,10 +143,10 @@ class Held:
         receipt.left = hold.left
 
     async def settle(self, usage: Usage | None, text: str, *, model: str | None, partial: bool = False) -> None:
-        """Charge the provider's usage; without one our own count of the prompt and of what was produced.
+        """Charge the provider's usage; without one, our own count of the prompt and the output.
 
-        A usage that can't be true is disputed. The charge is known when this returns. A whole answer needn't wait until it is written:
-        nothing else is held for it, and until then its hold stands, which is more.
+        An impossible usage is disputed. The charge is known on return, though the row may still be being written: until then the hold
+        stands, which is more.
         """
         if (reason := self._disbelief(usage)) is not None:
             await self.dispute(reason, kind="usage", model=model)
@@ -156,11 +160,11 @@ class Held:
             await asyncio.shield(end)
 
     async def dispute(self, reason: str, *, kind: Disputed, model: str | None) -> None:
-        """Charge the hold, and no more: the provider made, or says that it made, more than it was asked for."""
+        """Charge exactly the hold: the provider produced, or reported, more than was asked for."""
         await self._end(lambda: self._disputed(reason, kind, model=model))
 
     async def fail(self, error: BaseException) -> None:
-        """A fault that came before anything was delivered; anything else (the caller left, a bug) leaves the outcome unknown."""
+        """End a failed attempt: released if nothing was sent, settled at a reported usage; anything else leaves the outcome unknown."""
         if not isinstance(error, Fault):
             await self._end(lambda: self._unknown(type(error).__name__))
         elif error.usage is not None:
@@ -168,10 +172,10 @@ class Held:
         elif error.unknown:
             await self._end(lambda: self._unknown(error.kind))
         else:
-            await self._end(self._nothing)
+            await self._end(self._release)
 
     def abandon(self, usage: Usage | None, text: str, *, model: str | None) -> None:
-        """The caller left in mid-stream: settled from what was produced, in the background."""
+        """Settle in the background from what was produced: the caller left in mid-stream."""
         if (reason := self._disbelief(usage)) is not None:
             self._begin_end(lambda: self._disputed(reason, "usage", model=model))
         else:
@@ -188,17 +192,17 @@ class Held:
             usage = Usage(input=self.estimate.input_tokens, output=min(produced, self.estimate.max_tokens * self.estimate.choices))
             if self._thinks and self._hold.nanousd > 0:
                 self.charged = usage
-                await self._unknown("no usage came of a model that may have thought unseen")
+                await self._unknown("the provider reported no usage, and the model may have produced hidden reasoning")
                 return
         await self._write(usage, mark, model=model)
 
     async def _disputed(self, reason: str, kind: Disputed, *, model: str | None) -> None:
-        who, most = self._candidate.name, self.estimate
-        log.error("provider.disputed", provider=who, model=self._candidate.model, kind=kind, reason=reason)
-        metrics.provider_disputed(who, kind)
+        provider, estimate = self._candidate.name, self.estimate
+        log.error("provider.disputed", provider=provider, model=self._candidate.model, kind=kind, reason=reason)
+        metrics.provider_disputed(provider, kind)
         self._ticket.distrusted()
         self._receipt.disputed = True
-        usage = Usage(input=most.input_tokens, output=most.max_tokens * most.choices)
+        usage = Usage(input=estimate.input_tokens, output=estimate.max_tokens * estimate.choices)
         await self._write(usage, "disputed", model=model, nanousd=self._hold.nanousd, note=reason)
 
     async def _write(self, usage: Usage, mark: Mark, *, model: str | None, nanousd: int | None = None, note: str | None = None) -> None:
@@ -208,9 +212,9 @@ class Held:
             await self._meter.ledger.settle(self._hold, settlement)
 
     def _charge(self, usage: Usage, nanousd: int | None = None) -> int:
-        """Return what a usage costs, and put what is charged of it, no more than was held, on the receipt: once.
+        """Return a usage's cost; on the first call put the charge, at most the hold, on the receipt.
 
-        Of the hold's own balance, what the hold didn't take is left again.
+        The unspent part of the hold is added back to the receipt's remaining budget.
         """
         cost = self._candidate.price.cost(usage) if nanousd is None else nanousd
         if not self._charged:
@@ -222,15 +226,15 @@ class Held:
             self._asker.used(usage.total)
             if self._hold.left is not None:
                 self._receipt.left = self._hold.left + self._hold.nanousd - charged
-            who, asked = self._candidate.name, self._candidate.model
-            metrics.tokens_charged(self._operation, who, asked, given=usage.input, produced=usage.output, nanousd=charged)
+            provider, asked_model = self._candidate.name, self._candidate.model
+            metrics.tokens_charged(self._operation, provider, asked_model, given=usage.input, produced=usage.output, nanousd=charged)
         return cost
 
-    async def _nothing(self) -> None:
+    async def _release(self) -> None:
         await self._meter.ledger.release(self._hold)
 
     async def _unknown(self, why: str) -> None:
-        """What costs nothing can't be owed: a free model's unknown outcome takes no tokens off the team's month but the prompt's."""
+        """Leave the hold charged until reconciled. A free model's hold is settled instead, at the prompt's tokens: nothing is owed."""
         if self._hold.nanousd == 0:
             await self._settled(None, "", model=None, partial=True)
             return
@@ -239,12 +243,12 @@ class Held:
         await self._meter.ledger.leave_unreconciled(self._hold, why)
 
     async def _end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Counting and writing are one task of their own: whoever is cancelled meanwhile, it comes to its end."""
+        """Run an end to completion, even if the caller is cancelled meanwhile."""
         if (task := self._begin_end(work)) is not None:
             await asyncio.shield(task)
 
     def _begin_end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
-        """None: it has an end already."""
+        """Start an end; None if the hold has one already."""
         if self._ended:
             return None
         self._ended = True

@@ -1,4 +1,4 @@
-"""What is asked of the engine, by whom; and what comes back beside the answer itself."""
+"""Requests to the engine, their requester, and what is returned beside the answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 from app.budget.holds import Payer
 
 CacheWish = Literal["auto", "always", "refresh", "never"]
-"""By the rules; also a creative answer; a new answer, kept; neither read nor kept."""
+"""Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
 Tier = Literal["miss", "memory", "redis", "database", "semantic"]
 
 
@@ -20,7 +20,7 @@ def uncounted(tokens: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who pays for a request. `request_id` is the server's own: holds are unique by it. `used` hears what each attempt was charged for."""
+    """The requester, who pays. `request_id`: the server's own, unique per hold. `used`: called with each attempt's charged tokens."""
 
     developer_id: UUID
     team_id: UUID
@@ -36,7 +36,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat completion. `parameters`: OpenAI's fields as they were given, without these; `bytes`: how large it came in."""
+    """A chat completion. `parameters`: OpenAI's other fields as given; `bytes`: the size of the request as received."""
 
     model: str
     messages: Sequence[Mapping[str, Any]]
@@ -54,7 +54,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingRequest:
-    """Texts to vectors. `dimensions` None: the model's own."""
+    """Texts to embed. `dimensions` None: the model's default."""
 
     model: str
     texts: Sequence[str]
@@ -63,12 +63,12 @@ class EmbeddingRequest:
 
 @dataclass(slots=True)
 class Receipt:
-    """Who really answered, and what it cost, in nano-dollars. `left` None: no limit. `upstream_seconds`: spent waiting for providers.
+    """The provider that answered and the cost in nano-dollars. `left`: remaining budget, None without a limit.
 
-    `saved`: what the answer cost when it was made; None: nothing was saved, or it isn't known yet. `similarity`: of another prompt whose
-    answer this is.
-    `asked_model`: the configured one (`model` is what the provider calls it); `produced`: its tokens. `disputed`: the provider made, or
-    reported, more than can be true.
+    `upstream_seconds`: time spent waiting for providers. `asked_model`: the configured name (`model`: the provider's own).
+    `produced`: output tokens. `disputed`: the provider produced or reported more than can be true.
+    `saved`: the price of a cached answer when it was made; None if nothing was saved, or it isn't known yet.
+    `similarity`: cosine to the prompt whose answer this is, in the semantic cache.
     """
 
     provider: str = ""
@@ -89,7 +89,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole completion: the provider's JSON."""
+    """A whole completion, as the provider's JSON."""
 
     body: bytes
     receipt: Receipt
@@ -97,7 +97,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """In the order of the texts."""
+    """One vector per text, in the order of the texts."""
 
     vectors: Sequence[Sequence[float]]
     tokens: int

@@ -1,35 +1,35 @@
-"""Joining a broken stream with the next provider's answer. Pure: it decides what of the new one may be delivered.
+"""Join a broken stream with the next provider's answer. Pure: decides which part of the new answer may be delivered.
 
 Two different answers are never spliced: a continuation follows what was delivered; a restarted answer is joined only after it has
-repeated that word for word.
+repeated the delivered text word for word.
 """
 
 from __future__ import annotations
 
 REPEATED_CHARS = 24
-"""So much of what was delivered, found at the beginning of a continuation, is a restart."""
+"""A continuation whose beginning repeats this much of the delivered text is a restart."""
 HELD_BACK_CHARS = 200
-"""Of a continuation, before any of it is delivered: a new beginning may come after a few words of greeting."""
-LEAST_CONTINUED_CHARS = 8
-"""Of less, nobody can tell a continuation from a new beginning: a restart is asked for."""
+"""Hold back this much of a continuation before delivering any: a restart may follow a few words of greeting."""
+MIN_CONTINUED_CHARS = 8
+"""Below this a continuation and a restart can't be told apart: ask for a restart."""
 
 
 class Different(Exception):
-    """The new answer is another one: nothing of it may be delivered."""
+    """The new answer differs from the delivered text: nothing of it may be delivered."""
 
 
 class Joiner:
-    """Feed it the new answer's text; it gives what follows the delivered text. `prefilled`: the provider was asked to continue it."""
+    """Takes the new answer's text and returns what follows the delivered text. `prefilled`: the provider was asked to continue it."""
 
     def __init__(self, delivered: str, *, prefilled: bool) -> None:
         self._delivered = delivered
         self._undecided = prefilled
-        self._trail = delivered[len(delivered.rstrip()) :] if prefilled else ""
+        self._trailing_space = delivered[len(delivered.rstrip()) :] if prefilled else ""
         self._seen = ""
         self.joined = False
 
     def feed(self, text: str) -> str:
-        """Different when it turns out to be another answer."""
+        """Take more text; return what may be delivered. Raises Different if it is another answer."""
         if self.joined:
             return text
         self._seen += text
@@ -38,7 +38,7 @@ class Joiner:
         return self._repeated()
 
     def end(self) -> str:
-        """The new answer is whole. Different when it stopped before it came to where the delivered one broke off."""
+        """Finish; return what is still held back. Raises Different if the new answer never reached the point of the break."""
         before = self.joined
         if before:
             return ""
@@ -48,7 +48,7 @@ class Joiner:
         return found
 
     def _decide(self) -> str:
-        """Continuation, restart, or another answer that holds the same beginning somewhere."""
+        """Decide: continuation, restart, or a different answer that contains the same beginning."""
         self._undecided = False
         beginning, heard = self._delivered.strip()[:REPEATED_CHARS], self._seen[:HELD_BACK_CHARS]
         if self._delivered.startswith(self._seen[: len(self._delivered)]) and heard.lstrip().startswith(beginning):
@@ -66,11 +66,11 @@ class Joiner:
         return ""
 
     def _continued(self) -> str:
-        """The prefill went without its trailing space: if the continuation brings it, it is there already."""
+        """Drop a leading space that was delivered already: the prefill is sent without its trailing space."""
         self.joined = True
-        return self._seen.removeprefix(self._trail) if self._trail else self._seen
+        return self._seen.removeprefix(self._trailing_space) if self._trailing_space else self._seen
 
 
 def _letters(text: str) -> str:
-    """Without marks, spaces and capitals: "**The" is "the"."""
+    """Return letters and digits only, case-folded: "**The" becomes "the"."""
     return "".join(each for each in text.casefold() if each.isalnum())

@@ -1,6 +1,6 @@
-"""Prompts whose answers are kept, by meaning: which of them asks the same in other words? Off unless an operator turns it on.
+"""Semantic cache: find a cached prompt that asks the same in other words. Off by default. Holds no answers, only their keys.
 
-A cosine says "alike", then guards object: those of dedup, and stricter ones, since here nobody sees both texts. Holds no answers.
+A cosine proposes, then guards reject: those of deduplication and stricter ones, since here nobody sees both texts.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from app.inference.request import Asker, ChatRequest
 from app.likeness import differing
 from app.settings import SemanticCache
 
-MOST_SEEN_CHARS = 254
-"""Beside spaces. The model reads 256 tokens: the end of a longer text could say anything."""
-MOST_CHARS = 512
-MOST_CANDIDATES = 3
-"""So many of the nearest are looked at."""
-MOST_REMEMBERING = 32
-"""Prompts that wait to be embedded; more are not remembered."""
+MAX_SEEN_CHARS = 254
+"""Characters without spaces. The model reads 256 tokens: the end of a longer text would be ignored."""
+MAX_CHARS = 512
+MAX_CANDIDATES = 3
+"""Nearest neighbours that are checked."""
+MAX_PENDING = 32
+"""Bound of prompts waiting to be embedded; beyond it, prompts are not added."""
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _HOW = re.compile(r"^\W*(?:please[ ,]+)?how (?:(?:do|can|could) (?:i|we)|to)\b", re.IGNORECASE)
 _SHORT = ((re.compile(r"n['’]t\b", re.IGNORECASE), " not"), (re.compile(r"['’](?:s|re)\b"), " is"), (re.compile(r"['’]ve\b"), " have"))
 _ALIKE = {"a": "the", "an": "the", "my": "the", "our": "the", "are": "is", "does": "do", "could": "can"}
-"""Words that may stand for each other. None may come or go: `convert to JSON` is not `convert JSON`."""
+"""Interchangeable words. None may be added or missing: `convert to JSON` is not `convert JSON`."""
 _PLAIN = frozenset(" \t\r\n.,;:!?'\"()-`*")
-"""What may differ between two wordings of one question, beside letters and digits."""
+"""Characters, besides letters and digits, that may differ between two wordings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What alone may differ, and a digest of all that must not: the team, who answers, what came before, every parameter."""
+    """The text that may differ, and a digest of all that must not: team, providers, earlier messages, every parameter."""
 
     text: str
     partition: bytes
@@ -50,8 +50,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """A remembered prompt. `slot`: its row in the matrix; `ends`: its expiry, by the cache's clock."""
+
     key: bytes
-    """Of the exact tiers, which hold the answer."""
+    """Key of the answer in the exact tiers."""
     question: Question
     slot: int
     ends: float
@@ -59,32 +61,34 @@ class Entry:
 
 @dataclass(slots=True)
 class Counts:
+    """Counters of the semantic cache, for metrics."""
+
     hits: int = 0
     misses: int = 0
     guarded: int = 0
-    """Alike enough, but the guards objected."""
+    """Similar enough, but rejected by a guard."""
     errors: int = 0
     evictions: int = 0
 
 
 def question_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candidate]) -> Question | None:
-    """None: it doesn't end with a short text of the user."""
+    """Return a request's question; None if it doesn't end with a short user message."""
     last = request.messages[-1]
     text = last.get("content")
-    if last.get("role") != "user" or not isinstance(text, str) or not text.strip() or len(text) > MOST_CHARS:
+    if last.get("role") != "user" or not isinstance(text, str) or not text.strip() or len(text) > MAX_CHARS:
         return None
-    if len("".join(text.split())) > MOST_SEEN_CHARS:
+    if len("".join(text.split())) > MAX_SEEN_CHARS:
         return None
     rest = replace(request, messages=[*request.messages[:-1], {**last, "content": ""}])
     return Question(text, answers.key_of(rest, asker, candidates))
 
 
 def objections(one: str, other: str) -> tuple[str, ...]:
-    """Why the one's answer must not be given for the other, such as `number: 3 ≠ 5`. Empty: nothing speaks against it.
+    """Return why the answer of one must not serve the other, such as `number: 3 ≠ 5`; empty if nothing does.
 
-    What dedup asks, and before it what costs less and lets less through: the same words in the same order, but for a few that are alike.
+    Cheap, strict checks first (the same words in the same order, up to interchangeable ones), then the guards of deduplication.
     """
-    if _unread(one) != _unread(other):
+    if _unmodelled(one) != _unmodelled(other):
         return ("characters",)
     if _words(one) != _words(other):
         return ("words",)
@@ -92,7 +96,7 @@ def objections(one: str, other: str) -> tuple[str, ...]:
 
 
 class Semantic:
-    """The newest `entries` prompts, each until its answer's end; the one that wasn't wanted for longest goes first. About 2.5 kB each."""
+    """LRU index of up to `entries` prompts, each until its answer expires. About 2.5 kB per prompt."""
 
     def __init__(self, embedder: Embedder, options: SemanticCache, *, now: Callable[[], float] = time.monotonic) -> None:
         self.counts = Counts()
@@ -110,13 +114,13 @@ class Semantic:
 
     @property
     def size(self) -> int:
-        """Bytes, about."""
+        """The approximate size in bytes."""
         return self._vectors.nbytes + sum(1000 + len(each.question.text) for each in self._entries.values())
 
     async def near(self, question: Question) -> list[tuple[bytes, float]]:
-        """Keys of answers that may be given for it, the most alike first, each with its cosine. Empty also when that can't be told in time.
+        """Return keys of answers that may serve a question, with cosines, the most similar first; empty on a timeout.
 
-        Where nothing is remembered that it could be like, it costs nothing.
+        Embeds nothing if its partition is empty.
         """
         if question.partition not in self._partitions:
             return []
@@ -124,8 +128,8 @@ class Semantic:
         return [] if vector is None else self._alike(question, vector)
 
     async def remember(self, question: Question, key: bytes, ttl_seconds: float) -> None:
-        """From now on this prompt's answer is `key`'s."""
-        if self._remembering >= MOST_REMEMBERING:
+        """Remember a prompt, with the key of its answer."""
+        if self._remembering >= MAX_PENDING:
             return
         ends = self._now() + ttl_seconds
         self._remembering += 1
@@ -137,18 +141,18 @@ class Semantic:
             self._put(question, key, vector, ends)
 
     def used(self, key: bytes) -> None:
-        """Its answer was given."""
+        """Count a hit and move the entry to the fresh end of the LRU."""
         self.counts.hits += 1
         if key in self._entries:
             self._entries.move_to_end(key)
 
     def forget(self, key: bytes) -> None:
-        """Its answer is gone."""
+        """Drop an entry whose answer is gone."""
         if (entry := self._entries.pop(key, None)) is None:
             return
-        of_its_kind = self._partitions[entry.question.partition]
-        del of_its_kind[entry.slot]
-        if not of_its_kind:
+        partition = self._partitions[entry.question.partition]
+        del partition[entry.slot]
+        if not partition:
             del self._partitions[entry.question.partition]
         self._free.append(entry.slot)
 
@@ -163,12 +167,12 @@ class Semantic:
         self._partitions.setdefault(question.partition, {})[entry.slot] = entry
 
     def _alike(self, question: Question, vector: NDArray[np.float32]) -> list[tuple[bytes, float]]:
-        kind = self._partitions.get(question.partition, {})
-        slots = np.fromiter(kind, dtype=np.intp, count=len(kind))
-        # All of them: cheaper than to copy a part. Not `@`: BLAS takes every core for this, and 14 ms where they are busy (einsum 0.06).
+        partition = self._partitions.get(question.partition, {})
+        slots = np.fromiter(partition, dtype=np.intp, count=len(partition))
+        # The whole matrix: cheaper than copying rows. Not `@`: BLAS takes every core, and 14 ms if they are busy (einsum: 0.06 ms).
         cosines = np.einsum("ij,j->i", self._vectors, vector)[slots]
-        best = np.argsort(-cosines)[:MOST_CANDIDATES]
-        near = [(kind[int(slots[place])], float(cosines[place])) for place in best if cosines[place] >= self._options.threshold]
+        best = np.argsort(-cosines)[:MAX_CANDIDATES]
+        near = [(partition[int(slots[place])], float(cosines[place])) for place in best if cosines[place] >= self._options.threshold]
         found = []
         for entry, cosine in near:
             if entry.ends <= self._now():
@@ -180,7 +184,7 @@ class Semantic:
         return found
 
     async def _embedded(self, text: str, *, patient: bool = False) -> NDArray[np.float32] | None:
-        """None when it takes too long: a cache is never in the way."""
+        """Embed a text; None on a timeout or error: the cache must never delay a request."""
         try:
             async with asyncio.timeout(None if patient else self._options.timeout_seconds):
                 vectors = await self._embedder.embed([text])
@@ -190,8 +194,8 @@ class Semantic:
         return np.asarray(vectors[0], dtype=np.float32)
 
 
-def _unread(text: str) -> list[str]:
-    """Characters that the model knows badly or not at all: signs, and letters of other scripts. They have to be the same, in order."""
+def _unmodelled(text: str) -> list[str]:
+    """Return the characters that the model reads badly or not at all (symbols, other scripts): they must be equal, in order."""
     return [each for each in unicodedata.normalize("NFKC", text) if not (_ordinary(each) if each.isascii() else _spacing(each))]
 
 
@@ -200,12 +204,12 @@ def _ordinary(character: str) -> bool:
 
 
 def _spacing(character: str) -> bool:
-    """Blanks, and the quotation marks and dashes of print."""
+    """Tell whether a non-ASCII character is a space or punctuation (typographic quotes, dashes)."""
     return unicodedata.category(character)[0] in "ZP"
 
 
 def _words(text: str) -> list[str]:
-    """`How to …`, `How do I …` and `How can I …` begin alike; a word in capitals is another one: `IT` is not `it`."""
+    """Return normalized words: `How to …`, `How do I …` and `How can I …` are equal; words in capitals stay: `IT` is not `it`."""
     plain = _HOW.sub("how", text)
     for short, long in _SHORT:
         plain = short.sub(long, plain)

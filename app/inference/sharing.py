@@ -1,6 +1,6 @@
-"""Breakers of several servers as one, over Redis: who opens tells the others, and one server at a time sends the probe.
+"""Share breaker state between server processes over Redis: an opened breaker opens everywhere, and one process at a time probes.
 
-A copy, never the truth: each server's own breakers decide, and go on deciding while Redis is away. No request waits for it.
+Best effort: each process's own breakers decide, also while Redis is down. No request waits for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PERIOD_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
 """Between two exchanges; and at the longest while Redis is away."""
 LEASE_SECONDS = 5.0
-"""How long the right to probe is one server's, if it has no request to do it with."""
+"""Lease of the right to probe; expires in case its holder has no request to probe with."""
 LEAST_SHARED_SECONDS = 1.0
 CLOSED_SECONDS = 30.0
 RATE, FAILING = "rate", "failing"
@@ -31,7 +31,7 @@ STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn
 
 
 class Sharing:
-    """`changed` is the breakers'; a loop does the talking, and the composition runs it."""
+    """Publishes breaker changes to Redis and applies those of others, in a loop that the composition root runs."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -56,7 +56,7 @@ class Sharing:
         )
 
     async def _meet(self, breakers: Mapping[str, Breaker]) -> None:
-        """Exchange; after an absence of Redis tell all that is open here, for it may have come back empty. Unavailable while it is away."""
+        """Exchange states; after an outage of Redis publish all that is open here, as it may have come back empty. Raises Unavailable while it is down."""
         if self._away:
             self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
         try:
@@ -67,7 +67,7 @@ class Sharing:
         self._away = False
 
     async def exchange(self, breakers: Mapping[str, Breaker]) -> None:
-        """Tell what changed here, then hear what the others know."""
+        """Publish local changes, then apply what the other processes published."""
         for name, what in sorted(self._changed):
             await (self._tell_state if what == "state" else self._tell_limit)(breakers[name])
             self._changed.discard((name, what))
@@ -87,7 +87,7 @@ class Sharing:
             await self._hear(breakers[name], None if state is None else _text(state), max(0, int(state_left)) / 1000)
 
     async def _tell_state(self, breaker: Breaker) -> None:
-        """Open: for how long. Closed: said as long as anybody may still hold it open. A probe under way changes nothing for the others."""
+        """Publish an open breaker with its remaining time, or a closed one as long as others may still hold it open; ignore half-open."""
         if breaker.state == "open":
             await self._client.set(STATE + breaker.name, "open", px=max(1, int(breaker.seconds_left * 1000)))
             await self._client.delete(PROBE + breaker.name)
@@ -109,7 +109,7 @@ class Sharing:
             breaker.wait(4 * PERIOD_SECONDS)
 
     async def _may_probe(self, breaker: Breaker) -> bool:
-        """Whether the next probe is ours: one server's at a time."""
+        """Tell whether this process holds, or just got, the lease for the next probe."""
         key = PROBE + breaker.name
         if await self._client.set(key, self._id, nx=True, px=int(LEASE_SECONDS * 1000)):
             return True

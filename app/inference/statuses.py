@@ -1,4 +1,4 @@
-"""What the request log notes of an error: HTTP's status, as `app/web/errors.py` will answer it. A test compares the two."""
+"""The HTTP status that the request log records for an error, as `app/web/errors.py` maps it; a test compares the two."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATUS = {
 
 
 def status_of(error: BaseException) -> int:
-    """Return the status of an error; 499 where the caller left."""
+    """Return an error's HTTP status; 499 if the client left."""
     if isinstance(error, asyncio.CancelledError):
         return 499
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)

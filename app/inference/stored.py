@@ -1,4 +1,4 @@
-"""An answer as the cache keeps it, and as it is given again: whole, or as a stream. Pure."""
+"""The cached form of an answer, its key, and its replay, whole or as a stream. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import msgspec
 from app.inference.chain import Candidate
 from app.inference.request import Asker, ChatRequest
 
-PIECE_CHARS = 48
-"""Of a chunk, where a stored answer is streamed."""
+REPLAY_CHUNK_CHARS = 48
+"""Characters per chunk of a replayed stream."""
 NOT_IN_KEY = frozenset({"user", "stream", "stream_options", "cache", "metadata", "store", "messages"})
-"""Fields that change nothing in the answer, or stand in the key already."""
-NEVER_KEPT = ("tools", "functions", "logprobs", "modalities")
-"""Fields that ask for more than text."""
+"""Fields that don't affect the answer, or are in the key separately."""
+UNCACHEABLE_FIELDS = ("tools", "functions", "logprobs", "modalities")
+"""Fields that ask for more than text: such answers are never cached."""
 VERSION = 1
 
 
 class Stored(msgspec.Struct, frozen=True, array_like=True):
-    """A complete answer: the provider's JSON, who gave it, what it cost then, in nano-dollars, and how long it took."""
+    """A complete answer: the provider's JSON, its provider and model, its price in nano-dollars, and its duration."""
 
     body: bytes
     provider: str
@@ -31,7 +31,7 @@ class Stored(msgspec.Struct, frozen=True, array_like=True):
 
 
 def key_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candidate]) -> bytes:
-    """Of everything that changes the answer: the team, who would answer, the prompt, every parameter."""
+    """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters)."""
     parameters = {name: value for name, value in request.parameters.items() if name not in NOT_IN_KEY and value is not None}
     whole = {
         "version": VERSION,
@@ -49,7 +49,7 @@ def packed(stored: Stored) -> bytes:
 
 
 def unpacked(value: bytes) -> Stored | None:
-    """None for what another version kept."""
+    """Decode a cached answer; None if another version wrote it."""
     try:
         return msgspec.msgpack.decode(value, type=Stored)
     except msgspec.MsgspecError:
@@ -57,13 +57,13 @@ def unpacked(value: bytes) -> Stored | None:
 
 
 def chunks(stored: Stored) -> Iterator[bytes]:
-    """The answer's chunks, without its usage."""
+    """Yield a cached answer as stream chunks, without its usage."""
     whole = msgspec.json.decode(stored.body)
     head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}
     for choice in whole["choices"]:
         index, message = choice.get("index", 0), choice["message"]
         content = message.get("content") or ""
-        pieces = [content[start : start + PIECE_CHARS] for start in range(0, len(content), PIECE_CHARS)] or [""]
+        pieces = [content[start : start + REPLAY_CHUNK_CHARS] for start in range(0, len(content), REPLAY_CHUNK_CHARS)] or [""]
         for place, piece in enumerate(pieces):
             yield said(head, piece, index=index, first=place == 0)
         if calls := message.get("tool_calls"):
@@ -72,13 +72,13 @@ def chunks(stored: Stored) -> Iterator[bytes]:
 
 
 def said(head: Mapping[str, Any], text: str, *, index: int = 0, first: bool) -> bytes:
-    """A chunk that says this text."""
+    """Return a chunk with this text."""
     delta = {"content": text, "role": "assistant"} if first else {"content": text}
     return _chunk(head, index, delta, None)
 
 
 def whole(head: Mapping[str, Any], text: str, finish: str, usage: Mapping[str, Any]) -> bytes:
-    """A plain stream's answer as one completion."""
+    """Return a plain-text stream's output as one completion."""
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": finish}
     return msgspec.json.encode({**head, "object": "chat.completion", "choices": [choice], "usage": usage})

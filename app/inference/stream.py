@@ -1,4 +1,4 @@
-"""What the caller of a stream reads: one provider's chunks, and if it breaks in the middle the next one's, joined or not at all."""
+"""The stream that a caller reads: one provider's chunks and, if it breaks, the next provider's answer joined to them, or an error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.inference.answers import Chunk
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
 from app.inference.request import ChatRequest, Receipt
-from app.inference.rescue import LEAST_CONTINUED_CHARS, Different, Joiner
+from app.inference.rescue import MIN_CONTINUED_CHARS, Different, Joiner
 from app.inference.upstream import Upstream
 from app.money import to_usd
 from app.telemetry import metrics
@@ -33,7 +33,7 @@ class Broken(AllProvidersFailed):
 
 
 class Piece(NamedTuple):
-    """One event. `text`: all that it says, where that is text and nothing else; so it can be said in another chunk."""
+    """One event. `text`: all of its content, if it is text only; then it may be re-sent in another chunk. None otherwise."""
 
     raw: bytes
     text: str | None
@@ -41,18 +41,18 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A stream that has begun, and who could continue it."""
+    """A stream that has begun, and the providers that could continue it."""
 
     upstream: Upstream
     left: Sequence[Candidate]
 
 
 Continue = Callable[[ChatRequest, Sequence[Candidate]], Awaitable[Opened]]
-"""Open the next stream, at one of these."""
+"""Open a stream at one of these candidates."""
 
 
 class Stream:
-    """Begun: the headers are known. `events` are the JSON of each chunk; the last one holds the usage, where it was asked for."""
+    """A stream that has begun, so its headers are known. Yields each chunk's JSON, and last the usage if asked for."""
 
     def __init__(
         self,
@@ -72,12 +72,12 @@ class Stream:
         self._ended = ended
         self._delivered: list[str] = []
         self.head: dict[str, Any] = {}
-        """What its chunks have in common: id, model …; known with the first one."""
+        """Fields common to its chunks (id, model …), known from the first one on."""
         self._bare = True
         self._totals = Usage()
 
     async def events(self) -> AsyncGenerator[bytes]:
-        """Broken, when it can't be brought to its end: what was delivered stays, and was paid."""
+        """Yield each chunk's JSON. Raises Broken if it can't be completed: what was delivered stays, and was paid."""
         async with aclosing(self.pieces()) as pieces:
             async for piece in pieces:
                 yield piece.raw
@@ -85,7 +85,7 @@ class Stream:
             yield self.usage(self.receipt)
 
     async def pieces(self) -> AsyncGenerator[Piece]:
-        """The same without the usage, each with its text."""
+        """Yield the pieces without the final usage event."""
         status = 499
         try:
             async with aclosing(self._chunks()) as chunks:
@@ -99,16 +99,16 @@ class Stream:
             self._ended(status)
 
     async def abandon(self) -> None:
-        """Nobody will read it."""
+        """End the stream unread: it is settled from what was produced."""
         await self._opened.upstream.abandon()
         self._ended(499)
 
     def usage(self, receipt: Receipt) -> bytes:
-        """The last event: the tokens of all attempts, and what they cost whom the receipt is for. Known once the pieces are over."""
+        """Return the usage event: the tokens of all attempts, and this receipt's cost. Known once the pieces are exhausted."""
         return msgspec.json.encode({**self.head, "choices": [], "usage": {**self._tokens(), **summary(receipt)}})
 
     def whole(self) -> bytes | None:
-        """The answer in one piece, once the pieces are over. None: it isn't whole, or more than text."""
+        """Return the answer whole, once the pieces are exhausted; None if it was cut short or is more than text."""
         finish = self._opened.upstream.produced.finish
         return stored.whole(self.head, "".join(self._delivered), finish, self._tokens()) if self._bare and finish else None
 
@@ -119,7 +119,7 @@ class Stream:
             try:
                 async with aclosing(upstream.chunks()) as chunks:
                     async for chunk in chunks:
-                        piece = self._first(chunk) if joiner is None else self._joined(chunk, joiner)
+                        piece = self._passed_on(chunk) if joiner is None else self._joined(chunk, joiner)
                         if piece is not None:
                             yield piece
             except Fault as fault:
@@ -128,20 +128,20 @@ class Stream:
                 joiner = await self._rescue(fault)
             except Different:
                 metrics.stream_rescued("different")
-                raise self._broken("The next provider gave another answer") from None
+                raise self._broken("The stream broke, and the next provider's answer differs from what was delivered") from None
             else:
                 self._count(upstream)
                 return
 
     async def _rescue(self, fault: Fault) -> Joiner:
-        """The next provider's stream, and how it is to be joined."""
+        """Open a stream at the next provider, and return how to join it. Raises Broken if that can't be done."""
         whole = self._opened.upstream.produced
         text = "".join(self._delivered)
         if self._proceed is None or not whole.plain or self._request.choices > 1 or not text or not self._opened.left:
             raise self._broken(f"The provider's stream broke: {fault.message}") from fault
         left = self._opened.left
         try:
-            if left[0].prefill and len(text.strip()) >= LEAST_CONTINUED_CHARS:
+            if left[0].prefill and len(text.strip()) >= MIN_CONTINUED_CHARS:
                 try:
                     self._opened = await self._proceed(self._continuing(text), left[:1])
                 except CairnError as error:
@@ -153,23 +153,23 @@ class Stream:
             self._opened = await self._proceed(self._request, left)
         except CairnError as error:
             metrics.stream_rescued("failed")
-            raise self._broken(f"The provider's stream broke, and no other continued it: {error.message}") from fault
+            raise self._broken(f"The provider's stream broke, and no other provider continued it: {error.message}") from fault
         metrics.stream_rescued("restarted")
         return Joiner(text, prefilled=False)
 
     def _continuing(self, text: str) -> ChatRequest:
-        """The same prompt with the partial answer at its end, for as many tokens as are left."""
+        """Return the request with the partial answer as prefill, for the tokens that remain."""
         partial = {"role": "assistant", "content": text.rstrip()}
-        most = self._request.max_tokens
+        max_tokens = self._request.max_tokens
         return replace(
             self._request,
             messages=[*self._request.messages, partial],
-            max_tokens=None if most is None else max(1, most - count_text(text)),
+            max_tokens=None if max_tokens is None else max(1, max_tokens - count_text(text)),
             bytes=self._request.bytes + len(text),
         )
 
-    def _first(self, chunk: Chunk) -> Piece | None:
-        """As the provider sent it; its usage comes at the end, from us."""
+    def _passed_on(self, chunk: Chunk) -> Piece | None:
+        """Pass a chunk on as the provider sent it, without its usage: ours comes at the end."""
         if not self.head:
             self.head = {name: chunk.data.get(name) for name in ("id", "object", "created", "model")}
         if chunk.text:
@@ -181,7 +181,7 @@ class Stream:
         return Piece(answers.unbilled(chunk), chunk.text if bare and chunk.finish is None else None)
 
     def _joined(self, chunk: Chunk, joiner: Joiner) -> Piece | None:
-        """Of another provider's answer: what follows what was delivered, under the first one's id."""
+        """Return what of the next provider's chunk follows the delivered text, under the first stream's id."""
         text = joiner.feed(chunk.text) if chunk.text else ""
         if chunk.finish is not None:
             text += joiner.end()
@@ -196,7 +196,7 @@ class Stream:
         return Piece(msgspec.json.encode({**self.head, "choices": [choice]}), text if chunk.finish is None else None)
 
     def _count(self, upstream: Upstream) -> None:
-        """Tokens of every attempt that was charged, for the usage at the end."""
+        """Add a charged attempt's tokens to the final usage."""
         each, so_far = upstream.charged, self._totals
         self._totals = Usage(
             input=so_far.input + each.input, output=so_far.output + each.output, cached_input=so_far.cached_input + each.cached_input
@@ -206,11 +206,11 @@ class Stream:
         return answers.usage_object(self._totals)
 
     def _broken(self, message: str) -> Broken:
-        return Broken(f"{message}. What came before it was delivered and paid.")
+        return Broken(f"{message}. The text delivered so far was charged. Send the request again for a whole answer.")
 
 
 def summary(receipt: Receipt) -> dict[str, Any]:
-    """What of a receipt stands in the usage of a stream's last chunk."""
+    """Return the cost fields of a stream's final usage event."""
     return {
         "cost_usd": to_usd(receipt.nanousd),
         "budget_remaining_usd": None if receipt.left is None else to_usd(max(0, receipt.left)),

@@ -1,6 +1,6 @@
-"""Characters that a provider cuts in two: JSON that escapes half a UTF-16 pair (`\\ud83d`), which msgspec refuses and others take.
+"""Repair JSON in which a provider split a character: an escaped lone surrogate (`\\ud83d`), which msgspec refuses. Pure.
 
-Halves that stand beside each other are one character again; one that stays alone is U+FFFD. Pure.
+Adjacent halves are joined; a half without its other becomes U+FFFD.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode(raw: bytes) -> Any:
-    """Decode JSON and keep its halves, for their other halves may come. ValueError or RecursionError for what is no JSON."""
+    """Decode JSON, keeping lone surrogates, whose other halves may follow. Raises ValueError or RecursionError for invalid JSON."""
     try:
         text = raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -24,12 +24,12 @@ def decode(raw: bytes) -> Any:
 
 
 def encode(data: object) -> bytes:
-    """Encode what `decode` may have made, whole numbers of any size among it. ValueError for a number that JSON can't tell (1e400)."""
+    """Encode a value that `decode` returned, integers of any size included. ValueError for an infinite number (1e400)."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
 
 
 def mend(value: Any) -> Any:
-    """Mend every text within a JSON value; returns the mended value."""
+    """Return a JSON value with the surrogates in its texts joined or replaced."""
     if isinstance(value, str):
         return mend_text(value)
     if isinstance(value, dict):
@@ -42,7 +42,7 @@ def mend_text(text: str) -> str:
 
 
 def ends_open(text: str) -> bool:
-    """Say whether a text ends with the first half of a character."""
+    """Tell whether a text ends with a high surrogate."""
     return "\ud800" <= text[-1:] <= "\udbff"
 
 
@@ -52,4 +52,4 @@ def _finite(number: str) -> float:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")

@@ -1,4 +1,4 @@
-"""One provider's stream: its timeouts, what it has brought and may bring, and the one end of its hold."""
+"""One provider's stream: its timeouts, its output and the limit on it, and the single end of its hold."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.inference.meter import Held
 from app.settings import Timeouts
 
 AFTER_FINISH_SECONDS = 2.0
-"""How long the usage may lag behind the finish."""
-MOST_BEFORE_FIRST_TOKEN = 1000
+"""How long to wait for the usage after the finish."""
+MAX_BEFORE_FIRST_TOKEN = 1000
 
 
 class Upstream:
-    """`begin` until its first token, then `chunks`. Whatever happens, its hold ends once."""
+    """Reads one provider's stream: `begin` to the first token, then `chunks`. Ends its hold exactly once."""
 
     def __init__(
         self, candidate: Candidate, held: Held, source: AsyncGenerator[Chunk], timeouts: Timeouts, deadline: float, *, choices: int = 1
@@ -43,11 +43,11 @@ class Upstream:
 
     @property
     def charged(self) -> Usage:
-        """The tokens that it was settled at."""
+        """The usage that was charged."""
         return self._held.charged
 
     async def begin(self) -> None:
-        """Until something was said, or it finished. Fault when that doesn't come; then nothing of it was delivered."""
+        """Read until the first output or finish. Raises Fault on a failure or timeout; then nothing was delivered."""
         began = perf_counter()
         try:
             async with asyncio.timeout_at(self._until(self._timeouts.first_token)):
@@ -63,17 +63,17 @@ class Upstream:
             self.waited += perf_counter() - began
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        """Yield all of them, from the first. Fault when it breaks; what was produced until then is settled.
+        """Yield all chunks, from the first. Raises Fault if the stream breaks; the output until then is settled.
 
-        One that brings more than was held is ended: what fits is passed on, with "length" as its finish, and the hold is charged.
+        A stream longer than the hold allows is cut off: what fits is passed on, finished with "length", and the whole hold is charged.
         """
         try:
             async with aclosing(self._all()) as chunks:
                 async for chunk in chunks:
-                    if await self._too_much(chunk):
-                        last = await self._ending(chunk)
+                    if await self._exceeds(chunk):
+                        last = await self._last_chunk(chunk)
                         await self._held.dispute(self._too_long(), kind="output", model=self.produced.model)
-                        await self._source.aclose()  # before whoever reads: the provider is to stop now
+                        await self._source.aclose()  # before yielding: the provider should stop at once
                         yield last
                         return
                     yield chunk
@@ -88,7 +88,7 @@ class Upstream:
             await self._source.aclose()
 
     async def abandon(self) -> None:
-        """It was begun, and nobody will read it."""
+        """End a stream that nobody will read."""
         self._held.abandon(self.produced.usage, self.produced.text, model=self.produced.model)
         await self._source.aclose()
 
@@ -98,8 +98,8 @@ class Upstream:
             self.produced.add(chunk)
             if chunk.said or chunk.finish:
                 return
-            if len(self._first) > MOST_BEFORE_FIRST_TOKEN:
-                raise faults.malformed("its stream says nothing without end")
+            if len(self._first) > MAX_BEFORE_FIRST_TOKEN:
+                raise faults.malformed(f"its stream sent {MAX_BEFORE_FIRST_TOKEN} chunks without a token")
 
     async def _all(self) -> AsyncGenerator[Chunk]:
         for chunk in self._first:
@@ -107,16 +107,16 @@ class Upstream:
         async for chunk in self._rest():
             yield chunk
 
-    async def _too_much(self, chunk: Chunk) -> bool:
-        """Count what came. What says something takes a token, however short; a choice that nobody asked for is too much."""
+    async def _exceeds(self, chunk: Chunk) -> bool:
+        """Count a chunk; tell whether the limit is passed. Output without text counts as a token; an unrequested choice is too much."""
         if any(index >= self._choices for index in chunk.indexes):
             return True
         self._wordless += chunk.said and not chunk.text
         too_many = self._wordless > self._output.limit or self.produced.bytes > self._max_bytes
         return await self._output.passed(chunk.text) or too_many
 
-    async def _ending(self, chunk: Chunk) -> Chunk:
-        """Make the last chunk of an answer that is too long: what still fits of this one, where that is text, and the finish."""
+    async def _last_chunk(self, chunk: Chunk) -> Chunk:
+        """Return the last chunk of an answer that is too long: the text that still fits, and the finish."""
         whole, text = self.produced.text, ""
         if self.produced.plain and chunk.plain and chunk.text:
             fits = await asyncio.to_thread(allowance.beginning, whole, self._output.limit, model=self.candidate.model)
@@ -127,10 +127,10 @@ class Upstream:
         return last
 
     def _too_long(self) -> str:
-        return f"Its answer was longer than the {self._held.estimate.max_tokens:,} tokens that were asked for: it was ended."
+        return f"Its answer was longer than the {self._held.estimate.max_tokens:,} tokens that were asked for: it was cut off."
 
     async def _rest(self) -> AsyncGenerator[Chunk]:
-        """Once it has finished, only its usage is waited for, and not for long: what breaks then breaks nothing."""
+        """Yield the chunks after the first token. After the finish only the usage is awaited, briefly, and errors are ignored."""
         while True:
             finished = len(self.produced.finished) >= self._choices
             if finished and self.produced.usage is not None:

@@ -1,6 +1,6 @@
-"""May two texts that look alike be merged? A vector barely sees a changed port, flag, path or `not`; this sees little else.
+"""Decide whether two similar texts must not be merged. An embedding barely sees a changed port, flag, path or `not`; this checks those.
 
-It only ever objects, after a cosine has said "the same". Knows no vectors, no knowledge items, no caches.
+A guard that only rejects, after a cosine said "the same". Knows no vectors, no knowledge items, no caches.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _WORD = re.compile(r"\w+")
 
 
 def differing(a: str, b: str) -> tuple[str, ...]:
-    """Why the two must not be merged, such as `number: 8080 ≠ 8081`. Empty: nothing exact in them differs.
+    """Return why two texts must not be merged, such as `number: 8080 ≠ 8081`; empty if nothing exact differs.
 
-    Numbers, flags and negations count even if only one text has them. Paths, addresses, identifiers and quotations
-    count where both texts have some: a paraphrase may leave them out, but not exchange them.
+    Numbers, flags and negations count even if only one text has them. Paths, URLs, identifiers and quotations count only
+    if both texts have some: a paraphrase may omit them, but not replace them.
     """
     if a == b:
         return ()
@@ -73,14 +73,14 @@ def _quantities(one: Reading, other: Reading) -> Iterator[str]:
 
 
 def _holds_quantity(quantity: Quantity, reading: Reading) -> bool:
-    """`30` and `30 s` agree, `30 s` and `30 ms` don't; `3` and `three` do."""
+    """Tell whether a text has this quantity: `30` matches `30 s`, `30 s` doesn't match `30 ms`; `3` matches `three`."""
     return quantity.digits in reading.number_words or any(
         quantity.digits == held.digits and (quantity.unit == held.unit or not (quantity.unit and held.unit)) for held in reading.quantities
     )
 
 
 def _holds_path(path: str, reading: Reading) -> bool:
-    """The same, or the one says more of the same path's beginning."""
+    """Tell whether a text has this path, also as a longer or shorter suffix, or its parts as words."""
     return any(
         path == held or path.endswith("/" + held.lstrip("/")) or held.endswith("/" + path.lstrip("/")) for held in reading.paths
     ) or all(part in reading.words for part in path.casefold().split("/"))
@@ -91,12 +91,12 @@ def _holds_identifier(token: str, reading: Reading) -> bool:
         return True
     if any(token.endswith("." + held) or held.endswith("." + token) for held in reading.identifiers):
         return True
-    # A brand such as GitHub is often written small; userId and userid are two names.
+    # A brand such as GitHub is often written in lower case; userId and userid are different names.
     return token[0].isupper() and token.isalpha() and token.lower() in reading.spelled
 
 
 def _names(one: Reading, other: Reading) -> Iterator[str]:
-    """Capitalised within a sentence. Not a word of the other text, and the other text has such a one too."""
+    """Compare names (capitalized words within a sentence) that are no words of the other text; both texts must have one."""
     left = [name for name in one.names if name.lower() not in other.words]
     right = [name for name in other.names if name.lower() not in one.words]
     if left and right:
@@ -113,7 +113,7 @@ def _negations(one: Reading, other: Reading) -> Iterator[str]:
 
 
 def _affirmed(one: Reading, other: Reading) -> Iterator[str]:
-    """What the one denies and the other says without denying it."""
+    """Yield what one text negates and the other states."""
     said = {stem(word) for word in other.words}
     yield from (word for word in one.negated if word not in other.negated and word in said)
 
@@ -128,7 +128,7 @@ def _opposites(one: Reading, other: Reading) -> Iterator[str]:
 
 
 def _swapped(left: dict[str, frozenset[str]], right: dict[str, frozenset[str]]) -> bool:
-    """`enable A, disable B` and `enable B, disable A`."""
+    """Tell whether two members changed places: `enable A, disable B` and `enable B, disable A`."""
     common = sorted(left.keys() & right.keys())
     return any(
         left[first] & right[second] and not left[first] & right[first]
@@ -139,7 +139,7 @@ def _swapped(left: dict[str, frozenset[str]], right: dict[str, frozenset[str]]) 
 
 
 def _order(one: Reading, other: Reading) -> Iterator[str]:
-    """`A instead of B` and `B instead of A`; or the very same words in another order where the order has a meaning."""
+    """Compare order: `A instead of B` and `B instead of A`, or the same words in another order if order carries meaning."""
     turned = {(right, link, left) for left, link, right in one.swaps if left != right} & other.swaps
     if turned or (one.directed and other.directed and one.words == other.words and _WORD.findall(one.text) != _WORD.findall(other.text)):
         yield "order"

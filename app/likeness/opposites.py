@@ -1,13 +1,13 @@
-"""Words that are not to be taken for each other: opposites (enable, disable) and alternatives (staging, production).
+"""Word groups that must not be confused: opposites (enable, disable) and alternatives (staging, production).
 
-A vocabulary and its inflections. Knows no texts.
+A vocabulary with its inflections. Knows no texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-# A group a line: members apart by spaces, words that mean the same member joined by `/`.
+# One group per line: members separated by spaces, synonyms of a member joined by `/`.
 _GROUPS = """
 enable/activate disable/deactivate
 allow/permit deny/forbid/reject/prohibit/block
@@ -150,7 +150,7 @@ http https
 
 
 def forms(word: str) -> Iterator[str]:
-    """A word's inflections, loosely: a form that doesn't exist harms nobody."""
+    """Yield a word's inflections, generously: a form that doesn't exist does no harm."""
     yield word
     if not word.isascii() or len(word) < 3:
         return
@@ -171,6 +171,6 @@ def _read() -> dict[str, tuple[tuple[int, str], ...]]:
 
 
 MEMBERSHIPS = _read()
-"""A word's form → the groups it belongs to, each with the member that it stands for."""
+"""Maps a word form to its groups, each with the member that it stands for."""
 IDEOGRAPHIC = tuple(sorted((form for form in MEMBERSHIPS if not form.isascii()), key=len, reverse=True))
-"""Those that no spaces set apart: to be looked for within a text, longest first."""
+"""Forms in scripts without spaces, to be searched for within a text, longest first."""

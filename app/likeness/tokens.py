@@ -1,6 +1,6 @@
-"""What a text says exactly: numbers, versions, flags, paths, addresses, identifiers, quotations, names, negations, opposites.
+"""Extract what a text states exactly: numbers, versions, flags, paths, URLs, identifiers, quotations, names, negations, opposites.
 
-Reads one text. Whether two readings contradict each other is decided in the package itself.
+Reads one text; the package itself decides whether two readings contradict each other.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _IDEOGRAPHIC_DIGITS = dict(zip("两二三四五六七八九十", "2 2 3 4 5 6 7 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`unit` is empty where the text has none; `version` only names the reason."""
+    """A number with its unit, empty if the text has none. `version` only affects the reason's name."""
 
     digits: str
     unit: str = ""
@@ -91,11 +91,13 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
+    """The exact statements of one text."""
+
     text: str
-    """Casefolded, blanks collapsed, without backticks."""
+    """Case-folded, whitespace collapsed, without backticks."""
     words: Counter[str]
     spelled: frozenset[str]
-    """Every word as it is written, for a token that the other text has without its marks."""
+    """Every word in its own spelling, to find a token that the other text writes without its punctuation."""
     urls: frozenset[str]
     paths: frozenset[str]
     flags: frozenset[str]
@@ -105,14 +107,14 @@ class Reading:
     quotations: frozenset[str]
     names: frozenset[str]
     negated: tuple[str, ...]
-    """What follows each negation, as a stem."""
+    """The stem of the word after each negation."""
     members: dict[int, dict[str, frozenset[str]]]
-    """Group of opposites → the members that occur → the stems that follow them."""
+    """Maps a group of opposites to its members in the text, each with the stems that follow it."""
     swaps: frozenset[tuple[str, str, str]]
     directed: bool
 
 
-@lru_cache(maxsize=256)  # one is compared with many: reading takes four fifths of the time
+@lru_cache(maxsize=256)  # one text is compared with many, and reading takes 80 % of the time
 def read(text: str) -> Reading:
     plain = _LIST_MARK.sub(" ", text.replace("\u00a0", " "))
     bare = plain.replace("`", "")
@@ -144,7 +146,7 @@ def read(text: str) -> Reading:
 
 
 def stem(word: str) -> str:
-    """Enough of a word to know it again."""
+    """Return a word's stem, crudely: enough to recognize its inflections."""
     for ending in ("ing", "ed", "es", "s", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word.removesuffix(ending)
@@ -152,12 +154,12 @@ def stem(word: str) -> str:
 
 
 def _take(pattern: re.Pattern[str], text: str) -> tuple[str, set[str]]:
-    """What the pattern finds, and the text without it."""
+    """Return the text without the pattern's matches, and the matches."""
     return pattern.sub(" ", text), set(pattern.findall(text))
 
 
 def _prose(path: str) -> bool:
-    """`and/or`, `read/write`, `CI/CD`: words, not a path."""
+    """Tell whether a path is two words of prose: `and/or`, `read/write`, `CI/CD`."""
     parts = path.split("/")
     return len(parts) == 2 and all(part.isupper() or part.lower() in _PROSE or part.lower() in MEMBERSHIPS for part in parts)
 
@@ -167,7 +169,7 @@ def _path(path: str) -> str:
 
 
 def _identifier(token: str) -> str:
-    """Case is kept, but for what has only one: `UTF-8` and `utf-8`."""
+    """Normalize an identifier: case matters, except for all-caps ones such as `UTF-8`."""
     token = token.rstrip(".:")
     return token.lower() if "_" not in token and token.isupper() else token
 
@@ -200,7 +202,7 @@ def _number_words(words: Counter[str], lowered: str) -> Iterator[str]:
 
 
 def _following(text: str, place: int) -> str:
-    """The stem of the first word with a meaning of its own after this place, in the same sentence."""
+    """Return the stem of the first content word after this place, in the same clause; empty if there is none."""
     for found in _WORD.finditer(text, place, place + 80):
         if any(mark in text[place : found.start()] for mark in ".;!?\n。；！？，,"):
             break

@@ -1,1 +1,1 @@
-"""How much a key may ask for within a minute: requests, and tokens of models. Knows no accounts and no HTTP; money is the budget's."""
+"""Rate limits per API key and minute: requests, and model tokens. Knows no accounts and no HTTP; money is the budget's."""

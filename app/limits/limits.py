@@ -1,4 +1,4 @@
-"""May this key ask once more? Counted here, and for all servers in Redis where there is one; while that is away, here alone."""
+"""Decide whether a key may make one more request: counted across servers in Redis if configured, else (or if it is down) per process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """One request's verdict. `refusal`: what to tell who is not let through."""
+    """One request's verdict. `refusal`: the error for the caller, None if granted."""
 
     def __init__(self, verdict: Verdict, refusal: RateLimitExceeded | None, use: Callable[[int], None]) -> None:
         self.refusal = refusal
@@ -28,13 +28,13 @@ class Admission:
         self._used = 0
 
     def used(self, tokens: int) -> None:
-        """What its call of a model really took, once that is known."""
+        """Record the tokens that the request's model call really used."""
         self._used += tokens
         if tokens > 0 and "tokens" in self._verdict.standings:
             self._use(tokens)
 
     def standing(self, unit: Unit) -> Standing | None:
-        """How a limit stands, as far as this request knows. None: there is no such limit."""
+        """Return a limit's state as this request knows it; None if there is no such limit."""
         found = self._verdict.standings.get(unit)
         if found is None or unit == "requests" or not self._used:
             return found
@@ -42,7 +42,7 @@ class Admission:
 
 
 class RateLimits:
-    """Of each key, a minute. A key's calls of models and its other requests are counted apart."""
+    """Sliding-window limits of one minute per key; model calls and other requests are counted separately."""
 
     def __init__(self, options: Options, shared: Shared | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
         self._models = _quota(requests=options.model_requests_a_minute, tokens=options.model_tokens_a_minute)
@@ -56,7 +56,7 @@ class RateLimits:
         return bool(self._models or self._others)
 
     async def admit(self, key_id: UUID, *, model: bool) -> Admission | None:
-        """One request of a key, counted if it may. None: it has no limit."""
+        """Check a key's request and count it if granted. None: the key has no limit."""
         quota = self._models if model else self._others
         if not quota:
             return None
@@ -72,7 +72,7 @@ class RateLimits:
         return Admission(verdict, refusal, use)
 
     async def _verdict(self, subject: str, quota: Quota) -> Verdict:
-        """Never more than the limit through all servers together; while Redis is away, through each of them."""
+        """Decide by all servers' count in Redis; by this process's own while Redis is down."""
         if self._shared is None or self._shared.away:
             return self._own.take(subject, quota, self._now())
         ours = self._own.look(subject, quota, self._now())
@@ -92,7 +92,7 @@ def _quota(*, requests: int | None = None, tokens: int | None = None) -> Quota:
 
 
 def _refusal(verdict: Verdict, *, model: bool) -> RateLimitExceeded:
-    """Names the limit that is longest in the way."""
+    """Return the error, which names the limit with the longest wait."""
     full = {unit: standing for unit, standing in verdict.standings.items() if standing.left == 0}
     unit, standing = max(full.items(), key=lambda each: each[1].wait_seconds)
     what = "tokens" if unit == "tokens" else "calls of models" if model else "requests"

@@ -1,4 +1,4 @@
-"""What one process let through. No request costs more than a few microseconds here."""
+"""Per-process rate limiting. A request costs a few microseconds."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from app.limits.window import Standing, Window
 
 Unit = Literal["requests", "tokens"]
 Quota: TypeAlias = Mapping[Unit, int]
-"""The most of each within a minute. A unit that is not in it has no limit."""
-PRUNED_FROM = 10_000
+"""Limits per minute. A unit that is missing is unlimited."""
+PRUNE_THRESHOLD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """May one more request through? And how each limit stands: with that request in it, if it may."""
+    """A decision, and the state of each limit, with the request counted if granted."""
 
     granted: bool
     standings: Mapping[Unit, Standing]
 
 
 class Own:
-    """A window for each subject and unit; those in which nothing is left are dropped when there are many."""
+    """Windows per subject and unit; empty ones are pruned when there are many."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, Unit], Window] = {}
-        self._most = PRUNED_FROM
+        self._prune_from = PRUNE_THRESHOLD
 
     def look(self, subject: str, quota: Quota, now: float) -> Verdict:
-        """Uses nothing."""
+        """Check without counting."""
         found = {unit: self._window(subject, unit, now).standing(limit, now) for unit, limit in quota.items()}
         return Verdict(all(each.left > 0 for each in found.values()), found)
 
     def take(self, subject: str, quota: Quota, now: float) -> Verdict:
-        """One request, where every limit has room. What it will use of the tokens is known only afterwards."""
+        """Check and count one request. Its tokens are known only afterwards, and don't count here."""
         found = self.look(subject, quota, now)
         if not found.granted:
             return found
@@ -43,7 +43,7 @@ class Own:
         return Verdict(True, self.look(subject, quota, now).standings)
 
     def count(self, subject: str, quota: Quota, now: float) -> None:
-        """One request that was let through."""
+        """Count a request that was granted elsewhere."""
         if "requests" in quota:
             self.use(subject, "requests", 1, now)
 
@@ -53,8 +53,8 @@ class Own:
     def _window(self, subject: str, unit: Unit, now: float) -> Window:
         found = self._windows.get((subject, unit))
         if found is None:
-            if len(self._windows) >= self._most:
+            if len(self._windows) >= self._prune_from:
                 self._windows = {key: window for key, window in self._windows.items() if window.used(now)}
-                self._most = max(PRUNED_FROM, 2 * len(self._windows))
+                self._prune_from = max(PRUNE_THRESHOLD, 2 * len(self._windows))
             found = self._windows[subject, unit] = Window()
         return found

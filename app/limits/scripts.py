@@ -1,4 +1,4 @@
-"""`window.py` as Redis does it in one step, in Lua: what a key used within the last minute, and whether one more request fits."""
+"""The Lua scripts that do `window.py` in Redis atomically: usage of the last minute, and whether one more request fits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ end
 local second = math.floor(now)
 """
 REDIS_TIME = ""
-"""In place of a time: Redis's clock is the one clock of all servers. Tests bring their own."""
+"""Time argument for Redis's own clock, shared by all servers. Tests pass a time."""
 
 TAKE = (
     NOW

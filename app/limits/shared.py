@@ -1,4 +1,4 @@
-"""The same count for all servers, in Redis: one step and one round trip for each request. Away, it says so, and no request waits for it."""
+"""Rate limiting across servers, in Redis: one atomic script per request. If Redis is down it says so, and no request waits for it."""
 
 from __future__ import annotations
 
@@ -22,51 +22,60 @@ log = structlog.get_logger()
 Got = TypeVar("Got")
 PREFIX = "cairn:limits:"
 AT_ONCE = 16
+<<<<<<< HEAD
 """Commands under way, each on a connection: the client's `max_connections` must allow them."""
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
 """Between two tries to reach a Redis that is away: after the first failure, and at the longest."""
 GATHERED_SECONDS = 0.05
 """What calls used is told so often, a key's calls together: nobody waits for it."""
+=======
+"""Concurrent commands, each on a connection: the client's `max_connections` must allow them."""
+PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
+"""Between two probes of a Redis that is down: after the first failure, and at the longest."""
+REPORT_DEBOUNCE_SECONDS = 0.05
+"""Debounce of usage reports: a key's calls within this time are sent together, in the background."""
+>>>>>>> wi
 
 
 class Shared:
-    """Keys `cairn:limits:{SUBJECT}:UNIT`, gone a minute after they were last used. `timeout_seconds`: slower is away.
+    """Counters `cairn:limits:{SUBJECT}:UNIT`, which expire a minute after their last use. `timeout_seconds`: slower counts as down.
 
-    The client is its own: how often it tries again is set here.
+    Needs a Redis client of its own, since it sets that client's retry policy.
     """
 
     def __init__(self, client: Redis, *, timeout_seconds: float) -> None:
-        from redis.asyncio.retry import Retry  # only where there is a Redis
+        from redis.asyncio.retry import Retry  # imported only if Redis is configured
         from redis.backoff import NoBackoff
 
-        client.set_retry(Retry(NoBackoff(), 1))  # for a connection that was lost; beyond that Redis is away, and known to be at once
+        client.set_retry(Retry(NoBackoff(), 1))  # one retry for a lost connection; after that Redis counts as down at once
         self._timeout = timeout_seconds
         self._take = client.register_script(TAKE)
         self._use = client.register_script(USE)
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._away = asyncio.Event()
-        self._untold: dict[str, int] = {}
-        self._telling: asyncio.Task[None] | None = None
+        self._unreported: dict[str, int] = {}
+        self._reporting: asyncio.Task[None] | None = None
 
     @property
     def away(self) -> bool:
         return self._away.is_set()
 
     async def take(self, subject: str, quota: Quota) -> Verdict | None:
-        """One request, where every limit has room; in one step, whoever asks at once. None: Redis is away."""
+        """Check and count one request atomically. None: Redis is down."""
         arguments: list[str | int] = [REDIS_TIME]
         for unit, limit in quota.items():
             arguments += [limit, 1 if unit == "requests" else 0]
-        found = await self._asked(lambda: self._take(keys=[_key(subject, unit) for unit in quota], args=arguments))
+        found = await self._guarded(lambda: self._take(keys=[_key(subject, unit) for unit in quota], args=arguments))
         return None if found is None else _verdict(quota, found)
 
     def use(self, subject: str, unit: Unit, amount: int) -> None:
-        """Told behind the answer. What Redis doesn't hear of in time it never hears of."""
+        """Report usage in the background. Reports are lost while Redis is down."""
         key = _key(subject, unit)
-        self._untold[key] = self._untold.get(key, 0) + amount
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.create_task(self._tell(), name="limits used")
+        self._unreported[key] = self._unreported.get(key, 0) + amount
+        if self._reporting is None or self._reporting.done():
+            self._reporting = asyncio.create_task(self._report(), name="limits used")
 
+<<<<<<< HEAD
     def loops(self) -> tuple[Loop, ...]:
         """Return the probe that sees, while Redis is away, whether it is back."""
         return (
@@ -90,30 +99,44 @@ class Shared:
             raise Unavailable(f"Redis does not answer ({type(error).__name__}).") from error
         self._away.clear()
         log.info("limits.shared_again")
+=======
+    async def run(self) -> None:
+        """Probe Redis while it is down, forever. A background task."""
+        while True:
+            await self._away.wait()
+            await asyncio.sleep(PROBE_SECONDS)
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await self._use(keys=[f"{PREFIX}probe"], args=[REDIS_TIME, 1])
+            except Exception:  # noqa: BLE001, S112 - logged when it went down
+                continue
+            self._away.clear()
+            log.info("limits.shared_again")
+>>>>>>> wi
 
     async def close(self) -> None:
-        """What was used may still be told."""
-        if self._telling is not None:
-            await asyncio.wait([self._telling], timeout=1)
+        """Wait briefly for reports in progress."""
+        if self._reporting is not None:
+            await asyncio.wait([self._reporting], timeout=1)
 
-    async def _tell(self) -> None:
-        while self._untold:
-            await asyncio.sleep(GATHERED_SECONDS)
-            used, self._untold = self._untold, {}
+    async def _report(self) -> None:
+        while self._unreported:
+            await asyncio.sleep(REPORT_DEBOUNCE_SECONDS)
+            used, self._unreported = self._unreported, {}
             for key, amount in used.items():
-                await self._told(key, amount)
+                await self._report_one(key, amount)
 
-    async def _told(self, key: str, amount: int) -> None:
-        await self._asked(lambda: self._use(keys=[key], args=[REDIS_TIME, amount]))
+    async def _report_one(self, key: str, amount: int) -> None:
+        await self._guarded(lambda: self._use(keys=[key], args=[REDIS_TIME, amount]))
 
-    async def _asked(self, ask: Callable[[], Awaitable[Got]]) -> Got | None:
+    async def _guarded(self, ask: Callable[[], Awaitable[Got]]) -> Got | None:
         async with self._turn:
             if self.away:
                 return None
             try:
                 async with asyncio.timeout(self._timeout):
                     return await ask()
-            except Exception as error:  # noqa: BLE001 - whatever it is: each server counts for itself then
+            except Exception as error:  # noqa: BLE001 - on any error each server counts for itself
                 if not self.away:
                     log.warning("limits.not_shared", reason=type(error).__name__)
                 self._away.set()
@@ -121,7 +144,7 @@ class Shared:
 
 
 def _key(subject: str, unit: Unit) -> str:
-    """The braces keep a subject's keys on one node of a cluster."""
+    """Return a counter's key; the braces keep a subject's keys in one slot of a Redis cluster."""
     return f"{PREFIX}{{{subject}}}:{unit}"
 
 

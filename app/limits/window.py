@@ -1,7 +1,7 @@
-"""How much was used within the last minute. Pure arithmetic: the caller brings the time, in seconds.
+"""Sliding window of one minute. Pure arithmetic: the caller passes the time, in seconds.
 
-Counted by the second, and a second counts until a minute after its end. So no minute, wherever it begins, holds more than the limit;
-in return what was used comes free up to a second late. `shared.py` counts the same way in Redis.
+Usage is counted per second, and a second counts until a minute after its end. So no minute, wherever it starts, exceeds the limit; in
+return, usage expires up to a second late. `scripts.py` counts the same way in Redis.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WINDOW_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Of one limit: how large it is, what is left of it, the seconds until one more fits (0: now), and until all of it is back."""
+    """The state of one limit: its size, what is left, seconds until one more fits (0: now) and until it is fully restored."""
 
     limit: int
     left: int
@@ -24,6 +24,8 @@ class Standing:
 
 
 class Window:
+    """Usage per second within the last minute."""
+
     __slots__ = ("_seconds", "_used")
 
     def __init__(self) -> None:
@@ -31,7 +33,7 @@ class Window:
         self._used = 0
 
     def use(self, amount: int, now: float) -> None:
-        """Whatever the limit: who asks has looked before."""
+        """Add usage without checking the limit: the caller has checked."""
         second = floor(now)
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += amount

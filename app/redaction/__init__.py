@@ -1,8 +1,8 @@
-"""Secrets out of text. The journal asks before it writes, so what is found here is never stored.
+"""Find and replace secrets in text. The journal redacts before it writes, so what is found here is never stored.
 
-Cloud and vendor keys, tokens, private keys, JWTs; passwords in addresses, headers, assignments, command lines, tables and
-sentences; also in base64 or with invisible characters inside. It errs on the side of hiding; placeholders, SHAs, UUIDs, hashes
-and code are left alone. Knows nothing of sessions, and keeps nothing of a text.
+Finds cloud and vendor keys, tokens, private keys and JWTs; passwords in URLs, headers, assignments, command lines, tables and
+sentences; also in base64 or with invisible characters inside. Prefers false positives; placeholders, SHAs, UUIDs, hashes and code
+are left alone. Knows nothing of sessions, and keeps nothing of a text.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _TABLES = (blocks, vendors, encoded, headers, commands, options, files, owners, 
 _RULES = tuple(rule for table in _TABLES for rule in table.RULES)
 _GATE = Gate((*_RULES, *concatenated.rules(Gate(_RULES))))
 _PASSES = 5
-"""Hiding one secret can uncover the shape of another, so a text is read until nothing is found. Two passes are the rule."""
+"""Maximum passes. Replacing one secret can expose another's pattern, so a text is scanned until nothing is found; usually two passes."""
 
 
 def redact(text: str) -> Redacted:
-    """`text` with every secret replaced by `[REDACTED:kind]`. The findings' offsets are those of the text that was given.
+    """Replace every secret with `[REDACTED:kind]`. The findings' offsets refer to the original text.
 
-    Redacting the result again finds nothing. Takes time in proportion to the length, whatever the text.
+    Idempotent. Linear time, whatever the text.
     """
     findings: list[Finding] = []
     current = text
@@ -56,12 +56,12 @@ def redact(text: str) -> Redacted:
 
 
 def suspicious(text: str) -> bool:
-    """Whether the rules find anything. It stops there, so a text crammed with secrets costs no more than a clean one."""
+    """Tell whether a text holds a secret. Stops at the first, so a text full of secrets costs no more than a clean one."""
     return next(_findings(text), None) is not None
 
 
 def _findings(text: str) -> Iterator[Finding]:
-    """What the rules find in the text as it is, and as it looks."""
+    """Yield findings in the text as it is and, mapped back, without its invisible characters."""
     yield from _GATE.findings(text)
     if invisible.in_it(text):
         bare = invisible.Bare(text)

@@ -1,7 +1,7 @@
-"""Passwords that a sentence announces: `the password for the database is …`, `set it to …`, `use … as the password`, `from … to …`.
+"""Find passwords announced in prose: `the password for the database is …`, `set it to …`, `use … as the password`, `from … to …`.
 
-In many languages (`languages.py`, `announced_words.py`), with what stands between the word and the value: of what it is the password, a sign, a verb, a line
-break. Knows no assignments: `password=…` is theirs.
+In many languages (`languages.py`, `announced_words.py`), with what may stand between keyword and value: an owner, a sign, a verb, a
+line break. Assignments (`password=…`) belong to `assignments.py`.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _ANSWER = (
     r"\?[`\"'”»)*]{0,3}(?:[ \t]|\r?\n|\\n){1,4}(?:[-*>][ ])?[*_]{0,2}(?:A|R|Answer|Antwort|Réponse|Reponse|Respuesta|Resposta|Risposta|Odpowiedź|Svar|Antwoord)"
     r"[*_]{0,2}[ ]?[:.)](?=[ *_\n])"
 )
-"""`What is the password? A: …`."""
+"""A question and its answer: `What is the password? A: …`."""
 _ASKED = r"\?[`\"'”»)*]{0,3}(?=[ \t]{0,20}(?:\r?\n|\\n))"
-"""The answer is the next line, whole."""
+"""A question answered by the whole next line."""
 _ASIAN_IS = (
     r"(?:(?:已|被|就|会|應該|应该)?(?:(?:设置|设定|设|改|修改|更改|重置|更新|变更|設置|設定|設|重設|變更)(?:成了|成|为了|为|為|是|了)|是|为|為)"
     r"|を|が|は|는|은|가|를|을)"
 )
 _OPEN = r"[*_]{0,2}(?P<open>\\{0,3}[`\"'“”„「『‘]|«[ \u00a0]?)?[*_]{0,2}"
-_VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]"  # what can be typed, but for quotes, `<`, `>`, `\` and `|`
+_VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]"  # printable ASCII without quotes, `<`, `>`, `\` and `|`
 _OF = rf"(?P<of>(?:[(（][^()（）\n]{{1,40}}[)）][ ]{{0,2}})??(?:{_PREPOSITION}(?:{_TOKEN}[ ]){{0,7}}?(?:{_TOKEN}[ ]?(?=[:={_COLON}]))?)??)"
-# Prose goes on with words: what has nothing of a password is no value, and what follows may still be one.
+# Skip plain words of prose, which are no value: the password may still follow.
 _LIKELY = r"(?=\S{0,60}?(?:[0-9]|[!@#$%^&*+=?~][!-~]|[a-z][A-Z]|[^aeiouyAEIOUY\s]{5}|[a-z]-[a-z]))"
 _LINK = re.compile(
     rf"""
@@ -78,7 +78,7 @@ _FROM = re.compile(
     re.IGNORECASE,
 )
 _CYRILLIC = re.compile(rf"[ ](?:для|от|к|на|у|в)[ ](?:[а-яё][а-яё-]{{1,30}}[ ]){{1,3}}{_OPEN}(?P<secret>{_VALUE}{{5,200}}+)", re.IGNORECASE)
-"""`пароль для сервера …`: there a value in Latin letters stands out without a sign."""
+"""`пароль для сервера …`: in Cyrillic text a value in Latin letters stands out without a sign."""
 _KATAKANA = re.compile(r"[\u30a1-\u30fc]")
 _PART_OF_A_NAME = re.compile(r"[A-Za-z0-9_.$/-]")
 _PART_OF_CODE = re.compile(r"[_.$/]")
@@ -89,7 +89,7 @@ _ENDS_THERE = re.compile(r"[`\"'”»*_]{0,3}(?:[.,;!?)](?!\w)|[ \t]*(?:\r?\n|\\
 _FULL_STOP = ".,:;*_)]}"
 _CLOSES = {"`": "`", '"': '"', "'": "'", "“": "”", "”": "”", "„": "“”", "「": "」", "『": "』", "‘": "’"}
 _LINE_ENDS = re.compile(r"[.*_`\"'”»]{0,3}[ \t]{0,20}(?:\r?\n|\\n|\Z)")
-# What a value is said to be, or that it goes on: `AES-256 encrypted`, `8-20 characters`, `node2: …`.
+# A description, or a key of its own, instead of a value: `AES-256 encrypted`, `8-20 characters`, `node2: …`.
 _NO_VALUE_BEFORE = re.compile(
     r"[`\"']?(?:[ ]?[:=(\[](?!\S*[)\]])|[- ](?:encrypted|hashed|encoded|based|protected|characters|chars|digits|bits?|bytes|or|hash|hashes|digest"
     r"|hashing|algorithm|format|field|verschlüsselt|gehasht|zeichen|caractères|caracteres|caratteri|znaków)\b)",
@@ -101,7 +101,7 @@ _SETTING = re.compile(
     re.IGNORECASE,
 )
 _OF_DATA = re.compile(r"objeto|mapa|diccionario|json|tabla|cach[eé]|registro|fila|columna", re.IGNORECASE)
-"""In Spanish a key is a `clave` too."""
+"""In Spanish `clave` also means a key of data."""
 _TURKISH = re.compile(r"[şs][iİ]fre|parola[a-zà-ɏ]", re.IGNORECASE)
 _MAX_BEFORE = 120
 _MAX_WORDS_BEFORE = 6
@@ -120,10 +120,10 @@ _USER_BEFORE = re.compile(
 _IN_BRACES = re.compile(r"[{(<\[][^{}()<>\[\]]*\Z")
 
 
-def _said(text: str, at: int) -> Iterator[Finding]:
+def _find(text: str, at: int) -> Iterator[Finding]:
     if not (word := _WORD.match(text, at)):
         return
-    if word["long"] is None and (word[0] == "PASS" or _within_a_word(text, at)):  # `PASS: …` is a test's verdict
+    if word["long"] is None and (word[0] == "PASS" or _within_a_word(text, at)):  # `PASS: …` is a test result
         return
     yield from _before(text, at, word)
     yield from _after(text, at, word)
@@ -154,14 +154,14 @@ def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
 
 
 def _compound(text: str, at: int, word: re.Match[str], link: re.Match[str] | None) -> bool:
-    """`Datenbankpasswort: …`, `the db-password is …`; but `db_password` and, before a sign, `dbpassword` are names of code."""
+    """Tell whether a compound is prose: `Datenbankpasswort: …`, `the db-password is …`; `db_password` and, with a sign, `dbpassword` are code."""
     if link is None or _PART_OF_CODE.match(text, at - 1):
         return False
     return not _CODE.match(word[0]) or bool(link["of"]) or link["join"].strip()[:1] not in {":", "=", "-"}
 
 
 def _of_code(text: str, word: re.Match[str], link: re.Match[str]) -> bool:
-    """An assignment: no space follows the sign, or the value looks like code."""
+    """Tell whether this is an assignment in code: no space after the sign, or a value that looks like code."""
     if link["of"] or link["break"] or link["join"].strip() not in {":", "="} or not _CODE.match(word[0]):
         return False
     plain = (link["open"] or "")[-1:] in "\"'`"
@@ -185,7 +185,7 @@ def _accepted(text: str, word: re.Match[str], link: re.Match[str], value: str) -
 
 
 def _looks_like_one(text: str, link: re.Match[str], value: str, *, ambiguous: bool) -> bool:
-    """The looser the link, the more is asked of the value."""
+    """Tell whether a value is a password; the looser the link between keyword and value, the stricter."""
     quoted, join = link["open"] is not None, link["join"].strip()
     asked = join.startswith("?")
     if (ambiguous or asked) and not shape.no_name(value):
@@ -200,7 +200,7 @@ def _looks_like_one(text: str, link: re.Match[str], value: str, *, ambiguous: bo
 
 
 def _next_to_it(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
-    """Nothing stands between the word and the value: so it has to look like a password, and like nothing else."""
+    """Find a value right after the keyword; it must look like a password, and like nothing else."""
     if not (bare := _BARE.match(text, word.end())):
         return
     value, begin = _value(text, word, bare), bare.start("secret")
@@ -230,11 +230,11 @@ def _from_to(text: str, word: re.Match[str]) -> Iterator[Finding]:
 
 
 def _before(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
-    """`use … as the password`, `… is the password`."""
+    """Find a value before the keyword: `use … as the password`, `… is the password`."""
     if not at:
         return
     if word[0][0] > "\u2fff":
-        if (match := _ASIAN_BEFORE.search(text, max(0, at - 90), at)) and _good(match["secret"], quoted=False):
+        if (match := _ASIAN_BEFORE.search(text, max(0, at - 90), at)) and _is_password(match["secret"], quoted=False):
             yield Finding("password", *match.span("secret"))
         return
     if text[at - 1] not in " '’":
@@ -260,16 +260,16 @@ def _candidate(text: str, start: int, end: int, word: re.Match[str]) -> Iterator
     start, token = start + line, token[line:]
     bare = token.strip("`\"'“”„«»*_,")
     begin = start + token.find(bare)
-    if bare and _good(bare, quoted=bare != token and token[0] in "`\"'“„«") and _AFTER_WORD.match(text, word.end()):
+    if bare and _is_password(bare, quoted=bare != token and token[0] in "`\"'“„«") and _AFTER_WORD.match(text, word.end()):
         yield Finding("password", begin, begin + len(bare))
 
 
-def _good(value: str, *, quoted: bool) -> bool:
+def _is_password(value: str, *, quoted: bool) -> bool:
     return "(" not in value and shape.password(value, quoted=quoted) and not shape.identifier(value)
 
 
 def _value(text: str, word: re.Match[str], match: re.Match[str]) -> str:
-    """Up to its closing quote, or without the sentence's full stop."""
+    """Return the value up to its closing quote, or without the sentence's punctuation."""
     value, after = match["secret"], match.end("secret")
     opened = (match["open"] or "").strip(" \u00a0\\")
     if opened and text[after : after + 1].strip() and text[after] in _CLOSES.get(opened, "»"):
@@ -282,13 +282,13 @@ def _like_nothing_else(value: str) -> bool:
 
 
 def _set_to(text: str, at: int, word: re.Match[str]) -> re.Match[str] | None:
-    """`set the password of the database to …`: a verb before it says so."""
+    """Match `set the password of the database to …`, which needs a verb before it."""
     words = text[max(0, at - 60) : at].rpartition("\n")[2].split()[-_MAX_WORDS_BEFORE:]
     return _SET_TO.match(text, word.end()) if any(map(_SETTING.match, words)) else None
 
 
 def _beside_its_user(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
-    """`user: bob, pass: swordfish`: beside a user any word is a password, unless this is code."""
+    """Find `user: bob, pass: swordfish`: next to a user any word is a password, except in code."""
     match = _LABELLED.match(text, word.end())
     if not match or text[at - 1 : at] == '"' or not shape.word_as_password(match["secret"]):
         return
@@ -300,7 +300,7 @@ def _beside_its_user(text: str, at: int, word: re.Match[str]) -> Iterator[Findin
 
 _QUALIFIED_SHORT = tuple(f" {word}" for word in ("root", "admin", "prod"))
 RULES = (
-    Rule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _said),
+    Rule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _find),
     Rule(
         anchors(
             SHORT_PASSWORDS,
@@ -326,6 +326,6 @@ RULES = (
                 *_QUALIFIED_SHORT,
             ),
         ),
-        _said,
+        _find,
     ),
 )

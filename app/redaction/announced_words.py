@@ -1,4 +1,4 @@
-"""Words that stand in sentences which announce a password, between its name and its value or before it. In the languages of `languages.py`."""
+"""The words of sentences that announce a password, between keyword and value or before it, in the languages of `languages.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VERBS = (
     *("é", "foi", "è", "e'", "e’", "sarà", "to", "jest", "brzmi", "zostało", "je", "bude", "bylo", "byla", "zní", "är", "var", "er"),
     *("ändrades", "sattes", "luidt", "werd", "это", "—", "– это", "будет", "изменён", "là", "adalah", "είναι"),
 )
-"""`is`, `lautet`, `est` …: the value follows."""
+"""Verbs that the value follows: `is`, `lautet`, `est` …"""
 FILLERS = (
     *(
         "now",
@@ -98,7 +98,7 @@ FILLERS = (
     ),
     *("satt", "till", "gewijzigd", "veranderd", "naar", "c'est", "теперь", "на"),
 )
-"""`now`, `still` …: may stand between the verb and the value."""
+"""Words that may stand between verb and value: `now`, `still` …"""
 LINKING = frozenset(
     [
         "is",
@@ -124,7 +124,7 @@ LINKING = frozenset(
         "olarak",
     ]
 )
-"""Verbs before the name, where the value comes first: `X is the password`."""
+"""Verbs before the keyword, where the value comes first: `X is the password`."""
 ARTICLES = frozenset(
     [
         "the",

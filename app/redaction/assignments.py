@@ -1,6 +1,6 @@
-"""Secrets that a name gives away: `password=…`, `"api_key": "…"`, `export FOO_TOKEN=…`, `--password …`, a connection string.
+"""Find secrets assigned to a telling name: `password=…`, `"api_key": "…"`, `export FOO_TOKEN=…`, `--password …`, a connection string.
 
-The name says that the value could be one, its shape (`shape.py`) decides. Knows no headers and no addresses.
+The name makes the value a candidate, its shape (`shape.py`) decides. Knows no headers and no URLs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PASSWORDS = ("PASS", "PASSWORD", "PASSWD", "PASSPHRASE", "PWD")
 
 _QUOTE = r"\\{0,3}[\"'`]"
 _BREAK = r"(?:[ \t]{0,20}(?:\r?\n|\\n))"
-"""The value begins on the next line: `const password =`, and below it the literal; in YAML after `>-` or `|`."""
+"""A value on the next line: a literal below `const password =`; in YAML after `>-` or `|`."""
 _RAW = r"[^\s\"'`<>\\=,;&(){}\[\]|]"
 _ASSIGNMENT = re.compile(
     rf"""
@@ -54,7 +54,7 @@ _ASSIGNMENT = re.compile(
 )
 _NAME_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}")
 _ANOTHER = re.compile(r"[\w.-]{0,20}?(?:pass|pwd|token|secret|credential)[\w.-]{0,20}[:=]", re.IGNORECASE)
-# After the word that made us look: `passed`, `tokenizer`, `secretary`.
+# Other words that begin like a keyword: `passed`, `tokenizer`, `secretary`.
 _OTHER_WORD = re.compile(
     r"(?:pass(?!w|_?phrase|code|(?:es)?$|[A-Z0-9_.-])|token(?:[a-rt-z]|s[a-z])|secret(?:ar|e|ion|iv|ly)|credential(?!s?(?:$|[A-Z0-9_.-])))"
 )
@@ -81,7 +81,7 @@ def _find(text: str, at: int) -> Iterator[Finding]:
     quoted = match["quoted"] is not None
     begin = match.start("quoted" if quoted else "raw")
     value = match["quoted"].rstrip("\\") if quoted else _unquoted(text, match, start)
-    if match["below"] and _KEY_ENDS.match(text, begin + len(value)):  # `password:`, and below it `"min8": …`
+    if match["below"] and _KEY_ENDS.match(text, begin + len(value)):  # `password:` with a nested key below: `"min8": …`
         return
     called = not quoted and text[begin + len(value) : begin + len(value) + 1] in {"(", "["}
     if called or " " in value:
@@ -92,7 +92,7 @@ def _find(text: str, at: int) -> Iterator[Finding]:
 
 
 def _is_number(match: re.Match[str]) -> bool:
-    """`"input_tokens": 18277`, of which a transcript has thousands: no secret, and known without looking at the name."""
+    """Tell whether the value is a plain number: `"input_tokens": 18277`, common in transcripts. Cheap, since it ignores the name."""
     raw, operator = match["raw"], match["operator"]
     return raw is not None and operator != "=" and raw.rstrip(".").isdigit()
 
@@ -102,10 +102,10 @@ def _cased(name: str) -> str:
 
 
 def _names_a_secret(name: str, match: re.Match[str]) -> bool:
-    if match["flag"] is not None and not name.startswith("-"):  # `GITHUB_TOKEN x…` said in a chat, but not `token x…`
+    if match["flag"] is not None and not name.startswith("-"):  # `GITHUB_TOKEN x…` in a chat, but not `token x…`
         return match["raw"] is not None and _CONSTANT.match(name) is not None and _LONE_TOKEN.match(match["raw"]) is not None
     if name.lower() == "pass" and match["operator"] in {":", "is "}:
-        # `PASS: …` is a test runner's verdict; `the first pass is …` says nothing of a password, unless the value does
+        # `PASS: …` is a test result; `the first pass is …` is prose, unless the value looks like a password
         return name != "PASS" and (match["operator"] == ":" or shape.unlike_words(match["raw"] or match["quoted"] or ""))
     if match["call"] is not None and "." in match["name"]:  # `password.encode("latin1")`
         return False
@@ -117,7 +117,7 @@ def _fits(name: str, value: str, *, quoted: bool) -> bool:
 
 
 def _set_in_a_shell(text: str, match: re.Match[str], start: int, name: str) -> bool:
-    """`PASSWORD='dragon'`: a quoted line of an environment file. Any word will do that doesn't stand for another."""
+    """Tell whether this is a quoted line of an environment file: `PASSWORD='dragon'`. There any word but a placeholder is a password."""
     if match["operator"] != "=" or match["space"] or not name.isupper() or not name.endswith(_PASSWORDS):
         return False
     if not _ENV_BEFORE.search(text[max(0, start - 20) : start]) or not _ENV_END.match(text, match.end("quoted")):
@@ -126,7 +126,7 @@ def _set_in_a_shell(text: str, match: re.Match[str], start: int, name: str) -> b
 
 
 def _unquoted(text: str, match: re.Match[str], start: int) -> str:
-    """In code a value ends at a comma or a bracket, in an environment file at the line's end, in an address at a `%22` or `%26`."""
+    """Return an unquoted value. It ends at a comma or bracket in code, at the line's end in an environment file, at `%22` or `%26` in a URL."""
     value = match["raw"]
     if match["percent"] or match["operator"] in {"%3D", "%3d"}:
         return _PERCENT_END.split(value, maxsplit=1)[0]

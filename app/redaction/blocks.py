@@ -1,4 +1,4 @@
-"""Private key blocks: PEM, OpenSSH, PGP. Over many lines, with a literal `\\n` between them, numbered, quoted, or cut off."""
+"""Find private key blocks (PEM, OpenSSH, PGP): multi-line, with literal `\\n`, numbered, quoted, or truncated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.redaction.finding import Finding
 from app.redaction.gate import Rule
 
 _HEADER = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-# What can stand between two lines of a key: the break itself, a listing's line number, a quote mark, a table's border, a diff's sign.
+# May stand between two lines of a key: line breaks, a listing's line numbers, quotes, a table's borders, a diff's signs.
 _GAP = r"(?:[ \t]|\\{1,3}[nrt]|\r|\n(?:[ \t]{0,12}+\d{1,6}(?:→|\t|:|[ \t]*[|│]))?|→|[\"'+,>|│┃;`\\#*-](?!---))"
 _FIELD = re.compile(rf"{_GAP}{{1,40}}+(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|MessageID):[^\n\\]{{0,200}}")
 _LINE = re.compile(rf"{_GAP}{{1,60}}+[A-Za-z0-9+/=]{{16,}}+(?=[ \t]{{0,80}}+(?:[\r\n\\\"'`,│┃|<]|-----|\Z))")

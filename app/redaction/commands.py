@@ -1,6 +1,6 @@
-"""Passwords on command lines: `mysql -p…`, `curl -u ada:…`, `echo … | sudo -S`, `openssl -k …`, a Kubernetes literal.
+"""Find passwords on command lines: `mysql -p…`, `curl -u ada:…`, `echo … | sudo -S`, `openssl -k …`, a Kubernetes literal.
 
-An option means a password only to the programs named here. Options that say so by themselves are assignments.
+Only for programs listed here, in which such an option means a password. Options with a telling name belong to `assignments.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HERE_STRING = re.compile(r"[^\n|;]{0,120}?<<<[ ]?[\"']?(?P<secret>[^\s\"'|`]{4,
 
 
 def _behind(commands: tuple[str, ...], find: Find, reach: int = 300) -> Find:
-    """Only on a command line of one of these programs; `-u` and `-p` mean something else to others."""
+    """Restrict a rule to command lines of these programs: `-u` and `-p` mean something else in others."""
 
     def gated(text: str, at: int) -> Iterator[Finding]:
         if at and text[at - 1] in " \t" and (found := list(find(text, at))):
@@ -39,7 +39,7 @@ def _behind(commands: tuple[str, ...], find: Find, reach: int = 300) -> Find:
 
 
 def _piped(text: str, at: int) -> Iterator[Finding]:
-    """What `echo` gives to a program that reads its password."""
+    """Find what `echo` pipes into a program that reads a password."""
     start = max(0, at - 300)
     command = _ECHO.search(text[start:at])
     if command and typed(command["secret"]):

@@ -1,6 +1,6 @@
-"""A secret in pieces: string literals that code joins (`"ab" + "cd"`, one below the other, `.join`), and lines that a backslash joins.
+"""Find secrets in pieces: string literals that code concatenates (`"ab" + "cd"`, `.join`, adjacent lines), and continued lines.
 
-Puts the pieces together, lets the other rules read what comes out, and says where each piece of a secret was.
+Joins the pieces, runs the other rules on the result, and maps findings back to each piece.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _JOINED = re.compile(
     rf"""
     (?P<close>{_QUOTE})
     (?:
-        [ \t]{{0,8}}(?:\+|\.\.?|&(?:[ ]_)?|\|\||<>|~)?[ \t]{{0,8}}\\?{_BLANK}(?:\+[ \t]{{0,8}})?   # + . .. & || and one below the other
+        [ \t]{{0,8}}(?:\+|\.\.?|&(?:[ ]_)?|\|\||<>|~)?[ \t]{{0,8}}\\?{_BLANK}(?:\+[ \t]{{0,8}})?   # + . .. & || and adjacent lines
       | \}}\$?\{{                                                                      # ${{'a'}}${{'b'}}
       | ;[ \t]*\$?[\w.]{{1,60}}[ ]?[.+]=[ ]?                                           # x = "a"; x += "b"
     )
@@ -68,7 +68,7 @@ _JOINS = ('].join("")', "].join('')", '"".join([', "''.join([", '"".join((', "''
 
 
 class Seams:
-    """`text[start:end]` without some stretches of it, and where a place in the rest was."""
+    """`text[start:end]` without the seams between its pieces, with a mapping back to the original."""
 
     def __init__(self, text: str, start: int, end: int, seams: list[tuple[int, int]]) -> None:
         self.kept = list(zip([start, *(seam[1] for seam in seams)], [*(seam[0] for seam in seams), end], strict=True))
@@ -78,7 +78,7 @@ class Seams:
             self._places.append(self._places[-1] + stop - begin)
 
     def pieces(self, finding: Finding) -> list[Finding]:
-        """A finding in the joined text as one for each piece that it touches."""
+        """Map a finding in the joined text back to one per piece."""
         found = []
         first = bisect_right(self._places, finding.start) - 1
         for place, (begin, stop) in list(zip(self._places, self.kept, strict=True))[first:]:
@@ -91,7 +91,7 @@ class Seams:
 
 
 def rules(gate: Gate) -> tuple[Rule, ...]:
-    """Make the rules for pieces; `gate` reads what they make together."""
+    """Build the rules for concatenated secrets; `gate` scans the joined text."""
     joined = _Joined(gate)
     return (
         Rule(tuple(f"{quote}{after}" for quote in "\"'`" for after in (*_OPERATORS, *_BROKEN_OPERATORS)), joined.literals),
@@ -104,7 +104,7 @@ def rules(gate: Gate) -> tuple[Rule, ...]:
 
 
 class _Joined:
-    """Each way to join pieces, read by the gate."""
+    """The ways to join pieces, each scanned by the gate."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -124,7 +124,7 @@ class _Joined:
     def lines(self, text: str, at: int) -> Iterator[Finding]:
         above = text.rfind("\n", max(0, at - _MAX_PIECE), at)
         if above > 1 and text[above - 1] == "\\" and text[above - 2].strip() and text[above + 1].strip():
-            return  # read from the line above
+            return  # already scanned from the line above
         seams: list[tuple[int, int]] = []
         place: int | None = at
         while place is not None and len(seams) < _MAX_PIECES and (seam := _CONTINUED.match(text, place)):
@@ -155,23 +155,23 @@ class _Joined:
 
 
 def _beginning(text: str, at: int) -> int:
-    """Where the statement begins: on the line itself, or above it where only `=`, `:` or a bracket ends the line."""
-    least = max(0, at - _MAX_BEFORE)
-    start = max(text.rfind("\n", least, at) + 1, least)
+    """Return the start of the statement: on this line, or above if those lines end in `=`, `:` or a bracket."""
+    earliest = max(0, at - _MAX_BEFORE)
+    start = max(text.rfind("\n", earliest, at) + 1, earliest)
     for _ in range(_MAX_LINES_ABOVE):
-        if not (above := _OPENED_ABOVE.search(text, least, start)) or not _NOTHING_YET.fullmatch(text, start, at):
+        if not (above := _OPENED_ABOVE.search(text, earliest, start)) or not _NOTHING_YET.fullmatch(text, start, at):
             break
-        start = max(text.rfind("\n", least, above.start()) + 1, least)
+        start = max(text.rfind("\n", earliest, above.start()) + 1, earliest)
     return start
 
 
 def _opening(text: str, seam: re.Match[str]) -> int:
-    """Where the first piece begins."""
+    """Return the start of the first piece."""
     return max(text.rfind(seam["close"], max(0, seam.start() - _MAX_PIECE), seam.start()), 0)
 
 
 def _is_continuation(text: str, seam: re.Match[str]) -> bool:
-    """Is what the seam closes itself joined to what stands before it? Then the first seam has read it already."""
+    """Tell whether an earlier seam precedes this one, from which the whole chain was read already."""
     opening = text.rfind(seam["close"], max(0, seam.start() - _MAX_PIECE), seam.start())
     if opening <= 0:
         return opening < 0

@@ -1,6 +1,6 @@
-"""A well-known key inside base64: where its prefix shows through, the piece is decoded and read.
+"""Find well-known keys inside base64: a run that shows a key prefix's encoding is decoded and scanned.
 
-Knows the keys of `vendors.py` and `blocks.py`; what else base64 may hold is none of its business.
+Knows only the keys of `vendors.py` and `blocks.py`.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ _PREFIXES = (
     *("AKIA", "ASIA", "AIza", "xoxb-", "xoxp-", "xapp-", "hvs.", "dop_v1_", "SG.", "hf_"),
     *("-----BEGIN PRIV", "-----BEGIN RSA PRIV", "-----BEGIN EC PRIV", "-----BEGIN OPENSSH PRIV", "-----BEGIN ENCRYPTED PRIV"),
 )
-_LEAST = 4
-"""Fewer characters of a prefix show through too often."""
-_LEAST_RUN = 16
-_MOST_BEFORE = 400
-_MOST_AFTER = 4000
+_MIN_SHOWN = 4
+"""Minimum encoded characters of a prefix: shorter ones occur by chance."""
+_MIN_RUN = 16
+_MAX_BEFORE = 400
+_MAX_AFTER = 4000
 _BEFORE = re.compile(r"[A-Za-z0-9+/_-]*+")
 _AFTER = re.compile(r"[A-Za-z0-9+/_-]*+={0,2}")
 _FOLLOWING = re.compile(r"(?:(?:\r?\n|\\n)[ \t]{0,12}[A-Za-z0-9+/]{16,120}+={0,2}(?![^\s\\\"']))*")
-_LEAST_LINE = 60
+_MIN_LINE = 60
 _PLAIN = str.maketrans("-_", "+/")
 _GATE = Gate((*blocks.RULES, *vendors.RULES))
 
 
-def _showing(prefix: str) -> Iterator[str]:
-    """What base64 makes of it, for each of the three places it can have among the bytes."""
+def _encoded_forms(prefix: str) -> Iterator[str]:
+    """Yield a prefix's base64 forms, one for each alignment to the 3-byte groups."""
     for shift, first in enumerate((0, 2, 3)):
         encoded = base64.b64encode(bytes(shift) + prefix.encode()).decode()
         shown = encoded[first : (shift + len(prefix)) * 8 // 6]
-        if len(shown) >= _LEAST:
+        if len(shown) >= _MIN_SHOWN:
             yield shown.lower()
 
 
 def _find(text: str, at: int) -> Iterator[Finding]:
-    before = _BEFORE.match(text[max(0, at - _MOST_BEFORE) : at][::-1])
+    before = _BEFORE.match(text[max(0, at - _MAX_BEFORE) : at][::-1])
     start = at - before.end() if before else at
-    if at - start >= _MOST_BEFORE or not (run := _AFTER.match(text, at, at + _MOST_AFTER)) or run.end() - start < _LEAST_RUN:
+    if at - start >= _MAX_BEFORE or not (run := _AFTER.match(text, at, at + _MAX_AFTER)) or run.end() - start < _MIN_RUN:
         return
     found = next(iter(_GATE.findings(_decoded(text[start : run.end()]))), None)
     if found:
@@ -52,10 +52,10 @@ def _find(text: str, at: int) -> Iterator[Finding]:
 
 
 def _end(text: str, start: int, at: int) -> int:
-    """Of all of it: base64 is often broken into lines of 64 or 76."""
+    """Return the end of the base64 text, which is often broken into lines of 64 or 76."""
     run = _AFTER.match(text, at)
     end = run.end() if run else at
-    following = _FOLLOWING.match(text, end) if end - start >= _LEAST_LINE else None
+    following = _FOLLOWING.match(text, end) if end - start >= _MIN_LINE else None
     return following.end() if following else end
 
 
@@ -65,4 +65,4 @@ def _decoded(encoded: str) -> str:
     return base64.b64decode(bare + "=" * (-len(bare) % 4)).decode("latin-1")
 
 
-RULES = (Rule(tuple(dict.fromkeys(shown for prefix in _PREFIXES for shown in _showing(prefix))), _find),)
+RULES = (Rule(tuple(dict.fromkeys(shown for prefix in _PREFIXES for shown in _encoded_forms(prefix))), _find),)

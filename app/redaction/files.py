@@ -1,6 +1,6 @@
-"""Secrets in lines of well-known files: netrc, `.pgpass`, `htpasswd` and `shadow`, one-time password addresses and seeds.
+"""Find secrets in well-known files: netrc, `.pgpass`, `htpasswd`, `shadow`, and one-time-password URLs and seeds.
 
-Each is known by its line's form, not by a name before an equals sign.
+Each is recognized by its line's format, not by a name before an equals sign.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _pgpass(text: str, at: int) -> Iterator[Finding]:
 
 
 def _hashed(text: str, at: int) -> Iterator[Finding]:
-    """A password's hash next to its user: what is stolen to be tried at leisure. One without a user says nothing."""
+    """Find a password hash next to its user, which can be cracked offline. A hash without a user is ignored."""
     if (digest := _HASHED.match(text, at)) and _HASH_OWNER.search(text[max(0, at - 100) : at]):
         yield Finding("password-hash", *digest.span())
 

@@ -1,4 +1,4 @@
-"""What redaction says it found, and how overlapping findings become one. Knows no pattern."""
+"""Findings, and how overlapping ones are merged. Knows no patterns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 GENERIC = frozenset({"password", "secret", "token", "api-key", "authorization", "cookie", "url-password"})
-"""Kinds that only say where a secret stood. A kind that says whose it is wins over them."""
+"""Kinds derived from the context; a kind that names a vendor takes precedence."""
 
 
 _PLACEHOLDER = re.compile(r"\[REDACTED:[a-z0-9-]{1,40}\]")
@@ -16,7 +16,7 @@ _PLACEHOLDER = re.compile(r"\[REDACTED:[a-z0-9-]{1,40}\]")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`text[start:end]` of the original is a secret of this kind. A key wrapped over two rows is two findings."""
+    """A secret of this kind at `text[start:end]` of the original. A key wrapped over two lines is two findings."""
 
     kind: str
     start: int
@@ -25,6 +25,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
+    """A redacted text, and the findings with their offsets in the original."""
+
     text: str
     findings: tuple[Finding, ...]
 
@@ -34,7 +36,7 @@ def placeholder(kind: str) -> str:
 
 
 def outside_placeholders(text: str, found: Iterable[Finding]) -> list[Finding]:
-    """Without those that only found a word of a placeholder: `curl-auth-user]` after `-u [REDACTED:` looks like a password."""
+    """Drop findings inside placeholders: `curl-auth-user]` after `-u [REDACTED:` would look like a password."""
     findings = list(found)
     if not findings or not (hidden := [match.span() for match in _PLACEHOLDER.finditer(text)]):
         return findings
@@ -47,7 +49,7 @@ def _inside(finding: Finding, span: tuple[int, int]) -> bool:
 
 
 def settle(found: Iterable[Finding]) -> list[Finding]:
-    """Sorted and disjoint. Overlaps are joined: the union is hidden, under the most specific kind, else the longest's."""
+    """Sort and merge findings. Overlaps are joined under the most specific kind, else the longer one's."""
     settled: list[Finding] = []
     for finding in sorted(found, key=lambda item: (item.start, -item.end)):
         if settled and finding.start < settled[-1].end:
@@ -63,7 +65,7 @@ def _join(first: Finding, second: Finding) -> Finding:
 
 
 def splice(text: str, findings: list[Finding]) -> str:
-    """The text with every finding replaced by its placeholder."""
+    """Return the text with each finding replaced by its placeholder."""
     parts: list[str] = []
     done = 0
     for finding in findings:
@@ -74,7 +76,7 @@ def splice(text: str, findings: list[Finding]) -> str:
 
 
 class Origin:
-    """Where a place in the spliced text came from, so that a second pass can speak of the original."""
+    """Maps offsets in a spliced text back to the original, for findings of a later pass."""
 
     def __init__(self, findings: list[Finding]) -> None:
         self._findings = findings
@@ -95,5 +97,5 @@ class Origin:
             return place
         origin = self._findings[index]
         if place < self._ends[index] or (end and place == self._ends[index]):
-            return origin.end if end else origin.start  # inside a placeholder: all that it stands for
+            return origin.end if end else origin.start  # inside a placeholder: the whole secret that it replaced
         return place - self._ends[index] + origin.end

@@ -1,6 +1,6 @@
-"""The gate: one Aho–Corasick pass finds the few places where a rule could match, so that clean text costs almost nothing.
+"""Prefilter: one Aho–Corasick pass finds the few places where a rule could match, so that clean text costs almost nothing.
 
-Knows neither what the rules look for nor what becomes of what they find.
+Knows neither what the rules look for nor what is done with their findings.
 """
 
 from __future__ import annotations
@@ -16,25 +16,29 @@ import ahocorasick
 from app.redaction.finding import Finding
 
 Find = Callable[[str, int], Iterable[Finding]]
-"""Asked at one anchor (its first character) of the text. Reads a bounded piece around it, so that a pass stays linear."""
+"""A rule's matcher, called with a text and an anchor's offset. Must read only a bounded part around it, so that a pass stays linear."""
 
 
 Finders = tuple[Find, ...]
 _LATIN = 0xFF
 _ASCII = bytes(range(128))
-_FREQUENT = "etaonisrhdlucmpfgwybvkxjqz_"  # in English; the last stands for all others
+_FREQUENT = "etaonisrhdlucmpfgwybvkxjqz_"  # letters by frequency in English; the last stands for all others
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`anchors` are in lower case, ASCII but for words of another script; a match always contains one of them. In ASCII
-    a `?` also stands for a character beyond Latin-1."""
+    """A matcher and its anchors: lower-case substrings, one of which is in every match.
+
+    Anchors are ASCII, except words of other scripts. In an ASCII anchor `?` also stands for a character beyond Latin-1.
+    """
 
     anchors: tuple[str, ...]
     find: Find
 
 
 class Gate:
+    """The compiled prefilter of a set of rules."""
+
     def __init__(self, rules: Iterable[Rule]) -> None:
         finders: dict[str, dict[Find, None]] = {}
         for rule in rules:
@@ -57,7 +61,7 @@ class Gate:
         )
 
     def findings(self, text: str) -> Iterator[Finding]:
-        """All that the rules find, unsorted; what two rules find may overlap. A rule is not asked within what it has found."""
+        """Yield the rules' findings, unsorted and possibly overlapping. A rule is not called again inside its own finding."""
         found_until: dict[Find, int] = {}
         block_end = 0
         for start, finders in self._anchors(text):
@@ -69,7 +73,7 @@ class Gate:
                 for finding in find(text, start):
                     yield finding
                     found_until[find] = finding.end
-                    if finding.kind == "private-key":  # nothing inside a key block is of interest by itself
+                    if finding.kind == "private-key":  # findings inside a key block are redundant
                         block_end = finding.end
 
     def _anchors(self, text: str) -> Iterable[tuple[int, Finders]]:
@@ -80,16 +84,16 @@ class Gate:
         return merge(found, ((word.start(), self._foreign[word[0].lower()]) for word in written), key=itemgetter(0))
 
     def _foreign_words(self, text: str) -> list[str]:
-        """The anchors of other scripts that the text may hold: looked for where little is left, so that their number costs little."""
+        """Return the non-Latin anchors that the text may hold. Searches only its non-ASCII bytes, so that many anchors cost little."""
         rest = _beyond_ascii(text)
-        if self._scripts is None or not self._scripts.search(rest):  # dashes, typographic quotes, emoji
+        if self._scripts is None or not self._scripts.search(rest):  # only dashes, typographic quotes, emoji
             return []
         found = [word for word, forms in self._written.items() if any(form in rest for form in forms)]
-        return sorted(found, key=len, reverse=True)  # the longest of those that begin at one place
+        return sorted(found, key=len, reverse=True)  # longest first, for the alternation
 
 
 def _by_frequency(entry: tuple[str, object]) -> list[int]:
-    """The automaton tries a state's letters in the order in which it was told of them: the frequent first saves a fifth."""
+    """Sort anchors so that frequent letters are added first: the automaton tries them in that order, which saves a fifth."""
     return [_FREQUENT.find(character) % len(_FREQUENT) for character in entry[0]]
 
 
@@ -98,5 +102,5 @@ def _beyond_ascii(text: str) -> bytes:
 
 
 def _narrowed(text: str) -> str:
-    """ASCII letters lower, and one byte for each character: it is read fast, and unlike with `str.lower` nothing moves."""
+    """Return the text in lower case with one byte per character: fast to scan, and, unlike `str.lower`, offsets stay valid."""
     return text.lower() if text.isascii() else text.encode("latin-1", "replace").lower().decode("latin-1")

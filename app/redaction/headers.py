@@ -1,6 +1,6 @@
-"""Secrets that travel: authorization and cookie headers, passwords and keys in addresses, Azure's signatures.
+"""Find secrets in HTTP: authorization and cookie headers, passwords and keys in URLs, Azure's signatures.
 
-Each is known by the words around it. Knows no vendor's keys, no assignments and no command lines.
+Each is recognized by the words around it. Knows no vendors' keys, no assignments and no command lines.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIGNATURE = re.compile(r"sig=(?P<secret>[A-Za-z0-9%/+_-]{40,200}+={0,2})")
 _ACCOUNT_KEY = re.compile(r"(?:accountkey|sharedaccesskey)=(?P<secret>[A-Za-z0-9+/]{40,100}+={0,2})", re.IGNORECASE)
 _AFTER_KEY_ID = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{16}[\s,:;|\"'│]{1,12}(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
 _EXPRESSION = re.compile(r"[(){}\[\]$<>]")
-# A header ends where the next begins: that one is read at its own anchor.
+# Stop at the next cookie header, which has an anchor of its own.
 _COOKIES = re.compile(
     r"(?<![A-Za-z0-9_])cookie[\"'`\\]{0,4}[ \t]*[:=][ \t]*[\"'`\\]{0,4}(?P<pairs>(?:(?!cookie[ :=\"'`\\])[^\n\"'`\\]){3,4000}+)",
     re.IGNORECASE,
@@ -39,14 +39,14 @@ _SESSION_NAME = re.compile(r"sess|sid\b|auth|token|jwt|login|remember|csrf|xsrf|
 
 
 def _credential(value: str) -> bool:
-    """In an authorization header little is asked: no placeholder, no expression, no word."""
+    """Tell whether a value may be a credential. Lenient, since the header says so: no placeholder, expression or word."""
     if shape.placeholder(value) or _EXPRESSION.search(value):
         return False
     return shape.secret(value, minimum=8) or (len(value) >= 8 and any(map(str.isdigit, value)) and shape.wordiness(value) < 0.8)
 
 
 def _user_and_password(encoded: str) -> bool:
-    """Base64 of `user:password`."""
+    """Tell whether this is base64 of `user:password`."""
     try:
         decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -59,7 +59,7 @@ def _long_random(value: str) -> bool:
 
 
 def _keyed_address(text: str, at: int) -> Iterator[Finding]:
-    """A key where the user stands and no password: Sentry's, or a token for git. With ssh it is only a user."""
+    """Find a key in place of a URL's user, without a password: Sentry's, or a token for git. With ssh it is only a user."""
     if text[max(0, at - 3) : at] not in {"ssh", "ftp"} and (match := _KEYED_ADDRESS.match(text, at)) and shape.secret(match["secret"]):
         yield Finding("sentry-dsn-key" if "sentry" in match["host"] else "url-password", *match.span("secret"))
 

@@ -1,6 +1,6 @@
-"""Characters that nobody sees: a zero-width space inside a key must not hide the key from us.
+"""Remove invisible characters: a zero-width space inside a key must not hide it from the rules.
 
-Gives the text without them, and says where a place in it was. Knows no secrets.
+Returns the bare text, and maps offsets in it back. Knows no secrets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _RUN = re.compile(f"(?:[{''.join(_MARKS)}]|{_ESCAPE.pattern})+")
 
 
 class Bare:
-    """`text` without its invisible characters, the escaped ones of JSON included."""
+    """A text without its invisible characters, including JSON escapes of them."""
 
     def __init__(self, text: str) -> None:
         spans = [run.span() for run in _RUN.finditer(text)]
@@ -26,13 +26,13 @@ class Bare:
         self.text = _RUN.sub("", text)
 
     def original(self, finding: Finding) -> Finding:
-        """The finding's place in the text that was given. Invisible characters around it are left out, those inside are in."""
+        """Map a finding back to the original text, including invisible characters inside it but not around it."""
         start = finding.start + self._removed[bisect_right(self._seams, finding.start)]
         last = finding.end - 1
         return Finding(finding.kind, start, last + self._removed[bisect_right(self._seams, last)] + 1)
 
 
 def in_it(text: str) -> bool:
-    """Cheap, for a text that has none."""
+    """Tell whether a text has invisible characters. Cheap if it has none."""
     escaped = "\\" in text and _ESCAPE.search(text) is not None
     return escaped or (not text.isascii() and any(map(text.__contains__, _MARKS)))

@@ -1,6 +1,6 @@
-"""A key that its form gives away: a vendor's prefix, or a mark in the middle, and so many characters of an alphabet.
+"""Recognize keys by their format: a vendor's prefix (or an infix), then a number of characters of an alphabet.
 
-Finds it at its prefix, also when a line break or a table's border cut it. The vendors' forms are rows in `vendors.py`.
+Also finds keys that a line break or a table's border cut. The vendors' formats are rows in `vendors.py`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ HEX = "0-9a-f"
 BASE62 = "A-Za-z0-9"
 URLSAFE = r"A-Za-z0-9_\-"
 _APART = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\[[0-9]m)|(?<=[\[;][0-9]{2}m))"
-"""The key is no part of a longer word. The letters of a literal `\\n`, of `%20` or of a terminal's colour before it are none.
-For prefixes that words can end in."""
+"""The key must not be part of a longer word. Letters of an escape before it (`\\n`, `%20`, a terminal's colour) don't count.
+For prefixes that words can end in.
+"""
 _WIDEST = 400
-"""No terminal is wider, so no piece of a cut key is longer."""
+"""Longest piece of a cut key: no terminal is wider."""
 
 
-def run(least: int, most: int = 400, alphabet: str = URLSAFE) -> str:
-    return f"[{alphabet}]{{{least},{most}}}+"
+def run(minimum: int, maximum: int = 400, alphabet: str = URLSAFE) -> str:
+    return f"[{alphabet}]{{{minimum},{maximum}}}+"
 
 
-def hexadecimal(least: int, most: int | None = None) -> str:
-    return f"[{HEX}]{{{least},{most or least}}}{DONE}"
+def hexadecimal(minimum: int, maximum: int | None = None) -> str:
+    return f"[{HEX}]{{{minimum},{maximum or minimum}}}{DONE}"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`body` follows one of the prefixes; `alphabet` is all that the key is made of, for pieces of a key that was cut.
+    """A key's format: one of `prefixes`, then `body`, a regex. `alphabet`: the key's characters, to collect the pieces of a cut key.
 
-    From a length of `full` on it is complete, and the next row is not looked at. `apart`: words can end in the prefix.
-    `words`: words can follow it, so ask for random characters. `behind`: the prefix is rather a mark; these characters,
-    at least and at most so many, stand before it and belong to the key.
+    `full`: a key of this length is complete, so the next line is not read. `apart`: words can end in the prefix, so require a boundary.
+    `words`: words can follow the prefix, so require random characters. `behind`: the prefix is an infix; (alphabet, min, max) of the
+    characters before it that belong to the key.
     """
 
     kind: str
@@ -70,7 +71,7 @@ class Key:
         if first and first.end() - start < self.full:
             rows = wrapped.rows(text, start, first.end(), self.piece, complete=whole is not None)
             spans = self._joined(text, first.span(), rows, opening.end() - start) or spans
-        spans = [(begin, end - (text[end - 1] == ".")) for begin, end in spans]  # the full stop is the sentence's
+        spans = [(begin, end - (text[end - 1] == ".")) for begin, end in spans]  # a full stop at the end belongs to the sentence
         if spans and self._accepts("".join(text[begin:end] for begin, end in spans), opening.end() - start):
             yield from (Finding(self.kind, *span) for span in spans)
 
@@ -84,7 +85,7 @@ class Key:
         return start
 
     def _joined(self, text: str, first: wrapped.Span, rows: Iterator[wrapped.Piece], prefix: int) -> list[wrapped.Span]:
-        """As many pieces as make the longest whole key. Where only the line ended, what follows has to look random too."""
+        """Return the pieces of the longest complete key. Without table borders, a continuation must look random too."""
         joined = text[slice(*first)]
         spans, taken = [first], int(self.whole.fullmatch(joined) is not None)
         for row in rows:

@@ -1,6 +1,6 @@
-"""Labels that callers choose: names, purposes, notes. They are stored, shown and logged, so none may hold a secret.
+"""Check labels that callers choose (names, purposes, notes): they are stored, shown and logged, so none may hold a secret.
 
-An identifier that looks like one is refused; free text is stored without it. Which label is which, docs/operations.md lists.
+Identifiers that look like one are rejected; free text is redacted. docs/operations.md lists which label is which.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from app.redaction import redact, suspicious
 
 
 def looks_like_a_secret(label: str) -> bool:
-    """Tell whether redaction finds anything in the label."""
+    """Tell whether redaction finds a secret in a label."""
     return suspicious(label)
 
 
 def check_label(label: str, *, param: str) -> None:
-    """Refuse an identifier that looks like a secret. InvalidInput names `param`, and doesn't repeat what was sent."""
+    """Raise InvalidInput if an identifier looks like a secret. The error names `param` and doesn't repeat the value."""
     if looks_like_a_secret(label):
         raise InvalidInput(
             f"{param} looks like a secret, and names are stored and shown: choose another. If it is one, replace it where it is used.",
@@ -24,5 +24,5 @@ def check_label(label: str, *, param: str) -> None:
 
 
 def free_text(text: str) -> str:
-    """Return a note or a description as it may be stored: each secret replaced by its kind."""
+    """Return a note or description with its secrets redacted."""
     return redact(text).text

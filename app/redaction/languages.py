@@ -1,6 +1,6 @@
-"""Words for a password, credentials and a user in many languages, however their accents are typed, and how the gate finds them.
+"""Words for password, credentials and user in many languages, in each spelling of their accents, and their anchors for the gate.
 
-Only words: what stands between them and a secret, `announced.py` and `pairs.py` know.
+Words only: `announced.py` and `pairs.py` know what stands between them and a secret.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ PASSWORDS = (
 INFLECTED_PASSWORDS = (
     *("şifre", "parola", "parolă", "lösenord", "passord", "adgangskode", "kodeord", "wachtwoord", "salasana", "jelszó", "lozinka"),
 )
-"""The article or the owner is an ending: `şifresi`, `lösenordet` (tr, it, ro, sv, no, da, nl, fi, hu, hr)."""
+"""Words with inflections, such as an article or an owner: `şifresi`, `lösenordet` (tr, it, ro, sv, no, da, nl, fi, hu, hr)."""
 SHORT_PASSWORDS = ("pw", "pwd", "pass", "mdp", "ww", "lösen", "パス")
-"""Short enough to be part of anything: looked at only where a sign or `is` follows."""
+"""Words so short that they occur anywhere: considered only before a sign or `is`."""
 
 AMBIGUOUS_PASSWORDS = frozenset({"ww", "lösen", "lo\u0308sen", "losen", "loesen", "パス"})
-"""They mean something else as often (`lösen` is "to solve", `パス` a path), so their value may not be a mere name."""
+"""Words with another common meaning (`lösen`: to solve; `パス`: path): their value must not look like a name."""
 QUALIFIERS = (
     *("root", "admin", "administrator", "user", "postgres", "mysql", "sudo", "ssh", "ftp", "wifi", "vpn", "prod", "staging", "dev", "test"),
     *(
@@ -89,7 +89,7 @@ QUALIFIERS = (
         "базы",
     ),
 )
-"""What follows the word directly and says whose password it is, or which: `mot de passe root`, `contraseña nueva`, `hasło roota`."""
+"""Words after the keyword that name its owner or kind: `mot de passe root`, `contraseña nueva`, `hasło roota`."""
 
 CREDENTIALS = (
     *("credentials", "credential", "creds", "cred", "login details", "login data", "login info", "basic auth", "basicauth"),
@@ -147,21 +147,23 @@ USERS = (
     *("пользователь", "логин", "用户名", "用户", "账号", "帐号", "账户", "用戶名", "ユーザー名", "ユーザー", "アカウント", "사용자"),
 )
 
-_LATIN = 0x24F  # the last of Latin Extended-B; Vietnamese has more, but begins with a plain letter
+_LATIN = 0x24F  # end of Latin Extended-B; Vietnamese goes beyond, but its words begin with a plain letter
 _BARE = {"ł": "l", "ı": "i", "ø": "o", "đ": "d", "ß": "ss"}
 _TURKISH = frozenset("ışğ")
-"""With these a capital `i` has a dot, and lies beyond Latin-1."""
+"""Letters of Turkish, whose capital `i` has a dot and lies beyond Latin-1."""
 _DIGRAPHS = {"ä": "ae", "ö": "oe", "ü": "ue"}
 
 
 def pattern(words: Iterable[str]) -> str:
-    """Build a regular expression's alternatives, the longest first, that take each accent as written, decomposed or left out."""
+    """Build a regex alternation, longest first, that accepts each accent precomposed, decomposed or left out."""
     return "|".join("".join(map(_letter, word)) for word in sorted(words, key=len, reverse=True))
 
 
 def anchors(words: Iterable[str], ends: Iterable[str] = ("",)) -> tuple[str, ...]:
-    """Spell the words as the gate sees a text (`gate.py`): ASCII in lower case, `?` for what lies beyond Latin-1, then each of the `ends` (words of another
-    script are rare enough without)."""
+    """Return the words' anchors for the gate (`gate.py`): lower-case ASCII with `?` beyond Latin-1, each with each of the `ends`.
+
+    Words of other scripts are rare enough without `ends`.
+    """
     found = (form + end for word in words for form in _forms(word) for end in (("",) if ord(max(form)) > _LATIN else ends))
     return tuple(dict.fromkeys(found))
 

@@ -1,6 +1,6 @@
-"""Secrets that the text's layout ties to a name: the next cell of a table's row, the column under it, the line under a heading.
+"""Find secrets that layout ties to a name: the next cell of a row, the column below, the line below a heading.
 
-The name must be all that its cell or its line says. What the value has to look like, `names.py` knows.
+The name must fill its cell or line. `names.py` decides what the value must look like.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _HEADER = re.compile(r"[\"']?[A-Za-z][\w .-]{0,40}[\"']?(?:(?P<comma>[,;\t])[ ]?
 _SEPARATORS = ",;\t"
 _RULED = " \t\r|│┃║:=─━═┼╪╋├┤╞╡+-"
 _RULER = re.compile(rf"[{re.escape(_RULED)}]{{3,400}}+\n")
-_MOST_LINE = 400
-_MOST_ROWS = 20
-_MOST_CHARACTERS = 3000
+_MAX_LINE = 400
+_MAX_ROWS = 20
+_MAX_CHARS = 3000
 
 
 def _find(text: str, at: int) -> Iterator[Finding]:
@@ -63,14 +63,14 @@ def _next_line(text: str, end: int, name: str, *, heading: bool) -> Iterator[Fin
 
 
 def _under(text: str, at: int, end: int, name: str) -> Iterator[Finding]:
-    """The cells of its column, where a ruler makes it a heading."""
-    start = text.rfind("\n", max(0, at - _MOST_LINE), at) + 1
-    place = text.find("\n", end, end + _MOST_LINE) + 1
-    if not place or at - start > _MOST_LINE or not (ruler := _RULER.match(text, place)):
+    """Find the column's cells below, if a ruler makes the name a table heading."""
+    start = text.rfind("\n", max(0, at - _MAX_LINE), at) + 1
+    place = text.find("\n", end, end + _MAX_LINE) + 1
+    if not place or at - start > _MAX_LINE or not (ruler := _RULER.match(text, place)):
         return
     column = len(_BORDER.findall(text, start, at))
     place = ruler.end()
-    for line in text[place : place + _MOST_CHARACTERS].split("\n", _MOST_ROWS):
+    for line in text[place : place + _MAX_CHARS].split("\n", _MAX_ROWS):
         edges = [border.start() for border in _BORDER.finditer(line)]
         if not edges or len(edges) < column or not line.strip(_RULED):
             return
@@ -87,10 +87,10 @@ def _in_cell(line: str, cell: tuple[int, int], place: int, name: str) -> Iterato
 
 
 def _in_csv(text: str, at: int) -> Iterator[Finding]:
-    """The cells under it in comma-separated rows that are as wide as their header: `user,password`, and below it `bob,…`."""
-    start = text.rfind("\n", max(0, at - _MOST_LINE), at) + 1
-    end = text.find("\n", at, at + _MOST_LINE)
-    if end < 0 or at - start >= _MOST_LINE or not (header := _HEADER.match(text[start:end].rstrip("\r"))):
+    """Find a column's cells in CSV rows as wide as their header: `user,password`, and below it `bob,…`."""
+    start = text.rfind("\n", max(0, at - _MAX_LINE), at) + 1
+    end = text.find("\n", at, at + _MAX_LINE)
+    if end < 0 or at - start >= _MAX_LINE or not (header := _HEADER.match(text[start:end].rstrip("\r"))):
         return
     separator = header["comma"]
     cells = [cell.strip(" \"'") for cell in text[start:end].rstrip("\r").split(separator)]
@@ -98,7 +98,7 @@ def _in_csv(text: str, at: int) -> Iterator[Finding]:
     if not names.announces(cells[column]) or len(cells[column].split()) > 2:
         return
     place = end + 1
-    for line in text[place : place + _MOST_CHARACTERS].split("\n", _MOST_ROWS)[:_MOST_ROWS]:
+    for line in text[place : place + _MAX_CHARS].split("\n", _MAX_ROWS)[:_MAX_ROWS]:
         row = line.rstrip("\r").split(separator)
         if (
             len(row) != len(cells)

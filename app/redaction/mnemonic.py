@@ -1,6 +1,6 @@
-"""Seed phrases of wallets: 12, 15, 18, 21 or 24 short words in a row, where something says that this is one.
+"""Find wallets' seed phrases: 12, 15, 18, 21 or 24 short words in a row, after a word that announces one.
 
-Judged by the announcement and the shape that BIP-39 gives such a phrase; its word lists are not known here.
+Judged by the announcement and BIP-39's shape; its word lists are not used.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _ANNOUNCED = (
 )
 _COUNTS = frozenset({12, 15, 18, 21, 24})
 _MIN_DISTINCT = 8
-"""`test test … junk` and `abandon abandon … about` are everybody's: public examples that hide nothing."""
+"""Minimum distinct words: `test test … junk` and `abandon abandon … about` are public examples."""
 _LEAD = re.compile(
     rf"(?:{pattern(_ANNOUNCED)})(?P<rest>[^\n:=\uff1a→>]{{0,60}}?(?:[:=\uff1a→]|=>|->|[ ](?:is|are|was|ist|lautet|est|es|é|è|to|je|är)(?=[ \n])|[是はが为為]|\n|[ ]?(?=[`\"'“]\w))"
     r"(?:[ \t\u3000\"'`“„«「\[(*>]|\\?[\"']|\r?\n|\\n){0,40})",
@@ -75,7 +75,7 @@ _ASIAN = re.compile(
     r"(?:[\u3041-\u309f\u3099]{2,8}[ \u3000\n]{1,2}|[\u4e00-\u9fff][ \u3000\n]{1,2}|[\uac00-\ud7a3]{2,8}[ \u3000\n]{1,2}){11,23}+(?:[\u3041-\u309f]{2,8}|[\u4e00-\u9fff](?![\u4e00-\u9fff])|[\uac00-\ud7a3]{2,8})"
 )
 _WORD = re.compile(r"[^\W\d_]+")
-# Common words that no list of BIP-39 holds, and which a sentence of a dozen words can hardly do without.
+# Common words that are in no BIP-39 list: one of them marks a sentence.
 _SENTENCE = frozenset(
     [
         "the",

@@ -1,6 +1,6 @@
-"""What a name says of the value beside it: whether it announces a secret at all, which kind, and how its value has to look.
+"""Judge a name: whether it announces a secret, of which kind, and what its value must look like.
 
-Knows names in English identifiers. Where a name and its value stand to each other is not its business.
+Knows names in English identifiers, and not where name and value stand.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VENDORS = {
     }.items()
     for mark in marks
 }
-# What is said *about* a secret.
+# Endings of names that describe a secret rather than hold one.
 _ABOUT = re.compile(
     r"(?:file|path|dir|url|uri|endpoint|type|kind|field|column|header|length|len|size|count|limit|policy|regex|pattern|expir\w*|ttl|prefix"
     r"|suffix|label|hint|class|style|strategy|provider|manager|name|ref|arn|_?id|ids|index|usage|budget|cost|price|hash|algorithm|color"
@@ -28,7 +28,7 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _SAYS_NO_MORE = re.compile(r"(?:pass(?:word|wd|phrase|code)|pwd)\Z", re.IGNORECASE)
-"""Behind these digits alone are a password as well; `pass=730418` counts tests."""
+"""Names after which digits alone are a password too; `pass=730418` counts tests."""
 _ACCESS = re.compile(r"_pat\Z", re.IGNORECASE)
 _NO_CREDENTIAL = re.compile(
     r"(?:page|next|sync|continuation|pagination|resume|public|publickey|max|min|num|total|stop|pad|eos|bos|mask|unk)[_-]?token",
@@ -37,22 +37,22 @@ _NO_CREDENTIAL = re.compile(
 
 
 def announces(name: str) -> bool:
-    """`DB_PASSWORD` does, `password_file` and `next_token` don't."""
+    """Tell whether a name announces a secret: `DB_PASSWORD` does, `password_file` and `next_token` don't."""
     return not (_ABOUT.search(name) and not _ACCESS.search(name)) and not _NO_CREDENTIAL.search(name)
 
 
 def fits(name: str, value: str, *, quoted: bool) -> bool:
-    """Could the value be what the name announces?"""
+    """Tell whether the value may be the secret that the name announces."""
     lowered = name.lower()
     if "pass" in lowered or "pwd" in lowered:
         return shape.password(value, quoted=quoted) or (_SAYS_NO_MORE.search(name) is not None and shape.digits(value))
     if shape.hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
-        return False  # a UUID under a name that says little
-    return shape.secret(value) or (len(value) >= 12 and shape.joined_words(value, quoted=quoted, least=4))
+        return False  # a UUID under a vague name
+    return shape.secret(value) or (len(value) >= 12 and shape.joined_words(value, quoted=quoted, minimum=4))
 
 
 def kind(name: str) -> str:
-    """`api-key`, `github-token` …; of whom, where the name says it."""
+    """Return the kind that a name announces, with the vendor if it names one: `api-key`, `github-token` …"""
     lowered = name.lower().replace("-", "_").replace(" ", "_")
     word = _word(lowered)
     vendor = next((vendor for mark, vendor in _VENDORS.items() if mark in lowered), None)

@@ -1,7 +1,7 @@
-"""Passwords among a command line's arguments: an option's value, or the argument that a program takes as one (`net user bob …`).
+"""Find passwords among a command's arguments: an option's value, or a positional argument (`net user bob …`).
 
-Each row names programs, and where their password stands. What other programs mean by `-p` is not looked at. `commands.py` knows
-those whose password is piped in or attached to an option that others use too.
+Each rule names programs and where their password stands; `-p` of other programs is ignored. `commands.py` has the programs whose
+password is piped in, or attached to an option that others use too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Accepts = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """`name` is the option as it was written, with what joins it to its value; empty for a plain argument."""
+    """One argument. `name`: the option as written, with its `=` or `:`; empty for a positional argument."""
 
     name: str
     value: str
@@ -39,12 +39,12 @@ class Argument:
 
     @property
     def in_one(self) -> bool:
-        """No quote stands within: `whole` is the text from `begin` on."""
+        """True if no quote stands between name and value: `whole` is then the text from `begin` on."""
         return self.start - self.begin == len(self.name)
 
 
 def arguments(text: str, place: int) -> Iterator[Argument]:
-    """Read a command line's arguments, over lines that are continued, up to a pipe, a `;` or the line's end."""
+    """Yield a command line's arguments, over continued lines, up to a pipe, a `;` or the line's end."""
     end = min(len(text), place + _MAX_LINE)
     for _ in range(_MAX_ARGUMENTS):
         if not (match := _ARGUMENT.match(text, place, end)) or match.end() == place:
@@ -56,9 +56,9 @@ def arguments(text: str, place: int) -> Iterator[Argument]:
 
 
 def option(*spelled: str, accepts: Accepts = stated, attached: bool = False, split: str = "") -> Find:
-    """The value of one of these options: the next argument, or what stands behind `=` or `:` (`attached`: right behind it).
+    """Build a matcher for an option's value: the next argument, or what follows `=` or `:` (`attached`: directly after the option).
 
-    `split`: the password is what follows this in the value, as in `bob%…`.
+    `split`: the password is the part of the value after this separator, as in `bob%…`.
     """
     known = frozenset(spelled)
 
@@ -83,7 +83,7 @@ def option(*spelled: str, accepts: Accepts = stated, attached: bool = False, spl
 
 
 def positional(*before: str, number: int, accepts: Accepts = stated) -> Find:
-    """The plain argument of this number (0 is the first) that follows the words of `before`; options and their signs don't count."""
+    """Build a matcher for the positional argument `number` (from 0) after the words of `before`; options don't count."""
 
     def find(text: str, at: int) -> Iterator[Finding]:
         if not (begin := _after_program(text, at)):
@@ -98,7 +98,7 @@ def positional(*before: str, number: int, accepts: Accepts = stated) -> Find:
 
 
 def _after_program(text: str, at: int) -> int | None:
-    """Where the arguments begin; None: it is part of another word."""
+    """Return the start of the arguments; None if the program's name is part of another word."""
     if at and (text[at - 1].isalnum() or text[at - 1] in "_-"):
         return None
     end = at
@@ -121,7 +121,7 @@ _BASIC_HTPASSWD = re.compile(r"-[a-zA-Z0-9]*b")
 
 
 def _htpasswd(text: str, at: int) -> Iterator[Finding]:
-    """With `-b` the last argument is the password; with `-n` there is no file."""
+    """Find htpasswd's password: the last argument with `-b`; with `-n` there is no file."""
     found = list(arguments(text, at + len("htpasswd")))
     options = [each.whole for each in found if each.whole.startswith("-")]
     if not any(_BASIC_HTPASSWD.match(each) for each in options):
@@ -133,7 +133,7 @@ def _htpasswd(text: str, at: int) -> Iterator[Finding]:
 
 
 def _net_user(text: str, at: int) -> Iterator[Finding]:
-    """`net user bob … /add`, `net use Z: \\\\host\\share … /user:bob`."""
+    """Find `net user bob … /add` and `net use Z: \\\\host\\share … /user:bob`."""
     plain = [each for each in arguments(text, at + len("net")) if not each.whole.startswith("/")]
     if not plain:
         return
@@ -145,7 +145,7 @@ def _net_user(text: str, at: int) -> Iterator[Finding]:
 
 
 def _variable(text: str, at: int) -> Iterator[Finding]:
-    """`setx DB_PASSWORD …`."""
+    """Find `setx DB_PASSWORD …`."""
     plain = [each for each in arguments(text, at + len("setx")) if not each.whole.startswith("/")]
     if len(plain) > 1 and names.announces(plain[0].value) and re.search("pass|pwd|secret|token|key", plain[0].value, re.IGNORECASE):
         value = plain[1].whole
@@ -176,7 +176,7 @@ def _secure_string(text: str, at: int) -> Iterator[Finding]:
 
 
 def _sent(text: str, at: int) -> Iterator[Finding]:
-    """What a script of `expect` types after it was asked for a password."""
+    """Find what an `expect` script sends after a password prompt."""
     if "assword" in text[max(0, at - 250) : at].lower() and (match := _SENT.match(text, at)) and stated(match["secret"]):
         yield Finding("password", *match.span("secret"))
 

@@ -1,6 +1,6 @@
-"""Secrets that only their owner's name announces: `STRIPE=…`, `twilio auth …`, a Twilio account with its token beside it.
+"""Find secrets announced only by a vendor's name: `STRIPE=…`, `twilio auth …`, a Twilio account with its token.
 
-The name says less than `password` does, so more is asked of the value. Knows no names of secrets; those are assignments.
+A vendor's name is a weaker hint than `password`, so the value is judged more strictly. Names of secrets belong to `assignments.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OWNED = re.compile(
 )
 _BEFORE = re.compile(r"[A-Za-z0-9./@-]")
 _IDENTIFIER = re.compile(r"[a-z]{1,8}_|[0-9a-fA-F-]+\Z")
-"""`price_1Moby…`, `cus_…`, a commit, an event's UUID: random, and no secret."""
+"""Identifiers, random but not secret: `price_1Moby…`, `cus_…`, a commit, a UUID."""
 
 _ACCOUNTS = tuple(f"ac{first}{second}" for first in "0123456789abcdef" for second in "0123456789abcdef")
 _ACCOUNT = re.compile(

@@ -1,7 +1,7 @@
-"""A user with a password: `credentials: admin / …`, `log in with bob:…`, `Zugangsdaten: …`, and a line each under such a heading.
+"""Find user–password pairs: `credentials: admin / …`, `log in with bob:…`, `Zugangsdaten: …`, or on two lines below such a heading.
 
-The words (`languages.py`) say that a pair follows; how the two are joined decides how much is asked of the second. Knows no labels
-of their own (`user: …, password: …`): those are `announced.py`'s and `assignments.py`'s.
+The words (`languages.py`) announce a pair; the separator decides how strictly the second part is judged. Labelled values
+(`user: …, password: …`) belong to `announced.py` and `assignments.py`.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def _pair(text: str, at: int) -> Iterator[Finding]:
 
 
 def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
-    """After `/` or `:` what looks like a password is one; after a comma, `and` or a line's end only if no name could look like it."""
-    if "/" in value and not shape.random(value, least=10):
+    """Tell whether the second part is a password: leniently after `/` or `:`, strictly after a comma, `and` or a line break."""
+    if "/" in value and not shape.random(value, minimum=10):
         return False
     named = match["both"] is not None or _CREDENTIALS.match(match["word"]) is not None
     glue = match["glue"].strip()
@@ -129,12 +129,12 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
     if shape.unlike_words(value) or (named and glue != "" and (signed or match["join"].strip().lower() in _ARE)):
         return True
     if glue in {"/", ":", "|", "／"}:
-        return named or glue == ":" or glue != match["glue"] or match["word"].lower() == "login"  # `account: repo/image2` is none
+        return named or glue == ":" or glue != match["glue"] or match["word"].lower() == "login"  # `account: repo/image2` is not a pair
     return (_LEET.search(value) is not None and value.isalnum()) or (value.isascii() and value[-1] in "!#$%&*+" and value[0].isalpha())
 
 
 def _using(text: str, at: int) -> Iterator[Finding]:
-    """`use bob:… to log in`."""
+    """Find `use bob:… to log in`."""
     start = max(0, at - 120)
     match = _USING.search(text, text.rfind("\n", start, at) + 1 or start, at)
     if match and shape.password(match["secret"], quoted=False) and not shape.identifier(match["secret"]):

@@ -1,6 +1,6 @@
-"""Does a value look like a secret? Placeholders, words, identifiers, paths and expressions don't; random characters do.
+"""Judge whether a value looks like a secret: random characters do; placeholders, words, identifiers, paths and expressions don't.
 
-Judges a value by itself. Knows no vendor and not where the value stood.
+Judges a value by itself. Knows no vendors, and not where the value stood.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _PART_OF_NAME = re.compile(
     r"|table|view|model|cookie|cache|bucket|queue|topic|branch|feature|fix|issue|bug|ticket|copyright|error|should|returns?|fails?|rejects?|accepts?)\Z",
     re.IGNORECASE,
 )
-"""Of the names that values have beside a digit: regions, models, components, headers, tests, standards."""
+"""Parts of names that have digits but are no passwords: regions, models, components, headers, tests, standards."""
 _DATE = re.compile(r"(?:^|[-_])(?:19|20)\d\d[-_]?[01]\d")
 _HUMP_WITHIN = re.compile(r"[a-z][A-Z]")
 _SPECIAL = re.compile(r"[!@#$%^&*+=?~]")
@@ -76,52 +76,52 @@ _NO_PASSWORDS = {
     "policy", "rule", "form", "page", "manager", "reset", "hint", "label", "check", "server", "words", "word", "phrase", "anything", "something", "whatever", "nothing", "blank", "unset", "guest", "viewer", "editor", "owner", "member",
 }  # fmt: skip
 _JUDGED = 96
-"""So much of a value is looked at: enough to know it by, and what one anchor costs stays bounded."""
+"""Characters of a value that are judged: enough to classify it, and a bound on the cost per anchor."""
 
 
 def stand_in(value: str) -> bool:
-    """For keys that their form gives away: only what nobody could log in with. A documented sample key is still hidden."""
+    """Tell whether a key in a vendor's format is an obvious placeholder. A documented sample key is not, so it is redacted."""
     value = value[:_JUDGED]
     return len(set(value)) < 4 or _STAND_IN.search(value) is not None
 
 
 def placeholder(value: str) -> bool:
-    """`your-api-key-here`, `xxxx`, `<TOKEN>`, `${TOKEN}`, `$TOKEN`, `****`, `changeme` …"""
+    """Tell whether a value is a placeholder: `your-api-key-here`, `xxxx`, `<TOKEN>`, `${TOKEN}`, `$TOKEN`, `****`, `changeme` …"""
     value = value[:_JUDGED]
     return len(set(value)) < 4 or _VARIABLE.match(value) is not None or _PLACEHOLDER_WORDS.search(value) is not None
 
 
 def entropy(value: str) -> float:
-    """Shannon's, in bits per character."""
+    """Return the Shannon entropy, in bits per character."""
     return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values()) if value else 0.0
 
 
 def wordiness(value: str) -> float:
-    """The share of letters and digits that stand in words: near 1 for a slug or an identifier, below 0.6 for random characters.
+    """Return the share of alphanumeric characters in words: near 1 for a slug or identifier, below 0.6 for random characters.
 
-    Measured on made-up keys: 2 % of 16 base62 characters and 0.2 % of 32 come out as words.
+    Measured on random keys: 2 % with 16 base62 characters and 0.2 % with 32 reach the share of words.
     """
     total = words = 0
     for piece in _PIECES.findall(value[:_JUDGED]):
         total += len(piece)
         if piece.isalpha() and (piece.islower() or piece.isupper() or piece.istitle()):
-            words += len(piece) if _wordlike(piece, least=2) else 0
+            words += len(piece) if _wordlike(piece, minimum=2) else 0
         elif _CAMEL.match(piece):
             words += sum(len(hump) for hump in _HUMPS.findall(piece) if len(hump) > 1 and not hump.isdigit())
         else:
-            words += sum(len(hump) for hump in _HUMPS.findall(piece) if _wordlike(hump, least=4))
+            words += sum(len(hump) for hump in _HUMPS.findall(piece) if _wordlike(hump, minimum=4))
     return words / total if total else 1.0
 
 
-def _wordlike(hump: str, *, least: int) -> bool:
-    if hump.isdigit() or not least <= len(hump) <= 24:
+def _wordlike(hump: str, *, minimum: int) -> bool:
+    if hump.isdigit() or not minimum <= len(hump) <= 24:
         return False
     vowels = len(_VOWEL.findall(hump)) / len(hump)
     return 0.15 <= vowels <= 0.8 and _CONSONANTS.search(hump) is None
 
 
 def secret(value: str, *, minimum: int = 16) -> bool:
-    """A key or token: long, mixed, not made of words. UUIDs and hexadecimal count, so ask only where the name says `secret`."""
+    """Tell whether a value looks like a key or token: long, mixed, not words. Accepts UUIDs and hex, so use only with a telling name."""
     if len(value) < minimum or not value.isascii() or not any(map(str.isalpha, value[:_JUDGED])) or placeholder(value):
         return False
     value = value[:_JUDGED]
@@ -133,12 +133,12 @@ def secret(value: str, *, minimum: int = 16) -> bool:
 
 
 def hexadecimal(value: str) -> bool:
-    """A UUID or what could as well be a digest."""
+    """Tell whether a value is a UUID or hex, which may be a digest."""
     return _UUID.match(value) is not None or _HEX.match(value) is not None
 
 
 def password(value: str, *, quoted: bool) -> bool:
-    """What people type: at least six characters with a letter and a digit (in quotes a special one will do), and no code."""
+    """Tell whether a value looks like a typed password: six characters with letter and digit (quoted: or a special one), not code."""
     if not 6 <= len(value) <= 200 or not value.isascii() or placeholder(value) or not any(map(str.isalpha, value)):
         return False
     special = _SPECIAL.search(value) is not None
@@ -154,20 +154,20 @@ def password(value: str, *, quoted: bool) -> bool:
 
 
 def digits(value: str) -> bool:
-    """A password of digits alone, six at least; where nothing but a password can stand."""
+    """Tell whether a value may be a numeric password, six digits at least; only for places where nothing else can stand."""
     return value.isascii() and value.isdigit() and 6 <= len(value) <= 32 and not placeholder(value)
 
 
 def passphrase(value: str) -> bool:
-    """Four words or more, joined, that say nothing of a password themselves: `correct-horse-battery-staple`."""
+    """Tell whether a value is a passphrase of four or more joined words: `correct-horse-battery-staple`."""
     return _PASSPHRASE.match(value) is not None and _NO_PASSPHRASE.search(value) is None
 
 
-def joined_words(value: str, *, quoted: bool, least: int = 3) -> bool:
-    """Words joined by `-` or `_`, with a digit or a capital within: `Trolley-Anvil-77-Quince`, `qx7-vun-taal-9`.
+def joined_words(value: str, *, quoted: bool, minimum: int = 3) -> bool:
+    """Tell whether a value is words joined by `-` or `_`, with a digit or an inner capital: `Trolley-Anvil-77-Quince`, `qx7-vun-taal-9`.
 
-    Names stay: `db-password-1`, `us-east-1`, `catalog-2031-04`, `MAX_AGE_30`, and, without quotes, `row_3_cell`.
-    `least`: of how many pieces lower case is made.
+    Rejects names: `db-password-1`, `us-east-1`, `catalog-2031-04`, `MAX_AGE_30` and, unquoted, `row_3_cell`.
+    `minimum`: least number of pieces in lower case.
     """
     if not _JOINED_WORDS.match(value) or placeholder(value) or _DATE.search(value) or _NO_PASSPHRASE.search(value) or _UUID.match(value):
         return False
@@ -182,18 +182,18 @@ def joined_words(value: str, *, quoted: bool, least: int = 3) -> bool:
         if len(pieces) == 2:  # `Zwiebel-9931`
             return pieces[0].istitle() and len(pieces[0]) >= 4 and pieces[1].isdigit() and len(pieces[1]) >= 3
         return digits or ("_" not in value and _HUMP_WITHIN.search(value) is not None)
-    if not digits or value.isupper() or len(pieces) < least or any(a.isdigit() and b.isdigit() for a, b in pairwise(pieces)):
+    if not digits or value.isupper() or len(pieces) < minimum or any(a.isdigit() and b.isdigit() for a, b in pairwise(pieces)):
         return False
     return quoted or "_" not in value or (len(pieces) >= 4 and any(map(str.isdigit, pieces)))
 
 
 def identifier(value: str) -> bool:
-    """A name out of code that holds a digit: `user_v2`, `db-password-1`, `auth.v2`, `newPassword2`; not `x_9Kq2`."""
+    """Tell whether a value is a name from code that holds a digit: `user_v2`, `db-password-1`, `auth.v2`, `newPassword2`; not `x_9Kq2`."""
     return _IDENTIFIER.match(value) is not None and wordiness(value) >= 0.5 and not joined_words(value, quoted=False)
 
 
 def word_as_password(value: str) -> bool:
-    """Where nothing but a password can stand, a plain word is one too: unless it says `password`, `none`, `test`, or is a variable."""
+    """Tell whether a plain word may be a password where nothing else can stand; not `password`, `none`, `test` or a variable."""
     if not 4 <= len(value) <= 200 or not value.isascii() or placeholder(value) or _something_else(value):
         return False
     humps = [hump.lower() for hump in _HUMPS.findall(value)]
@@ -201,29 +201,29 @@ def word_as_password(value: str) -> bool:
 
 
 def gibberish(value: str) -> bool:
-    """Letters alone that no language makes a word of: next to no vowels, or capitals in the midst of nothing."""
+    """Tell whether letters alone form no word of any language: hardly any vowels, or scattered capitals."""
     if not value.isalpha() or not value.isascii() or value.isupper() or not 8 <= len(value) <= 64:
         return False
     if value.islower():
         return len(_VOWEL.findall(value)) <= len(value) * 0.15 or len(_RARE.findall(value)) >= len(value) * 0.4
     humps = _HUMPS.findall(value)
-    return len(humps) >= 4 and len(value) >= 10 and sum(len(hump) for hump in humps if _wordlike(hump, least=3)) < len(value) * 0.4
+    return len(humps) >= 4 and len(value) >= 10 and sum(len(hump) for hump in humps if _wordlike(hump, minimum=3)) < len(value) * 0.4
 
 
-def random(value: str, *, least: int = 8) -> bool:
-    """Letters and digits that make no words."""
-    return len(value) >= least and any(map(str.isdigit, value)) and any(map(str.isalpha, value)) and wordiness(value) < 0.5
+def random(value: str, *, minimum: int = 8) -> bool:
+    """Tell whether a value is letters and digits that form no words."""
+    return len(value) >= minimum and any(map(str.isdigit, value)) and any(map(str.isalpha, value)) and wordiness(value) < 0.5
 
 
 def unlike_words(value: str) -> bool:
-    """A password that could be nothing else: random, or eight characters with a digit, a letter and a special one in between."""
+    """Tell whether a value can only be a password: random, or eight characters with a digit, a letter and an inner special one."""
     if random(value) or gibberish(value):
         return True
     return len(value) >= 8 and _INNER_SPECIAL.search(value) is not None and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
 def no_name(value: str) -> bool:
-    """Neither a path nor a word with a number, where a name could stand as well: `lantern58x`, `Winter2031!`, not `step2`."""
+    """Tell whether a value can't be a name, where one might stand: `lantern58x`, `Winter2031!`, but not `step2` or a path."""
     if "/" in value or not password(value, quoted=False):
         return False
     mixed = value.isalnum() and _LEET.search(value) is not None
@@ -231,7 +231,7 @@ def no_name(value: str) -> bool:
 
 
 def _something_else(value: str) -> bool:
-    """A path, an address, a digest that says so, `user.password`."""
+    """Tell whether a value is a path, a URL, a labelled digest or a member (`user.password`)."""
     if _PATH.match(value) or _HASH.match(value) or _TECHNICAL.match(value):
         return True
     return _MEMBER.match(value) is not None and wordiness(value) >= 0.4

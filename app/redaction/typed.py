@@ -1,6 +1,6 @@
-"""Passwords where only a password can stand: what a rule for such a place is, and what it still refuses.
+"""Judge values in places where only a password can stand, and build rules for such places.
 
-Knows no place by itself; `headers.py`, `commands.py` and `files.py` name them.
+Knows no such places; `headers.py`, `commands.py` and `files.py` name them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STANDS_FOR_ONE = re.compile(
 
 
 def one(kind: str, pattern: re.Pattern[str], accepts: Callable[[str], bool]) -> Find:
-    """A rule for one secret at a place that the pattern describes."""
+    """Build a matcher for one secret at the place that a pattern describes."""
 
     def find(text: str, at: int) -> Iterator[Finding]:
         if (match := pattern.match(text, at)) and accepts(match["secret"]):
@@ -31,21 +31,21 @@ def one(kind: str, pattern: re.Pattern[str], accepts: Callable[[str], bool]) -> 
 
 
 def typed(value: str) -> bool:
-    """A password where only a password can stand."""
+    """Tell whether a value is accepted as a password in a place for nothing else."""
     if value.lower() in _NO_PASSWORDS or (value.isalpha() and value.isupper()):
         return False
     return not value.startswith("$") and not (len(value) > 3 and shape.placeholder(value))
 
 
 def stated(value: str) -> bool:
-    """A password that a command is given: any word will do, but not one that only stands for a password, and no variable."""
+    """Tell whether a command's argument is accepted as a password: any word, except placeholders and variables."""
     return len(value) >= 4 and typed(value) and not _STANDS_FOR_ONE.match(value) and value[0] not in "$%<{[*-/" and "(" not in value
 
 
 def typed_with_digit(value: str) -> bool:
-    """Where something else could stand too: no word, no number, no path."""
+    """Like `typed`, for places where something else could stand: no word, number or path."""
     if not typed(value) or not any(map(str.isalpha, value)):
         return False
     if "/" in value:
-        return value[0] not in "/.~" and shape.random(value, least=12)
+        return value[0] not in "/.~" and shape.random(value, minimum=12)
     return not value.isalpha() or shape.gibberish(value)

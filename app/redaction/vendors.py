@@ -1,6 +1,6 @@
-"""The table of keys that their form gives away, one row for each form: whose it is, how it begins, what follows.
+"""The table of vendors' key formats, one row each: kind, prefixes, what follows.
 
-The kinds are named as gitleaks names them; the patterns are our own, from what the vendors document or issue.
+Kinds are named as in gitleaks; the patterns are our own, from what vendors document or issue.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from app.redaction.key import BASE62, DONE, HEX, URLSAFE, Key, hexadecimal, run
 
 _TWILIO = tuple(f"SK{first}{second}" for first in "0123456789abcdef" for second in "0123456789abcdef")
 
-# The account's number in base64, with which a bot's token begins: two digits or more, the first no nought.
+# A bot token begins with its account number in base64: two digits or more, without a leading zero.
 _DISCORD = tuple(dict.fromkeys(base64.b64encode(str(number).encode())[:4].decode() for number in range(100, 1000)))
 
 KEYS: tuple[Key, ...] = (
@@ -51,7 +51,7 @@ KEYS: tuple[Key, ...] = (
     Key("onepassword-token", ("ops_eyJ",), run(60, 800, "A-Za-z0-9_=-"), full=900),
     Key("onepassword-secret-key", ("A3-",), r"[A-Z0-9]{6}-[A-Z0-9]{6}-(?:[A-Z0-9]{5}-){3}[A-Z0-9]{5}", full=40, apart=True),
     Key("age-secret-key", ("AGE-SECRET-KEY-1",), run(40, 58, "0-9A-Z"), full=74),
-    # Where code lives and is built
+    # Code hosting and CI
     Key("github-pat", ("ghp_",), run(30, 255, BASE62), full=40),
     Key("github-oauth", ("gho_",), run(30, 255, BASE62), full=40),
     Key("github-app-token", ("ghu_", "ghs_"), run(30, 255, BASE62), full=40),
@@ -170,7 +170,7 @@ KEYS: tuple[Key, ...] = (
     Key("mailgun-private-api-token", ("key-",), hexadecimal(32), full=36, apart=True),
     Key("mailchimp-api-key", ("-us",), rf"\d{{1,2}}{DONE}", full=37, behind=(HEX, 32, 32)),
     Key("resend-api-key", ("re_",), rf"[{BASE62}]{{8}}_[{BASE62}]{{20,30}}{DONE}", alphabet="A-Za-z0-9_", full=36, apart=True),
-    # Work and watching
+    # Project tools and monitoring
     Key("linear-api-key", ("lin_api_", "lin_oauth_"), run(32, 80, BASE62), full=48),
     Key("notion-api-token", ("ntn_",), run(40, 60, BASE62), full=50, apart=True),
     Key("notion-api-token", ("secret_",), rf"[{BASE62}]{{43}}{DONE}", full=50, apart=True),

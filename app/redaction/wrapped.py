@@ -1,6 +1,6 @@
-"""A key cut by a line break: the cell of a terminal's table was too narrow for it, or the terminal was.
+"""Find the pieces of a key that a line break cut, in a narrow table cell or a terminal.
 
-Finds the pieces that follow. Whether together they are a key, the rule of that key decides.
+The rule of that key decides whether the pieces form one.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`sure`: the table's layout says that it continues the cell above."""
+    """A continuation. `sure`: the table's layout shows that it continues the cell above."""
 
     span: Span
     sure: bool = False
 
 
 def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: bool) -> Iterator[Piece]:
-    """Where the key whose first piece is `text[start:end]` could go on, row by row; nothing if it doesn't end its cell or line.
+    """Yield possible continuations of the key whose first piece is `text[start:end]`; none unless the piece ends its cell or line.
 
-    `run` matches a stretch of the characters that the key is made of. Is the first piece `complete`, then a line without
-    borders has to be as long as a terminal is wide: what else would have cut it there?
+    `run` matches characters of the key's alphabet. If the first piece is `complete`, a line without borders must be as long as a
+    terminal is wide, since nothing else would have cut it there.
     """
     if _CELL_END.match(text, end):
         yield from islice(_cells(text, start, end, run), _MAX_ROWS)
@@ -47,7 +47,7 @@ def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: boo
 
 
 def _lines(text: str, place: int, run: re.Pattern[str]) -> Iterator[Piece]:
-    """Without borders: lines that hold one run and nothing else."""
+    """Yield continuations without borders: lines that hold one run and nothing else."""
     while piece := run.match(text, _skip_blanks(text, place)):
         ends = _LINE_END.match(text, piece.end())
         if ends or text[piece.end() : piece.end() + 1] in {"", '"', "'", "`", " "}:
@@ -58,14 +58,14 @@ def _lines(text: str, place: int, run: re.Pattern[str]) -> Iterator[Piece]:
 
 
 def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> Iterator[Piece]:
-    """With borders: the same cell of the rows below, as long as each holds one run and the row starts no new entry."""
+    """Yield continuations in a table: the same cell of the rows below, while each holds one run and starts no new entry."""
     column = len(_BORDER.findall(text, _line_start(text, start), start))
     line = _next_line(text, end)
     while line and column <= _MAX_COLUMNS and not _RULER.fullmatch(text, *line):
         cells = _split(text, *line, column)
         if column >= len(cells) or not (piece := _whole_cell(text, cells[column], run)):
             break
-        leading = 0 if text[slice(*cells[0])].strip() else 1  # a table with outer borders has nothing before the first
+        leading = 0 if text[slice(*cells[0])].strip() else 1  # with outer borders the first cell is empty
         if column > leading and text[slice(*cells[leading])].strip():
             break
         yield Piece(piece, sure=column > leading)
@@ -87,7 +87,7 @@ def _next_line(text: str, place: int) -> Span | None:
 
 
 def _split(text: str, start: int, end: int, column: int) -> list[Span]:
-    """The line's cells, up to that column."""
+    """Return the line's cells up to a column."""
     borders = [border.start() for border in islice(_BORDER.finditer(text, start, end), column + 1)]
     edges = [start - 1, *borders, *([end] if len(borders) <= column else [])]
     return [(before + 1, after) for before, after in pairwise(edges)]

@@ -30,7 +30,7 @@ from rich.table import Table
 from app.embeddings import Embedder
 from app.embeddings.longform import DIMS, LongForm, agreement, closeness, local_long_form, parts_of
 from app.embeddings.model import exported
-from app.embeddings.tokens import MOST_TOKENS
+from app.embeddings.tokens import MAX_TOKENS
 from app.embeddings.windows import PARTS
 from app.knowledge.extraction import extract
 from app.knowledge.extraction.exchanges import exchanges
@@ -348,7 +348,7 @@ async def speed(console: Console, embedder: Embedder, long_form: LongForm, data:
     asked = iter(f"{number} {passages[number % len(passages)]}" for number in range(10_000))
     took = await timed(lambda: long_form.embed([next(asked)]), iterations=80, warm_up=10)
     console.print(
-        f"a passage of {PARTS} × {MOST_TOKENS} tokens → {DIMS} dims: p50 {percentile(took, 0.5):.1f} ms, p95 {percentile(took, 0.95):.1f} ms"
+        f"a passage of {PARTS} × {MAX_TOKENS} tokens → {DIMS} dims: p50 {percentile(took, 0.5):.1f} ms, p95 {percentile(took, 0.95):.1f} ms"
     )
 
 

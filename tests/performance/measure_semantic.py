@@ -30,7 +30,7 @@ from app.embeddings import Embedder
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.model import exported
 from app.embeddings.runtime import load
-from app.inference.semantic import MOST_SEEN_CHARS, Question, Semantic, objections
+from app.inference.semantic import MAX_SEEN_CHARS, Question, Semantic, objections
 from app.likeness import differing
 from app.settings import Embeddings, SemanticCache
 from tests.fakes.models import models_folder
@@ -150,7 +150,7 @@ def _full_rows(kept: Sequence[tuple[str, str]], asked: Sequence[tuple[str, str]]
 
 async def costs(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
     """Milliseconds that a miss pays: with nothing to be like, and with 2,000 prompts to be like; and how long it keeps the loop."""
-    texts = [text for text in dict.fromkeys(texts) if len(text.replace(" ", "")) <= MOST_SEEN_CHARS][:400]
+    texts = [text for text in dict.fromkeys(texts) if len(text.replace(" ", "")) <= MAX_SEEN_CHARS][:400]
     semantic = Semantic(embedder, SemanticCache(enabled=True, threshold=0.9))
     here, elsewhere = b"here", b"elsewhere"
     for number in range(FULL):

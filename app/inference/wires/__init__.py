@@ -1,1 +1,1 @@
-"""Ways to speak to a provider. Each turns requests and answers into OpenAI's shape and every failure into a `Fault`."""
+"""Provider clients. Each translates requests and answers from and to OpenAI's format, and every failure into a `Fault`."""

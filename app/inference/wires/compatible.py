@@ -1,4 +1,4 @@
-"""OpenAI's own format over one pooled HTTP client: OpenAI, Groq, any compatible server. An SDK between costs nine tenths of the speed."""
+"""Client for OpenAI's own format, over one pooled HTTP client: OpenAI, Groq, any compatible server. An SDK costs 90 % of the throughput."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ DONE = b"[DONE]"
 
 
 class CompatibleWire:
+    """Speaks OpenAI's format to one provider, without an SDK."""
+
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
         self._kind = kind
         self._base = (api_base or BASES[kind]).rstrip("/")
@@ -48,12 +50,12 @@ class CompatibleWire:
                 async with aclosing(self._chunks(reply, call)) as chunks:
                     async for made in chunks:
                         finish = made.finish or finish
-                        if last is not None:  # there was more: some send their usage in every chunk, and the latest counts
+                        if last is not None:  # not the last: some send a running usage in every chunk, and only the final one counts
                             last.usage = last.usage if made.usage is None else None
                             yield last
                             last = None
                         if finish is not None and made.usage is not None:
-                            last = made  # who reads may leave once it has the usage, so the end of the stream is read before
+                            last = made  # a reader may stop once it has the usage, so read the end of the stream first
                         else:
                             yield made
             except Fault as fault:
@@ -75,7 +77,7 @@ class CompatibleWire:
         await self._pool.close()
 
     async def _chunks(self, reply: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[Chunk]:
-        """A reply's chunks; those of a whole answer where the server doesn't stream. Fault for an error object, or HTML."""
+        """Yield a reply's chunks, also if the server sent a whole answer instead. Raises Fault for an error object or HTML."""
         if not reply.content_type.startswith("text/event-stream"):
             for made in unstreamed.chunks(answers.decoded(await self._pool.read(reply, max_bytes=call.max_bytes))):
                 yield made
@@ -93,7 +95,7 @@ class CompatibleWire:
                 yield answers.chunk(data, raw)
 
     def _body(self, call: Call) -> dict[str, Any]:
-        """`max_tokens` by the name that the server knows."""
+        """Return the request's JSON, with `max_tokens` under the name that this server knows."""
         parameters = dict(call.parameters)
         if self._ours:
             parameters["max_completion_tokens"] = parameters.pop("max_tokens")
@@ -104,17 +106,17 @@ class CompatibleWire:
 
 
 def embedded(found: object, count: int) -> Embedded:
-    """The reply of an embeddings endpoint; Fault unless it has `count` vectors."""
+    """Parse an embeddings reply. Raises Fault unless it has `count` vectors."""
     if isinstance(found, dict) and found.get("error"):
         raise faults.of_error_object(found["error"])
     rows = found.get("data") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(rows, list) or len(rows) != count:
-        raise malformed("it answered with other than one vector for each text")
+        raise malformed("its answer doesn't have one vector per text")
     try:
         rows = sorted(rows, key=lambda row: row["index"])
         vectors = [msgspec.convert(row["embedding"], list[float], strict=False) for row in rows]
     except (KeyError, TypeError, msgspec.ValidationError) as error:
-        raise malformed("it answered with vectors that can't be read") from error
+        raise malformed("its answer has invalid vectors") from error
     return Embedded(vectors, answers.model(found), parse_usage(found.get("usage"), output=0))
 
 

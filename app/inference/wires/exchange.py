@@ -1,6 +1,6 @@
-"""One call's way to its provider beneath litellm: what really came over the wire is judged here, before litellm makes something of it.
+"""httpx transport under litellm, for one call: judges the provider's raw reply before litellm interprets it.
 
-An error reply, an error within a 2xx, an answer that is none or breaks off: each is the Fault that `CompatibleWire` would raise.
+An error reply, an error object in a 2xx, an invalid or broken answer: each raises the Fault that `CompatibleWire` would raise.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
 from app.inference.wires.wire import MAX_ANSWER_BYTES
 
-OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"})
-"""Headers that are the pool's to set."""
+POOL_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"})
+"""Headers that the pool sets itself."""
 
 
 class Exchange(httpx.AsyncBaseTransport):
-    """The transport of one call's client. After its first fault it sends nothing more: litellm's own retries end here."""
+    """The transport of one call's client. After its first fault it sends nothing more, which stops litellm's own retries."""
 
     def __init__(self, pool: Pool, *, stream: bool, answer: bytes | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> None:
-        """`answer`: what the provider has said already, for litellm to translate: nothing is sent."""
+        """Prepare one call. `answer`: a reply received earlier, for litellm to translate; then nothing is sent."""
         self.fault: Fault | None = None
         self.sent = False
         self.event: Any = None
-        """What litellm was given to read last: the answer, or an event of a stream."""
+        """The JSON that litellm was given last: the answer, or a stream's event."""
         self.whole: bytes | None = None
-        """A whole answer that came where a stream was asked for. litellm would make nothing of it."""
+        """A whole answer that came instead of a stream, which litellm can't read."""
         self._pool = pool
         self._stream = stream
         self._answer = answer
@@ -54,14 +54,14 @@ class Exchange(httpx.AsyncBaseTransport):
 
     @property
     def model(self) -> str | None:
-        """Who says to have answered: litellm would name the model that was asked for."""
+        """The model that the provider says answered; litellm would report the one that was asked for."""
         told = self.event if isinstance(self.event, dict) else {}
         named = (told.get("model"), told.get("modelVersion"), (told.get("message") or {}).get("model"))
         return next((each for each in named if isinstance(each, str)), None)
 
     @property
     def unfinished(self) -> bool:
-        """Whether it is Anthropic's answer, or its last but one event, without a reason for its end: litellm would make up "stop"."""
+        """True if Anthropic's answer or `message_delta` has no stop reason: litellm would invent "stop"."""
         match self.event:
             case {"type": "message", **told} | {"type": "message_delta", "delta": {**told}}:
                 return told.get("stop_reason") in {None, *UNFINISHED}
@@ -69,12 +69,12 @@ class Exchange(httpx.AsyncBaseTransport):
                 return False
 
     def hang_up(self) -> None:
-        """Whatever litellm still holds of it. A reply that was read to its end has given its connection back by now."""
+        """Close the connection of a reply that litellm has not read to its end; a finished one is back in the pool."""
         if self._reply is not None:
             self._reply.close()
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
-        headers = {name: value for name, value in request.headers.items() if name not in OURS}
+        headers = {name: value for name, value in request.headers.items() if name not in POOL_HEADERS}
         self._reply = reply = await self._pool.send(request.method, str(request.url), await request.aread(), headers)
         kind = reply.content_type
         if self._stream and kind not in {"application/json", "text/html"}:
@@ -85,11 +85,11 @@ class Exchange(httpx.AsyncBaseTransport):
             self.event = _checked(raw)
             if self._stream:
                 self.whole = raw
-                raise malformed("it answered a stream with something that is none")
+                raise malformed("it answered a streaming request without a stream")
         return httpx.Response(200, headers={"content-type": kind}, content=raw)
 
     async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """Its events without comments and names, which litellm would work on for nothing."""
+        """Yield the events without comments and names, which litellm would parse for nothing."""
         events = Events()
         async for piece in self._pool.pieces(reply):
             for data in events.feed(piece):
@@ -104,6 +104,8 @@ class Exchange(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
+    """A streamed body that notes its fault in the exchange, since litellm wraps what it catches."""
+
     def __init__(self, exchange: Exchange, pieces: AsyncIterator[bytes]) -> None:
         self._exchange = exchange
         self._pieces = pieces
@@ -121,7 +123,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _checked(raw: bytes) -> Any:
-    """Its content; Fault when it has none, or an error in its place."""
+    """Decode a reply. Raises Fault if it is invalid or an error object."""
     content = answers.decoded(raw)
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, dict) and first.get("error"):

@@ -1,6 +1,6 @@
-"""What litellm gets wrong of Gemini: its embeddings are asked for directly, and of a stream's finish the provider's own event is believed.
+"""Work around litellm's Gemini support: embeddings go to Google directly, and finishes are taken from the provider's own events.
 
-For embeddings litellm goes past our client, retries, makes up a usage, and takes a text such as "files/a" for a file.
+For embeddings litellm bypasses our client, retries, invents a usage, and takes a text such as "files/a" for a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNFINISHED = frozenset({None, "", "FINISH_REASON_UNSPECIFIED"})
 
 
 def unfinish(choices: list[dict[str, Any]], event: Any) -> None:
-    """litellm finishes every chunk and every answer with "stop": those that the event itself doesn't finish are set right."""
+    """Remove the finish "stop" that litellm adds to every chunk and answer, unless the event itself finishes the choice."""
     told = event if isinstance(event, dict) else {}
     if (told.get("promptFeedback") or {}).get("blockReason"):
         return
@@ -41,7 +41,7 @@ class _Reply(msgspec.Struct):
 
 
 async def embed(pool: Pool, base: str | None, key: str | None, model: str, texts: Sequence[str], dimensions: int | None) -> Embedded:
-    """https://ai.google.dev/api/embeddings#method:-models.batchembedcontents. It tells no usage."""
+    """Embed texts with batchEmbedContents, which reports no usage: https://ai.google.dev/api/embeddings#method:-models.batchembedcontents"""
     model = model.removeprefix("gemini/")
     size = {} if dimensions is None else {"outputDimensionality": dimensions}
     asked = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **size} for text in texts]
@@ -51,9 +51,9 @@ async def embed(pool: Pool, base: str | None, key: str | None, model: str, texts
         try:
             found = msgspec.json.decode(await pool.read(reply), type=_Reply)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise malformed("it answered with vectors that can't be read") from error
+            raise malformed("its answer has invalid vectors") from error
         if found.error:
             raise of_error_object(found.error)
     if len(found.embeddings) != len(texts):
-        raise malformed("it answered with other than one vector for each text")
+        raise malformed("its answer doesn't have one vector per text")
     return Embedded([each.values for each in found.embeddings], model, None)

@@ -1,4 +1,4 @@
-"""litellm, loaded once and kept quiet: 2 s of CPU and 180 MB, so late and off the event loop. Nothing else of Cairn imports it."""
+"""Load and configure litellm once: 2 s of CPU and 180 MB, so lazily and off the event loop. The only module that imports it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import httpx
 from app.inference.wires.exchange import Exchange
 
 ENVIRONMENT = {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # its price list comes from the net otherwise
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it downloads its price list
     "LITELLM_MODE": "PRODUCTION",  # no .env file from the working directory
     "LITELLM_LOG": "ERROR",
-    "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB": "0",  # Cairn fetches no address that a caller names
+    "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB": "0",  # never fetch a URL that a caller names (SSRF)
 }
 CALLBACKS = (
     "callbacks", "input_callback", "success_callback", "failure_callback", "service_callback",
@@ -27,7 +27,7 @@ CALLBACKS = (
 )  # fmt: skip
 LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 NO_LIMIT_SECONDS = 3600.0
-"""The engine's own limits are shorter, and cancel."""
+"""Effectively none: the engine's own timeouts are shorter, and cancel."""
 _loading = threading.Lock()
 
 
@@ -39,17 +39,17 @@ async def _nothing_later(*_: object, **__: object) -> None:
     return None
 
 
-UNWANTED = {
+STUBBED_METHODS = {
     "_response_cost_calculator": _nothing,
     "failure_handler": _nothing,
     "async_success_handler": _nothing_later,
     "async_failure_handler": _nothing_later,
 }
-"""Its book-keeping for callbacks that we have none of, a third of a call's CPU. A test sees that they are still called so."""
+"""litellm's bookkeeping for callbacks that we don't use, a third of a call's CPU: stubbed out. A test checks the names."""
 
 
 async def prepare() -> None:
-    """Load it in the background, so that the first call doesn't wait for it."""
+    """Load litellm in a thread, so that the first call needn't wait."""
     await asyncio.to_thread(load)
 
 
@@ -82,24 +82,24 @@ def _library() -> Any:
         logger.handlers.clear()
         logger.setLevel(logging.CRITICAL)
     logging_class = importlib.import_module("litellm.litellm_core_utils.litellm_logging").Logging
-    for name, instead in UNWANTED.items():
+    for name, instead in STUBBED_METHODS.items():
         setattr(logging_class, name, instead)
     return litellm
 
 
 def providers() -> frozenset[str]:
-    """The kinds that it knows."""
+    """Return the provider kinds that litellm supports."""
     return frozenset(str(getattr(each, "value", each)) for each in load().provider_list)
 
 
 def not_taken(kind: str, parameters: Collection[str]) -> frozenset[str]:
-    """Those of OpenAI's parameters that it would drop for a kind, whatever the model."""
+    """Return the OpenAI parameters that litellm would drop for a provider kind, whatever the model."""
     taken = load().get_supported_openai_params(model="", custom_llm_provider=kind)
     return frozenset(parameters) - frozenset(parameters if taken is None else taken)
 
 
 def client(exchange: Exchange, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> Any:
-    """What litellm takes as `client`: its own handler, or OpenAI's SDK, by provider, and it doesn't say which. So this is both."""
+    """Return a client for one call. litellm expects its own handler or OpenAI's SDK, by provider, so this is both."""
     return _client_class()(exchange, kind=kind, model=model, api_base=api_base, api_key=api_key)
 
 
@@ -110,7 +110,7 @@ def _client_class() -> Any:
     sdk = importlib.import_module("openai").AsyncOpenAI
 
     class Client(handler):  # type: ignore[misc,valid-type]
-        """`post` goes through our transport. What only the SDK has (`chat`, `embeddings`) is found there."""
+        """litellm's handler, over our transport; what only OpenAI's SDK has (`chat`, `embeddings`) is delegated to one."""
 
         def __init__(self, exchange: Exchange, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> None:
             self.client = httpx.AsyncClient(transport=exchange, trust_env=False, timeout=NO_LIMIT_SECONDS)
@@ -128,6 +128,6 @@ def _client_class() -> Any:
             return getattr(found, name)
 
         def __del__(self) -> None:
-            """Nothing of its own to close: the connections are the pool's."""
+            """Close nothing: the connections are the pool's."""
 
     return Client

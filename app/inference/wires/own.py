@@ -1,4 +1,4 @@
-"""Cairn's own embedding model as a provider: free, on this machine, always there."""
+"""The built-in embedding model as a provider: free, on this machine, always available."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from app.inference.answers import Chunk, Completion
 from app.inference.faults import Fault
 from app.inference.wires.wire import Call, Embedded
 
-LISTED_AT_ONCE = 64
+VECTORS_PER_STEP = 64
 
 
 class OwnWire:
+    """Embeds with the built-in model; refuses chat."""
+
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
@@ -32,7 +34,7 @@ class OwnWire:
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
         if parameters.get("dimensions") not in {None, 384}:
-            raise Fault("caller", f"{model} has 384 dimensions.", 400, code="invalid_value", param="dimensions")
+            raise Fault("caller", f"{model} has 384 dimensions: leave `dimensions` out.", 400, code="invalid_value", param="dimensions")
         vectors = await self._embedder.embed(texts)
         return Embedded(await _listed(vectors), model, None)
 
@@ -45,13 +47,13 @@ class OwnWire:
 
 
 async def _listed(vectors: NDArray[np.float32]) -> list[list[float]]:
-    """Plain numbers, some vectors at a time: a thousand of them would keep the loop for 10 ms."""
+    """Convert vectors to lists in steps, yielding to the event loop: a thousand at once would block it for 10 ms."""
     made: list[list[float]] = []
-    for start in range(0, len(vectors), LISTED_AT_ONCE):
-        made += vectors[start : start + LISTED_AT_ONCE].tolist()
+    for start in range(0, len(vectors), VECTORS_PER_STEP):
+        made += vectors[start : start + VECTORS_PER_STEP].tolist()
         await asyncio.sleep(0)
     return made
 
 
 def _no_chat(call: Call) -> Fault:
-    return Fault("caller", f"{call.model} is an embedding model.", 400, code="model_not_supported", param="model")
+    return Fault("caller", f"{call.model} is an embedding model: use a chat model here.", 400, code="model_not_supported", param="model")

@@ -1,4 +1,4 @@
-"""One kept-alive HTTP client for each provider, and what a broken connection means. Knows no wire format."""
+"""One keep-alive HTTP client per provider, and the faults of a broken connection. Knows no wire format."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from app.inference.wires.wire import MAX_ANSWER_BYTES
 
 KEEP_ALIVE_SECONDS = 30
 LAST_BYTES_SECONDS = 0.05
-MOST_RAW_BYTES = 2**20
-LEAST_KEY_CHARS = 8
-"""A shorter one is a word such as "none", and stands in messages for other reasons."""
+MAX_RAW_BYTES = 2**20
+MIN_KEY_CHARS = 8
+"""Shorter keys are words such as "none", which occur in messages for other reasons: not masked."""
 BROKEN = (aiohttp.ClientError, OSError, ValueError)
 
 
 class Pool:
-    """`headers` go with every request; `key` is the secret among them, and never stands in a message."""
+    """A pooled HTTP client. `headers`: sent with every request; `key`: the secret among them, masked in all messages."""
 
     def __init__(self, *, headers: Mapping[str, str], key: str | None, connect_seconds: float, connections: int) -> None:
         self._headers = {"user-agent": "cairn", **headers}
@@ -33,7 +33,7 @@ class Pool:
 
     @asynccontextmanager
     async def posted(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A reply with status 200, its connection kept if it is read to its end. Every way in which it may fail to come is a Fault."""
+        """Post; yield a reply with status 200, whose connection is kept if it is read to its end. Raises Fault otherwise."""
         async with await self.send("POST", url, body, headers) as reply:
             try:
                 yield reply
@@ -42,61 +42,61 @@ class Pool:
                 raise
 
     async def send(self, method: str, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> aiohttp.ClientResponse:
-        """The same, to be closed by who asks."""
+        """Send a request; return a reply with status 200, which the caller must close. Raises Fault otherwise."""
         try:
-            data = body if len(body) <= MOST_RAW_BYTES else BytesIO(body)  # aiohttp warns of larger bytes
+            data = body if len(body) <= MAX_RAW_BYTES else BytesIO(body)  # aiohttp warns about larger byte strings
             reply = await self._client().request(method, url, data=data, headers=headers, allow_redirects=False)
         except BROKEN as error:
-            raise _unanswered(error) from error
+            raise _connection_fault(error) from error
         if reply.status == 200:
             return reply
         async with reply:
             try:
-                said = await self.read(reply)
+                detail = await self.read(reply)
             except Fault:
-                said = b""
-            raise self.clean(faults.of_status(reply.status, self._without_key(said), reply.headers))
+                detail = b""
+            raise self.clean(faults.of_status(reply.status, self._without_key(detail), reply.headers))
 
     async def read(self, reply: aiohttp.ClientResponse, *, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
-        """The whole body. `malformed` when it is shorter than it should be, or larger than any is."""
+        """Read the whole body. Raises Fault `malformed` if it breaks off, or is larger than `max_bytes`."""
         raw = bytearray()
         try:
             while piece := await reply.content.readany():
                 raw += piece
                 if len(raw) > max_bytes:
-                    raise malformed("its answer is larger than any should be")
+                    raise malformed(f"its answer is larger than {max_bytes:,} bytes")
         except BROKEN as error:
             raise malformed("its answer broke off") from error
         return bytes(raw)
 
     async def pieces(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """The body as it comes. `cut` when it breaks off, after what had come by then."""
+        """Yield the body as it arrives. Raises Fault `cut` if it breaks off, after what had arrived."""
         try:
             while piece := await reply.content.readany():
                 yield piece
         except BROKEN as error:
-            if rest := reply.content._read_nowait(-1):  # noqa: SLF001 - aiohttp tells of the break first, and drops the rest
+            if rest := reply.content._read_nowait(-1):  # noqa: SLF001 - aiohttp raises before it hands out what it has buffered
                 yield rest
             raise Fault("cut", "its answer broke off", unknown=True) from error
 
     async def finish(self, reply: aiohttp.ClientResponse) -> None:
-        """Nothing more is wanted of it. Where its end comes at once, its connection can be kept."""
+        """Read the rest of a reply if it comes at once, so that its connection can be reused."""
         with suppress(*BROKEN):
             async with asyncio.timeout(LAST_BYTES_SECONDS):
                 while await reply.content.readany():
                     pass
 
     def clean(self, fault: Fault) -> Fault:
-        """No message ever holds our key, however the provider quotes it."""
-        if self._key and len(self._key) >= LEAST_KEY_CHARS:
+        """Mask our key in a fault, however the provider quotes it."""
+        if self._key and len(self._key) >= MIN_KEY_CHARS:
             fault.message = fault.message.replace(self._key, "…")
             fault.code = fault.code and fault.code.replace(self._key, "…")
             fault.param = fault.param and fault.param.replace(self._key, "…")
         return fault
 
-    def _without_key(self, said: bytes) -> bytes:
-        """Before anything is cut: half a key is no less of a leak."""
-        return said.replace(self._key.encode(), b"...") if self._key and len(self._key) >= LEAST_KEY_CHARS else said
+    def _without_key(self, detail: bytes) -> bytes:
+        """Mask our key before the text is truncated: half a key would leak too."""
+        return detail.replace(self._key.encode(), b"...") if self._key and len(self._key) >= MIN_KEY_CHARS else detail
 
     async def close(self) -> None:
         if self._session is not None:
@@ -111,14 +111,14 @@ class Pool:
         return self._session
 
 
-def _unanswered(error: Exception) -> Fault:
-    """No reply came. Unless there was no connection at all, the provider may have worked for it."""
-    name = type(error.__cause__ or error).__name__  # not its words: they may hold an address
+def _connection_fault(error: Exception) -> Fault:
+    """Classify a missing reply. Unless there was no connection at all, the provider may have worked and charged."""
+    name = type(error.__cause__ or error).__name__  # not its message: it may hold an internal address
     match error:
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             return faults.unreachable(f"no connection ({name})")
         case aiohttp.ClientResponseError():
-            return malformed("its answer is no HTTP")
+            return malformed("its answer is not valid HTTP")
         case aiohttp.ClientError() | OSError():
             return faults.reset(f"the connection broke ({name})")
         case _:

@@ -1,4 +1,4 @@
-"""litellm's objects in OpenAI's shape, without what litellm adds to them. Pure."""
+"""Convert litellm's objects to OpenAI's format, without litellm's own fields. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from app.inference import answers
 from app.inference.answers import Chunk
 from app.inference.usage import parse_usage
 
-KEPT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
-"""Of a completion: what OpenAI's has, not litellm's additions such as `vertex_ai_citation_metadata`."""
+OPENAI_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
+"""A completion's fields in OpenAI's format; others are litellm's additions, such as `vertex_ai_citation_metadata`."""
 
 
 def completion(found: Any) -> dict[str, Any]:
-    """As OpenAI would send it. A usage of noughts is litellm's way of saying that none came."""
-    data = {name: value for name, value in found.model_dump(exclude_none=True).items() if name in KEPT}
+    """Return a completion as OpenAI would send it. An all-zero usage is litellm's default for none, and is removed."""
+    data = {name: value for name, value in found.model_dump(exclude_none=True).items() if name in OPENAI_FIELDS}
     for choice in data.get("choices", ()):
-        message = {"role": "assistant", "content": None} | {name: _bare(value) for name, value in choice["message"].items()}
+        message = {"role": "assistant", "content": None} | {name: _without_nulls(value) for name, value in choice["message"].items()}
         choice["message"] = {name: value for name, value in message.items() if value or name == "content"}
         choice.setdefault("finish_reason", None)
         choice.pop("provider_specific_fields", None)
@@ -28,16 +28,16 @@ def completion(found: Any) -> dict[str, Any]:
     return data
 
 
-def _bare(value: Any) -> Any:
+def _without_nulls(value: Any) -> Any:
     return {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else value
 
 
 def choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
-    """Those that bring something. The first of each says whose it is."""
+    """Return a chunk's choices that have content or a finish; the first of each carries the role."""
     found = []
     for choice in item.get("choices", ()):
         index, finish = choice.get("index", 0), choice.get("finish_reason") or None
-        delta = {name: bare for name, value in choice.get("delta", {}).items() if name != "role" and (bare := _bare(value))}
+        delta = {name: bare for name, value in choice.get("delta", {}).items() if name != "role" and (bare := _without_nulls(value))}
         if not delta and finish is None:
             continue
         if delta and index not in roles:
@@ -58,7 +58,7 @@ def chunk(data: dict[str, Any]) -> Chunk:
 
 
 def add(usage: dict[str, Any], found: Mapping[str, Any] | None) -> None:
-    """A stream tells its usage in parts: a later number replaces an earlier one, a nought doesn't."""
+    """Merge a stream's partial usage in place: a later number replaces an earlier one, a zero doesn't."""
     for name, value in (found or {}).items():
         if isinstance(value, Mapping):
             add(usage.setdefault(name, {}), value)

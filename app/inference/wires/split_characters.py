@@ -1,4 +1,4 @@
-"""Join the characters that a stream cuts in two: the first half waits for the next piece of the same text. Pure."""
+"""Join characters that a stream splits between two events: a high surrogate waits for the next piece of the same text. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from app.inference.faults import malformed
 from app.inference.surrogates import LONE, decode, encode, ends_open, mend, mend_text
 
 PIECEWISE = frozenset({"content", "reasoning_content", "reasoning", "refusal", "arguments", "text", "thinking"})
-"""Fields of a delta whose text goes on in the next one."""
+"""Delta fields whose text continues in the next event."""
 Path = tuple[object, ...]
 
 
 class SplitCharacters:
-    """One stream's halves, by choice and field."""
+    """The pending surrogates of one stream, by choice and field."""
 
     def __init__(self) -> None:
         self._open: dict[Path, str] = {}
 
     def event(self, raw: bytes) -> tuple[object, bytes]:
-        """Decode one event and join its halves; its JSON is written anew only where there are some. Fault when it is no JSON."""
+        """Decode an event and join its surrogates; its JSON is re-encoded only if needed. Raises Fault for invalid JSON."""
         try:
             data = msgspec.json.decode(raw)
             if not self._open:
@@ -34,10 +34,10 @@ class SplitCharacters:
             self.join(data)
             return data, encode(data)
         except (ValueError, RecursionError) as error:
-            raise malformed("its stream holds something that is no JSON") from error
+            raise malformed("its stream has an event that is not valid JSON") from error
 
     def join(self, data: object) -> None:
-        """Join the halves of one event, in place."""
+        """Join the surrogates of one event, in place."""
         if not isinstance(data, dict):
             return
         choices = data.get("choices")
@@ -64,7 +64,7 @@ class SplitCharacters:
         return self._continued(value, path) if path[-1] in PIECEWISE else mend_text(value)
 
     def _continued(self, text: str, path: Path) -> str:
-        """The text with the half that was open before it, without the half that is open now."""
+        """Return the text with the pending surrogate before it, and hold back one at its end."""
         if not text:
             return text
         text = self._open.pop(path, "") + text
@@ -73,10 +73,10 @@ class SplitCharacters:
         return mend_text(text)
 
     def _end(self, choice: dict[str, Any], index: object) -> None:
-        """Nothing more comes of a choice that has finished: what is open stays alone."""
+        """Flush a finished choice: a surrogate still pending becomes U+FFFD."""
         for path in [path for path in self._open if path[0] == index]:
             del self._open[path]
-            if len(path) == 2:  # a field of the delta itself; a call's arguments that end so are no JSON anyhow
+            if len(path) == 2:  # a field of the delta itself; tool arguments that end so are invalid JSON anyway
                 delta = found if isinstance(found := choice.get("delta"), dict) else {}
                 choice["delta"] = {**delta, path[1]: f"{delta.get(path[1]) or ''}{LONE}"}
 

@@ -1,6 +1,6 @@
-"""Every provider that doesn't speak OpenAI's format, through litellm: it translates; the connections and the judgement are ours.
+"""Client for every provider that doesn't speak OpenAI's format: litellm translates; connections and error handling are ours.
 
-Its stream wrapper is passed by, for it makes up what didn't come: a finish for a stream that broke off, a usage that nobody sent.
+litellm's stream wrapper is bypassed, for it invents what is missing: a finish for a stream that broke off, a usage that nobody sent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PARAMETERS = frozenset({
     "logit_bias", "logprobs", "top_logprobs", "user", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call",
     "response_format", "reasoning_effort", "verbosity",
 })  # fmt: skip
-"""Nothing else of a call becomes an argument of litellm's: there `api_base` or `mock_response` would be one, too."""
+"""Allowlist of a call's parameters: as arguments of litellm, `api_base` or `mock_response` would have an effect too."""
 NOT_TAKEN: Mapping[str, frozenset[str]] = {
     "anthropic": frozenset({
         "n", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "functions", "function_call",
@@ -41,11 +41,14 @@ NOT_TAKEN: Mapping[str, frozenset[str]] = {
     }),
     "gemini": frozenset({"seed", "logit_bias", "top_logprobs", "user", "function_call", "verbosity"}),
 }  # fmt: skip
-"""What litellm would drop, written down so that the first request needn't wait for it; a test compares."""
+"""Parameters that litellm would drop, listed so that the first request needn't wait for it to load; a test compares."""
 
 
 class LitellmWire:
-    """ConfigurationError for a kind that litellm doesn't know (to find that out, a kind not listed above loads litellm here)."""
+    """Speaks to one provider through litellm.
+
+    Raises ConfigurationError for a kind that litellm doesn't know; a kind not in NOT_TAKEN loads litellm here to find out.
+    """
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
         if kind == "azure":
@@ -107,7 +110,7 @@ class LitellmWire:
         exchange = Exchange(self._pool, stream=False)
         try:
             more = {name: parameters[name] for name in ("dimensions", "user") if name in parameters}
-            more["allowed_openai_params"] = list(more)  # it would drop what it doesn't know of a model, and nobody would know
+            more["allowed_openai_params"] = list(more)  # otherwise litellm silently drops what it doesn't know of a model
             litellm = await self._loaded()
             made = await _cancellable(litellm.aembedding(input=list(texts), **more, **self._arguments(model, exchange)), exchange)
             return embedded(made.model_dump(), len(texts))
@@ -122,8 +125,8 @@ class LitellmWire:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _asked(self, call: Call, exchange: Exchange, **more: Any) -> Any:
-        """Copies, for litellm writes into what it is given, and the next provider gets the same messages."""
+    async def _call(self, call: Call, exchange: Exchange, **more: Any) -> Any:
+        """Call litellm with copies: it modifies its arguments, and the next provider gets the same messages."""
         litellm = await self._loaded()
         given = {name: value for name, value in call.parameters.items() if name in PARAMETERS}
         messages, given = copy.deepcopy((list(call.messages), given))
@@ -133,7 +136,7 @@ class LitellmWire:
 
     async def _completed(self, call: Call, exchange: Exchange) -> Completion:
         try:
-            data = shape.completion(await self._asked(call, exchange)) | {"model": exchange.model or call.model}
+            data = shape.completion(await self._call(call, exchange)) | {"model": exchange.model or call.model}
             if self._kind == "gemini":
                 gemini.unfinish(data["choices"], exchange.event)
             elif exchange.unfinished:
@@ -146,12 +149,12 @@ class LitellmWire:
             self._ended(exchange)
 
     async def _items(self, call: Call, exchange: Exchange) -> AsyncGenerator[dict[str, Any]]:
-        """What litellm read from the provider, piece by piece."""
-        wrapper = await self._asked(call, exchange, stream=True, stream_options={"include_usage": True})
+        """Yield what litellm read from the provider, piece by piece."""
+        wrapper = await self._call(call, exchange, stream=True, stream_options={"include_usage": True})
         async for read in wrapper.completion_stream or await wrapper.fetch_stream():
             if read is None or (isinstance(read, dict) and not any(read.values())):
-                continue  # made of an empty line
-            made = read if hasattr(read, "choices") else wrapper.chunk_creator(read)  # an older format of litellm's own
+                continue  # from an empty line
+            made = read if hasattr(read, "choices") else wrapper.chunk_creator(read)  # litellm's older format
             if made is None:
                 continue
             item = made.model_dump(exclude_none=True)
@@ -179,7 +182,7 @@ class LitellmWire:
         return self._litellm
 
     def _fault(self, error: Exception, exchange: Exchange) -> Fault:
-        """What the exchange saw; else litellm could make nothing of the answer, or of the request."""
+        """Return the fault that the exchange saw; else litellm couldn't read the answer, or rejected the request."""
         if exchange.fault is not None:
             fault = exchange.fault
         elif isinstance(error, Fault):
@@ -196,7 +199,7 @@ class LitellmWire:
 
 
 async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: Exchange) -> Any:
-    """litellm prepares a request in a thread, which can't be cancelled: then it is let come to its sending, and refused there."""
+    """Await litellm's call. It prepares requests in a thread, which can't be cancelled: then the transport refuses to send."""
     task = asyncio.ensure_future(asking)
     try:
         return await asyncio.shield(task)
@@ -205,12 +208,12 @@ async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: Exchange) -> 
         if exchange.sent:
             task.cancel()
         else:
-            exchange.fault = faults.unreachable("it was called off")
+            exchange.fault = faults.unreachable("the request was cancelled before it was sent")
         raise
 
 
 def _unsent(error: Exception, *, past_us: bool) -> Fault:
-    """Nothing went through our client: litellm refuses the request, or it has a client of its own for this kind (`past_us`)."""
+    """Classify an error without traffic on our client: litellm rejected the request, or used a client of its own (`past_us`)."""
     cause: BaseException | None = error
     while cause is not None:
         match cause:
@@ -223,10 +226,10 @@ def _unsent(error: Exception, *, past_us: bool) -> Fault:
             case httpx.HTTPStatusError():
                 return faults.of_status(cause.response.status_code, cause.response.content, cause.response.headers)
         cause = cause.__cause__ or cause.__context__
-    said = re.sub(r"^(litellm\.\w+: )+", "", next(iter(str(error).splitlines()), ""))[: faults.MOST_MESSAGE_CHARS]  # no stack trace
+    said = re.sub(r"^(litellm\.\w+: )+", "", next(iter(str(error).splitlines()), ""))[: faults.MAX_MESSAGE_CHARS]  # no stack trace
     status, headers = getattr(error, "status_code", None), getattr(error, "litellm_response_headers", None) or {}
     if isinstance(status, int) and (past_us or status in {401, 403, 404}):
         fault = faults.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers)
         fault.unknown = past_us and status >= 500
         return fault
-    return Fault("caller", said or "It can't be put to this provider.", 400)
+    return Fault("caller", said or "litellm can't translate this request for the provider.", 400)

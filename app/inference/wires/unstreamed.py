@@ -1,4 +1,4 @@
-"""A whole answer where a stream was asked for, as the stream that it should have been. Pure."""
+"""Convert a whole answer, sent where a stream was asked for, into a stream. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.inference.usage import reply_usage
 
 
 def holds_whole(event: object) -> bool:
-    """Say whether an event of a stream is a whole completion: its choices have messages, not deltas."""
+    """Tell whether a stream's event is a whole completion: its choices have messages, not deltas."""
     choices = event.get("choices") if isinstance(event, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict) or "delta" in choices[0]:
         return False
@@ -21,7 +21,7 @@ def holds_whole(event: object) -> bool:
 
 
 def chunks(whole: object) -> Iterator[Chunk]:
-    """Of each choice all that it says, then its finish; the usage last. Fault when it is no completion."""
+    """Yield each choice's message, then its finish; the usage last. Raises Fault if it is no completion."""
     answers.completion(whole, b"")
     assert isinstance(whole, dict)
     head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}
@@ -38,7 +38,7 @@ def chunks(whole: object) -> Iterator[Chunk]:
 
 
 def _delta(message: Mapping[str, Any]) -> dict[str, Any]:
-    """What a message says. In a stream each call of a tool has its place."""
+    """Return a message as a delta, in which tool calls need an index."""
     delta = {"role": "assistant", **{name: value for name, value in message.items() if value}}
     if isinstance(calls := delta.get("tool_calls"), list):
         delta["tool_calls"] = [{"index": place, **call} if isinstance(call, Mapping) else call for place, call in enumerate(calls)]

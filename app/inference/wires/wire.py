@@ -1,4 +1,4 @@
-"""What the engine asks of a provider, whatever its wire format. One contract suite runs against every implementation."""
+"""The interface of a provider client, whatever its wire format. One contract suite runs against every implementation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.inference.answers import Chunk, Completion
 
 MAX_ANSWER_BYTES = 64 * 2**20
 ANSWER_BYTES, BYTES_A_TOKEN, BYTES_A_PROBABLE_TOKEN = 8 * 2**20, 512, 8_192
-"""The most that a whole answer takes in JSON: with 20 log probabilities a token has some 4 kB."""
+"""Upper bound of a whole answer's JSON: fixed, per token, and per token with 20 log probabilities (some 4 kB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One attempt's prompt. `parameters`: OpenAI's, already bounded to what this provider takes, `max_tokens` among them."""
+    """One attempt's call. `parameters`: OpenAI's, filtered to what this provider supports, with `max_tokens`."""
 
     model: str
     messages: Sequence[Mapping[str, Any]]
@@ -24,7 +24,7 @@ class Call:
 
     @property
     def max_bytes(self) -> int:
-        """Return how much is read of a whole answer: reading and decoding a larger one would keep everybody waiting."""
+        """The most bytes read of a whole answer: decoding a larger one would block the event loop."""
         tokens = int(self.parameters.get("max_tokens") or 0) * int(self.parameters.get("n") or 1)
         each = BYTES_A_PROBABLE_TOKEN if self.parameters.get("logprobs") else BYTES_A_TOKEN
         return min(MAX_ANSWER_BYTES, ANSWER_BYTES + tokens * each)
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Vectors in the order of the texts."""
+    """One vector per text, in the order of the texts."""
 
     vectors: Sequence[Sequence[float]]
     model: str | None
@@ -40,18 +40,18 @@ class Embedded:
 
 
 class Wire(Protocol):
-    """Times out on connecting only: how long an answer may take is the engine's to say, which cancels."""
+    """A provider client. Times out only while connecting: the engine bounds answers, and cancels."""
 
     async def complete(self, call: Call) -> Completion:
-        """Fault when there is no whole answer."""
+        """Return a whole answer. Raises Fault."""
 
     def stream(self, call: Call) -> AsyncGenerator[Chunk]:
-        """Chunks as they come, no comments or keep-alives. Ends after the provider's own finish, else Fault. Closing it hangs up."""
+        """Yield chunks without keep-alives, up to the provider's own finish; raises Fault otherwise. Closing it disconnects."""
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
-        """Fault unless there is one vector for each text."""
+        """Return one vector per text. Raises Fault."""
 
     def supports(self, parameter: str) -> bool:
-        """Whether the provider takes a parameter of OpenAI's chat completions; what it doesn't is dropped and reported."""
+        """Tell whether the provider supports a parameter of OpenAI's chat completions; others are dropped and reported."""
 
     async def close(self) -> None: ...

@@ -107,7 +107,7 @@ async def test_who_has_too_much_waiting_is_refused_before_any_money_is_held(
     before = await holds(api)
     refused = await sent(api, key, batch("more", 11))
     assert refused.status == 429
-    assert "40 texts of yours wait to be embedded, and 11 more would make too many" in refused.error["message"]
+    assert "40 of your texts wait to be embedded; 11 more would exceed the limit" in refused.error["message"]
     assert int(refused.headers["retry-after"]) >= 1
     assert await holds(api) == before
     neighbour = sent(api, other, batch("neighbour", 45))

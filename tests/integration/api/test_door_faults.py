@@ -160,7 +160,7 @@ async def test_when_all_fail_each_attempt_is_named_and_nothing_is_charged(door: 
     error = reply.json["error"]
     assert (reply.status, error["code"]) == (502, "all_providers_failed")
     assert error["message"].count("one (one-model): it answered 500") == 2
-    assert "two (two-model): it refused the key that Cairn has for it (401)" in error["message"]
+    assert "two (two-model): it rejected Cairn's API key (401)" in error["message"]
     assert SECRET not in reply.text
     budget = await door.money()
     assert (budget["spent_usd"], budget["held_usd"]) == (0, 0)

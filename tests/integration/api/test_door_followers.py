@@ -72,8 +72,8 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def waiting(door: Door, count: int) -> None:
     """Until so many are there for the one answer that is under way."""
-    flights = door.front._under_way  # type: ignore[union-attr]
-    await until(lambda: sum(each._here for each in flights.values()) == count)
+    flights = door.front._in_flight  # type: ignore[union-attr]
+    await until(lambda: sum(each._members for each in flights.values()) == count)
 
 
 async def log_of(door: Door) -> list[tuple[str, int, int]]:
@@ -255,7 +255,7 @@ async def test_when_all_have_left_the_provider_is_stopped_and_what_it_said_is_pa
         await until(lambda: door.fakes["one"].asked[0].disconnected)
         assert door.fakes["one"].asked[0].tokens_sent < 400
         assert await door.holds() == [("one", "settled", "partial")]
-        assert not door.front._under_way  # type: ignore[union-attr]
+        assert not door.front._in_flight  # type: ignore[union-attr]
         door.fakes["one"].per_token_ms = 0
         assert (await door.chat("say 400 words")).headers["x-cairn-cache"] == "miss"
 
@@ -267,7 +267,7 @@ async def test_a_follower_that_leaves_disturbs_nobody(api: Api) -> None:
             async with reading(door, "say 40 words") as follower:
                 await follower.next()
             gone = asyncio.create_task(door.chat("say 40 words"))
-            await until(lambda: sum(each._here for each in door.front._under_way.values()) >= 2)  # type: ignore[union-attr]
+            await until(lambda: sum(each._members for each in door.front._in_flight.values()) >= 2)  # type: ignore[union-attr]
             gone.cancel()
             mine = await leader.rest()
         assert mine[-1] == "[DONE]"
@@ -353,7 +353,7 @@ async def test_while_nobody_reads_the_provider_is_not_read_on(api: Api) -> None:
     async with liar, open_door(api, hostile={"liar": liar}, cached=True, limit_usd=100) as door:
         async with unread(door, "a long one", max_tokens=1_000_000):
             await waiting(door, 1)
-            flight = next(iter(door.front._under_way.values()))  # type: ignore[union-attr]
+            flight = next(iter(door.front._in_flight.values()))  # type: ignore[union-attr]
             await until(lambda: flight.fanout is not None and flight.fanout._ahead() > MAX_AHEAD_BYTES)
             assert liar.sent < 4_000
         ((name, state, mark),) = await held(door)

@@ -126,7 +126,7 @@ async def test_no_passages_are_no_token_vectors(embedder: TokenEmbedder) -> None
 def test_without_a_gpu_a_setting_that_asks_for_one_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "devices", lambda: 0)
     assert cuda.wanted(Embeddings(device="auto"), batches=True) is False
-    with pytest.raises(ConfigurationError, match="CAIRN_EMBEDDINGS__DEVICE is cuda, but NVIDIA's driver names no GPU"):
+    with pytest.raises(ConfigurationError, match="CAIRN_EMBEDDINGS__DEVICE is cuda, but NVIDIA's driver reports no GPU"):
         cuda.wanted(Embeddings(device="cuda"), batches=False)
 
 

@@ -244,7 +244,7 @@ async def test_a_caller_with_too_many_texts_waiting_is_refused_and_another_is_no
     gate = admission(lane_of(Watched()), a_caller=10)
     with gate.admitted("ann", ["x"] * 7):
         with (
-            pytest.raises(RateLimited, match=r"7 texts of yours wait to be embedded, and 4 more") as refused,
+            pytest.raises(RateLimited, match=r"7 of your texts wait to be embedded; 4 more") as refused,
             gate.admitted("ann", ["x"] * 4),
         ):
             pass

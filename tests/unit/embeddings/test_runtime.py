@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.embeddings import late_interaction
 from app.embeddings.model import Model as ModelFiles
 from app.embeddings.runtime import SHARED_TEXTS, Lane, RuntimeEmbedder, are_questions, load
-from app.embeddings.tokens import MOST_TOKENS, ROUNDED_TO, Tokenizer
+from app.embeddings.tokens import MAX_TOKENS, ROUNDED_TO, Tokenizer
 from app.embeddings.windows import PARTS
 from app.errors import Unavailable
 from app.settings import Embeddings
@@ -30,7 +30,7 @@ def test_questions_that_came_at_once_share_one_thread(texts: int, tokens: int, s
 
 
 def test_a_long_text_gets_all_threads() -> None:
-    assert not are_questions(PARTS, MOST_TOKENS)
+    assert not are_questions(PARTS, MAX_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)

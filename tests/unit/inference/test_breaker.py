@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from app.inference.breaker import MOST_PROBE_SECONDS, Breaker, Refusal, Ticket
+from app.inference.breaker import MAX_PROBE_SECONDS, Breaker, Refusal, Ticket
 from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault
 from app.settings import Breaker as Options
 
@@ -63,7 +63,7 @@ class Model:
             return self.left, False
         if self.state == "open":
             self.becomes("half-open")
-        if self.state == "half-open" and self.probe is not None and self.now < self.probed_at + MOST_PROBE_SECONDS:
+        if self.state == "half-open" and self.probe is not None and self.now < self.probed_at + MAX_PROBE_SECONDS:
             return 1.0, False
         self.admitted += 1
         if self.state == "half-open":
@@ -331,7 +331,7 @@ def test_a_probe_that_hangs_does_not_keep_the_others_out() -> None:
     breaker, clock, _ = opened()
     clock.now += OPTIONS.reset_seconds
     hanging = admitted(breaker)
-    clock.now += MOST_PROBE_SECONDS
+    clock.now += MAX_PROBE_SECONDS
     second = admitted(breaker)
     assert isinstance(breaker.admit(), Refusal)
     hanging.failed(COUNTS)

@@ -215,7 +215,7 @@ def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
     with pytest.raises(NotFound, match=r"no model 'gpt-9' here. There are: auto, cheap, big, small\.") as caught:
         catalog(THREE, profiles={"cheap": ("two",)}).candidates("gpt-9")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-    with pytest.raises(NotFound, match="none: no provider has its key"):
+    with pytest.raises(NotFound, match="none, since no provider has an API key"):
         catalog(THREE, environment={}).candidates("auto")
 
 

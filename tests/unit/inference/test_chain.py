@@ -13,7 +13,7 @@ from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, DeadlineExceeded, RateLimited, Refused
 from app.inference import chain
 from app.inference.breaker import Refusal
-from app.inference.chain import RETRY_PAUSE_SECONDS, SHORT_WAIT_SECONDS, Candidate, Step, Trail, after, larger
+from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, Candidate, Step, Trail, after, larger
 from app.inference.faults import Fault, Kind
 from app.inference.wires.wire import Wire
 
@@ -63,8 +63,10 @@ def test_only_what_the_caller_caused_stops_and_only_what_likely_passes_is_tried_
         pytest.param(Fault("server_error", "", 503, retry_after=0.1), Step("next"), id="whatever it says of its return"),
         pytest.param(Fault("rate_limited", "", 429), Step("next"), id="a limit without an end"),
         pytest.param(Fault("rate_limited", "", 429, retry_after=0), Step("retry", 0), id="a limit that is over"),
-        pytest.param(Fault("rate_limited", "", 429, retry_after=SHORT_WAIT_SECONDS), Step("retry", SHORT_WAIT_SECONDS), id="a short one"),
-        pytest.param(Fault("rate_limited", "", 429, retry_after=SHORT_WAIT_SECONDS + 0.01), Step("next"), id="a long one"),
+        pytest.param(
+            Fault("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS), Step("retry", MAX_RETRY_WAIT_SECONDS), id="a short one"
+        ),
+        pytest.param(Fault("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS + 0.01), Step("next"), id="a long one"),
     ],
 )
 def test_a_retry_waits_as_long_as_the_fault_needs(fault: Fault, step: Step) -> None:
@@ -75,7 +77,7 @@ def test_a_retry_waits_as_long_as_the_fault_needs(fault: Fault, step: Step) -> N
 @given(found_faults, st.integers(-1, 3))
 def test_no_wait_is_longer_than_a_caller_bears_and_none_is_without_a_retry_left(fault: Fault, retries_left: int) -> None:
     step = after(fault, retries_left=retries_left)
-    assert 0 <= step.seconds <= SHORT_WAIT_SECONDS
+    assert 0 <= step.seconds <= MAX_RETRY_WAIT_SECONDS
     assert step.to != "retry" or retries_left > 0
     assert (step.to == "stop") == (fault.kind in CALLERS)
 
@@ -95,7 +97,7 @@ def test_a_trail_names_each_attempt_and_whom_it_left_alone() -> None:
     )
     assert trail.attempts == 2
     assert trail.told() == (
-        "a (a-model): it answered 500; a (a-model): the connection broke; b: left alone for 12 s more; c: the budget doesn't cover it"
+        "a (a-model): it answered 500; a (a-model): the connection broke; b: not asked, on hold for 12 s more; c: the budget doesn't cover it"
     )
     assert isinstance(error := trail.error(), AllProvidersFailed)
     assert trail.told() in error.message
@@ -162,9 +164,9 @@ def test_the_end_of_a_chain_is_one_of_four_errors_and_never_sends_back_too_late(
 
 def test_a_request_whose_time_ran_out_tells_what_it_had_tried() -> None:
     assert isinstance(error := Trail().out_of_time(), DeadlineExceeded)
-    assert error.message == "The request's time ran out before any provider answered."
+    assert error.message == "The request's deadline passed before any provider answered. Try again later."
     error = Trail([(candidate("a"), Fault("timeout", "no answer in time"))]).out_of_time()
-    assert error.message.endswith("answered. a (a-model): no answer in time.")
+    assert error.message.endswith("answered. a (a-model): no answer in time. Try again later.")
 
 
 def test_a_refusal_keeps_the_providers_words_code_and_field() -> None:

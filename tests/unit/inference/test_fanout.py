@@ -47,9 +47,9 @@ STEPS = st.lists(
 @given(STEPS)
 def test_every_reader_reads_the_same_words_or_hears_that_it_was_too_slow(steps: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "AS_IT_CAME_BYTES", 300)
-        patch.setattr(module, "MOST_BYTES", 900)
-        patch.setattr(module, "MOST_SAID_CHARS", 30)
+        patch.setattr(module, "RAW_WINDOW_BYTES", 300)
+        patch.setattr(module, "STRUCTURED_WINDOW_BYTES", 900)
+        patch.setattr(module, "MAX_COMPACTED_CHARS", 30)
         asyncio.run(_play(steps))
 
 
@@ -102,7 +102,7 @@ def test_where_there_is_only_text_nobody_is_ever_too_slow_and_little_is_kept_as_
         assert fanout.whole
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "AS_IT_CAME_BYTES", 300)
+        patch.setattr(module, "RAW_WINDOW_BYTES", 300)
         asyncio.run(play())
 
 
@@ -118,7 +118,7 @@ async def test_who_keeps_up_gets_the_providers_own_bytes() -> None:
 
 
 async def test_the_leader_is_waited_for_where_it_would_lose_something_and_no_longer_than_it_is_there(monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 500)
+    monkeypatch.setattr(module, "STRUCTURED_WINDOW_BYTES", 500)
     fanout = new(paced=False)
 
     async def say() -> None:

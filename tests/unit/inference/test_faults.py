@@ -90,7 +90,7 @@ def test_only_the_callers_own_mistakes_are_told_in_the_providers_words() -> None
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(str(faults.of_status(400, said("x" * 5000), {}))) == faults.MOST_MESSAGE_CHARS
+    assert len(str(faults.of_status(400, said("x" * 5000), {}))) == faults.MAX_MESSAGE_CHARS
 
 
 def test_the_breaker_hears_of_the_provider_not_of_the_caller() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.budget.prices import Usage
 from app.inference.faults import Fault
-from app.inference.gather import MOST_CHARS_SHARED, MOST_TEXTS_SHARED, Gather, Share
+from app.inference.gather import MAX_CHARS_SHARED, MAX_TEXTS_SHARED, Gather, Share
 from app.inference.wires.wire import Embedded
 
 NEVER = 3600.0
@@ -58,11 +58,11 @@ async def settle() -> None:
 
 async def asked(gather: Gather, texts: list[str]) -> Share:
     """One request, whose hold is a token a character."""
-    return await gather.seat(texts, most_tokens=sum(map(len, texts))).future
+    return await gather.seat(texts, held_tokens=sum(map(len, texts))).future
 
 
-async def submit(gather: Gather, texts: list[str], most_tokens: int = 10) -> Share:
-    return await gather.seat(texts, most_tokens=most_tokens).future
+async def submit(gather: Gather, texts: list[str], held_tokens: int = 10) -> Share:
+    return await gather.seat(texts, held_tokens=held_tokens).future
 
 
 async def begun(gather: Gather, requests: Sequence[list[str]]) -> list[asyncio.Task[Share]]:
@@ -73,14 +73,14 @@ async def begun(gather: Gather, requests: Sequence[list[str]]) -> list[asyncio.T
 
 async def test_the_first_goes_at_once_and_alone() -> None:
     call = Watched(tokens=9)
-    assert await asked(Gather(call, most=10, seconds=NEVER), ["one", "three"]) == Share([[3.0], [5.0]], "the-model", 9)
+    assert await asked(Gather(call, max_requests=10, seconds=NEVER), ["one", "three"]) == Share([[3.0], [5.0]], "the-model", 9)
     assert call.calls == [["one", "three"]]
 
 
 async def test_while_a_call_is_under_way_others_wait_for_each_other() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=3, seconds=NEVER)
+    gather = Gather(call, max_requests=3, seconds=NEVER)
     tasks = await begun(gather, [["a"], ["bb", "ccc"], ["dddd"]])
     assert call.calls == [["a"]]
     tasks += await begun(gather, [["eeeee"]])
@@ -92,7 +92,7 @@ async def test_while_a_call_is_under_way_others_wait_for_each_other() -> None:
 async def test_they_wait_a_bounded_time() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=100, seconds=0.0)
+    gather = Gather(call, max_requests=100, seconds=0.0)
     tasks = await begun(gather, [["a"], ["bb"], ["ccc"]])
     async with asyncio.timeout(60):
         while len(call.calls) < 2:
@@ -105,7 +105,7 @@ async def test_they_wait_a_bounded_time() -> None:
 async def test_after_a_group_has_gone_the_next_waits_its_own_time() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=2, seconds=NEVER)
+    gather = Gather(call, max_requests=2, seconds=NEVER)
     tasks = await begun(gather, [["a"], ["b"], ["c"], ["d"], ["e"]])
     assert call.calls == [["a"], ["b", "c"], ["d", "e"]]
     assert gather._timer is None
@@ -116,7 +116,7 @@ async def test_after_a_group_has_gone_the_next_waits_its_own_time() -> None:
 async def test_who_comes_when_nothing_is_under_way_takes_along_who_waits() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=10, seconds=NEVER)
+    gather = Gather(call, max_requests=10, seconds=NEVER)
     tasks = await begun(gather, [["a"], ["bb"]])
     call.gate.set()
     await tasks[0]
@@ -128,7 +128,7 @@ async def test_who_comes_when_nothing_is_under_way_takes_along_who_waits() -> No
 async def test_who_left_while_waiting_is_not_sent_and_the_others_get_their_own() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=3, seconds=NEVER)
+    gather = Gather(call, max_requests=3, seconds=NEVER)
     tasks = await begun(gather, [["a"], ["bb"], ["ccc"]])
     tasks[1].cancel()
     tasks += await begun(gather, [["dddd"]])
@@ -142,7 +142,7 @@ async def test_who_left_while_waiting_is_not_sent_and_the_others_get_their_own()
 async def test_where_all_who_waited_have_left_nothing_is_sent() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=10, seconds=NEVER)
+    gather = Gather(call, max_requests=10, seconds=NEVER)
     tasks = await begun(gather, [["a"], ["bb"]])
     tasks[1].cancel()
     await asyncio.gather(tasks[1], return_exceptions=True)
@@ -155,7 +155,7 @@ async def test_where_all_who_waited_have_left_nothing_is_sent() -> None:
 async def test_one_who_leaves_in_mid_call_does_not_disturb_the_others() -> None:
     call = Watched(tokens=30)
     call.gate.clear()
-    gather = Gather(call, most=2, seconds=NEVER)
+    gather = Gather(call, max_requests=2, seconds=NEVER)
     tasks = await begun(gather, [["-"], ["a"], ["bb"]])
     tasks[1].cancel()
     await settle()
@@ -169,7 +169,7 @@ async def test_one_who_leaves_in_mid_call_does_not_disturb_the_others() -> None:
 async def test_when_everybody_has_left_it_hangs_up_and_the_next_is_served() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=2, seconds=NEVER)
+    gather = Gather(call, max_requests=2, seconds=NEVER)
     tasks = await begun(gather, [["a"], ["b"], ["c"]])
     for task in tasks:
         task.cancel()
@@ -183,7 +183,7 @@ async def test_when_everybody_has_left_it_hangs_up_and_the_next_is_served() -> N
 async def test_a_call_cancelled_from_outside_cancels_those_who_wait_for_it() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=2, seconds=NEVER)
+    gather = Gather(call, max_requests=2, seconds=NEVER)
     (task,) = await begun(gather, [["a"]])
     for each in gather._calls:
         each.cancel()
@@ -194,7 +194,7 @@ async def test_a_call_cancelled_from_outside_cancels_those_who_wait_for_it() -> 
 async def test_a_fault_is_everybodys_but_counts_once() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=3, seconds=NEVER)
+    gather = Gather(call, max_requests=3, seconds=NEVER)
     tasks = await begun(gather, [["-"], ["a"], ["b"], ["c"]])
     call.fails = Fault("server_error", "it answered 500", 500)
     call.gate.set()
@@ -208,14 +208,14 @@ async def test_a_fault_is_everybodys_but_counts_once() -> None:
 async def test_a_bug_is_everybodys_too() -> None:
     call = Watched()
     call.fails = bug = ValueError("a bug")
-    found = await asyncio.gather(*(asked(Gather(call, most=1, seconds=NEVER), ["a"]) for _ in range(2)), return_exceptions=True)
+    found = await asyncio.gather(*(asked(Gather(call, max_requests=1, seconds=NEVER), ["a"]) for _ in range(2)), return_exceptions=True)
     assert found == [bug, bug]
 
 
 async def test_a_fault_counts_once_also_when_the_first_has_left() -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=2, seconds=NEVER)
+    gather = Gather(call, max_requests=2, seconds=NEVER)
     tasks = await begun(gather, [["-"], ["a"], ["b"]])
     tasks[1].cancel()
     await settle()
@@ -228,13 +228,13 @@ async def test_a_fault_counts_once_also_when_the_first_has_left() -> None:
 
 @pytest.mark.parametrize(
     "large",
-    [["a"] * (MOST_TEXTS_SHARED // 2 + 1), ["a" * (MOST_CHARS_SHARED // 2 + 1)]],
+    [["a"] * (MAX_TEXTS_SHARED // 2 + 1), ["a" * (MAX_CHARS_SHARED // 2 + 1)]],
     ids=["many texts", "a long one"],
 )
 async def test_a_large_request_goes_at_once_and_alone(large: list[str]) -> None:
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=10, seconds=NEVER)
+    gather = Gather(call, max_requests=10, seconds=NEVER)
     tasks = await begun(gather, [["-"], ["a"], large])
     assert call.calls == [["-"], large]
     tasks += await begun(gather, [["b"]] * 8 + [["c"]])
@@ -248,18 +248,18 @@ async def test_what_is_shared_is_never_more_than_a_provider_takes_in_one_call(si
     call = Watched()
     call.gate.clear()
     requests = [["x" * chars] * texts for texts, chars in sizes]
-    tasks = await begun(Gather(call, most=10, seconds=0.0), requests)
+    tasks = await begun(Gather(call, max_requests=10, seconds=0.0), requests)
     call.gate.set()
     await asyncio.gather(*tasks)
     for texts in call.calls:
-        assert texts in requests or (len(texts) <= MOST_TEXTS_SHARED and sum(map(len, texts)) <= MOST_CHARS_SHARED)
+        assert texts in requests or (len(texts) <= MAX_TEXTS_SHARED and sum(map(len, texts)) <= MAX_CHARS_SHARED)
 
 
 async def test_who_is_refused_for_its_own_text_is_refused_alone() -> None:
     """Asked for each by itself: the refusal may quote the text that it is about."""
     call = Watched()
     call.gate.clear()
-    gather = Gather(call, most=4, seconds=NEVER)
+    gather = Gather(call, max_requests=4, seconds=NEVER)
     tasks = await begun(gather, [["-"], ["a"], ["bad"], ["ccc"], ["dddd"]])
     tasks[3].cancel()
     await settle()
@@ -280,8 +280,8 @@ async def test_no_share_is_above_what_is_held_for_it_where_the_whole_is_not(held
     total = int(sum(held) * part)
     call = Watched(tokens=total)
     call.gate.clear()
-    gather = Gather(call, most=len(held), seconds=NEVER)
-    first, *seats = [gather.seat(["x"], most_tokens=most) for most in (1, *held)]
+    gather = Gather(call, max_requests=len(held), seconds=NEVER)
+    first, *seats = [gather.seat(["x"], held_tokens=most) for most in (1, *held)]
     call.gate.set()
     shares = await asyncio.gather(*(seat.future for seat in seats))
     assert all((share.tokens or 0) <= most for share, most in zip(shares, held, strict=True))
@@ -291,8 +291,8 @@ async def test_no_share_is_above_what_is_held_for_it_where_the_whole_is_not(held
 
 async def test_a_usage_above_all_that_was_held_is_still_shared_out_whole() -> None:
     call = Watched(tokens=103)
-    gather = Gather(call, most=2, seconds=NEVER)
-    assert (await submit(gather, ["x"], most_tokens=0)).tokens == 103
+    gather = Gather(call, max_requests=2, seconds=NEVER)
+    assert (await submit(gather, ["x"], held_tokens=0)).tokens == 103
 
 
 texts = st.lists(st.text(max_size=20), min_size=1, max_size=4)
@@ -304,7 +304,7 @@ async def test_each_gets_its_own_vectors_in_order_and_the_tokens_are_shared_out_
 ) -> None:
     call = Watched(tokens=tokens)
     call.gate.clear()
-    tasks = await begun(Gather(call, most=most, seconds=0.0), requests)
+    tasks = await begun(Gather(call, max_requests=most, seconds=0.0), requests)
     call.gate.set()
     shares = await asyncio.gather(*tasks)
     assert [lengths(share) for share in shares] == [[len(text) for text in each] for each in requests]

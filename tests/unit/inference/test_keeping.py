@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.keeping import MOST_CHECKED_CHARS, REACH_CHARS, STEP_CHARS, holds_secret, keepable
+from app.inference.keeping import MAX_CHECKED_CHARS, REACH_CHARS, STEP_CHARS, holds_secret, keepable
 from app.inference.stored import Stored, whole
 
 KEY = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
@@ -30,14 +30,14 @@ def answer(text: str, finish: str = "stop") -> Stored:
     return Stored(whole({"id": "1"}, text, finish, {}), "one", "model", 1)
 
 
-@given(st.integers(0, MOST_CHECKED_CHARS), st.sampled_from([KEY, PEM, JWT]))
+@given(st.integers(0, MAX_CHECKED_CHARS), st.sampled_from([KEY, PEM, JWT]))
 def test_a_secret_is_found_wherever_it_stands(at: int, secret: str) -> None:
-    prose = PROSE * (MOST_CHECKED_CHARS // len(PROSE) + 1)
+    prose = PROSE * (MAX_CHECKED_CHARS // len(PROSE) + 1)
     assert asyncio.run(holds_secret(f"{prose[:at]} {secret} {prose[at:]}"))
 
 
 async def test_clean_text_of_any_length_holds_none() -> None:
-    for length in (0, 1, STEP_CHARS, STEP_CHARS + REACH_CHARS + 1, MOST_CHECKED_CHARS):
+    for length in (0, 1, STEP_CHARS, STEP_CHARS + REACH_CHARS + 1, MAX_CHECKED_CHARS):
         assert not await holds_secret((PROSE * 1000)[:length])
 
 
@@ -49,7 +49,7 @@ async def test_clean_text_of_any_length_holds_none() -> None:
         (answer("No.", "content_filter"), False),
         (answer(""), False),
         (answer(f"Use {KEY}."), False),
-        (answer("x" * (MOST_CHECKED_CHARS + 1)), False),
+        (answer("x" * (MAX_CHECKED_CHARS + 1)), False),
         (Stored(msgspec.json.encode({"choices": []}), "one", "model", 1), False),
     ],
 )
@@ -67,6 +67,6 @@ async def test_a_long_answer_lets_others_have_their_turn() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    await keepable(answer((PROSE * 1000)[:MOST_CHECKED_CHARS]))
+    await keepable(answer((PROSE * 1000)[:MAX_CHECKED_CHARS]))
     task.cancel()
-    assert turns >= (MOST_CHECKED_CHARS - REACH_CHARS) // STEP_CHARS - 1
+    assert turns >= (MAX_CHECKED_CHARS - REACH_CHARS) // STEP_CHARS - 1

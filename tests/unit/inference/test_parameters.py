@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.budget.prices import Price
 from app.inference.chain import Candidate
 from app.inference.faults import Fault
-from app.inference.parameters import NEVER, TAKEN, THINKING_TOKENS, call_for, check, thinks
+from app.inference.parameters import ALLOWED_PARAMETERS, NEVER, THINKING_TOKENS, call_for, check, thinks
 from app.inference.request import ChatRequest
 from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
@@ -118,7 +118,7 @@ def test_an_image_that_a_provider_would_fetch_at_an_unknown_price_is_not_for_it(
 @given(
     st.sampled_from(["openai", "groq", "anthropic", "gemini", "local"]),
     st.dictionaries(
-        st.sampled_from(sorted({*TAKEN, *NEVER, *BILLED, *OURS})) | st.text(max_size=8), st.none() | st.integers(), max_size=12
+        st.sampled_from(sorted({*ALLOWED_PARAMETERS, *NEVER, *BILLED, *OURS})) | st.text(max_size=8), st.none() | st.integers(), max_size=12
     ),
 )
 def test_each_given_parameter_is_either_sent_as_it_is_or_named(kind: str, given_ones: dict[str, Any]) -> None:
@@ -129,7 +129,7 @@ def test_each_given_parameter_is_either_sent_as_it_is_or_named(kind: str, given_
     assert sorted({*parameters, *dropped}) == sorted(wanted)
     assert not parameters.keys() & set(dropped)
     assert list(dropped) == sorted(dropped)
-    assert kind == "local" or parameters.keys() <= TAKEN
+    assert kind == "local" or parameters.keys() <= ALLOWED_PARAMETERS
 
 
 @pytest.mark.parametrize(("max_tokens", "kept"), [(1024, False), (2048, False), (2049, True)])

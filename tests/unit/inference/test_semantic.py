@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.errors import Unavailable
 from app.inference.request import Asker, ChatRequest
-from app.inference.semantic import MOST_SEEN_CHARS, Question, Semantic, objections, question_of
+from app.inference.semantic import MAX_SEEN_CHARS, Question, Semantic, objections, question_of
 from app.settings import SemanticCache
 from tests.fakes.embedder import WordsEmbedder
 
@@ -117,7 +117,7 @@ def test_only_the_last_words_of_the_user_may_differ() -> None:
     assert len({one.partition, *(each.partition for each in others if each)}) == len(others) + 1
 
 
-@pytest.mark.parametrize("text", ["", "  ", None, [{"type": "text", "text": "a question"}], "x" * (MOST_SEEN_CHARS + 1), " " * 600 + "x"])
+@pytest.mark.parametrize("text", ["", "  ", None, [{"type": "text", "text": "a question"}], "x" * (MAX_SEEN_CHARS + 1), " " * 600 + "x"])
 def test_what_has_no_short_text_at_its_end_is_not_looked_up(text: Any) -> None:
     assert asking(text) is None
     assert question_of(ChatRequest("auto", [{"role": "assistant", "content": "so far"}]), asker(), ()) is None

@@ -69,7 +69,7 @@ def test_comments_and_empty_events_are_passed_over() -> None:
 
 @pytest.mark.parametrize("piece", [b"data: " + b"x" * 60, b"data: x\n" * 10])
 def test_an_event_has_an_end(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "MOST_EVENT_BYTES", 100)
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
     events = Events()
     with pytest.raises(Fault) as caught:
         for _ in range(3):
@@ -78,5 +78,5 @@ def test_an_event_has_an_end(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_many_events_may_be_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "MOST_EVENT_BYTES", 100)
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
     assert len(read([b"data: " + b"x" * 60 + b"\n\n"] * 10)) == 10
