@@ -1,7 +1,7 @@
-"""Which points were written since the last graph was built. Knows no vector.
+"""Tracks which points were written since the last graph was built. Knows no vector.
 
-The engine can't say: its own count takes points that are searched by brute force for indexed ones. So their ids are kept in
-a file beside the shard, appended before the shard is written: a crash leaves an id too many at most, dropped at the next start.
+The engine's own count takes points searched by brute force for indexed ones, so the ids are kept in a file beside the shard, appended
+before each write: a crash leaves at most superfluous ids, which are dropped at the next start.
 """
 
 from __future__ import annotations
