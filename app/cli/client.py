@@ -18,6 +18,8 @@ CONNECT_SECONDS, SILENCE_SECONDS = 5, 120
 
 
 class Client:
+    """An HTTP client bound to one server."""
+
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self.url = url

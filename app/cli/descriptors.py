@@ -22,7 +22,7 @@ def raise_limit() -> int:
     """Raise the soft limit to the hard one; return the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with suppress(ValueError, OSError):  # a system may refuse what it calls its hard limit
+        with suppress(ValueError, OSError):  # some systems refuse even their own hard limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return limit()
 

@@ -24,6 +24,8 @@ MARKS: dict[Verdict, str] = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/] 
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """The verdict on one part, with its detail."""
+
     name: str
     verdict: Verdict
     detail: str

@@ -47,7 +47,7 @@ def announce(folder: DataFolder, announcement: Announcement) -> None:
 def withdraw(folder: DataFolder, pid: int) -> None:
     found = announced(folder)
     if found is not None and found.pid == pid:
-        with suppress(OSError):  # who reads it finds that nobody listens there
+        with suppress(OSError):  # a stale file does no harm: readers check that the port is open
             folder.announcement.unlink(missing_ok=True)
 
 

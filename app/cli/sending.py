@@ -58,7 +58,7 @@ async def send(client: Client, found: Sequence[Found], *, format: str) -> list[S
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(one(each)) for each in found]
         except ExceptionGroup as group:
-            raise group.exceptions[0] from group  # one reason is enough: the server is gone for all of them
+            raise group.exceptions[0] from group  # report one: the server is unreachable for all
     return [task.result() for task in running]
 
 

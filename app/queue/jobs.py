@@ -80,6 +80,8 @@ class LeaseLost(Exception):
 
 
 class Queue:
+    """The job queue: enqueue, claim, lease, finish and fail jobs."""
+
     def __init__(self, database: Database, settings: WorkerSettings) -> None:
         self._database = database
         self._settings = settings

@@ -71,6 +71,8 @@ class _LockedSession:
 
 @dataclass(slots=True)
 class _Batch:
+    """One append: the events known before, new rows, and late results."""
+
     known: dict[tuple[UUID, str], AnyRow]
     new: list[dict[str, Any]] = field(default_factory=list)
     late: list[dict[str, Any]] = field(default_factory=list)
@@ -143,7 +145,7 @@ async def _completed(
         return None
     ours = and_(EventRow.session_id == addition.session_id, EventRow.seq == session.last)
     last = (await connection.execute(select(EventRow.__table__).where(ours))).one()
-    if last.event_id in ids:  # the file still has it as it was
+    if last.event_id in ids:  # the file still holds the last event unchanged
         return None
     parts = ("text", "tool_input", "tool_output")
     same_place = all(getattr(last, name) == first.row[name] for name in ("kind", "role", "locator", "tool_name"))

@@ -44,6 +44,8 @@ class Stretch:
 
 
 class Browsing:
+    """Read-only queries over sessions and their events."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -59,6 +59,8 @@ class CaughtUp:
 
 
 class CatchUp:
+    """Runs the projections of sessions from their checkpoints, and parks those that fail."""
+
     def __init__(self, *, database: Database, queue: Queue, journal: Journal, checkpoints: Checkpoints, projections: Projections) -> None:
         self._database = database
         self._queue = queue

@@ -52,6 +52,8 @@ class Standing:
 
 
 class Checkpoints:
+    """The store of the projections' checkpoints."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -70,6 +70,8 @@ class Reading:
 
 
 class Intake:
+    """Accepts transcripts and runs the jobs that ingest them."""
+
     def __init__(
         self,
         *,

@@ -96,6 +96,8 @@ class CitedSession:
 
 
 class Journal:
+    """The append-only store of sessions and their events."""
+
     def __init__(self, database: Database, limits: Limits, queue: Queue) -> None:
         self._database = database
         self._limits = limits

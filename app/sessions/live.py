@@ -40,6 +40,8 @@ class Live:
 
 
 class LiveIntake:
+    """Accepts events of sessions that are still going on."""
+
     def __init__(self, *, limits: Limits, database: Database, accounts: Accounts, journal: Journal) -> None:
         self._limits = limits
         self._database = database
@@ -59,7 +61,7 @@ class LiveIntake:
         if known is not None:
             try:
                 return await self._append(known, events)
-            except NotFound:  # purged since: as with any other name, a new session begins
+            except NotFound:  # purged meanwhile: a new session begins under this name
                 self._admitted.pop(who, None)
         admitted = await self._admit(team_id, developer_id, session, project)
         done = await self._append(admitted, events)

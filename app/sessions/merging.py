@@ -11,6 +11,8 @@ from app.storage.database import Database
 
 
 class ProjectMerge:
+    """Merges projects with everything derived from their sessions."""
+
     def __init__(self, database: Database, accounts: Accounts, journal: Journal, projections: Projections) -> None:
         self._database = database
         self._accounts = accounts

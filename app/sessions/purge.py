@@ -30,6 +30,8 @@ class Purged:
 
 
 class Purge:
+    """Deletes sessions with everything derived only from them."""
+
     def __init__(self, database: Database, journal: Journal, queue: Queue, projections: Projections) -> None:
         self._database = database
         self._journal = journal

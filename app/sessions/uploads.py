@@ -55,6 +55,8 @@ class Upload:
 
 
 class Uploads:
+    """The store of transcripts waiting for the worker."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._discarding: set[asyncio.Task[None]] = set()
@@ -81,7 +83,7 @@ class Uploads:
             check_project_name(project)
         row: dict[str, Any] = {"id": uuid4(), "team_id": team_id, "developer_id": developer_id, "project": project}
         row["modified_at"] = modified_at
-        row["transcript"] = redact(base_name(transcript)).text  # the job's result tells it
+        row["transcript"] = redact(base_name(transcript)).text  # shown in the job's result
         try:
             await self._take(stream, row, format, limit)
             async with self._database.begin() as connection:
@@ -157,7 +159,7 @@ class Uploads:
         async def work() -> None:
             with suppress(Unavailable):
                 async with self._database.begin() as connection:
-                    # A commit that was cut off may have happened after all: then the job exists, and is to run.
+                    # An interrupted commit may have succeeded; then the upload is complete and its job must run.
                     incomplete = and_(UploadRow.id == upload_id, UploadRow.state == "receiving")
                     await connection.execute(delete(UploadRow).where(incomplete))
 

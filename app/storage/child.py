@@ -73,7 +73,7 @@ class Child:
         """Restart the process whenever it ends. The owner cancels this before stopping the child."""
         loop, pause = asyncio.get_running_loop(), BACKOFF_FIRST
         while True:
-            assert self._process is not None  # a dead one's status is known at once
+            assert self._process is not None  # waiting for one that has ended returns at once
             began = loop.time()
             status = await self._ended_or_silent(self._process)
             log.warning("child.died", child=self._name, status=status, restart_in=pause)
@@ -81,7 +81,7 @@ class Child:
             pause = BACKOFF_FIRST if loop.time() - began > BACKOFF_MAX else min(pause * 2, BACKOFF_MAX)
             try:
                 await self.start()
-            except OSError as error:  # no memory, no process: that may pass
+            except OSError as error:  # out of memory or processes: may be temporary
                 log.warning("child.not_started", child=self._name, reason=error.strerror)
 
     async def _ended_or_silent(self, process: asyncio.subprocess.Process) -> int:

@@ -16,6 +16,8 @@ from app.storage.aside import make_way
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
+    """Paths of the embedded parts below the data folder."""
+
     path: Path
 
     @classmethod

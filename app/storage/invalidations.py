@@ -57,7 +57,7 @@ class Invalidations:
         if words is not None:
             topic, _, what = words.partition(" ")
             self._forget(topic, what or None)
-        elif self._notices is not None and self._notices.listening:  # again: while it was away, what is kept is better than nothing
+        elif self._notices is not None and self._notices.listening:  # listening again: drop all; while disconnected, caches are kept
             for topic in self._topics:
                 self._forget(topic, None)
 

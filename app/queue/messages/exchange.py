@@ -65,6 +65,8 @@ class Published:
 
 
 class Exchange:
+    """Publishes and receives messages over a bus."""
+
     def __init__(self, bus: Bus, options: Options) -> None:
         self._bus = bus
         self._options = options

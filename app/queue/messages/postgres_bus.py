@@ -134,7 +134,7 @@ def _place(notice: str) -> Place | None:
     team, _, channel = notice.partition(" ")
     try:
         return Place(UUID(team), channel)
-    except ValueError:  # not ours
+    except ValueError:  # not a notice of this bus
         return None
 
 

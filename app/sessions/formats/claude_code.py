@@ -56,6 +56,8 @@ class _Titles:
 
 @dataclass(slots=True)
 class _Reader:
+    """State of reading one transcript: pending calls, and each reply's usage so far."""
+
     tally: Tally
     pending: Pending = field(default_factory=Pending)
     counted: OrderedDict[str, Usage] = field(default_factory=OrderedDict)

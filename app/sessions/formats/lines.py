@@ -29,6 +29,8 @@ _BOMS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """A line of a transcript with its number, counted from 1."""
+
     number: int
     text: str
 

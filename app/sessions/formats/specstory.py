@@ -70,6 +70,8 @@ class _Block:
 
 @dataclass(slots=True)
 class _State:
+    """State of parsing one export: the open turn, block and code fence."""
+
     tally: Tally
     ids: Occurrences = field(default_factory=Occurrences)
     turn: _Turn | None = None

@@ -101,13 +101,13 @@ class Positions:
 
     async def _doubt(self, client: Redis) -> None:
         """Send all reads to the primary until missing positions no longer matter."""
-        self._missed = False  # first: what is missed meanwhile counts again
+        self._missed = False  # before the write: a miss during it must set the flag again
         try:
             async with client.pipeline(transaction=True) as pipeline:
                 pipeline.set(YOUNG, "1", px=self._kept_ms)
                 pipeline.set(KNOWN, "1")
                 await pipeline.execute()
-        except BaseException:  # also when the request that found it out is cancelled
+        except BaseException:  # includes cancellation of the request
             self._missed = True
             raise
         log.info("positions.begun_anew", seconds=self._kept_ms / 1000)

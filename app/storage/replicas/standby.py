@@ -126,7 +126,7 @@ class Standby:
     def _judge(self, *, follows: bool, replayed: int, system: int) -> str | None:
         most = self._settings
         if not follows:
-            return "it is no standby"  # the primary itself, or promoted: then its rows are no longer ours
+            return "it is no standby"  # the primary itself, or promoted, so that its data diverges
         if self._primary.system is None:
             return "the primary was never asked"
         if system != self._primary.system:

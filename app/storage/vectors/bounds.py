@@ -42,7 +42,7 @@ def check_terms(terms: SparseVector) -> None:
     if len(terms.indices) != len(terms.values):
         raise InvalidInput(f"{len(terms.indices)} term ids came with {len(terms.values)} weights: give each id one weight.", param="terms")
     if len(set(terms.indices)) != len(terms.indices):
-        raise InvalidInput("A term id stands twice among the terms: add up its weights.", param="terms")
+        raise InvalidInput("A term id occurs twice among the terms: add up its weights.", param="terms")
     if terms.indices and not (min(terms.indices) >= 0 and max(terms.indices) <= MAX_TERM_ID):
         raise InvalidInput(f"A term id lies outside 0 to {MAX_TERM_ID}: hash the term to 32 bits without a sign.", param="terms")
     if not all(map(math.isfinite, terms.values)):

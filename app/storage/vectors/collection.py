@@ -27,6 +27,8 @@ GREEN_SECONDS, GREEN_POLL_SECONDS = 1800, 0.5
 
 
 class Collections:
+    """Creates, switches and deletes one alias's collections."""
+
     def __init__(self, client: AsyncQdrantClient, alias: str, options: Options, schema: IndexSchema) -> None:
         self._client = client
         self._alias = alias

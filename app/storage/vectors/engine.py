@@ -75,7 +75,7 @@ class Engine:
         conversation = asyncio.current_task()
         assert conversation is not None
         self._conversations[writer] = conversation
-        with suppress(ConnectionError):  # the other side's end costs nothing but its connection
+        with suppress(ConnectionError):  # a client that disconnects affects only its own connection
             try:
                 await self._converse(reader, writer)
             except Broken as error:
@@ -182,7 +182,7 @@ def main() -> None:
     engine = Engine(shard, arguments.generation, unfilled=(folder / UNFILLED).exists())
     status = asyncio.run(engine.serve(arguments.socket))
     if status:
-        os._exit(status)  # a failed engine may hang or crash where it is closed
+        os._exit(status)  # closing a failed engine may hang or crash
 
 
 def _opened(folder: Path, options: ShardOptions) -> Shard:

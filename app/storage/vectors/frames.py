@@ -23,7 +23,7 @@ class SparseParts(msgspec.Struct, array_like=True, frozen=True):
 
 
 class WirePoint(msgspec.Struct, array_like=True, frozen=True):
-    """`vectors`: name → little-endian float32."""
+    """A point on the wire. `vectors`: name → little-endian float32."""
 
     id: str
     vectors: dict[str, bytes]

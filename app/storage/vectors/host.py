@@ -49,7 +49,7 @@ class EdgeStaging:
     async def optimize(self) -> None:
         """Build the graphs. Raises VectorStoreUnavailable as soon as the builder's process ends; it is not restarted."""
         if not await _answered(self.child, self._optimize()):
-            raise VectorStoreUnavailable("The process that built the new vector index was ended. The old one stays; it is built again.")
+            raise VectorStoreUnavailable("The process that built the new vector index ended. The old index stays; the build is retried.")
 
     async def _optimize(self) -> None:
         points = msgspec.msgpack.decode(await self.engine.call("status"), type=WireStatus).points
@@ -136,12 +136,12 @@ class EngineHost:
         """Freeze the old engine's writes first, as acknowledged ones would be lost; it answers searches until it stops."""
         old = self._child
         live = EngineConnection(self._place.live, timeout_seconds=self._timeout)
-        await self._stop_watch()  # an old engine that died just now must not come back over the new one's socket
+        await self._stop_watch()  # an old engine that dies now must not be restarted on the new one's socket
         try:
-            if old is not None and old.alive:  # a dead one takes no writes, and nobody starts it again now
+            if old is not None and old.alive:  # a dead one takes no writes, and is not restarted while the watch is stopped
                 if self._answering:
                     await _answered(old, live.call("freeze", True))
-                else:  # it has acknowledged nothing yet, and is not waited for
+                else:  # it has acknowledged nothing yet, so nothing can be lost
                     await old.stop()
             await staging.engine.call("flush")
             await asyncio.to_thread(self._place.promote, staging.generation)
@@ -192,7 +192,7 @@ class EngineHost:
         finally:
             await engine.close()
         if not answered:
-            raise VectorStoreUnavailable("The process for a new vector index ended at once; its reason stands in the log above.")
+            raise VectorStoreUnavailable("The process for a new vector index ended at once; the server's log says why.")
 
     def _engine(self, generation: int, socket: Path) -> Child:
         """Build the process of a generation, not started yet."""

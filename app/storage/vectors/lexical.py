@@ -23,14 +23,14 @@ MAX_CHARS = 120
 _CJK_CHARS = r"\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
 _CJK = re.compile(f"[{_CJK_CHARS}]+")
 _TOKEN = re.compile(rf"[{_CJK_CHARS}]+|--?[A-Za-z](?:[\w-]|(?<!\.)\.(?=\w))*|[\w./:@#\\-]+")
-"""Chinese, Japanese and Korean runs; flags; and whatever code writes without a space."""
+"""Matches Chinese, Japanese and Korean runs, flags, and whatever code writes without a space."""
 _EDGES = "./:@#\\"
 _SEGMENT = re.compile(r"[/\\]+|::|[@#:]")
 _NAME = re.compile(r"[./\\:@#-]+")
 _PART = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
 _VERSION = re.compile(r"v(\d+(?:\.\d+)+.*)", re.IGNORECASE)
-_HISSED = re.compile(r"(?:ss|x|sh|[^aeiou]ch)es$")
-"""`classes`, `boxes`, `hashes`, `branches`; but `caches`."""
+_ES_PLURAL = re.compile(r"(?:ss|x|sh|[^aeiou]ch)es$")
+"""Plurals in -es: `classes`, `boxes`, `hashes`, `branches`; not `caches`."""
 _CAMEL = re.compile(r"\b(?:[a-z]+[A-Z]\w*|[A-Z]+[a-z]+\w*[A-Z]\w*|[A-Z]{2,}\w*[a-z]\w+)\b")
 """Matches `loadPage`, `SysProcAttr`, `HTTPError`; not `Setpgid` (it may be a capitalised word), not `API`."""
 _CODE = re.compile(r"\d|[_./:@#\\]|^-")
@@ -161,7 +161,7 @@ def _stem(word: str) -> str:
         return word
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
-    return word[:-2] if _HISSED.search(word) else word[:-1]
+    return word[:-2] if _ES_PLURAL.search(word) else word[:-1]
 
 
 def sparse(weights: dict[str, float]) -> SparseVector:

@@ -39,10 +39,10 @@ class Place:
         """
         folder = folder.expanduser().resolve()
         try:
-            if not (folder.exists() and not folder.is_dir()):  # what stands there is set aside by the owner
+            if not (folder.exists() and not folder.is_dir()):  # a file in its place is set aside by the owner
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sockets = socket_folder(folder, "staging.sock")
-            # The fallback among temporary files has a name that others can guess: whoever made it first could read every text.
+            # The fallback in the temporary folder has a guessable name: another user who made it first could read every text.
             if sockets.is_symlink() or sockets.lstat().st_uid != os.geteuid():
                 raise ConfigurationError(f"{sockets} belongs to someone else; remove it, or set CAIRN_DATA_DIR to a shorter path.")
             sockets.chmod(0o700)

@@ -40,8 +40,8 @@ _KINDS = {
 
 
 SEARCH_THREADS = max(1, (os.cpu_count() or 1) // 2)
-"""One request is answered at a time, from few segments: on two cores, eight threads (the engine's own choice) only looked for work, a fifth
-of its time."""
+"""One request runs at a time over few segments: on two cores, the engine's default of eight threads spent a fifth of their time idling
+in search of work."""
 LONG = 1024
 """Dimensions from which a vector is kept on disk."""
 

@@ -14,6 +14,8 @@ WIDTH = 16
 
 
 class Ungraphed:
+    """The persistent set of ids written since the last graph was built."""
+
     def __init__(self, path: Path, existing: Callable[[list[UUID]], Iterable[UUID]]) -> None:
         data = path.read_bytes() if path.exists() else b""
         whole = len(data) - len(data) % WIDTH
