@@ -1,24 +1,24 @@
-"""The one tree of errors. It knows no HTTP: `web/errors.py` is the table that maps it.
+"""The tree of errors. It knows no HTTP: `web/errors.py` maps it to statuses.
 
 CairnError
 ├── InvalidInput          a field or option is wrong; `param` names it
-│   └── UnknownFormat     the bytes are no transcript we can read
+│   └── UnknownFormat     the bytes are no transcript in a known format
 ├── Unreadable            the request itself could not be read (not JSON, broken encoding)
 ├── TooLarge              over a configured limit
-├── NotAuthenticated      no key, or one that is not valid
-├── NotPermitted          a valid key, but not for this
-├── NotFound
+├── NotAuthenticated      the key is missing or invalid
+├── NotPermitted          the key is valid, but lacks this permission
+├── NotFound              no such object, or another team's
 ├── Conflict              it exists already, or is in another state
-├── BudgetExceeded        a hold was not granted; what is left, what was asked, when the period resets
-├── Refused               a provider refuses what is in the request
-├── RateLimited           every provider asked to be left alone; `retry_after` seconds
-│   └── RateLimitExceeded this key has used its own limit of the last minute
+├── BudgetExceeded        a hold was refused: says what is left, what was asked, when the period resets
+├── Refused               a provider rejects the request's content
+├── RateLimited           every provider is rate-limiting; retry after `retry_after` seconds
+│   └── RateLimitExceeded this key exceeded its own limit for the last minute
 ├── AllProvidersFailed    no provider of the chain answered
-├── DeadlineExceeded      the request's own time ran out
-├── Unavailable           a part is away for the moment; `retry_after` seconds
+├── DeadlineExceeded      the request's deadline passed
+├── Unavailable           a dependency is unavailable for the moment; retry after `retry_after` seconds
 │   ├── DatabaseUnavailable
 │   └── VectorStoreUnavailable
-└── ConfigurationError    Cairn can't start like this
+└── ConfigurationError    Cairn can't start with this configuration
     └── SchemaOutdated    the database needs `cairn db upgrade`
 """
 
@@ -29,7 +29,7 @@ from typing import Literal
 
 
 class CairnError(Exception):
-    """Base of all. `message` is written for the person who has to act on it: what is wrong and what to do next."""
+    """Base of all. `message` tells its reader what is wrong and what to do next."""
 
     code: str = "internal_error"
 
@@ -74,7 +74,7 @@ class Conflict(CairnError):
 
 
 class BudgetExceeded(CairnError):
-    """`left` and `asked` in `unit`, `nanousd` or `tokens`; the limit's period ends at `resets_at`."""
+    """A hold was refused. `left` and `asked` are in `unit`; the limit's period ends at `resets_at`."""
 
     code = "budget_exceeded"
 
@@ -87,13 +87,13 @@ class BudgetExceeded(CairnError):
 
 
 class Refused(CairnError):
-    """A provider refuses the request for what is in it: another one would be asked for the same."""
+    """A provider rejects the request's content: sending it again unchanged would fail again."""
 
     code = "provider_refused"
 
 
 class RateLimited(CairnError):
-    """Every provider asked to be left alone; the first will answer in `retry_after` seconds."""
+    """Every provider is rate-limiting; the first accepts again in `retry_after` seconds."""
 
     code = "rate_limited"
 
@@ -103,7 +103,7 @@ class RateLimited(CairnError):
 
 
 class RateLimitExceeded(RateLimited):
-    """This key has used its own limit of the last minute; one more fits in `retry_after` seconds."""
+    """This key exceeded its own limit for the last minute; the next request fits in `retry_after` seconds."""
 
     code = "rate_limit_exceeded"
 
@@ -119,7 +119,7 @@ class AllProvidersFailed(CairnError):
 
 
 class DeadlineExceeded(CairnError):
-    """The request's own time ran out."""
+    """The request's deadline passed."""
 
     code = "deadline_exceeded"
 

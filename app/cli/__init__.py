@@ -1,4 +1,4 @@
-"""The `cairn` command: it talks HTTP to the running server. Imports nothing heavy before a command really runs."""
+"""The `cairn` command, an HTTP client of the running server. Imports nothing heavy before a command runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m app.cli`: the same command, for the processes that Cairn starts itself."""
+"""`python -m app.cli`: the command, for processes that Cairn itself starts."""
 
 from app.cli import main
 

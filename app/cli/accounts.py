@@ -1,4 +1,4 @@
-"""`cairn teams`, `cairn developers`, `cairn keys`: the admin's."""
+"""`cairn teams`, `cairn developers`, `cairn keys`: account commands for the admin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cairn ask`: a question, and the few sentences that answer it, each with its source."""
+"""`cairn ask`: answers a question in a few sentences, each with its source."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ask(
 
 
 async def show(client: Client, found: Json, project: str | None) -> None:
-    """Print the answer with the numbers of its sources, then these, and who wrote it; without an answer, what to do."""
+    """Print the answer with numbered sources and its author; if it abstained, say what to do."""
     from app.cli.output import out, plain
 
     answer = found["answer"]
@@ -65,14 +65,14 @@ async def show(client: Client, found: Json, project: str | None) -> None:
 
 
 def say_who_wrote(answer: Json) -> None:
-    """A line where a model was asked: what came of it, and what it cost."""
+    """Print the model asked, its outcome and cost, if a model was asked."""
     from app.cli.output import out, plain
 
     if "model" not in answer:
         return
     cost = f"${answer['cost_usd']:.6f}"
     if answer["by"] == "extract":
-        out.print(plain(f"Quoted: {answer['model']} was asked for {cost}, and what it wrote was of no use.", "dim"))
+        out.print(plain(f"Quoted: {answer['model']} was asked for {cost}, but its answer could not be used.", "dim"))
     elif answer["abstained"]:
         out.print(plain(f"{answer['model']} was asked for {cost}: it doesn't know from what was found.", "dim"))
     else:

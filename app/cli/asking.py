@@ -1,4 +1,4 @@
-"""One question to the server, one answer to the person: what the short commands share."""
+"""Shared by the short commands: send one request to the server, print one answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def ask(question: Callable[[Client], Awaitable[Json]]) -> Json:
-    """The answer of the server that the settings name, or of one started for this."""
+    """Run a request against the configured server, or one started for this command; return its answer."""
     import asyncio
 
     from app import settings as config
@@ -24,7 +24,7 @@ def ask(question: Callable[[Client], Awaitable[Json]]) -> Json:
 
 
 def said(data: Json, as_json: bool, words: str) -> None:
-    """The data, or what a person wants to hear of it."""
+    """Print the data as JSON, or a sentence for people."""
     from app.cli.output import out, plain, print_json
 
     if as_json:
@@ -34,7 +34,7 @@ def said(data: Json, as_json: bool, words: str) -> None:
 
 
 def quoted(name: str) -> str:
-    """A name as a part of a path."""
+    """Quote a name as a URL path segment."""
     from urllib.parse import quote
 
     return quote(name, safe="")

@@ -1,4 +1,4 @@
-"""`cairn budget`: what is left, limits, top-ups, history, and whether the books are right."""
+"""`cairn budget`: balances, limits, top-ups, history, and the check of balances against their rows."""
 
 from __future__ import annotations
 

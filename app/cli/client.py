@@ -1,4 +1,4 @@
-"""A small HTTP client of a Cairn server: JSON in and out, the server's errors as ours."""
+"""A small HTTP client of a Cairn server: JSON in and out; the server's errors become `Refused`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ CONNECT_SECONDS, SILENCE_SECONDS = 5, 120
 
 
 class Client:
+    """An HTTP client bound to one server."""
+
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self.url = url
@@ -46,13 +48,13 @@ class Client:
         format: str,  # noqa: A002
         modified_at: str | None = None,
     ) -> str:
-        """Stream a transcript; returns the id of the job that reads it."""
+        """Stream a transcript; return the id of the job that reads it."""
         headers = {"content-type": "application/octet-stream", "x-filename": quote(name.encode("utf-8", "replace"))}
         params = _given({"project": project, "format": format, "modified_at": modified_at})
         return str((await self._ask("POST", "/v1/sessions", data=chunks, headers=headers, params=params))["job_id"])
 
     async def lines(self, path: str) -> AsyncIterator[Json]:
-        """A POST that answers with one JSON object a line."""
+        """Send a POST and yield the JSON objects of its answer, one per line."""
         async with self._answer("POST", path) as reply:
             async for line in reply.content:
                 if line.strip():
@@ -73,14 +75,14 @@ class Client:
                 yield reply
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
-                f"The server at {self.url} doesn't answer ({type(error).__name__}): does `cairn serve` run, is CAIRN_URL right?"
+                f"The server at {self.url} doesn't answer ({type(error).__name__}): check that `cairn serve` runs and CAIRN_URL is right."
             ) from error
 
 
 @asynccontextmanager
 async def connect(url: str, key: str | None, *, team: str | None = None) -> AsyncIterator[Client]:
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise ConfigurationError("The key can't be sent: it holds a line break or a letter that no key has. Check CAIRN_KEY.")
+        raise ConfigurationError("The key can't be sent: it contains a line break or a character outside printable ASCII. Check CAIRN_KEY.")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     if team is not None:
         headers["x-cairn-team"] = team
@@ -94,7 +96,7 @@ def _refused(status: int, body: bytes) -> Refused:
         error = json.loads(body)["error"]
         return Refused(str(error["message"]), status=status, code=str(error["code"]))
     except (ValueError, KeyError, TypeError):
-        return Refused(f"The server answered {status}, and not as Cairn does. Is CAIRN_URL right?", status=status, code="unknown")
+        return Refused(f"The server answered {status}, but not in Cairn's format: check CAIRN_URL.", status=status, code="unknown")
 
 
 def _given(params: Mapping[str, str | int | None]) -> dict[str, str | int]:

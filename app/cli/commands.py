@@ -1,4 +1,4 @@
-"""The tree of commands, and how their errors become one line and an exit code."""
+"""The command tree; turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.errors import CairnError
 
 
 class Commands(TyperGroup):
-    """Every error of the tree: one line on standard error that says what to do, never a traceback."""
+    """The command group: prints any of our errors as one line on standard error, never a traceback."""
 
     def invoke(self, ctx: Any) -> Any:  # the type is typer's own
         try:

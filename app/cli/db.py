@@ -1,4 +1,4 @@
-"""`cairn db`: the schema's state. Works without a server; embedded, it starts PostgreSQL for the length of the command."""
+"""`cairn db`: the schema's state. Needs no server; in the embedded size it runs PostgreSQL for the length of the command."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def _current(settings: Settings) -> str | None:
 
 @asynccontextmanager
 async def _url(settings: Settings) -> AsyncIterator[str | None]:
-    """The database to talk to. None: an embedded server runs on it, and that has brought the schema up to date at its start."""
+    """Yield the database's URL; None if an embedded server is running, which has upgraded the schema at its start."""
     from app.cli.reach import announced, answers
     from app.storage.folder import DataFolder
     from app.storage.postgres import embedded_postgres

@@ -1,4 +1,4 @@
-"""`cairn demo`: an imaginary team's sessions in, cited answers out, in a scratch folder that is gone afterwards."""
+"""`cairn demo`: ingests example sessions and answers questions from them, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def _ingest(client: Client, examples: Path) -> None:
 
 
 async def _show_knowledge(client: Client) -> None:
-    """A passage, an item, answers, an abstention, a correction."""
+    """Show a passage, an item, answers, an abstention and a correction."""
     _scene("What was said is found word for word, by its meaning or by an error's text:")
     await _query(client, SAID, Kind.passage)
     _scene("What was learnt stands alone, with the words that prove it:")
@@ -127,7 +127,7 @@ def _typed(command: str) -> None:
 
 
 async def _query(client: Client, question: str, kind: Kind) -> str | None:
-    """Show the best result of a kind; its id, None where there is none."""
+    """Show the best result of a kind; return its id, None if there is none."""
     from app.cli.output import out
     from app.cli.query import asked, show
 
@@ -175,7 +175,7 @@ def _how_to_go_on() -> None:
 
 
 def _command() -> str:
-    """How this person's shell finds the command."""
+    """Return the command as this shell can call it."""
     import os
     import shutil
     import sys

@@ -1,4 +1,4 @@
-"""The limit of open files: raised at the start, and shared out between who comes in and what Cairn itself opens."""
+"""The limit of open files: raised at the start, and divided between incoming connections and Cairn's own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.settings import Settings
 log = structlog.get_logger()
 
 OWN_FILES = 64
-"""The embedded servers' sockets, logs, the model's files, the event loop's."""
+"""File descriptors reserved for the embedded servers' sockets, logs, model files and the event loop."""
 MIN_CONNECTIONS = 16
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to the hard one. Returns what holds now."""
+    """Raise the soft limit to the hard one; return the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with suppress(ValueError, OSError):  # a system may refuse what it calls its hard limit
+        with suppress(ValueError, OSError):  # some systems refuse even their own hard limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return limit()
 
@@ -33,9 +33,9 @@ def limit() -> int:
 
 
 def max_connections(settings: Settings, files: int) -> int:
-    """How many connections may be open so that files are left: for PostgreSQL, Redis, and for each caller one to a provider.
+    """Return how many connections to accept, leaving descriptors for PostgreSQL, Redis and one provider call each.
 
-    ConfigurationError where next to nothing would be left.
+    Raises ConfigurationError if fewer than MIN_CONNECTIONS would remain.
     """
     database = settings.database
     pools = (1 + len(database.replica_urls)) * (database.pool_size + database.max_overflow)

@@ -1,4 +1,4 @@
-"""Where transcripts lie: in the folders given, or where the known agents keep them. Judges names; content is the server's."""
+"""Finds transcripts in the given folders or where known agents keep them. Judges file names only; the server judges content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AIDER = ".aider.chat.history.md"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to send. `named`: the person named it, so it must be a transcript; otherwise it only lay there."""
+    """A file to send. `named`: given explicitly, so it must be a transcript; otherwise it was found in a folder."""
 
     path: Path
     project: str | None
@@ -36,7 +36,7 @@ class Place:
 
 
 def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[Found]:
-    """Every file named, and every likely one below the folders named; none twice."""
+    """Yield every file named and every likely one below the folders named, without duplicates."""
     seen: set[Path] = set()
     for path in paths:
         files = [path] if path.is_file() else transcripts_below(path)
@@ -47,7 +47,7 @@ def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[Found]:
 
 
 def known_places() -> list[Place]:
-    """What the agents left on this machine, where there is anything."""
+    """Return the known agents' session folders that contain transcripts."""
     places = [
         ("SpecStory", Path.cwd().joinpath(*SPECSTORY)),
         ("Claude Code", Path.home() / ".claude" / "projects"),
@@ -58,17 +58,17 @@ def known_places() -> list[Place]:
 
 
 def transcripts_below(folder: Path) -> list[Path]:
-    """Files that may be transcripts, in order. Links to folders are not followed: they may lead round in a circle."""
+    """List files that may be transcripts, in order. Links to folders are not followed: they may form a cycle."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS)
         likely = (Path(place, name) for name in sorted(files) if _likely(name))
-        found.extend(file for file in likely if file.is_file())  # no pipe, no link to nowhere
+        found.extend(file for file in likely if file.is_file())  # skips pipes and broken links
     return found
 
 
 def project_of(path: Path) -> str | None:
-    """The project's name where the place says it (SpecStory, aider); None: the server reads it from the transcript."""
+    """Return the project's name if the path tells it (SpecStory, aider); None: the server reads it from the transcript."""
     parts = path.parts
     for place in range(1, len(parts) - 2):
         if parts[place : place + 2] == SPECSTORY:

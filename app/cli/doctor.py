@@ -1,4 +1,4 @@
-"""`cairn doctor`: is everything there that Cairn needs, and does it answer?"""
+"""`cairn doctor`: checks the installation and the running server."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from app.storage.folder import DataFolder
 
 Verdict = Literal["ok", "note", "failed"]
-LEAST_FREE_BYTES = 500 * 2**20
-"""PostgreSQL, the index and the model of a small team take about this much."""
+MIN_FREE_BYTES = 500 * 2**20
+"""About what PostgreSQL, the index and the model take for a small team."""
 MARKS: dict[Verdict, str] = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/]  ", "failed": "[red]FAILED[/]"}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """The verdict on one part, with its detail."""
+
     name: str
     verdict: Verdict
     detail: str
@@ -50,7 +52,7 @@ async def _all() -> list[Check]:
 
 
 async def _checks() -> AsyncIterator[Check]:
-    """Each needs those before it: the first failure that ends it all is the one to mend."""
+    """Yield the checks in order of dependency; the first failure that stops them is the one to fix."""
     from app import settings as config
     from app.cli.reach import reached
     from app.errors import CairnError, ConfigurationError
@@ -86,13 +88,13 @@ def _disk(folder: DataFolder) -> Check:
 
     free = shutil.disk_usage(folder.path).free
     words = f"{free / 2**30:.1f} GB free"
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         return Check("disk", "failed", f"only {words}: PostgreSQL stops when the disk is full. Make room, or move CAIRN_DATA_DIR.")
     return Check("disk", "ok", words)
 
 
 async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
-    """What the server says of its parts; and one question through all of them."""
+    """Check the server's parts, and one query through all of them."""
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
     reasons = ready.get("reasons", {})
@@ -124,7 +126,7 @@ async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
 
 
 def _rule(found: Json, firing: list[Json]) -> Check:
-    """Once, without its duration: what is breached for a moment is a note, what fires and is critical a failure."""
+    """Check an alert rule: breached is a note, firing and critical a failure."""
     fires = any(each["rule"] == found["rule"] and each["labels"] == found["labels"] for each in firing)
     name = f"alert {found['rule']}"
     if not found["breached"] and not fires:
@@ -134,11 +136,11 @@ def _rule(found: Json, firing: list[Json]) -> Check:
 
 
 def _projection(found: Json) -> Check:
-    """One that is behind catches up by itself: nothing to do but wait."""
+    """Check a projection: one that is behind catches up by itself."""
     name = f"projection {found['name']}"
     if found["parked"]:
-        told = f"it failed on {found['parked']} sessions: they are not in its results. The worker's log says where (projection.parked)"
-        return Check(name, "note", told)
+        detail = f"it failed on {found['parked']} sessions: they are not in its results. The worker's log says where (projection.parked)"
+        return Check(name, "note", detail)
     if found["behind"]:
         return Check(name, "note", f"{found['behind']} sessions behind: the worker catches up by itself")
     return Check(name, "ok", "has caught up with every session")
@@ -150,7 +152,7 @@ def _parked(found: Json) -> Check:
 
 
 def _provider(found: Json) -> Check:
-    """One without a key is left out on purpose; one without a price can't be meant."""
+    """Check a provider: without a key it is left out on purpose; without a price it is misconfigured."""
     name = f"provider {found['name']}"
     if found["standing"] != "ready":
         return Check(name, "note" if found["standing"] in {"no_key", "no_address"} else "failed", found["detail"])

@@ -1,4 +1,4 @@
-"""Exit codes that mean something, and the two errors only a client of the server can meet."""
+"""Exit codes, and the two errors that only a client of the server meets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Unreachable(CairnError):
 
 
 class Refused(CairnError):
-    """The server answered with an error; `message` is its own."""
+    """The server answered with an error; `message` is the server's."""
 
     def __init__(self, message: str, *, status: int, code: str) -> None:
         super().__init__(message, code=code)

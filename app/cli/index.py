@@ -1,4 +1,4 @@
-"""`cairn index rebuild`: the vector index anew, from PostgreSQL."""
+"""`cairn index rebuild`: rebuilds the vector index from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ index = typer.Typer(help="The vector index: it can always be rebuilt from Postgr
 
 @index.callback()
 def _group() -> None:
-    """Keeps `rebuild` a command of its own, also while it is the only one."""
+    """Keep `rebuild` a subcommand although it is the only one."""
 
 
 @index.command()

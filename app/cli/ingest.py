@@ -1,4 +1,4 @@
-"""`cairn ingest`: transcripts to the server, with a bar for each step, and a report of what was read, skipped and found."""
+"""`cairn ingest`: sends transcripts to the server with progress bars, and reports what was read, skipped and found."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def report(sent: Sequence[Sent]) -> dict[str, object]:
 
 
 def show(sent: Sequence[Sent]) -> None:
-    """The report, in a screenful."""
+    """Print the report."""
     from app.cli.output import out, plain
 
     totals = _totals(sent)
@@ -96,7 +96,7 @@ def show(sent: Sequence[Sent]) -> None:
 
 
 def _matters(refused: Sent) -> bool:
-    """What was named must be a transcript; what only lay in a folder need not."""
+    """Tell whether a refusal is an error: a named file must be a transcript, one found in a folder need not be."""
     return refused.found.named or not refused.not_a_transcript
 
 
@@ -121,7 +121,7 @@ def _totals(sent: Sequence[Sent]) -> Counter[str]:
 
 
 def _agreed(project: str | None, yes: bool) -> list[Found]:
-    """What lies in the known places, if the person wants it read."""
+    """Return the files in the known places, once the user has confirmed."""
     import sys
 
     from app.cli.discover import Found, known_places, project_of

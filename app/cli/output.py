@@ -1,4 +1,4 @@
-"""What the commands print: data on standard output, everything else on standard error."""
+"""Prints the commands' output: data on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def print_json(data: object) -> None:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text from a transcript or a server: no markup, no control characters; it must not steer the terminal."""
+    """Make text from a transcript or server printable: no markup, and no control characters that could steer the terminal."""
     return Text(_CONTROL.sub("", text.encode("utf-8", "replace").decode()), style=style)
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
-    """`columns`: field → heading."""
+    """Build a table. `columns`: field → heading."""
     made = Table(*columns.values(), box=None, pad_edge=False, header_style="bold")
     for row in rows:
         made.add_row(*(plain(str(row[name])) for name in columns))

@@ -1,4 +1,4 @@
-"""`cairn projects`: listed by anybody; renamed and merged by the admin."""
+"""`cairn projects`: anyone may list them; the admin renames and merges."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def merge(
 
 
 async def _id(client: Client, project: str) -> str:
-    """A project's id, by its name or the id itself. NotFound for neither."""
+    """Return a project's id, given its name or id. Raises NotFound."""
     found = (await client.get("/v1/projects"))["projects"]
     for each in found:
         if project in (each["name"], each["id"]):

@@ -1,4 +1,4 @@
-"""`cairn query`: a question, and cited answers."""
+"""`cairn query`: searches, and prints cited results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXCERPT_LINES, EXCERPT_CHARS = 4, 400
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 PASSAGE_LINES, PASSAGE_CHARS = 16, 1_200
-"""So much of a passage and of what was said around it is printed; `--json` gives all of it."""
+"""Length to which a passage with its context is cut; `--json` prints all of it."""
 
 
 class Kind(StrEnum):
@@ -65,14 +65,14 @@ def asked(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[str, object]:
-    """The question's body: only what was given."""
+    """Build the request's body from the options given."""
     body: dict[str, object] = {"query": question, "limit": limit}
     given = {"project": project, "kinds": kind and [kind.value], "since": since and since.isoformat(), "until": until and until.isoformat()}
     return body | {name: value for name, value in given.items() if value is not None}
 
 
 async def show(client: Client, answer: Json, project: str | None) -> None:
-    """Print each result with where it was said: what was learnt with its proof, what was said with its surroundings; else what to do."""
+    """Print each result with its source, items with their proof, passages with their context; if there are none, say what to do."""
     from app.cli.output import out, plain
 
     if not answer["results"]:
@@ -97,14 +97,14 @@ async def show(client: Client, answer: Json, project: str | None) -> None:
 
 
 def closing(answer: Json) -> str:
-    """The last line: how much was found, how fast, and what was away."""
+    """Return the last line: number found, time taken, and parts that were away."""
     words = f"{len(answer['results'])} found in {answer['took_ms']:.0f} ms; quoted from your sessions"
-    away = f". Narrower than usual: {', '.join(answer['degraded'])} away" if answer["degraded"] else ""
+    away = f". Narrower than usual: {', '.join(answer['degraded'])} unavailable" if answer["degraded"] else ""
     return f"{words}{away}."
 
 
 def indented(text: str, style: str = "") -> Padding:
-    """A text as it stands under its title."""
+    """Indent a text under its title."""
     from rich.padding import Padding
 
     from app.cli.output import plain
@@ -112,14 +112,14 @@ def indented(text: str, style: str = "") -> Padding:
     return Padding(plain(text.strip(), style), (0, 0, 0, 3), expand=False)
 
 
-def _short(text: str, most_lines: int = EXCERPT_LINES, most_chars: int = EXCERPT_CHARS) -> str:
-    lines = text.strip()[:most_chars].splitlines()
-    cut = len(text.strip()) > most_chars or len(lines) > most_lines
-    return "\n".join(lines[:most_lines]) + (" …" if cut else "")
+def _short(text: str, max_lines: int = EXCERPT_LINES, max_chars: int = EXCERPT_CHARS) -> str:
+    lines = text.strip()[:max_chars].splitlines()
+    cut = len(text.strip()) > max_chars or len(lines) > max_lines
+    return "\n".join(lines[:max_lines]) + (" …" if cut else "")
 
 
 async def say_nothing_found(client: Client, project: str | None) -> None:
-    """The empty state says what to do next."""
+    """Say that nothing was found, and what to do next."""
     from app.cli.output import out, plain
 
     sessions = await client.get("/v1/sessions", limit=1, project=project)

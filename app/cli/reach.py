@@ -1,4 +1,4 @@
-"""The server to talk to: the one CAIRN_URL names, the one that runs on this data folder, or one for this command only."""
+"""Finds the server to talk to: CAIRN_URL's, the one running on this data folder, or one started for this command."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ LOG_NAME, TURN_NAME = "serve.log", "command.lock"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What `cairn serve` writes into its data folder."""
+    """The address that `cairn serve` records in its data folder."""
 
     url: str
     pid: int
 
 
 def announce(folder: DataFolder, announcement: Announcement) -> None:
-    """Written whole beside its place and moved there: a reader never sees half of it."""
+    """Write the announcement atomically (temporary file, then rename)."""
     made = make_way(folder.announcement.with_suffix(f".{announcement.pid}"), part="files")
     made.write_text(json.dumps({"url": announcement.url, "pid": announcement.pid}))
     made.replace(make_way(folder.announcement, part="files"))
@@ -47,7 +47,7 @@ def announce(folder: DataFolder, announcement: Announcement) -> None:
 def withdraw(folder: DataFolder, pid: int) -> None:
     found = announced(folder)
     if found is not None and found.pid == pid:
-        with suppress(OSError):  # who reads it finds that nobody listens there
+        with suppress(OSError):  # a stale file does no harm: readers check that the port is open
             folder.announcement.unlink(missing_ok=True)
 
 
@@ -61,7 +61,7 @@ def announced(folder: DataFolder) -> Announcement | None:
 
 
 def listens(found: Announcement) -> bool:
-    """Whether the process that announced itself is ours and holds that port: a file may be left, and the port be another's by now."""
+    """Tell whether the announced process is ours and holds the port: the file may be stale and the port reused."""
     import psutil
 
     try:
@@ -74,7 +74,7 @@ def listens(found: Announcement) -> bool:
 
 
 async def answers(url: str, path: str = "/healthz") -> bool:
-    """Whether a server is there now: a file may be left from one that was killed."""
+    """Tell whether a server answers at the URL."""
     timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url + path) as reply:
@@ -85,7 +85,7 @@ async def answers(url: str, path: str = "/healthz") -> bool:
 
 @asynccontextmanager
 async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterator[Client]:
-    """A client of the server to talk to. Unreachable when there is none and none can be started."""
+    """Yield a client of the server. Raises Unreachable if there is none and none can be started."""
     if url := os.environ.get("CAIRN_URL"):
         async with connect(url, os.environ.get("CAIRN_KEY") or _set_key(settings), team=team) as client:
             yield client
@@ -97,15 +97,15 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
             yield client
         return
     first = not (folder.path / ADMIN_FILE).exists()
-    async with _turn(folder), started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
+    async with _exclusive(folder), started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
         if first and (folder.path / ADMIN_FILE).exists():
             err.print(plain(f"An admin key was made; only you can read it: {folder.path / ADMIN_FILE}", "dim"))
         yield client
 
 
 @asynccontextmanager
-async def _turn(folder: DataFolder) -> AsyncIterator[None]:
-    """One command with a server of its own at a time: the next waits until that one is done."""
+async def _exclusive(folder: DataFolder) -> AsyncIterator[None]:
+    """Lock the folder, so that one command at a time runs a server of its own; others wait."""
     with make_way(folder.path / TURN_NAME, part="files").open("a") as lock:
         if not _locked(lock):
             with err.status("Another command runs its own server; waiting for its end …"):
@@ -124,13 +124,13 @@ def _locked(lock: IO[str]) -> bool:
 
 @asynccontextmanager
 async def started(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
-    """`cairn serve` as a child for the length of the context; yields its URL once it is ready."""
+    """Run `cairn serve` as a child for the length of the context; yield its URL once ready."""
     log = make_way(folder.path / LOG_NAME, part="files")
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0",
-            # Our end of its standard input closes when we end, however we end: then it leaves too. A session of its own:
-            # Ctrl-C is for us, and we tell it in order.
+            # Our end of its standard input closes however we end, and the child then stops. It has a session of its own, so that
+            # Ctrl-C reaches only us and we stop it in order.
             stdin=PIPE, stdout=DEVNULL, stderr=sink, start_new_session=True,
             env={**(os.environ if env is None else env), "CAIRN_DATA_DIR": str(folder.path), "CAIRN_OWNED": "1"},
         )  # fmt: skip
@@ -143,7 +143,7 @@ async def started(folder: DataFolder, *, env: Mapping[str, str] | None = None) -
 
 
 async def _ready(folder: DataFolder, process: Process, log: Path) -> str:
-    """The URL, once `/readyz` says so. Unreachable, with the server's own words, when it ends or takes too long."""
+    """Return the URL once `/readyz` succeeds. Raises Unreachable, quoting the server's log, if it ends or takes too long."""
     with suppress(TimeoutError):
         async with asyncio.timeout(START_SECONDS):
             while process.returncode is None:
@@ -174,7 +174,7 @@ def _last_words(log: Path) -> str:
 
 
 def _key(settings: Settings, folder: DataFolder) -> str | None:
-    """CAIRN_KEY; else, on the server's own machine, the admin key."""
+    """Return CAIRN_KEY or, on the server's own machine, the admin key."""
     if key := os.environ.get("CAIRN_KEY") or _set_key(settings):
         return key
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""`cairn remember`, `cairn correct`, `cairn forget`: what a person knows goes in by hand, is put right, and goes out again."""
+"""`cairn remember`, `cairn correct`, `cairn forget`: records, corrects and deletes knowledge by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID_HELP = "As `remember` and `query` show it."
 
 
 class Type(StrEnum):
-    """As `knowledge.item.KNOWLEDGE_TYPES`, which would bring half of the server along."""
+    """Types of knowledge, as `knowledge.item.KNOWLEDGE_TYPES`, whose import would load half of the server."""
 
     coding_pattern = "coding_pattern"
     architectural_decision = "architectural_decision"
@@ -85,7 +85,7 @@ def forget(
 
 
 def _project_here() -> str:
-    """The name of the repository that the command runs in. InvalidInput outside of one."""
+    """Return the name of the current repository. Raises InvalidInput outside of one."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / ".git").exists() and folder.name:

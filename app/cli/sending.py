@@ -1,4 +1,4 @@
-"""Files to the server, a few at a time, and their jobs watched to the end; one bar for all, one for each under way."""
+"""Uploads files concurrently and follows their jobs to the end, with one overall bar and one per file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from app.cli.output import err
 
 AT_ONCE = 4
 CHUNK_BYTES = 2**18
-POLL_FIRST, POLL_MOST = 0.05, 1.0
+POLL_FIRST, POLL_MAX = 0.05, 1.0
 NOT_A_TRANSCRIPT = frozenset({"unknown_format", "invalid_input"})
 WHOLE = 1000
-"""A file's bar: the first half is sending, the second is the job."""
+"""Length of a file's bar: the first half is the upload, the second the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a file: the job's result, or an error and its code."""
+    """The outcome for a file: the job's result, or an error and its code."""
 
     found: Found
     job: str | None = None
@@ -41,7 +41,7 @@ class Sent:
 
 
 async def send(client: Client, found: Sequence[Found], *, format: str) -> list[Sent]:  # noqa: A002
-    """All files, in order of the list. A file that is refused stops none of the others; a server that is gone stops all."""
+    """Send all files; return outcomes in the same order. A refused file stops no other; an unreachable server stops all."""
     places = asyncio.Semaphore(AT_ONCE)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err) as bars:
@@ -58,7 +58,7 @@ async def send(client: Client, found: Sequence[Found], *, format: str) -> list[S
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(one(each)) for each in found]
         except ExceptionGroup as group:
-            raise group.exceptions[0] from group  # one reason is enough: the server is gone for all of them
+            raise group.exceptions[0] from group  # report one: the server is unreachable for all
     return [task.result() for task in running]
 
 
@@ -90,11 +90,11 @@ async def _watched(client: Client, job: str, share: Callable[[float], None]) -> 
         progress = found["progress"]
         share(0.5 + 0.5 * progress["done"] / max(progress["total"], 1))
         await asyncio.sleep(pause)
-        pause = min(pause * 1.5, POLL_MOST)
+        pause = min(pause * 1.5, POLL_MAX)
 
 
 def _opened(path: Path) -> tuple[IO[bytes], bytes]:
-    """The file and its first chunk: what can't be read is told before anything is sent."""
+    """Open the file and read its first chunk, so that an unreadable file is reported before anything is sent."""
     file = path.open("rb")
     try:
         return file, file.read(CHUNK_BYTES)
@@ -104,7 +104,7 @@ def _opened(path: Path) -> tuple[IO[bytes], bytes]:
 
 
 def _modified(file: IO[bytes]) -> str:
-    """When the file was last written."""
+    """Return the file's modification time."""
     return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC).isoformat()
 
 

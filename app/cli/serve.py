@@ -1,4 +1,4 @@
-"""`cairn serve`: the HTTP server, and in the embedded size everything it needs."""
+"""`cairn serve`: the HTTP server and, in the embedded size, everything it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""uvicorn around the application: the socket first, so that a taken port is said at once; signals ours: a stop is clean."""
+"""Runs uvicorn: binds the socket first, so that a taken port is reported at once, and handles signals for a clean stop."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from app.web.protocol import Protocol
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 130
-"""Longer than a proxy or client keeps an idle connection (Caddy: two minutes): who closes last never resets a request under way."""
+"""Longer than a proxy or client keeps an idle connection (Caddy: two minutes), so that the client closes first and no request is reset."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, with two changes: signals are left to us, and it says when it listens."""
+    """uvicorn's server, with signals left to us and a callback once it listens."""
 
     def __init__(self, config: uvicorn.Config, *, listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C. ConfigurationError when the port is taken."""
+    """Serve until SIGTERM or Ctrl-C. Raises ConfigurationError if the port is taken."""
     descriptors.raise_limit()
     listener = _bind(host, port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, listener:
@@ -62,7 +62,7 @@ def run(settings: Settings, *, host: str, port: int) -> None:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    """Open the services, then the door; close the door, then the services."""
+    """Open the services, then serve; stop serving, then close the services."""
     app, folder = create_app(settings), DataFolder.open(settings.data_dir)
     server = Server(configuration(app, settings), listening=lambda: _announce(app.state.services, _url(listener)))
     opening = asyncio.current_task()
@@ -70,15 +70,15 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
     def stop() -> None:
         if not server.started and not server.should_exit:
-            opening.cancel()  # the services is still opening: what is open is closed again
+            opening.cancel()  # the services are still opening: those already open are closed again
         server.should_exit = True
         if server.started:
-            app.state.services.messages.stop()  # who waits for messages leaves, else the stop would wait for him
+            app.state.services.messages.stop()  # ends long polls for messages, which would delay the stop
 
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    leash = asyncio.create_task(_leave_with_owner(stop), name="leash") if os.environ.pop("CAIRN_OWNED", None) else None
+    owner_watch = asyncio.create_task(_leave_with_owner(stop), name="owner_watch") if os.environ.pop("CAIRN_OWNED", None) else None
     try:
         # Not uvicorn's lifespan: it would turn an error that says what to do into a traceback.
         async with app.router.lifespan_context(app):
@@ -86,17 +86,17 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             try:
                 await server.serve(sockets=[listener])
             finally:
-                withdraw(folder, os.getpid())  # before the services close: nobody is to come now
+                withdraw(folder, os.getpid())  # before the services close, so that no new command connects
     except asyncio.CancelledError:
         if not server.should_exit:
             raise
     finally:
-        if leash is not None:
-            leash.cancel()
+        if owner_watch is not None:
+            owner_watch.cancel()
 
 
 def _settle_memory() -> None:
-    """What the services is made of stays: searching it for garbage with every request took a third of its time (docs/decisions/0007)."""
+    """Freeze the services' objects: collecting them took a third of every request's time (docs/decisions/0007)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -131,7 +131,7 @@ def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Bound, not yet listening: who comes before the services is open is refused, and may come again."""
+    """Bind without listening: connections made before the services are open are refused, and may be retried."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -153,7 +153,7 @@ def _url(listener: socket.socket) -> str:
 
 
 def _announce(services: Services, url: str) -> None:
-    """To commands, through a file; to the person who started it, on standard output: the admin key the one time it is new."""
+    """Write the announcement for commands; print the address, and a newly made admin key once, for the user."""
     try:
         announce(services.folder, Announcement(url, os.getpid()))
     except OSError as error:

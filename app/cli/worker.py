@@ -1,4 +1,4 @@
-"""`cairn worker`: jobs, beside a team's servers. The embedded server starts its own."""
+"""`cairn worker`: runs jobs beside a team's servers. The embedded server starts its own."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Sharing:
         )
 
     async def _meet(self, breakers: Mapping[str, Breaker]) -> None:
-        """Exchange states; after an outage of Redis publish all that is open here, as it may have come back empty. Raises Unavailable while it is down."""
+        """Exchange states, after an outage with all that is open here: Redis may have come back empty. Raises Unavailable while it is down."""
         if self._away:
             self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
         try:

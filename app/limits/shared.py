@@ -22,19 +22,11 @@ log = structlog.get_logger()
 Got = TypeVar("Got")
 PREFIX = "cairn:limits:"
 AT_ONCE = 16
-<<<<<<< HEAD
-"""Commands under way, each on a connection: the client's `max_connections` must allow them."""
-PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
-"""Between two tries to reach a Redis that is away: after the first failure, and at the longest."""
-GATHERED_SECONDS = 0.05
-"""What calls used is told so often, a key's calls together: nobody waits for it."""
-=======
 """Concurrent commands, each on a connection: the client's `max_connections` must allow them."""
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
 """Between two probes of a Redis that is down: after the first failure, and at the longest."""
 REPORT_DEBOUNCE_SECONDS = 0.05
 """Debounce of usage reports: a key's calls within this time are sent together, in the background."""
->>>>>>> wi
 
 
 class Shared:
@@ -75,7 +67,6 @@ class Shared:
         if self._reporting is None or self._reporting.done():
             self._reporting = asyncio.create_task(self._report(), name="limits used")
 
-<<<<<<< HEAD
     def loops(self) -> tuple[Loop, ...]:
         """Return the probe that sees, while Redis is away, whether it is back."""
         return (
@@ -99,20 +90,6 @@ class Shared:
             raise Unavailable(f"Redis does not answer ({type(error).__name__}).") from error
         self._away.clear()
         log.info("limits.shared_again")
-=======
-    async def run(self) -> None:
-        """Probe Redis while it is down, forever. A background task."""
-        while True:
-            await self._away.wait()
-            await asyncio.sleep(PROBE_SECONDS)
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await self._use(keys=[f"{PREFIX}probe"], args=[REDIS_TIME, 1])
-            except Exception:  # noqa: BLE001, S112 - logged when it went down
-                continue
-            self._away.clear()
-            log.info("limits.shared_again")
->>>>>>> wi
 
     async def close(self) -> None:
         """Wait briefly for reports in progress."""

@@ -1,4 +1,4 @@
-"""What jobs tell of something that was purged is taken out of them: names, places, reasons. Numbers stay. Knows no kind of job."""
+"""Removes purged subjects from jobs: names, places, reasons; numbers stay. Knows no kind of job."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from app.queue.jobs import Job, change
 from app.queue.tables import Job as JobRow
 
 SUBJECTS = "subjects"
-"""Where a job's payload names what it has worked on: ids, so that a purge finds the job before it has a result, and after it failed."""
+"""Field of a job's payload with the ids it has worked on, so that a purge finds jobs without a result, running or failed."""
 MARK = {"purged": True}
-"""In the payload of a job that told of something purged: if it dies later, what it worked on must go at once."""
+"""Added to the payload of a job that mentioned a purged subject; if the job dies later, its input must be deleted at once."""
 PURGED = "What this job worked on was purged."
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A job that told of it. `dead`: it failed for good, nothing of it is needed any more."""
+    """A job that mentioned the subject. `dead`: it failed for good, so its input is no longer needed."""
 
     payload: dict[str, Any]
     dead: bool
 
 
 async def note_subject(connection: AsyncConnection, job: Job, subject: UUID) -> None:
-    """Write down that the job works on this, in the caller's transaction: the one that makes it. LeaseLost as for any change."""
-    said = literal(str(subject), Text)
-    others = func.coalesce(JobRow.payload[SUBJECTS], literal([], JSONB)).op("-")(said)
-    await change(connection, job, {"payload": func.jsonb_set(JobRow.payload, [SUBJECTS], others.op("||")(func.to_jsonb(said)))})
+    """Record that the job works on a subject, in the transaction that creates the subject. Raises LeaseLost as any change."""
+    named = literal(str(subject), Text)
+    others = func.coalesce(JobRow.payload[SUBJECTS], literal([], JSONB)).op("-")(named)
+    await change(connection, job, {"payload": func.jsonb_set(JobRow.payload, [SUBJECTS], others.op("||")(func.to_jsonb(named)))})
 
 
 async def forget(
@@ -46,44 +46,46 @@ async def forget(
     name: str | None = None,
     also: tuple[str, Collection[str]] = ("", ()),
 ) -> list[Told]:
-    """Take out of a team's jobs what they tell of a subject, in the caller's transaction. Returns those that told of it.
+    """Remove a subject from a team's jobs, in the caller's transaction. Returns the jobs that mentioned it.
 
-    `listed`: the result's list that may name it; `blank`: what stands in place of the result's other fields; `name`: what else it was
-    called by, looked for in results and errors; `also`: a payload's field and the values that make a job one of those.
+    `listed`: field of the result that lists subjects; `blank`: replacements for the result's other fields; `name`: another name of the
+    subject, searched in results and errors; `also`: a payload field and its values, which select further jobs.
 
-    Against a job that ends meanwhile: its row is changed by both, so whoever comes second sees what the first one wrote.
+    Safe against a job that ends concurrently: both update its row, so the second sees what the first wrote.
     """
-    said = str(subject)
+    named = str(subject)
     field, values = also
-    tells = or_(
-        JobRow.payload.contains({SUBJECTS: [said]}),
-        JobRow.result.contains({listed: [said]}),
+    mentions = or_(
+        JobRow.payload.contains({SUBJECTS: [named]}),
+        JobRow.result.contains({listed: [named]}),
         JobRow.payload[field].astext.in_(list(values)),
         *(_holds(column, name) for column in (JobRow.result, JobRow.error) if name),
     )
-    less = func.jsonb_set(JobRow.result, [listed], func.coalesce(JobRow.result[listed], literal([], JSONB)).op("-")(literal(said, Text)))
+    listed_without = func.jsonb_set(
+        JobRow.result, [listed], func.coalesce(JobRow.result[listed], literal([], JSONB)).op("-")(literal(named, Text))
+    )
     values_ = {
         "payload": JobRow.payload.op("||")(literal(MARK, JSONB)),
-        "result": case((_is_object(JobRow.result), less.op("||")(literal(dict(blank), JSONB)))),
+        "result": case((_is_object(JobRow.result), listed_without.op("||")(literal(dict(blank), JSONB)))),
         "error": case((_is_object(JobRow.error), JobRow.error.op("||")(literal({"message": PURGED}, JSONB)))),
     }
-    changed = update(JobRow).where(and_(JobRow.team_id == team_id, tells)).values(values_).returning(JobRow.payload, JobRow.state)
+    changed = update(JobRow).where(and_(JobRow.team_id == team_id, mentions)).values(values_).returning(JobRow.payload, JobRow.state)
     return [Told(row.payload, row.state == "failed") for row in await connection.execute(changed)]
 
 
 async def dead_and_purged(connection: AsyncConnection, field: str) -> set[str]:
-    """What failed jobs that told of something purged name under `field` in their payloads."""
+    """Return the payload values under `field` of failed jobs that mentioned something purged."""
     value = JobRow.payload[field].astext
     query = select(value).where(JobRow.state == "failed", JobRow.payload.contains(MARK), value.is_not(None))
     return set(await connection.scalars(query))
 
 
 def _is_object(column: Any) -> ColumnElement[bool]:
-    """Neither SQL's null nor JSON's."""
+    """Build the condition that a JSON column holds an object: neither SQL null nor JSON null."""
     return func.jsonb_typeof(column) == "object"
 
 
 def _holds(column: Any, name: str) -> ColumnElement[bool]:
-    """Whether a JSON column has the name in one of its texts, as JSON writes it."""
+    """Build the condition that a JSON column contains the name in its text, as JSON escapes it."""
     quoted = cast(func.to_jsonb(literal(name, Text)), Text)
     return func.strpos(cast(column, Text), func.substr(quoted, 2, func.length(quoted) - 2)) > 0

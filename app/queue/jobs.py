@@ -1,4 +1,4 @@
-"""Durable jobs in PostgreSQL: at least once, one at a time in a lane, taken over when their worker dies. Knows no kind of job."""
+"""Durable jobs in PostgreSQL: at least once, one at a time per lane, retaken when their worker dies. Knows no kind of job."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ State = Literal["queued", "running", "done", "failed"]
 Json: TypeAlias = dict[str, Any]
 KEPT = timedelta(days=7)
 _CLAIM_LOCK = 0xCA1C_0002
-_MOST_PROGRESS = 2**31 - 1
+_MAX_PROGRESS = 2**31 - 1
 LIVE, NORMAL, LOW = 0, 1, 2
-"""Priorities: what somebody who types now will ask for; what was asked for; what nobody waits for."""
+"""Priorities: for a user who is waiting now; requested work; background work."""
 AGED_EVERY = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`error`: {"code", "message", "attempts"} of the last failed attempt. `attempts` counts those begun."""
+    """A job. `error`: {"code", "message", "attempts"} of the last failed attempt. `attempts`: attempts begun."""
 
     id: UUID
     kind: str
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Jobs that may run now and wait, the longest for `oldest_seconds`; jobs under way."""
+    """Jobs due and waiting, the longest for `oldest_seconds`, and jobs running."""
 
     waiting: int
     running: int
@@ -67,7 +67,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A job of which one that waits is enough: whose `key` (of kind and team) it is."""
+    """A job of which one waiting instance suffices; `key` identifies it within its kind and team."""
 
     key: str
     payload: Json
@@ -76,17 +76,19 @@ class Wanted:
 
 
 class LeaseLost(Exception):
-    """The job has been taken over by another worker: what this one still does must not be recorded."""
+    """Another worker has taken over the job: this worker's results must not be recorded."""
 
 
 class Queue:
+    """The job queue: enqueue, claim, lease, finish and fail jobs."""
+
     def __init__(self, database: Database, settings: WorkerSettings) -> None:
         self._database = database
         self._settings = settings
         self._claims = 0
 
     def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction for `enqueue` and `finish`."""
+        """Open a transaction for `enqueue` and `finish`."""
         return self._database.begin()
 
     async def enqueue(
@@ -102,10 +104,9 @@ class Queue:
         run_at: datetime | None = None,
         priority: int = NORMAL,
     ) -> UUID:
-        """Add a job in the caller's transaction. An idempotency key that a job of team and kind has which still waits: that job's id.
+        """Add a job in the caller's transaction; return its id, or that of a waiting job with the same idempotency key.
 
-        A job that runs already may have read too early: it has given up its key. Jobs with the same lane run one at a time,
-        oldest first.
+        A running job no longer holds its key, since it may have read before this change. Jobs of one lane run one at a time, oldest first.
         """
         values: Json = {
             "kind": kind,
@@ -126,14 +127,14 @@ class Queue:
                 return made
             if (found := await connection.scalar(same)) is not None:
                 return found
-            # The other job was taken between the two statements and released its key: so this one is new after all.
+            # The other job was claimed between the two statements and released its key: insert again.
 
     async def enqueue_once(
         self, connection: AsyncConnection, *, kind: str, wanted: Collection[Wanted], run_at: datetime, priority: int = NORMAL
     ) -> None:
-        """For each a job that runs after the caller's transaction: added, or one that waits already and can't begin before its end.
+        """Ensure, for each, a job that starts after the caller's commit: a new one, or one that waits already.
 
-        Of two times and two priorities that were asked for, the earlier and the higher count.
+        A waiting job keeps the earlier run time and the higher priority.
         """
         rows = {
             f"{kind}:{each.team_id}:{each.key}": {
@@ -152,8 +153,8 @@ class Queue:
             return
         row = upsert(JobRow)
         sooner = or_(JobRow.run_at > row.excluded.run_at, JobRow.priority > row.excluded.priority)
-        # One that waits is locked whether or not it is changed: it can't be taken before we commit (a worker passes what is held by),
-        # so it will read what we have written. In one order: two transactions can't wait for each other.
+        # ON CONFLICT locks the waiting job even if it is not updated: no worker can claim it before we commit (claims skip locked rows),
+        # so it will read what we have written. Keys are sorted, so that two transactions cannot deadlock.
         waits = row.on_conflict_do_update(
             index_elements=["idempotency_key"],
             set_={
@@ -172,7 +173,7 @@ class Queue:
         await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
-        """One job. NotFound for an unknown one or another team's. `team_id` None: any team's."""
+        """Return a job. Raises NotFound for an unknown one or another team's. `team_id` None: of any team."""
         query = select(*_COLUMNS).where(JobRow.id == job_id)
         if team_id is not None:
             query = query.where(JobRow.team_id == team_id)
@@ -183,10 +184,10 @@ class Queue:
         return Job(*row)
 
     async def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
-        """Take the first job that may run: of the highest priority, the oldest. None: nothing to do.
+        """Claim the next due job: the oldest of the highest priority. None: nothing to do.
 
-        One claim at a time over all processes, for a millisecond: so no two workers take two jobs of one lane. Every fourth claim of
-        a process takes the oldest, whatever its priority, but LOW ones: so no crowd of live sessions keeps an upload waiting for ever.
+        An advisory lock serialises the claims of all processes (about 1 ms each): no lane runs on two workers. Every fourth claim of
+        a process takes the oldest job of any priority but LOW, so that live sessions cannot starve uploads.
         """
         self._claims += 1
         values = {
@@ -208,25 +209,25 @@ class Queue:
         return None if row is None else Job(*row)
 
     async def extend(self, job: Job) -> None:
-        """Keep the job for another lease. LeaseLost when it is no longer this worker's."""
+        """Renew the job's lease. Raises LeaseLost if it is no longer this worker's."""
         async with self._database.begin() as connection:
             await change(connection, job, {"lease_until": self._lease()})
 
     async def progress(self, job: Job, done: int, total: int) -> None:
-        """`done` of `total`, in whatever unit. LeaseLost when it is no longer this worker's."""
-        shift = max(0, total.bit_length() - _MOST_PROGRESS.bit_length())  # bytes of a huge file: keep the share
+        """Record progress, in any unit. Raises LeaseLost if the job is no longer this worker's."""
+        shift = max(0, total.bit_length() - _MAX_PROGRESS.bit_length())  # scale huge byte counts into the column's range
         values = {"progress_done": min(max(done, 0), max(total, 0)) >> shift, "progress_total": max(total, 0) >> shift}
         async with self._database.begin() as connection:
             await change(connection, job, values)
 
     async def finish(self, connection: AsyncConnection, job: Job, result: Json) -> None:
-        """Done, in the caller's transaction. LeaseLost rolls all of it back."""
+        """Record the job as done, in the caller's transaction. Raises LeaseLost, which rolls it back."""
         await change(connection, job, {"state": "done", "result": _storable(result), "error": None} | _ended())
 
     async def fail(self, job: Job, failure: Failure) -> State:
-        """After a failed attempt: queued again for later, or failed for good. LeaseLost when it is no longer this worker's.
+        """Record a failed attempt: requeue the job with a delay, or fail it for good; return its state. LeaseLost as above.
 
-        An attempt that failed because a part was away doesn't count, until the job is older than `give_up_hours`.
+        An attempt that failed because a dependency was unavailable doesn't count until the job is older than `give_up_hours`.
         """
         values: Json = {"error": _storable({"code": failure.code, "message": failure.message, "attempts": job.attempts})}
         waited = (now() - job.created_at).total_seconds()
@@ -243,19 +244,19 @@ class Queue:
         return "queued" if again else "failed"
 
     async def hand_back(self, job: Job) -> None:
-        """A worker that stops gives its job to the next one at once; the attempt doesn't count. LeaseLost as above."""
+        """Requeue the job of a stopping worker at once; the attempt doesn't count. Raises LeaseLost as above."""
         values = {"state": "queued", "worker": None, "lease_until": None, "attempts": JobRow.attempts - 1, "run_at": func.now()}
         async with self._database.begin() as connection:
             await change(connection, job, values)
 
     async def counts(self) -> dict[str, int]:
-        """Jobs by state; 0 where there is none."""
+        """Count jobs by state, 0 included."""
         async with self._database.begin() as connection:
             found = (await connection.execute(select(JobRow.state, func.count()).group_by(JobRow.state))).all()
         return dict.fromkeys(get_args(State), 0) | dict(found)
 
     async def backlog(self) -> Backlog:
-        """What may run now and waits for a worker, for how long; and what runs."""
+        """Measure the jobs that wait, for how long, and those that run."""
         due = and_(JobRow.state == QUEUED, JobRow.run_at <= func.now())
         oldest = func.extract("epoch", func.now() - func.min(JobRow.run_at).filter(due))
         query = select(func.count().filter(due), func.count().filter(JobRow.state == RUNNING), oldest)
@@ -264,7 +265,7 @@ class Queue:
         return Backlog(waiting=row[0], running=row[1], oldest_seconds=float(row[2] or 0))
 
     async def sweep(self, older_than: timedelta = KEPT) -> int:
-        """Delete jobs that finished long ago."""
+        """Delete jobs that finished before the retention period; return their number."""
         async with self._database.begin() as connection:
             return (await connection.execute(delete(JobRow).where(JobRow.finished_at < func.now() - older_than))).rowcount
 
@@ -273,14 +274,14 @@ class Queue:
 
 
 async def needed(connection: AsyncConnection, field: str) -> set[str]:
-    """What unfinished jobs name under `field` in their payloads: it must not be swept away."""
+    """Return the values under `field` in unfinished jobs' payloads: what they name must be kept."""
     value = JobRow.payload[field].astext
     unfinished = or_(JobRow.state == QUEUED, JobRow.state == RUNNING)
     return set(await connection.scalars(select(value).where(unfinished, value.is_not(None))))
 
 
 async def change(connection: AsyncConnection, job: Job, values: Json) -> None:
-    """Change a job if it is still this worker's, in this attempt; else LeaseLost."""
+    """Update a job if this worker's attempt still holds it. Raises LeaseLost otherwise."""
     ours = (JobRow.id == job.id, JobRow.worker == job.worker, JobRow.state == RUNNING, JobRow.attempts == job.attempts)
     if (await connection.execute(update(JobRow).where(*ours).values(values))).rowcount == 0:
         raise LeaseLost
@@ -291,7 +292,7 @@ def _ended() -> Json:
 
 
 def _storable(value: Any) -> Any:
-    """PostgreSQL's JSON takes neither NUL nor lone surrogates, and what a job reports may quote a transcript."""
+    """Remove NUL and lone surrogates, which PostgreSQL's JSON refuses and a job's result may quote from a transcript."""
     match value:
         case str():
             return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

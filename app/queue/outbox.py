@@ -1,7 +1,7 @@
-"""What is to be told outside: put in the transaction that makes it true, posted as JSON until the webhook answers 2xx.
+"""Transactional outbox for one webhook: notices are written in the transaction they report, and posted as JSON until answered 2xx.
 
-One outbox and one webhook for all rooms. Each notice is posted by one process at a time, with longer pauses each time. `text` in the
-body is what Slack, and what understands Slack's webhooks, shows.
+Shared by all rooms. One process posts a notice at a time, with exponential backoff. The body's `text` is the field that Slack-compatible
+webhooks display.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ log = structlog.get_logger()
 POLL_SECONDS = 1.0
 POST_SECONDS, MOST_POSTS = 10, 12
 FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 15, 3600
-"""Longer than a post may take: else another process would post the same meanwhile."""
+"""Backoff bounds. The first exceeds POST_SECONDS, so that no other process posts the same notice meanwhile."""
 DELIVERED_AT_ONCE = 20
 KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`body` beside `id` and `text`: what a program reads."""
+    """A notice to post. `body`: fields for programs, added to `id` and `text`."""
 
     text: str
     body: dict[str, Any]
@@ -42,14 +42,14 @@ class Notice:
 
 
 class Outbox:
-    """`url` None: nobody is told, and nothing is kept for a webhook to come."""
+    """The outbox. `url` None: no webhook is configured, and notices are dropped."""
 
     def __init__(self, database: Database, url: str | None) -> None:
         self._database = database
         self._url = url
 
     async def put(self, connection: AsyncConnection, notices: Sequence[Notice]) -> None:
-        """In the caller's transaction: told if that is committed, and then at least once."""
+        """Store notices in the caller's transaction; once committed, each is delivered at least once."""
         if self._url is None or not notices:
             return
         values = [{"id": each.id, "body": {"id": str(each.id), "text": each.text, **each.body}, "next_at": func.now()} for each in notices]
@@ -62,7 +62,7 @@ class Outbox:
         return (Loop(name="queue.webhook", step=self.deliver, pause=POLL_SECONDS, meanwhile="Nothing is posted to the webhook."),)
 
     async def deliver(self) -> int:
-        """Post what is due; what is refused is posted again, later each time. Returns how many were delivered."""
+        """Post the due notices, rescheduling refused ones with backoff. Returns the number delivered."""
         if self._url is None:
             return 0
         due = select(Row.__table__).where(Row.next_at <= func.now()).order_by(Row.next_at).limit(DELIVERED_AT_ONCE)
@@ -83,7 +83,7 @@ class Outbox:
         return len(delivered)
 
     async def sweep(self) -> int:
-        """Forget what was told, or given up, long ago."""
+        """Delete notices that were delivered or given up before the retention period; return their number."""
         gone = delete(Row).where(Row.next_at.is_(None), Row.created_at < func.now() - KEPT)
         async with self._database.begin() as connection:
             return (await connection.execute(gone)).rowcount

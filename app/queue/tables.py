@@ -18,7 +18,7 @@ class Job(Base):
     `lane`: jobs with the same lane run one at a time, oldest first (null: no such limit).
     `idempotency_key`: a second enqueue with the same key while the first still waits returns the first.
     `priority`: a smaller number goes first (`jobs.LIVE`, `NORMAL`, `LOW`).
-    `lease_until`: a running job whose lease has passed belongs to nobody and is taken over.
+    `lease_until`: a running job whose lease has expired may be claimed by another worker.
     """
 
     __tablename__ = "jobs"
@@ -54,9 +54,9 @@ class Job(Base):
 
 
 class Message(Base):
-    """A message between agents, kept until its channel is trimmed. `recipient`: the one group that gets it (null: every group).
+    """A message between agents, kept until its channel is trimmed. `recipient`: the only group that receives it (null: every group).
 
-    `payload`: JSON's text, redacted. No foreign key to accounts, as for jobs: this room doesn't know them.
+    `payload`: redacted JSON text. Like jobs, without a foreign key to accounts, which this room doesn't know.
     """
 
     __tablename__ = "messages"
@@ -76,7 +76,7 @@ class Message(Base):
 
 
 class MessageGroup(Base):
-    """A consumer group of a channel. `seen_at`: when it last received, within an hour."""
+    """A consumer group of a channel. `seen_at`: when it last received, to within an hour."""
 
     __tablename__ = "message_groups"
     __table_args__ = (UniqueConstraint("team_id", "channel", "name"),)
@@ -89,7 +89,7 @@ class MessageGroup(Base):
 
 
 class MessageDelivery(Base):
-    """What a group has yet to acknowledge. `visible_at`: from then on anybody of the group may take it; until then it is `consumer`'s."""
+    """A message that a group has yet to acknowledge, leased to `consumer` until `visible_at`."""
 
     __tablename__ = "message_deliveries"
     __table_args__ = (
@@ -105,7 +105,7 @@ class MessageDelivery(Base):
 
 
 class DeadMessage(Base):
-    """A message that a group was given too often without an acknowledgement: a copy, which the channel's trimming doesn't touch."""
+    """A dead letter: a copy of a message delivered too often without an acknowledgement; trimming the channel doesn't delete it."""
 
     __tablename__ = "message_dead_letters"
     __table_args__ = (
@@ -129,7 +129,7 @@ class DeadMessage(Base):
 
 
 class Notice(Base):
-    """Something to be told outside. `next_at`: when it is to be posted (again); null: no more."""
+    """An outbox entry. `next_at`: time of its next post; null: none."""
 
     __tablename__ = "notices"
     __table_args__ = (Index("ix_notices_due", "next_at", postgresql_where=text("next_at is not null")),)

@@ -1,4 +1,4 @@
-"""Whose turn it is: the statements that choose the next job, and that bury one which killed its worker each time."""
+"""Statements that choose the next job to claim, and that dead-letter jobs whose worker died at each attempt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from app.queue.tables import Job
 
 QUEUED, RUNNING = literal_column("'queued'", Text), literal_column("'running'", Text)
-"""Written out, not bound: only so can PostgreSQL see, also in a generic plan, that the partial indexes fit."""
+"""Literals, not bound parameters: in a generic plan PostgreSQL can only then match the partial indexes."""
 DIED = {
     "code": "worker_died",
     "message": "The worker died at each attempt: the job may need more memory than there is. See the worker's log.",
@@ -21,11 +21,11 @@ DIED = {
 
 
 def next_job(kinds: Collection[str], *, oldest_up_to: int | None = None) -> Select[UUID]:
-    """The first job that may run: due with its lane free and nothing of its lane due before it, or left by a dead worker.
+    """Select the next claimable job: due, its lane idle and no older job of its lane due; or one whose lease expired.
 
-    The oldest of the highest priority; with `oldest_up_to` the oldest of all whose priority is no lower than that.
+    Takes the oldest of the highest priority; with `oldest_up_to`, the oldest of all jobs of that priority number or a smaller one.
 
-    A job that waits for its next attempt isn't due: the younger ones of its lane pass it.
+    A job that waits for its next attempt isn't due, so younger jobs of its lane overtake it.
     """
     due = and_(Job.state == QUEUED, Job.run_at <= func.now())
     lapsed = and_(_lapsed(), Job.attempts < Job.max_attempts)
@@ -42,7 +42,7 @@ def next_job(kinds: Collection[str], *, oldest_up_to: int | None = None) -> Sele
 
 
 def bury() -> ReturningUpdate[UUID]:
-    """Fail what no worker survived."""
+    """Fail jobs whose worker died at every attempt; return their ids."""
     dead = select(Job.id).where(_lapsed(), Job.attempts >= Job.max_attempts).with_for_update(skip_locked=True)
     error = literal(DIED, JSONB).op("||")(func.jsonb_build_object("attempts", Job.attempts))
     return (
@@ -58,7 +58,7 @@ def _lapsed() -> ColumnElement[bool]:
 
 
 def _lane_is_busy() -> ColumnElement[bool]:
-    """Not correlated, so asked once for all candidates: thousands may wait behind one that runs."""
+    """Build the condition that a job of the lane runs. Uncorrelated, so evaluated once for all candidates."""
     other = aliased(Job)
     return Job.lane.in_(select(other.lane).where(other.state == RUNNING, other.lane.is_not(None)))
 

@@ -1,4 +1,4 @@
-"""Runs jobs, some at once, each as long as its lease is sure; finishes or hands back when told to stop. Knows no kind of job."""
+"""Runs jobs concurrently while their leases hold; on stop, finishes or hands them back. Knows no kind of job."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ log = structlog.get_logger()
 
 Progress = Callable[[int, int], Awaitable[None]]
 AWAY_SECONDS = 1.0
-"""Between two tries to reach a PostgreSQL that is away."""
+"""Delay between attempts to reach PostgreSQL while it is unavailable."""
 PROGRESS_SECONDS = 0.25
 END_SECONDS = 5.0
-"""A cancelled handler has this long to end."""
-SURE = 0.8
-"""A lease that couldn't be extended is trusted for this part of its length: the work ends before another worker may take it."""
+"""Time given to a cancelled handler to end."""
+LEASE_TRUST = 0.8
+"""Fraction of the lease for which it is trusted without renewal, so that work stops before another worker may take over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a handler made. `closing` runs in the transaction that records it: both happen, or neither."""
+    """A handler's result. `closing` runs in the transaction that records it, so both are committed or neither."""
 
     result: dict[str, Any]
     closing: Callable[[AsyncConnection], Awaitable[None]] | None = None
@@ -47,7 +47,7 @@ Handler = Callable[[Job, Progress], Awaitable[Done]]
 
 
 class Worker:
-    """A handler must be idempotent: after a crash its job runs again."""
+    """Runs the handlers' jobs. Handlers must be idempotent: after a crash their job runs again."""
 
     def __init__(self, queue: Queue, handlers: Mapping[str, Handler], settings: WorkerSettings) -> None:
         self._queue = queue
@@ -55,15 +55,15 @@ class Worker:
         self._settings = settings
         self._stopping = asyncio.Event()
         self._away = False
-        self._endless: set[asyncio.Task[None]] = set()
+        self._stuck: set[asyncio.Task[None]] = set()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
     def stop(self) -> None:
-        """Take no more jobs. Those under way have `stop_seconds` to finish, then they are handed back."""
+        """Claim no more jobs. Running ones have `stop_seconds` to finish, then they are handed back."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until `stop()` or cancellation. PostgreSQL's absence is waited out."""
+        """Run until `stop()` or cancellation, waiting while PostgreSQL is unavailable."""
         async with asyncio.TaskGroup() as slots:
             for number in range(self._settings.concurrency):
                 slots.create_task(self._slot(), name=f"worker slot {number}")
@@ -78,7 +78,7 @@ class Worker:
                     await self._stopping.wait()
 
     async def _claim(self) -> Job | None:
-        """The next job. None also while PostgreSQL is away, which is said once."""
+        """Claim the next job. None also while PostgreSQL is unavailable, which is logged once."""
         try:
             job = await self._queue.claim(self.name, self._handlers.keys())
         except Unavailable as error:
@@ -92,9 +92,9 @@ class Worker:
         return job
 
     async def _attempt(self, job: Job) -> None:
-        """One attempt at one job: until its work ends, its lease is no longer sure, or the time to stop has come."""
+        """Run one attempt at a job until it ends, its lease is in doubt, or the stop deadline passes."""
         work = asyncio.create_task(self._work(job), name=f"job {job.id}")
-        lease, stop = asyncio.create_task(self._keep(job)), asyncio.create_task(self._time_to_stop())
+        lease, stop = asyncio.create_task(self._keep_lease(job)), asyncio.create_task(self._time_to_stop())
         try:
             await asyncio.wait([work, lease, stop], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -103,16 +103,16 @@ class Worker:
                 task.cancel()
             await asyncio.wait([work, lease, stop], timeout=END_SECONDS)
             if cut:
-                await self._cut(job, work)
+                await self._hand_back(job, work)
         for task in (work, lease):
             if task.done() and not task.cancelled():
-                task.result()  # a fault of the worker's own comes to light here
+                task.result()  # re-raise an error of the worker itself
 
-    async def _cut(self, job: Job, work: asyncio.Task[None]) -> None:
-        """After work was cancelled: give the job back, unless it still goes on, or came to its end meanwhile."""
+    async def _hand_back(self, job: Job, work: asyncio.Task[None]) -> None:
+        """Hand back a job whose work was cancelled, unless the work still runs or has ended meanwhile."""
         if not work.done():
-            self._endless.add(work)
-            work.add_done_callback(self._endless.discard)
+            self._stuck.add(work)
+            work.add_done_callback(self._stuck.discard)
             log.error("job.will_not_end", job=str(job.id), kind=job.kind)
         elif work.cancelled():
             with suppress(LeaseLost, Unavailable, TimeoutError):
@@ -124,17 +124,17 @@ class Worker:
         await self._stopping.wait()
         await asyncio.sleep(self._settings.stop_seconds)
 
-    async def _keep(self, job: Job) -> None:
-        """The heartbeat. Returns when the job is no longer surely ours: taken over, or PostgreSQL silent for too long."""
+    async def _keep_lease(self, job: Job) -> None:
+        """Renew the lease (heartbeat). Return when it is in doubt: taken over, or PostgreSQL silent for too long."""
         clock, length = asyncio.get_running_loop().time, self._settings.lease_seconds
-        sure_until, pause = clock() + SURE * length, length / 3
+        trusted_until, pause = clock() + LEASE_TRUST * length, length / 3
         while True:
-            await asyncio.sleep(min(pause, max(0.0, sure_until - clock())))
+            await asyncio.sleep(min(pause, max(0.0, trusted_until - clock())))
             asked = clock()
             try:
-                async with asyncio.timeout_at(sure_until):
+                async with asyncio.timeout_at(trusted_until):
                     await self._queue.extend(job)
-                sure_until, pause = asked + SURE * length, length / 3
+                trusted_until, pause = asked + LEASE_TRUST * length, length / 3
             except Unavailable as error:
                 log.warning("job.heartbeat_missed", job=str(job.id), code=error.code)
                 pause = length / 10
@@ -158,33 +158,33 @@ class Worker:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise
                 metrics.job_ended(job.kind, "failed", perf_counter() - began)
-                await self._failed(job, error)  # nobody cancelled us: it is the handler's own, and a failure like any other
+                await self._failed(job, error)  # the worker wasn't cancelled: the handler raised it, so it counts as a failure
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is the job's failure, not the worker's
                 metrics.job_ended(job.kind, "failed", perf_counter() - began)
                 await self._failed(job, cause_of(error))
 
     async def _failed(self, job: Job, error: BaseException) -> None:
-        """Record a failed attempt, if the job is still ours."""
+        """Record a failed attempt, if this worker still holds the job."""
         failure = failure_of(error)
         try:
             state = None if isinstance(error, LeaseLost) else await self._queue.fail(job, failure)
         except LeaseLost:
             state = None
         except Unavailable as away:
-            # Nothing can be recorded now: the lease will pass, and the job be taken up again.
+            # The failure can't be recorded: the lease will expire and the job run again.
             log.warning("job.failed", code=failure.code, unrecorded=away.code)
             return
         if state is None:
             log.warning("job.lost")
             return
-        # Places, not the error's text: that may quote what the job worked on.
+        # Stack frames, not the error's text, which may quote the job's data.
         where = [] if isinstance(error, CairnError) else places(error)
         log.warning("job.failed", code=failure.code, reason=type(error).__name__, where=where, now=state)
 
     def _progress_of(self, job: Job) -> Progress:
-        """What its handler tells its progress to: recorded every PROGRESS_SECONDS, and at the end.
+        """Return a handler's progress callback, which records every PROGRESS_SECONDS and at the end.
 
-        Progress that can't be recorded is no reason to fail; a lost lease is.
+        A failure to record progress is ignored; a lost lease is not.
         """
         recorded = -math.inf
 

@@ -1,7 +1,7 @@
-"""The one algorithm that adds to the journal: many sessions, a few statements, in the caller's transaction. Knows no transcript.
+"""Appends batches of redacted events to many sessions, in the caller's transaction. Knows no transcript format.
 
-What changed is recorded there too: each session's `event_count` (its last seq) and `revision`, which every change raises, and for an
-event that was changed after it was written the revision of that change. So a projection sees both kinds of news.
+Each changed session gets a new `revision` and an `event_count` equal to its last seq. An event that is filled in later is stamped with the
+revision of that change, so a projection can see both new events and changed ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.storage.tables import AnyRow
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What is added to one session, redacted, each event id once. `from_file`: the file may have been cut off within its last turn."""
+    """Events to append to one session: redacted, each event id once. `from_file`: the file may have ended within its last turn."""
 
     session_id: UUID
     rows: Sequence[Storable]
@@ -33,9 +33,9 @@ class Addition:
 
 @dataclass(slots=True)
 class Appended:
-    """`updated`: tool calls whose result came later, and a last turn that a growing file had cut off.
+    """Counts of one append. `known`: events that were there already; `redactions`: secrets removed, by kind.
 
-    `redactions`: secrets taken out of what was written, by kind.
+    `updated`: tool calls that received a late result, and a last turn completed after a growing file had cut it off.
     """
 
     new: int = 0
@@ -46,7 +46,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a session has come by this transaction."""
+    """A session's position after this transaction: its last seq and its revision."""
 
     session_id: UUID
     team_id: UUID
@@ -56,8 +56,8 @@ class Reached:
 
 
 @dataclass(slots=True)
-class _Growing:
-    """A session while a batch is added to it. `revision`: the one that this transaction makes."""
+class _LockedSession:
+    """A locked session while a batch is added to it. `revision`: the one that this transaction creates."""
 
     team_id: UUID
     developer_id: UUID | None
@@ -71,18 +71,20 @@ class _Growing:
 
 @dataclass(slots=True)
 class _Batch:
+    """One append: the events known before, new rows, and late results."""
+
     known: dict[tuple[UUID, str], AnyRow]
     new: list[dict[str, Any]] = field(default_factory=list)
     late: list[dict[str, Any]] = field(default_factory=list)
 
 
 async def append(connection: AsyncConnection, additions: Sequence[Addition], *, wait: bool) -> tuple[list[Appended | None], list[Reached]]:
-    """(What became of each addition, the sessions that changed), in the caller's transaction.
+    """Append each addition; return its counts, and the sessions that changed. Runs in the caller's transaction.
 
-    None for an addition of which nothing was written: its session is gone, an event of it stands in an earlier addition of the batch,
-    or, unless `wait`, somebody else holds its session at this moment.
+    An addition's result is None if nothing of it was written: the session is gone, an earlier addition of the batch holds one of its
+    events, or, unless `wait`, another transaction has the session locked.
     """
-    sessions = await _held(connection, {each.session_id for each in additions}, wait=wait)
+    sessions = await _lock_sessions(connection, {each.session_id for each in additions}, wait=wait)
     batch = _Batch(await _known(connection, [each for each in additions if each.session_id in sessions]))
     seen: set[tuple[UUID, str]] = set()
     answers: list[Appended | None] = []
@@ -100,12 +102,12 @@ async def append(connection: AsyncConnection, additions: Sequence[Addition], *, 
         await connection.execute(RESULT, batch.late)
     changed = {session_id: session for session_id, session in sessions.items() if session.changed}
     if changed:
-        await connection.execute(_TOUCH, [_touched(session_id, session) for session_id, session in changed.items()])
+        await connection.execute(_TOUCH, [_update_values(session_id, session) for session_id, session in changed.items()])
     return answers, [Reached(session_id, each.team_id, each.developer_id, each.last, each.revision) for session_id, each in changed.items()]
 
 
-def _add(session: _Growing, addition: Addition, batch: _Batch, whole: Storable | None) -> Appended:
-    """`whole`: the one of the rows that has completed the session's last event already."""
+def _add(session: _LockedSession, addition: Addition, batch: _Batch, whole: Storable | None) -> Appended:
+    """Sort an addition's events into new, updated and known. `whole`: the event that already completed the session's last one."""
     done = Appended()
     for each in addition.rows:
         before = batch.known.get((addition.session_id, each.row["event_id"]))
@@ -131,11 +133,11 @@ def _add(session: _Growing, addition: Addition, batch: _Batch, whole: Storable |
 
 
 async def _completed(
-    connection: AsyncConnection, session: _Growing, addition: Addition, known: dict[tuple[UUID, str], AnyRow]
+    connection: AsyncConnection, session: _LockedSession, addition: Addition, known: dict[tuple[UUID, str], AnyRow]
 ) -> Storable | None:
-    """The first new event, if the session's last one was its beginning, cut off by the end of a file that is still written.
+    """Complete the session's last event if a growing file had cut it off; return the event that completed it, if any.
 
-    The last one takes the whole one's words and id. Only where the id is made from the words: a given id would be the same.
+    The stored event takes the text and the id of the complete one. Applies only to ids hashed from the text: a given id would not change.
     """
     ids = {row.row["event_id"] for row in addition.rows if (addition.session_id, row.row["event_id"]) in known}
     first = next((row for row in addition.rows if row.row["event_id"] not in ids), None)
@@ -143,7 +145,7 @@ async def _completed(
         return None
     ours = and_(EventRow.session_id == addition.session_id, EventRow.seq == session.last)
     last = (await connection.execute(select(EventRow.__table__).where(ours))).one()
-    if last.event_id in ids:  # the file still has it as it was
+    if last.event_id in ids:  # the file still holds the last event unchanged
         return None
     parts = ("text", "tool_input", "tool_output")
     same_place = all(getattr(last, name) == first.row[name] for name in ("kind", "role", "locator", "tool_name"))
@@ -154,13 +156,16 @@ async def _completed(
     return first
 
 
-async def _held(connection: AsyncConnection, ids: set[UUID], *, wait: bool) -> dict[UUID, _Growing]:
-    """The sessions, held by us until the commit, so that `seq` has neither gap nor double.
+async def _lock_sessions(connection: AsyncConnection, ids: set[UUID], *, wait: bool) -> dict[UUID, _LockedSession]:
+    """Lock the sessions until the commit, so that `seq` has neither gaps nor duplicates.
 
-    Without `wait` only those that nobody holds: a batch waits for no one. In one order: no two can wait for each other.
+    Without `wait`, skip sessions that are locked: a batch must not wait. Rows are locked in order of id, so two batches cannot deadlock.
     """
     rows = await connection.execute(_HOLD if wait else _HOLD_FREE, {"ids": sorted(ids)})
-    return {row.id: _Growing(row.team_id, row.developer_id, row.event_count, row.revision + 1, Counter(row.redactions), []) for row in rows}
+    return {
+        row.id: _LockedSession(row.team_id, row.developer_id, row.event_count, row.revision + 1, Counter(row.redactions), [])
+        for row in rows
+    }
 
 
 async def _known(connection: AsyncConnection, additions: Sequence[Addition]) -> dict[tuple[UUID, str], AnyRow]:
@@ -169,7 +174,7 @@ async def _known(connection: AsyncConnection, additions: Sequence[Addition]) -> 
     return {(row.session_id, row.event_id): row for row in rows}
 
 
-def _touched(session_id: UUID, session: _Growing) -> dict[str, Any]:
+def _update_values(session_id: UUID, session: _LockedSession) -> dict[str, Any]:
     return {
         "session": session_id,
         "count": session.last,
@@ -187,7 +192,7 @@ _SESSIONS = (
     .where(SessionRow.id == func.any(_IDS))
     .order_by(SessionRow.id)
 )
-# Their keys don't change: a projection that only keeps a session from being deleted (`Journal.hold`) keeps nobody waiting.
+# FOR NO KEY UPDATE: appending must not conflict with `Journal.hold` (FOR KEY SHARE), which only protects a session from deletion.
 _HOLD = _SESSIONS.with_for_update(key_share=True)
 _HOLD_FREE = _SESSIONS.with_for_update(key_share=True, skip_locked=True)
 _pairs = (

@@ -1,7 +1,7 @@
-"""Brings all sessions up to date after a projection's version was raised, a projection came new, or a job was lost. By itself, gently.
+"""Brings sessions up to date after a projection was added or its version was raised, or a catch-up job was lost.
 
-A job of the lowest priority, one at a time over all workers: so many sessions, then others may pass. What it has done stands in the
-checkpoints, so one that was killed goes on where it was.
+One job of the lowest priority at a time across all workers; it handles a limited number of sessions and yields to other jobs.
+Its progress is the projections' checkpoints, so a job that was killed resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 BACKFILL = "backfill"
 PLANNED_SECONDS = 60
 YIELDED = timedelta(seconds=5)
-"""So long it stays away after it has let other jobs pass."""
+"""Delay before the next backfill job after one yielded to waiting jobs."""
 
 
 class Backfill:
-    """`most`: sessions that one job brings up to date."""
+    """Plans and runs the backfill jobs. `most`: sessions that one job brings up to date."""
 
     def __init__(self, *, queue: Queue, checkpoints: Checkpoints, catch_up: CatchUp, projections: Projections, most: int) -> None:
         self._queue = queue
@@ -43,7 +43,7 @@ class Backfill:
         return (Loop(name="sessions.backfill", step=self.plan, pause=PLANNED_SECONDS, meanwhile=meanwhile),)
 
     async def plan(self) -> bool:
-        """Enqueue the job if some session is behind and no such job waits."""
+        """Enqueue the job if a session is behind; return whether one was due."""
         if not await self._checkpoints.due(self._projections.versions, limit=1):
             return False
         async with self._queue.begin() as connection:
@@ -52,7 +52,7 @@ class Backfill:
         return True
 
     async def job(self, job: Job, progress: Progress) -> Done:
-        """Bring some sessions up to date; between two of them let others pass, where they wait. Enqueues the next one if there is more."""
+        """Bring some sessions up to date, stopping early if other jobs wait. Enqueues the next job if sessions remain."""
         del job
         due = await self._checkpoints.due(self._projections.versions, limit=self._most)
         done, count, yielded = CaughtUp(), 0, False

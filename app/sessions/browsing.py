@@ -1,4 +1,4 @@
-"""Sessions as people look through them: listed by project, agent, date and subject; read on from any place. Reads only."""
+"""Lists sessions by project, agent, date and subject, and pages through their events. Reads only."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from app.storage.matching import holds_words
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which sessions. `provider`: the agent whose transcript it is. `since`, `until`: when it began, half-open; one whose
-    time nobody knows is in no period. `subject`: words that its title, its file's name or its branch holds, all of them.
+    """Conditions on the sessions to list. `provider`: the agent that wrote the transcript. `subject`: words that must all occur
+    in the title, the file's name or the branch. `since`, `until`: start time, half-open; a session without any time matches no period.
     """
 
     project_id: UUID | None = None
@@ -36,7 +36,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive events of a session with their seq. `earlier`, `later`: whether there are more before and after them."""
+    """Consecutive events of a session with their seq. `earlier`, `later`: true if more events precede or follow."""
 
     events: Sequence[tuple[int, Event]]
     earlier: bool
@@ -44,13 +44,15 @@ class Stretch:
 
 
 class Browsing:
+    """Read-only queries over sessions and their events."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, team_id: UUID, wanted: Filter, *, before: UUID | None = None, limit: int) -> Sequence[Session]:
-        """Sessions of the team, latest started first, those without a time last. `before`: the last id of the page before.
+        """Return the team's sessions, latest start first, those without a time last. `before`: the last id of the previous page.
 
-        NotFound for a `before` that is no session of the team.
+        Raises NotFound if `before` is not a session of the team.
         """
         query = _sessions(team_id, wanted).limit(limit)
 
@@ -61,7 +63,7 @@ class Browsing:
         return await self._database.read(read)
 
     async def providers(self, team_id: UUID) -> list[str]:
-        """The agents whose sessions the team has, by name."""
+        """Return the names of the agents whose sessions the team has, sorted."""
         query = select(SessionRow.provider).where(SessionRow.team_id == team_id).distinct().order_by(SessionRow.provider)
 
         async def read(connection: AsyncConnection) -> list[str]:
@@ -70,9 +72,9 @@ class Browsing:
         return await self._database.read(read)
 
     async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> tuple[Stretch, int | None]:
-        """The event at a locator with so many before and after it, and its seq; the session's first ones where there is none.
+        """Return up to `events` events on either side of a locator, and its seq; the session's first events if it has no such locator.
 
-        `max_chars`: so much of each text.
+        Each text is cut to `max_chars`.
         """
         place = select(func.min(EventRow.seq)).where(EventRow.session_id == session_id, EventRow.locator == locator)
         async with self._database.begin() as connection:
@@ -81,7 +83,7 @@ class Browsing:
             return await _stretch(connection, session_id, after, 2 * events + 1, max_chars), seq
 
     async def read(self, session_id: UUID, *, after: int, limit: int, max_chars: int) -> Stretch:
-        """So many events above this seq, in order. `max_chars`: so much of each text."""
+        """Return up to `limit` events above the seq `after`, in order, each text cut to `max_chars`."""
         async with self._database.begin() as connection:
             return await _stretch(connection, session_id, after, limit, max_chars)
 
@@ -115,11 +117,11 @@ def _sessions(team_id: UUID, wanted: Filter) -> Select[*tuple[Any, ...]]:
 
 
 async def _after(connection: AsyncConnection, team_id: UUID, session_id: UUID) -> ColumnElement[bool]:
-    """What comes after a session in the list's order."""
+    """Build the condition for sessions that follow a given one in the list's order. Raises NotFound for an unknown session."""
     query = select(SessionRow.started_at).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
     place = (await connection.execute(query)).one_or_none()
     if place is None:
-        raise NotFound(f"There is no session {session_id} to go on from: start again without `before`.")
+        raise NotFound(f"There is no session {session_id} to continue from: start again without `before`.")
     started, later_id = place.started_at, SessionRow.id > session_id
     if started is None:
         return and_(SessionRow.started_at.is_(None), later_id)

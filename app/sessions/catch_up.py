@@ -1,6 +1,6 @@
-"""Brings the projections of a session up to date: each in its turn, from its checkpoint; one that fails is parked, the others go on.
+"""Brings the projections of a session up to date, each from its own checkpoint. One that fails is parked; the others continue.
 
-Any number of processes may do it for one session at once: a checkpoint moves by optimistic concurrency, whoever comes second rolls back.
+Several processes may work on one session at once: checkpoints use optimistic concurrency, and the loser rolls back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class CaughtUp:
-    """What catching up did, by projection: `counts`, `marks` (what has to be drained), `parked` (why). `later`: when to go on."""
+    """Results of catching up, by projection: `counts`, `marks` to drain up to, `parked` reasons; and `later`, retry times by session."""
 
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     marks: dict[str, int] = field(default_factory=dict)
@@ -59,6 +59,8 @@ class CaughtUp:
 
 
 class CatchUp:
+    """Runs the projections of sessions from their checkpoints, and parks those that fail."""
+
     def __init__(self, *, database: Database, queue: Queue, journal: Journal, checkpoints: Checkpoints, projections: Projections) -> None:
         self._database = database
         self._queue = queue
@@ -67,7 +69,7 @@ class CatchUp:
         self._projections = projections
 
     async def job(self, job: Job, progress: Progress) -> Done:
-        """The job that each append enqueues. Also done where the session was purged meanwhile."""
+        """Run the job that each append enqueues. Succeeds also if the session was purged meanwhile."""
         assert job.team_id is not None
         session_id, done = UUID(job.payload["session_id"]), CaughtUp()
         there = await self.session(job.team_id, session_id, done, patient=True)
@@ -80,9 +82,10 @@ class CatchUp:
         return Done({"sessions": [str(session_id)] if there else [], **self.report(done)}, closing=closing)
 
     async def session(self, team_id: UUID, session_id: UUID, done: CaughtUp, *, patient: bool) -> bool:
-        """Bring every projection up to date with a session, and add to `done` what that did. False: the session is gone.
+        """Bring every projection of a session up to date, adding the results to `done`. Return False if the session is gone.
 
-        `patient`: nobody waits for it (see `projections.next_step`). Unavailable when a part is away: nothing is parked for that.
+        `patient`: nobody waits for the result (see `projections.next_step`). Raises Unavailable, parking nothing, if a
+        dependency is away.
         """
         for projection in self._projections:
             try:
@@ -95,13 +98,13 @@ class CatchUp:
         return True
 
     async def drain(self, done: CaughtUp) -> None:
-        """Return when everything that was done can be found."""
+        """Wait until everything that was projected is searchable."""
         for projection in self._projections:
             if mark := done.marks.get(projection.name):
                 await projection.drain(mark)
 
     def report(self, done: CaughtUp) -> dict[str, object]:
-        """For a job's result: every projection's counts; and what is parked, where something is."""
+        """Build the job's result: counts by projection, and the reasons of parked projections, if any."""
         told = {each.result_field: {name: done.counts[each.name][name] for name in each.counted} for each in self._projections}
         return told | ({"parked": done.parked} if done.parked else {})
 
@@ -112,14 +115,14 @@ class CatchUp:
         await self._queue.take_back(connection, kind=CATCH_UP, team_id=team_id, keys=[str(each) for each in current])
 
     async def go_on_later(self, connection: AsyncConnection, job: Job, done: CaughtUp) -> None:
-        """Enqueue what had to be put off, in the caller's transaction."""
+        """Enqueue catch-up jobs for the postponed sessions, in the caller's transaction."""
         assert job.team_id is not None
         for session_id, at in sorted(done.later.items()):
             wanted = Wanted(str(session_id), {"session_id": str(session_id)}, job.team_id, job.developer_id)
             await self._queue.enqueue_once(connection, kind=CATCH_UP, wanted=[wanted], run_at=at)
 
     async def _bring_up(self, projection: Projection, team_id: UUID, session_id: UUID, done: CaughtUp, *, patient: bool) -> None:
-        """Project until nothing of the journal is unseen: another job may append to the session meanwhile."""
+        """Run a projection until it has seen the whole journal of the session, which may grow meanwhile."""
         worked = False
         while True:
             session, checkpoint, changed = await self._checkpoints.read(team_id, session_id, projection.name)
@@ -144,7 +147,7 @@ class CatchUp:
                     assert_never(unreachable)
 
     async def _project(self, projection: Projection, session: Session, after: int, checkpoint: Checkpoint | None, done: CaughtUp) -> bool:
-        """One run of a projection. False: it failed, and is parked here."""
+        """Run a projection once. Return False if it failed; it is then parked."""
         run = _Run(self._journal, self._checkpoints, projection, session, checkpoint)
         try:
             projected = await projection.project(session, after, run.checkpointed)
@@ -168,11 +171,11 @@ class CatchUp:
             return bool(await self._journal.missing(connection, [session_id]))
 
     async def _park(self, run: _Run, error: Exception, done: CaughtUp) -> None:
-        """What is told of an error: our own errors' words; of any other the type, since its text may quote the session."""
+        """Park a projection on a session. Records our errors' messages, but only the type of others: they may quote the session."""
         name, version = run.projection.name, run.projection.version
         _, before, _ = await self._checkpoints.read(run.session.team_id, run.session.id, name)
         if before not in run.seen:
-            return  # another process came on meanwhile
+            return  # another process advanced the checkpoint meanwhile
         attempts = 1 + (before.attempts if before is not None and before.version == version else 0)
         reason, pause = failure_of(error, what="The projection").message, retry_after(attempts)
         await self._checkpoints.park(run.session.id, name, before, version=version, reason=reason, pause=pause)
@@ -194,7 +197,7 @@ class CatchUp:
 
 
 class _Run:
-    """One run of a projection over a session: where its checkpoint stands, and whether it has reached the end."""
+    """One run of a projection over a session, with its current checkpoint. `finished`: the checkpoint reached the session's end."""
 
     def __init__(
         self, journal: Journal, checkpoints: Checkpoints, projection: Projection, session: Session, checkpoint: Checkpoint | None
@@ -205,11 +208,11 @@ class _Run:
         self.session = session
         self.checkpoint = checkpoint
         self.seen = [checkpoint]
-        """Where the run found the checkpoint, and where it moved it, whether that was committed or not."""
+        """Checkpoints that this run found or wrote, committed or not: any other one was written by another process."""
         self.finished = False
 
     async def checkpointed(self, connection: AsyncConnection, seq: int | None = None) -> None:
-        """See `projections.Checkpointed`."""
+        """Advance the checkpoint in the caller's transaction; see `projections.Checkpointed`."""
         if await self._journal.hold(connection, self.session.id) != self.session.project_id:
             raise Overtaken  # its project was merged into another meanwhile
         version, upto = self.projection.version, self.session.event_count if seq is None else seq

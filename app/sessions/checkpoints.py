@@ -1,4 +1,4 @@
-"""Checkpoints of projections in PostgreSQL: read, moved on by optimistic concurrency, parked, counted. Knows no projection's work."""
+"""Checkpoints of projections in PostgreSQL: read, advanced by optimistic concurrency, parked, counted. Knows no projection's work."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from app.sessions.tables import Session as SessionRow
 from app.storage.database import Database, rows_of
 
 SETTLED = timedelta(minutes=15)
-"""A session that is behind in seq this long after it last changed has lost its job: longer than `journal.BULK_AFTER`."""
+"""A session whose checkpoint lags this long after its last change has lost its catch-up job. Longer than `journal.BULK_AFTER`."""
 PARKED_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """Sessions that a projection has not caught up with, and those it is parked on."""
+    """Numbers of sessions that a projection has yet to catch up with (`behind`) or is parked on (`parked`)."""
 
     behind: int
     parked: int
@@ -34,7 +34,7 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class ParkedSession:
-    """`retry_at` None: not before the projection's version changes."""
+    """A session that a projection failed on. `retry_at` None: no retry until the projection's version changes."""
 
     projection: str
     session_id: UUID
@@ -45,18 +45,20 @@ class ParkedSession:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One projection's checkpoint in one session, as it is shown to people."""
+    """One projection's checkpoint in one session, for display; None if it has not begun."""
 
     projection: str
     checkpoint: Checkpoint | None
 
 
 class Checkpoints:
+    """The store of the projections' checkpoints."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self, team_id: UUID, session_id: UUID, projection: str) -> tuple[Session, Checkpoint | None, int | None]:
-        """(The session, the checkpoint in it, the lowest seq among events changed since that), of one moment. NotFound as `Journal.get`."""
+        """Read a session, a projection's checkpoint and the lowest seq changed since, in one snapshot. NotFound as `Journal.get`."""
         found = await self._database.read(rows_of(_READ, {"team": team_id, "session": session_id, "projection": projection}))
         if not found:
             raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
@@ -73,7 +75,7 @@ class Checkpoints:
         version: str,
         seq: int,
     ) -> Checkpoint:
-        """Move a checkpoint on in the caller's transaction, from where it stood when the work began. Overtaken if it stands elsewhere."""
+        """Move a checkpoint on in the caller's transaction, by compare-and-swap against `before`. Raises Overtaken if it has changed."""
         new = {
             "version": version,
             "seq": seq,
@@ -88,7 +90,7 @@ class Checkpoints:
             moved = (await connection.execute(row.returning(*_COLUMNS))).one_or_none()
         else:
             moved = (
-                await connection.execute(update(Row).where(_is(session.id, projection, before)).values(new).returning(*_COLUMNS))
+                await connection.execute(update(Row).where(_is_unchanged(session.id, projection, before)).values(new).returning(*_COLUMNS))
             ).one_or_none()
         if moved is None:
             raise Overtaken
@@ -97,10 +99,10 @@ class Checkpoints:
     async def park(
         self, session_id: UUID, projection: str, before: Checkpoint | None, *, version: str, reason: str, pause: timedelta | None
     ) -> None:
-        """Record that a projection failed on a session. What it had of another version counts as nothing from now on.
+        """Record that a projection failed on a session. A checkpoint of another version is reset to seq 0.
 
-        `pause`: until it is tried again; None: not in this version. Does nothing where another process came on meanwhile, or the
-        session is gone.
+        `pause`: delay before the next attempt; None: none in this version. Does nothing if another process has moved the checkpoint
+        or the session is gone.
         """
         kept = before is not None and before.version == version
         new = {
@@ -119,12 +121,12 @@ class Checkpoints:
             if before is None:
                 await connection.execute(upsert(Row).values(session_id=session_id, projection=projection, **new).on_conflict_do_nothing())
             else:
-                await connection.execute(update(Row).where(_is(session_id, projection, before)).values(new))
+                await connection.execute(update(Row).where(_is_unchanged(session_id, projection, before)).values(new))
 
     async def is_current(self, connection: AsyncConnection, session_id: UUID, versions: Mapping[str, str]) -> bool:
-        """Whether every projection has caught up with a session or is parked on it, in the caller's transaction, which then holds it.
+        """Tell whether every projection has caught up with a session or is parked on it; locks the session in the caller's transaction.
 
-        False also where somebody else holds it at this moment, or it is gone: the caller waits for nobody.
+        Returns False without waiting if the session is locked or gone.
         """
         held = select(SessionRow.id).where(SessionRow.id == session_id).with_for_update(key_share=True, skip_locked=True)
         if await connection.scalar(held) is None:
@@ -134,18 +136,18 @@ class Checkpoints:
         return not await connection.scalar(query.where(SessionRow.id == session_id, _is_behind(wanted), Row.parked.is_(None)))
 
     async def standing(self, session_id: UUID, projections: Sequence[str]) -> list[Standing]:
-        """How far each projection has come with a session."""
+        """Return each projection's checkpoint in a session."""
         query = select(Row.projection, *_COLUMNS).where(Row.session_id == session_id)
         async with self._database.begin() as connection:
             found = {row[0]: Checkpoint(*row[1:]) for row in await connection.execute(query)}
         return [Standing(name, found.get(name)) for name in projections]
 
     async def due(self, versions: Mapping[str, str], *, limit: int) -> list[tuple[UUID, UUID]]:
-        """(Team, session) of sessions for a backfill, latest first: of another version, to be tried again, or left behind by a lost job."""
+        """Return (team, session) ids that need a backfill, latest first: outdated version, retry due, or catch-up job lost."""
         if not versions:
             return []
         wanted = _wanted(versions)
-        quiet = func.now() - SETTLED  # until then its own job is on the way
+        quiet = func.now() - SETTLED  # a session that changed later still has a catch-up job of its own
         old = Row.version != wanted.c.version
         again = and_(Row.parked.is_not(None), Row.version == wanted.c.version, Row.retry_at < quiet)
         lost = and_(Row.parked.is_(None), _is_behind(wanted), SessionRow.updated_at < quiet)
@@ -162,7 +164,7 @@ class Checkpoints:
             return [(row.team_id, row.id) for row in await connection.execute(query)]
 
     async def behind(self, versions: Mapping[str, str]) -> dict[str, Behind]:
-        """By projection: how many sessions it has yet to catch up with, and on how many it is parked."""
+        """Count, by projection, the sessions that it lags behind on and those it is parked on."""
         if not versions:
             return {}
         wanted = _wanted(versions)
@@ -184,7 +186,7 @@ class Checkpoints:
         return {name: found.get(name, Behind(0, 0)) for name in versions}
 
     async def parked(self, versions: Mapping[str, str], *, team_id: UUID | None = None) -> list[ParkedSession]:
-        """The sessions that a projection failed on in its present version, latest first. `team_id` None: of all teams."""
+        """Return the sessions parked in a projection's present version, latest first. `team_id` None: of all teams."""
         if not versions:
             return []
         wanted = _wanted(versions)
@@ -220,7 +222,7 @@ def _is_behind(wanted: object) -> ColumnElement[bool]:
     )
 
 
-def _is(session_id: UUID, projection: str, before: Checkpoint) -> ColumnElement[bool]:
+def _is_unchanged(session_id: UUID, projection: str, before: Checkpoint) -> ColumnElement[bool]:
     same = (Row.version == before.version, Row.seq == before.seq, Row.revision == before.revision, Row.attempts == before.attempts)
     return and_(Row.session_id == session_id, Row.projection == projection, *same)
 

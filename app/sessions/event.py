@@ -1,4 +1,4 @@
-"""The words of the journal: what a transcript, of whatever format, is made of."""
+"""The journal's data model: session headers and events, common to all transcript formats."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "generi
 Role = Literal["user", "assistant", "tool", "system"]
 Kind = Literal[
     "prompt",  # typed by a person (also what is typed when a tool call is rejected)
-    "reply",  # the assistant's words to the person
-    "thinking",  # the assistant's words to itself
+    "reply",  # the assistant's text for the person
+    "thinking",  # the assistant's reasoning
     "tool",  # a tool call, with its result where the transcript has it
-    "notice",  # words nobody said: reminders, IDE tags, hooks, command echoes, compaction summaries
+    "notice",  # text inserted by software: reminders, IDE tags, hooks, command echoes, compaction summaries
 ]
 Outcome = Literal["ok", "failed", "rejected"]
 
@@ -30,7 +30,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the transcript says that a reply took, in tokens; `cached` of the input. `cost_nanousd` where it names a price."""
+    """Tokens that a transcript reports for a reply; `cached` is part of `input`. `cost_nanousd` only where the transcript gives a price."""
 
     input: int = 0
     output: int = 0
@@ -40,12 +40,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in a session.
+    """One event of a session.
 
-    `id` is stable: the same event read again, from a renamed or a grown file, has the same id within its session.
-    `locator` says where a person finds it in the transcript (`L120` is line 120; generic events: their id).
-    `at` is aware, UTC, or None where the transcript has no (believable) time.
-    `model` wrote it; `usage` is told once a reply, at its first event; `parent` is the event it answers; `files` a tool's input names.
+    `id` is stable: read again from a renamed or grown file, the same event has the same id within its session.
+    `locator` is the event's place in the transcript (`L120` is line 120; generic events: their id).
+    `at` is aware, in UTC, or None if the transcript has no plausible time.
+    `usage` is given once per reply, on its first event; `parent` is the id of the event it answers; `files`: paths in the tool's input.
     """
 
     id: str
@@ -66,11 +66,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class SessionHeader:
-    """Opens a session: the events after it belong to it, until the next header. May repeat; later facts fill earlier gaps.
+    """Opens a session: the events up to the next header belong to it. May repeat; later values fill gaps of earlier ones.
 
-    `provider` is the agent's name (`claude-code`, `cursor`, `codex`, `aider` …), `external_id` its own id of the session.
-    Where the transcript says so: `directory` the folder that the session worked in, `repository` its URL, `branch` and `commit` as it
-    began, `agent_version` and `model`. `title_given`: somebody gave the title; it goes before one made from what was asked.
+    `provider` is the agent's name (`claude-code`, `cursor`, `codex`, `aider` …), `external_id` the agent's id of the session.
+    If the transcript has them: `directory` is the working folder, `repository` its URL, `branch` and `commit` those at the start.
+    `title_given`: somebody chose the title; it takes precedence over one derived from the first prompt.
     """
 
     provider: str

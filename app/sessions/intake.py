@@ -1,6 +1,6 @@
-"""A session goes in: transcript → parse → redact → journal → its projections. The pipeline, top to bottom.
+"""The ingest pipeline: transcript → parse → redact → journal → projections.
 
-Every step can be repeated: a job that was killed anywhere and runs again ends with the same journal and the same that is derived from it.
+Every step is idempotent: a job killed at any point and run again leaves the same journal and the same projections.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ INGEST = "ingest"
 EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
 SESSIONS_AT_ONCE = 3
 READ_SHARE, PROJECT_SHARE = 0.5, 0.45
-"""How a job's progress (in bytes of the upload) is shared out: reading, projecting; the rest is indexing."""
+"""Shares of a job's progress (in bytes of the upload) for reading and for projecting; the rest is indexing."""
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
 
 
@@ -49,12 +49,12 @@ _DATED = re.compile(rf"(?<!\d){_DAY}(?:[T_ -]+{_CLOCK})?(?!\d)")
 
 
 class _NotAdmitted(Exception):
-    """Why a session of a transcript is left alone. Rolls back what `open` made or filled in."""
+    """The reason why a session of a transcript is skipped. Rolls back what `Journal.open` wrote."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """What reading one transcript found so far."""
+    """Running totals of reading one transcript. `refused`: (reason, session) pairs already counted."""
 
     tally: Tally = field(default_factory=Tally)
     sessions: dict[UUID, None] = field(default_factory=dict)
@@ -70,6 +70,8 @@ class Reading:
 
 
 class Intake:
+    """Accepts transcripts and runs the jobs that ingest them."""
+
     def __init__(
         self,
         *,
@@ -101,7 +103,7 @@ class Intake:
         limit: int,
         modified_at: datetime | None = None,
     ) -> UUID:
-        """Take a transcript in. When this returns, the bytes and the job that reads them are committed. Returns the job's id."""
+        """Store a transcript and enqueue its job; both are committed on return. Returns the job's id."""
 
         async def enqueue(connection: AsyncConnection, upload_id: UUID) -> UUID:
             return await self._queue.enqueue(
@@ -126,17 +128,17 @@ class Intake:
         )
 
     async def ingest(self, job: Job, progress: Progress) -> Done:
-        """The job behind `submit`: read the upload into the journal, project every session that it touched. Done means searchable."""
+        """Run the job behind `submit`: journal the upload and project the sessions it touched. When done, they are searchable."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
         reading = await self._read(job, upload, progress)
         if not reading.sessions and not reading.refused:
-            raise UnknownFormat(_nothing(upload, reading))
+            raise UnknownFormat(_unreadable_message(upload, reading))
         done = await self._project_all(upload, list(reading.sessions), progress)
         await self._catch_up.drain(done)
         await progress(upload.bytes, upload.bytes)
 
         async def closing(connection: AsyncConnection) -> None:
-            for gone in await self._journal.missing(connection, reading.sessions.keys()):  # purged since: its file has no name any more
+            for gone in await self._journal.missing(connection, reading.sessions.keys()):  # purged since: forget the file's name too
                 await forget_in_jobs(connection, upload.team_id, gone)
             await self._uploads.delete(connection, upload.id)
             await self._catch_up.take_back(connection, upload.team_id, reading.sessions.keys())
@@ -145,7 +147,7 @@ class Intake:
         return Done(_report(upload, reading, self._catch_up.report(done)), closing=closing)
 
     async def _project_all(self, upload: Upload, sessions: Sequence[UUID], progress: Progress) -> CaughtUp:
-        """Project the sessions, some at once: a file of hundreds of short ones waits for the database more than it computes."""
+        """Project the sessions, a few concurrently: with many short ones, most time is spent waiting for the database."""
         done, finished = CaughtUp(), 0
         waiting = iter(sessions)
 
@@ -166,7 +168,7 @@ class Intake:
         return done
 
     async def _read(self, job: Job, upload: Upload, progress: Progress) -> Reading:
-        """Parse the upload and append what is new to the journal, batch by batch."""
+        """Parse the upload and append the new events to the journal, batch by batch."""
         reading = Reading()
         read = Counter[str]()
 
@@ -201,7 +203,7 @@ class Intake:
         return reading
 
     async def _append(self, session_id: UUID, events: Sequence[Event], reading: Reading) -> bool:
-        """False: the session was purged meanwhile. The file's others are read on."""
+        """Append events to a session. Return False if it was purged meanwhile; the file's other sessions are still read."""
         try:
             appended = await self._journal.append(session_id, events)
         except NotFound:
@@ -212,7 +214,7 @@ class Intake:
         return True
 
     async def _admit(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID | None:
-        """The session that the next events belong to; None where they must not be added, which is counted once a session."""
+        """Return the session for the next events; None, counted once per session, if they must not be added."""
         try:
             session_id = await self._open(job, upload, header, reading)
         except _NotAdmitted as why:
@@ -222,14 +224,14 @@ class Intake:
         return session_id
 
     async def _project(self, connection: AsyncConnection, upload: Upload, header: SessionHeader) -> UUID:
-        """The one that was named with the upload; else by the session's repository or folder."""
+        """Return the project named with the upload, else the one of the session's repository or folder."""
         identity = None if upload.project else identify(header.repository, header.directory)
         if identity is not None:
             return await self._accounts.project_for(connection, upload.team_id, identity)
         return await self._accounts.project_id(connection, upload.team_id, upload.project or UNNAMED_PROJECT)
 
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID:
-        """The session's id, noted at the job. _NotAdmitted when it was purged while the upload waited, or is another developer's."""
+        """Open the session and note it at the job. Raises _NotAdmitted if it was purged since the upload or is another developer's."""
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
             project_id = await self._project(connection, upload, header)
             session_id = await self._journal.open(
@@ -251,7 +253,7 @@ class Intake:
 
 
 def date_in(name: str) -> datetime | None:
-    """The date, and the time where it is there, that a file's name tells. None: it tells none that can be believed."""
+    """Return the date, and the time if given, in a file's name; None if it has no plausible one."""
     for found in _DATED.finditer(name):
         year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
         try:
@@ -262,7 +264,7 @@ def date_in(name: str) -> datetime | None:
 
 
 def _merged(header: SessionHeader, later: SessionHeader | None) -> SessionHeader:
-    """A header that came before any event of its session, and a later one: facts of the first, filled up from the second."""
+    """Merge two headers of a session that has no events yet: the first one's facts, gaps filled from the second."""
     if later is None or (later.provider, later.external_id) != (header.provider, header.external_id):
         return later or header
     filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", *FACTS)}
@@ -272,7 +274,7 @@ def _merged(header: SessionHeader, later: SessionHeader | None) -> SessionHeader
 
 
 def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | None, list[Event]]]:
-    """Split a batch at its headers: (the header that opens the run, or None where the run goes on, its events)."""
+    """Split a batch at its headers into (header or None if the previous session continues, events)."""
     runs: list[tuple[SessionHeader | None, list[Event]]] = [(None, [])]
     for each in batch:
         if isinstance(each, SessionHeader):
@@ -282,14 +284,14 @@ def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | 
     return runs
 
 
-def _nothing(upload: Upload, reading: Reading) -> str:
-    """Why a transcript of which no session could be read was refused."""
+def _unreadable_message(upload: Upload, reading: Reading) -> str:
+    """Explain why no session could be read from a transcript."""
     why = f" The first problem, at {(first := reading.tally.problems[0])[0]}: {first[1]}" if reading.tally.problems else ""
     return f"No session could be read from {upload.transcript} as {upload.format} ({reading.tally.lines} lines).{why}"
 
 
 def _report(upload: Upload, reading: Reading, projected: dict[str, object]) -> dict[str, object]:
-    """What was read, skipped and found: the job's result. Of a file that holds what was purged, neither its name nor its faults."""
+    """Build the job's result. If the file holds a purged session, omit its name and its problems."""
     purged = any(why == PURGED for why, _ in reading.refused)
     told = UNTOLD | {"skipped": {PURGED: reading.tally.skipped[PURGED]}} if purged else {}
     return {

@@ -1,4 +1,4 @@
-"""The append-only journal of events. `append` itself redacts, so no way leads past it. Knows no transcript format."""
+"""The append-only journal of events. `append` itself redacts, so nothing is stored unredacted. Knows no transcript format."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
 CATCH_UP = "catch_up"
-"""The kind of the jobs that bring a session's projections up to date; their payload names it under `session_id`."""
+"""Kind of the jobs that bring a session's projections up to date; the payload has its `session_id`."""
 LIVE_AFTER = timedelta(seconds=1)
-"""A live session is projected this long after it said something: what it says meanwhile is done in one go."""
+"""Debounce: a live session is projected this long after an event, together with what arrives meanwhile."""
 BULK_AFTER = timedelta(minutes=10)
-"""An upload's own job projects what it has read, and takes this one back: it is for the case that the upload's job dies."""
+"""Delay of the catch-up job behind an upload. The upload's job projects and deletes it; it runs only if that job dies."""
 FACTS = ("directory", "repository", "branch", "commit", "agent_version", "model")
-"""What a header says of a session beside its title and its time."""
+"""Facts that a header gives about a session, besides title and time."""
 CITED_SESSIONS, CITED_SECONDS = 4096, 30.0
-"""What citations say of sessions. A purge needn't be told here: what was cut or learnt from a session goes with it."""
+"""Size and TTL of the cache of cited sessions. Purges needn't invalidate it: what cites a session goes with it."""
 WRITTEN_PAGE, READ_PAGE = 500, 200
-"""Events in one statement. asyncpg sends rows one by one, so parameters are no limit; memory is."""
+"""Events per statement, bounded for memory; asyncpg sends rows singly, so no parameter limit applies."""
 INLINE_CHARS = 64_000
-"""A batch with more text than this is redacted in a thread: below, the hop costs more than the work."""
+"""Batches with more text are redacted in a thread; below this, the hop costs more than the work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`developer_id`: who ingested it first, and so may delete it. `event_count`: also the last seq. `revision`: raised by every change.
+    """A session. `developer_id`: its first ingester, who may delete it. `event_count`: the last seq. `revision`: raised by every change.
 
-    `redactions`: secrets taken out, by kind.
+    `redactions`: secrets removed, by kind.
     """
 
     id: UUID
@@ -75,18 +75,18 @@ class Session:
 
     @property
     def at(self) -> datetime | None:
-        """When it was: by its records, its heading, its file's name or modification time. Never by when it was sent; None: unknown."""
+        """The session's time: by its records, heading, file's name or modification time, never by upload time. None if unknown."""
         return self.ended_at or self.started_at or self.file_dated_at
 
     @property
     def began_at(self) -> datetime | None:
-        """When it began, by the same sources: unlike `at` it doesn't move while the session grows."""
+        """The start time, from the same sources; unlike `at`, it doesn't move while the session grows."""
         return self.started_at or self.file_dated_at or self.ended_at
 
 
 @dataclass(frozen=True, slots=True)
 class CitedSession:
-    """What a citation says of its session."""
+    """The fields of a session that a citation shows."""
 
     id: UUID
     transcript: str
@@ -96,6 +96,8 @@ class CitedSession:
 
 
 class Journal:
+    """The append-only store of sessions and their events."""
+
     def __init__(self, database: Database, limits: Limits, queue: Queue) -> None:
         self._database = database
         self._limits = limits
@@ -113,9 +115,9 @@ class Journal:
         transcript: str,
         file_dated_at: datetime | None = None,
     ) -> UUID:
-        """The session of (team, provider, external id): made when it is new. Later headers fill gaps; the first project stays.
+        """Get or create the session of (team, provider, external id); return its id. Later headers fill gaps; the first project stays.
 
-        A title that somebody gave takes the place of one that was made.
+        A title that somebody chose replaces a derived one.
         """
         provider, external_id = _identity(header)
         facts = {name: short(value) if (value := getattr(header, name)) else None for name in FACTS}
@@ -145,22 +147,22 @@ class Journal:
         return (await connection.execute(filled.returning(SessionRow.id))).scalar_one()
 
     async def may_add(self, connection: AsyncConnection, session_id: UUID, developer_id: UUID | None) -> bool:
-        """Whether this developer may add to the session: it is theirs, or nobody's. None: an admin, who always may."""
+        """Tell whether the developer may add to the session: it is theirs or nobody's. None: an admin, who always may."""
         theirs = or_(SessionRow.developer_id.is_(None), SessionRow.developer_id == developer_id)
         query = select(SessionRow.id).where(SessionRow.id == session_id, theirs)
         return developer_id is None or await connection.scalar(query) is not None
 
     async def storable(self, events: Sequence[Event]) -> list[Storable]:
-        """The events redacted and cut, each id once: inline, or in a thread where it takes longer than the way there."""
+        """Redact and cut the events, each id once; in a thread if the text is long."""
         if size(events) <= INLINE_CHARS:
             return storable(events, most_chars=self._limits.max_text_chars)
         return await asyncio.to_thread(storable, events, most_chars=self._limits.max_text_chars)
 
     async def append(self, session_id: UUID, events: Sequence[Event], *, from_file: bool = True) -> Appended:
-        """Redact, then append what is new, in order, in pages that are committed one by one, each with the job that projects it.
+        """Redact and append new events, in pages committed one by one, each with the job that projects it.
 
-        An event id that is known changes nothing, except that a tool call without a result gets it. Two appends to one
-        session at once come one after the other. NotFound when the session is gone.
+        A known event id changes nothing, except that a tool call without a result receives it. Concurrent appends to one session are
+        serialised. Raises NotFound if the session is gone.
         """
         rows = await self.storable(events)
         appended = await self.append_rows(session_id, rows, from_file=from_file)
@@ -168,7 +170,7 @@ class Journal:
         return appended
 
     async def append_rows(self, session_id: UUID, rows: Sequence[Storable], *, from_file: bool) -> Appended:
-        """The same, of what `storable` made."""
+        """Append rows that `storable` made; otherwise as `append`."""
         total = Appended()
         for start in range(0, len(rows), WRITTEN_PAGE):
             async with self._database.begin() as connection:
@@ -185,9 +187,9 @@ class Journal:
     async def write(
         self, connection: AsyncConnection, additions: Sequence[Addition], *, wait: bool, after: timedelta
     ) -> list[Appended | None]:
-        """Append as `append.append` says, and enqueue the job that brings the projections of what changed up to date.
+        """Append as `append.append` and enqueue the catch-up jobs of the changed sessions, both in the caller's transaction.
 
-        Both in the caller's transaction: what is stored is projected. One job a session waits at a time; the earliest time counts.
+        At most one such job waits per session; its earliest time counts.
         """
         answers, changed = await append(connection, additions, wait=wait)
         jobs = [Wanted(str(each.session_id), {"session_id": str(each.session_id)}, each.team_id, each.developer_id) for each in changed]
@@ -196,14 +198,14 @@ class Journal:
         return answers
 
     async def events(self, session_id: UUID, *, after: int = 0, max_output_chars: int | None = None) -> AsyncIterator[Event]:
-        """The events of a session in order, read page by page. `max_output_chars`: so much of a tool's output, from its end."""
+        """Yield the events of a session in order, page by page. `max_output_chars`: keep only the end of a tool's output."""
         async for _, event in self.numbered(session_id, after=after, max_output_chars=max_output_chars):
             yield event
 
     async def numbered(
         self, session_id: UUID, *, after: int = 0, until: int | None = None, max_output_chars: int | None = None
     ) -> AsyncIterator[tuple[int, Event]]:
-        """(seq, event) for each seq above `after`, up to `until`; otherwise as `events`."""
+        """Yield (seq, event) for each seq above `after`, up to `until`; otherwise as `events`."""
         output = EventRow.tool_output if max_output_chars is None else func.right(EventRow.tool_output, max_output_chars)
         columns = [column for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
         query = select(*columns, output.label("output")).where(EventRow.session_id == session_id).order_by(EventRow.seq)
@@ -218,19 +220,19 @@ class Journal:
                 last = row.seq
 
     async def get(self, team_id: UUID, session_id: UUID) -> Session:
-        """One session. NotFound for an unknown one or another team's."""
+        """Return a session. Raises NotFound for an unknown one or another team's."""
         query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
 
         async def read(connection: AsyncConnection) -> Session:
             row = (await connection.execute(query)).one_or_none()
-            if row is None:  # said within: what a replica hasn't got yet is asked for at the primary
+            if row is None:  # raised inside `read`, so that a row the replica lacks is looked up at the primary
                 raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
             return Session(*row)
 
         return await self._database.read(read)
 
     async def cited(self, team_id: UUID, session_ids: Collection[UUID]) -> dict[UUID, CitedSession]:
-        """Those of the sessions that are there, by id; one of another team is not. What was read is not read again for a while."""
+        """Return the team's sessions among these ids, by id; cached for CITED_SECONDS."""
         found = {session: known for session in session_ids if (known := self._cited.get((team_id, session))) is not None}
         if missing := [session for session in session_ids if session not in found]:
             for row in await self._database.read(rows_of(_CITED, {"team": team_id, "ids": missing})):
@@ -238,7 +240,7 @@ class Journal:
         return found
 
     async def resolve(self, team_id: UUID, name: str) -> UUID | None:
-        """A session by our id, or a live one by its external id; None: there is none yet. NotFound for another team's id."""
+        """Return the id of a session named by our id, or by a live session's external id; None if new. NotFound: another team's."""
         ours = _uuid(name)
         live = and_(SessionRow.team_id == team_id, SessionRow.provider == "generic", SessionRow.external_id == identity(name))
         query = select(SessionRow.id, SessionRow.team_id).where(or_(SessionRow.id == ours, live) if ours else live)
@@ -249,16 +251,16 @@ class Journal:
         return ours if ours in found else next(iter(found), None)
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> int:
-        """Give a project's sessions to another one, in the caller's transaction, which holds them against projections. Returns how many."""
+        """Move a project's sessions to another, locked in the caller's transaction against projections. Returns their number."""
         held = select(SessionRow.id).where(SessionRow.project_id == project_id).order_by(SessionRow.id).with_for_update()
         ids = (await connection.scalars(held)).all()
         await connection.execute(update(SessionRow).where(SessionRow.project_id == project_id).values(project_id=into))
         return len(ids)
 
     async def hold(self, connection: AsyncConnection, session_id: UUID) -> UUID:
-        """Keep a session from being deleted or moved until the caller's transaction ends; appends go on. Returns its project.
+        """Lock a session against deletion and moves for the caller's transaction; appends continue. Returns its project.
 
-        NotFound when it is gone already.
+        Raises NotFound if it is gone.
         """
         held = select(SessionRow.project_id).where(SessionRow.id == session_id).with_for_update(read=True, key_share=True)
         if (project_id := await connection.scalar(held)) is None:
@@ -266,7 +268,7 @@ class Journal:
         return project_id
 
     async def hold_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
-        """Keep everybody else from a session until the caller's transaction ends. NotFound as for `get`."""
+        """Lock a session exclusively for the caller's transaction. NotFound as for `get`."""
         query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
         row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -274,7 +276,7 @@ class Journal:
         return Session(*row)
 
     async def delete(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> None:
-        """Delete a session and its events, in the caller's transaction; a transcript that still waits can't bring it back."""
+        """Delete a session and its events in the caller's transaction, leaving a tombstone so that a waiting transcript can't revive it."""
         columns = (SessionRow.team_id, SessionRow.provider, SessionRow.external_id)
         ours = and_(SessionRow.id == session_id, SessionRow.team_id == team_id)
         gone = (await connection.execute(delete(SessionRow).where(ours).returning(*columns))).one_or_none()
@@ -287,31 +289,31 @@ class Journal:
             await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "provider", "external_id"], set_=again))
 
     async def purged_since(self, connection: AsyncConnection, team_id: UUID, header: SessionHeader, moment: datetime) -> bool:
-        """Whether this session was purged after `moment`. Ask after `open`, which waits for a purge under way, and roll back."""
+        """Tell whether the session was purged after `moment`. Call after `open`, which waits for a running purge; roll back if so."""
         provider, external_id = _identity(header)
         names = [external_id, _tombstone(external_id)]  # an older Cairn kept the name itself
         same = and_(PurgedSession.team_id == team_id, PurgedSession.provider == provider, PurgedSession.external_id.in_(names))
         return await connection.scalar(select(func.max(PurgedSession.purged_at)).where(same, PurgedSession.purged_at > moment)) is not None
 
     async def missing(self, connection: AsyncConnection, session_ids: Collection[UUID]) -> set[UUID]:
-        """Those of the sessions that are there no longer."""
+        """Return those of the sessions that no longer exist."""
         found = await connection.scalars(select(SessionRow.id).where(SessionRow.id.in_(list(session_ids))))
         return set(session_ids) - set(found)
 
     async def sweep(self, hours: float) -> int:
-        """Forget purges that no waiting transcript can be older than."""
+        """Delete tombstones older than any waiting transcript can be; return their number."""
         old = PurgedSession.purged_at < func.now() - timedelta(hours=hours)
         async with self._database.begin() as connection:
             return (await connection.execute(delete(PurgedSession).where(old))).rowcount
 
 
 def _tombstone(external_id: str) -> str:
-    """A purged session's id as it is remembered: enough to know it again, but not the name that somebody gave it."""
+    """Hash a purged session's external id: recognisable, but the name itself is not kept."""
     return f"purged:{hashlib.sha256(external_id.encode()).hexdigest()}"
 
 
 def _identity(header: SessionHeader) -> tuple[str, str]:
-    """(provider, external id) as they are stored."""
+    """Return (provider, external id) as they are stored."""
     return short(header.provider)[:100], identity(header.external_id)
 
 
@@ -323,7 +325,7 @@ def _uuid(name: str) -> UUID | None:
 
 
 def event_of(row: AnyRow) -> Event:
-    """Make an event of a row of its table, with its tool's output as `output`."""
+    """Build an event from a journal row whose tool output is selected as `output`."""
     tool = usage = None
     if row.tool_name is not None:
         tool = ToolUse(row.tool_name, row.tool_input or "", row.output or "", row.exit_code)

@@ -1,4 +1,4 @@
-"""Results of tool calls that come later than the calls: the one thing in the journal that is filled in afterwards."""
+"""Late results of tool calls: with completed last turns, the only updates to journalled events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.storage.tables import AnyRow
 
 
 def brings_result(known: AnyRow, row: dict[str, Any]) -> bool:
-    """A tool call was journalled before its result was known, and here is the result."""
+    """Tell whether `row` brings the result of a tool call that was journalled without one."""
     if known.tool_name is None or not known.no_output:
         return False
     return bool(row["tool_output"]) or (known.outcome is None and row["outcome"] is not None)
@@ -31,7 +31,7 @@ RESULT = (
 
 
 def result(session_id: UUID, row: dict[str, Any], revision: int) -> dict[str, Any]:
-    """Parameters of RESULT. `revision`: the session's, that this change makes."""
+    """Return the parameters of RESULT. `revision`: the session's revision that this change creates."""
     return {
         "in_session": session_id,
         "of_event": row["event_id"],

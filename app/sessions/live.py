@@ -1,6 +1,6 @@
-"""A session that is still going on: its events into the journal as they come, and a job that projects it soon.
+"""Live sessions: journals events as they arrive and schedules their projection.
 
-Many requests share a transaction (`storage.grouped`): each is answered when its own has been committed.
+Many requests share one transaction (group commit, `storage.grouped`); each is answered once its own events are committed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ log = structlog.get_logger()
 
 UNNAMED_PROJECT = "default"
 EVENTS_TOGETHER = 400
-"""In one transaction: writing them takes 8 ms of our loop, and a query waits no longer than that."""
+"""Events per shared transaction: writing them takes 8 ms of the event loop, the longest that a query may wait."""
 KNOWN_SESSIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What a live request added."""
+    """The result of a live request."""
 
     session_id: UUID
     accepted: int
@@ -40,6 +40,8 @@ class Live:
 
 
 class LiveIntake:
+    """Accepts events of sessions that are still going on."""
+
     def __init__(self, *, limits: Limits, database: Database, accounts: Accounts, journal: Journal) -> None:
         self._limits = limits
         self._database = database
@@ -51,7 +53,7 @@ class LiveIntake:
         )
 
     async def append(self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]) -> Live:
-        """Append to the session of this name, which may be new. Idempotent by event id. NotPermitted: it is another developer's."""
+        """Append to the named session, creating it if new. Idempotent by event id. NotPermitted: it is another developer's."""
         if len(events) > self._limits.max_live_events:
             raise InvalidInput(f"At most {self._limits.max_live_events} events in one request: send them in parts.")
         who = (team_id, session, developer_id)
@@ -59,7 +61,7 @@ class LiveIntake:
         if known is not None:
             try:
                 return await self._append(known, events)
-            except NotFound:  # purged since: as with any other name, a new session begins
+            except NotFound:  # purged meanwhile: a new session begins under this name
                 self._admitted.pop(who, None)
         admitted = await self._admit(team_id, developer_id, session, project)
         done = await self._append(admitted, events)
@@ -69,7 +71,7 @@ class LiveIntake:
     async def _append(self, session_id: UUID, events: Sequence[Event]) -> Live:
         rows = await self._journal.storable(events)
         appended = await self._appends.submit(Addition(session_id, rows))
-        if appended is None:  # left to this one, which waits for the session and says what is wrong
+        if appended is None:  # not written with the group: append alone, waiting for the lock and raising the real error
             appended = await self._journal.append_rows(session_id, rows, from_file=False)
         return Live(session_id, appended.new, appended.known + len(events) - len(rows), dict(appended.redactions))
 
@@ -81,10 +83,10 @@ class LiveIntake:
             raise
         except Exception:
             log.exception("live.not_together", requests=len(additions))
-            return [None] * len(additions)  # one of them can't be written: alone, only its own sender hears of it
+            return [None] * len(additions)  # one of them can't be written: retried alone, only its own request fails
 
     async def _admit(self, team_id: UUID, developer_id: UUID | None, session: str, project: str | None) -> UUID:
-        """The session's id; begun where there is none. NotPermitted for another developer's."""
+        """Return the session's id, creating the session if needed. NotPermitted: it is another developer's."""
         known = await self._journal.resolve(team_id, session)
         async with self._database.begin() as connection:
             if known is None:

@@ -1,4 +1,4 @@
-"""Merges two projects: the sessions, and with them all that was derived from them, in one transaction."""
+"""Merges two projects, with their sessions and everything derived from them, in one transaction."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from app.storage.database import Database
 
 
 class ProjectMerge:
+    """Merges projects with everything derived from their sessions."""
+
     def __init__(self, database: Database, accounts: Accounts, journal: Journal, projections: Projections) -> None:
         self._database = database
         self._accounts = accounts
@@ -18,9 +20,9 @@ class ProjectMerge:
         self._projections = projections
 
     async def merge(self, team_id: UUID, project_id: UUID, into: UUID) -> int:
-        """Let a project be another one from now on, whatever comes under its name or identity later too. Returns how many sessions moved.
+        """Merge a project into another, for past and future sessions. Returns the number of sessions moved.
 
-        What both had learnt alike stays two items: what comes next is merged with either. NotFound, InvalidInput as `projects.merge`.
+        Similar items of both projects are not deduplicated afterwards. Raises NotFound or InvalidInput as `projects.merge`.
         """
         async with self._database.begin() as connection:
             await self._accounts.merge_project(connection, team_id, project_id, into)

@@ -1,4 +1,4 @@
-"""What is derived from sessions, as this room sees it: a registry of projections, and when each has something to do. Does no I/O.
+"""The registry of projections (data derived from sessions), and the rule for when each is due. Does no I/O.
 
 A projection's class lives in the room that owns what it derives, which registers it when it is opened. Everything that changes a session
 (an upload, live events, a purge) and every new version of a projection reaches it in the same way, through `catch_up.CatchUp`.
@@ -17,25 +17,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.sessions.journal import Session
 
 MAX_ATTEMPTS = 5
-"""A projection that failed so often on a session, in one version, is parked there until its version changes."""
+"""Failures of a projection on a session before it is parked until its version changes."""
 RETRY_AFTER = timedelta(minutes=1)
-"""After the first failure; five times as long after each further one."""
+"""Delay after the first failure; multiplied by five after each further one (exponential backoff)."""
 WHOLE_EVENTS_PER_SECOND = 100
 MAX_WHOLE_PAUSE = timedelta(minutes=5)
-"""A projection that reads the whole session reads a growing one at most so often: its cost an event stays bounded."""
+"""Longest pause between runs of a whole-session projection over a growing session; bounds its cost per event."""
 
 Counts: TypeAlias = Mapping[str, int]
 
 
 class Overtaken(Exception):
-    """Another process brought the projection on with this session first: roll back, read again."""
+    """Another process advanced the projection on this session first: roll back and read again."""
 
 
 class Checkpointed(Protocol):
-    """Writes the checkpoint in the projection's own transaction, which it keeps the session in place for.
+    """Writes the checkpoint in the projection's own transaction, and locks the session against deletion until it ends.
 
-    `seq`: so far only (a long session in parts); without it, all of the session. NotFound when the session was purged meanwhile,
-    Overtaken when another process brought the projection on first: the transaction is to be rolled back, so let both pass.
+    `seq`: the position reached, for a long session done in parts; None: the session's end. Raises NotFound if the session was purged,
+    Overtaken if another process was first: let both propagate, so that the transaction is rolled back.
     """
 
     async def __call__(self, connection: AsyncConnection, seq: int | None = None) -> None: ...
@@ -43,18 +43,18 @@ class Checkpointed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """What a projection did. `mark`: once `drain(mark)` has returned, all of it can be found. `counts`: see `Projection.counted`."""
+    """Result of a projection's run. All of it is searchable once `drain(mark)` returns. `counts`: see `Projection.counted`."""
 
     mark: int = 0
     counts: Counts = field(default_factory=dict)
 
 
 class Projection(Protocol):
-    """Something derived from each session, and kept up to date.
+    """Data derived from each session and kept up to date.
 
-    `version`: raise it when the same events would be derived otherwise; then every session is projected again, by itself.
-    `whole`: it needs the whole session each time; `after` is then always 0, and a growing session is read less often.
-    `result_field`: under which field a job's result tells its counts, whose names are `counted`.
+    `version`: raise it when the same events would give another result; every session is then projected again.
+    `whole`: reads the whole session each time; `after` is then always 0, and a growing session is read less often.
+    `result_field`: field of a job's result that holds this projection's counts, whose names are `counted`.
     """
 
     @property
@@ -69,37 +69,37 @@ class Projection(Protocol):
     def counted(self) -> tuple[str, ...]: ...
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
-        """Make what is derived from the events after this seq exactly what they say now; they may have been projected before.
+        """Make the derived data match the events after this seq, which may have been projected before.
 
-        `after` 0: whatever was derived from the session, in whatever version, is replaced. Nothing above `session.event_count` need
-        be read. Call `checkpointed` in each transaction that writes, the last one without `seq`. No transaction spans a model call.
-        Unavailable when a part is away; any other exception parks this session.
+        `after` 0: replace everything derived from the session, of any version. Ignore events above `session.event_count`. Call
+        `checkpointed` in each transaction that writes, the last one without `seq`. No transaction may span a model call.
+        Raises Unavailable if a dependency is away; any other exception parks this session.
         """
         ...
 
     async def unchanged(self, session_id: UUID) -> Counts:
-        """Counts for a session that is up to date already."""
+        """Return the counts of a session that is already up to date."""
         ...
 
     async def drain(self, mark: int) -> None:
-        """Return when everything up to this mark can be found."""
+        """Wait until everything up to this mark is searchable."""
         ...
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
-        """Give what was derived in one project to another, in the transaction that merges them, which holds all their sessions."""
+        """Move the data derived in one project to another, in the transaction that merges them and holds all their sessions."""
         ...
 
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
-        """Take back all that was derived from a session, in the purge's transaction, which holds the session. Returns how much is gone.
+        """Delete all data derived from a session, in the purge's transaction, which holds the session. Returns how many rows.
 
-        Deadlocks are avoided by one order: the session first, then whatever lock the projection needs, as in `project`.
+        To avoid deadlocks lock the session first, then the projection's own rows, as in `project`.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a projection has come with a session. See `tables.Checkpoint`."""
+    """A projection's progress in a session. See `tables.Checkpoint`."""
 
     version: str
     seq: int
@@ -112,19 +112,19 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """Nothing to do."""
+    """The projection is up to date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Project the events after this seq."""
+    """The projection must process the events after this seq."""
 
     after: int
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not before this time. `parked`: why it failed last, where it did."""
+    """The projection must wait until `at`. `parked`: the reason of its last failure, if it failed."""
 
     at: datetime
     parked: str | None = None
@@ -132,7 +132,7 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """It failed on this session in this version too often."""
+    """The projection failed too often on this session in this version."""
 
     reason: str
 
@@ -145,8 +145,8 @@ def next_step(
 ) -> Step:
     """Decide what a projection has to do for a session.
 
-    `first_changed`: the lowest seq among the events that were changed since the checkpoint. `patient`: nobody waits for the result, so
-    a projection that reads whole sessions may let a growing one grow.
+    `first_changed`: the lowest seq among events changed since the checkpoint. `patient`: nobody waits for the result, so a projection that
+    reads whole sessions may wait while the session grows.
     """
     if checkpoint is None:
         return Due(0)
@@ -169,12 +169,12 @@ def next_step(
 
 
 def whole_pause(events: int) -> timedelta:
-    """How long a projection that reads the whole session leaves a growing one alone."""
+    """Return the pause between runs of a whole-session projection over a growing session."""
     return min(timedelta(seconds=events // WHOLE_EVENTS_PER_SECOND), MAX_WHOLE_PAUSE)
 
 
 def retry_after(attempts: int) -> timedelta | None:
-    """How long after this many failures a session is tried again; None: not in this version."""
+    """Return the delay before the next attempt after this many failures; None: no retry in this version."""
     return None if attempts >= MAX_ATTEMPTS else RETRY_AFTER * 5 ** (attempts - 1)
 
 
@@ -185,7 +185,7 @@ def _after(projection: Projection, checkpoint: Checkpoint, first_changed: int | 
 
 
 class Projections:
-    """All projections, in the order in which they are registered. ValueError for a name that comes twice."""
+    """The registry, in order of registration. Raises ValueError for a duplicate name."""
 
     def __init__(self, projections: Iterable[Projection] = ()) -> None:
         self._by_name: dict[str, Projection] = {}
@@ -205,5 +205,5 @@ class Projections:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Name → version."""
+        """The projections' versions, by name."""
         return {each.name: each.version for each in self}

@@ -1,4 +1,4 @@
-"""The purge: the raw events, all that was derived from them, and what jobs tell, in one transaction. What has no other source is gone."""
+"""Purges a session: its raw events, everything derived only from them, and its traces in jobs, in one transaction."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from app.sessions.uploads import JOB_FIELD, UNNAMED, discard, forget_names, name
 from app.storage.database import Database
 
 UNTOLD: dict[str, object] = {"transcript": UNNAMED, "skipped": {}, "problems": []}
-"""What stands in a job's result in place of what it told of its file."""
+"""Replacement for the fields of a job's result that describe its file."""
 NOBODY = uuid4()
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """`removed`: by projection or part, how much of what it had is gone."""
+    """The result of a purge. `removed`: number of derived rows deleted, by projection or part."""
 
     events: int
     removed: Mapping[str, int]
 
 
 class Purge:
-    """`parts`: what each adds beside the projections is deleted too (`Part.forgets`)."""
+    """Deletes sessions with everything derived only from them. `parts`: what each keeps beside the projections goes too (`Part.forgets`)."""
 
     def __init__(self, database: Database, journal: Journal, queue: Queue, projections: Projections, *, parts: Sequence[Part] = ()) -> None:
         self._database = database
@@ -41,15 +41,15 @@ class Purge:
         self._parts = parts
 
     async def session(self, team_id: UUID, session_id: UUID, *, developer_id: UUID | None) -> Purged:
-        """Delete a session and all that was derived only from it. `developer_id`: who asks (None: an admin).
+        """Delete a session and everything derived only from it. `developer_id`: the requester (None: an admin).
 
-        NotFound for another team's session.
+        Raises NotFound for another team's session, NotPermitted for another developer's.
         """
         session = await self._journal.get(team_id, session_id)
         if developer_id is not None and session.developer_id != developer_id:
             raise NotPermitted("Only the developer who ingested this session or an admin can delete it.")
         async with self._database.begin() as connection:
-            # Held against projections (`Journal.hold`): what one has committed before is forgotten, what it would commit later is refused.
+            # Locked against projections (`Journal.hold`): what one committed before is deleted below; a later commit raises NotFound.
             session = await self._journal.hold_for_purge(connection, team_id, session_id)
             await _forget_file(connection, session)
             await self._queue.take_back(connection, kind=CATCH_UP, team_id=team_id, keys=[str(session_id)])
@@ -68,21 +68,21 @@ async def forget_in_jobs(
     name: str | None = None,
     uploads: Collection[UUID] = (),
 ) -> list[Told]:
-    """Take a session, and its file's name, out of what jobs tell. Numbers stay."""
+    """Remove a session and its file's name from jobs; numbers stay."""
     also = (JOB_FIELD, [str(each) for each in uploads])
     return await forget(connection, team_id, subject=session_id, listed="sessions", blank=UNTOLD, name=name, also=also)
 
 
 async def _forget_file(connection: AsyncConnection, session: Session) -> None:
-    """The file's name leaves jobs and uploads; what a dead job left of it goes whole, what waits is read without it.
+    """Remove the file's name from jobs and uploads; delete a dead job's upload, and let waiting ones be read without the name.
 
-    Another file of the same name (a tool's history has the same in every project) loses it too, while it waits: no more than that.
+    Other waiting files of the same name lose it too (a tool may use one name in every project); their content is kept.
     """
     name = None if session.transcript == UNNAMED else session.transcript
     waiting = {} if name is None else await named(connection, session.team_id, name)
     told = await forget_in_jobs(connection, session.team_id, session.id, name=name, uploads=waiting)
     linked = {UUID(each.payload[JOB_FIELD]): each for each in told if JOB_FIELD in each.payload}
-    # Of the same name only, it may be another session: so only its own developer's is thrown away.
+    # An upload linked only by its name may belong to another session: discard it only if it is the same developer's.
     dead = {
         upload_id
         for upload_id, each in linked.items()

@@ -1,4 +1,4 @@
-"""Events as they may be stored: no secret, nothing PostgreSQL refuses, nothing over the limits. Pure: CPU work, no I/O."""
+"""Prepares events for storage: secrets redacted, characters that PostgreSQL refuses removed, lengths limited. Pure CPU work, no I/O."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.redaction import redact
 from app.sessions.event import Event
 
 SHORT_CHARS = 1000
-"""Titles, names and locators longer than this are cut."""
+"""Length to which titles, names and locators are cut."""
 ID_BYTES = 1000
 """Ids longer than this are hashed: PostgreSQL's indexes hold up to 2,700 bytes."""
-MOST_EXIT_CODE = 2**31
+MAX_EXIT_CODE = 2**31
 _USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
 class Storable:
-    """One event's columns. `secrets`: what was taken out of it, by kind; `result_secrets`: out of the tool's output alone."""
+    """One event's columns. `secrets`: secrets removed, by kind; `result_secrets`: those removed from the tool's output."""
 
     row: dict[str, Any]
     secrets: Counter[str] = field(default_factory=Counter)
@@ -30,7 +30,7 @@ class Storable:
 
 
 def storable(events: Sequence[Event], *, most_chars: int) -> list[Storable]:
-    """The events, each id once: said again, an event adds at most a result that its tool call still lacked."""
+    """Redact the events, each id once: a repeated event can only add the result that its tool call lacked."""
     folded: dict[str, Event] = {}
     for event in events:
         first = folded.get(event.id)
@@ -39,26 +39,26 @@ def storable(events: Sequence[Event], *, most_chars: int) -> list[Storable]:
 
 
 def size(events: Iterable[Event]) -> int:
-    """Characters that redaction has to read."""
+    """Return the number of characters that redaction has to read."""
     return sum(len(event.text) + (len(event.tool.input) + len(event.tool.output) if event.tool else 0) for event in events)
 
 
 def identity(text: str) -> str:
-    """An id as it is stored. One that holds a secret or is very long becomes its hash: still stable, and still nobody else's."""
-    plain = _sayable(text)
+    """Return an id as stored. One that holds a secret or is over ID_BYTES is replaced by its hash, which is stable and unique."""
+    plain = _without_invalid_chars(text)
     if len(plain.encode()) <= ID_BYTES and not redact(plain).findings:
         return plain
     return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 
 
 def address(url: str) -> str:
-    """A repository's URL, without the name and password that it may hold."""
+    """Return a repository's URL without its user name and password."""
     return short(_USER.sub("", url, count=1))
 
 
 def short(text: str) -> str:
-    """A title, a name, a locator: redacted and cut."""
-    return redact(_sayable(text)).text[:SHORT_CHARS]
+    """Redact and cut a title, name or locator."""
+    return redact(_without_invalid_chars(text)).text[:SHORT_CHARS]
 
 
 def _with_result(first: Event, again: Event) -> Event:
@@ -68,18 +68,18 @@ def _with_result(first: Event, again: Event) -> Event:
     return replace(first, tool=tool, outcome=again.outcome or first.outcome)
 
 
-def _storable(event: Event, most: int) -> Storable:
+def _storable(event: Event, max_chars: int) -> Storable:
     secrets, result_secrets = Counter[str](), Counter[str]()
     tool = event.tool
-    output = _long(tool.output, most, result_secrets) if tool else None
+    output = _redacted_and_cut(tool.output, max_chars, result_secrets) if tool else None
     row = {
         "event_id": identity(event.id),
         "role": event.role,
         "kind": event.kind,
         "speaker": short(event.speaker) if event.speaker else None,
-        "text": _long(event.text, most, secrets),
+        "text": _redacted_and_cut(event.text, max_chars, secrets),
         "tool_name": short(tool.name) if tool else None,
-        "tool_input": _long(tool.input, most, secrets) if tool else None,
+        "tool_input": _redacted_and_cut(tool.input, max_chars, secrets) if tool else None,
         "tool_output": output,
         "exit_code": _exit_code(tool.exit_code) if tool else None,
         "outcome": event.outcome,
@@ -98,18 +98,18 @@ def _storable(event: Event, most: int) -> Storable:
 
 
 def _exit_code(code: int | None) -> int | None:
-    """None also for a number that no process ever returned."""
-    return code if code is not None and -MOST_EXIT_CODE <= code < MOST_EXIT_CODE else None
+    """Return the exit code; None if it is out of the column's range."""
+    return code if code is not None and -MAX_EXIT_CODE <= code < MAX_EXIT_CODE else None
 
 
-def _long(text: str, most: int, secrets: Counter[str]) -> str:
-    """Redacted first and cut after, so that no half of a secret is left at the cut."""
-    done = redact(_sayable(text))
+def _redacted_and_cut(text: str, max_chars: int, secrets: Counter[str]) -> str:
+    """Redact a text, then cut it: cutting first could leave half a secret."""
+    done = redact(_without_invalid_chars(text))
     secrets.update(finding.kind for finding in done.findings)
-    over = len(done.text) - most
-    return done.text if over <= 0 else f"{done.text[:most]}… [cut: {over} characters]"
+    over = len(done.text) - max_chars
+    return done.text if over <= 0 else f"{done.text[:max_chars]}… [cut: {over} characters]"
 
 
-def _sayable(text: str) -> str:
-    """PostgreSQL's text takes neither NUL nor lone surrogates. Before redaction: either could split a secret."""
+def _without_invalid_chars(text: str) -> str:
+    """Remove NUL and lone surrogates, which PostgreSQL refuses. Done before redaction, since either could split a secret."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
-"""Between the loop and a worker's thread: synchronous parsers and rules read asynchronous sources, batch by batch.
+"""Runs synchronous generators over asynchronous sources, in a thread, batch by batch.
 
-Parsing and extraction are plain generators that pull; PostgreSQL is asynchronous. The generator runs in a thread of its own, one
-batch at a time, and its source waits there for the loop; so neither a whole transcript nor a whole session is ever in memory.
+Parsers and extractors are plain generators; PostgreSQL is read asynchronously. The generator runs in a thread of its own and waits there
+for the event loop to fetch its input, so neither a whole transcript nor a whole session is ever in memory.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ async def through_thread(
     size: Callable[[Out], int] = lambda _: 0,
     most: int = 0,
 ) -> AsyncIterator[list[Out]]:
-    """Run a generator over `source` in a thread, and yield what it makes in lists of at most `batch`.
+    """Run a generator over `source` in a thread, and yield its output in lists of at most `batch`.
 
-    A list ends early once its parts have `most` in `size` together: a batch is bounded by its weight too.
+    A list ends early once the sum of its items' `size` reaches `most` (0: no limit).
     """
     loop = asyncio.get_running_loop()
     output = transform(_pulled(source, loop))
-    # A thread of its own: those of the default pool are what the source itself waits for.
+    # Not the default pool: the source itself needs its threads, which could deadlock.
     thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
     try:
         while made := await loop.run_in_executor(thread, _batch, output, batch, size, most):
@@ -52,7 +52,7 @@ def _batch(output: Iterator[Out], count: int, size: Callable[[Out], int], most: 
 
 
 def _pulled(source: AsyncIterator[In], loop: asyncio.AbstractEventLoop) -> Iterator[In]:
-    """The source as a plain iterator, for a thread that is not the loop's."""
+    """Iterate an asynchronous source from a thread other than the loop's."""
     while True:
         item = asyncio.run_coroutine_threadsafe(_next(source), loop).result()
         if item is _END:

@@ -1,4 +1,4 @@
-"""Rows of sessions: uploads that wait for the worker, and the journal. Read and written only in this room."""
+"""Rows of sessions: waiting uploads, the journal, checkpoints. Read and written only in this room."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.storage.tables import Base, CreatedAt, Id
 
 
 class Upload(Base):
-    """A transcript that waits for the worker: the only unredacted bytes at rest, deleted with the job's last transaction."""
+    """A transcript waiting for the worker: the only unredacted bytes at rest, deleted in the job's last transaction."""
 
     __tablename__ = "uploads"
     __table_args__ = (
@@ -48,7 +48,7 @@ class Session(Base):
     """One conversation of a developer with an agent. Identity: (team, provider, external id).
 
     `event_count` is also the last event's seq. `revision`: raised by every append that changed something: new events, a late result.
-    `file_dated_at`: by the file's name, else by its modification time: for sessions whose records say no time.
+    `file_dated_at`: the date in the file's name, else its modification time; used if the records have no time.
     """
 
     __tablename__ = "sessions"
@@ -83,7 +83,7 @@ class Session(Base):
 
 
 class PurgedSession(Base):
-    """A session that was purged: a transcript sent before `purged_at` and still waiting must not bring it back."""
+    """A purge's tombstone: a transcript sent before `purged_at` and still waiting must not recreate the session."""
 
     __tablename__ = "sessions_purged"
 
@@ -96,7 +96,7 @@ class PurgedSession(Base):
 class EventRow(Base):
     """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1.
 
-    `changed`: the session's revision at which the event was filled in after it had been written (a late result); null: never.
+    `changed`: the session's revision at which the event was filled in later (a late result); null: never.
     """
 
     __tablename__ = "events"
@@ -131,10 +131,10 @@ class EventRow(Base):
 
 
 class Checkpoint(Base):
-    """How far a projection has come with a session: up to this seq and revision, in this version.
+    """A projection's progress in a session: the seq and revision reached, in this version.
 
-    `parked`: why it failed on this session in this version (null: it didn't); `attempts` so far; `retry_at`: when it is tried again
-    (null: not before the projection's version changes).
+    `parked`: why it failed on this session in this version (null: it didn't); `attempts` so far; `retry_at`: time of the next attempt
+    (null: none until the projection's version changes).
     """
 
     __tablename__ = "projection_checkpoints"

@@ -1,4 +1,4 @@
-"""Transcripts that wait for the worker: compressed chunks in PostgreSQL, the only unredacted bytes at rest, and not for long."""
+"""Transcripts waiting for the worker, as compressed chunks in PostgreSQL: the only unredacted bytes at rest, kept for a limited time."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ CHUNK_BYTES = 256 * 1024
 NAME_CHARS = 255
 UNNAMED = "transcript"
 SILENT_SECONDS = 60
-"""A client that sends nothing for so long is given up."""
+"""An upload is aborted after this long without data from the client."""
 RECEIVING_KEPT = timedelta(hours=1)
-"""An upload that is still incomplete this long after its last chunk (its server died) is swept away."""
+"""An upload still incomplete this long after its last chunk (its server died) is deleted."""
 JOB_FIELD = "upload_id"
-"""Where the payload of a job names the upload that it reads: so the sweep leaves it alone."""
+"""Field of a job's payload that names the job's upload, so that the sweep keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`created_at`: when its last chunk came; `modified_at`: when the file was last written, where the client says so."""
+    """A complete upload. `created_at`: when its last chunk arrived; `modified_at`: the file's modification time, if the client sent it."""
 
     id: UUID
     team_id: UUID
@@ -55,6 +55,8 @@ class Upload:
 
 
 class Uploads:
+    """The store of transcripts waiting for the worker."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._discarding: set[asyncio.Task[None]] = set()
@@ -72,16 +74,16 @@ class Uploads:
         complete: Callable[[AsyncConnection, UUID], Awaitable[T]],
         modified_at: datetime | None = None,
     ) -> T:
-        """Store a stream chunk by chunk, each in its own short transaction: a slow client holds no connection.
+        """Store a stream chunk by chunk, each in its own short transaction, so that a slow client holds no connection.
 
-        `complete` runs in the last one. InvalidInput or UnknownFormat when it is empty or no transcript; TooLarge as soon
-        as `limit` bytes are passed; Unreadable when the client falls silent. Whatever goes wrong, nothing of it stays.
+        `complete` runs in the last transaction. Raises InvalidInput or UnknownFormat if the stream is empty or no transcript, TooLarge once
+        `limit` bytes are exceeded, Unreadable if the client stalls. On any error the upload is deleted.
         """
         if project is not None:
             check_project_name(project)
         row: dict[str, Any] = {"id": uuid4(), "team_id": team_id, "developer_id": developer_id, "project": project}
         row["modified_at"] = modified_at
-        row["transcript"] = redact(base_name(transcript)).text  # the job's result tells it
+        row["transcript"] = redact(base_name(transcript)).text  # shown in the job's result
         try:
             await self._take(stream, row, format, limit)
             async with self._database.begin() as connection:
@@ -92,7 +94,7 @@ class Uploads:
             raise
 
     async def get(self, upload_id: UUID) -> Upload:
-        """A complete upload. NotFound when its time has passed."""
+        """Return a complete upload. Raises NotFound if it has expired."""
         columns = [getattr(UploadRow, each.name) for each in fields(Upload)]
         query = select(*columns).where(UploadRow.id == upload_id, UploadRow.state == "complete")
         async with self._database.begin() as connection:
@@ -102,7 +104,7 @@ class Uploads:
         return Upload(*row)
 
     async def chunks(self, upload_id: UUID) -> AsyncIterator[bytes]:
-        """The file's bytes in order, one chunk in memory at a time. NotFound when the upload is deleted meanwhile."""
+        """Yield the file's bytes in order, one chunk at a time. Raises NotFound if the upload is deleted meanwhile."""
         left, seq = (await self.get(upload_id)).bytes, 0
         while left > 0:
             query = select(UploadChunk.data).where(UploadChunk.upload_id == upload_id, UploadChunk.seq == seq)
@@ -115,14 +117,11 @@ class Uploads:
             left, seq = left - len(chunk), seq + 1
 
     async def delete(self, connection: AsyncConnection, upload_id: UUID) -> None:
-        """In the caller's transaction: the one that records the job as done."""
+        """Delete an upload in the caller's transaction, the one that records its job as done."""
         await connection.execute(delete(UploadRow).where(UploadRow.id == upload_id))
 
     async def sweep(self, ttl_hours: float) -> int:
-        """Delete what was never completed, and what a dead job left behind: past its time, or at once where it was purged meanwhile.
-
-        What a job still waits for stays.
-        """
+        """Delete abandoned and expired uploads that no job needs, and those of dead jobs whose session was purged. Returns their number."""
         abandoned = and_(UploadRow.state == "receiving", UploadRow.created_at < func.now() - RECEIVING_KEPT)
         past = UploadRow.created_at < func.now() - timedelta(hours=ttl_hours)
         async with self._database.begin() as connection:
@@ -132,7 +131,7 @@ class Uploads:
             return (await connection.execute(delete(UploadRow).where(old))).rowcount
 
     async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: Format | Literal["auto"], limit: int) -> None:
-        """The whole stream, chunk by chunk."""
+        """Receive the whole stream, chunk by chunk."""
         size = seq = 0
         async with aclosing(_chunked(stream)) as chunks:
             async for chunk in chunks:
@@ -155,12 +154,12 @@ class Uploads:
             await connection.execute(insert(UploadChunk).values(upload_id=upload_id, seq=seq, data=data))
 
     async def _discard(self, upload_id: UUID) -> None:
-        """Also when the request is cancelled, twice even: the task is ours. What can't be deleted now, the sweep takes."""
+        """Delete an incomplete upload, even if the request is cancelled meanwhile. If the database is away, the sweep does it later."""
 
         async def work() -> None:
             with suppress(Unavailable):
                 async with self._database.begin() as connection:
-                    # A commit that was cut off may have happened after all: then the job exists, and is to run.
+                    # An interrupted commit may have succeeded; then the upload is complete and its job must run.
                     incomplete = and_(UploadRow.id == upload_id, UploadRow.state == "receiving")
                     await connection.execute(delete(UploadRow).where(incomplete))
 
@@ -171,13 +170,13 @@ class Uploads:
 
 
 async def named(connection: AsyncConnection, team_id: UUID, name: str) -> dict[UUID, UUID | None]:
-    """Uploads that wait under this file name, each with its developer."""
+    """Return the uploads waiting under this file name, each with its developer."""
     query = select(UploadRow.id, UploadRow.developer_id).where(UploadRow.team_id == team_id, UploadRow.transcript == name)
     return {row.id: row.developer_id for row in await connection.execute(query)}
 
 
 async def forget_names(connection: AsyncConnection, upload_ids: Collection[UUID]) -> None:
-    """What waits is still read, but no longer under its file's name."""
+    """Replace the file's name of uploads that are still to be read."""
     await connection.execute(update(UploadRow).where(UploadRow.id.in_(list(upload_ids))).values(transcript=UNNAMED))
 
 
@@ -193,7 +192,7 @@ def _format(head: bytes, given: Format | Literal["auto"]) -> Format:
 
 
 def base_name(name: str) -> str:
-    """Only a file's own name: no folder, nothing invisible. Nothing is ever opened by it; it is shown in citations."""
+    """Return a file's own name, without folders and invisible characters. It is only displayed, never opened."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     # Controls, formats (such as the marks that turn the writing direction), surrogates, line separators.
     seen = "".join(char for char in last if not unicodedata.category(char).startswith("C") and char not in "\u2028\u2029")
@@ -204,11 +203,11 @@ async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values:
     ours = and_(UploadRow.id == upload_id, UploadRow.state == "receiving")
     changed: CursorResult[Any] = await connection.execute(update(UploadRow).where(ours).values(values))
     if changed.rowcount == 0:
-        raise NotFound("The upload was given up because it took too long: send it again.")
+        raise NotFound("The upload was discarded because it took too long: send it again.")
 
 
 async def _chunked(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Pieces of any size as pieces of CHUNK_BYTES; the last is shorter."""
+    """Regroup pieces of any size into chunks of CHUNK_BYTES; the last is shorter."""
     held = bytearray()
     while (piece := await _next(stream)) is not None:
         held += piece
@@ -224,7 +223,7 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
         async with asyncio.timeout(SILENT_SECONDS):
             return await anext(stream, None)
     except TimeoutError:
-        raise Unreadable(f"Nothing of the transcript came for {SILENT_SECONDS} seconds: send it again.") from None
+        raise Unreadable(f"No data of the transcript arrived for {SILENT_SECONDS} seconds: send it again.") from None
 
 
 def _pack(chunk: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What the C library keeps of freed memory: a process that makes and frees large arrays in many threads gives them back."""
+"""Tunes glibc's allocator so that memory freed by many threads returns to the operating system."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ LARGE = 2**20
 
 
 def return_freed_memory() -> None:
-    """Share one heap among all threads, and map each array of a megabyte by itself. Call it before threads start; only glibc has it.
+    """Use one arena for all threads and mmap large arrays (1 MiB and up). Call before threads start; glibc only.
 
-    Measured over 22 MB of transcripts: 60 MB less at the end, in the same time.
+    Measured over 22 MB of transcripts: 60 MB less resident at the end, in the same time.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,7 +1,7 @@
-"""Set aside what can be rebuilt and can't be used: renamed beside itself with a time stamp, kept for a while, bounded.
+"""Sets aside damaged files that can be rebuilt: renames them with a time stamp beside the original, and prunes old ones.
 
-Only for what can be rebuilt. PostgreSQL's folder and the keys are the truth: they are never moved (docs/operations.md, "The data folder").
-Every function touches the disk: call it in a thread.
+Never used for PostgreSQL's folder or the keys, which are the truth (docs/operations.md, "The data folder"). Every function does disk I/O:
+call it in a thread.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from app.telemetry import metrics
 log = structlog.get_logger()
 
 MAX_KEPT = 2
-"""Of one name in one folder: the newest say what went wrong, and a vector index may take hundreds of megabytes."""
+"""Kept per name and folder: the newest show what went wrong, and a vector index may take hundreds of megabytes."""
 MAX_AGE = timedelta(days=14)
 MIN_FREE_BYTES = 2 * 2**30
-"""With less room on the disk nothing is kept: PostgreSQL, which is the truth, and the rebuild need it more."""
+"""With less free space nothing is kept: PostgreSQL and the rebuild need it more."""
 _MARK = ".damaged-"
 _STAMP = "%Y%m%dT%H%M%S%f"
 _NAMED = re.compile(rf"(?P<stem>.+){re.escape(_MARK)}(?P<stamp>\d{{8}}T\d{{12}})")
 
 
 def set_aside(path: Path, *, part: str, reason: str, stem: str | None = None) -> Path:
-    """Rename `path` to `<stem>.damaged-<time>` beside itself; returns where it is now. `stem`: default its own name.
+    """Rename `path` to `<stem>.damaged-<time>` in the same folder; return the new path. `stem`: default the file's own name.
 
-    OSError when it can't be renamed: then it still stands where it stood. Older ones of this stem are deleted beyond MAX_KEPT and MAX_AGE.
+    Raises OSError, leaving it in place, if it can't be renamed. Prunes older ones of this stem beyond MAX_KEPT and MAX_AGE.
     """
     stem = stem or path.name
     moment = clock.now().astimezone(UTC)
@@ -48,13 +48,13 @@ def set_aside(path: Path, *, part: str, reason: str, stem: str | None = None) ->
 
 
 def kept(folder: Path, stem: str) -> list[Path]:
-    """List what was set aside under this name, the newest first."""
+    """List what was set aside under this name, newest first."""
     found = [(match["stamp"], entry) for entry in folder.iterdir() if (match := _NAMED.fullmatch(entry.name)) and match["stem"] == stem]
     return [entry for _, entry in sorted(found, reverse=True)]
 
 
 def prune(folder: Path, stem: str) -> None:
-    """Delete what is too old, and all but the newest MAX_KEPT; everything where the disk is nearly full. What can't be deleted stays."""
+    """Delete what is too old and all but the newest MAX_KEPT; everything if the disk is nearly full. Errors are ignored."""
     oldest = clock.now().astimezone(UTC) - MAX_AGE
     with suppress(OSError):
         found = kept(folder, stem)
@@ -67,7 +67,7 @@ def prune(folder: Path, stem: str) -> None:
 
 
 def make_folder(path: Path, *, part: str, mode: int = 0o700) -> None:
-    """Make the folder, or let us enter it. What stands in its place and is no folder is set aside. OSError when none of that helps."""
+    """Create the folder or gain access to it, setting aside a file in its place. Raises OSError if neither helps."""
     if (path.exists() or path.is_symlink()) and not path.is_dir():
         set_aside(path, part=part, reason="a file stands where a folder should be")
     path.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def make_folder(path: Path, *, part: str, mode: int = 0o700) -> None:
 
 
 def make_way(path: Path, *, part: str) -> Path:
-    """Set aside what stands where a plain file of ours is to be written and is none. Returns `path`. OSError when it can't be moved."""
+    """Set aside anything but a plain file at `path`, which is about to be written. Returns `path`. Raises OSError if it can't be moved."""
     if (path.exists() or path.is_symlink()) and not path.is_file():
         set_aside(path, part=part, reason="something that is no file stands where a file should be")
     return path

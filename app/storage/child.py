@@ -1,7 +1,7 @@
-"""A child process of our own: started with us, restarted when it dies, gone when we go. Knows no command it runs.
+"""Supervises a child process: starts it, restarts it when it dies, stops it when its owner exits. Knows no command it runs.
 
-The child reads from a pipe that we hold open and never write to: when we end, however hard, it reads the end of the pipe
-(`owner_gone`) and leaves. That works on every Unix, unlike a parent-death signal.
+The child's standard input is a pipe that the owner never writes to: when the owner ends, even by SIGKILL, the child reads EOF
+(`owner_gone`) and exits. Unlike a parent-death signal this works on every Unix.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import structlog
 
 log = structlog.get_logger()
 
-BACKOFF_FIRST, BACKOFF_MOST = 0.2, 10.0
-"""Seconds before a restart: doubled each time, forgotten once the child has lived longer than BACKOFF_MOST."""
+BACKOFF_FIRST, BACKOFF_MAX = 0.2, 10.0
+"""Seconds before a restart: doubled each time, reset once the child has lived longer than BACKOFF_MAX."""
 STACKS_SECONDS = 2.0
-"""A child that is silent has this long to write where its threads stand."""
+"""Time given to a hung child to write its threads' stacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A file that the child touches while its event loop turns. On SIGUSR1 the child writes its stacks (`telemetry.stacks`)."""
+    """A liveness file that the child touches from its event loop. On SIGUSR1 the child writes its stacks (`telemetry.stacks`)."""
 
     file: Path
     silent_seconds: float = 120.0
@@ -35,7 +35,7 @@ class Pulse:
 
 
 class Child:
-    """One supervised process. `alive` is for the readiness page. With a `pulse`, one that has fallen silent is killed."""
+    """One supervised process. With a `pulse`, a child that stops touching its file is killed."""
 
     def __init__(
         self, name: str, command: Sequence[str], *, env: Mapping[str, str], grace_seconds: float, pulse: Pulse | None = None
@@ -47,7 +47,7 @@ class Child:
         self._pulse = pulse
         self._process: asyncio.subprocess.Process | None = None
         self._touched_before: int | None = None
-        """When its file was last touched before it began."""
+        """Modification time of the pulse file before this process started."""
 
     @property
     def alive(self) -> bool:
@@ -58,34 +58,34 @@ class Child:
         return self._process.pid if self._process is not None and self.alive else None
 
     async def start(self) -> None:
-        self._touched_before = None if self._pulse is None else _touched_at(self._pulse.file)
+        self._touched_before = None if self._pulse is None else _modified_ns(self._pulse.file)
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, env=self._env, start_new_session=True
         )
         log.info("child.started", child=self._name, pid=self._process.pid)
 
     async def ended(self) -> int:
-        """Wait until the process that runs now has ended; its status."""
+        """Wait for the current process to end; return its exit status."""
         assert self._process is not None
         return await self._process.wait()
 
     async def watch(self) -> None:
-        """Restart it whenever it ends. The owner cancels this before it stops the child."""
+        """Restart the process whenever it ends. The owner cancels this before stopping the child."""
         loop, pause = asyncio.get_running_loop(), BACKOFF_FIRST
         while True:
-            assert self._process is not None  # a dead one's status is known at once
+            assert self._process is not None  # waiting for one that has ended returns at once
             began = loop.time()
             status = await self._ended_or_silent(self._process)
             log.warning("child.died", child=self._name, status=status, restart_in=pause)
             await asyncio.sleep(pause)
-            pause = BACKOFF_FIRST if loop.time() - began > BACKOFF_MOST else min(pause * 2, BACKOFF_MOST)
+            pause = BACKOFF_FIRST if loop.time() - began > BACKOFF_MAX else min(pause * 2, BACKOFF_MAX)
             try:
                 await self.start()
-            except OSError as error:  # no memory, no process: that may pass
+            except OSError as error:  # out of memory or processes: may be temporary
                 log.warning("child.not_started", child=self._name, reason=error.strerror)
 
     async def _ended_or_silent(self, process: asyncio.subprocess.Process) -> int:
-        """Wait for its end. One that falls silent writes its stacks and is killed: a frozen process would never end."""
+        """Wait for the process to end. If it hangs, make it write its stacks, then kill it."""
         if self._pulse is None:
             return await process.wait()
         ended, silent = asyncio.create_task(process.wait()), asyncio.create_task(_silence(self._pulse, self._touched_before))
@@ -104,7 +104,7 @@ class Child:
                 task.cancel()
 
     async def stop(self) -> None:
-        """Ask it to go; past the grace period, make it."""
+        """Terminate the process; kill it after the grace period."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -129,7 +129,7 @@ async def supervised(
     grace_seconds: float = 10,
     pulse: Pulse | None = None,
 ) -> AsyncIterator[Child]:
-    """Run a command beside us for the length of the context."""
+    """Run a supervised command for the length of the context."""
     child = Child(name, command, env=env or {}, grace_seconds=grace_seconds, pulse=pulse)
     await child.start()
     watch = asyncio.create_task(child.watch(), name=f"watch {name}")
@@ -143,15 +143,15 @@ async def supervised(
 
 
 async def _silence(pulse: Pulse, seen: int | None) -> None:
-    """Return when the file was touched after `seen`, and then no more for `silent_seconds`: a start may take longer than that.
+    """Return once the file, having been touched after `seen`, stays untouched for `silent_seconds`; startup may take longer.
 
-    Measured by our own clock: after a machine's sleep nobody is taken for silent. A disk that takes no times proves nothing.
+    Uses the monotonic clock, so a suspended machine is not taken for a hung child. If the disk rejects a touch, nothing is concluded.
     """
     loop = asyncio.get_running_loop()
     since, begun = loop.time(), False
     while True:
         await asyncio.sleep(pulse.looked_at_seconds)
-        if (found := _touched_at(pulse.file)) != seen:
+        if (found := _modified_ns(pulse.file)) != seen:
             seen, since, begun = found, loop.time(), True
         elif begun and loop.time() - since > pulse.silent_seconds:
             try:
@@ -162,7 +162,7 @@ async def _silence(pulse: Pulse, seen: int | None) -> None:
                 return
 
 
-def _touched_at(file: Path) -> int | None:
+def _modified_ns(file: Path) -> int | None:
     try:
         return file.stat().st_mtime_ns
     except OSError:
@@ -170,7 +170,7 @@ def _touched_at(file: Path) -> int | None:
 
 
 async def owner_gone() -> None:
-    """In the child: return when the process that holds our standard input's other end has ended."""
+    """Wait, in the child, until the process at the other end of standard input has ended."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

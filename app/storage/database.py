@@ -1,6 +1,6 @@
-"""The door to PostgreSQL: one pool, short transactions, and errors that say whether the database is away. Knows no table.
+"""Access to PostgreSQL: a connection pool, short transactions, and errors that tell an unavailable database. Knows no table.
 
-What only reads, and may be a moment old, says so by calling `read`: `storage/replicas/` answers it elsewhere where a team has a replica.
+Reads that tolerate replication lag call `read`, which `storage/replicas/` routes to a replica if there is one.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from app.telemetry import measures, traces
 
 Found = TypeVar("Found")
 Reading = Callable[[AsyncConnection], Awaitable[Found]]
-"""What reads in one transaction and changes nothing: it may be run a second time, on another server."""
+"""A read-only unit of work in one transaction; it may be run again on another server."""
 
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server said good-bye, and the connection hasn't noticed yet
+    asyncpg.InternalClientError,  # the server closed the connection, which hasn't noticed yet
     asyncpg.TooManyConnectionsError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -47,16 +47,16 @@ AWAY = (
     OSError,
     TimeoutError,
 )
-"""What asyncpg raises when the server is away, shutting down, full, or took too long: worth another try later."""
+"""Errors that asyncpg raises when the server is away, shutting down, overloaded or too slow: retry later."""
 
 HOUSE = ("house",)
 MARGIN_SECONDS = 5
-"""The driver gives up this much after the server should have: only when the server itself hangs."""
+"""Added to the server's statement timeout for the driver's own, which thus fires only if the server hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """Connections. `most` may be open at once: then the next one waits."""
+    """The pool's connections. `most`: the limit, at which callers wait."""
 
     size: int
     most: int
@@ -65,7 +65,7 @@ class PoolUse:
 
 
 class Database:
-    """`begin()` is the way in: one short transaction, committed when its block ends well. `read()` is for what may be a moment old."""
+    """The connection pool. `begin()` opens a short transaction; `read()` runs a read that may lag behind."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -76,13 +76,13 @@ class Database:
     async def open(
         settings: config.Database, url: str, *, name: str, pool_size: int | None = None, max_overflow: int | None = None
     ) -> Database:
-        """Make the pool and prove that the server answers. `name`: shown in pg_stat_activity."""
+        """Create the pool and check that the server answers. `name`: shown in pg_stat_activity."""
         sizes = {"pool_size": pool_size, "max_overflow": max_overflow}
         settings = settings.model_copy(update={field: size for field, size in sizes.items() if size is not None})
         return await Database(make_engine(settings, url, name=name)).proved()
 
     async def proved(self) -> Self:
-        """Itself, once the server has answered; else it is closed again."""
+        """Return itself once the server has answered; close it otherwise."""
         try:
             await self.ping()
         except BaseException:
@@ -92,19 +92,19 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction. DatabaseUnavailable when no connection is free in time, or the server is away or too slow."""
+        """Open a transaction. Raises DatabaseUnavailable if no connection is free in time, or the server is away or too slow."""
         async with transaction(self._engine) as connection:
             yield connection
 
     async def read(self, work: Reading[Found]) -> Found:
-        """What `work` finds in one transaction that can't write. Here there is no replica: it is as fresh as `begin()`."""
-        # One statement that selects is a transaction: two round trips less.
+        """Run `work` in a read-only transaction; return its result. Without replicas it is as fresh as `begin()`."""
+        # A single SELECT is its own transaction: autocommit saves the round trips of BEGIN and COMMIT.
         engine = self._alone if isinstance(work, Rows) and work.statement.is_select else self._reading
         async with transaction(engine) as connection:
             return await work(connection)
 
     async def ping(self) -> None:
-        """DatabaseUnavailable unless the server answers."""
+        """Raise DatabaseUnavailable unless the server answers."""
         async with self.begin() as connection:
             await connection.execute(text("select 1"))
 
@@ -119,7 +119,7 @@ class Database:
 
 
 def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngine:
-    """A pool; nothing is connected yet."""
+    """Create a connection pool without connecting."""
     milliseconds = str(int(settings.statement_timeout_seconds * 1000))
     engine = create_async_engine(
         async_url(url),
@@ -147,7 +147,7 @@ def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngin
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """All rows of one statement that selects."""
+    """Reads all rows of one SELECT."""
 
     statement: Executable
     values: Mapping[str, object] | None
@@ -157,18 +157,18 @@ class Rows:
 
 
 def rows_of(statement: Executable, values: Mapping[str, object] | None = None) -> Rows:
-    """The commonest thing to `read`."""
+    """Build the commonest unit of work for `read`: all rows of one SELECT."""
     return Rows(statement, values)
 
 
 def read_only(engine: AsyncEngine) -> AsyncEngine:
-    """The same pool, its transactions begun as BEGIN READ ONLY: no round trip more."""
+    """Return a view of the pool whose transactions begin READ ONLY, without an extra round trip."""
     return engine.execution_options(postgresql_readonly=True)
 
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction. DatabaseUnavailable when no connection is free in time, or the server is away or too slow."""
+    """Open a transaction. Raises DatabaseUnavailable if no connection is free in time, or the server is away or too slow."""
     began = perf_counter()
     try:
         connection = await engine.connect()
@@ -181,9 +181,9 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             try:
                 yield connection
             except TimeoutError:
-                await connection.invalidate()  # the server hangs: what would be waited for, to give it back in order?
+                await connection.invalidate()  # the server hangs: a ROLLBACK would hang as well
                 raise
-    except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # all but the first: the driver's own
+    except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # the last three come from the driver itself
         raise_away(error)
     finally:
         # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.
@@ -203,7 +203,7 @@ def _ended(_connection: Any, _cursor: Any, statement: str, _parameters: Any, con
 
 
 def async_url(url: str) -> str:
-    """Any spelling of a PostgreSQL URL as SQLAlchemy's asyncpg one. ConfigurationError for another database."""
+    """Convert any spelling of a PostgreSQL URL to SQLAlchemy's asyncpg dialect. Raises ConfigurationError for another database."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -216,7 +216,7 @@ def async_url(url: str) -> str:
 
 
 def raise_away(error: BaseException) -> NoReturn:
-    """The error as DatabaseUnavailable if the database is away; as it is otherwise (a constraint, a bug)."""
+    """Raise DatabaseUnavailable if the error means that; re-raise it unchanged otherwise (a constraint, a bug)."""
     if isinstance(error, PoolTimeoutError):
         raise DatabaseUnavailable("No database connection was free in time: try again, or raise database.pool_size.") from error
     cause: BaseException = error
@@ -228,7 +228,7 @@ def raise_away(error: BaseException) -> NoReturn:
         raise DatabaseUnavailable("The database's disk is full: nothing can be stored until there is room again.") from error
     if isinstance(cause, AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         raise DatabaseUnavailable(
-            "The database doesn't answer. An embedded one is started again by itself; a team's own: check that it runs and that"
+            "The database doesn't answer. An embedded one restarts by itself; for a team's own, check that it runs and that"
             " CAIRN_DATABASE__URL is right."
         ) from error
     raise error

@@ -1,4 +1,4 @@
-"""One connection of its own for statements that are whole transactions: no pool, no BEGIN, one round trip each. Knows no table."""
+"""A dedicated connection for single-statement transactions: no pool, no BEGIN, one round trip each. Knows no table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEDGER = ("ledger",)
 
 
 class Direct:
-    """Statements one after the other. A connection that was lost is made again by the next statement."""
+    """Runs statements one at a time. A lost connection is reopened by the next statement."""
 
     def __init__(self, settings: config.Database, url: str, *, name: str, timeout_seconds: float) -> None:
         self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
@@ -27,9 +27,9 @@ class Direct:
         self._turn = asyncio.Lock()
 
     async def value(self, statement: str, *arguments: object) -> Any:
-        """The first column of the first row. DatabaseUnavailable when the answer doesn't come within the timeout.
+        """Return the first column of the first row. Raises DatabaseUnavailable if the answer doesn't come within the timeout.
 
-        Then the statement may have been done or not.
+        In that case the statement may or may not have taken effect.
         """
         try:
             async with asyncio.timeout(self._timeout), self._turn:
@@ -38,7 +38,7 @@ class Direct:
                     found = await connection.fetchval(statement, *arguments)
                 except BaseException as error:
                     if not isinstance(error, asyncpg.PostgresError) or isinstance(error, AWAY):
-                        self._drop()  # else it is the server's own answer, and the connection is at rest
+                        self._drop()  # other PostgresErrors are complete answers, after which the connection is idle
                     raise
                 measures.database_seconds.observe(perf_counter() - began, LEDGER)
                 return found
@@ -65,7 +65,7 @@ class Direct:
         return self._connection
 
     def _drop(self) -> None:
-        """A statement that was cut off may still run on it."""
+        """Terminate the connection: an interrupted statement may still be running on it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()

@@ -1,4 +1,4 @@
-"""The data folder of one machine: where each embedded part lives, who owns it, and private places for sockets."""
+"""The data folder of one machine: the place of each embedded part, exclusive ownership, and private socket folders."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from app.storage.aside import make_way
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
+    """Paths of the embedded parts below the data folder."""
+
     path: Path
 
     @classmethod
     def open(cls, path: Path) -> DataFolder:
-        """Make the folder if it is absent. ConfigurationError when it can't be made or written."""
+        """Create the folder if absent. Raises ConfigurationError if it can't be created or written."""
         path = path.expanduser().resolve()
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -46,23 +48,23 @@ class DataFolder:
 
     @property
     def announcement(self) -> Path:
-        """Where `cairn serve` says how to reach it: {"url", "pid"}."""
+        """The file in which `cairn serve` records how to reach it: {"url", "pid"}."""
         return self.path / "server.json"
 
     @property
     def worker_alive(self) -> Path:
-        """Touched by `cairn worker` every few seconds."""
+        """The liveness file that `cairn worker` touches every few seconds."""
         return self.path / "worker.alive"
 
 
-SOCKET_PATH_MOST = 100
-"""Bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""
+MAX_SOCKET_PATH_BYTES = 100
+"""Bytes of a Unix socket's path; the systems allow 107 (Linux) and 103 (macOS)."""
 
 
 def own(folder: Path) -> IO[str]:
-    """Become the one owner of a part's folder, until the returned file is closed or the process ends, however it ends.
+    """Lock a part's folder exclusively until the returned file is closed or the process ends.
 
-    ConfigurationError names the process that owns it already; or says that the lock's file can't be had.
+    Raises ConfigurationError, naming the process that owns it already, or if the lock file can't be opened.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock_file(folder.parent / f"{folder.name}.lock")
@@ -84,7 +86,7 @@ def own(folder: Path) -> IO[str]:
 
 
 def _lock_file(path: Path) -> IO[str]:
-    """A lock that is a file is never moved, whatever stands in it: another process may hold it. Nobody can hold what is none."""
+    """Open the lock file. A regular file is never moved, since another process may hold the lock; anything else is set aside."""
     try:
         make_way(path, part="files")
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
@@ -98,12 +100,12 @@ def _lock_file(path: Path) -> IO[str]:
 
 
 def socket_folder(beside: Path, longest_name: str) -> Path:
-    """A folder (0700) for sockets: `beside`, or, where a socket's path would get too long, one of ours among temporary files.
+    """Return a private folder (0700) for sockets: `beside`, or one under the temporary folder if a socket's path would be too long.
 
-    The same for every process that asks with the same path. ConfigurationError when someone else made it first.
+    Every process that passes the same path gets the same folder. The caller checks who owns it.
     """
     place = beside
-    if len(os.fsencode(place / longest_name)) > SOCKET_PATH_MOST:
+    if len(os.fsencode(place / longest_name)) > MAX_SOCKET_PATH_BYTES:
         digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:12]
         place = Path(tempfile.gettempdir()) / f"cairn-{os.getuid()}-{digest}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Many small requests in flight → few statements. No timer: an idle group runs at once, a busy one gathers what comes meanwhile.
+"""Group commit: batches concurrent small requests into few statements. No timer: an idle group runs at once, a busy one accumulates.
 
-Who asked hears of it when his batch has been run: what a batch writes is then committed.
+A caller gets its answer once its batch has run, so what the batch wrote is committed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ Answer = TypeVar("Answer")
 
 
 class Grouped(Generic[Item, Answer]):
-    """`run` answers a batch, item by item and in order; an exception in an item's place is that item's, one it raises is everybody's.
+    """Batches items for `run`, which returns one answer per item, in order.
 
-    `most`: items of a batch, or what they weigh together; one that is heavier goes alone.
+    An exception in an item's place fails that item alone; one that `run` raises fails the whole batch. `most`: bound on a batch's total
+    weight; a heavier item runs alone.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Grouped(Generic[Item, Answer]):
         self._running: asyncio.Task[None] | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Answer]:
-        """The item's answer, to be awaited or not: it is run in any case."""
+        """Queue an item; return a future of its answer. The item runs even if nobody awaits it."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._running is None or self._running.done():
@@ -44,7 +45,7 @@ class Grouped(Generic[Item, Answer]):
         return future
 
     async def finish(self) -> None:
-        """Wait until everything submitted has been run."""
+        """Wait until everything submitted has run."""
         while self._running is not None and not self._running.done():
             await asyncio.wait([self._running])
 
@@ -53,14 +54,14 @@ class Grouped(Generic[Item, Answer]):
             taken = self._take()
             try:
                 answers: Sequence[Answer | Exception] = await self._run([item for item, _ in taken])
-            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
+            except Exception as error:  # noqa: BLE001 - whatever it is, the waiting callers get it
                 answers = [error] * len(taken)
             for (_, future), answer in zip(taken, answers, strict=True):
                 if future.done():
                     continue
                 if isinstance(answer, Exception):
                     future.set_exception(answer)
-                    future.exception()  # whoever left need not hear of it
+                    future.exception()  # marks it as retrieved: the caller may be gone
                 else:
                     future.set_result(answer)
 

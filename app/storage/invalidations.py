@@ -1,7 +1,7 @@
-"""Forget this: what one process changed, the others drop from their memory. Over PostgreSQL, which both sizes have. Knows no domain.
+"""Cache invalidation between processes, over PostgreSQL's NOTIFY, which both sizes have. Knows no domain.
 
-At most once, best effort: a cache's own time to live stays the floor. Who was not listening for a while forgets everything, for
-nobody knows what was missed.
+At most once, best effort: each cache's TTL remains the bound on staleness. After a gap in listening everything is dropped, since
+what was missed is unknown.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from app.part import Loop
 from app.storage.notices import Notices
 
 CHANNEL = "cairn_invalidations"
-"""Of LISTEN and NOTIFY."""
+"""The channel of LISTEN and NOTIFY."""
 LONGEST = 500
 
 Forget: TypeAlias = Callable[[str | None], None]
-"""Gets what is out of date; None: anything may be. It must not wait."""
+"""Receives the key that is out of date; None: any may be. Must not block."""
 
 
 class Invalidations:
-    """`publish("knowledge", project)` here calls every `subscribe("knowledge", …)` in the other processes. Without `notices`: nobody's."""
+    """Publishes invalidations by topic to the subscribers in other processes. Without `notices` there are no other processes."""
 
     def __init__(self, notices: Notices | None = None) -> None:
         self._notices = notices
@@ -33,9 +33,9 @@ class Invalidations:
         self._topics.setdefault(topic, []).append(forget)
 
     def publish(self, topic: str, what: str | None = None) -> None:
-        """To the other processes, within moments: this one has forgotten it already. A `topic` is one word. None: all of it.
+        """Invalidate a key (None: the whole topic) in the other processes; this one has dropped it already. `topic`: one word.
 
-        Call it once the change can be read: who hears it may read again at once.
+        Call after the change is committed: receivers may read again at once.
         """
         if self._notices is None:
             return
@@ -43,7 +43,7 @@ class Invalidations:
         self._notices.tell(f"{topic} {what}" if one else topic, crowded=topic)
 
     async def begun(self, *, most_seconds: float) -> None:
-        """Wait until this process listens: what it holds in memory until then it forgets once, for it may have missed a word."""
+        """Wait, up to `most_seconds`, until this process listens; it then drops its caches once, as it may have missed something."""
         if self._notices is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(most_seconds):
@@ -60,7 +60,7 @@ class Invalidations:
         if words is not None:
             topic, _, what = words.partition(" ")
             self._forget(topic, what or None)
-        elif self._notices is not None and self._notices.listening:  # again: while it was away, what is kept is better than nothing
+        elif self._notices is not None and self._notices.listening:  # listening again: drop all; while disconnected, caches are kept
             for topic in self._topics:
                 self._forget(topic, None)
 

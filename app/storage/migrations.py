@@ -1,4 +1,4 @@
-"""The schema's state: upgrade, and refusing to run on an old one. Alembic's scripts stand under `migrations/`."""
+"""Schema migrations: upgrade, and refusal to run on an outdated schema. Alembic's scripts are in `migrations/`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = 0xCA1C_0000
-"""Advisory lock: of several that start at once one migrates, the others wait and find nothing left to do."""
+"""Advisory lock: of several processes that start at once, one migrates; the others wait and find nothing to do."""
 
 
 async def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the schema up to date. Safe to run from several processes at once.
+    """Upgrade the schema. Safe to run from several processes at once.
 
-    In a thread with a loop of its own: Alembic reads its scripts from the disk while it goes.
+    Runs in a thread with its own event loop, since Alembic reads its scripts from disk.
     """
     await asyncio.to_thread(asyncio.run, _upgrade_alone(url, revision))
 
@@ -48,7 +48,7 @@ async def _upgrade_alone(url: str, revision: str) -> None:
 
 
 def configuration() -> Config:
-    """Alembic's configuration, whatever the working directory."""
+    """Return Alembic's configuration, independent of the working directory."""
     from alembic.config import Config
 
     config = Config(str(ROOT / "alembic.ini"))
@@ -65,7 +65,7 @@ def frozen_sql(revision: str, name: str) -> str:
 
 
 def head() -> str:
-    """The revision that this code was written for."""
+    """Return the revision that this code needs."""
     from alembic.script import ScriptDirectory
 
     found = ScriptDirectory.from_config(configuration()).get_current_head()
@@ -74,7 +74,7 @@ def head() -> str:
 
 
 async def current(database: Database) -> str | None:
-    """The revision that the database has; None: an empty database."""
+    """Return the database's revision; None for an empty database."""
     async with database.begin() as connection:
         if await connection.scalar(text("select to_regclass('alembic_version')")) is None:
             return None
@@ -83,7 +83,7 @@ async def current(database: Database) -> str | None:
 
 
 async def require_current(database: Database) -> None:
-    """SchemaOutdated, with the command to run, unless the schema is the one this code was written for."""
+    """Raise SchemaOutdated, naming the command to run, unless the database has this code's revision."""
     found, wanted = await current(database), await asyncio.to_thread(head)
     if found != wanted:
         raise SchemaOutdated(

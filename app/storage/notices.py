@@ -1,7 +1,7 @@
-"""PostgreSQL's LISTEN and NOTIFY over one connection of its own, however many wait. Knows no table.
+"""PostgreSQL's LISTEN and NOTIFY over one dedicated connection, shared by all listeners. Knows no table.
 
-What is told goes out in batches outside of any transaction: NOTIFY inside of one makes all such commits wait for each other.
-A notice may be lost with its connection: it saves time, it carries nothing.
+Notices are sent in batches outside of transactions, since NOTIFY inside of one serialises commits. They may be lost with the
+connection: they are only hints.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
 """Before it listens again: after the first failure, and at the longest."""
 MOST_TOLD = 1000
 QUIET_SECONDS = 15.0
-"""Without a word for so long, the connection is tried."""
+"""After this long without a notice to send, the connection is pinged."""
 
 Heard = Callable[[str | None], None]
 
 
 class Notices:
-    """`channel`: PostgreSQL's name of what is listened to and told."""
+    """Sends and receives notices on one channel."""
 
     def __init__(self, settings: config.Database, url: str, *, name: str, channel: str) -> None:
         self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
@@ -43,11 +43,13 @@ class Notices:
         self._away = False
         self.listening = False
         self.begun = asyncio.Event()
-        """Set when it listens for the first time."""
+        """Set once listening has begun for the first time."""
 
     def tell(self, words: str, *, crowded: str | None = None) -> None:
-        """The other processes hear it within moments, once if it was told twice before it went out. Too much at once isn't heard:
-        then they hear `crowded`, if it is given."""
+        """Send a notice to the other processes, once if repeated before it is sent.
+
+        If too many are queued it is dropped, and `crowded`, if given, is sent in its place.
+        """
         if len(self._untold) < MOST_TOLD:
             self._untold[words] = None
         elif crowded is not None:

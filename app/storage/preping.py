@@ -1,6 +1,6 @@
-"""Pre-ping for what has rested: a connection that was in use a moment ago is alive, or its driver has heard that it isn't.
+"""Pre-ping for idle connections only: one used a moment ago is alive, or its driver already knows that it is not.
 
-SQLAlchemy's own asks before every use, in a transaction of its own: three round trips ahead of each statement.
+SQLAlchemy's own pre-ping runs before every use in its own transaction: three more round trips per statement.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 RESTED_SECONDS = 1.0
-"""A server that stops says so on every connection at once. What says nothing (a cable, a firewall) would let a ping wait as well."""
+"""Idle time after which a connection is pinged. A stopping server closes connections at once, so most need no ping."""
 _SINCE = "cairn.resting_since"
 
 
 def install(engine: AsyncEngine) -> None:
-    """A connection that is gone is replaced before its use, and so are all others of its age."""
+    """Check idle connections at checkout; a dead one is replaced, with all others of its age."""
     dialect = engine.dialect
 
     def rests(_connection: Any, record: Any) -> None:

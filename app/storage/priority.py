@@ -1,4 +1,4 @@
-"""Who goes first on a shared machine: a process's priority, and its session's."""
+"""Lowers the CPU priority of a process and of its session on a shared machine."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ TRIES, PAUSE_SECONDS = 20, 0.11
 
 
 def lower_priority(nice: int) -> None:
-    """Lower this process for good, and its session where that is its own."""
+    """Lower the priority of this process permanently, and of its session if it leads one."""
     os.nice(nice)
     session_priority(nice)
 
 
 def session_priority(nice: int) -> None:
-    """Set the priority of this process's session, where it leads one; 0 puts it back. Blocks for a moment where others change theirs.
+    """Set the autogroup priority of this process's session if it leads one; 0 resets it. Blocks briefly if the kernel is busy.
 
-    Linux shares the processor among sessions first (`sched_autogroup`, on by default outside of containers), and a child of ours has one of
-    its own: there a nice value alone counts for nothing against the server's. Measured: nice 19 beside nice 0 took half of a core, so 4 %.
+    Linux shares the CPU among sessions first (`sched_autogroup`, on by default outside of containers), and our children lead sessions of
+    their own, so a nice value alone has no effect across them. Measured: nice 19 beside nice 0 took half of a core; with this, 4 %.
     """
     if os.getsid(0) != os.getpid():
         return
     for _ in range(TRIES):
         try:
             AUTOGROUP.write_text(str(nice))
-        except BlockingIOError:  # the kernel lets all who aren't root change one in a tenth of a second
+        except BlockingIOError:  # the kernel limits unprivileged changes to one per 0.1 s, system-wide
             time.sleep(PAUSE_SECONDS)
-        except OSError:  # there are none here
+        except OSError:  # no autogroups on this system
             return
         else:
             return

@@ -1,4 +1,4 @@
-"""Redis, where a team has one: shared state that may be lost. Only messages between agents depend on it. Knows no domain."""
+"""Redis, if configured: shared state that may be lost. Only messages between agents depend on it. Knows no domain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_redis(options: Options) -> AsyncIterator[Redis | None]:
-    """None without a URL. Connections are made when they are needed, and again when they were lost; a bad URL is a ConfigurationError."""
+    """Yield a client, or None without a URL. Connects lazily and reconnects. Raises ConfigurationError for a bad URL."""
     if options.url is None:
         yield None
         return
@@ -40,10 +40,10 @@ async def open_redis(options: Options) -> AsyncIterator[Redis | None]:
 
 
 def _cancellable(base: type[Any]) -> type[Any]:
-    """Connections of this kind that lose no cancellation.
+    """Derive a connection class that does not lose cancellations.
 
-    redis-py sends within `asyncio.wait_for`, and in Python 3.11 that forgets a cancellation which comes as its work is done: a task
-    that was told to end went on for ever.
+    redis-py sends within `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that arrives as its work completes, so that a
+    cancelled task never ended.
     """
     from redis.exceptions import TimeoutError as RedisTimeout
 
@@ -65,7 +65,7 @@ def _cancellable(base: type[Any]) -> type[Any]:
 
 
 def readable(found: Any) -> bytes | None:
-    """Read what a pipeline's GET answered; None where nothing is kept, or something that is no string. Raises what else Redis answered."""
+    """Read a pipeline's answer to GET; None if the key is missing or not a string. Raises any other error that Redis answered."""
     if isinstance(found, Exception):
         if "WRONGTYPE" in str(found):
             return None
@@ -74,7 +74,7 @@ def readable(found: Any) -> bytes | None:
 
 
 async def answers(client: Redis) -> bool:
-    """Whether it is there right now."""
+    """Tell whether Redis answers a ping."""
     from redis.exceptions import RedisError
 
     try:

@@ -1,4 +1,4 @@
-"""SQL that stands in files beside the code that calls it: read once, when that code is imported."""
+"""Loads SQL from files beside the code that calls it, when that code is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every room's `tables.py` builds on: one metadata, one naming convention, UTC times, UUIDv4 keys."""
+"""The declarative base of every room's `tables.py`: one metadata, naming convention, UTC times, UUIDv4 keys."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Messages between the agents of a team: channels, consumer groups, at least once. The exchange stands before two buses."""
+"""Messages between the agents of a team: channels, consumer groups, at-least-once delivery. The exchange fronts two buses."""

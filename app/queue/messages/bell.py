@@ -1,4 +1,4 @@
-"""Who waits in this process, and who is woken: of each group one for each ring, who passes it on when there may be more."""
+"""Waiters of this process, by channel and group. A message wakes one waiter of each group, who wakes the next if more may be there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Queue: TypeAlias = "OrderedDict[Waiter, None]"
 
 
 class Waiter:
-    """One who waits. Stands in its group's queue until it is rung, and again from then on: a ring during an attempt isn't lost."""
+    """A consumer waiting in its group's queue. It rejoins the queue once woken, so a wake-up during its attempt isn't lost."""
 
     def __init__(self, queue: _Queue) -> None:
         self._queue = queue
@@ -33,7 +33,7 @@ class Waiter:
         self._rung.set()
 
     async def wait(self, until: float) -> bool:
-        """Whether it was rung before the loop's clock says `until`."""
+        """Wait to be woken until the loop's clock reaches `until`; return whether it was."""
         try:
             async with asyncio.timeout_at(until):
                 await self._rung.wait()
@@ -48,7 +48,7 @@ class Waiter:
 
 
 class Bell:
-    """No connection and no task for each waiter: a queue for each group."""
+    """The queues of waiters, one for each group; needs no connection or task per waiter."""
 
     def __init__(self) -> None:
         self._groups: dict[Place, dict[str, tuple[_Queue, set[Waiter]]]] = {}
@@ -57,7 +57,7 @@ class Bell:
 
     @contextmanager
     def waiting(self, place: Place, group: str) -> Iterator[Waiter]:
-        """Stand in the queue of the group. Who leaves with a ring unanswered passes it on."""
+        """Queue a waiter for the length of the block. One that leaves with a wake-up unused passes it on to the next."""
         groups = self._groups.setdefault(place, {})
         queue, members = groups.setdefault(group, (OrderedDict(), set()))
         waiter = Waiter(queue)
@@ -75,7 +75,7 @@ class Bell:
                 self._groups.pop(place, None)
 
     def ring(self, place: Place) -> None:
-        """There is something in the place."""
+        """Wake one waiter of each of the channel's groups: a message has arrived."""
         for queue, _ in self._groups.get(place, {}).values():
             _ring_one(queue)
 
@@ -84,7 +84,7 @@ class Bell:
         _ring_one(queue)
 
     def ring_everyone(self) -> None:
-        """Nobody knows what was missed."""
+        """Wake every waiter: notifications may have been missed."""
         for groups in self._groups.values():
             for _, members in groups.values():
                 for waiter in members:

@@ -1,4 +1,4 @@
-"""The door to messages: names are checked, payloads redacted and bounded, waiting is done here. Which bus keeps them it doesn't know."""
+"""The entry to messages: checks names, redacts and bounds payloads, and lets consumers wait. Doesn't know which bus stores messages."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ log = structlog.get_logger()
 
 COUNT_SECONDS = 60.0
 CHARS_IN_THE_LOOP = 8_000
-"""A larger payload is redacted in a thread."""
+"""Payloads above this size are redacted in a thread."""
 
 Heard = Callable[[Place | None], None]
-"""Called for a place that another process has put something in; None: what was missed isn't known."""
+"""Called with a channel to which another process has published; None: notifications may have been missed."""
 LISTENING = "queue.messages.listen"
 """The name of the loop that listens, on either bus."""
 UNHEARD = "Who waits for a message of another process gets it within `messages.poll_seconds`, not at once."
 
 
 class Bus(Protocol):
-    """Keeps messages. Unavailable when what it keeps them in is away."""
+    """Stores messages. Methods raise Unavailable when the bus's storage is away."""
 
     async def publish(self, place: Place, draft: Draft) -> str:
-        """Kept once this returns; its id. Every group of the place gets it, those too that come later."""
+        """Store a message durably; return its id. Every group of the channel receives it, groups created later included."""
 
     async def take(self, place: Place, group: str, consumer: str, limit: int) -> Taken:
-        """At most `limit` that are this consumer's until `visibility_seconds` have passed; then the next one's who takes.
+        """Lease at most `limit` messages to a consumer for `visibility_seconds`; then another may take them.
 
-        First those of consumers that fell silent, then new ones, the oldest first. InvalidInput for one group too many.
+        Expired leases come first, then new messages, oldest first. Raises InvalidInput if the channel has too many groups.
         """
 
     async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
-        """How many were still unacknowledged. NotFound for an unknown group."""
+        """Acknowledge messages; return how many were unacknowledged. Raises NotFound for an unknown group."""
 
     async def dead_letters(self, place: Place, limit: int) -> list[DeadLetter]:
-        """The latest first."""
+        """Return dead letters, latest first."""
 
     async def sweep(self) -> int:
-        """Forget what is too old or too many, and readers that are long gone. Returns how many messages went, where that is known."""
+        """Delete messages over the age or number limit, and abandoned consumers. Returns the number of messages deleted, if known."""
 
     async def waiting(self) -> int:
-        """Messages given or to be given that their groups have yet to acknowledge; many are counted only so far."""
+        """Count messages that groups have yet to acknowledge, up to a bound."""
 
     def loops(self, heard: Heard) -> tuple[Loop, ...]:
         """Return the listener, which tells what other processes put."""
@@ -62,13 +62,15 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`redactions`: what was taken out of the payload, by kind."""
+    """A published message. `redactions`: secrets removed from the payload, by kind."""
 
     id: str
     redactions: Counter[str]
 
 
 class Exchange:
+    """Publishes and receives messages over a bus."""
+
     def __init__(self, bus: Bus, options: Options) -> None:
         self._bus = bus
         self._options = options
@@ -77,7 +79,7 @@ class Exchange:
         self._counted, self._count_after = 0, 0.0
 
     async def publish(self, team_id: UUID, channel: str, *, sender: str, kind: str, payload: object, to: str | None = None) -> Published:
-        """Once it returns, the message will be delivered at least once. InvalidInput for a wrong name or payload, TooLarge for a large one.
+        """Publish a message for at-least-once delivery. Raises InvalidInput for a wrong name or payload, TooLarge for a large one.
 
         `kind`: the message's type.
         """
@@ -98,10 +100,9 @@ class Exchange:
     async def receive(
         self, team_id: UUID, channel: str, *, group: str, consumer: str, limit: int = 10, wait_seconds: float = 0
     ) -> list[Message]:
-        """What there is for this member of the group, else the first that comes within `wait_seconds`, else nothing.
+        """Return the messages available to this consumer, waiting up to `wait_seconds` for the first; empty if none came.
 
-        A message is its consumer's for `visibility_seconds`; acknowledge it within that time. Nothing is held while it waits:
-        no connection, no transaction.
+        Messages are leased for `visibility_seconds`; acknowledge them within that time. Waiting holds no connection or transaction.
         """
         place, until = _place(team_id, channel), asyncio.get_running_loop().time() + wait_seconds
         check_name(group, param="group")
@@ -122,7 +123,7 @@ class Exchange:
         return taken.messages
 
     async def acknowledge(self, team_id: UUID, channel: str, *, group: str, ids: Sequence[str]) -> int:
-        """The group will not get them again. How many were still unacknowledged; NotFound for a group that has received nothing yet."""
+        """Acknowledge messages for the group; return how many were unacknowledged. NotFound for a group that never received."""
         place = _place(team_id, channel)
         check_name(group, param="group")
         done = await self._bus.acknowledge(place, group, ids)
@@ -130,14 +131,14 @@ class Exchange:
         return done
 
     async def dead_letters(self, team_id: UUID, channel: str, *, limit: int = 100) -> list[DeadLetter]:
-        """The latest first, of all groups."""
+        """Return the channel's dead letters of all groups, latest first."""
         return await self._bus.dead_letters(_place(team_id, channel), limit)
 
     async def sweep(self) -> int:
         return await self._bus.sweep()
 
     async def waiting(self) -> int:
-        """How many a group has yet to acknowledge, in all channels; counted once a minute. Unavailable where the bus is away."""
+        """Count unacknowledged messages in all channels, at most once a minute. Raises Unavailable if the bus is away."""
         now = asyncio.get_running_loop().time()
         if now >= self._count_after:
             self._counted, self._count_after = await self._bus.waiting(), now + COUNT_SECONDS
@@ -148,7 +149,7 @@ class Exchange:
         return (*self._bus.loops(self._heard), *self._bell.loops(self._options.poll_seconds))
 
     def stop(self) -> None:
-        """The server is to stop: who waits gets what there is."""
+        """Let all waiters return what there is: the server is stopping."""
         self._stopping = True
         self._bell.ring_everyone()
 

@@ -1,4 +1,4 @@
-"""A message, where it is put and who takes it. Knows neither bus."""
+"""The data model of messages: channels, drafts, messages, dead letters, and checks of their names. Knows neither bus."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from app.redaction.labels import check_label
 
 CHANNEL = re.compile(r"[a-z0-9._-]{1,100}")
 NAME = re.compile(r"[A-Za-z0-9._@:-]{1,100}")
-"""Of groups, consumers, recipients and types."""
+"""Pattern for the names of groups, consumers, recipients and types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A team's channel. Another team's of the same name is another place."""
+    """A channel of one team; channels of the same name in other teams are separate."""
 
     team_id: UUID
     channel: str
@@ -25,7 +25,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message before it is put. `payload`: JSON's text. `to`: only the group of this name gets it; None: every group."""
+    """A message to publish. `payload`: JSON text. `to`: the only group that receives it; None: every group."""
 
     sender: str
     type: str
@@ -35,7 +35,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`deliveries` counts this one: above 1, somebody took it before and didn't acknowledge it. `payload`: JSON's text, redacted."""
+    """A delivered message. `deliveries`: its count so far; above 1, an earlier one was not acknowledged. `payload`: redacted JSON."""
 
     id: str
     channel: str
@@ -49,7 +49,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that a group took `message.deliveries` times and never acknowledged; `consumer` had it last."""
+    """A message delivered `message.deliveries` times to a group without an acknowledgement, last to `consumer`."""
 
     message: Message
     group: str
@@ -59,7 +59,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`more`: there may be others to take at once. `dead`: how many were found to have been delivered too often."""
+    """The result of one take. `more`: further messages may be available. `dead`: messages moved to the dead letters."""
 
     messages: list[Message]
     more: bool
@@ -67,14 +67,14 @@ class Taken:
 
 
 def check_channel(name: str) -> None:
-    """InvalidInput for a name that can't be used."""
+    """Raise InvalidInput unless this is a valid channel name."""
     if not CHANNEL.fullmatch(name):
-        raise InvalidInput("channel takes 1 to 100 of a–z, 0–9, dot, underscore and hyphen.", param="channel")
+        raise InvalidInput("channel must be 1 to 100 characters of a–z, 0–9, dot, underscore and hyphen.", param="channel")
     check_label(name, param="channel")
 
 
 def check_name(name: str, *, param: str) -> None:
-    """The same of a group, a consumer, a recipient or a type."""
+    """Raise InvalidInput unless this is a valid name of a group, consumer, recipient or type."""
     if not NAME.fullmatch(name):
-        raise InvalidInput(f"{param} takes 1 to 100 of A–Z, a–z, 0–9 and . _ @ : -", param=param)
+        raise InvalidInput(f"{param} must be 1 to 100 characters of A–Z, a–z, 0–9 and . _ @ : -", param=param)
     check_label(name, param=param)

@@ -1,4 +1,4 @@
-"""Messages in PostgreSQL, for the embedded size: a row for each message, and one for each group that has yet to acknowledge it."""
+"""The bus in PostgreSQL, for the embedded size: one row per message, and one per group that has yet to acknowledge it."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from app.storage.database import Database
 from app.storage.notices import Notices
 
 CHANNEL = "cairn_messages"
-"""Of LISTEN and NOTIFY."""
+"""The channel of LISTEN and NOTIFY."""
 AT_ONCE = 8
-"""Transactions under way: a thousand who are woken together must not use up the pool that everything shares."""
+"""Concurrent transactions: many waiters woken together must not exhaust the shared connection pool."""
 COUNTED_CHANNELS = 10_000
-MOST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 
 class PostgresBus:
-    """`notices` tells the other processes, where there are any; without them they find what is new when they look round."""
+    """A `Bus` in PostgreSQL. `notices` informs other processes; should a notice be lost, they find the message by polling."""
 
     def __init__(self, database: Database, notices: Notices, options: Options) -> None:
         self._database = database
         self._notices = notices
         self._options = options
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._limiter = asyncio.Semaphore(AT_ONCE)
         self._put: cachebox.LRUCache[Place, int] = cachebox.LRUCache(COUNTED_CHANNELS)
         self._age = timedelta(hours=options.max_age_hours)
         self._dead_age = timedelta(hours=options.dead_letter_hours)
         self._trim_every = max(1, options.max_messages // 10)
 
     async def publish(self, place: Place, draft: Draft) -> str:
-        values = {**_of(place), "sender": draft.sender, "type": draft.type, "recipient": draft.to, "payload": draft.payload}
-        async with self._turn:
+        values = {**_parameters(place), "sender": draft.sender, "type": draft.type, "recipient": draft.to, "payload": draft.payload}
+        async with self._limiter:
             async with self._database.begin() as connection:
                 await connection.execute(sql.SHARE, _lock(place))
                 made = (await connection.execute(sql.PUBLISH, values)).scalar_one()
@@ -51,14 +51,14 @@ class PostgresBus:
         return str(made)
 
     async def take(self, place: Place, group: str, consumer: str, limit: int) -> Taken:
-        values = _of(place, group) | {
+        values = _parameters(place, group) | {
             "consumer": consumer,
             "limit": limit,
             "visibility": timedelta(seconds=self._options.visibility_seconds),
             "most": self._options.max_deliveries,
             "fresh": min(timedelta(hours=1), self._age / 4),
         }
-        async with self._turn:
+        async with self._limiter:
             async with self._database.begin() as connection:
                 rows = (await connection.execute(sql.TAKE, values)).all()
             if not rows[0].known:
@@ -68,16 +68,16 @@ class PostgresBus:
         return Taken(messages, more=len(messages) + dead >= limit, dead=dead)
 
     async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
-        numbers = [int(each) for each in ids if each.isascii() and each.isdigit() and int(each[:19]) <= MOST_ID and len(each) <= 19]
-        async with self._turn, self._database.begin() as connection:
-            done = (await connection.execute(sql.ACKNOWLEDGE, {**_of(place, group), "ids": numbers})).rowcount
-            if not done and not (await connection.execute(sql.HAS_GROUP, _of(place, group))).scalar_one():
-                raise NotFound(f"The group {group!r} has received nothing of this channel. See the name that you receive with.")
+        numbers = [int(each) for each in ids if each.isascii() and each.isdigit() and int(each[:19]) <= MAX_ID and len(each) <= 19]
+        async with self._limiter, self._database.begin() as connection:
+            done = (await connection.execute(sql.ACKNOWLEDGE, {**_parameters(place, group), "ids": numbers})).rowcount
+            if not done and not (await connection.execute(sql.HAS_GROUP, _parameters(place, group))).scalar_one():
+                raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
     async def dead_letters(self, place: Place, limit: int) -> list[DeadLetter]:
         async with self._database.begin() as connection:
-            rows = (await connection.execute(sql.DEAD_LETTERS, {**_of(place), "limit": limit})).all()
+            rows = (await connection.execute(sql.DEAD_LETTERS, {**_parameters(place), "limit": limit})).all()
         return [DeadLetter(_message(place, row, row.message_id), row.group_name, row.consumer, row.died_at) for row in rows]
 
     async def sweep(self) -> int:
@@ -97,8 +97,8 @@ class PostgresBus:
         return self._notices.loops(LISTENING, lambda words: heard(None if words is None else _place(words)), meanwhile=UNHEARD)
 
     async def _begin_group(self, place: Place, group: str) -> bool:
-        """Make a group where there is something for it. Whether there was."""
-        values = _of(place, group)
+        """Create the group if the channel holds a message for it; return whether it does."""
+        values = _parameters(place, group)
         async with self._database.begin() as connection:
             if not (await connection.execute(sql.HAS_ANY, values)).scalar_one():
                 return False
@@ -114,15 +114,15 @@ class PostgresBus:
         return True
 
     async def _count(self, place: Place) -> None:
-        """Every so many messages the oldest of the channel go; what this process doesn't see go, the sweep does."""
+        """Trim the channel after every tenth of its limit; the sweep trims messages that other processes published."""
         put = self._put.get(place, 0) + 1
         self._put[place] = put % self._trim_every
         if put >= self._trim_every:
             async with self._database.begin() as connection:
-                await connection.execute(sql.TRIM, {**_of(place), "most": self._options.max_messages})
+                await connection.execute(sql.TRIM, {**_parameters(place), "most": self._options.max_messages})
 
 
-def _of(place: Place, group: str | None = None) -> dict[str, Any]:
+def _parameters(place: Place, group: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {"team": place.team_id, "channel": place.channel}
     return found if group is None else found | {"name": group}
 
@@ -131,11 +131,11 @@ def _lock(place: Place) -> dict[str, str]:
     return {"lock": f"messages {place.team_id} {place.channel}"}
 
 
-def _place(words: str) -> Place | None:
-    team, _, channel = words.partition(" ")
+def _place(notice: str) -> Place | None:
+    team, _, channel = notice.partition(" ")
     try:
         return Place(UUID(team), channel)
-    except ValueError:  # not ours
+    except ValueError:  # not a notice of this bus
         return None
 
 

@@ -1,4 +1,4 @@
-"""A payload as it may be stored: every string without its secrets, also those that only their field's name gives away. Pure CPU work."""
+"""Redacts payloads: every string, including secrets recognisable only by their field's name. Pure CPU work."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from app.redaction import redact
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-MOST_DEPTH = 100
+MAX_DEPTH = 100
 
 
 def redacted(payload: object) -> tuple[str, Counter[str]]:
-    """The payload as JSON's text, and what was taken out of it, by kind. InvalidInput for what is no JSON."""
+    """Return the payload as redacted JSON text, and the secrets removed, by kind. Raises InvalidInput if it is not JSON."""
     secrets: Counter[str] = Counter()
     return as_text(_clean(payload, "", secrets, 0)), secrets
 
 
 def as_text(payload: object) -> str:
-    """Compact JSON. InvalidInput where JSON has no word for it: NaN, the infinities."""
+    """Encode as compact JSON. Raises InvalidInput for values that JSON lacks: NaN, infinities."""
     try:
         return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (ValueError, TypeError, RecursionError):
@@ -30,15 +30,15 @@ def as_text(payload: object) -> str:
 
 
 def _clean(value: object, key: str, secrets: Counter[str], depth: int) -> Json:
-    """`key`: the field that the value stands in, also from within a list."""
-    if depth > MOST_DEPTH:
-        raise InvalidInput(f"payload is nested deeper than {MOST_DEPTH} levels: flatten it.", param="payload")
+    """Redact a value recursively. `key`: the nearest enclosing field's name."""
+    if depth > MAX_DEPTH:
+        raise InvalidInput(f"payload is nested deeper than {MAX_DEPTH} levels: flatten it.", param="payload")
     match value:
         case str():
-            return _text(_sayable(value), key, secrets)
+            return _text(_without_invalid_chars(value), key, secrets)
         case dict():
             return {
-                _text(_sayable(str(name)), "", secrets): _clean(each, _sayable(str(name)), secrets, depth + 1)
+                _text(_without_invalid_chars(str(name)), "", secrets): _clean(each, _without_invalid_chars(str(name)), secrets, depth + 1)
                 for name, each in value.items()
             }
         case list():
@@ -54,23 +54,23 @@ def _clean(value: object, key: str, secrets: Counter[str], depth: int) -> Json:
 
 
 def _text(text: str, key: str, secrets: Counter[str]) -> str:
-    """The text alone, then as the value of its field: `hunter2` is a word, `password: hunter2` isn't."""
+    """Redact a text alone, then as the value of its field: `hunter2` is a word, `password: hunter2` a secret."""
     done = redact(text)
     secrets.update(finding.kind for finding in done.findings)
     current = done.text
-    for before in _settings(key):
+    for before in _prefixes(key):
         current = _in_place(before, current, secrets)
     return current
 
 
-def _settings(key: str) -> Iterator[str]:
+def _prefixes(key: str) -> Iterator[str]:
     if key:
         yield f"{key}: "
         yield f'{{"{key}": "'
 
 
 def _in_place(before: str, text: str, secrets: Counter[str]) -> str:
-    """What is found in the text when it stands behind `before`."""
+    """Redact what is recognised as a secret in the text when `before` precedes it."""
     after = '"}' if before.endswith('"') else ""
     start, end = len(before), len(before) + len(text)
     current, shift = text, 0
@@ -85,6 +85,6 @@ def _in_place(before: str, text: str, secrets: Counter[str]) -> str:
     return current
 
 
-def _sayable(text: str) -> str:
-    """Neither NUL nor lone surrogates: PostgreSQL takes neither, and either could split a secret."""
+def _without_invalid_chars(text: str) -> str:
+    """Remove NUL and lone surrogates, which PostgreSQL refuses. Done before redaction, since either could split a secret."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

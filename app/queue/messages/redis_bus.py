@@ -1,4 +1,4 @@
-"""Messages on Redis Streams: a stream for each channel, Redis's own consumer groups, one Pub/Sub connection for each process."""
+"""The bus on Redis Streams: a stream per channel, Redis's consumer groups, one Pub/Sub connection per process."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ AWAY = (
     TimeoutError,
 )
 ANSWER_SECONDS = 3.0
-"""All tries of one command together. The client's own timeout is that of one try."""
+"""Deadline for all attempts of one command; the client's own timeout applies to each attempt."""
 AT_ONCE = 16
-"""Commands under way: a thousand who are woken together must not use up the connections that the caches share."""
+"""Concurrent commands: many waiters woken together must not exhaust the connections shared with the caches."""
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
-"""Before it listens again: after the first failure, and at the longest."""
+"""Before it subscribes again: after the first failure, and at the longest."""
 QUIET_SECONDS = 15.0
-"""Without a word for so long, the connection is tried."""
-MOST_COUNTED = 1000
-"""Channels: counting what waits in more of them would keep Redis busy."""
+"""Silence after which the connection is pinged."""
+MAX_COUNTED_CHANNELS = 1000
+"""Channels in which waiting messages are counted; more would keep Redis busy."""
 IDLE_MS = 3_600_000
-"""A consumer without anything pending is forgotten after an hour."""
+"""A consumer idle this long with nothing pending is deleted."""
 
 
 class RedisBus:
-    """Streams `cairn:messages:{TEAM:CHANNEL}`, dead letters in `…:dead`. Redis forgets a stream of itself when all in it is too old."""
+    """A `Bus` on Redis. Streams are named `cairn:messages:{TEAM:CHANNEL}`, dead letters `…:dead`; their TTL is the age limit."""
 
     def __init__(self, client: Redis, options: Options) -> None:
         self._client = client
         self._options = options
         self._take = client.register_script(TAKE)
         self._sweep = client.register_script(SWEEP)
-        self._turn = asyncio.Semaphore(AT_ONCE)
-        self._me = uuid4().hex
+        self._limiter = asyncio.Semaphore(AT_ONCE)
+        self._process_id = uuid4().hex
         self._age_ms = max(1, int(options.max_age_hours * 3_600_000))
         self._dead_ms = max(1, int(options.dead_letter_hours * 3_600_000))
         self._visible_ms = max(1, int(options.visibility_seconds * 1000))
@@ -70,12 +70,12 @@ class RedisBus:
         if draft.to is not None:
             fields["to"] = draft.to
         key = _stream(place)
-        async with self._asking(), self._client.pipeline(transaction=False) as pipeline:
+        async with self._command(), self._client.pipeline(transaction=False) as pipeline:
             pipeline.xadd(key, fields, maxlen=self._options.max_messages, approximate=False)  # type: ignore[arg-type]
             pipeline.pexpire(key, self._age_ms)
-            pipeline.publish(BELL, f"{self._me} {place.team_id} {place.channel}")
+            pipeline.publish(BELL, f"{self._process_id} {place.team_id} {place.channel}")
             made, *_ = await pipeline.execute()
-        return _said(made)
+        return _decoded(made)
 
     async def take(self, place: Place, group: str, consumer: str, limit: int) -> Taken:
         options = self._options
@@ -84,7 +84,7 @@ class RedisBus:
         arguments: list[str | int] = [group, consumer, limit, self._visible_ms, options.max_deliveries, look_ms]
         arguments += [self._oldest(), options.max_groups, options.max_messages, self._dead_ms]
         try:
-            async with self._asking():
+            async with self._command():
                 more, dead, found = await self._take(keys=keys, args=arguments)
         except redis.exceptions.ResponseError as error:
             if NO_ROOM not in str(error):
@@ -97,38 +97,38 @@ class RedisBus:
 
     async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
         valid = [each for each in ids if _is_id(each)]
-        async with self._asking():
+        async with self._command():
             done = int(await self._client.xack(_stream(place), group, *valid)) if valid else 0
             if not done and not await self._has_group(place, group):
-                raise NotFound(f"The group {group!r} has received nothing of this channel. See the name that you receive with.")
+                raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
     async def dead_letters(self, place: Place, limit: int) -> list[DeadLetter]:
         oldest = f"{int(time.time() * 1000) - self._dead_ms}-0"
-        async with self._asking():
+        async with self._command():
             found = await self._client.xrevrange(_dead(place), min=oldest, count=limit)
         letters = (_readable_letter(place, entry, fields) for entry, fields in found or () if entry and fields)
         return [each for each in letters if each is not None]
 
     async def sweep(self) -> int:
         trimmed = 0
-        async with self._asking(seconds=60):
+        async with self._command(seconds=60):
             async for key in self._client.scan_iter(f"{PREFIX}*", count=500, _type="stream"):
-                if not _said(key).endswith(":dead"):
+                if not _decoded(key).endswith(":dead"):
                     trimmed += int(await self._sweep(keys=[key], args=[self._oldest(), min(IDLE_MS, self._age_ms), self._age_ms]))
         return trimmed
 
     async def waiting(self) -> int:
-        """What was given and not acknowledged, and since Redis 7 what is still to be given."""
+        """Count messages that are pending or, since Redis 7, not delivered yet."""
         waiting = streams = 0
-        async with self._asking(seconds=5):
+        async with self._command(seconds=5):
             async for key in self._client.scan_iter(f"{PREFIX}*", count=500, _type="stream"):
-                if _said(key).endswith(":dead"):
+                if _decoded(key).endswith(":dead"):
                     continue
                 for group in await self._client.xinfo_groups(key):
                     waiting += int(group["pending"]) + int(group.get("lag") or 0)
                 streams += 1
-                if streams >= MOST_COUNTED:
+                if streams >= MAX_COUNTED_CHANNELS:
                     break
         return waiting
 
@@ -157,18 +157,18 @@ class RedisBus:
                     elif said["type"] == "message":
                         self._pass_on(said["data"], heard)
         except AWAY as error:
-            heard(None)  # who waits finds out whether Redis is away
+            heard(None)  # waiters try again, and get Unavailable if Redis is away
             raise Unavailable(f"Redis can't be listened to ({type(error).__name__}).", code=CODE) from error
 
     def _pass_on(self, data: bytes | str, heard: Heard) -> None:
-        """What another process said. A word that can't be read (of another version) may have meant any channel: all of them look."""
+        """Report a notification. If it can't be parsed (another version's), wake every channel."""
         try:
-            by, team, channel = _said(data).split(" ", 2)
+            by, team, channel = _decoded(data).split(" ", 2)
             place = Place(UUID(team), channel)
         except ValueError:
             heard(None)
             return
-        if by != self._me:
+        if by != self._process_id:
             heard(place)
 
     async def _has_group(self, place: Place, group: str) -> bool:
@@ -176,34 +176,34 @@ class RedisBus:
             found = await self._client.xinfo_groups(_stream(place))
         except redis.exceptions.ResponseError:  # there is no such stream
             return False
-        return any(_said(each["name"]) == group for each in found)
+        return any(_decoded(each["name"]) == group for each in found)
 
     def _oldest(self) -> str:
         return f"{max(0, int(time.time() * 1000) - self._age_ms)}-0"
 
     @asynccontextmanager
-    async def _asking(self, seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
-        async with self._turn:
+    async def _command(self, seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
+        async with self._limiter:
             try:
                 async with asyncio.timeout(seconds):
                     yield
             except AWAY as error:
                 raise Unavailable(
-                    "Messages wait in Redis, and it doesn't answer. Nothing else needs it; try again, and check CAIRN_REDIS__URL.",
+                    "Redis, which stores messages between agents, doesn't answer. Try again, and check CAIRN_REDIS__URL.",
                     code=CODE,
                 ) from error
             except redis.exceptions.ResponseError as error:
                 if "WRONGTYPE" not in str(error):
                     raise
                 raise Unavailable(
-                    f"Something that is no stream stands in Redis where this channel's messages belong ({PREFIX}…). "
+                    f"Redis holds a key of another type where this channel's stream belongs ({PREFIX}…). "
                     "Remove that key, or give Cairn a Redis database of its own (CAIRN_REDIS__URL).",
                     code=CODE,
                 ) from error
 
 
 def _stream(place: Place) -> str:
-    """The braces keep a channel's keys on one node of a cluster."""
+    """Return the channel's stream key; the braces (hash tag) keep a channel's keys on one cluster node."""
     return f"{PREFIX}{{{place.team_id}:{place.channel}}}"
 
 
@@ -212,9 +212,9 @@ def _dead(place: Place) -> str:
 
 
 def _readable(place: Place, entry: bytes | str, times: object, fields: Sequence[bytes]) -> Message | None:
-    """None for an entry that isn't ours, or another version's: nobody acknowledges it, so it becomes a dead letter as others do."""
+    """Parse an entry. None if it isn't ours or is another version's: never acknowledged, it becomes a dead letter."""
     try:
-        return _message(place, _said(entry), int(str(times)), _named(fields))
+        return _message(place, _decoded(entry), int(str(times)), _named(fields))
     except (LookupError, ValueError):
         log.warning("messages.unreadable", channel=place.channel, entry=repr(entry))
         return None
@@ -222,7 +222,7 @@ def _readable(place: Place, entry: bytes | str, times: object, fields: Sequence[
 
 def _readable_letter(place: Place, entry: bytes | str, fields: Mapping[bytes | str, bytes | str]) -> DeadLetter | None:
     try:
-        return _dead_letter(place, _said(entry), _texts(fields))
+        return _dead_letter(place, _decoded(entry), _texts(fields))
     except (LookupError, ValueError):
         log.warning("messages.unreadable", channel=place.channel, entry=repr(entry))
         return None
@@ -238,11 +238,11 @@ def _dead_letter(place: Place, entry: str, fields: dict[str, str]) -> DeadLetter
 
 
 def _texts(fields: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
-    return {_said(name): _said(value) for name, value in fields.items()}
+    return {_decoded(name): _decoded(value) for name, value in fields.items()}
 
 
 def _named(flat: Sequence[bytes]) -> dict[str, str]:
-    return {_said(flat[place]): _said(flat[place + 1]) for place in range(0, len(flat), 2)}
+    return {_decoded(flat[place]): _decoded(flat[place + 1]) for place in range(0, len(flat), 2)}
 
 
 def _order(entry: str) -> tuple[int, int]:
@@ -251,7 +251,7 @@ def _order(entry: str) -> tuple[int, int]:
 
 
 def _at(entry: str) -> datetime:
-    """Redis's own clock, which the id begins with."""
+    """Return the time in an entry's id, by Redis's clock."""
     return datetime.fromtimestamp(_order(entry)[0] / 1000, UTC)
 
 
@@ -260,5 +260,5 @@ def _is_id(text: str) -> bool:
     return all(part.isascii() and part.isdigit() and int(part[:20]) < 2**64 and len(part) <= 20 for part in (milliseconds, number))
 
 
-def _said(value: bytes | str) -> str:
+def _decoded(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value

@@ -1,4 +1,4 @@
-"""What Redis does in one step, as Lua for Redis 6.2 and later: take messages, and forget readers that are long gone."""
+"""Lua scripts that Redis (6.2 and later) runs atomically: take messages, and delete abandoned consumers."""
 
 from __future__ import annotations
 

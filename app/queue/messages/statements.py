@@ -1,11 +1,11 @@
-"""The statements of the bus in PostgreSQL. `team`, `channel` and `name` say which group; `lock` names the channel's lock."""
+"""SQL statements of the PostgreSQL bus. `team`, `channel` and `name` identify a group; `lock` names the channel's lock."""
 
 from __future__ import annotations
 
 from sqlalchemy import text
 
 SHARE = text("select pg_advisory_xact_lock_shared(hashtextextended(:lock, 0))")
-"""Before a message is put, in a statement of its own: the next one sees every group that was made before."""
+"""Taken before publishing, as a statement of its own: the next statement's snapshot then includes every group created before."""
 
 PUBLISH = text(
     """
@@ -60,9 +60,9 @@ TAKE = text(
     order by m.id
     """
 )
-"""One round trip: what is due, oldest first, is taken by this consumer or, delivered too often, buried.
+"""In one round trip: lease due deliveries, oldest first, to this consumer; dead-letter those delivered too often.
 
-Its commit waits for no disk: after a crash what was taken is merely given again.
+Commits asynchronously: after a crash, a lost lease only means a redelivery.
 """
 
 HAS_ANY = text(
@@ -80,7 +80,7 @@ BEGIN_GROUP = text(
     where team_id = :team and channel = :channel and (recipient is null or recipient = :name)
     """
 )
-"""While nobody puts anything: a new group begins with all that the channel keeps."""
+"""Run under the channel's exclusive lock, so that nothing is published meanwhile: a new group starts with all kept messages."""
 
 ACKNOWLEDGE = text(
     """
@@ -100,7 +100,7 @@ DEAD_LETTERS = text(
 WAITING = text("select count(*) from (select 1 from message_deliveries limit 100000) as counted")
 SWEEP_OLD = text("delete from messages where at < now() - cast(:age as interval)")
 SWEEP_GROUPS = text("delete from message_groups where seen_at < now() - cast(:age as interval)")
-"""Whatever is kept is younger than the group's last visit: coming back, it begins with the same messages."""
+"""Every kept message is younger than the group's last visit, so a returning group starts with the same messages."""
 SWEEP_CHANNELS = text(
     """
     delete from messages where id in (

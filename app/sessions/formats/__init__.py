@@ -33,7 +33,7 @@ def parse(
     limits: Limits,
     tally: Tally,
 ) -> Iterator[SessionHeader | Event]:
-    """Read a transcript, pulling one chunk at a time. A header comes before the first event of each session."""
+    """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""
     if format == "generic":
         yield from generic.parse_any(chunks, limits=limits, tally=tally)
         return

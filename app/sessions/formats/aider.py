@@ -25,7 +25,7 @@ _MODE = re.compile(r"/(?:ask|code|architect)\s+")
 
 @dataclass(slots=True)
 class _Part:
-    """Lines of one speaker, as they come."""
+    """Consecutive lines of one speaker."""
 
     speaker: str
     locator: str
@@ -41,40 +41,40 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
     ids, part, fence = Occurrences(), _Part("assistant", "L1"), ""
     for line in lines:
         if opened := OPENS.match(line.text):
-            yield from _flushed(part, ids, session, at)
+            yield from _events(part, ids, session, at)
             at, titled, fence = time_of(opened[1], tally), False, ""
             session = f"{opened[1]}"
             ids, part = Occurrences(), _Part("assistant", line.locator)
             yield SessionHeader(PROVIDER, session, None, at)
             continue
         if not session and line.text.strip():
-            # What stands before the first header: the end of a history whose beginning was cut off.
+            # Text before the first header: the end of a history whose beginning was cut off.
             session = content_id(line.text)
             yield SessionHeader(PROVIDER, session)
-        speaker, text = _spoken(line.text, fenced=bool(fence))
+        speaker, text = _speaker_and_text(line.text, fenced=bool(fence))
         if speaker == "assistant":
             fence = _fence(fence, line.text)
         if speaker != part.speaker and (text or speaker != "assistant"):
-            if part.speaker == "tool" and (told := _told(part.text, SessionHeader(PROVIDER, session, None, at))):
-                yield told
-            for event in _flushed(part, ids, session, at):
+            if part.speaker == "tool" and (startup := _startup_header(part.text, SessionHeader(PROVIDER, session, None, at))):
+                yield startup
+            for event in _events(part, ids, session, at):
                 if not titled and event.kind == "prompt":
                     titled = True
                     yield SessionHeader(PROVIDER, session, title_of(event.text), at)
                 yield event
             part = _Part(speaker, line.locator)
         part.lines.append(text)
-    yield from _flushed(part, ids, session, at)
+    yield from _events(part, ids, session, at)
 
 
-def _told(output: str, header: SessionHeader) -> SessionHeader | None:
-    """What aider says of itself as it starts."""
+def _startup_header(output: str, header: SessionHeader) -> SessionHeader | None:
+    """Read aider's version and model from its startup output; None if it has neither."""
     version, model = _VERSION.search(output), _MODEL.search(output)
     return replace(header, agent_version=version and version[1], model=model and model[1]) if version or model else None
 
 
-def _spoken(text: str, *, fenced: bool) -> tuple[str, str]:
-    """(speaker, words). Inside the assistant's code nothing is a marker; aider ends each of its own lines with two spaces."""
+def _speaker_and_text(text: str, *, fenced: bool) -> tuple[str, str]:
+    """Split a line into (speaker, text). Code fences hide markers; aider ends its own lines with two spaces."""
     if text.startswith("#### ") and not fenced:
         return "user", text[5:].rstrip()
     if (text.startswith("> ") or text == ">") and not fenced:
@@ -83,7 +83,7 @@ def _spoken(text: str, *, fenced: bool) -> tuple[str, str]:
 
 
 def _fence(fence: str, text: str) -> str:
-    """The fence that is open after this line."""
+    """Return the code fence that is open after this line, or ""."""
     found = _FENCE.match(text.lstrip())
     if found is None:
         return fence
@@ -93,7 +93,7 @@ def _fence(fence: str, text: str) -> str:
     return "" if closes else fence
 
 
-def _flushed(part: _Part, ids: Occurrences, session: str, at: datetime | None) -> Iterator[Event]:
+def _events(part: _Part, ids: Occurrences, session: str, at: datetime | None) -> Iterator[Event]:
     text = part.text
     if not text or not session:
         return

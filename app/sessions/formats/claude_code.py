@@ -20,7 +20,7 @@ Record = dict[str, object]
 
 MAX_SUMMARIES, MAX_REPLIES = 1000, 200
 GIVEN_TITLES = {"summary": 1, "ai-title": 2, "custom-title": 3}
-"""Records that give a title, the later the better: what a person chose goes before what was made."""
+"""Rank of each record kind that gives a title: a title chosen by a person beats a generated one."""
 
 
 @dataclass(slots=True)
@@ -32,14 +32,14 @@ class _Titles:
     waiting: dict[str, str] = field(default_factory=dict)
 
     def offer(self, title: str | None, rank: int) -> bool:
-        """Whether this title is better than what there is."""
+        """Take a title if it outranks the current one; return whether it was taken."""
         if not title or rank < self.rank or (rank == 0 and self.rank == 0):
             return False
         self.title, self.rank = title, rank
         return True
 
     def given(self, kind: str, record: Record) -> bool:
-        """A record that gives a title; of a summary only the promise of one."""
+        """Offer the title of a record. A summary waits until its leaf record has been seen."""
         if kind == "summary":
             leaf, summary = string(record.get("leafUuid")), string(record.get("summary"))
             if leaf is None:
@@ -50,18 +50,20 @@ class _Titles:
         return self.offer(string(record.get("customTitle")) or string(record.get("aiTitle")), GIVEN_TITLES[kind])
 
     def reached(self, uuid: str | None) -> bool:
-        """A record of this session: what was said of it as a summary's leaf holds."""
+        """Offer the summary whose leaf is this record, if there is one."""
         return bool(uuid) and self.offer(self.waiting.pop(uuid or "", None), GIVEN_TITLES["summary"])
 
 
 @dataclass(slots=True)
 class _Reader:
+    """State of reading one transcript: pending calls, and each reply's usage so far."""
+
     tally: Tally
     pending: Pending = field(default_factory=Pending)
-    told: OrderedDict[str, Usage] = field(default_factory=OrderedDict)
+    counted: OrderedDict[str, Usage] = field(default_factory=OrderedDict)
 
     def usage(self, record: Record) -> Usage | None:
-        """What this record adds: each block of a reply is a record that repeats, and goes on counting, the reply's usage."""
+        """Return the usage that this record adds. Each block of a reply is a record that repeats the reply's growing total."""
         message = mapping(record.get("message"))
         given, cost = mapping(message.get("usage")), nanousd(record.get("costUSD"))
         if not given and cost is None:
@@ -70,11 +72,11 @@ class _Reader:
         fresh = whole(given.get("input_tokens")) + whole(given.get("cache_creation_input_tokens"))
         now = Usage(fresh + cached, whole(given.get("output_tokens")), cached, cost)
         key = string(message.get("id")) or string(record.get("requestId"))
-        before = self.told.get(key or "")
+        before = self.counted.get(key or "")
         if key:
-            self.told[key] = now
-            if len(self.told) > MAX_REPLIES:
-                self.told.popitem(last=False)
+            self.counted[key] = now
+            if len(self.counted) > MAX_REPLIES:
+                self.counted.popitem(last=False)
         if before is None:
             return now
         more = (max(0, now.input - before.input), max(0, now.output - before.output), max(0, now.cached - before.cached))
@@ -105,7 +107,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
 
 
 def _header(record: Record, session: str, at: datetime | None, before: SessionHeader | None) -> SessionHeader:
-    """What the record says of its session, and what was said before."""
+    """Extend the session's header by what this record says; earlier values stay."""
     if before is None or before.external_id != session:
         before = SessionHeader(PROVIDER, session, started_at=at)
     return replace(
@@ -122,7 +124,7 @@ def _titled(header: SessionHeader, titles: _Titles) -> SessionHeader:
 
 
 def _model(record: Record) -> str | None:
-    """Which model wrote it. Claude Code names one that is none for what it says itself."""
+    """Return the model that wrote a record. Claude Code marks its own messages with the pseudo-model `<synthetic>`."""
     found = string(mapping(record.get("message")).get("model"))
     return None if found == "<synthetic>" else found
 
@@ -143,7 +145,7 @@ def _events(record: Record, line: Line, at: datetime | None, reader: _Reader, ta
 
 
 def _block(block: Record, record: Record, event_id: str, facts: Call, pending: Pending, tally: Tally) -> Iterator[Event]:
-    """`facts`: what the record says of whatever it holds."""
+    """Turn a content block into events. `facts`: values of the record that all its blocks share."""
     sidechain = record.get("isSidechain") is True
     match block.get("type"):
         case "text" | "thinking" | "image":
@@ -167,7 +169,7 @@ def _block(block: Record, record: Record, event_id: str, facts: Call, pending: P
 
 
 def _words(block: Record, record: Record, event_id: str, facts: Call) -> Iterator[Event]:
-    """What was said, thought or shown in one block."""
+    """Turn a block of text, thinking or an image into an event."""
     user, sidechain = record.get("type") == "user", record.get("isSidechain") is True
 
     def said(role: Role, kind: Kind, text: str) -> Event:
@@ -196,7 +198,7 @@ def _words(block: Record, record: Record, event_id: str, facts: Call) -> Iterato
     elif (typed := None if _is_meta(record) else prompt_in(text)) is None:
         yield said("system", "notice", text)
     else:
-        # What a sub-agent is asked was written by an agent.
+        # A sub-agent's prompt was written by an agent, not by a person.
         yield said("user", "notice" if sidechain else "prompt", text if sidechain else typed)
 
 

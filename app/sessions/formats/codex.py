@@ -1,4 +1,4 @@
-"""Codex' rollouts: {timestamp, type, payload}. Most words come twice, as event_msg and as response_item: each is taken once.
+"""Codex' rollouts: {timestamp, type, payload}. Most messages occur both as event_msg and as response_item; each is taken is_new.
 
 Older files have the items without a wrapper.
 """
@@ -25,9 +25,9 @@ Record = dict[str, object]
 
 @dataclass(slots=True)
 class _Reader:
-    """What reading one rollout remembers. `by_agent`: a sub-agent's: what it was asked was written by an agent.
+    """State of reading one rollout. `by_agent`: the rollout is a sub-agent's, so its prompts were written by an agent.
 
-    `held`: the last event: what it took is told after it, as a `total` that goes on growing.
+    `held`: the last event, kept back until its token usage is known; `total`: the running total that Codex reports.
     """
 
     tally: Tally
@@ -37,10 +37,10 @@ class _Reader:
     total: Usage = field(default_factory=Usage)
     pending: Pending = field(default_factory=Pending)
     ids: Occurrences = field(default_factory=Occurrences)
-    told: dict[str, Counter[str]] = field(default_factory=lambda: {"event": Counter(), "item": Counter()})
+    occurrences: dict[str, Counter[str]] = field(default_factory=lambda: {"event": Counter(), "item": Counter()})
 
     def count(self, payload: Record) -> None:
-        """A record of tokens: what came since the one before is the held event's."""
+        """Read a token record: its growth since the previous one is the held event's usage."""
         given = mapping(mapping(payload.get("info")).get("total_token_usage"))
         now = Usage(whole(given.get("input_tokens")), whole(given.get("output_tokens")), whole(given.get("cached_input_tokens")))
         more = (now.input - self.total.input, now.output - self.total.output, now.cached - self.total.cached)
@@ -50,20 +50,20 @@ class _Reader:
         self.held = replace(self.held, usage=self.held.usage or Usage(*(max(0, each) for each in more)))
 
     def next(self, event: Event | None) -> Iterator[Event]:
-        """The event that was held, now that the next one is here or the file ends."""
+        """Yield the held event, and hold `event` instead (None: the file ends)."""
         if self.held is not None:
             yield self.held
         self.held = event
 
-    def once(self, source: str, key: str) -> bool:
-        """Whether these words are new: both sources tell the same in their own order, so the how-manieth decides."""
+    def is_new(self, source: str, key: str) -> bool:
+        """Tell whether these words are new. Both sources repeat them in their own order, so occurrences are counted per source."""
         other, key = "item" if source == "event" else "event", content_id(key)
-        self.told[source][key] += 1
-        return self.told[source][key] > self.told[other][key]
+        self.occurrences[source][key] += 1
+        return self.occurrences[source][key] > self.occurrences[other][key]
 
 
 def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
-    """One session a file: its first header says which. Those that follow stand in what a fork replays of its parent."""
+    """Parse a rollout: one session per file, named by its first header. Later headers are a fork's replay of its parent."""
     reader = _Reader(tally)
     header: SessionHeader | None = None
     titled = False
@@ -174,7 +174,7 @@ def _words(
         typed = prompt_in(text)
         kind, text = ("notice", text) if typed is None or reader.by_agent else ("prompt", typed)
     key = f"{role}:{kind}:{' '.join(text.split())[:2000]}"
-    if reader.once(source, key):
+    if reader.is_new(source, key):
         said_by = role if kind != "notice" else "system"
         yield Event(reader.ids.id(role, kind, text.strip()), said_by, kind, text, line.locator, at, sidechain=reader.by_agent)
 
@@ -199,7 +199,7 @@ def _result(reader: _Reader, item: Record) -> Iterator[Event]:
 
 
 def _output(given: object) -> tuple[str, int | None]:
-    """The text of a result, and its exit code: plain, in blocks, or as JSON with metadata."""
+    """Return a result's text and exit code: plain, in blocks, or JSON with metadata."""
     if isinstance(given, str) and given.startswith("{"):
         try:
             given = loads(given)

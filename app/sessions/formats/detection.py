@@ -1,4 +1,4 @@
-"""Which format is it? By content alone: a file may be named anything."""
+"""Detects a transcript's format from its content alone; the file's name is ignored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.sessions.formats.values import mapping, string
 
 HEAD_BYTES = 64 * 1024
 LOOKED_AT = 60
-"""Lines of JSON that are looked at: a transcript may begin with records that many agents write."""
+"""JSON lines examined: a transcript may begin with records that several agents' formats share."""
 _CLAUDE = {"user", "assistant", "summary", "progress", "system", "file-history-snapshot", "queue-operation"}
 _CODEX = {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
 _EXPECTED = (
@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def check_text(head: bytes) -> str:
-    """The text that a file begins with. UnknownFormat for one that is empty or binary, whatever format it is said to have."""
+    """Return the decoded beginning of a file. Raises UnknownFormat if it is empty or binary."""
     if not head.strip():
         raise UnknownFormat("The transcript is empty. " + _EXPECTED, param="file")
     text = head.decode(encoding_of(head), "replace")
@@ -37,7 +37,7 @@ def check_text(head: bytes) -> str:
 
 
 def detect(head: bytes) -> Format:
-    """The format of a transcript that begins with these bytes. UnknownFormat says what is wrong with them."""
+    """Return the format of a transcript that begins with these bytes. Raises UnknownFormat with the reason."""
     text = check_text(head)
     begins = text.lstrip("\ufeff \t\r\n")[:1]
     found = _json(text) if begins in {"{", "["} else _markdown(text)
@@ -59,9 +59,9 @@ def _markdown(text: str) -> Format | None:
 
 def _json(text: str) -> Format | None:
     lines = text.splitlines()
-    records = [record for line in lines[:LOOKED_AT] if (record := _whole(line))]
+    records = [record for line in lines[:LOOKED_AT] if (record := _json_object(line))]
     if not records and len(lines) == 1:
-        records = [_begun(text)]  # one record larger than what is looked at: an image in the first prompt
+        records = [_partial_record(text)]  # one record larger than HEAD_BYTES, such as an image in the first prompt
     votes = [found for record in records if (found := _record(record))]
     if votes:
         # The specific formats' records look generic too: one specific record decides.
@@ -69,16 +69,16 @@ def _json(text: str) -> Format | None:
     return "generic" if _is_document(text) else None
 
 
-def _whole(line: str) -> dict[str, object]:
-    """The JSON object of a line; empty where it is none."""
+def _json_object(line: str) -> dict[str, object]:
+    """Return a line's JSON object; empty if it has none."""
     try:
         return mapping(loads(line))
     except (ValueError, RecursionError):
         return {}
 
 
-def _begun(text: str) -> dict[str, object]:
-    """As much of a record as its beginning tells: its short strings, and whether it holds a message with a list of blocks."""
+def _partial_record(text: str) -> dict[str, object]:
+    """Reconstruct an incomplete record from its beginning: its short strings, and whether it has a message with blocks."""
     record: dict[str, object] = {}
     for key, value in _PAIR.findall(text[:HEAD_BYTES]):
         record.setdefault(key, value)
@@ -113,7 +113,7 @@ def _record(record: dict[str, object]) -> Format | None:
 
 
 def _is_document(text: str) -> bool:
-    """One JSON document with an array of messages that have roles."""
+    """Tell whether the text is one JSON document with an array of messages that have roles."""
     begins = text.lstrip("\ufeff \t\r\n")
     named = any(f'"{key}"' in text for key in ARRAYS)
     has_role = re.search(r'"(?:role|type|sender)"\s*:\s*"(?:user|human|assistant|gemini|model)"', text) is not None

@@ -1,6 +1,6 @@
-"""Generic events: the contract's NDJSON, and, leniently, any JSON in which messages have a role and a text.
+"""Generic events: the API's NDJSON, and any JSON whose messages have a role and a text.
 
-So the transcripts of agents that have no parser of their own are read too, as far as their records speak for themselves.
+Reads the transcripts of agents without a parser of their own, as far as their records are understood.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app.settings import Sessions as Limits
 
 PROVIDER = "generic"
 ARRAYS = ("messages", "history", "conversation", "turns", "events", "entries")
-"""Where a whole-JSON transcript keeps its messages."""
+"""Keys under which a whole-JSON transcript holds its messages."""
 ROLES: dict[str, Role] = {
     "user": "user", "human": "user", "user_input": "user", "user.message": "user",
     "assistant": "assistant", "ai": "assistant", "model": "assistant", "gemini": "assistant", "bot": "assistant", "agent": "assistant",
@@ -43,16 +43,16 @@ FACT_KEYS = {
     "agent_version": ("agent_version", "version"),
     "model": ("model",),
 }
-"""What the first records may say of their session."""
+"""Session facts, and the keys under which the first records may give them."""
 USAGE_KEYS = ("usage", "usageMetadata", "token_usage", "tokens")
 TIME_KEYS = ("timestamp", "created_at", "time", "ts", "date")
 DISTINCT_CHARS = 8
-"""An id of fewer characters is likely to be counted up from 1."""
+"""Ids shorter than this are probably counted up from 1, so they do not identify a session."""
 Record = dict[str, object]
 
 
 def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[SessionHeader | Event]:
-    """One JSON document, or JSON lines: the first line tells."""
+    """Parse one JSON document or JSON lines, whichever the first line shows."""
     first = _beginning(chunks)
     rest = chain([first], chunks)
     head = first.decode(encoding_of(first), "replace").lstrip("\ufeff \t\r\n")
@@ -66,7 +66,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
 
 
 def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> Iterator[Event]:
-    """The events of one record: its words, and the tools it used. What it took is told at the first."""
+    """Yield the events of one record: its text and its tool calls. The record's usage goes to the first."""
     message = mapping(record.get("message")) or mapping(record.get("data")) or record
     model = string(record.get("model")) or string(message.get("model"))
     parent = string(record.get("parent_id")) or string(record.get("parentId")) or string(record.get("parentUuid"))
@@ -77,7 +77,7 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
 
 
 def _usage(record: Record, message: Record) -> Usage | None:
-    """By the names that providers give it."""
+    """Read token usage under the names that providers give it."""
     given = next((found for holder in (message, record) for key in USAGE_KEYS if (found := mapping(holder.get(key)))), {})
     costs = (nanousd(holder.get(key)) for holder in (record, message, given) for key in ("cost_usd", "costUSD", "cost"))
     cost = next((found for found in costs if found is not None), None)
@@ -88,7 +88,7 @@ def _usage(record: Record, message: Record) -> Usage | None:
     read, fresh = count("cache_read_input_tokens"), count("input_tokens", "prompt_tokens", "promptTokenCount", "input")
     cached = read or count("cached_input_tokens", "cached_tokens", "cachedContentTokenCount", "cached")
     output = count("output_tokens", "completion_tokens", "candidatesTokenCount", "output")
-    usage = Usage(fresh + read + count("cache_creation_input_tokens"), output, cached, cost)  # those two are beside the input
+    usage = Usage(fresh + read + count("cache_creation_input_tokens"), output, cached, cost)  # cache counts are not part of "input"
     return usage if usage != Usage() else None
 
 
@@ -110,7 +110,7 @@ def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, 
             "tool",
             "tool",
             text if tool.output != text else "",
-            _place(given, locator),
+            _locator(given, locator),
             at,
             speaker,
             tool,
@@ -126,11 +126,11 @@ def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, 
         output = text_of(call.get("result") or call.get("output") or call.get("resultDisplay") or "")
         event_id = string(call.get("id")) or (f"{given}#tool{place}" if given else ids.id("tool", name, words))
         used = ToolUse(name, words, output, exit_code_of(output[:200]))
-        yield Event(event_id, "tool", "tool", "", _place(given, locator), at, tool=used, outcome=ended(used), files=files_of(asked))
+        yield Event(event_id, "tool", "tool", "", _locator(given, locator), at, tool=used, outcome=ended(used), files=files_of(asked))
 
 
 def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally) -> Iterator[SessionHeader | Event]:
-    """Records → a header and events. The session's id stands in the document, in a record, or is the hash of how it begins."""
+    """Turn records into a header and events. The session's id comes from the document, a record, or a hash of the first records."""
     opening = [each for _, each in zip(range(2), records, strict=False)]
     if not opening:
         return
@@ -155,7 +155,7 @@ def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally)
 
 
 def _beginning(chunks: Iterator[bytes]) -> bytes:
-    """The first bytes, enough to tell a document from lines however the chunks are cut."""
+    """Return the first bytes, enough to tell a document from lines however the chunks are cut."""
     held = b""
     for chunk in chunks:
         held += chunk
@@ -165,7 +165,7 @@ def _beginning(chunks: Iterator[bytes]) -> bytes:
 
 
 def _is_document(head: str) -> bool:
-    """Whether the first line is not a whole JSON object that is a record itself."""
+    """Tell whether the first line is something other than one complete record."""
     line = head.split("\n", 1)[0]
     try:
         record = loads(line)
@@ -174,15 +174,15 @@ def _is_document(head: str) -> bool:
     return isinstance(record, list) or (isinstance(record, dict) and any(isinstance(record.get(key), list) for key in ARRAYS))
 
 
-def _document(chunks: Iterator[bytes], head: str, most: int, tally: Tally) -> Iterator[SessionHeader | Event]:
-    """A whole-JSON transcript, never held whole: its head for the session's facts, then its messages one by one."""
+def _document(chunks: Iterator[bytes], head: str, max_bytes: int, tally: Tally) -> Iterator[SessionHeader | Event]:
+    """Parse a whole-JSON transcript as a stream: its head gives the session's facts, then its messages follow one by one."""
     facts: Record = {}
     for key in (*SESSION_KEYS, "title"):
         if found := re.search(rf'"{key}"\s*:\s*"([^"]*)"', head):
             facts[key] = found[1]
     named = next((key for key in ARRAYS if f'"{key}"' in head), ARRAYS[0])
     prefix = "item" if head.startswith("[") else f"{named}.item"
-    yield from _read(_items(_Reader(decoded(chunks), most), prefix, tally), facts, tally)
+    yield from _read(_items(_Reader(decoded(chunks), max_bytes), prefix, tally), facts, tally)
 
 
 def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Record]]:
@@ -204,15 +204,15 @@ def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Re
 
 
 class _TooLong(Exception):
-    """One message is longer than a line may be."""
+    """One message is longer than `max_line_bytes`."""
 
 
 class _Reader:
-    """Texts as a file that ijson can read. `unread`: bytes since the last whole message, which ijson holds in memory."""
+    """Adapts an iterator of texts to the file that ijson reads. `unread`: bytes since the last complete message, held by ijson."""
 
-    def __init__(self, texts: Iterator[str], most: int) -> None:
+    def __init__(self, texts: Iterator[str], max_bytes: int) -> None:
         self._texts = texts
-        self._most = most
+        self._max_bytes = max_bytes
         self._held = b""
         self.unread = 0
 
@@ -221,7 +221,7 @@ class _Reader:
             self._held += text.encode("utf-8", "replace")
         given, self._held = self._held[:size], self._held[size:]
         self.unread += len(given)
-        if self.unread > self._most:
+        if self.unread > self._max_bytes:
             raise _TooLong
         return given
 
@@ -230,20 +230,20 @@ def _said(role: Role, text: str, given: str | None, locator: str, ids: Occurrenc
     typed = prompt_in(text) if role == "user" else None
     if role == "user" and typed is not None:
         event_id = ids.again(given) if given else ids.id("prompt", typed)
-        return Event(event_id, "user", "prompt", typed, _place(given, locator), at, speaker)
+        return Event(event_id, "user", "prompt", typed, _locator(given, locator), at, speaker)
     event_id = ids.again(given) if given else ids.id(role, text.strip())
     if role == "assistant":
-        return Event(event_id, "assistant", "reply", text, _place(given, locator), at, speaker)
-    return Event(event_id, "system", "notice", text, _place(given, locator), at, speaker)
+        return Event(event_id, "assistant", "reply", text, _locator(given, locator), at, speaker)
+    return Event(event_id, "system", "notice", text, _locator(given, locator), at, speaker)
 
 
-def _place(given: str | None, locator: str) -> str:
-    """A generic event's locator is its id, where it has one."""
+def _locator(given: str | None, locator: str) -> str:
+    """Return a generic event's locator: its id, else its place in the file."""
     return given or locator
 
 
 def _is_distinct(record: Record) -> bool:
-    """Whether no other session begins with this very record. Then one is enough to know the session by, while it is still short."""
+    """Tell whether a record alone identifies its session; then a transcript is recognised even while it is still short."""
     name = string(record.get("id")) or string(record.get("uuid")) or ""
     return len(name) >= DISTINCT_CHARS or any(record.get(key) for key in TIME_KEYS)
 
@@ -261,7 +261,7 @@ def _text(record: Record, message: Record) -> str:
 
 
 def _texts_only(content: object) -> object:
-    """Blocks that are words, of a list that may hold tool calls and thoughts too."""
+    """Drop blocks that are tool calls or thoughts from a content list."""
     if isinstance(content, list):
         return [
             block
@@ -273,7 +273,7 @@ def _texts_only(content: object) -> object:
 
 
 def _tool(given: object) -> ToolUse | None:
-    """The contract's `tool` field."""
+    """Read the `tool` field of the API's event format."""
     if not isinstance(given, dict) or not string(given.get("name")):
         return None
     name, code = str(given["name"]), given.get("exit_code")
@@ -284,7 +284,7 @@ def _tool(given: object) -> ToolUse | None:
 
 
 def ended(tool: ToolUse) -> Outcome | None:
-    """How a tool call ended; None while nothing is known of its result."""
+    """Return a tool call's outcome; None while its result is unknown."""
     known = bool(tool.output) or tool.exit_code is not None
     return outcome_of(tool.output, exit_code=tool.exit_code) if known else None
 

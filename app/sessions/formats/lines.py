@@ -1,4 +1,4 @@
-"""Chunks of bytes → lines of text, numbered from 1. Any encoding; a line past the limit is dropped without being held."""
+"""Decodes chunks of bytes, in any encoding, into lines numbered from 1. A line over the limit is dropped without buffering it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ _BOMS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """A line of a transcript with its number, counted from 1."""
+
     number: int
     text: str
 
@@ -38,7 +40,7 @@ class Line:
 
 
 def encoding_of(head: bytes) -> str:
-    """The encoding that a file's first bytes suggest: a byte-order mark, UTF-8 if it is, else the likeliest."""
+    """Detect a file's encoding from its first bytes: byte-order mark, UTF-8 if valid, else the likeliest."""
     for bom, name in _BOMS:
         if head.startswith(bom):
             return name
@@ -53,7 +55,7 @@ def encoding_of(head: bytes) -> str:
 
 
 def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[Line]:
-    """The file's lines, without their ends. Bytes that can't be decoded become U+FFFD; NUL is dropped."""
+    """Yield the file's lines without their line ends. Undecodable bytes become U+FFFD; NUL is dropped."""
     for number, text in enumerate(_split(decoded(chunks), limits.max_line_bytes), start=1):
         tally.lines = number
         if text is None:
@@ -63,7 +65,7 @@ def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> I
 
 
 def each_of(events: Iterator[Made], locator: str, tally: Tally) -> Iterator[Made]:
-    """What one record makes. A record whose values are of unexpected kinds is counted, and makes nothing more."""
+    """Yield what one record makes. A record with values of unexpected types is counted as skipped, and yields nothing more."""
     try:
         yield from events
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError, OverflowError):
@@ -71,7 +73,7 @@ def each_of(events: Iterator[Made], locator: str, tally: Tally) -> Iterator[Made
 
 
 def json_lines(lines: Iterator[Line], tally: Tally) -> Iterator[tuple[Line, dict[str, object]]]:
-    """Lines that are JSON objects; the others are counted."""
+    """Yield the lines that are JSON objects; others are counted as skipped."""
     for line in lines:
         if not line.text or line.text.isspace():
             continue
@@ -90,13 +92,13 @@ def json_lines(lines: Iterator[Line], tally: Tally) -> Iterator[tuple[Line, dict
 
 
 class TooDeep(ValueError):
-    """JSON that is nested deeper than what reads it afterwards can follow."""
+    """JSON nested deeper than its readers can recurse."""
 
 
 def loads(text: str) -> object:
-    """The JSON value of a text. ValueError (TooDeep) or RecursionError where it is none that can be read.
+    """Parse JSON. Raises ValueError (TooDeep if nested too deeply) or RecursionError.
 
-    JavaScript writes half a character as a lone surrogate, which msgspec refuses and Python's own decoder takes.
+    JavaScript may write a lone surrogate (half a character), which msgspec refuses and Python's own decoder accepts.
     """
     try:
         found = msgspec.json.decode(text.encode("utf-8", "replace"))
@@ -112,7 +114,7 @@ def loads(text: str) -> object:
 
 
 def decoded(chunks: Iterator[bytes]) -> Iterator[str]:
-    """The file as text, in whatever encoding its beginning suggests."""
+    """Yield the file's text, decoded with the encoding that its beginning suggests."""
     first = next(chunks, b"")
     decoder = codecs.getincrementaldecoder(encoding_of(first[:SNIFF_BYTES]))("replace")
     yield decoder.decode(first).replace("\x00", "")
@@ -121,8 +123,8 @@ def decoded(chunks: Iterator[bytes]) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _split(texts: Iterator[str], most: int) -> Iterator[str | None]:
-    """Lines; None for one that is too long. Only LF, CRLF and CR end a line: JSON may hold U+2028."""
+def _split(texts: Iterator[str], max_chars: int) -> Iterator[str | None]:
+    """Yield lines; None for one longer than `max_chars`. Only LF, CRLF and CR end a line: JSON may hold U+2028."""
     held: list[str] = []
     size, dropping, after_cr = 0, False, False
     for text in texts:
@@ -132,10 +134,10 @@ def _split(texts: Iterator[str], most: int) -> Iterator[str | None]:
         after_cr = text.endswith("\r") or (after_cr and not text)
         *whole, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for part in whole:
-            yield None if dropping or size + len(part) > most else "".join([*held, part])
+            yield None if dropping or size + len(part) > max_chars else "".join([*held, part])
             held, size, dropping = [], 0, False
         size += len(rest)
-        if size > most:
+        if size > max_chars:
             held, dropping = [], True
         elif rest:
             held.append(rest)

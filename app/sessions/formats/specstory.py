@@ -1,4 +1,4 @@
-"""SpecStory's Markdown exports, all header generations. Bodies quote transcripts, so code fences are followed."""
+"""SpecStory's Markdown exports, all header generations. Code fences are tracked, since bodies may quote other transcripts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FILE_TOOLS = frozenset(
     )
 )
 UNNAMED = "cursor"
-"""The oldest exports name no agent: SpecStory began in Cursor."""
+"""Provider of the oldest exports, which name no agent: SpecStory began in Cursor."""
 _TITLE = re.compile(r"#{1,2} (?P<title>.*?)(?: \((?P<at>[^()]*\d[^()]*)\))?\s*$")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T_]\d\d[:-]\d\d(?:[:-]\d\d)?Z?")
 _MODEL = re.compile(r"(?:^|\bmodel )(?P<model>(?!model\b)[a-zA-Z][\w./:-]*\d[\w./:-]*)")
@@ -47,7 +47,7 @@ _TAGS = re.compile(r"</?(?:details|summary|think|tool-use)[^<>]{0,2000}>|<summar
 
 @dataclass(slots=True)
 class _Turn:
-    """One speaker's part of the file, as its lines come. `expands`: the text that a slash command stood for, typed by nobody."""
+    """One speaker's turn. `expands`: the text that a slash command expanded to, which nobody typed."""
 
     who: str
     locator: str
@@ -60,7 +60,7 @@ class _Turn:
 
 @dataclass(slots=True)
 class _Block:
-    """A <think> or a tool use inside a turn."""
+    """A `<think>` block or a tool use inside a turn."""
 
     kind: str
     name: str
@@ -70,6 +70,8 @@ class _Block:
 
 @dataclass(slots=True)
 class _State:
+    """State of parsing one export: the open turn, block and code fence."""
+
     tally: Tally
     ids: Occurrences = field(default_factory=Occurrences)
     turn: _Turn | None = None
@@ -130,27 +132,27 @@ def _turn(line: Line, tally: Tally) -> _Turn:
 
 
 def _body(state: _State, line: Line) -> Iterator[Event]:
-    """A line inside a turn: of a block, the beginning of one, or the speaker's words."""
+    """Handle a line inside a turn: part of a block, the beginning of one, or the speaker's text."""
     assert state.turn is not None
     text = line.text
     if state.block is not None:
         state.block.lines.append(text)
-        # A tool's output may hold unbalanced fences: the closing tag that we ourselves would write ends the block anyway.
+        # A tool's output may hold unbalanced fences: a line that is nothing but the closing tag ends the block anyway.
         if _closes(state.block, text) and (not state.fence or text.strip() in {"</details></tool-use>", "</tool-use>"}):
             state.fence = ""
             yield from _end_block(state)
         else:
-            state.fence = _after(state.fence, text)
+            state.fence = _open_fence(state.fence, text)
         return
     if not state.fence and (opened := _opened_block(line)) is not None:
-        yield from _say(state)
+        yield from _flush_words(state)
         state.block = opened
         if _closes(opened, text):
             yield from _end_block(state)
         return
     if not state.fence and text.strip() == "---":
         return
-    state.fence = _after(state.fence, text)
+    state.fence = _open_fence(state.fence, text)
     state.turn.words.append(text)
 
 
@@ -172,8 +174,8 @@ def _closes(block: _Block, text: str) -> bool:
     return end in text
 
 
-def _after(fence: str, text: str) -> str:
-    """The fence that is open after this line: closed only by the same character, at least as long, with nothing behind it."""
+def _open_fence(fence: str, text: str) -> str:
+    """Return the fence open after this line. Only the same character, at least as long and with nothing behind it, closes a fence."""
     found = _FENCE.match(text)
     if found is None:
         return fence
@@ -209,13 +211,13 @@ def _end_block(state: _State) -> Iterator[Event]:
 
 
 def _tool_parts(block: _Block) -> tuple[str, str]:
-    """(input, output) of a tool block: an inline command or the first shell fence, then the other fences."""
+    """Split a tool block into (input, output): an inline command or the first shell fence, then the other fences."""
     given, fence, info, section = "", "", "", ""
     outputs: list[str] = []
     held: list[str] = []
     for line in block.lines:
         found = _FENCE.match(line)
-        before, fence = fence, _after(fence, line)
+        before, fence = fence, _open_fence(fence, line)
         if found and not before:
             info, held = found[2].strip(), []
         elif found and before and not fence:
@@ -238,7 +240,7 @@ def _tool_parts(block: _Block) -> tuple[str, str]:
 
 
 def _files(tool: str, given: str) -> tuple[str, ...]:
-    """The file that a tool for files was given: its input begins with it."""
+    """Return the files of a tool call: for a file tool, the path that begins its input."""
     first = given.split("\n", 1)[0].strip()
     return (first,) if tool.casefold() in FILE_TOOLS and 0 < len(first) <= MAX_PATH_CHARS and " " not in first else files_of(given)
 
@@ -251,17 +253,17 @@ def _parameters(name: str, content: str) -> str:
 
 
 def _end_turn(state: _State) -> Iterator[Event]:
-    """All that is still open ends with its turn."""
+    """Close the turn and its open block, and yield their events."""
     if state.turn is None:
         return
     if state.block is not None:
         yield from _end_block(state)
-    yield from _say(state)
+    yield from _flush_words(state)
     state.turn, state.fence = None, ""
 
 
-def _say(state: _State) -> Iterator[Event]:
-    """The words gathered so far, as an event."""
+def _flush_words(state: _State) -> Iterator[Event]:
+    """Yield the text gathered so far as an event."""
     turn = state.turn
     assert turn is not None
     text, turn.words = "\n".join(turn.words).strip(), []

@@ -1,4 +1,4 @@
-"""Tool calls: their input as a person would write it, their outcome, and the pairing of a call with its result."""
+"""Tool calls: readable input, outcome, and the pairing of a call with its result."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from app.sessions.event import Event, Outcome, ToolUse, Usage
 from app.sessions.formats.lines import loads
 from app.sessions.formats.values import mapping, string, text_of
 
-MOST_PENDING = 1000
-"""Calls that wait for their result; the oldest is let go without one."""
+MAX_PENDING = 1000
+"""Calls waiting for their result; beyond this the oldest is emitted without one."""
 MAX_FILES, MAX_PATH_CHARS, MAX_PATCH_CHARS = 20, 500, 200_000
-"""Of a call, as far as its files are noted."""
+"""Limits on the file paths noted for one call."""
 PATH_KEYS = ("file_path", "path", "filePath", "target_file", "notebook_path")
 _PATCHED = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.MULTILINE)
 _EXIT = re.compile(r"(?:exit(?:ed with)?(?: code| status)?|exit_code|returned)[\"':= ]{1,4}(-?\d{1,3})\b", re.IGNORECASE)
@@ -26,7 +26,7 @@ _FAILED = re.compile(r"^(?:<tool_use_error>|Error:|error:|Traceback \(most recen
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call whose result has not been seen yet."""
+    """A tool call whose result has not been seen yet."""
 
     id: str
     name: str
@@ -40,7 +40,7 @@ class Call:
     files: tuple[str, ...] = ()
 
     def event(self, output: str = "", *, failed: bool | None = None, exit_code: int | None = None) -> Event:
-        """The call with its result; without one, the outcome stays open."""
+        """Build the call's event with its result; without a result the outcome is None."""
         known = bool(output) or failed is not None or exit_code is not None
         outcome = outcome_of(output, failed=failed, exit_code=exit_code) if known else None
         return Event(
@@ -61,23 +61,23 @@ class Call:
 
 
 class Pending:
-    """Calls by id, in order; bounded."""
+    """Calls waiting for their results, by id, in order, bounded by MAX_PENDING."""
 
     def __init__(self) -> None:
         self._calls: OrderedDict[str, Call] = OrderedDict()
 
     def add(self, key: str, call: Call) -> list[Event]:
-        """Remember a call. Returns calls that are let go: an earlier one of the same key, or the oldest of too many."""
+        """Remember a call. Return the events of evicted calls: an earlier one of the same key, or the oldest."""
         gone = []
         if key in self._calls:
             gone.append(self._calls.pop(key).event())
         self._calls[key] = call
-        if len(self._calls) > MOST_PENDING:
+        if len(self._calls) > MAX_PENDING:
             gone.append(self._calls.popitem(last=False)[1].event())
         return gone
 
     def take(self, key: str | None) -> Call | None:
-        """The call of this key; None when there is none."""
+        """Remove and return the call of this key; None if there is none."""
         if key is not None and key in self._calls:
             return self._calls.pop(key)
         return None
@@ -86,14 +86,14 @@ class Pending:
         return self._calls.popitem(last=False)[1] if self._calls else None
 
     def rest(self) -> list[Event]:
-        """At the end: the calls whose result never came."""
+        """Return the events of calls whose result never came, at the end of the file."""
         left = [call.event() for call in self._calls.values()]
         self._calls.clear()
         return left
 
 
 def tool_input(name: str, given: object) -> str:
-    """A command as such, an edit as its path and lines, anything else as short JSON."""
+    """Render a tool's input: a command as such, an edit as its path and lines, anything else as compact JSON."""
     if isinstance(given, str):
         return _from_json(name, given)
     if not isinstance(given, dict):
@@ -111,7 +111,7 @@ def tool_input(name: str, given: object) -> str:
 
 
 def files_of(given: object) -> tuple[str, ...]:
-    """The files that a call names: by the usual fields of its input, or in the headers of a patch."""
+    """Return the files that a call names, in the usual fields of its input or in the headers of a patch."""
     if isinstance(given, str):
         if given[:1] in {"{", "["}:
             try:
@@ -144,7 +144,7 @@ def outcome_of(output: str, *, failed: bool | None = None, exit_code: int | None
 
 
 def exit_code_of(output: str) -> int | None:
-    """`Exit code 1` and its relatives, at the beginning or the end of an output."""
+    """Find an exit code ("Exit code 1" and variants) at the beginning or the end of an output."""
     for part in (output[:200], output[-200:]):
         if found := _EXIT.search(part):
             return int(found[1])
@@ -152,13 +152,13 @@ def exit_code_of(output: str) -> int | None:
 
 
 def said_in_rejection(output: str) -> str | None:
-    """What a person typed when rejecting a tool call: it stands inside the tool's result."""
+    """Return what a person typed when rejecting a tool call; it is part of the tool's result."""
     found = _SAID.search(output) if _REJECTED.search(output[:400]) else None
     return found[1].strip() or None if found else None
 
 
 def _from_json(name: str, given: str) -> str:
-    """Arguments that come as a JSON string."""
+    """Render arguments that come as a JSON string."""
     if given[:1] in {"{", "["}:
         try:
             loaded = loads(given)
@@ -180,7 +180,7 @@ def _command(value: object) -> str:
 
 
 def _change(given: dict[str, object]) -> list[str]:
-    """An edit's old and new lines, a written file's content."""
+    """Render an edit's old and new lines, or a written file's content."""
     old, new = string(given.get("old_string")), string(given.get("new_string"))
     lines = [f"- {line}" for line in (old or "").splitlines()] + [f"+ {line}" for line in (new or "").splitlines()]
     for edit in given["edits"] if isinstance(given.get("edits"), list) else []:  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Values that every format has: times, ids, texts out of content blocks. Damage in, something sensible out."""
+"""Value readers shared by the formats: times, ids, texts of content blocks. Malformed values become None, 0 or ""."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from app.sessions.formats.tally import Tally
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 TOLERANCE = timedelta(days=1)
-"""A clock may run ahead by this much; a later time is not believed."""
+"""Allowed clock skew: a time further in the future is discarded."""
 MAX_COUNT, MAX_USD = 2**31, 1_000_000
 _MILLISECONDS_FROM = 10_000_000_000
 
 
 class Occurrences:
-    """Ids for events that have none: the hash of what they say, and the how-manieth of the same it is.
+    """Ids for events that have none: a hash of the content, and the number of its occurrence.
 
-    So the same turn has the same id in another export, under another name, and after the file has grown.
+    A turn thus keeps its id in another export, under another name, and after the file has grown.
     """
 
     def __init__(self) -> None:
@@ -31,18 +31,18 @@ class Occurrences:
         return digest if self._seen[digest] == 1 else f"{digest}-{self._seen[digest]}"
 
     def again(self, name: str) -> str:
-        """A given id, told apart from earlier ones of the same name."""
+        """Return a given id, numbered if it has occurred before."""
         self._seen[name] += 1
         return name if self._seen[name] == 1 else f"{name}-{self._seen[name]}"
 
 
 def content_id(*parts: str) -> str:
-    """The id of a session whose transcript names none: the hash of how it begins."""
+    """Return the id of a session whose transcript names none: a hash of its beginning."""
     return "content-" + hashlib.blake2b("\x1f".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
 def time_of(value: object, tally: Tally) -> datetime | None:
-    """ISO 8601, with or without a zone (then UTC), or seconds or milliseconds since 1970. None where it can't be believed."""
+    """Parse ISO 8601 (UTC if without a zone), or seconds or milliseconds since 1970. None, and counted, if implausible."""
     if value is None or value == "":
         return None
     at = _parsed(value)
@@ -55,7 +55,7 @@ def time_of(value: object, tally: Tally) -> datetime | None:
 
 
 def believed(at: datetime | None) -> datetime | None:
-    """In UTC (a time without a zone is taken as UTC); None for the future and for the days before there were such tools."""
+    """Convert to UTC (assumed if there is no zone); None for a time in the future or before 2015, when no such tools existed."""
     try:
         aware = at and (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
     except OverflowError:
@@ -64,7 +64,7 @@ def believed(at: datetime | None) -> datetime | None:
 
 
 def text_of(content: object) -> str:
-    """The words in a content value: a string, a block, a list of blocks. An image is noted as such."""
+    """Return the text of a content value: a string, a block or a list of blocks. An image becomes "[image]"."""
     if isinstance(content, str):
         return content
     if isinstance(content, dict):
@@ -75,17 +75,17 @@ def text_of(content: object) -> str:
 
 
 def string(value: object) -> str | None:
-    """A non-empty string, or None."""
+    """Return the value if it is a non-empty string, else None."""
     return value if isinstance(value, str) and value else None
 
 
 def whole(value: object) -> int:
-    """A count that can be stored; 0 where it is none."""
+    """Return the value if it is a count that can be stored, else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT else 0
 
 
 def nanousd(value: object) -> int | None:
-    """A price in dollars, as nano-dollars; None where it is none."""
+    """Convert a price in dollars to nano-dollars; None if it is no valid price."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_USD:
         return None
     return round(value * 1_000_000_000)

@@ -1,4 +1,4 @@
-"""Whose words are they? What agents and editors put into the user's turn is a notice, not a prompt."""
+"""Tells a person's prompt from text that agents and editors insert into the user's turn (a notice)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ECHO = re.compile(r"^\s*⎿", re.MULTILINE)
 
 
 def prompt_in(text: str) -> str | None:
-    """What a person typed in a user's turn; None when nobody typed anything there."""
+    """Return what a person typed in a user's turn; None if nobody typed anything there."""
     if found := next(_tagged(text, _QUERY), None):
         return text[found[1] : found[2]].strip() or None
     rest = _unwrapped(text).strip()
@@ -33,7 +33,7 @@ def prompt_in(text: str) -> str | None:
 
 
 def _unwrapped(text: str) -> str:
-    """Without what stands in wrappers."""
+    """Remove wrapper tags and their content."""
     kept, place = [], 0
     for begins, _, inner_ends, tag in _tagged(text, _WRAPPER):
         kept.append(text[place:begins])
@@ -42,9 +42,9 @@ def _unwrapped(text: str) -> str:
 
 
 def _tagged(text: str, opening: re.Pattern[str]) -> Iterator[tuple[int, int, int, str]]:
-    """(begin, inner begin, inner end, tag) of what stands between an opening tag and its closing one, in order, none within another.
+    """Yield (start, inner start, inner end, tag) of tagged sections, in order, not nested.
 
-    In linear time, however many tags are never closed: a tag that has no closing one behind a place has none behind a later one.
+    Linear time: a tag that has no closing tag after one place has none after any later place, so it is searched only once.
     """
     place, unclosed = 0, set[str]()
     while found := opening.search(text, place):
@@ -60,5 +60,5 @@ def _tagged(text: str, opening: re.Pattern[str]) -> Iterator[tuple[int, int, int
 
 
 def title_of(prompt: str) -> str:
-    """A session's title where it has none: the first line of what was asked."""
+    """Derive a session's title from a prompt: its first non-empty line, cut to 120 characters."""
     return next((line.strip() for line in prompt.splitlines() if line.strip()), "")[:120]

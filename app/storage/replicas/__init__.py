@@ -1,5 +1,5 @@
-"""Read replicas: what may be a moment old is read there, but nobody reads from before their own last write. Knows no table.
+"""Read replicas: reads that tolerate lag go there, but every requester reads its own writes. Knows no table.
 
-`asker.py` is what a request knows of who asks; `positions.py` remembers how far each one's writes reach; `primary.py` and `standby.py` are
-the two kinds of server; `replicated.py` puts them together as a `Database`.
+`asker.py`: the requester's state within a request; `positions.py`: the WAL position of each requester's last write; `primary.py` and
+`standby.py`: the two kinds of server; `replicated.py`: all of them as one `Database`.
 """

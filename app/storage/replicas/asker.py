@@ -1,6 +1,6 @@
-"""Who asks, while a request lasts: whether a moment old will do, how fresh it must be nevertheless, and what has been read so far.
+"""The consistency state of a request: whether it may read a replica, and the WAL position that the replica must have replayed.
 
-Without an asker (a job, a task of the server's own) everything is read at the primary. Knows neither HTTP nor principals: a name will do.
+Without an `Asker` (a job, a background task) everything is read at the primary. Knows neither HTTP nor principals, only a name.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _SHAPE = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 @dataclass(slots=True)
 class Asker:
-    """Changed as its request goes on.
+    """Consistency state, updated as its request proceeds.
 
-    `old_will_do`: it changes nothing. `needed`: a replica must have replayed this much. `name`: whose earlier writes count; None until a
-    key was shown. `recalled`: those are in `needed`. `at_primary`: what it reads from now on, it reads there, else it would go back in
-    time. `met_primary`: it may have written, so its answer waits for the position that its writes reach.
+    `old_will_do`: the request only reads. `needed`: WAL position that a replica must have replayed. `name`: whose earlier writes count;
+    None before authentication. `recalled`: those writes are in `needed`. `at_primary`: later reads go to the primary, or they could go back
+    in time. `met_primary`: the request may have written, so its answer waits for the position of its writes.
     """
 
     old_will_do: bool
@@ -31,7 +31,7 @@ class Asker:
     met_primary: bool = False
 
     def meets_primary(self) -> None:
-        """Before a key was shown there is nobody whose writes they could be."""
+        """Note a transaction at the primary. Ignored before authentication: no requester is known yet."""
         if self.name is not None:
             self.at_primary = self.met_primary = True
 
@@ -41,7 +41,7 @@ _asking: ContextVar[Asker | None] = ContextVar("asker", default=None)
 
 @contextmanager
 def asked_by(asker: Asker) -> Iterator[None]:
-    """For the length of the block, and for the tasks begun in it."""
+    """Set the request's state for the block and for tasks started in it."""
     token = _asking.set(asker)
     try:
         yield
@@ -54,23 +54,23 @@ def asking() -> Asker | None:
 
 
 def read_newest() -> None:
-    """What this request reads from here on is kept for others, who may have written since: no replica is asked for it."""
+    """Send the request's further reads to the primary: their result is cached for others, who may have written since."""
     if (asker := _asking.get()) is not None:
         asker.at_primary = True
 
 
 def identify(name: str) -> None:
-    """A key was shown: this is whose request it is."""
+    """Record the authenticated requester's name."""
     if (asker := _asking.get()) is not None:
         asker.name = name
 
 
 def spelled(position: int) -> str:
-    """A place in the write-ahead log as PostgreSQL writes it: 16/B374D848."""
+    """Format a WAL position as PostgreSQL does: 16/B374D848."""
     return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
 
 
 def position_in(text: str) -> int | None:
-    """None: that is no position."""
+    """Parse a WAL position; None if it is malformed."""
     found = _SHAPE.fullmatch(text)
     return None if found is None else int(found[1], 16) << 32 | int(found[2], 16)

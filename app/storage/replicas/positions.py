@@ -1,6 +1,6 @@
-"""How far each one's writes reach: in this process's memory, and shared by the servers through Redis where there is one.
+"""The WAL position of each requester's last write, in memory and, if Redis is configured, shared between servers.
 
-A server that can't ask Redis knows nothing of what the others took in: it says `UNKNOWN`, and is read at the primary.
+A server that can't reach Redis doesn't know the others' writes: it returns `UNKNOWN`, and reads go to the primary.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 UNKNOWN = 2**63 - 1
-"""Further than any replica will ever be."""
+"""A position beyond any that a replica reaches."""
 AWAY_SECONDS = 5.0
-"""How long Redis is left alone once it failed."""
-MOST_NAMES = 100_000
+"""Pause before Redis is tried again after a failure."""
+MAX_NAMES = 100_000
 POSITION, KNOWN, YOUNG = "cairn:position:of:", "cairn:position:known", "cairn:position:young"
-"""KNOWN is gone when Redis has lost what it held. While YOUNG is there, positions may be missing: lost, or never written."""
+"""KNOWN vanishes when Redis loses its data. While YOUNG exists, positions may be missing: lost, or never written."""
 
 RAISE = """
 local held = redis.pcall('GET', KEYS[1])
@@ -34,23 +34,23 @@ end
 if tonumber(ARGV[1]) > (tonumber(held or '0') or 0) then redis.call('SET', KEYS[1], ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-"""Two servers may write at once, and the later position must win. A double is exact up to 2^53: nine petabytes of WAL."""
+"""Stores the maximum, since two servers may write at once. A Lua number is exact up to 2^53: nine petabytes of WAL."""
 
 
 class Positions:
-    """`kept_seconds`: after so long every replica in use has replayed it, or it would have been left alone. `timeout_seconds`: Redis's."""
+    """Positions by name. `kept_seconds`: after it every replica in use has replayed the write. `timeout_seconds`: of Redis."""
 
     def __init__(self, client: Redis | None, *, kept_seconds: float, timeout_seconds: float) -> None:
         self._client = client
         self._timeout = timeout_seconds
         self._kept_ms = int(kept_seconds * 1000)
-        self._ours: cachebox.TTLCache[str, int] = cachebox.TTLCache(MOST_NAMES, kept_seconds)
+        self._ours: cachebox.TTLCache[str, int] = cachebox.TTLCache(MAX_NAMES, kept_seconds)
         self._away_until = 0.0
         self._missed = False
-        """Redis was away: some write, ours or another server's, may not be in it."""
+        """Redis was away, so it may lack a write of this or another server."""
 
     async def of(self, name: str) -> int:
-        """What this one's reads must not be behind; UNKNOWN where nobody can say."""
+        """Return the position that this requester's reads must include; UNKNOWN if it can't be determined."""
         ours = self._ours.get(name) or 0
         if self._client is None:
             return ours
@@ -59,7 +59,7 @@ class Positions:
         try:
             async with asyncio.timeout(self._timeout):
                 known, young, theirs = await self._client.mget(KNOWN, YOUNG, POSITION + name)
-                if (position := _position(theirs)) is None:  # what it was is lost: as if Redis had lost what it held
+                if (position := _position(theirs)) is None:  # overwritten: treat it as data that Redis has lost
                     log.warning("positions.unreadable")
                     await self._client.delete(POSITION + name)
                 if known is None or position is None or self._missed:
@@ -72,11 +72,11 @@ class Positions:
         return UNKNOWN if young is not None else max(ours, position)
 
     def saw(self, name: str, position: int) -> None:
-        """This one has read at a server that was so far: here, it never reads an older one."""
+        """Record that this requester has read at a position; its later reads here are no older."""
         self._ours[name] = max(position, self._ours.get(name) or 0)
 
     async def wrote(self, name: str, position: int) -> None:
-        """This one's writes reach so far. When this returns every server knows, or Redis is away."""
+        """Record the position of this requester's writes. On return every server can learn it, or Redis is away."""
         self.saw(name, position)
         if self._client is None:
             return
@@ -90,7 +90,7 @@ class Positions:
             self._failed(error)
 
     async def mend(self) -> None:
-        """Once Redis is back, say that it may have missed something."""
+        """Mark positions as incomplete in Redis once it is back, if it missed a write."""
         if self._client is None or not self._missed:
             return
         try:
@@ -100,14 +100,14 @@ class Positions:
             self._failed(error)
 
     async def _doubt(self, client: Redis) -> None:
-        """Everybody reads at the primary until what is missing doesn't matter any more."""
-        self._missed = False  # first: what is missed meanwhile counts again
+        """Send all reads to the primary until missing positions no longer matter."""
+        self._missed = False  # before the write: a miss during it must set the flag again
         try:
             async with client.pipeline(transaction=True) as pipeline:
                 pipeline.set(YOUNG, "1", px=self._kept_ms)
                 pipeline.set(KNOWN, "1")
                 await pipeline.execute()
-        except BaseException:  # also when the request that found it out is cancelled
+        except BaseException:  # includes cancellation of the request
             self._missed = True
             raise
         log.info("positions.begun_anew", seconds=self._kept_ms / 1000)
@@ -120,7 +120,7 @@ class Positions:
 
 
 def _position(held: bytes | str | None) -> int | None:
-    """What Redis holds as a number; 0: nothing. None where it is none: somebody else's value, or another version's."""
+    """Parse the stored position; 0: none. None if it is not a position: another program's or another version's value."""
     try:
         number = int(held or 0)
     except ValueError:

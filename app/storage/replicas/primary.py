@@ -1,4 +1,4 @@
-"""The primary, as its replicas are measured by it: how far its log is now, and how far it was when."""
+"""The primary's WAL position, now and in the recent past, against which replicas are measured."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from app.storage.direct import Direct
 
 NOW = "select (pg_current_wal_insert_lsn() - '0/0')::bigint"
-"""Not `flush`: where `synchronous_commit` is off, an acknowledged write may lie beyond it."""
+"""The insert position, not `flush`: with `synchronous_commit` off, an acknowledged write may lie beyond the flushed one."""
 SAMPLE = "select array[(pg_current_wal_flush_lsn() - '0/0')::bigint, (select system_identifier from pg_control_system())]"
-"""What isn't flushed isn't sent either, so a replica is not behind for want of it."""
+"""The flush position: what isn't flushed isn't sent, so a replica is not behind for lacking it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """`seconds`: all that is older has been replayed; infinite where nobody remembers what that was. Known from test to test."""
+    """Replication lag at the last probe. `seconds`: infinite if it exceeds the remembered period."""
 
     seconds: float
     bytes: int
 
 
 class Primary:
-    """`remembered_seconds`: how long a lag can be told."""
+    """The primary's WAL position. `remembered_seconds`: the longest lag that can be measured."""
 
     def __init__(self, direct: Direct, *, remembered_seconds: float) -> None:
         self._direct = direct
@@ -34,24 +34,24 @@ class Primary:
         self._next: asyncio.Task[int] | None = None
         self._turn = asyncio.Lock()
         self.system: int | None = None
-        """The cluster's own number, which its replicas share. None: it was never asked."""
+        """The cluster's system identifier, which its replicas share. None: not read yet."""
 
     async def position(self) -> int:
-        """How far the log is, asked after this call began: what was committed before lies behind it. Many at once share it."""
+        """Return a WAL position that includes every commit before this call. Concurrent calls share one query."""
         if self._next is None:
             self._next = asyncio.create_task(self._ask(), name="position")
         return await asyncio.shield(self._next)
 
     async def sample(self) -> None:
-        """Remember how far it is. DatabaseUnavailable or asyncpg's error when it doesn't say."""
-        now = time.monotonic()  # before it is asked: what was committed by then lies behind the answer
+        """Record the current position. Raises DatabaseUnavailable or asyncpg's error if it can't be read."""
+        now = time.monotonic()  # before the query: everything committed by now is included in its answer
         position, self.system = await self._direct.value(SAMPLE)
         self._samples.append((now, position))
         while now - self._samples[0][0] > self._remembered:
             self._samples.popleft()
 
     def lag(self, replayed: int) -> Lag:
-        """By the clock of this machine alone: what the servers' own say of an idle primary looks like a lag."""
+        """Compute a replica's lag by this machine's clock: the servers' own replay times look like lag when the primary is idle."""
         newest = self._samples[-1][1] if self._samples else 0
         moment = next((moment for moment, position in reversed(self._samples) if position <= replayed), -math.inf)
         return Lag(time.monotonic() - moment, max(0, newest - replayed))
@@ -61,5 +61,5 @@ class Primary:
 
     async def _ask(self) -> int:
         async with self._turn:
-            self._next = None  # who comes from here on may have committed after this question was sent
+            self._next = None  # later callers may have committed after this query: they start a new one
             return int(await self._direct.value(NOW))

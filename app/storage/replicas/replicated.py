@@ -1,4 +1,4 @@
-"""A `Database` with replicas: what may be a moment old is read there; by whom it may not, at the primary."""
+"""A `Database` with read replicas: routes each read to a replica that is fresh enough for its requester, else to the primary."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ log = structlog.get_logger()
 
 PRIMARY_SECONDS = 2.0
 REMEMBERED = 10
-"""Times the lag that is tolerated: beyond it a replica's lag is told as infinite."""
+"""Multiple of the tolerated lag up to which a replica's lag is measured; beyond it, it is reported as infinite."""
 
 
 def kept_seconds(settings: config.Database) -> float:
-    """After this every replica in use has replayed a write.
+    """Return the time after which every replica in use has replayed a write.
 
-    One that a test finds well lacks nothing older than the tolerated lag, and without another test it isn't used for long.
+    A replica that passes a probe lags no more than tolerated, and without another probe it is soon not used any more.
     """
     return settings.replica_max_lag_seconds + used_seconds(settings) + 5
 
 
 async def open_replicated(settings: config.Database, url: str, *, name: str, positions: Positions) -> ReplicatedDatabase:
-    """The primary must answer, the replicas need not. ConfigurationError for a replica's URL that can't be read, or that is there twice."""
+    """Connect; the primary must answer, replicas need not. Raises ConfigurationError for a malformed or duplicate replica URL."""
     direct = Direct(settings, url, name=f"{name} position", timeout_seconds=PRIMARY_SECONDS)
     primary = Primary(direct, remembered_seconds=REMEMBERED * settings.replica_max_lag_seconds)
     standbys = [Standby(settings, each.get_secret_value(), primary) for each in settings.replica_urls]
@@ -49,7 +49,7 @@ async def open_replicated(settings: config.Database, url: str, *, name: str, pos
 
 
 class ReplicatedDatabase(Database):
-    """A database whose replicas are tested by a loop; the composition runs it."""
+    """A primary and its replicas, which a loop probes; the composition root runs it."""
 
     def __init__(self, engine: AsyncEngine, primary: Primary, standbys: Sequence[Standby], positions: Positions) -> None:
         super().__init__(engine)
@@ -65,7 +65,7 @@ class ReplicatedDatabase(Database):
             yield connection
 
     async def read(self, work: Reading[Found]) -> Found:
-        """At a replica that has replayed all that the asker has written and seen; where there is none, or it fails, at the primary."""
+        """Read at a replica that has replayed all that the requester wrote and saw; if there is none, or it fails, at the primary."""
         asker = asking()
         name = None if asker is None or not asker.old_will_do or asker.at_primary else asker.name
         if asker is None or name is None:
@@ -87,7 +87,7 @@ class ReplicatedDatabase(Database):
         return await super().read(work)
 
     async def acknowledge(self, asker: Asker) -> int:
-        """Before an answer leaves: what it tells of can be found by its caller from here on. Returns how far that is; 0: nowhere."""
+        """Record the position of a request's writes before its answer leaves, for read-your-writes. Returns it; 0: unknown."""
         if asker.met_primary and asker.name is not None:
             asker.met_primary = False
             try:
@@ -102,7 +102,7 @@ class ReplicatedDatabase(Database):
         return all(each.usable for each in self.standbys)
 
     async def test(self) -> None:
-        """Each replica, once. The primary is asked first: what it has by then is what they are measured by."""
+        """Probe each replica once. The primary is sampled first, to measure them against."""
         try:
             await self._primary.sample()
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
@@ -110,7 +110,7 @@ class ReplicatedDatabase(Database):
         await asyncio.gather(*(each.test() for each in self.standbys))
 
     def loops(self, *, every_seconds: float) -> tuple[Loop, ...]:
-        """Return the periodic test of the replicas."""
+        """Return the periodic probe of the replicas."""
         return (
             Loop(
                 name="storage.replicas",
@@ -143,7 +143,7 @@ class ReplicatedDatabase(Database):
         await super().close()
 
     async def _needed(self, asker: Asker, name: str) -> int:
-        """Asked once a request: what its caller sent along, and what the servers know."""
+        """Return the position that a replica must have replayed: the request's own and that of earlier writes, looked up once."""
         if not asker.recalled:
             asker.needed = max(asker.needed, await self._positions.of(name))
             asker.recalled = True

@@ -1,4 +1,4 @@
-"""One streaming replica: a pool of its own, what the last test said of it, and reads that check where it is before they begin."""
+"""One streaming replica: its own pool, the result of its last probe, and reads that first check its replay position."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from app.storage.replicas.primary import Lag, Primary
 log = structlog.get_logger()
 
 ANSWER_SECONDS = 1.0
-"""To connect, and to say where it is: who takes longer isn't waited for."""
+"""Time limit for connecting and for reporting the replay position."""
 _TEST = (
     "select array[pg_is_in_recovery()::int::bigint, (coalesce(pg_last_wal_replay_lsn(), '0/0') - '0/0')::bigint,"
     " (select system_identifier from pg_control_system())]"
 )
 _WHERE = text("select pg_is_in_recovery(), (coalesce(pg_last_wal_replay_lsn(), '0/0') - '0/0')::bigint")
-"""In place of the pool's ping: a connection that answers this is alive, and this is where the very server is that the read will see."""
+"""Replaces the pool's ping: proves that the connection is alive, and gives the position of the server that will run the read."""
 
 
 def used_seconds(settings: config.Database) -> float:
-    """After a test, without another one."""
+    """Return how long a replica is used after a successful probe without another one."""
     return 3 * (settings.replica_test_seconds + 2 * ANSWER_SECONDS)
 
 
 class NotHere(Exception):
-    """Read at the primary: this one is away, busy, behind what is needed, or doesn't have what was asked for."""
+    """The read must go to the primary: this replica is away, busy, behind, or lacks a row."""
 
 
 class Standby:
-    """`name`: its place without password, as metrics and logs show it."""
+    """One replica. `name`: host and port without credentials, for metrics and logs."""
 
     def __init__(self, settings: config.Database, url: str, primary: Primary) -> None:
         self.name = _place(url)
@@ -59,15 +59,15 @@ class Standby:
 
     @property
     def usable(self) -> bool:
-        """By its last test, which must not be long ago: what nobody tests any more may be anywhere."""
+        """True if its last probe succeeded recently: without probes its lag is unknown."""
         return self._trouble is None and time.monotonic() - self._tested <= used_seconds(self._settings)
 
     def weight(self, name: str) -> bytes:
-        """Rendezvous hashing: each asker has one favourite, the same on every server, so that it doesn't go back in time between two."""
+        """Rank the replica for a requester by rendezvous hashing: each has one preferred replica, the same on every server."""
         return blake2b(f"{self.name} {name}".encode(), digest_size=8).digest()
 
     async def read(self, work: Reading[Found], *, needed: int) -> tuple[Found, int]:
-        """What `work` finds, and how far this server was then. NotHere: ask the primary; `work` may have run already."""
+        """Run `work` here; return its result and the replay position. Raises NotHere: use the primary; `work` may have run already."""
         begun = False
         try:
             async with transaction(self._engine) as connection:
@@ -88,15 +88,15 @@ class Standby:
         except NotHere:
             raise
         except Exception as error:
-            # What `work` itself does wrong it will do again at the primary. Else it is a conflict with what is replayed here, a table
-            # or a row that isn't here yet, or this server is busy or away.
+            # An error of `work` itself recurs at the primary. Other causes: a recovery conflict, a table or row not replayed yet, or
+            # this server is busy or away.
             busy = isinstance(error.__cause__, PoolTimeoutError)
             if not busy and (isinstance(error, DatabaseUnavailable) or not begun):
                 self.leave(f"a read failed ({type(error.__cause__ or error).__name__})")
             raise NotHere from error
 
     async def test(self) -> None:
-        """Where is it? Without an answer it is left alone, and so are the reads that wait for it."""
+        """Probe the replica. If it doesn't answer, stop using it and cancel the reads that wait for it."""
         try:
             follows, replayed, system = await self._tests.value(_TEST)
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
@@ -114,7 +114,7 @@ class Standby:
         self._trouble, self._tested = None, time.monotonic()
 
     def leave(self, why: str) -> None:
-        """Until a test finds it well."""
+        """Stop using the replica until a probe succeeds."""
         if self._trouble != why:
             log.warning("replica.left_alone", replica=self.name, reason=why)
         self._trouble = why
@@ -126,7 +126,7 @@ class Standby:
     def _judge(self, *, follows: bool, replayed: int, system: int) -> str | None:
         most = self._settings
         if not follows:
-            return "it is no standby"  # the primary itself, or promoted: then its rows are no longer ours
+            return "it is no standby"  # the primary itself, or promoted, so that its data diverges
         if self._primary.system is None:
             return "the primary was never asked"
         if system != self._primary.system:

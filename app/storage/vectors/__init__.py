@@ -1,6 +1,6 @@
-"""The vector store: an index of PostgreSQL that can be rebuilt. `store.py` is its Protocol; knows no domain.
+"""The vector store: an index that can be rebuilt from PostgreSQL. `store.py` holds its Protocol. Knows no domain.
 
-Imports nothing heavy: the engine's process comes through here too, and a server's client is loaded only where a server is used.
+Imports nothing heavy: the engine's process loads this package too, and a server's client is loaded only if a server is used.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_store(settings: Settings, schema: IndexSchema, *, folder: Path, owner: bool) -> AsyncIterator[VectorStore]:
-    """The store that the settings name: a Qdrant server, or the embedded engine.
+    """Open the configured store: a Qdrant server, or the embedded engine.
 
-    `owner`: start and watch the engine's process (`cairn serve`); otherwise connect to the one that runs.
-    ConfigurationError when another process owns the folder already. An index that can't be opened is set aside: see `host.py`.
+    `owner`: start and supervise the engine's process (`cairn serve`); otherwise connect to the running one.
+    Raises ConfigurationError if another process owns the folder. An index that can't be opened is set aside: see `host.py`.
     """
     async with AsyncExitStack() as stack:
         store: VectorStore
@@ -47,7 +47,7 @@ async def _embedded(stack: AsyncExitStack, settings: Settings, schema: IndexSche
 
 
 def _server_store() -> type[ServerStore]:
-    """In a thread: importing qdrant-client takes a second."""
+    """Import the server's store. Call in a thread: importing qdrant-client takes a second."""
     from app.storage.vectors.server import ServerStore
 
     return ServerStore

@@ -1,4 +1,4 @@
-"""What a vector store takes: checked before anything is sent, since the engine itself takes NaN and lengths of its own choice."""
+"""Validates points and searches before they are sent: the engine itself accepts NaN and vectors of any length."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.errors import InvalidInput
 from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.store import DIMS, Point, Vector, VectorName, Within
 
-MOST_HITS = 10_000
-"""With their vectors of 1536 dims, they just fit one frame of the engine's socket."""
+MAX_HITS = 10_000
+"""With their 1536-dim vectors, this many hits just fit one frame of the engine's socket."""
 MAX_TERM_ID = 2**32 - 1
 
 
@@ -33,16 +33,16 @@ def check_search(
         check_terms(terms)
     if within is not None:
         check_within(within)
-    if not 1 <= limit <= MOST_HITS:
-        raise InvalidInput(f"limit is {limit}; ask for 1 to {MOST_HITS} hits.", param="limit")
+    if not 1 <= limit <= MAX_HITS:
+        raise InvalidInput(f"limit is {limit}; ask for 1 to {MAX_HITS} hits.", param="limit")
 
 
 def check_terms(terms: SparseVector) -> None:
-    """The engine would sum up repeated ids or refuse the whole batch without saying which point is wrong."""
+    """Raise InvalidInput for malformed terms: the engine would sum repeated ids, or refuse the whole batch without naming the point."""
     if len(terms.indices) != len(terms.values):
-        raise InvalidInput(f"{len(terms.indices)} term ids came with {len(terms.values)} weights: give one weight an id.", param="terms")
+        raise InvalidInput(f"{len(terms.indices)} term ids came with {len(terms.values)} weights: give each id one weight.", param="terms")
     if len(set(terms.indices)) != len(terms.indices):
-        raise InvalidInput("A term id stands twice among the terms: add up its weights.", param="terms")
+        raise InvalidInput("A term id occurs twice among the terms: add up its weights.", param="terms")
     if terms.indices and not (min(terms.indices) >= 0 and max(terms.indices) <= MAX_TERM_ID):
         raise InvalidInput(f"A term id lies outside 0 to {MAX_TERM_ID}: hash the term to 32 bits without a sign.", param="terms")
     if not all(map(math.isfinite, terms.values)):

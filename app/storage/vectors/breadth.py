@@ -1,6 +1,6 @@
-"""How broadly a graph has to be searched: the least breadth (`ef`) that finds what exact search finds, measured on the graph itself.
+"""Tunes HNSW's search breadth (`ef`): the smallest that reaches the wanted recall against exact search on this very graph.
 
-By whoever builds the index, off the hot path, with every re-index anew: what is enough at 1,000 points is not at 1,000,000.
+Measured by the index's builder, off the hot path, after every re-index, since the necessary breadth grows with the number of points.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Callable, Sequence
 BREADTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 NAME = "dense_384"
 SAMPLE, K = 200, 10
-"""Questions asked, and how many of the nearest have to be found: one in 2,000 is the finest difference seen."""
+"""Queries asked, and nearest neighbours compared for each: resolves recall to 1 in 2,000."""
 STORED = 1_000
-"""Vectors that the questions are made of."""
+"""Stored vectors from which the queries are made."""
 MIXED = 3
-"""Of two, the measurement was too kind to clusters; of four, it asked for twice what questions need (docs/performance.md)."""
+"""Stored vectors averaged into a query. Two proved too optimistic on clusters; four asked for twice the necessary breadth."""
 WORTH_MEASURING = 10_000
-"""Points. Fewer are searched without their graph (`recipe.FULL_SCAN_THRESHOLD_KB`)."""
+"""Points below which `ef` is not measured: they are searched without a graph (`recipe.FULL_SCAN_THRESHOLD_KB`)."""
 UNMEASURED = 128
 
 Vector = Sequence[float]
-"""Plain numbers: the engine's process has no numpy, and starts the faster for it."""
+"""Plain floats: the engine's process has no numpy, so that it starts faster."""
 Search = Callable[[Vector, int | None], Sequence[str]]
-"""(question, ef; None: exactly) → ids."""
+"""(query, ef; None: exact) → ids."""
 
 
 def least_breadth(stored: Sequence[Vector], search: Search, *, recall: float) -> int:
-    """The least of BREADTHS whose recall@10 on a sample is at least `recall`; the largest where none is."""
+    """Return the smallest of BREADTHS whose recall@10 on a sample is at least `recall`; the largest if none is."""
     asked = _questions(stored)
     exact = [frozenset(search(question, None)) for question in asked]
     wanted = sum(map(len, exact))
@@ -38,7 +38,7 @@ def least_breadth(stored: Sequence[Vector], search: Search, *, recall: float) ->
 
 
 def _questions(stored: Sequence[Vector]) -> list[Vector]:
-    """Amid MIXED stored vectors each: as a question, near several items and equal to none. A stored one finds itself too easily."""
+    """Average MIXED stored vectors into each query: near several items, equal to none. A stored vector finds itself too easily."""
     apart = len(stored) // MIXED
     mixed = [[stored[(n + place * apart) % len(stored)] for place in range(MIXED)] for n in range(SAMPLE)]
     return [_unit([sum(parts) for parts in zip(*each, strict=True)]) for each in mixed]

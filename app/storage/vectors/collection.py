@@ -1,6 +1,6 @@
-"""The collections of a Qdrant server and the alias that names the live one. Knows no point.
+"""Manages a Qdrant server's collections and the alias of the live one. Knows no point.
 
-A collection is versioned (`cairn-<time>-<chance>`) so that a rebuild can make the next one and switch the alias, atomically.
+Collections are versioned (`cairn-<time>-<random>`), so that a rebuild can fill a new one and switch the alias atomically.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from app.storage.vectors.store import DIMS, IndexSchema
 
 T = TypeVar("T")
 ABANDONED = timedelta(days=1)
-"""A collection that no alias names is the rest of a rebuild that was cut off, once it is this old: no rebuild takes so long."""
+"""Age from which a collection without an alias is taken for the remains of an interrupted rebuild."""
 GREEN_SECONDS, GREEN_POLL_SECONDS = 1800, 0.5
 
 
 class Collections:
+    """Creates, switches and deletes one alias's collections."""
+
     def __init__(self, client: AsyncQdrantClient, alias: str, options: Options, schema: IndexSchema) -> None:
         self._client = client
         self._alias = alias
@@ -34,12 +36,12 @@ class Collections:
         self._schema = schema
 
     async def target(self) -> str | None:
-        """The live collection."""
+        """Return the name of the live collection; None if there is none."""
         aliases = (await self._client.get_aliases()).aliases
         return next((each.collection_name for each in aliases if each.alias_name == self._alias), None)
 
     async def ensure(self) -> None:
-        """The alias and its first collection exist. Of several servers that start at once, the last alias wins; all use it."""
+        """Create the alias and its first collection if absent. If several servers start at once, the last alias wins; all use it."""
         if await self.target() is not None:
             return
         name = await self.create()
@@ -48,7 +50,7 @@ class Collections:
         await self.discard(name)
 
     async def create(self) -> str:
-        """A new, empty collection that no alias names yet."""
+        """Create an empty collection without an alias; return its name."""
         name = f"{self._alias}-{clock.now():%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
         scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=QUANTILE, always_ram=True)
         await self._client.create_collection(
@@ -67,18 +69,18 @@ class Collections:
         return name
 
     async def switch(self, name: str, *, old: str | None) -> None:
-        """Let the alias name this collection: one request, so that no search meets a moment without one."""
+        """Point the alias to this collection in one atomic request."""
         create = models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=name, alias_name=self._alias))
         delete = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self._alias))
         await self._client.update_collection_aliases([create] if old is None else [delete, create])
 
     async def discard(self, name: str) -> None:
-        """Delete a collection, unless it is the live one after all: a switch that seemed to fail may have been made."""
+        """Delete a collection unless it is live: a switch that seemed to fail may have succeeded."""
         if await self.target() != name:
             await self._client.delete_collection(name)
 
     async def settle(self, name: str) -> None:
-        """Return when the server has built this collection's graphs, or after half an hour: it then finishes behind the alias."""
+        """Wait until the server has built the collection's graphs, at most half an hour; it then finishes in the background."""
         loop = asyncio.get_running_loop()
         until = loop.time() + GREEN_SECONDS
         while loop.time() < until:
@@ -87,7 +89,7 @@ class Collections:
             await asyncio.sleep(GREEN_POLL_SECONDS)
 
     async def sweep(self) -> None:
-        """Delete what rebuilds that were cut off left behind."""
+        """Delete the remains of interrupted rebuilds."""
         live, before = await self.target(), clock.now() - ABANDONED
         for found in (await self._client.get_collections()).collections:
             made = self._made_at(found.name)
@@ -95,7 +97,7 @@ class Collections:
                 await self._client.delete_collection(found.name)
 
     def _made_at(self, name: str) -> datetime | None:
-        """None for a collection that is not ours."""
+        """Parse a collection's creation time from its name; None if it is not ours."""
         prefix = f"{self._alias}-"
         try:
             return (
@@ -116,7 +118,7 @@ class Collections:
 
 
 async def asked(call: Callable[[], Awaitable[T]], *, seconds: float) -> T:
-    """The server's answer. VectorStoreUnavailable when it is away, slow or refuses."""
+    """Await a call to the server. Raises VectorStoreUnavailable if it is away, slow or refuses."""
     try:
         async with asyncio.timeout(seconds):
             return await call()

@@ -1,4 +1,4 @@
-"""One connection to the engine's process: pipelined, made again by itself, bounded by a timeout. Knows no vector."""
+"""A pipelined connection to the engine's process, reconnecting by itself, with a timeout. Knows no vector."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.errors import VectorStoreUnavailable
 from app.storage.vectors import frames
 from app.storage.vectors.frames import Broken, Reply, Request
 
-RETRY_FIRST, RETRY_MOST = 0.02, 0.5
+RETRY_FIRST, RETRY_MAX = 0.02, 0.5
 """Seconds between attempts to reach an engine that is being restarted or replaced; doubled each time."""
 
 
 class EngineConnection:
-    """Every method of the engine may be repeated, so a call that meets a dying connection is simply made again."""
+    """A connection to the engine. All its methods are idempotent, so a call that loses its connection is repeated."""
 
     def __init__(self, socket: Path, *, timeout_seconds: float) -> None:
         self._socket = socket
@@ -31,7 +31,7 @@ class EngineConnection:
         self._closed = False
 
     async def call(self, method: str, body: object = None, *, timeout_seconds: float | None = None) -> msgspec.Raw:
-        """The method's result, still encoded. VectorStoreUnavailable when it doesn't come in time or the engine refuses."""
+        """Return a method's encoded result. Raises VectorStoreUnavailable if it times out or the engine refuses."""
         seconds = self._timeout if timeout_seconds is None else timeout_seconds
         encoded = frames.raw(body)
         try:
@@ -56,9 +56,9 @@ class EngineConnection:
                 raise VectorStoreUnavailable("The connection to the vector engine is closed: Cairn is stopping.")
             try:
                 return await self._once(method, body)
-            except OSError:  # refused, reset, or no socket yet: the engine is between two lives
+            except OSError:  # refused, reset, or no socket yet: the engine is restarting
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, RETRY_MOST)
+                pause = min(pause * 2, RETRY_MAX)
 
     async def _once(self, method: str, body: msgspec.Raw) -> msgspec.Raw:
         number = next(self._numbers)
@@ -73,7 +73,7 @@ class EngineConnection:
         finally:
             self._waiting.pop(number, None)
             if waiter.done() and not waiter.cancelled():
-                waiter.exception()  # looked at, even where `drain` failed first
+                waiter.exception()  # marks it as retrieved, even if `drain` failed first
 
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._connecting:
@@ -83,12 +83,12 @@ class EngineConnection:
             return self._writer
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Hand each reply to its waiter; at the end of the connection, tell all who still wait."""
+        """Hand each reply to its waiter; when the connection ends, fail the remaining ones so that they retry."""
         try:
             while (data := await frames.read(reader)) is not None:
                 self._deliver(msgspec.msgpack.decode(data, type=Reply))
         except (Broken, msgspec.DecodeError, OSError):
-            pass  # what waits is asked again, over a new connection
+            pass  # waiting calls are repeated over a new connection
         finally:
             writer.close()
             waiting, self._waiting = self._waiting, {}

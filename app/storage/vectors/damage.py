@@ -1,4 +1,4 @@
-"""What the failure of an engine says: is its index damaged, is it the machine's trouble, or only the request's? Pure."""
+"""Classifies an engine's failure: a damaged index, a machine fault (disk, memory), or a bad request. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 from typing import Literal
 
 CANT_OPEN, FAILED, NOT_NOW = 65, 70, 75
-"""Exit statuses of the engine's process, as in sysexits.h: it can't open its index; it failed at work; the machine lacks something."""
+"""Exit statuses of the engine's process, as in sysexits.h: index can't be opened; failed at work; resources lacking."""
 
 Failure = Literal["damage", "machine", "request"]
 
@@ -28,11 +28,11 @@ _CRASHES = frozenset(
 )
 
 _BY_FORCE = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
-"""By the kernel where memory is short. A damaged index may ask for any amount while it is opened, so there it counts."""
+"""SIGKILL, as sent by the OOM killer. While an index is opened it counts as damage: a damaged one may demand any amount of memory."""
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Judge an error at work. The engine's own are plain `Exception`s with words, or Rust's panics, which are no `Exception` at all."""
+    """Classify an error at work. The engine raises plain `Exception`s with a text, or Rust panics, which are not `Exception`s."""
     words = str(error)
     if any(each in words for each in _MACHINE):
         return "machine"
@@ -44,30 +44,30 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def opening_failure_of(error: BaseException) -> Failure:
-    """Judge an error while an index is opened: there is no request yet, and what is wrong with our own files beside it is damage too."""
+    """Classify an error while opening an index: without a request, anything but a machine fault is damage."""
     return "machine" if failure_of(error) == "machine" else "damage"
 
 
 def is_crash(status: int) -> bool:
-    """Tell whether a process that had answered ended of itself, and not because somebody ended it: a person, the kernel short of memory."""
+    """Tell whether the exit status of a process that had answered is a crash, not an external SIGTERM or SIGKILL."""
     return status in _CRASHES or status == FAILED
 
 
 MAX_DEATHS, DEATHS_SECONDS = 3, 600.0
-"""An engine that dies so often within that time has something in its index that kills it."""
+"""This many crashes within this time mean that the index kills its engine."""
 MAX_RENEWALS, RENEWALS_SECONDS = 3, 3600.0
-"""What a new index does not mend is not the index: a disk that fails, an item that the engine can't take."""
+"""After this many new indexes within this time the cause is not the index: a failing disk, or an item that crashes the engine."""
 
 
 class History:
-    """The deaths of a live engine, and when its index was set aside: enough to tell damage from misfortune. `now` in seconds, any clock."""
+    """The crashes of a live engine and the renewals of its index. `now`: seconds of any one clock."""
 
     def __init__(self) -> None:
         self._deaths: list[float] = []
         self._renewals: list[float] = []
 
     def died(self, status: int, *, answered: bool, now: float) -> str:
-        """Note a death; returns what it says against the index. Empty: nothing, or not enough yet. `answered`: it had opened its index."""
+        """Record an exit; return the reason to renew the index, or "" if there is none (yet). `answered`: it had opened its index."""
         if status == CANT_OPEN:
             return "it can't be opened: the server's log says why"
         if not (is_crash(status) or (not answered and status in _BY_FORCE)):
@@ -87,5 +87,5 @@ class History:
         self._deaths.clear()
 
     def replaced(self) -> None:
-        """A rebuilt index has taken its place."""
+        """Forget the crashes: a rebuilt index is live."""
         self._deaths.clear()

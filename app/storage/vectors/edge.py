@@ -1,4 +1,4 @@
-"""The embedded vector store: the Protocol over the socket of the engine's process. `host.py` owns that process."""
+"""The embedded vector store, over the socket of the engine's process, which `host.py` owns."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from app.storage.vectors.recipe import SPARSE
 from app.storage.vectors.store import Hit, Point, StoreStatus, Vector, VectorName, Where, Within
 
 POINTS_A_FRAME = 32
-"""Some 3 ms of work for us and for the engine each: neither keeps a search waiting longer."""
+"""About 3 ms of work on either side, so that no search waits longer."""
 
 
 class EdgeStore:
-    """The Protocol's `VectorStore` over the engine's socket. Only its owner (`host`) can rebuild."""
+    """The embedded `VectorStore`. Only the engine's owner (`host`) can rebuild the index."""
 
     def __init__(self, socket: Path, options: Options, host: EngineHost | None = None) -> None:
         self._engine = EngineConnection(socket, timeout_seconds=options.timeout_seconds)
@@ -106,7 +106,7 @@ class EdgeStore:
         await self._engine.close()
 
     def _check(self) -> None:
-        """Where it is known that there is no engine, nobody waits for its timeout."""
+        """Fail at once, without waiting for the timeout, if there is known to be no engine."""
         if self._host is not None and self._host.away:
             raise VectorStoreUnavailable(self._host.away)
 
@@ -117,7 +117,7 @@ class EdgeStore:
 
 
 class EdgeSink:
-    """The Protocol's `Sink`: an engine that may be of another process's making."""
+    """A `Sink` into an engine, which another process may have started."""
 
     def __init__(self, engine: EngineConnection) -> None:
         self._engine = engine
@@ -130,7 +130,7 @@ class EdgeSink:
 
 
 class EdgeStagingStore(EdgeSink):
-    """The Protocol's `Staging`: the next generation, in a process of its own, until it takes over."""
+    """The `Staging` of the embedded store: the next generation in a process of its own, until it takes over."""
 
     def __init__(self, staging: EdgeStaging) -> None:
         super().__init__(staging.engine)
@@ -193,7 +193,7 @@ def _parts(terms: SparseVector) -> SparseParts:
 
 
 def _utc(at: datetime | None) -> str | None:
-    """RFC 3339 knows no seconds of an offset, as old local times have them."""
+    """Format in UTC: RFC 3339 has no seconds in an offset, as historical local times do."""
     return None if at is None else at.astimezone(UTC).isoformat()
 
 

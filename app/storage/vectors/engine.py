@@ -1,6 +1,6 @@
-"""The engine's process: `python -m app.storage.vectors.engine`. Serves one generation on a Unix socket until its owner is gone.
+"""The engine's process, `python -m app.storage.vectors.engine`: serves one generation on a Unix socket until its owner ends.
 
-One request at a time: the engine holds the GIL anyway. Imports nothing heavy, so that a restart takes a fraction of a second.
+Handles one request at a time, since the engine holds the GIL. Imports nothing heavy, so that a restart takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ LOCKED = "WouldBlock"
 REBUILT = "its index was damaged or lost and is rebuilt from PostgreSQL. Try again in a moment."
 HANG_UP_SECONDS = 2
 LOCK_SECONDS = 10
-"""A killed owner's engine may still be flushing the folder when the next owner starts."""
+"""Time to wait for the folder's lock: a killed owner's engine may still be flushing."""
 GENTLY = 15
-"""The nice value of the threads that build graphs: they take what queries and the door leave over."""
+"""Nice value of the threads that build graphs, so that queries and requests go first."""
 
 
 class Unfilled(Exception):
-    """A search of an index that is not rebuilt yet."""
+    """The index has not been rebuilt yet, so it can't be searched."""
 
 
 class Engine:
-    """`unfilled`: made empty in place of a lost index. It takes writes, and answers no search: what it holds is not all there is."""
+    """Serves a shard. `unfilled`: created empty in place of a lost index; accepts writes, but no searches, until it is rebuilt."""
 
     def __init__(self, shard: Shard, generation: int, *, unfilled: bool = False) -> None:
         self._shard = shard
@@ -50,14 +50,14 @@ class Engine:
         self._unfilled = unfilled
         self._frozen = False
         self._failed = asyncio.Event()
-        self._talks: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+        self._conversations: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     async def serve(self, socket: Path) -> int:
-        """Listen until SIGTERM or the owner's end, then flush and close; or until the index fails. Returns the exit status."""
+        """Serve until SIGTERM or the owner's end, then flush and close; or until the index fails. Returns the exit status."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
-        # Ctrl-C reaches the whole group of processes, but the owner decides when we leave: it still needs us while it stops.
+        # Ctrl-C reaches the whole process group, but the owner stops us: it still needs the engine while it shuts down.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         server = await asyncio.start_unix_server(self._connected, str(socket), backlog=256)
         tasks = [asyncio.create_task(each) for each in (owner_gone(), stop.wait(), self._failed.wait())]
@@ -67,37 +67,37 @@ class Engine:
             task.cancel()
         await self._hang_up()
         if self._failed.is_set():
-            return FAILED  # not closed: what failed is not written over
+            return FAILED  # without closing, which would write to the damaged index
         self._shard.close()
         return 0
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = asyncio.current_task()
-        assert talk is not None
-        self._talks[writer] = talk
-        with suppress(ConnectionError):  # the other side's end costs nothing but its connection
+        conversation = asyncio.current_task()
+        assert conversation is not None
+        self._conversations[writer] = conversation
+        with suppress(ConnectionError):  # a client that disconnects affects only its own connection
             try:
                 await self._converse(reader, writer)
             except Broken as error:
                 writer.write(frames.pack(Reply(frames.UNREADABLE, str(error), frames.raw(None))))
                 await writer.drain()
             finally:
-                del self._talks[writer]
+                del self._conversations[writer]
                 writer.close()
 
     async def _hang_up(self) -> None:
-        """Each conversation ends behind the reply that it is sending; what was not read yet, its asker asks again."""
-        talks = dict(self._talks)
-        for writer in talks:
+        """End each connection after the reply being sent; clients repeat unread requests."""
+        conversations = dict(self._conversations)
+        for writer in conversations:
             writer.close()
-        if talks:
-            await asyncio.wait(talks.values(), timeout=HANG_UP_SECONDS)
+        if conversations:
+            await asyncio.wait(conversations.values(), timeout=HANG_UP_SECONDS)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (data := await frames.read(reader)) is not None:
             writer.write(frames.pack(self._reply(data)))
             await writer.drain()
-            await asyncio.sleep(0)  # one who pipelines writes leaves room for the others' searches
+            await asyncio.sleep(0)  # lets other connections' searches in between pipelined writes
 
     def _reply(self, data: bytes) -> Reply:
         number = frames.UNREADABLE
@@ -105,12 +105,12 @@ class Engine:
             request = msgspec.msgpack.decode(data, type=Request)
             number = request.number
             if self._frozen and request.method in WRITES:
-                # Asked again until we have left, it reaches the engine that takes our place.
+                # The client repeats the write until this process has ended, and then reaches its successor.
                 return Reply(number, "", frames.raw(None), again=True)
             return Reply(number, "", frames.raw(self._do(request.method, request.body)))
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # noqa: BLE001 - Rust's panics are no `Exception`; the asker gets the words
+        except BaseException as error:  # noqa: BLE001 - Rust's panics are no `Exception`; the client gets the text
             if failure_of(error) == "damage":
                 sys.stderr.write(f"The vector index fails at work and is opened again: {error}\n")
                 self._failed.set()
@@ -138,7 +138,7 @@ class Engine:
             case "optimize":
                 session_priority(GENTLY)
                 try:
-                    _gently(lambda: self._optimize(decode(body, type=float)))
+                    _at_low_priority(lambda: self._optimize(decode(body, type=float)))
                 finally:
                     session_priority(0)
             case "flush":
@@ -150,9 +150,11 @@ class Engine:
         return None
 
 
-def _gently(work: Callable[[], None]) -> None:
-    """In a thread of low priority, which the threads that it starts inherit. The process itself must not be slowed: it may soon be
-    the live engine, and only root may raise a priority again."""
+def _at_low_priority(work: Callable[[], None]) -> None:
+    """Run `work` in a low-priority thread, which the threads it starts inherit.
+
+    The process itself keeps its priority: it may soon be the live engine, and only root can raise a priority again.
+    """
 
     def lower() -> None:
         if sys.platform == "linux":  # elsewhere single threads have no priority
@@ -180,7 +182,7 @@ def main() -> None:
     engine = Engine(shard, arguments.generation, unfilled=(folder / UNFILLED).exists())
     status = asyncio.run(engine.serve(arguments.socket))
     if status:
-        os._exit(status)  # a failed engine may hang or crash where it is closed
+        os._exit(status)  # closing a failed engine may hang or crash
 
 
 def _opened(folder: Path, options: ShardOptions) -> Shard:

@@ -1,4 +1,4 @@
-"""The wire between Cairn and the engine's process: length-prefixed msgpack frames over a Unix socket."""
+"""The protocol between Cairn and the engine's process: length-prefixed msgpack frames over a Unix socket."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import msgspec
 
 from app.errors import InvalidInput
 
-MOST_BYTES = 64 * 2**20
-"""A frame larger than this is a mistake, not a message."""
+MAX_BYTES = 64 * 2**20
+"""Largest frame accepted."""
 UNREADABLE = 0
-"""The number of a reply to what could not be read, number and all. Requests count from 1."""
+"""The number of a reply to an unreadable request. Requests are numbered from 1."""
 _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -23,7 +23,7 @@ class SparseParts(msgspec.Struct, array_like=True, frozen=True):
 
 
 class WirePoint(msgspec.Struct, array_like=True, frozen=True):
-    """`vectors`: name → little-endian float32."""
+    """A point on the wire. `vectors`: name → little-endian float32."""
 
     id: str
     vectors: dict[str, bytes]
@@ -32,7 +32,7 @@ class WirePoint(msgspec.Struct, array_like=True, frozen=True):
 
 
 class WirePeriod(msgspec.Struct, array_like=True, frozen=True):
-    """since ≤ field < until, as RFC 3339 in UTC; None: open at that end."""
+    """A half-open period, since ≤ field < until, as RFC 3339 in UTC; None: unbounded."""
 
     field: str
     since: str | None
@@ -40,10 +40,10 @@ class WirePeriod(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ask(msgspec.Struct, array_like=True, frozen=True):
-    """A search. `sparse` None: by cosine only. `vector` None: by words only. Both: the candidates of each, fused.
+    """A search: by `vector` (cosine), by `sparse` (BM25), or by both, fused.
 
-    `using`: the vector's name, of no meaning without one. `ef` None: as the engine was tuned. `corpus`: whose document frequencies count;
-    None: those of all points.
+    `using`: the vector's name, ignored without a vector. `ef` None: as tuned. `corpus`: filter of the points whose document frequencies
+    count; None: all points.
     """
 
     vector: bytes | None
@@ -65,7 +65,7 @@ class WireHit(msgspec.Struct, array_like=True, frozen=True):
 
 
 class WireStatus(msgspec.Struct, array_like=True, frozen=True):
-    """`unfilled`: made empty in place of a lost index, and not rebuilt yet: it takes writes and answers no search."""
+    """An engine's status. `unfilled`: created empty in place of a lost index and not rebuilt: accepts writes, but no searches."""
 
     points: int
     unindexed: int
@@ -77,7 +77,7 @@ class WireStatus(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):
-    """`number` pairs the reply with it; replies may come in any order."""
+    """A call. `number` pairs the reply with it; replies may come in any order."""
 
     number: int
     method: str
@@ -85,7 +85,7 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
-    """`error` empty: `body` is the method's result. `again`: nothing was done; ask again, in a moment."""
+    """The answer to a request. `error` empty: `body` is the result. `again`: nothing was done; repeat the request shortly."""
 
     number: int
     error: str
@@ -94,7 +94,7 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ShardOptions(msgspec.Struct, frozen=True):
-    """What a generation is made from; handed to the process as JSON."""
+    """Parameters of a generation, handed to the process as JSON."""
 
     dims: dict[str, int]
     keywords: list[str]
@@ -107,7 +107,7 @@ class ShardOptions(msgspec.Struct, frozen=True):
 
 
 class Broken(Exception):
-    """The other side doesn't speak this protocol, or sent too much: nothing after it can be read."""
+    """The other side doesn't speak this protocol, or its frame is too large: the stream can't be read any further."""
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -115,19 +115,19 @@ def raw(value: object) -> msgspec.Raw:
 
 
 def pack(message: Request | Reply) -> bytes:
-    """The frame of a message. InvalidInput when it would be larger than a frame may be."""
+    """Encode a message as a frame. Raises InvalidInput if it is too large."""
     data = _encode(message)
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         raise InvalidInput(f"A message of {len(data)} bytes is too large for the vector engine. Send fewer or shorter texts at once.")
     return _LENGTH.pack(len(data)) + data
 
 
 async def read(reader: asyncio.StreamReader) -> bytes | None:
-    """The next frame's content; None at the end of the stream. Broken when it is announced too large."""
+    """Read a frame's content; None at the end of the stream. Raises Broken if it is too large."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        if length > MOST_BYTES:
-            raise Broken(f"a frame of {length} bytes; at most {MOST_BYTES} are taken")
+        if length > MAX_BYTES:
+            raise Broken(f"a frame of {length} bytes; at most {MAX_BYTES} are taken")
         return await reader.readexactly(length)
     except asyncio.IncompleteReadError:
         return None

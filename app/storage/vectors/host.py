@@ -1,5 +1,7 @@
-"""The owner of the engine's process: starts it, watches it, sets a damaged index aside, and replaces an engine by one that holds a
-rebuilt index. Knows no point."""
+"""Owns the engine's process: starts and watches it, sets a damaged index aside, and replaces the engine by one with a rebuilt index.
+
+Knows no point.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ import structlog
 
 from app.errors import Unavailable, VectorStoreUnavailable
 from app.settings import Vectors as Options
-from app.storage.child import BACKOFF_FIRST, BACKOFF_MOST, Child
+from app.storage.child import BACKOFF_FIRST, BACKOFF_MAX, Child
 from app.storage.folder import own
 from app.storage.vectors.connection import EngineConnection
 from app.storage.vectors.damage import History
@@ -26,15 +28,15 @@ from app.storage.vectors.store import DIMS, IndexSchema
 log = structlog.get_logger()
 
 OPTIMIZE_SECONDS, OPTIMIZE_SECONDS_A_POINT = 1800, 0.02
-"""Only a builder that hangs is given up: 100,000 points took 500 s on two cores that others kept busy. One that ends is noticed at once."""
+"""Timeout that catches only a hung builder: 100,000 points took 500 s on two busy cores. A builder that exits is noticed at once."""
 START_SECONDS = 60
-"""A large index is read from the disk."""
+"""Reading a large index from disk takes long."""
 ASKED_AGAIN_SECONDS = 0.5
 T = TypeVar("T")
 
 
 class EdgeStaging:
-    """The next generation's engine. `engine` is the connection to it, `place` its socket."""
+    """The next generation's engine: `engine` is the connection to it, `place` its socket."""
 
     def __init__(self, host: EngineHost, child: Child, place: Path, engine: EngineConnection, generation: int) -> None:
         self._host = host
@@ -45,9 +47,9 @@ class EdgeStaging:
         self.committed = False
 
     async def optimize(self) -> None:
-        """VectorStoreUnavailable also as soon as its process has ended: nobody starts a builder again."""
+        """Build the graphs. Raises VectorStoreUnavailable as soon as the builder's process ends; it is not restarted."""
         if not await _answered(self.child, self._optimize()):
-            raise VectorStoreUnavailable("The process that built the new vector index was ended. The old one stays; it is built again.")
+            raise VectorStoreUnavailable("The process that built the new vector index ended. The old index stays; the build is retried.")
 
     async def _optimize(self) -> None:
         points = msgspec.msgpack.decode(await self.engine.call("status"), type=WireStatus).points
@@ -58,10 +60,10 @@ class EdgeStaging:
 
 
 class EngineHost:
-    """One a folder: a second one is refused, in whatever process it is.
+    """Owns a folder's engine; a second owner, in any process, is refused.
 
-    The index can be rebuilt, so it is never a reason not to run: one that can't be opened, or that its engine dies of again and again,
-    is set aside and replaced by an empty one. `away`: why there is no engine just now, in words; empty while one is expected at any moment.
+    A bad index never prevents a start, since it can be rebuilt: one that can't be opened, or keeps killing its engine, is set aside and
+    replaced by an empty one. `away`: why there is no engine just now; empty while one is running or expected at any moment.
     """
 
     def __init__(self, place: Place, options: Options, schema: IndexSchema) -> None:
@@ -71,20 +73,20 @@ class EngineHost:
         self._options = msgspec.json.encode(_shard_options(options, schema)).decode()
         self._rebuilding = asyncio.Lock()
         self._generation = 0
-        """The live one's number; 0: the folder has not been looked at yet."""
+        """The live generation's number; 0: not read from the folder yet."""
         self._child: Child | None = None
         self._watch: asyncio.Task[None] | None = None
         self._settled = asyncio.Event()
         self._answering = False
-        """Whether the live engine has opened its index: until then it has acknowledged nothing."""
+        """True once the live engine has opened its index; until then it has acknowledged nothing."""
         self._history = History()
         self.away = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[EngineHost]:
-        """The live engine, for the length of the context. ConfigurationError when the folder has an owner.
+        """Run the live engine for the length of the context. Raises ConfigurationError if the folder has an owner.
 
-        Entered once it answers; or once it is known that it doesn't, and why. Then it is tried again, behind the context.
+        Enters once the engine answers, or is known not to; it is then retried in the background.
         """
         lock = await asyncio.to_thread(own, self._place.folder)
         try:
@@ -103,7 +105,7 @@ class EngineHost:
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[EdgeStaging]:
-        """An empty engine beside the live one; thrown away unless it was committed. One at a time."""
+        """Run an empty engine beside the live one, discarded unless committed. One at a time."""
         async with self._rebuilding:
             if self._generation == 0:
                 raise VectorStoreUnavailable(self.away or "The vector engine is still starting: try again.")
@@ -120,7 +122,7 @@ class EngineHost:
                     await asyncio.to_thread(self._place.remove, generation)
 
     async def promote(self, staging: EdgeStaging) -> None:
-        """Let the staging engine take the live one's place. Not interrupted half-way, even where the caller is cancelled."""
+        """Let the staging engine replace the live one; completes even if the caller is cancelled."""
         task = asyncio.create_task(self._promote(staging), name="promote vectors")
         try:
             await asyncio.shield(task)
@@ -131,15 +133,15 @@ class EngineHost:
             raise
 
     async def _promote(self, staging: EdgeStaging) -> None:
-        """First the old engine takes no more writes: those it acknowledged would be lost. It answers searches until it leaves."""
+        """Freeze the old engine's writes first, as acknowledged ones would be lost; it answers searches until it stops."""
         old = self._child
         live = EngineConnection(self._place.live, timeout_seconds=self._timeout)
-        await self._stop_watch()  # an old engine that died just now must not come back over the new one's socket
+        await self._stop_watch()  # an old engine that dies now must not be restarted on the new one's socket
         try:
-            if old is not None and old.alive:  # a dead one takes no writes, and nobody starts it again now
+            if old is not None and old.alive:  # a dead one takes no writes, and is not restarted while the watch is stopped
                 if self._answering:
                     await _answered(old, live.call("freeze", True))
-                else:  # it has acknowledged nothing yet, and is not waited for
+                else:  # it has acknowledged nothing yet, so nothing can be lost
                     await old.stop()
             await staging.engine.call("flush")
             await asyncio.to_thread(self._place.promote, staging.generation)
@@ -160,7 +162,7 @@ class EngineHost:
         log.info("vectors.promoted", generation=staging.generation)
 
     async def _thaw(self, live: EngineConnection) -> None:
-        """Let the live engine take writes again. One that doesn't hear of it is ended: its watch starts it anew, unfrozen."""
+        """Unfreeze the live engine. If it doesn't answer, stop it: its watch restarts it unfrozen."""
         try:
             await live.call("freeze", False)
         except Unavailable:
@@ -169,7 +171,7 @@ class EngineHost:
                 await self._child.stop()
 
     async def _started(self, generation: int) -> Child:
-        """A staging engine that answers. VectorStoreUnavailable when it doesn't."""
+        """Start a staging engine and wait for its answer. Raises VectorStoreUnavailable if none comes."""
         try:
             await asyncio.to_thread(self._place.prepare, generation)
             child = self._engine(generation, self._place.staging)
@@ -190,10 +192,10 @@ class EngineHost:
         finally:
             await engine.close()
         if not answered:
-            raise VectorStoreUnavailable("The process for a new vector index ended at once; its reason stands in the log above.")
+            raise VectorStoreUnavailable("The process for a new vector index ended at once; the server's log says why.")
 
     def _engine(self, generation: int, socket: Path) -> Child:
-        """A process for a generation, not started yet."""
+        """Build the process of a generation, not started yet."""
         arguments = {
             "--folder": self._place.generation(generation),
             "--generation": generation,
@@ -203,13 +205,13 @@ class EngineHost:
         words = [str(word) for pair in arguments.items() for word in pair]
         return Child("vectors", [sys.executable, "-m", "app.storage.vectors.engine", *words], env={}, grace_seconds=10)
 
-    async def _look_after(self) -> None:
-        """Keep a live engine running, whatever becomes of it or of its folder."""
+    async def _supervise(self) -> None:
+        """Keep a live engine running whatever happens to it or its folder."""
         loop, pause = asyncio.get_running_loop(), BACKOFF_FIRST
         while True:
             began, reason = loop.time(), ""
             try:
-                status = await self._life()
+                status = await self._run_once()
             except OSError as error:
                 self._give_up(f"The vector index's folder can't be used: {error.strerror}. Look at the disk of the data folder.")
             except Exception:
@@ -217,33 +219,33 @@ class EngineHost:
                 self._give_up("The vector engine can't be started; the server's log says why.")
             else:
                 log.warning("child.died", child="vectors", status=status, answered=self._answering, restart_in=pause)
-                # It may have served others before we could ask it: then its index is not what ended it.
+                # It may have served other processes before this one reached it: then opening the index is not what killed it.
                 served = self._answering or await asyncio.to_thread(self._place.served)
                 reason = self._history.died(status, answered=served, now=loop.time())
                 if not self._answering and not reason:
                     self._give_up("The vector engine does not start; the server's log says why.")
             if reason and await self._renewed(reason):
                 continue
-            if self._answering and loop.time() - began > BACKOFF_MOST:
+            if self._answering and loop.time() - began > BACKOFF_MAX:
                 pause = BACKOFF_FIRST
             await asyncio.sleep(pause)
-            pause = min(pause * 2, BACKOFF_MOST)
+            pause = min(pause * 2, BACKOFF_MAX)
 
-    async def _life(self) -> int:
-        """Start an engine where none runs, and wait for its end; its exit status. OSError when the folder or the process can't be had."""
+    async def _run_once(self) -> int:
+        """Start an engine if none runs; wait for its end and return its exit status. Raises OSError if folder or process fails."""
         child = self._child
         if child is None or not child.alive:
             self._answering = False
             if self._generation == 0:
-                self._generation = await _undisturbed(self._place.tidy)
-            await _undisturbed(self._place.ready, self._generation)
+                self._generation = await _to_completion(self._place.tidy)
+            await _to_completion(self._place.ready, self._generation)
             child = self._child = self._engine(self._generation, self._place.live)
             await child.start()
             self._answering = await self._opened(child)
         return await child.ended()
 
     async def _opened(self, child: Child) -> bool:
-        """Wait until it answers or ends. One that takes its time is not damaged: it is waited for as long as it lives."""
+        """Wait until the engine answers or ends. Opening may take any time: slowness is not damage."""
         engine = EngineConnection(self._place.live, timeout_seconds=START_SECONDS)
         try:
             while True:
@@ -260,13 +262,13 @@ class EngineHost:
         return answered
 
     async def _renewed(self, reason: str) -> bool:
-        """Set the index aside. False when the disk doesn't let us, or when that was done often of late and did not help."""
+        """Set the index aside. Return False if the disk refuses, or if recent renewals did not help."""
         now = asyncio.get_running_loop().time()
         if not self._history.may_renew(now):
             self._give_up("The vector index was damaged again and again within an hour. Look at the disk, and at the server's log.")
             return False
         try:
-            await _undisturbed(self._place.renew, self._generation, reason)
+            await _to_completion(self._place.renew, self._generation, reason)
         except OSError as error:
             log.error("vectors.not_set_aside", reason=str(error), folder=str(self._place.folder))  # noqa: TRY400 - its words say it
             self._give_up(f"The damaged vector index can't be set aside: {error.strerror}. Look at the disk of the data folder.")
@@ -275,14 +277,14 @@ class EngineHost:
         return True
 
     def _give_up(self, why: str) -> None:
-        """For now: it is tried again, more rarely each time."""
+        """Record why there is no engine. It is retried, with backoff."""
         if why != self.away:
             log.error("vectors.away", reason=why)
         self.away = why
         self._settled.set()
 
     def _resume_watch(self) -> None:
-        self._watch = asyncio.create_task(self._look_after(), name="watch vectors")
+        self._watch = asyncio.create_task(self._supervise(), name="watch vectors")
 
     async def _stop_watch(self) -> None:
         if self._watch is not None:
@@ -293,7 +295,7 @@ class EngineHost:
 
 
 async def _answered(child: Child, call: Coroutine[None, None, object]) -> bool:
-    """Wait for a call to a child's process. False: the process ended first, and nobody answers."""
+    """Await a call to a child's process; False if the process ended first."""
     answer, ended = asyncio.create_task(call), asyncio.create_task(child.ended())
     try:
         await asyncio.wait([answer, ended], return_when=asyncio.FIRST_COMPLETED)
@@ -306,8 +308,8 @@ async def _answered(child: Child, call: Coroutine[None, None, object]) -> bool:
         await asyncio.gather(answer, ended, return_exceptions=True)
 
 
-async def _undisturbed(work: Callable[..., T], *arguments: Any) -> T:
-    """Work on the disk, in a thread, to its end, also where we are cancelled meanwhile."""
+async def _to_completion(work: Callable[..., T], *arguments: Any) -> T:
+    """Run disk work in a thread to completion, even if cancelled meanwhile."""
     working = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
     try:
         return await asyncio.shield(working)

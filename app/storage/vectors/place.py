@@ -1,7 +1,7 @@
-"""The embedded index on the disk: `<n>/` is generation n, `current` names the live one; beside them the sockets.
+"""The embedded index on disk: `<n>/` is generation n, `current` names the live one; the sockets are beside them.
 
-A generation that can't be used is set aside, as `index.damaged-<time>`, and an empty one put in its place, marked `unfilled` until a
-rebuild replaces it. Knows no engine. Every method touches the disk: call it in a thread.
+An unusable generation is set aside as `index.damaged-<time>` and replaced by an empty one, marked `unfilled` until a rebuild. Knows no
+engine. Every method does disk I/O: call it in a thread.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from app.storage.folder import socket_folder
 
 PART, STEM = "vectors", "index"
 LAST = 10**9
-"""No generation has such a number: a pointer that says so is damaged."""
+"""Bound on generation numbers: a pointer to this or a higher one is damaged."""
 UNFILLED = "unfilled"
-"""A file in a generation's folder: it was made empty in place of a lost one, so it lacks what PostgreSQL holds."""
+"""Marker file in a generation's folder: it was created empty in place of a lost one and lacks PostgreSQL's points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`live` is where the live engine listens, `staging` where the one that is being built does."""
+    """Paths of an embedded index: its folder, and the sockets of the live engine and of the one being built."""
 
     folder: Path
     live: Path
@@ -33,16 +33,16 @@ class Place:
 
     @classmethod
     def at(cls, folder: Path) -> Place:
-        """The same for every process that asks with the same path. ConfigurationError where the sockets wouldn't be private.
+        """Locate the index; every process gets the same sockets for a path. Raises ConfigurationError if they wouldn't be private.
 
-        A disk that doesn't let us make the folder is no error yet: its owner tries again (`tidy`), and says so.
+        A disk error is not raised here: the owner retries in `tidy` and reports it.
         """
         folder = folder.expanduser().resolve()
         try:
-            if not (folder.exists() and not folder.is_dir()):  # what stands there is set aside by the owner
+            if not (folder.exists() and not folder.is_dir()):  # a file in its place is set aside by the owner
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sockets = socket_folder(folder, "staging.sock")
-            # The fallback among temporary files has a name that others can guess: whoever made it first could read every text.
+            # The fallback in the temporary folder has a guessable name: another user who made it first could read every text.
             if sockets.is_symlink() or sockets.lstat().st_uid != os.geteuid():
                 raise ConfigurationError(f"{sockets} belongs to someone else; remove it, or set CAIRN_DATA_DIR to a shorter path.")
             sockets.chmod(0o700)
@@ -54,7 +54,7 @@ class Place:
         return self.folder / str(number)
 
     def current(self) -> int:
-        """The live generation's number; 0: there is none yet. ValueError or OSError where the pointer can't be read."""
+        """Return the live generation's number; 0: none yet. Raises ValueError or OSError if the pointer can't be read."""
         pointer = self.folder / "current"
         if not pointer.exists():
             return 0
@@ -64,9 +64,9 @@ class Place:
         return number
 
     def tidy(self) -> int:
-        """Remove what a crash left behind, set aside what can't be used; the live generation's number. Only the folder's owner may ask.
+        """Clean up after a crash, set aside what is unusable, and return the live generation's number. For the folder's owner only.
 
-        OSError when the disk doesn't let us.
+        Raises OSError if the disk refuses.
         """
         make_folder(self.folder, part=PART)
         for socket in (self.live, self.staging):
@@ -79,30 +79,30 @@ class Place:
         return current
 
     def ready(self, number: int) -> None:
-        """Before an engine starts on the live generation: an earlier one's socket goes; where the folder is gone, so is what was in it."""
+        """Prepare the live generation for a start: remove a stale socket; create an unfilled generation if its folder is gone."""
         self._remove_socket(self.live)
         if not os.path.lexists(self.generation(number)):
             self._make_unfilled(number)
 
     def served(self) -> bool:
-        """Whether the engine that started last came as far as to listen: it does so once it has opened its index."""
+        """Tell whether the last engine came to listen, which it does once it has opened its index."""
         return self.live.is_socket()
 
     def renew(self, number: int, reason: str) -> None:
-        """Set the live generation aside and put an empty one in its place. OSError when the disk doesn't let us."""
+        """Set the live generation aside and put an empty one in its place. Raises OSError if the disk refuses."""
         if os.path.lexists(self.generation(number)):
             set_aside(self.generation(number), part=PART, reason=reason, stem=STEM)
         self._make_unfilled(number)
 
     def prepare(self, number: int) -> None:
-        """Make room for a generation: nothing of one that was begun before may be taken for a part of it."""
+        """Make room for a generation, removing any remains of an earlier attempt."""
         self.remove(number)
         if os.path.lexists(self.generation(number)):
             set_aside(self.generation(number), part=PART, reason="the rest of an earlier rebuild could not be removed", stem=STEM)
         self.staging.unlink(missing_ok=True)
 
     def promote(self, number: int) -> None:
-        """Make a generation the live one, durably, and its socket too, atomically: a connection reaches one or the other."""
+        """Make a generation and its socket live, durably and atomically: a connection reaches either the old or the new one."""
         try:
             before = self.current()
         except (OSError, ValueError):  # the pointer is written anew anyway
@@ -115,7 +115,7 @@ class Place:
             raise
 
     def remove(self, number: int) -> None:
-        """Never the live one, whatever went wrong on the way here; nor any, where the pointer can't be read."""
+        """Delete a generation unless it is live, or the pointer can't be read."""
         with suppress(OSError, ValueError):
             if number != self.current():
                 shutil.rmtree(self.generation(number), ignore_errors=True)
@@ -127,7 +127,7 @@ class Place:
             socket.unlink(missing_ok=True)
 
     def _pointed(self) -> int:
-        """The generation that the pointer names. Where it can't be read, or what it names is gone, a new and unfilled one."""
+        """Return the generation that the pointer names; a new, unfilled one if that is unreadable or gone."""
         numbers = self._numbers()
         try:
             current = self.current()
@@ -147,7 +147,7 @@ class Place:
         return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and name[0] != "0" and int(name) < LAST)
 
     def _start_over(self, numbers: list[int], current: int) -> int:
-        """Which of the generations was the live one is not known any more: the newest is kept for whoever wants to look."""
+        """Begin an unfilled generation when the live one is unknown; the newest old one is set aside for inspection."""
         if numbers:
             set_aside(self.generation(numbers[-1]), part=PART, reason="which index is the live one is not known", stem=STEM)
         self._make_unfilled(current)
@@ -159,7 +159,7 @@ class Place:
         (self.generation(number) / UNFILLED).touch()
 
     def _point_to(self, number: int) -> None:
-        """Written beside, flushed, renamed, the folder flushed: after a power cut the pointer is the old one or the new one."""
+        """Write the pointer by write, fsync, rename and fsync of the folder: after a power cut it is the old or the new one."""
         make_way(self.folder / "current", part=PART)
         made = make_way(self.folder / "current.new", part=PART)
         with made.open("w") as out:

@@ -1,7 +1,7 @@
-"""The vector store of a team's Qdrant server or cluster, through `qdrant-client`. The server must know RRF's parameter k.
+"""The vector store on a Qdrant server or cluster, through `qdrant-client`. The server must support RRF's parameter k.
 
-Not yet proved against a real server: its contract suite runs against a REST shim of ours over the same engine
-(tests/fakes/qdrant_server.py), because no server can be installed where the tests run.
+Not yet tested against a real server: the contract suite runs against a REST shim over the same engine (tests/fakes/qdrant_server.py),
+since no server can be installed where the tests run.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vect
 
 T = TypeVar("T")
 POINTS_A_REQUEST = 64
-"""Some 10 ms of work for our event loop, encoded as JSON."""
+"""About 10 ms of JSON encoding on the event loop."""
 MANAGE_SECONDS = 60
-"""Making, switching and deleting collections: a cluster agrees on them first."""
+"""Timeout for creating, switching and deleting collections, on which a cluster must agree first."""
 
 
 class ServerStore:
-    """The Protocol's `VectorStore` over an alias. Opens without the server: what it needs there is made before the first use."""
+    """A `VectorStore` over an alias. Opens without contacting the server; the collection is created before its first use."""
 
     def __init__(self, settings: Settings, schema: IndexSchema) -> None:
-        """Reads certificates from the disk: make it in a thread."""
+        """Create the client. Call in a thread: it reads certificates from disk."""
         key = settings.qdrant.api_key
         self._seconds = settings.vectors.timeout_seconds
         self._client = AsyncQdrantClient(
             url=settings.qdrant.url,
             api_key=key.get_secret_value() if key else None,
-            timeout=MANAGE_SECONDS,  # the bound for each call is `asked`'s
+            timeout=MANAGE_SECONDS,  # `asked` bounds each call more tightly
             prefer_grpc=False,
             check_compatibility=False,
         )
@@ -142,7 +142,7 @@ class ServerStore:
         return _hits(found, name)
 
     async def status(self) -> StoreStatus:
-        """The server builds its graphs by itself: nothing is ever reported as unindexed."""
+        """Return the store's status. `unindexed` is always 0: the server builds its graphs in the background."""
         await self._prepare()
         info = await self._asked(lambda: self._client.get_collection(self._alias))
         detail = {"engine": "server", "status": str(info.status.value), "indexed_vectors": str(info.indexed_vectors_count or 0)}
@@ -179,7 +179,7 @@ class ServerStore:
         await self._asked(lambda: self._client.delete(collection, selector, wait=True))
 
     def _params_of(self, where: Where) -> models.SearchParams:
-        """The server can't be asked first how many match, so of several values it searches its graph by ACORN: dearer, and as complete."""
+        """Choose search parameters. For a filter by several values use ACORN, slower but as complete as exact search."""
         if not is_of_several({key: _values(value) for key, value in where.items()}):
             return self._params
         return self._params.model_copy(update={"acorn": models.AcornSearchParams(enable=True, max_selectivity=EXACT_SHARE)})
@@ -191,7 +191,7 @@ class ServerStore:
         return await asked(call, seconds=self._seconds)
 
     async def _prepare(self) -> None:
-        """Make the collection before its first use, once for all who wait; each waits no longer than for any other answer."""
+        """Create the collection before its first use, once for all callers; each waits no longer than its own timeout."""
         if self._ready:
             return
         if self._preparing is None or self._preparing.done():
@@ -209,7 +209,7 @@ class ServerStore:
 
 
 class ServerSink:
-    """A collection that no alias names yet."""
+    """A `Sink` into a collection without an alias."""
 
     def __init__(self, store: ServerStore, name: str) -> None:
         self._store = store
@@ -223,7 +223,7 @@ class ServerSink:
 
 
 class ServerStaging(ServerSink):
-    """The same, for whoever builds it."""
+    """The `Staging` of a server: a new collection until it takes the alias."""
 
     def __init__(self, store: ServerStore, collections: Collections, name: str) -> None:
         super().__init__(store, name)
@@ -231,7 +231,7 @@ class ServerStaging(ServerSink):
         self.committed = False
 
     async def optimize(self) -> None:
-        """The server builds the graphs by itself; wait for it."""
+        """Wait until the server has built the graphs."""
         await asked(lambda: self._collections.settle(self.place), seconds=GREEN_SECONDS + MANAGE_SECONDS)
 
     async def commit(self) -> None:
@@ -260,7 +260,7 @@ def _values(value: str | Sequence[str]) -> list[str]:
 
 
 def _utc(at: datetime | None) -> datetime | None:
-    """RFC 3339 knows no seconds of an offset, as old local times have them."""
+    """Convert to UTC: RFC 3339 has no seconds in an offset, as historical local times do."""
     return None if at is None else at.astimezone(UTC)
 
 

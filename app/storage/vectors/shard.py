@@ -1,4 +1,4 @@
-"""Qdrant's engine itself: one shard in one folder. Knows no process or socket.
+"""Qdrant's embedded engine: one shard in one folder. Knows no process or socket.
 
 Synchronous, and holds the GIL in every call: only the engine's process imports it.
 """
@@ -40,16 +40,16 @@ _KINDS = {
 
 
 SEARCH_THREADS = max(1, (os.cpu_count() or 1) // 2)
-"""One request is answered at a time, from few segments: on two cores, eight threads (the engine's own choice) only looked for work, a fifth
-of its time."""
+"""One request runs at a time over few segments: on two cores, the engine's default of eight threads spent a fifth of their time idling
+in search of work."""
 LONG = 1024
-"""Dims from which on a vector is kept on the disk."""
+"""Dimensions from which a vector is kept on disk."""
 
 
 class Shard:
-    """`ef`: how broadly its graphs are searched.
+    """A generation's shard, opened or created. `ef`: its search breadth.
 
-    Opens the generation's shard, or makes it. A second process that opens the same folder is refused by the engine's WAL.
+    The engine's WAL refuses a second process on the same folder.
     """
 
     def __init__(self, folder: Path, options: ShardOptions) -> None:
@@ -76,20 +76,20 @@ class Shard:
         return self._shard.count(edge.CountRequest(exact=True))
 
     def unindexed(self) -> int:
-        """Points written since the last `optimize`: searched by brute force."""
+        """Count the points written since the last `optimize`, which are searched by brute force."""
         return len(self._ungraphed)
 
     def segments(self) -> int:
         return int(self._shard.info().segments_count)
 
     def optimize(self) -> None:
-        """Build the graphs. The process stands still meanwhile."""
+        """Build the graphs. Blocks the whole process meanwhile."""
         self._shard.optimize()
         self._shard.flush()
         self._ungraphed.clear()
 
     def tune(self, recall: float) -> int:
-        """Measure how broadly these graphs have to be searched for such a recall, and search so from now on; unless it is set."""
+        """Measure the search breadth for this recall and use it from now on, unless it is configured. Returns it."""
         if not self._options.ef:
             enough = self.points() >= breadth.WORTH_MEASURING
             self.ef = breadth.least_breadth(self._sample(), self._nearest, recall=recall) if enough else breadth.UNMEASURED
@@ -108,7 +108,7 @@ class Shard:
         self._ungraphed.close()
 
     def _sample(self) -> list[list[float]]:
-        """So many stored vectors as are asked for: ids are random, so a page from any place is a fair choice."""
+        """Return up to `breadth.STORED` vectors. Ids are random, so any page is a fair sample."""
         records, _ = self._shard.scroll(edge.ScrollRequest(limit=breadth.STORED, with_payload=False, with_vector=[breadth.NAME]))
         vectors = [record.vector[breadth.NAME] for record in records if isinstance(record.vector, dict) and breadth.NAME in record.vector]
         return [vector for vector in vectors if isinstance(vector, list) and isinstance(vector[0], float)]
@@ -154,7 +154,7 @@ class Shard:
         return edge.QueryRequest(limit=ask.limit, prefetches=prefetches, query=fused, with_vector=vectors)
 
     def _index_payload(self) -> None:
-        """Also where the shard exists: a newer Cairn may filter by more fields than the one that made it."""
+        """Index the payload fields, also of an existing shard: a newer Cairn may filter by more fields."""
         indexed = self._shard.info().payload_schema
         kinds: tuple[tuple[FieldKind, list[str]], ...] = (
             ("keyword", self._options.keywords),
@@ -172,17 +172,17 @@ class Shard:
 
 
 def _kept(tuned: Path) -> int:
-    """What was measured when the generation was built; half a file, or none, is no measurement."""
+    """Read the measured breadth; the default if the file is absent or incomplete."""
     with suppress(OSError, ValueError):
         return int(tuned.read_text())
     return breadth.UNMEASURED
 
 
 def _opened(folder: Path, options: ShardOptions) -> edge.EdgeShard:
-    """`made` is written last: without it a start was cut off before anything was stored, and the shard is made anew."""
+    """Load the shard, or create it. `made` is written last: without it creation was interrupted, and is repeated."""
     shard, made = folder / "shard", folder / "made"
     if made.exists():
-        # The engine asks for vectors of one kind at least; what isn't told stays as it was made, until the next generation.
+        # The engine requires at least one kind of vector; parameters not given stay as created, until the next generation.
         kept = edge.EdgeConfig(sparse_vectors=_sparse_vectors(), max_search_threads=SEARCH_THREADS)
         return edge.EdgeShard.load(str(shard), kept)
     shutil.rmtree(shard, ignore_errors=True)
@@ -215,7 +215,7 @@ def _sparse_vectors() -> dict[str, edge.EdgeSparseVectorParams]:
 
 
 def _vector(size: int) -> edge.EdgeVectorParams:
-    """Long vectors stay on the disk, mapped: whether points have them or not, 100,000 of them take 730 MB."""
+    """Configure a vector. Long ones are memory-mapped from disk: 100,000 take 730 MB even if few points have them."""
     if size < LONG:
         return edge.EdgeVectorParams(size=size, distance=edge.Distance.Cosine)
     mapped = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=edge.Memory.Cold)

@@ -27,7 +27,7 @@ Where = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A half-open period of a datetime payload field: since ≤ field < until; None: open at that end. Points without it don't match."""
+    """A half-open period of a datetime field: since ≤ field < until; None: unbounded. Points without the field don't match."""
 
     field: str
     since: datetime | None
@@ -36,10 +36,10 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class IndexSchema:
-    """Which payload fields get an index, by kind, and which vectors points may have. The caller's domain names them; the store knows none.
+    """The payload fields to index, by kind, and the vectors that points may have, named by the caller's domain.
 
-    A field is added to an index that exists, a vector by the next rebuild. A vector takes its room in points that lack it too: 7.7 kB
-    of the disk for 1536 dims.
+    A new field is added to an existing index, a new vector by the next rebuild. A vector takes space in points without it too: 7.7 kB of
+    disk for 1536 dims.
     """
 
     keywords: tuple[str, ...]
@@ -50,7 +50,7 @@ class IndexSchema:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`vectors`: unit length, float32. `terms`: BM25's document side. `payload`: only indexed fields; times as RFC 3339 strings."""
+    """A point to store. `vectors`: unit length, float32. `terms`: BM25 document weights. `payload`: indexed fields; times as RFC 3339."""
 
     id: UUID
     vectors: Mapping[VectorName, Vector]
@@ -60,7 +60,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """`score`: cosine of `nearest`, raw BM25 of `lexical`, the fused RRF score of `hybrid`. `vector`: the stored one, where asked for."""
+    """A search result. `score`: cosine (`nearest`), raw BM25 (`lexical`) or RRF (`hybrid`). `vector`: the stored one, if requested."""
 
     id: UUID
     score: float
@@ -69,8 +69,9 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """`unindexed`: points that no HNSW graph holds yet (searched by brute force). `unfilled`: made anew in place of one that was
-    damaged or lost, and not rebuilt yet: searches are refused.
+    """The store's state. `unindexed`: points not in an HNSW graph yet, searched by brute force.
+
+    `unfilled`: recreated after damage or loss and not rebuilt yet; searches are refused.
     """
 
     points: int
@@ -80,17 +81,17 @@ class StoreStatus:
 
 
 class VectorStore(Protocol):
-    """Every method raises `VectorStoreUnavailable` when the store doesn't answer within its timeout.
+    """A vector index. Every method raises `VectorStoreUnavailable` if the store doesn't answer within its timeout.
 
-    `InvalidInput` for what no store takes: a vector of another length or not finite, malformed terms, a limit outside 1 to 10,000,
-    a period without a beginning and an end, or with a time that has no time zone.
+    Raises `InvalidInput` for a vector of wrong length or not finite, malformed terms, a limit outside 1 to 10,000, and a period without any
+    bound or with a time that lacks a time zone.
     """
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        """Store or replace, by id. Durable against a crash of the process when it returns."""
+        """Insert or replace points by id. On return they survive a crash of the process."""
 
     async def delete(self, ids: Sequence[UUID]) -> None:
-        """Unknown ids are no error."""
+        """Delete points; unknown ids are ignored."""
 
     async def nearest(
         self,
@@ -108,10 +109,10 @@ class VectorStore(Protocol):
     async def lexical(
         self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
     ) -> list[Hit]:
-        """Search by BM25, best first: the points that share a term. No terms find nothing.
+        """Search by BM25, best first, among points that share a term. No terms find nothing.
 
-        `corpus`: document frequencies are those of the points that match it, so that the words of others make no score higher or lower;
-        exact, and the dearer the more they are. None: those of all points; replaced and deleted ones count until the next rebuild.
+        `corpus`: filter of the points whose document frequencies count, so that others' texts don't affect scores; exact, and slower the
+        more they are. None: all points, replaced and deleted ones included until the next rebuild.
         """
 
     async def hybrid(
@@ -126,24 +127,24 @@ class VectorStore(Protocol):
         within: Within | None = None,
         corpus: Where | None = None,
     ) -> list[Hit]:
-        """Fuse dense and BM25 candidates (prefetch) by reciprocal rank in the engine, best first. Without terms: the dense ones alone."""
+        """Fuse dense and BM25 candidates (prefetch) by reciprocal rank in the engine, best first. Without terms: dense only."""
 
     async def status(self) -> StoreStatus: ...
 
     def rebuild(self) -> AbstractAsyncContextManager[Staging]:
-        """Open an empty index beside the live one. Queries go on against the live one until `Staging.commit()`.
+        """Open an empty index beside the live one, which serves queries until `Staging.commit()`.
 
-        Leaving the context without a commit throws the new index away.
+        Leaving the context without a commit discards the new index.
         """
 
     def beside(self, place: str) -> AbstractAsyncContextManager[Sink]:
-        """Write into the index that another process is building: `place` is its `Staging.place`."""
+        """Open the index that another process is building, named by its `Staging.place`, for writing."""
 
     async def close(self) -> None: ...
 
 
 class Sink(Protocol):
-    """What points can be written into."""
+    """An index that points can be written to."""
 
     async def upsert(self, points: Sequence[Point]) -> None: ...
 
@@ -151,13 +152,13 @@ class Sink(Protocol):
 
 
 class Staging(Sink, Protocol):
-    """An index under construction. `place`: where it is, for another process of this machine or team."""
+    """An index under construction. `place`: its address for other processes of this machine or team."""
 
     @property
     def place(self) -> str: ...
 
     async def optimize(self) -> None:
-        """Build the HNSW graphs. Takes seconds to minutes; the live index is not disturbed."""
+        """Build the HNSW graphs, in seconds to minutes, without disturbing the live index."""
 
     async def commit(self) -> None:
-        """Take the live index's place, atomically."""
+        """Replace the live index atomically."""

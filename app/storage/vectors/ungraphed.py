@@ -1,7 +1,7 @@
-"""Which points were written since the last graph was built. Knows no vector.
+"""Tracks which points were written since the last graph was built. Knows no vector.
 
-The engine can't say: its own count takes points that are searched by brute force for indexed ones. So their ids are kept in
-a file beside the shard, appended before the shard is written: a crash leaves an id too many at most, dropped at the next start.
+The engine's own count takes points searched by brute force for indexed ones, so the ids are kept in a file beside the shard, appended
+before each write: a crash leaves at most superfluous ids, which are dropped at the next start.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ WIDTH = 16
 
 
 class Ungraphed:
+    """The persistent set of ids written since the last graph was built."""
+
     def __init__(self, path: Path, existing: Callable[[list[UUID]], Iterable[UUID]]) -> None:
         data = path.read_bytes() if path.exists() else b""
         whole = len(data) - len(data) % WIDTH

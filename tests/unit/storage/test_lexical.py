@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.vectors.lexical import AVERAGE_TERMS, MOST_CHARS, document, is_code, query, terms
+from app.storage.vectors.lexical import AVERAGE_TERMS, MAX_CHARS, document, is_code, query, terms
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_question_written_otherwise_meets_the_text(asked: str, written: str) -
     assert set(query(asked).indices) <= set(document(written).indices)
 
 
-@pytest.mark.parametrize("text", ["", "   ", "?! ... -- // ::", "the of and is", "e.g. and/or", "_ __", "x" * (MOST_CHARS + 1)])
+@pytest.mark.parametrize("text", ["", "   ", "?! ... -- // ::", "the of and is", "e.g. and/or", "_ __", "x" * (MAX_CHARS + 1)])
 def test_what_nobody_asks_for_is_no_term(text: str) -> None:
     assert terms(text) == []
     assert query(text).indices == []

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidInput
-from app.storage.vectors.bounds import MAX_TERM_ID, MOST_HITS, check_points, check_search
-from app.storage.vectors.frames import MOST_BYTES
+from app.storage.vectors.bounds import MAX_HITS, MAX_TERM_ID, check_points, check_search
+from app.storage.vectors.frames import MAX_BYTES
 from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.store import DIMS, Point, Within
 
@@ -18,12 +18,12 @@ NOTHING = SparseVector([], [])
 GOOD = np.full(384, 1 / np.sqrt(384), np.float32)
 
 
-@pytest.mark.parametrize("limit", [0, -1, MOST_HITS + 1, 10**9])
+@pytest.mark.parametrize("limit", [0, -1, MAX_HITS + 1, 10**9])
 def test_a_limit_outside_its_bounds_is_named(limit: int) -> None:
     with pytest.raises(InvalidInput) as caught:
         check_search(limit, None, vector=GOOD)
     assert caught.value.param == "limit"
-    with pytest.raises(InvalidInput, match=str(MOST_HITS)):
+    with pytest.raises(InvalidInput, match=str(MAX_HITS)):
         check_search(limit, None, terms=SparseVector([1], [1.0]))
 
 
@@ -50,7 +50,7 @@ def test_an_unknown_name_is_refused() -> None:
 @pytest.mark.parametrize(
     ("terms", "told"),
     [
-        (SparseVector([1, 2], [1.0]), "one weight an id"),
+        (SparseVector([1, 2], [1.0]), "each id one weight"),
         (SparseVector([7, 7], [1.0, 1.0]), "twice"),
         (SparseVector([-1], [1.0]), "without a sign"),
         (SparseVector([1, 2**32], [1.0, 1.0]), "without a sign"),
@@ -92,4 +92,4 @@ def test_a_period_may_be_open_at_one_end_and_as_wide_as_time() -> None:
 
 def test_the_most_hits_fit_one_frame_with_their_longest_vectors() -> None:
     of_a_hit = 4 * max(DIMS.values()) + 36 + 32
-    assert MOST_HITS * of_a_hit < MOST_BYTES
+    assert MAX_HITS * of_a_hit < MAX_BYTES

@@ -56,6 +56,6 @@ def test_a_frame_announced_too_large_is_not_waited_for() -> None:
 
 
 def test_a_message_too_large_is_refused_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "MOST_BYTES", 100)
+    monkeypatch.setattr(frames, "MAX_BYTES", 100)
     with pytest.raises(InvalidInput, match="fewer or shorter"):
         frames.pack(Request(1, "upsert", frames.raw("x" * 200)))
