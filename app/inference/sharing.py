@@ -31,7 +31,7 @@ STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn
 
 
 class Sharing:
-    """Publishes breaker changes to Redis and applies those of others, in a loop that the composition root runs."""
+    """Publishes breaker changes to Redis and applies those of others, in a loop."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -56,7 +56,7 @@ class Sharing:
         )
 
     async def _meet(self, breakers: Mapping[str, Breaker]) -> None:
-        """Exchange states, after an outage with all that is open here: Redis may have come back empty. Raises Unavailable while it is down."""
+        """Exchange states, after an outage with all that is open here: Redis may have come back empty. Raises Unavailable."""
         if self._away:
             self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
         try:

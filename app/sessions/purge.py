@@ -31,7 +31,7 @@ class Purged:
 
 
 class Purge:
-    """Deletes sessions with everything derived only from them. `parts`: what each keeps beside the projections goes too (`Part.forgets`)."""
+    """Deletes sessions with everything derived only from them. `parts`: what each keeps beside projections goes too (`Part.forgets`)."""
 
     def __init__(self, database: Database, journal: Journal, queue: Queue, projections: Projections, *, parts: Sequence[Part] = ()) -> None:
         self._database = database
