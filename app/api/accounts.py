@@ -13,11 +13,11 @@ from app.accounts.accounts import DEFAULT_TEAM, DeveloperView
 from app.api.schema import AccountName, Body, Reply
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheServices
+from app.web.requester import Admin, TheServices
 
-router = APIRouter(prefix="/v1", tags=["accounts"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 
 
 class TeamBody(Body):

@@ -12,7 +12,7 @@ import msgspec
 from fastapi import Request
 from pydantic import Field
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.api.schema import Reply, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answering.answering import Composed
@@ -20,8 +20,8 @@ from app.knowledge.answering.extract import Extract
 from app.knowledge.answering.writing import Bill, Sentence
 from app.money import to_usd, usd_text
 from app.services.answers import EngineWriter
-from app.web import told
-from app.web.principal import services_of
+from app.web import access_log
+from app.web.requester import services_of
 
 
 class QuoteReply(Reply):
@@ -81,7 +81,7 @@ def bill_headers(bill: Bill | None) -> dict[str, str]:
     return {"x-cairn-provider": bill.provider, "x-cairn-model": bill.model, "x-cairn-cost-usd": usd_text(bill.nanousd), **left}
 
 
-async def answer_payer(request: Request, caller: Principal, developer: str | None) -> Principal | None:
+async def answer_payer(request: Request, caller: Requester, developer: str | None) -> Requester | None:
     """Find who pays for a model's answer: the developer behind the key, or the one whom an admin names. None: nobody."""
     if not caller.is_admin:
         return caller
@@ -93,7 +93,7 @@ async def answer_payer(request: Request, caller: Principal, developer: str | Non
             f"{found.name} isn't of the team {caller.team!r} that is asked: name one of its developers, or another x-cairn-team.",
             param="x-cairn-developer",
         )
-    return Principal(found.team_id, found.team, found.id, found.name)
+    return Requester(found.team_id, found.team, found.id, found.name)
 
 
 async def answer_events(
@@ -117,7 +117,7 @@ async def answer_events(
 def note_bill(request: Request, writer: EngineWriter | None) -> None:
     """Tell the access log who wrote, and for how much."""
     if writer is not None and writer.receipt is not None:
-        told.paid(request.scope, writer.receipt)
+        access_log.note_receipt(request.scope, writer.receipt)
 
 
 def _quote(quote: Extract) -> QuoteReply:

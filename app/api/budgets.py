@@ -17,12 +17,12 @@ from app.budget.holds import Unit
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
 from app.web import spreadsheet
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, Caller, TheServices
+from app.web.requester import Admin, Caller, TheServices
 from app.web.turns import exports_of
 
-router = APIRouter(prefix="/v1", tags=["budget"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
 Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False, examples=[8.33])]
 Developer = Annotated[AccountName, Path(examples=["ada"])]

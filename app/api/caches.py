@@ -13,11 +13,11 @@ from app.cache.tiers import Tiers
 from app.errors import NotFound
 from app.money import to_usd
 from app.services import Services
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheServices
+from app.web.requester import Admin, TheServices
 
-router = APIRouter(prefix="/v1", tags=["caches"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["caches"], route_class=AuthenticatedRoute)
 
 
 class TierReply(Reply):

@@ -16,11 +16,11 @@ from app.services import Services
 from app.services.readiness import readiness
 from app.storage.replicas.replicated import ReplicatedDatabase
 from app.telemetry import metrics
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Scraper, TheServices
+from app.web.requester import Scraper, TheServices
 
-router = APIRouter(tags=["operations"], route_class=JsonRoute)
+router = APIRouter(tags=["operations"], route_class=AuthenticatedRoute)
 
 State = Literal["ok", "degraded", "down"]
 

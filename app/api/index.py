@@ -13,13 +13,13 @@ from pydantic_core import to_json
 from app.errors import CairnError
 from app.services import Services
 from app.web import request_ids
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheServices
+from app.web.requester import Admin, TheServices
 
 log = structlog.get_logger()
 
-router = APIRouter(prefix="/v1/index", tags=["operations"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/index", tags=["operations"], route_class=AuthenticatedRoute)
 
 HEARTBEAT_SECONDS = 5.0
 """Building the graphs takes minutes without news: the line before is said again, so that no proxy hangs up."""

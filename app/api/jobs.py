@@ -10,11 +10,11 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.api.schema import Reply
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheServices
+from app.web.requester import Caller, TheServices
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
 
 
 class ProgressReply(Reply):

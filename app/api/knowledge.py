@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.api.answers import (
     ComposedReply,
     answer_events,
@@ -33,12 +33,12 @@ from app.services import Services
 from app.services.answers import answer_writer
 from app.telemetry import metrics
 from app.web import cache_control
+from app.web.authenticated_route import AuthenticatedRoute
+from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.leaving import EventStream, unless_gone
-from app.web.principal import Caller, DeveloperHeader, TheServices, services_of
+from app.web.requester import DEVELOPER_HEADER, Caller, TheServices, services_of
 
-router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
 ASKING = (
     "A question that was asked before is answered from memory until the knowledge it covers has changed (`x-cairn-cache`: `memory`, `redis`"
@@ -172,8 +172,15 @@ class PassageReply(Reply):
     evidence: list[Citation] = Field(description="The newest first; a hundred at most.")
 
 
-@router.post("/query", summary="Ask", description=ASKING, responses=responses(400, 413), response_model=AnswerReply)
-async def query(request: Request, caller: Caller, body: QueryBody, x_cairn_developer: DeveloperHeader = None) -> Response:
+@router.post(
+    "/query",
+    summary="Ask",
+    description=ASKING,
+    responses=responses(400, 413),
+    response_model=AnswerReply,
+    openapi_extra={"parameters": [DEVELOPER_HEADER]},
+)
+async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
     if body.stream and body.mode != "answer":
         raise InvalidInput('Only an answer is streamed: send mode "answer", or leave stream out.', param="stream")
     asked = Query(
@@ -197,14 +204,14 @@ async def query(request: Request, caller: Caller, body: QueryBody, x_cairn_devel
     headers: dict[str, str] = {"x-cairn-cache": answer.cache}
     if body.mode == "search":
         return Response(_written(answer, None), media_type="application/json", headers=headers)
-    payer = await answer_payer(request, caller, x_cairn_developer)
+    payer = await answer_payer(request, caller, caller.acts_for)
     writer = answer_writer(services, payer, project=body.project)
     if body.stream:
         parts = services.knowledge.answering.stream(body.query, answer.results, writer)
         events = answer_events(request, parts, writer, lambda composed: _written(answer, composed))
         return EventStream(events, headers, unread=events.aclose)
     composing = services.knowledge.answering.compose(body.query, answer.results, writer)
-    composed = await (composing if writer is None else unless_gone(request, composing))
+    composed = await (composing if writer is None else unless_disconnected(request, composing))
     note_bill(request, writer)
     return Response(_written(answer, composed), media_type="application/json", headers=headers | bill_headers(composed.bill))
 
@@ -234,7 +241,7 @@ async def read(services: TheServices, caller: Caller, item_id: UUID, response: R
     return item
 
 
-async def item_reply(services: Services, caller: Principal, item_id: UUID) -> ItemReply:
+async def item_reply(services: Services, caller: Requester, item_id: UUID) -> ItemReply:
     """An item as every route shows it. NotFound for another team's, and for a passage."""
     item = await services.knowledge.store.get(caller.team_id, item_id)
     names = await services.accounts.project_names(caller.team_id, {item.project_id})
@@ -278,7 +285,7 @@ async def delete(services: TheServices, caller: Caller, item_id: UUID) -> None:
 
 
 @asynccontextmanager
-async def no_passage(services: Services, caller: Principal, item_id: UUID, otherwise: str) -> AsyncIterator[None]:
+async def no_passage(services: Services, caller: Requester, item_id: UUID, otherwise: str) -> AsyncIterator[None]:
     """Turn the NotFound of an item into a Conflict that says `otherwise`, if the id is a passage's."""
     try:
         yield
@@ -287,7 +294,7 @@ async def no_passage(services: Services, caller: Principal, item_id: UUID, other
         raise Conflict(otherwise) from None
 
 
-async def _passage(services: Services, caller: Principal, passage: StoredPassage) -> PassageReply:
+async def _passage(services: Services, caller: Requester, passage: StoredPassage) -> PassageReply:
     names = await services.accounts.project_names(caller.team_id, {passage.project_id})
     return PassageReply(
         id=passage.id,

@@ -12,17 +12,17 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field, JsonValue
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.api.schema import Body, Reply
 from app.queue.messages.exchange import Exchange
 from app.queue.messages.message import CHANNEL, NAME, DeadLetter, Message
 from app.telemetry import metrics
+from app.web.authenticated_route import AuthenticatedRoute
+from app.web.disconnects import Feed, unless_disconnected
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.leaving import Feed, unless_gone
-from app.web.principal import Caller, TheServices
+from app.web.requester import Caller, TheServices
 
-router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=AuthenticatedRoute)
 
 KEEP_ALIVE_SECONDS = 15.0
 """A proxy that hears nothing for a minute hangs up."""
@@ -135,7 +135,7 @@ async def receive(
     wait_seconds: Annotated[float, Query(ge=0, le=60, description="How long to wait for the first one.")] = 0,
 ) -> Response:
     asked = services.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit, wait_seconds=wait_seconds)
-    found = await unless_gone(request, asked)
+    found = await unless_disconnected(request, asked)
     return Response(msgspec.json.encode({"messages": [_view(each) for each in found]}), media_type="application/json")
 
 
@@ -151,7 +151,9 @@ async def stream(
     request: Request, services: TheServices, caller: Caller, channel: Channel, group: Group, consumer: Consumer, limit: Limit = 10
 ) -> Response:
     # The first are taken before the answer begins: what is wrong is said with a status.
-    first = await unless_gone(request, services.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit))
+    first = await unless_disconnected(
+        request, services.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit)
+    )
     return Feed(_events(services.messages, caller, channel, group, consumer, limit, first), {}, unread=_nothing)
 
 
@@ -175,7 +177,7 @@ async def dead_letters(
 
 
 async def _events(
-    exchange: Exchange, caller: Principal, channel: str, group: str, consumer: str, limit: int, first: Sequence[Message]
+    exchange: Exchange, caller: Requester, channel: str, group: str, consumer: str, limit: int, first: Sequence[Message]
 ) -> AsyncGenerator[bytes]:
     """Until the caller leaves, the server stops, or the stream has had its time."""
     yield KEEP_ALIVE
@@ -211,7 +213,7 @@ def _letter(letter: DeadLetter) -> dict[str, object]:
     return _view(letter.message) | {"group": letter.group, "consumer": letter.consumer, "died_at": letter.died_at}
 
 
-def _sender(caller: Principal) -> str:
+def _sender(caller: Requester) -> str:
     return caller.developer or "admin"
 
 

@@ -12,11 +12,11 @@ from app.accounts.accounts import ProjectView
 from app.api.schema import Body, ProjectName, Reply
 from app.errors import NotFound
 from app.services import Services
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, Caller, TheServices
+from app.web.requester import Admin, Caller, TheServices
 
-router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=AuthenticatedRoute)
 
 
 class ProjectReply(Reply):

@@ -11,11 +11,11 @@ from pydantic import ConfigDict, Field
 from app.api.schema import Body, Reply
 from app.redaction import redact
 from app.telemetry import metrics
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller
+from app.web.requester import Caller
 
-router = APIRouter(prefix="/v1/redact", tags=["redaction"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/redact", tags=["redaction"], route_class=AuthenticatedRoute)
 
 
 class RedactBody(Body):

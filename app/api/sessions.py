@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
 from app.sessions.browsing import Filter
@@ -20,11 +20,11 @@ from app.sessions.event import Format
 from app.sessions.journal import FACTS, Session
 from app.storage.matching import MAX_WORDS_CHARS
 from app.telemetry import metrics
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheServices, services_of
+from app.web.requester import Caller, TheServices, services_of
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=AuthenticatedRoute)
 
 SessionName = Annotated[Plain, Path(max_length=200, description="A session's id, or a live session's own name.", examples=["ide-4711"])]
 Transcript = {"schema": {"type": "string", "format": "binary"}, "example": '{"id":"1","role":"user","text":"Why NATS?"}\n'}
@@ -220,7 +220,7 @@ async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes
     return await part.name(), part.chunks()
 
 
-def _view(session: Session, names: dict[UUID, str], caller: Principal) -> SessionReply:
+def _view(session: Session, names: dict[UUID, str], caller: Requester) -> SessionReply:
     return SessionReply(
         id=session.id,
         project=names[session.project_id],

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import ConfigDict, Field
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.api.knowledge import FeedbackCounts, ItemReply, Origin, item_reply, no_passage
 from app.api.schema import Body, Citation, Plain, ProjectFilter, ProjectName, Reply, Untrusted
 from app.errors import InvalidInput
@@ -21,11 +21,11 @@ from app.knowledge.judging import MAX_NOTE_CHARS
 from app.knowledge.weighing import Verdict, shown_freshness
 from app.storage.matching import MAX_WORDS_CHARS
 from app.storage.tables import AnyRow
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheServices
+from app.web.requester import Caller, TheServices
 
-router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
 A_PASSAGE = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
 Paths = Annotated[
@@ -217,7 +217,7 @@ async def history(services: TheServices, caller: Caller, item_id: UUID) -> Histo
     return HistoryReply(history=[_entry(each, names) for each in entries])
 
 
-def author_of(caller: Principal) -> Author:
+def author_of(caller: Requester) -> Author:
     return Author(caller.team_id, caller.developer_id)
 
 
@@ -231,7 +231,7 @@ def _revision(if_match: str | None) -> str | None:
     return found
 
 
-def _listed(row: AnyRow, names: dict[UUID, str], caller: Principal) -> ListedItem:
+def _listed(row: AnyRow, names: dict[UUID, str], caller: Requester) -> ListedItem:
     plain = {name: getattr(row, name) for name in ListedItem.model_fields if hasattr(row, name)}
     return ListedItem.model_validate(
         plain

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app import clock
-from app.accounts.accounts import Accounts, DeveloperView, Principal
+from app.accounts.accounts import Accounts, DeveloperView
+from app.accounts.requester import Requester
 from app.budget.books import Books, Budget, Difference, Entry, Spent
 from app.budget.corrections import Corrections
 from app.budget.holds import Unit
@@ -37,11 +38,11 @@ class Budgets:
         self._books = books
         self._ledger = ledger
 
-    async def own(self, principal: Principal) -> Named:
+    async def own(self, requester: Requester) -> Named:
         """InvalidInput for an admin: it is no developer."""
-        if principal.developer is None:
+        if requester.developer is None:
             raise InvalidInput("An admin key has no budget of its own: GET /v1/budgets lists all.")
-        return await self.of(principal.developer)
+        return await self.of(requester.developer)
 
     async def of(self, developer: str) -> Named:
         """NotFound for an unknown developer."""

@@ -23,8 +23,8 @@ from app.settings import Settings
 from app.web import errors
 from app.web.connections import mark_keyed
 from app.web.forwarded import bucket
-from app.web.principal import services_of
 from app.web.redirects import own_path
+from app.web.requester import services_of
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ def install(app: FastAPI, settings: Settings) -> None:
 @router.get("")
 async def home(request: Request) -> Response:
     who = await visitor(request)
-    first = "team" if who.principal.is_admin else "budget"
+    first = "team" if who.requester.is_admin else "budget"
     return RedirectResponse(f"{PATH}/{first}{who.team_query}", status_code=303)
 
 

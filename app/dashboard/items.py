@@ -50,7 +50,7 @@ class ListFilters(AddressFilters):
         if self.type and self.type not in KNOWLEDGE_TYPES:
             raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        project = await who.services.accounts.project_named(who.principal.team_id, self.project) if self.project else None
+        project = await who.services.accounts.project_named(who.requester.team_id, self.project) if self.project else None
         if self.project and project is None:
             return None
         return Filter(project, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
@@ -63,11 +63,11 @@ async def listed(request: Request) -> Response:
     try:
         if (wanted := await filters.filter(who)) is not None:
             cursor = request.query_params.get("cursor")
-            page = await who.services.knowledge.browsing.page(who.principal.team_id, wanted, limit=PAGE, cursor=cursor)
+            page = await who.services.knowledge.browsing.page(who.requester.team_id, wanted, limit=PAGE, cursor=cursor)
             rows, following = list(page.items), page.next
     except InvalidInput as error:
         problem = error.message
-    projects = {each.id: each.name for each in await who.services.accounts.find_projects(who.principal.team_id)}
+    projects = {each.id: each.name for each in await who.services.accounts.find_projects(who.requester.team_id)}
     return await desk_of(request).renderer.page(
         "items.html",
         who,
@@ -94,7 +94,7 @@ async def record(request: Request) -> Response:
 @router.get("/{item_id}")
 async def shown(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
-    services, team_id = who.services, who.principal.team_id
+    services, team_id = who.services, who.requester.team_id
     item = await services.knowledge.store.get(team_id, item_id)
     entries = await services.knowledge.history.of(team_id, item_id)
     people = {each.developer_id for each in entries if each.developer_id is not None} | {item.developer_id} - {None}
@@ -106,7 +106,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
         freshness=shown_freshness(item.freshness, item),
         author=names.get(item.developer_id, "") if item.developer_id else "",
         project=(await services.accounts.project_names(team_id, [item.project_id])).get(item.project_id, ""),
-        mine=who.principal.is_admin or item.developer_id == who.principal.developer_id,
+        mine=who.requester.is_admin or item.developer_id == who.requester.developer_id,
         revision=revision_of(item),
         history=[(each, _by(each, names)) for each in entries],
         verdict=_own_verdict(who, entries),
@@ -122,7 +122,7 @@ async def correct(request: Request, item_id: UUID) -> Response:
     """A form sends every field, and its own line ends: only what a person changed of it is a correction."""
     who = await visitor(request)
     form = await changing(request, who)
-    item = await who.services.knowledge.store.get(who.principal.team_id, item_id)
+    item = await who.services.knowledge.store.get(who.requester.team_id, item_id)
     change = _changed(item, text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     if change.fields:
         revision = text_of(form, "revision") or None
@@ -144,13 +144,13 @@ async def judge(request: Request, item_id: UUID) -> Response:
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     await changing(request, who)
-    await who.services.knowledge.store.delete(who.principal.team_id, item_id, developer_id=who.principal.developer_id)
+    await who.services.knowledge.store.delete(who.requester.team_id, item_id, developer_id=who.requester.developer_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
 
 
 def _author(who: Visitor) -> Author:
-    return Author(who.principal.team_id, who.principal.developer_id)
+    return Author(who.requester.team_id, who.requester.developer_id)
 
 
 def _changed(item: Item, kind: str, title: str, text: str, paths: tuple[str, ...]) -> Change:
@@ -188,7 +188,7 @@ def _own_verdict(who: Visitor, entries: list[Entry]) -> str:
 
 
 def _person(who: Visitor) -> tuple[UUID | None, bool]:
-    return who.principal.developer_id, who.principal.is_admin
+    return who.requester.developer_id, who.requester.is_admin
 
 
 def _to(who: Visitor, path: str) -> Response:

@@ -39,14 +39,14 @@ class ListFilters(AddressFilters):
     async def filter(self, who: Visitor) -> Filter | None:
         """None: there is no such project, so it has no sessions. InvalidInput for a date that can't be."""
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        project = await who.services.accounts.project_named(who.principal.team_id, self.project) if self.project else None
+        project = await who.services.accounts.project_named(who.requester.team_id, self.project) if self.project else None
         return None if self.project and project is None else Filter(project, self.provider or None, since, until, self.subject)
 
 
 @router.get("")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    browsing, team_id = who.services.sessions.browsing, who.principal.team_id
+    browsing, team_id = who.services.sessions.browsing, who.requester.team_id
     filters, problem, found = ListFilters.of(request), "", list[Session]()
     try:
         if (wanted := await filters.filter(who)) is not None:
@@ -71,7 +71,7 @@ async def listed(request: Request) -> Response:
 async def read(request: Request, session_id: UUID, at: str = "", after: int = 0) -> Response:
     """A stretch of a session: around the place that a result cites, else from a seq on. What a transcript says is marked as quoted."""
     who = await visitor(request)
-    browsing, team_id = who.services.sessions.browsing, who.principal.team_id
+    browsing, team_id = who.services.sessions.browsing, who.requester.team_id
     session = await who.services.journal.get(team_id, session_id)
     cited = None
     if place := at.replace("\x00", "")[:MAX_LOCATOR_CHARS]:
@@ -96,7 +96,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
 
 
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[AnyRow]:
-    page = await who.services.knowledge.browsing.page(who.principal.team_id, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
+    page = await who.services.knowledge.browsing.page(who.requester.team_id, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
     return page.items
 
 

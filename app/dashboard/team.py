@@ -119,8 +119,8 @@ async def set_team_limit(request: Request) -> Response:
     who = await admin(request)
     given = text_of(await changing(request, who), "amount_usd")
     amount = None if not given else _nanousd(given)
-    await who.services.budget.budgets.set_team_limits(who.principal.team, {"nanousd": amount}, actor=ACTOR)
-    log.info("dashboard.team_limit_set", team=who.principal.team, nanousd=amount)
+    await who.services.budget.budgets.set_team_limits(who.requester.team, {"nanousd": amount}, actor=ACTOR)
+    log.info("dashboard.team_limit_set", team=who.requester.team, nanousd=amount)
     return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
 
 
@@ -176,11 +176,11 @@ async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
 async def gather(who: Visitor, request: Request) -> Team:
     """A dozen queries, however many developers there are."""
     spending, budgets = who.services.budget.spending, who.services.budget.budgets
-    team_id, zone = who.principal.team_id, desk_of(request).renderer.zone
+    team_id, zone = who.requester.team_id, desk_of(request).renderer.zone
     period, today, now = spending.month(), spending.today(), clock.now()
     members = await who.services.accounts.list_developers(team_id=team_id)
     months = await budgets.among(members)
-    own = await budgets.of_team(who.principal.team)
+    own = await budgets.of_team(who.requester.team)
     days = await spending.days([team_id, *(each.id for each in members)], period)
     whole = spending.days_of(period)
     so_far = [each for each in whole if each <= today]
@@ -189,7 +189,7 @@ async def gather(who: Visitor, request: Request) -> Team:
     changes = await spending.limit_changes(team_id, limit=CHANGES)
     together = days.get(team_id, {})
     return Team(
-        name=who.principal.team,
+        name=who.requester.team,
         budget=own,
         outlook=outlook(own.spent, [together.get(each, 0) for each in so_far if each < today], period, now),
         rows=[_row(each, months[each.id], [days.get(each.id, {}).get(one, 0) for one in so_far]) for each in members],

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.inference.request import Asker, ChatRequest, Receipt, uncounted
 from app.knowledge.answering.writing import Bill
 from app.services.services import Services
@@ -21,7 +21,7 @@ WHOLE = "stop"
 class EngineWriter:
     """One call of the engine, as any other: the caller's budget, project, limits of its key; caches, breakers and the request log."""
 
-    def __init__(self, services: Services, payer: Principal, *, project: str | None) -> None:
+    def __init__(self, services: Services, payer: Requester, *, project: str | None) -> None:
         self._services = services
         self._payer = payer
         self._project = project
@@ -71,7 +71,7 @@ class EngineWriter:
         return Asker(payer.developer_id, payer.team_id, uuid4().hex, PURPOSE, self._project, used)
 
 
-def answer_writer(services: Services, payer: Principal | None, *, project: str | None) -> EngineWriter | None:
+def answer_writer(services: Services, payer: Requester | None, *, project: str | None) -> EngineWriter | None:
     """None: no model is to write (`knowledge.answer_model`), or nobody is there who pays: an admin key that names no developer."""
     if not services.settings.knowledge.answer_model or payer is None or payer.developer_id is None:
         return None

@@ -1,6 +1,6 @@
 """Who asks, while a request lasts: whether a moment old will do, how fresh it must be nevertheless, and what has been read so far.
 
-Without an asker (a job, a task of the server's own) everything is read at the primary. Knows neither HTTP nor principals: a name will do.
+Without an asker (a job, a task of the server's own) everything is read at the primary. Knows neither HTTP nor accounts: a name will do.
 """
 
 from __future__ import annotations

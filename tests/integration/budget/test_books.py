@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app import clock
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.budget import limits as limiting
 from app.budget.books import Books
 from app.budget.budgets import Budgets
@@ -51,9 +51,9 @@ async def test_a_month_that_nobody_opened_is_told_as_it_will_be(bank: Bank, budg
 async def test_own_is_for_developers(bank: Bank, budgets: Budgets) -> None:
     payer = await bank.payer(1000, "ada")
     _, key = await bank.accounts.create_key("ada")
-    principal = await bank.accounts.authenticate(key)
-    assert isinstance(principal, Principal)
-    assert (await budgets.own(principal)).budget.limit == 1000
+    requester = await bank.accounts.authenticate(key)
+    assert isinstance(requester, Requester)
+    assert (await budgets.own(requester)).budget.limit == 1000
     assert payer.developer_id
     with pytest.raises(InvalidInput, match="no budget of its own"):
         await budgets.own(await bank.accounts.authenticate("a" * 40))
