@@ -16,6 +16,7 @@ from app.services import Services
 from app.services.readiness import readiness
 from app.storage.replicas.replicated import ReplicatedDatabase
 from app.telemetry import metrics
+from app.web import errors
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Scraper, TheServices
@@ -59,7 +60,7 @@ async def readyz(services: TheServices, response: Response) -> Readiness:
     status: State = "ok"
     if states["database"] == "down":
         status = "down"
-        response.status_code = 503
+        response.status_code = errors.STATUS[Unavailable]
         response.headers["retry-after"] = "1"
     elif set(states.values()) != {"ok"}:
         status = "degraded"

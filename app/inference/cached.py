@@ -13,6 +13,7 @@ from time import perf_counter
 
 import msgspec
 
+from app.budget.requests import Outcome
 from app.cache.tiers import Tiers
 from app.errors import CairnError
 from app.inference import semantic
@@ -22,9 +23,9 @@ from app.inference.engine import Engine
 from app.inference.fanout import Place
 from app.inference.flight import Flight, Found, Reading, shared
 from app.inference.keeping import keepable
+from app.inference.outcomes import outcome_of
 from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.inference.semantic import Question, Semantic
-from app.inference.statuses import status_of
 from app.inference.stored import Stored
 from app.inference.stream import Broken, Stream, summary
 from app.settings import CompletionsCache
@@ -216,7 +217,7 @@ class CachedEngine:
             return await self._engine.covers(asked.request, asked.asker)
         except BaseException as error:
             await flight.leave()
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _wait_for_end(self, asked: _Asked, flight: Flight) -> None:
@@ -226,7 +227,7 @@ class CachedEngine:
             await flight.leave()
             await flight.over()
         except asyncio.CancelledError as error:
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _follow(self, asked: _Asked, flight: Flight) -> Found | None:
@@ -268,7 +269,7 @@ class CachedEngine:
         """Raises what happened to us, or would, or has happened to others before. Else it is no reason not to ask."""
         asked.followed += isinstance(error, Broken)
         if shared(error) or asked.followed >= FOLLOWED or not isinstance(error, Exception):
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise error
 
     def _begun(self, asked: _Asked, ask: Callable[[_Asked, Flight], Coroutine[object, object, None]]) -> Flight:
@@ -333,7 +334,7 @@ class CachedEngine:
         receipt.asked_model = next((each.model for each in candidates if each.name == stored.provider), "")
         receipt.upstream_seconds = seconds if waited else 0.0
         self._spared(receipt, max(0.0, stored.seconds - seconds))
-        self._engine.note(asked.request, asked.asker, receipt, asked.began, status=200)
+        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=Outcome.ANSWERED)
         return receipt
 
     def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
@@ -344,9 +345,9 @@ class CachedEngine:
             told.provider, told.model, asked_model=told.asked_model, cache="memory", dropped=told.dropped, upstream_seconds=waited
         )
 
-    def _read(self, asked: _Asked, receipt: Receipt, status: int) -> None:
+    def _read(self, asked: _Asked, receipt: Receipt, outcome: Outcome) -> None:
         self._spared(receipt, 0.0)  # it came no sooner
-        self._engine.note(asked.request, asked.asker, receipt, asked.began, status=status)
+        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=outcome)
 
     def _spared(self, receipt: Receipt, seconds: float) -> None:
         saved = receipt.saved or 0

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from app.budget.prices import Usage
+from app.budget.requests import Outcome
 from app.errors import AllProvidersFailed, CairnError
 from app.inference import answers, stored
 from app.inference.answers import Chunk
@@ -62,7 +63,7 @@ class Stream:
         *,
         usage_asked: bool,
         proceed: Continue | None,
-        ended: Callable[[int], None],
+        ended: Callable[[Outcome], None],
     ) -> None:
         self.receipt = receipt
         self._opened = opened
@@ -86,22 +87,22 @@ class Stream:
 
     async def pieces(self) -> AsyncGenerator[Piece]:
         """The same without the usage, each with its text."""
-        status = 499
+        outcome = Outcome.CALLER_LEFT
         try:
             async with aclosing(self._chunks()) as chunks:
                 async for piece in chunks:
                     yield piece
-            status = 200
+            outcome = Outcome.ANSWERED
         except CairnError:
-            status = 502
+            outcome = Outcome.PROVIDERS_FAILED
             raise
         finally:
-            self._ended(status)
+            self._ended(outcome)
 
     async def abandon(self) -> None:
         """Nobody will read it."""
         await self._opened.upstream.abandon()
-        self._ended(499)
+        self._ended(Outcome.CALLER_LEFT)
 
     def usage(self, receipt: Receipt) -> bytes:
         """The last event: the tokens of all attempts, and what they cost whom the receipt is for. Known once the pieces are over."""
