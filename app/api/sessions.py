@@ -19,7 +19,6 @@ from app.sessions.checkpoints import Standing
 from app.sessions.event import Format
 from app.sessions.journal import FACTS, Session
 from app.storage.matching import MAX_WORDS_CHARS
-from app.telemetry import metrics
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Caller, TheServices, services_of
@@ -153,12 +152,8 @@ async def ingest(
 )
 async def append(request: Request, caller: Caller, session: SessionName, project: ProjectFilter = None) -> Response:
     services = services_of(request)
-    events = live.read(await request.body(), limits=services.settings.sessions)
-    done = await services.sessions.live.append(
-        team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
-    )
-    metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
-    metrics.redacted(done.redactions)
+    given = live.read(await request.body(), max_events=services.settings.sessions.max_live_events)
+    done = await services.sessions.live.take(caller, session, given, project=project)
     return Response(LiveReply.model_validate(done).model_dump_json(), status_code=202, media_type="application/json")
 
 

@@ -24,8 +24,7 @@ from app.knowledge.answering.answering import Composed
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import Recent
 from app.knowledge.unanswered import Question
-from app.services.answers import answer_writer
-from app.telemetry import metrics
+from app.services.answers import begin_answer
 from app.web.disconnects import unless_disconnected
 
 WEEK = timedelta(days=7)
@@ -138,14 +137,11 @@ async def _asked(who: Visitor, request: Request) -> Asked:
     elif kind:
         query = replace(query, types=(kind,))
     try:
-        answer = await who.services.knowledge.search.query(who.requester.team_id, query)
+        answer = await begin_answer(who.services, who.requester, query, may_write=_came_to_read(request))
     except (InvalidInput, NotFound) as error:
         return Asked(text, project, kind, None, None, error.message)
-    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
-    writer = answer_writer(who.services, who.requester, project=project or None) if _came_to_read(request) else None
-    composing = who.services.knowledge.answering.compose(text, answer.results, writer)
-    composed = await (composing if writer is None else unless_disconnected(request, composing))
-    return Asked(text, project, kind, answer, composed, "")
+    composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
+    return Asked(text, project, kind, answer.found, composed, "")
 
 
 def _came_to_read(request: Request) -> bool:

@@ -21,11 +21,13 @@ from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
+from app.knowledge.reader import KnowledgeReader
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
+from app.knowledge.writer import KnowledgeWriter
 from app.services.caches import tiers
 from app.services.services import Knowledge, Role
 from app.services.tasks import owned
@@ -92,6 +94,9 @@ async def open_knowledge(
         prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=settings.cache.queries.ttl_seconds)
         await stack.enter_async_context(owned(prefetch.run(), name="prefetch"))
     gate = Gate()
+    authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate)
+    judging, browsing, history = Judging(database, gate=gate), Browsing(database), History(database)
+    reader = KnowledgeReader(accounts=accounts, search=prefetch or cached, store=store, said=said, browsing=browsing, history=history)
     return Knowledge(
         passages=PassagesProjection(journal=journal, embedder=embedder, store=said, index=index),
         said=said,
@@ -103,10 +108,12 @@ async def open_knowledge(
         caches={queries.name: queries},
         tails=Tails(database, long_form),
         overview=Overview(database),
-        authoring=Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate),
-        judging=Judging(database, gate=gate),
-        browsing=Browsing(database),
-        history=History(database),
+        authoring=authoring,
+        judging=judging,
+        browsing=browsing,
+        history=history,
+        reader=reader,
+        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
         unanswered=unanswered,
         prefetch=prefetch,
     )

@@ -31,9 +31,11 @@ from app.knowledge.overview import Overview
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
+from app.knowledge.reader import KnowledgeReader
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
+from app.knowledge.writer import KnowledgeWriter
 from app.limits.limits import RateLimits
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import Exchange
@@ -82,6 +84,8 @@ class Knowledge:
     history: History
     unanswered: Unanswered
     tails: Tails
+    reader: KnowledgeReader
+    writer: KnowledgeWriter
 
 
 @dataclass(frozen=True, slots=True)
