@@ -34,7 +34,7 @@ log = structlog.get_logger()
 RISK_PERCENT = 90
 GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 CHANGES = 8
-ACTOR, NOTE = "admin", "in the dashboard"
+NOTE = "in the dashboard"
 
 MOVEMENT_NAMES = (
     "at", "kind", "mark", "request_id", "attempt", "provider", "model", "input_tokens", "output_tokens", "cached_input_tokens",
@@ -119,7 +119,7 @@ async def set_team_limit(request: Request) -> Response:
     who = await admin(request)
     given = text_of(await changing(request, who), "amount_usd")
     amount = None if not given else _nanousd(given)
-    await who.services.budget.budgets.set_team_limits(who.requester.team, {"nanousd": amount}, actor=ACTOR)
+    await who.services.budget.budgets.set_team_limits(who.requester, who.requester.team, {"nanousd": amount})
     log.info("dashboard.team_limit_set", team=who.requester.team, nanousd=amount)
     return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
 
@@ -128,7 +128,7 @@ async def set_team_limit(request: Request) -> Response:
 async def history(request: Request, name: str) -> Response:
     """Every movement of a developer's budget: exact amounts, page by page."""
     who = await admin(request)
-    entries = await who.services.budget.budgets.whole_history((await _theirs(who, name)).name)
+    entries = await who.services.budget.budgets.whole_history(who.requester, (await _theirs(who, name)).name)
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
     lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -145,7 +145,7 @@ async def set_limit(request: Request, name: str) -> Response:
     who = await admin(request)
     form, view = await changing(request, who), await _theirs(who, name)
     amount = _nanousd(text_of(form, "amount_usd"))
-    await who.services.budget.budgets.set_limit(view.name, amount, actor=ACTOR, note=NOTE)
+    await who.services.budget.budgets.set_limit(who.requester, view.name, amount, note=NOTE)
     log.info("dashboard.limit_set", developer=view.name, nanousd=amount)
     return _back_to(who, view)
 
