@@ -50,6 +50,7 @@ from app.sessions.live import LiveIntake
 from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
+from app.sessions.reader import SessionReader
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.child import Child
@@ -101,6 +102,7 @@ class Sessions:
     checkpoints: Checkpoints
     catch_up: CatchUp
     backfill: Backfill
+    reader: SessionReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from app.sessions.live import LiveIntake
 from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
+from app.sessions.reader import SessionReader
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
@@ -34,6 +35,7 @@ def open_sessions(
     projections = Projections([knowledge.passages, knowledge.items])
     checkpoints = Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
+    browsing = Browsing(database)
     return Sessions(
         intake=Intake(
             limits=settings.sessions,
@@ -45,7 +47,7 @@ def open_sessions(
             catch_up=catch_up,
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
-        browsing=Browsing(database),
+        browsing=browsing,
         purge=Purge(database, journal, queue, projections),
         merging=ProjectMerge(database, accounts, journal, projections),
         projections=projections,
@@ -58,4 +60,5 @@ def open_sessions(
             projections=projections,
             most=settings.worker.backfill_sessions,
         ),
+        reader=SessionReader(accounts=accounts, journal=journal, browsing=browsing, checkpoints=checkpoints, projections=projections),
     )

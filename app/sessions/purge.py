@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.requester import Requester
 from app.errors import NotPermitted
 from app.queue.forgetting import SUBJECTS, Told, forget
 from app.queue.jobs import Queue
@@ -36,13 +37,12 @@ class Purge:
         self._queue = queue
         self._projections = projections
 
-    async def session(self, team_id: UUID, session_id: UUID, *, developer_id: UUID | None) -> Purged:
-        """Delete a session and all that was derived only from it. `developer_id`: who asks (None: an admin).
-
-        NotFound for another team's session.
-        """
+    async def session(self, requester: Requester, session_id: UUID) -> Purged:
+        """Delete a session and all that was derived only from it: one's own, an admin any. NotFound for another team's."""
+        requester.check("write")
+        team_id = requester.team_id
         session = await self._journal.get(team_id, session_id)
-        if developer_id is not None and session.developer_id != developer_id:
+        if not requester.is_admin and session.developer_id != requester.developer_id:
             raise NotPermitted("Only the developer who ingested this session or an admin can delete it.")
         async with self._database.begin() as connection:
             # Held against projections (`Journal.hold`): what one has committed before is forgotten, what it would commit later is refused.
