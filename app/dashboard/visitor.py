@@ -19,7 +19,7 @@ from app.accounts.accounts import DEFAULT_TEAM
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotAuthenticated, NotPermitted
 from app.services import Services
-from app.storage.replicas.asker import identify
+from app.storage.replicas.read_session import identify
 from app.web.connections import mark_keyed
 from app.web.requester import services_of
 

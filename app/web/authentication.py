@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.accounts.requester import Requester
 from app.errors import CairnError, RateLimited
 from app.services import Services
-from app.storage.replicas.asker import identify
+from app.storage.replicas.read_session import identify
 from app.web import access_log, errors
 from app.web.connections import mark_keyed
 from app.web.key_headers import KeyHeaders, read_key_headers

@@ -63,7 +63,7 @@ class Standby:
         return self._trouble is None and time.monotonic() - self._tested <= used_seconds(self._settings)
 
     def weight(self, name: str) -> bytes:
-        """Rendezvous hashing: each asker has one favourite, the same on every server, so that it doesn't go back in time between two."""
+        """Rendezvous hashing: a requester has one favourite, the same on every server, so that it doesn't go back in time between two."""
         return blake2b(f"{self.name} {name}".encode(), digest_size=8).digest()
 
     async def read(self, work: Reading[Found], *, needed: int) -> tuple[Found, int]:

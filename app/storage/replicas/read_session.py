@@ -1,6 +1,7 @@
-"""Who asks, while a request lasts: whether a moment old will do, how fresh it must be nevertheless, and what has been read so far.
+"""Where one request reads: whether a moment old will do, how fresh it must be nevertheless, and what it has read so far.
 
-Without an asker (a job, a task of the server's own) everything is read at the primary. Knows neither HTTP nor accounts: a name will do.
+Read-your-writes and monotonic reads, for the length of a request. Without one (a job, a task of the server's own) everything is read at the
+primary. Knows neither HTTP nor accounts: a name will do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _SHAPE = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 @dataclass(slots=True)
-class Asker:
+class ReadSession:
     """Changed as its request goes on.
 
     `old_will_do`: it changes nothing. `needed`: a replica must have replayed this much. `name`: whose earlier writes count; None until a
@@ -36,33 +37,33 @@ class Asker:
             self.at_primary = self.met_primary = True
 
 
-_asking: ContextVar[Asker | None] = ContextVar("asker", default=None)
+_current: ContextVar[ReadSession | None] = ContextVar("read_session", default=None)
 
 
 @contextmanager
-def asked_by(asker: Asker) -> Iterator[None]:
+def reading_within(reading: ReadSession) -> Iterator[None]:
     """For the length of the block, and for the tasks begun in it."""
-    token = _asking.set(asker)
+    token = _current.set(reading)
     try:
         yield
     finally:
-        _asking.reset(token)
+        _current.reset(token)
 
 
-def asking() -> Asker | None:
-    return _asking.get()
+def current_reading() -> ReadSession | None:
+    return _current.get()
 
 
 def read_newest() -> None:
     """What this request reads from here on is kept for others, who may have written since: no replica is asked for it."""
-    if (asker := _asking.get()) is not None:
-        asker.at_primary = True
+    if (reading := _current.get()) is not None:
+        reading.at_primary = True
 
 
 def identify(name: str) -> None:
     """A key was shown: this is whose request it is."""
-    if (asker := _asking.get()) is not None:
-        asker.name = name
+    if (reading := _current.get()) is not None:
+        reading.name = name
 
 
 def spelled(position: int) -> str:
