@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from app import clock
-from app.accounts.accounts import DeveloperView
+from app.accounts.views import DeveloperView
 from app.alerts.rollup import Counted, Level, packed
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +23,7 @@ from app.accounts.names import check_account_name, check_project_name
 from app.accounts.projects import merge, project_for, rename
 from app.accounts.requester import Requester
 from app.accounts.tables import ApiKey, Developer, Project, Team
+from app.accounts.views import DeveloperView, KeyView, ProjectView, TeamView
 from app.cache.memory import Memory
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.redaction.labels import check_label
@@ -39,48 +38,6 @@ CACHED_SECONDS = 30
 CACHED_KEYS = 10_000
 MOST_NANOUSD = 2**63 - 1
 _requester_in = msgspec.msgpack.Decoder(Requester).decode
-
-
-@dataclass(frozen=True, slots=True)
-class TeamView:
-    id: UUID
-    name: str
-    created_at: datetime
-    developers: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeveloperView:
-    """`keys` counts the live ones."""
-
-    id: UUID
-    name: str
-    team_id: UUID
-    team: str
-    monthly_limit_nanousd: int
-    keys: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class KeyView:
-    """A key without its secret. `lookup` is its public part."""
-
-    id: UUID
-    lookup: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectView:
-    """`identity`: what its sessions have in common; `owner` tells it from another of that name."""
-
-    id: UUID
-    name: str
-    identity: str | None
-    owner: str | None
-    created_at: datetime
 
 
 class Accounts:

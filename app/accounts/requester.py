@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.errors import NotPermitted
 
-Role = Literal["admin", "lead", "developer", "auditor"]
+RequesterRole = Literal["admin", "lead", "developer", "auditor"]
 Permission = Literal[
     "read",  # the team's knowledge, sessions, projects, jobs and messages
     "write",  # record and judge knowledge, send sessions and messages; change what is one's own
@@ -19,7 +19,7 @@ Permission = Literal[
     "administer",  # teams, developers, keys, budgets, projects; caches, the index, alerts, metrics: of every team
 ]
 
-PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
+PERMISSIONS: Final[Mapping[RequesterRole, frozenset[Permission]]] = {
     "admin": frozenset({"read", "write", "change_any", "call_models", "read_team_budget", "administer"}),
     "lead": frozenset({"read", "write", "change_any", "call_models", "read_team_budget"}),
     "developer": frozenset({"read", "write", "call_models"}),
@@ -48,7 +48,7 @@ class Requester:
     developer_id: UUID | None = None
     developer: str | None = None
     key_id: UUID | None = None
-    role: Role = "developer"
+    role: RequesterRole = "developer"
     acts_for: str | None = None
     purpose: str | None = None
     projects: frozenset[UUID] | None = None

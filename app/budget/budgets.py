@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app import clock
-from app.accounts.accounts import Accounts, DeveloperView
+from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
+from app.accounts.views import DeveloperView
 from app.budget.books import Books, Budget, Difference, Entry, Spent
 from app.budget.corrections import Corrections
 from app.budget.holds import Unit

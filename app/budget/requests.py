@@ -25,7 +25,7 @@ GATHERED_SECONDS = 0.05
 """Nobody waits for it, so one statement serves all of this time: it halves what logging a request costs."""
 
 
-class Outcome(IntEnum):
+class RequestOutcome(IntEnum):
     """How a request ended. The numbers are stored (`requests.status`): those that a caller over HTTP gets, or would have got."""
 
     ANSWERED = 200
@@ -56,7 +56,7 @@ class Request:
     nanousd: int
     saved_nanousd: int
     milliseconds: int
-    status: Outcome
+    status: RequestOutcome
     project: str | None = None
     provider: str | None = None
     model_answered: str | None = None

@@ -60,7 +60,7 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `status`: its `Outcome`, as stored. `mark`: how its last paid attempt was charged, where that is still known."""
+    """One request. `status`: its `RequestOutcome`, as stored. `mark`: how its last paid attempt was charged, where that is still known."""
 
     at: datetime
     request_id: str

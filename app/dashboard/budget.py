@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from app import clock
-from app.accounts.accounts import DeveloperView
+from app.accounts.views import DeveloperView
 from app.budget.books import Budget
 from app.budget.outlook import Outlook, outlook
 from app.budget.spending import Call, Saved, Slice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from app.budget.requests import Outcome
+from app.budget.requests import RequestOutcome
 from app.budget.spending import Call
 from app.dashboard import figures
 
@@ -24,14 +24,14 @@ MARKS: dict[str | None, tuple[Tone, str]] = {
     "corrected": ("plain", "the charge was corrected: see the history"),
 }
 REFUSED: dict[int, str] = {
-    Outcome.REFUSED: "refused: the request was wrong",
-    Outcome.OVER_BUDGET: "refused: over the budget",
-    Outcome.NOT_FOUND: "refused: no such model",
-    Outcome.RATE_LIMITED: "refused: providers asked to wait",
-    Outcome.CALLER_LEFT: "the caller left",
-    Outcome.PROVIDERS_FAILED: "no provider answered",
-    Outcome.UNAVAILABLE: "refused: a part was away",
-    Outcome.TIMED_OUT: "ran out of time",
+    RequestOutcome.REFUSED: "refused: the request was wrong",
+    RequestOutcome.OVER_BUDGET: "refused: over the budget",
+    RequestOutcome.NOT_FOUND: "refused: no such model",
+    RequestOutcome.RATE_LIMITED: "refused: providers asked to wait",
+    RequestOutcome.CALLER_LEFT: "the caller left",
+    RequestOutcome.PROVIDERS_FAILED: "no provider answered",
+    RequestOutcome.UNAVAILABLE: "refused: a part was away",
+    RequestOutcome.TIMED_OUT: "ran out of time",
 }
 
 
@@ -44,7 +44,7 @@ class Reason:
 def reasons(call: Call) -> list[Reason]:
     """The least usual first; empty for a call that simply worked."""
     found: list[Reason] = []
-    answered = call.status == Outcome.ANSWERED
+    answered = call.status == RequestOutcome.ANSWERED
     if not answered:
         found.append(Reason("bad", REFUSED.get(call.status, f"failed with status {call.status}")))
     if call.cache != "miss":

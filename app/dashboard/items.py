@@ -24,6 +24,7 @@ from app.knowledge.judging import MAX_NOTE_CHARS
 from app.knowledge.reader import ShownPage
 from app.knowledge.store import Item
 from app.knowledge.weighing import VERDICTS
+from app.services.administration import list_projects
 from app.storage.tables import AnyRow
 
 log = structlog.get_logger()
@@ -64,7 +65,7 @@ async def listed(request: Request) -> Response:
         page = await who.services.knowledge.reader.list(who.requester, filters.filter, project=project, limit=PAGE, cursor=cursor)
     except InvalidInput as error:
         problem = error.message
-    projects = await who.services.accounts.find_projects(who.requester.team_id)
+    projects = await list_projects(who.services, who.requester)
     return await desk_of(request).renderer.page(
         "items.html",
         who,

@@ -24,6 +24,7 @@ from app.knowledge.answering.answering import Composed
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import Recent
 from app.knowledge.unanswered import Question
+from app.services.administration import list_projects
 from app.services.answers import begin_answer
 from app.web.disconnects import unless_disconnected
 
@@ -78,7 +79,7 @@ class Asked:
 async def overview(request: Request) -> Response:
     who = await visitor(request)
     mark = await mark_of(who, "knowledge", None)
-    projects = {each.id: each.name for each in await who.services.accounts.find_projects(who.requester.team_id)}
+    projects = {each.id: each.name for each in await list_projects(who.services, who.requester)}
     asked = await _asked(who, request)
     return await desk_of(request).renderer.page(
         "knowledge.html",

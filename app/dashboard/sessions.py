@@ -15,6 +15,7 @@ from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.browsing import Filter as Learnt
 from app.knowledge.store import Item
+from app.services.administration import list_projects
 from app.sessions.browsing import Filter
 from app.sessions.reader import SessionPage
 from app.storage.tables import AnyRow
@@ -54,7 +55,7 @@ async def listed(request: Request) -> Response:
         page = await sessions.reader.list(who.requester, filters.filter, project=project, before=before, limit=PAGE)
     except (InvalidInput, NotFound) as error:
         problem = error.message
-    projects = await who.services.accounts.find_projects(team_id)
+    projects = await list_projects(who.services, who.requester)
     return await desk_of(request).renderer.page(
         "sessions.html",
         who,

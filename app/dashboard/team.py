@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from app import clock
-from app.accounts.accounts import DeveloperView
+from app.accounts.views import DeveloperView
 from app.budget.books import Budget, Entry
 from app.budget.outlook import Outlook, outlook
 from app.budget.spending import LimitChange
@@ -24,8 +24,9 @@ from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, admin, changing, text_of
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput
 from app.money import from_usd, usd_text
+from app.services import administration
 from app.web import spreadsheet
 from app.web.turns import exports_of
 
@@ -97,7 +98,7 @@ async def team(request: Request) -> Response:
     who = await admin(request)
     mark = await mark_of(who, "team", None)
     found = await gather(who, request)
-    teams = [each.name for each in await who.services.accounts.list_teams()]
+    teams = [each.name for each in await administration.list_teams(who.services, who.requester)]
     return await desk_of(request).renderer.page("team.html", who, team=found, teams=teams, mark=mark)
 
 
@@ -156,7 +157,7 @@ async def create_key(request: Request, name: str) -> Response:
     who = await admin(request)
     await changing(request, who)
     view = await _theirs(who, name)
-    key_id, key = await who.services.accounts.create_key(view.name)
+    key_id, key = await administration.create_key(who.services, who.requester, view.name)
     log.info("dashboard.key_created", developer=view.name, key=str(key_id))
     return await developer_page.shown(request, who, view, new_key=key, status=201)
 
@@ -166,9 +167,7 @@ async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
     who = await admin(request)
     await changing(request, who)
     view = await _theirs(who, name)
-    if key_id not in {each.id for each in await who.services.accounts.keys_of(view.id)}:
-        raise NotFound(f"{view.name} has no key {key_id}.")
-    await who.services.accounts.revoke_key(key_id)
+    await administration.revoke_key(who.services, who.requester, key_id, owner=view)
     log.info("dashboard.key_revoked", developer=view.name, key=str(key_id))
     return _back_to(who, view)
 

@@ -13,7 +13,7 @@ from time import perf_counter
 
 import msgspec
 
-from app.budget.requests import Outcome
+from app.budget.requests import RequestOutcome
 from app.cache.tiers import Tiers
 from app.errors import CairnError
 from app.inference import semantic
@@ -334,7 +334,7 @@ class CachedEngine:
         receipt.asked_model = next((each.model for each in candidates if each.name == stored.provider), "")
         receipt.upstream_seconds = seconds if waited else 0.0
         self._spared(receipt, max(0.0, stored.seconds - seconds))
-        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=Outcome.ANSWERED)
+        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=RequestOutcome.ANSWERED)
         return receipt
 
     def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
@@ -345,7 +345,7 @@ class CachedEngine:
             told.provider, told.model, asked_model=told.asked_model, cache="memory", dropped=told.dropped, upstream_seconds=waited
         )
 
-    def _read(self, asked: _Asked, receipt: Receipt, outcome: Outcome) -> None:
+    def _read(self, asked: _Asked, receipt: Receipt, outcome: RequestOutcome) -> None:
         self._spared(receipt, 0.0)  # it came no sooner
         self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=outcome)
 

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from app.budget.prices import Usage
-from app.budget.requests import Outcome, Request, RequestLog
+from app.budget.requests import Request, RequestLog, RequestOutcome
 from app.errors import (
     BudgetExceeded,
     CairnError,
@@ -85,8 +85,8 @@ class Engine:
 
         spoke: float | None = None
 
-        def ended(outcome: Outcome) -> None:
-            if outcome is Outcome.ANSWERED and spoke is not None and receipt.produced > 1:
+        def ended(outcome: RequestOutcome) -> None:
+            if outcome is RequestOutcome.ANSWERED and spoke is not None and receipt.produced > 1:
                 each = (perf_counter() - spoke) / (receipt.produced - 1)
                 metrics.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
             self.note(request, asker, receipt, began, outcome=outcome)
@@ -310,11 +310,13 @@ class Engine:
         except BaseException as error:
             self.note(request, asker, receipt, began, outcome=outcome_of(error))
             raise
-        self.note(request, asker, receipt, began, outcome=Outcome.ANSWERED)
+        self.note(request, asker, receipt, began, outcome=RequestOutcome.ANSWERED)
 
-    def note(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, outcome: Outcome) -> None:
+    def note(
+        self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, outcome: RequestOutcome
+    ) -> None:
         seconds = perf_counter() - began
-        if outcome is Outcome.ANSWERED:
+        if outcome is RequestOutcome.ANSWERED:
             operation = "chat" if isinstance(request, ChatRequest) else "embeddings"
             metrics.answered(operation, receipt.provider, receipt.asked_model, cache=receipt.cache, seconds=seconds)
         self._requests.add(

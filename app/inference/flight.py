@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from app.budget.requests import Outcome
+from app.budget.requests import RequestOutcome
 from app.errors import BudgetExceeded, CairnError
 from app.inference.fanout import Fanout, Place
 from app.inference.outcomes import outcome_of
@@ -168,7 +168,7 @@ class Reading:
         place: Place,
         *,
         usage_asked: bool,
-        ended: Callable[[Receipt, Outcome], None],
+        ended: Callable[[Receipt, RequestOutcome], None],
     ) -> None:
         self.receipt = receipt
         self._flight = flight
@@ -181,7 +181,7 @@ class Reading:
 
     async def events(self) -> AsyncGenerator[bytes]:
         """Broken, when it broke for the one who asked first, or has gone on without us."""
-        outcome = Outcome.CALLER_LEFT
+        outcome = RequestOutcome.CALLER_LEFT
         fanout = self._flight.fanout
         assert fanout is not None
         try:
@@ -191,7 +191,7 @@ class Reading:
             if not self._leading:
                 told = self._stream.receipt
                 self.receipt.saved, self.receipt.provider, self.receipt.model = told.nanousd, told.provider, told.model
-            outcome = Outcome.ANSWERED
+            outcome = RequestOutcome.ANSWERED
             if self._usage_asked:
                 yield self._stream.usage(self.receipt)
         except CairnError as error:
@@ -202,9 +202,9 @@ class Reading:
 
     async def abandon(self) -> None:
         """Nobody will read it."""
-        await self._leave(Outcome.CALLER_LEFT)
+        await self._leave(RequestOutcome.CALLER_LEFT)
 
-    async def _leave(self, outcome: Outcome) -> None:
+    async def _leave(self, outcome: RequestOutcome) -> None:
         if self._left:
             return
         self._left = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from app.budget.requests import Outcome
+from app.budget.requests import RequestOutcome
 from app.errors import (
     AllProvidersFailed,
     BudgetExceeded,
@@ -19,21 +19,21 @@ from app.errors import (
     Unavailable,
 )
 
-OUTCOMES: Mapping[type[CairnError], Outcome] = {
-    Refused: Outcome.REFUSED,
-    BudgetExceeded: Outcome.OVER_BUDGET,
-    NotFound: Outcome.NOT_FOUND,
-    Conflict: Outcome.CONFLICT,
-    InvalidInput: Outcome.INVALID,
-    RateLimited: Outcome.RATE_LIMITED,
-    AllProvidersFailed: Outcome.PROVIDERS_FAILED,
-    Unavailable: Outcome.UNAVAILABLE,
-    DeadlineExceeded: Outcome.TIMED_OUT,
+OUTCOMES: Mapping[type[CairnError], RequestOutcome] = {
+    Refused: RequestOutcome.REFUSED,
+    BudgetExceeded: RequestOutcome.OVER_BUDGET,
+    NotFound: RequestOutcome.NOT_FOUND,
+    Conflict: RequestOutcome.CONFLICT,
+    InvalidInput: RequestOutcome.INVALID,
+    RateLimited: RequestOutcome.RATE_LIMITED,
+    AllProvidersFailed: RequestOutcome.PROVIDERS_FAILED,
+    Unavailable: RequestOutcome.UNAVAILABLE,
+    DeadlineExceeded: RequestOutcome.TIMED_OUT,
 }
 
 
-def outcome_of(error: BaseException) -> Outcome:
+def outcome_of(error: BaseException) -> RequestOutcome:
     """Return the outcome of an error; a cancelled request's caller left."""
     if isinstance(error, asyncio.CancelledError):
-        return Outcome.CALLER_LEFT
-    return next((outcome for kind, outcome in OUTCOMES.items() if isinstance(error, kind)), Outcome.FAILED)
+        return RequestOutcome.CALLER_LEFT
+    return next((outcome for kind, outcome in OUTCOMES.items() if isinstance(error, kind)), RequestOutcome.FAILED)

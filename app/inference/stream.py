@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from app.budget.prices import Usage
-from app.budget.requests import Outcome
+from app.budget.requests import RequestOutcome
 from app.errors import AllProvidersFailed, CairnError
 from app.inference import answers, stored
 from app.inference.answers import Chunk
@@ -63,7 +63,7 @@ class Stream:
         *,
         usage_asked: bool,
         proceed: Continue | None,
-        ended: Callable[[Outcome], None],
+        ended: Callable[[RequestOutcome], None],
     ) -> None:
         self.receipt = receipt
         self._opened = opened
@@ -87,14 +87,14 @@ class Stream:
 
     async def pieces(self) -> AsyncGenerator[Piece]:
         """The same without the usage, each with its text."""
-        outcome = Outcome.CALLER_LEFT
+        outcome = RequestOutcome.CALLER_LEFT
         try:
             async with aclosing(self._chunks()) as chunks:
                 async for piece in chunks:
                     yield piece
-            outcome = Outcome.ANSWERED
+            outcome = RequestOutcome.ANSWERED
         except CairnError:
-            outcome = Outcome.PROVIDERS_FAILED
+            outcome = RequestOutcome.PROVIDERS_FAILED
             raise
         finally:
             self._ended(outcome)
@@ -102,7 +102,7 @@ class Stream:
     async def abandon(self) -> None:
         """Nobody will read it."""
         await self._opened.upstream.abandon()
-        self._ended(Outcome.CALLER_LEFT)
+        self._ended(RequestOutcome.CALLER_LEFT)
 
     def usage(self, receipt: Receipt) -> bytes:
         """The last event: the tokens of all attempts, and what they cost whom the receipt is for. Known once the pieces are over."""

@@ -11,7 +11,7 @@ import pytest
 
 from app.accounts.requester import Requester
 from app.errors import NotFound, NotPermitted
-from app.services import operations
+from app.services import administration, operations
 
 TEAM, JOB = uuid4(), uuid4()
 ADA = Requester(TEAM, "core", uuid4(), "ada", uuid4())
@@ -95,3 +95,42 @@ async def test_a_text_comes_back_without_its_secrets() -> None:
     done = await operations.take_out_secrets(AUDITOR, "psql postgres://shop:hunter2-but-longer@db/shop")
     assert "hunter2" not in done.text
     assert [each.kind for each in done.findings] == ["url-password"]
+
+
+ADMINISTRATION: dict[str, Callable[[Any, Requester], Awaitable[object]]] = {
+    "create_team": lambda rooms, who: administration.create_team(rooms, who, "core"),
+    "list_teams": administration.list_teams,
+    "create_developer": lambda rooms, who: administration.create_developer(rooms, who, "ada", team="core", monthly_limit_nanousd=None),
+    "list_developers": administration.list_developers,
+    "create_key": lambda rooms, who: administration.create_key(rooms, who, "ada"),
+    "revoke_key": lambda rooms, who: administration.revoke_key(rooms, who, JOB),
+    "rename_project": lambda rooms, who: administration.rename_project(rooms, who, JOB, "shop"),
+    "merge_projects": lambda rooms, who: administration.merge_projects(rooms, who, JOB, JOB),
+}
+
+
+@pytest.mark.parametrize("administer", ADMINISTRATION.values(), ids=ADMINISTRATION.keys())
+@pytest.mark.parametrize(
+    "who", [ADA, AUDITOR, Requester(TEAM, "core", uuid4(), "lin", uuid4(), role="lead")], ids=["developer", "auditor", "lead"]
+)
+async def test_only_an_admin_administers(administer: Callable[[Any, Requester], Awaitable[object]], who: Requester) -> None:
+    with pytest.raises(NotPermitted, match="admin key"):
+        await administer(SimpleNamespace(), who)
+
+
+async def test_a_key_of_somebody_else_is_not_revoked_in_their_name() -> None:
+    mine, theirs, revoked = uuid4(), uuid4(), list[Any]()
+
+    async def keys_of(developer_id: object) -> list[Any]:
+        return [SimpleNamespace(id=mine)]
+
+    async def revoke_key(key_id: object) -> None:
+        revoked.append(key_id)
+
+    rooms: Any = SimpleNamespace(accounts=SimpleNamespace(keys_of=keys_of, revoke_key=revoke_key))
+    owner: Any = SimpleNamespace(id=uuid4(), name="ada")
+    with pytest.raises(NotFound, match="ada has no key"):
+        await administration.revoke_key(rooms, ADMIN, theirs, owner=owner)
+    await administration.revoke_key(rooms, ADMIN, mine, owner=owner)
+    await administration.revoke_key(rooms, ADMIN, theirs)
+    assert revoked == [mine, theirs]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app import errors as tree
-from app.budget.requests import Outcome
+from app.budget.requests import RequestOutcome
 from app.inference.outcomes import OUTCOMES, outcome_of
 from app.web import errors
 
@@ -103,9 +103,9 @@ def test_the_request_log_holds_the_status_that_the_caller_got(kind: type[tree.Ca
 
 
 def test_the_request_log_tells_who_left_and_what_nobody_foresaw() -> None:
-    assert outcome_of(asyncio.CancelledError()) is Outcome.CALLER_LEFT
-    assert outcome_of(ValueError()) is Outcome.FAILED
-    assert set(OUTCOMES.values()) | {Outcome.ANSWERED, Outcome.CALLER_LEFT, Outcome.FAILED} == set(Outcome)
+    assert outcome_of(asyncio.CancelledError()) is RequestOutcome.CALLER_LEFT
+    assert outcome_of(ValueError()) is RequestOutcome.FAILED
+    assert set(OUTCOMES.values()) | {RequestOutcome.ANSWERED, RequestOutcome.CALLER_LEFT, RequestOutcome.FAILED} == set(RequestOutcome)
 
 
 def numbers_in(module: Path) -> set[int]:
