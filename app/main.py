@@ -29,11 +29,18 @@ from app.api import (
 from app.services import open_services
 from app.settings import Settings
 from app.web import errors
-from app.web.edge import Edge
-from app.web.limited import Limited
+from app.web.authentication import Authentication, PathAccess
 from app.web.position import Position
+from app.web.request_middleware import RequestMiddleware
 from app.web.turns import Turns
 
+MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings")
+ACCESS = PathAccess(
+    open=frozenset({"/healthz", "/readyz", reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
+    open_under=(f"{dashboard.PATH}/",),  # its pages ask their own cookie
+    scraped=frozenset({"/metrics"}),
+    models=frozenset(MODEL_CALLS),
+)
 DESCRIPTION = """\
 Coding sessions go in; what the team learnt in them comes out, each with a citation.
 
@@ -55,15 +62,14 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
     limits = {
         ("POST", "/v1/sessions"): settings.server.max_upload_bytes + settings.server.max_body_bytes,
-        ("POST", "/v1/chat/completions"): settings.inference.max_body_bytes,
-        ("POST", "/v1/embeddings"): settings.inference.max_body_bytes,
+        **{("POST", path): settings.inference.max_body_bytes for path in MODEL_CALLS},
     }
     app.state.exports = Turns()
-    app.add_middleware(Limited)
+    app.add_middleware(Authentication, access=ACCESS)
     if settings.database.replica_urls:
-        models = {("POST", "/v1/chat/completions"), ("POST", "/v1/embeddings")}  # the ledger's, which no replica is asked about
+        models = {("POST", path) for path in MODEL_CALLS}  # the ledger's, which no replica is asked about
         app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, apart=models)
-    app.add_middleware(Edge, limit=settings.server.max_body_bytes, limits=limits)
+    app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
     for room in (
         completions,

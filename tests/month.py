@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from app import clock
-from app.accounts.accounts import DeveloperView
+from app.accounts.views import DeveloperView
 from app.alerts.rollup import CounterSum, Level, packed
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
@@ -120,8 +120,9 @@ async def seed(services: Services, *, developers: int = 40, seed: int = 11) -> l
         with suppress(BudgetExceeded):
             attempt = Attempt(uuid4().hex, 1, "groq", "llama-3.3-70b-versatile")
             await services.budget.ledger.hold(Payer(each.id, each.team_id), attempt, Estimate(9000, 1024, 61_000_000))
-    await services.budget.budgets.set_team_limits("default", {"nanousd": 300_000_000_000}, actor="admin")
-    await services.budget.budgets.top_up("ada", 2_000_000_000, actor="admin", note="the release")
+    admin = await services.accounts.acting_for("default")
+    await services.budget.budgets.set_team_limits(admin, "default", {"nanousd": 300_000_000_000})
+    await services.budget.budgets.top_up(admin, "ada", 2_000_000_000, note="the release")
     async with services.database.begin() as connection:
         # The ledger writes its own time: put it where the request log has it.
         await connection.execute(

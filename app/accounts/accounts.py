@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +21,9 @@ from app.accounts.identity import ProjectIdentity
 from app.accounts.keys import digest, lookup_of, make_key
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.projects import merge, project_for, rename
+from app.accounts.requester import Requester
 from app.accounts.tables import ApiKey, Developer, Project, Team
+from app.accounts.views import DeveloperView, KeyView, ProjectView, TeamView
 from app.cache.memory import Memory
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.redaction.labels import check_label
@@ -37,63 +37,7 @@ KEYS = "keys"
 CACHED_SECONDS = 30
 CACHED_KEYS = 10_000
 MOST_NANOUSD = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks, and for which team. An admin is no developer, and has no `key_id`."""
-
-    team_id: UUID
-    team: str
-    developer_id: UUID | None = None
-    developer: str | None = None
-    key_id: UUID | None = None
-
-    @property
-    def is_admin(self) -> bool:
-        return self.developer_id is None
-
-
-@dataclass(frozen=True, slots=True)
-class TeamView:
-    id: UUID
-    name: str
-    created_at: datetime
-    developers: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeveloperView:
-    """`keys` counts the live ones."""
-
-    id: UUID
-    name: str
-    team_id: UUID
-    team: str
-    monthly_limit_nanousd: int
-    keys: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class KeyView:
-    """A key without its secret. `lookup` is its public part."""
-
-    id: UUID
-    lookup: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectView:
-    """`identity`: what its sessions have in common; `owner` tells it from another of that name."""
-
-    id: UUID
-    name: str
-    identity: str | None
-    owner: str | None
-    created_at: datetime
+_requester_in = msgspec.msgpack.Decoder(Requester).decode
 
 
 class Accounts:
@@ -128,26 +72,27 @@ class Accounts:
         async with self._database.begin() as connection:
             await connection.execute(upsert(Team).values(name=DEFAULT_TEAM).on_conflict_do_nothing())
 
-    async def authenticate(self, key: str, *, team: str | None = None) -> Principal:
-        """The principal behind a key. NotAuthenticated for an unknown or revoked one.
-
-        An admin acts for `team` (default: the team `default`; NotFound for an unknown one), a developer for their own team
-        only (else NotPermitted).
-        """
+    async def authenticate(self, key: str) -> Requester:
+        """Return who is behind a key; an admin for the team `default`. NotAuthenticated for an unknown or revoked one."""
         hashed = digest(self._secret_key, key)
         if hmac.compare_digest(hashed, self._admin):
-            return await self.acting_for(team or DEFAULT_TEAM)
+            return await self.acting_for(DEFAULT_TEAM)
         kept = self.known.get(hashed)
         if kept is not None:
-            principal = msgspec.msgpack.decode(kept, type=Principal)
-        else:
-            revocations = self._revocations
-            principal = await self._look_up(key, hashed)
-            if revocations == self._revocations:  # else what was just read may have been revoked since
-                self.known.set(hashed, msgspec.msgpack.encode(principal), self._known_seconds)
-        if team is not None and team != principal.team:
+            return _requester_in(kept)
+        revocations = self._revocations
+        requester = await self._look_up(key, hashed)
+        if revocations == self._revocations:  # else what was just read may have been revoked since
+            self.known.set(hashed, msgspec.msgpack.encode(requester), self._known_seconds)
+        return requester
+
+    async def in_team(self, requester: Requester, team: str) -> Requester:
+        """Let an admin act for a team; NotFound for an unknown one. A developer has their own (else NotPermitted)."""
+        if requester.is_admin:
+            return await self.acting_for(team or DEFAULT_TEAM)
+        if team != requester.team:
             raise NotPermitted("Only an admin key can act for another team: ask for your own, or name none.")
-        return principal
+        return requester
 
     async def create_team(self, name: str) -> TeamView:
         """InvalidInput for a name that can't be used, Conflict for one that is taken."""
@@ -316,16 +261,16 @@ class Accounts:
         self._revocations += 1
         self.known.clear()
 
-    async def acting_for(self, team: str) -> Principal:
+    async def acting_for(self, team: str) -> Requester:
         """An admin who acts for a team. NotFound for an unknown one."""
         team_id = self._teams.get(team)
         if team_id is None:
             async with self._database.begin() as connection:
                 team_id = await _team_id(connection, team)
             self._teams[team] = team_id
-        return Principal(team_id, team)
+        return Requester(team_id, team, role="admin")
 
-    async def _look_up(self, key: str, hashed: bytes) -> Principal:
+    async def _look_up(self, key: str, hashed: bytes) -> Requester:
         """From the table. An unknown key takes the same comparison as a known one."""
         lookup, row = lookup_of(key), None
         if lookup is not None:
@@ -342,7 +287,7 @@ class Accounts:
             raise NotAuthenticated(
                 "This key is not valid: it may be mistyped or revoked. An admin makes a new one with `cairn keys create`."
             )
-        return Principal(*row[1:])
+        return Requester(*row[1:])
 
 
 def _developers() -> Select[*tuple[Any, ...]]:

@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, insert, select
 
 from app import clock
-from app.accounts.accounts import DEFAULT_TEAM, Accounts, Principal
+from app.accounts.accounts import DEFAULT_TEAM, Accounts
 from app.accounts.keys import digest, lookup_of
+from app.accounts.requester import Requester
 from app.accounts.tables import ApiKey, Developer, SignIn, Team
 from app.errors import NotAuthenticated, NotPermitted
 from app.storage.database import Database
@@ -29,11 +30,11 @@ class SignIns:
 
     async def begin(self, key: str, *, hours: float) -> UUID:
         """A new sign-in with this key. NotAuthenticated for an unknown or revoked one."""
-        principal = await self._accounts.authenticate(key)
+        requester = await self._accounts.authenticate(key)
         now = clock.now()
         async with self._database.begin() as connection:
             key_id = None
-            if not principal.is_admin:
+            if not requester.is_admin:
                 live = (ApiKey.lookup == lookup_of(key)) & ApiKey.revoked_at.is_(None)
                 key_id = await connection.scalar(select(ApiKey.id).where(live))
                 if key_id is None:
@@ -42,14 +43,14 @@ class SignIns:
             values = {
                 "id": sign_in,
                 "key_id": key_id,
-                "admin_digest": self._admin if principal.is_admin else None,
+                "admin_digest": self._admin if requester.is_admin else None,
                 "ends_at": now + timedelta(hours=hours),
             }
             await connection.execute(insert(SignIn).values(values))
             await connection.execute(delete(SignIn).where(SignIn.ends_at <= now))
         return sign_in
 
-    async def who(self, sign_in: UUID, *, team: str | None = None) -> Principal:
+    async def who(self, sign_in: UUID, *, team: str | None = None) -> Requester:
         """Who signed in. NotAuthenticated once it is over; an admin looks at `team`, a developer only at their own (NotPermitted)."""
         query = (
             select(SignIn.key_id, SignIn.admin_digest, ApiKey.revoked_at, Team.id, Team.name, Developer.id, Developer.name)
@@ -71,7 +72,7 @@ class SignIns:
             raise NotAuthenticated(OVER)
         if team not in {None, its_team}:
             raise NotPermitted("Only an admin can look at another team.")
-        return Principal(team_id, its_team, developer_id, developer, key_id)
+        return Requester(team_id, its_team, developer_id, developer, key_id)
 
     async def end(self, sign_in: UUID) -> None:
         """Sign out. Ending it again changes nothing."""

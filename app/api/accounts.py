@@ -9,15 +9,17 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
-from app.accounts.accounts import DEFAULT_TEAM, DeveloperView
+from app.accounts.accounts import DEFAULT_TEAM
+from app.accounts.views import DeveloperView
 from app.api.schema import AccountName, Body, Reply
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
+from app.services import administration
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheServices
+from app.web.requester import Admin, TheServices
 
-router = APIRouter(prefix="/v1", tags=["accounts"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 
 
 class TeamBody(Body):
@@ -71,24 +73,25 @@ class KeyReply(Reply):
 
 
 @router.post("/teams", status_code=201, summary="Make a team", responses=responses(400, 409, 413))
-async def create_team(services: TheServices, admin: Admin, body: TeamBody) -> TeamReply:  # noqa: ARG001 - the key is what counts
-    return TeamReply.model_validate(await services.accounts.create_team(body.name))
+async def create_team(services: TheServices, admin: Admin, body: TeamBody) -> TeamReply:
+    return TeamReply.model_validate(await administration.create_team(services, admin, body.name))
 
 
 @router.get("/teams", summary="List teams", responses=responses())
-async def list_teams(services: TheServices, admin: Admin) -> TeamList:  # noqa: ARG001
-    return TeamList(teams=[TeamReply.model_validate(team) for team in await services.accounts.list_teams()])
+async def list_teams(services: TheServices, admin: Admin) -> TeamList:
+    return TeamList(teams=[TeamReply.model_validate(team) for team in await administration.list_teams(services, admin)])
 
 
 @router.post("/developers", status_code=201, summary="Make a developer", responses=responses(400, 409, 413))
-async def create_developer(services: TheServices, admin: Admin, body: DeveloperBody) -> DeveloperReply:  # noqa: ARG001
+async def create_developer(services: TheServices, admin: Admin, body: DeveloperBody) -> DeveloperReply:
     limit = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd)
-    return _developer(await services.accounts.create_developer(body.name, team=body.team, monthly_limit_nanousd=limit))
+    made = await administration.create_developer(services, admin, body.name, team=body.team, monthly_limit_nanousd=limit)
+    return _developer(made)
 
 
 @router.get("/developers", summary="List developers", responses=responses())
-async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:  # noqa: ARG001
-    return DeveloperList(developers=[_developer(each) for each in await services.accounts.list_developers()])
+async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:
+    return DeveloperList(developers=[_developer(each) for each in await administration.list_developers(services, admin)])
 
 
 @router.post(
@@ -97,8 +100,8 @@ async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:
     summary="Make a key for a developer",
     responses=responses(),
 )
-async def create_key(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()]) -> KeyReply:  # noqa: ARG001
-    key_id, key = await services.accounts.create_key(name)
+async def create_key(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()]) -> KeyReply:
+    key_id, key = await administration.create_key(services, admin, name)
     return KeyReply(id=key_id, key=key)
 
 
@@ -109,8 +112,8 @@ async def create_key(services: TheServices, admin: Admin, name: Annotated[Accoun
     responses=responses(),
     response_class=Response,
 )
-async def revoke_key(services: TheServices, admin: Admin, key_id: UUID) -> None:  # noqa: ARG001
-    await services.accounts.revoke_key(key_id)
+async def revoke_key(services: TheServices, admin: Admin, key_id: UUID) -> None:
+    await administration.revoke_key(services, admin, key_id)
 
 
 def _developer(view: DeveloperView) -> DeveloperReply:

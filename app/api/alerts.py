@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.api.schema import Reply
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheServices
+from app.web.requester import Admin, TheServices
 
-router = APIRouter(prefix="/v1", tags=["operations"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["operations"], route_class=AuthenticatedRoute)
 
 
 class FiringReply(Reply):

@@ -12,16 +12,13 @@ import msgspec
 from fastapi import Request
 from pydantic import Field
 
-from app.accounts.accounts import Principal
 from app.api.schema import Reply, Untrusted
-from app.errors import InvalidInput
 from app.knowledge.answering.answering import Composed
 from app.knowledge.answering.extract import Extract
-from app.knowledge.answering.writing import Bill, Sentence
+from app.knowledge.answering.writing import Bill
 from app.money import to_usd, usd_text
-from app.services.answers import EngineWriter
-from app.web import told
-from app.web.principal import services_of
+from app.services.answers import PendingAnswer
+from app.web import access_log
 
 
 class QuoteReply(Reply):
@@ -81,43 +78,23 @@ def bill_headers(bill: Bill | None) -> dict[str, str]:
     return {"x-cairn-provider": bill.provider, "x-cairn-model": bill.model, "x-cairn-cost-usd": usd_text(bill.nanousd), **left}
 
 
-async def answer_payer(request: Request, caller: Principal, developer: str | None) -> Principal | None:
-    """Find who pays for a model's answer: the developer behind the key, or the one whom an admin names. None: nobody."""
-    if not caller.is_admin:
-        return caller
-    if developer is None:
-        return None
-    found = await services_of(request).accounts.find_developer(developer)
-    if found.team_id != caller.team_id:
-        raise InvalidInput(
-            f"{found.name} isn't of the team {caller.team!r} that is asked: name one of its developers, or another x-cairn-team.",
-            param="x-cairn-developer",
-        )
-    return Principal(found.team_id, found.team, found.id, found.name)
-
-
-async def answer_events(
-    request: Request,
-    parts: AsyncGenerator[Sentence | Composed],
-    writer: EngineWriter | None,
-    whole: Callable[[Composed], bytes],
-) -> AsyncGenerator[bytes]:
+async def answer_events(request: Request, answer: PendingAnswer, whole: Callable[[Composed], bytes]) -> AsyncGenerator[bytes]:
     """Write `{"sentence": {text, citations}}` for each of a model's sentences, then the whole reply, which alone counts."""
     try:
-        async with aclosing(parts):
+        async with aclosing(answer.stream()) as parts:
             async for part in parts:
                 if isinstance(part, Composed):
                     yield whole(part)
                 else:
                     yield msgspec.json.encode({"sentence": {"text": part.text, "citations": part.citations}})
     finally:
-        note_bill(request, writer)
+        note_bill(request, answer)
 
 
-def note_bill(request: Request, writer: EngineWriter | None) -> None:
+def note_bill(request: Request, answer: PendingAnswer) -> None:
     """Tell the access log who wrote, and for how much."""
-    if writer is not None and writer.receipt is not None:
-        told.paid(request.scope, writer.receipt)
+    if answer.receipt is not None:
+        access_log.note_receipt(request.scope, answer.receipt)
 
 
 def _quote(quote: Extract) -> QuoteReply:

@@ -17,12 +17,12 @@ from app.budget.holds import Unit
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
 from app.web import spreadsheet
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, Caller, TheServices
+from app.web.requester import Admin, Caller, TheServices
 from app.web.turns import exports_of
 
-router = APIRouter(prefix="/v1", tags=["budget"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
 Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False, examples=[8.33])]
 Developer = Annotated[AccountName, Path(examples=["ada"])]
@@ -166,8 +166,8 @@ async def own(services: TheServices, caller: Caller) -> BudgetReply:
 
 
 @router.get("/budget/verify", summary="Recompute every balance from its rows", responses=responses())
-async def verify(services: TheServices, admin: Admin) -> VerifyReply:  # noqa: ARG001 - the key is what counts
-    found = await services.budget.budgets.verify()
+async def verify(services: TheServices, admin: Admin) -> VerifyReply:
+    found = await services.budget.budgets.verify(admin)
     return VerifyReply(
         differences=[
             DifferenceReply(
@@ -185,38 +185,37 @@ async def verify(services: TheServices, admin: Admin) -> VerifyReply:  # noqa: A
 
 
 @router.get("/budgets", summary="Every developer's budget", responses=responses())
-async def every(services: TheServices, admin: Admin) -> BudgetList:  # noqa: ARG001
-    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.all()])
+async def every(services: TheServices, admin: Admin) -> BudgetList:
+    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.all(admin)])
 
 
 @router.get("/budgets/{developer}", summary="A developer's budget", responses=responses())
-async def one(services: TheServices, admin: Admin, developer: Developer) -> BudgetReply:  # noqa: ARG001
-    return _reply(await services.budget.budgets.of(developer))
+async def one(services: TheServices, admin: Admin, developer: Developer) -> BudgetReply:
+    return _reply(await services.budget.budgets.of(admin, developer))
 
 
 @router.put("/budgets/{developer}", summary="Set a developer's monthly limit, this month included", responses=responses(400, 413))
 async def set_limit(services: TheServices, admin: Admin, developer: Developer, body: LimitBody) -> BudgetReply:
     limit = _nanousd(body.monthly_limit_usd, "monthly_limit_usd")
-    return _reply(await services.budget.budgets.set_limit(developer, limit, actor=_actor(admin)))
+    return _reply(await services.budget.budgets.set_limit(admin, developer, limit))
 
 
 @router.post("/budgets/{developer}/top-ups", status_code=201, summary="Add to this month's limit, once", responses=responses(400, 413))
 async def top_up(services: TheServices, admin: Admin, developer: Developer, body: TopUpBody) -> BudgetReply:
     amount = _nanousd(body.amount_usd, "amount_usd")
-    return _reply(await services.budget.budgets.top_up(developer, amount, actor=_actor(admin), note=body.note))
+    return _reply(await services.budget.budgets.top_up(admin, developer, amount, note=body.note))
 
 
 @router.get("/budgets/{developer}/movements", summary="A budget's history, the newest first", responses=responses())
 async def movements(
     services: TheServices,
-    admin: Admin,  # noqa: ARG001
+    admin: Admin,
     developer: Developer,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="The `next` of the page before.")] = None,
 ) -> MovementList:
-    found = await services.budget.budgets.history(developer, before=before, limit=limit + 1)
-    page = found[:limit]
-    return MovementList(movements=[_movement(each) for each in page], next=page[-1].id if len(found) > limit else None)
+    page = await services.budget.budgets.history(admin, developer, before=before, limit=limit)
+    return MovementList(movements=[_movement(each) for each in page.movements], next=page.next)
 
 
 @router.get(
@@ -225,8 +224,8 @@ async def movements(
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
     response_class=StreamingResponse,
 )
-async def export(request: Request, services: TheServices, admin: Admin, developer: Developer) -> StreamingResponse:  # noqa: ARG001
-    entries = await services.budget.budgets.whole_history(developer)
+async def export(request: Request, services: TheServices, admin: Admin, developer: Developer) -> StreamingResponse:
+    entries = await services.budget.budgets.whole_history(admin, developer)
     headers = {"content-disposition": 'attachment; filename="movements.csv"'}
     names = list(MovementReply.model_fields)
     lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
@@ -236,7 +235,7 @@ async def export(request: Request, services: TheServices, admin: Admin, develope
 @router.post("/budgets/{developer}/reconcile", summary="Close holds whose outcome is unknown", responses=responses(400, 413))
 async def reconcile(services: TheServices, admin: Admin, developer: Developer, body: ReconcileBody) -> ReconcileReply:
     amount = None if body.amount_usd is None else _nanousd(body.amount_usd, "amount_usd")
-    closed = await services.budget.budgets.reconcile(developer, nanousd=amount, hold_ids=body.holds, actor=_actor(admin), note=body.note)
+    closed = await services.budget.budgets.reconcile(admin, developer, nanousd=amount, hold_ids=body.holds, note=body.note)
     return ReconcileReply(closed=closed)
 
 
@@ -250,7 +249,7 @@ async def reconcile(services: TheServices, admin: Admin, developer: Developer, b
 async def correct(services: TheServices, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
     amount = _nanousd(body.charged_usd, "charged_usd")
     made = await services.budget.budgets.correct(
-        developer, body.movement, nanousd=amount, tokens=body.charged_tokens, actor=_actor(admin), note=body.note
+        admin, developer, body.movement, nanousd=amount, tokens=body.charged_tokens, note=body.note
     )
     return _reply(made)
 
@@ -264,11 +263,7 @@ async def set_team(services: TheServices, admin: Admin, name: Annotated[AccountN
         limits["tokens"] = body.monthly_limit_tokens
     if not limits:
         raise InvalidInput("Name monthly_limit_usd or monthly_limit_tokens (null: no limit).", param="monthly_limit_usd")
-    return _team(name, await services.budget.budgets.set_team_limits(name, limits, actor=_actor(admin)))
-
-
-def _actor(caller: Caller) -> str:
-    return caller.developer or "admin"
+    return _team(name, await services.budget.budgets.set_team_limits(admin, name, limits))
 
 
 def _reply(named: Named) -> BudgetReply:

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from app.api.schema import Label, Reply
-from app.errors import NotFound
 from app.money import to_usd
 from app.part import Cache
 from app.services import Services
+from app.services.operations import empty_cache
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheServices
+from app.web.requester import Admin, TheServices
 
-router = APIRouter(prefix="/v1", tags=["caches"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["caches"], route_class=AuthenticatedRoute)
 
 
 class TierReply(Reply):
@@ -62,11 +62,8 @@ async def caches(services: TheServices, admin: Admin) -> CacheList:  # noqa: ARG
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())
-async def flush(services: TheServices, admin: Admin, name: Annotated[Label, Path(max_length=100)]) -> Flushed:  # noqa: ARG001
-    found = services.caches.get(name)
-    if found is None:
-        raise NotFound(f"There is no cache {name!r}. There are: {', '.join(services.caches)}.", param="name")
-    return Flushed(entries=await found.clear())
+async def flush(services: TheServices, admin: Admin, name: Annotated[Label, Path(max_length=100)]) -> Flushed:
+    return Flushed(entries=await empty_cache(services, admin, name))
 
 
 def _reply(tiers: Cache, services: Services) -> CacheReply:

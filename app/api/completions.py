@@ -16,21 +16,22 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.api.schema import NO_NUL, Body, Label, Plain, ProjectName, Reply
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.money import usd_text
 from app.tokens import text_of
-from app.web import cache_control, limited, told
+from app.web import access_log, cache_control
+from app.web.authenticated_route import VerbatimRoute
+from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
-from app.web.keyfirst import KeyFirst
-from app.web.leaving import EventStream, unless_gone
-from app.web.principal import Admin, Caller, Payer, TheServices, services_of
+from app.web.rate_limits import token_counter
+from app.web.requester import Admin, Caller, Payer, TheServices, services_of
 from app.web.turns import Turns, exports_of
 
-router = APIRouter(prefix="/v1", tags=["models"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
 
 MOST_MESSAGES, MOST_PARTS, MOST_TEXTS = 10_000, 1_000, 2048
 MOST_PRODUCED_TOKENS = 2**20
@@ -47,7 +48,6 @@ NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `loc
 
 ModelName = Annotated[Label, StringConstraints(pattern=NO_NUL)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Purpose = Annotated[Label | None, Header(alias="x-cairn-purpose", description="For the request log, such as `review`.", max_length=64)]
 Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="For the request log.")]
 
 
@@ -206,9 +206,7 @@ OPENAI: dict[int | str, dict[str, Any]] = {
     responses={**OPENAI, **responses(400, 402, 413, 429, 502, 504)},
     response_class=Response,
 )
-async def complete(
-    request: Request, payer: Payer, body: ChatBody, x_cairn_purpose: Purpose = None, x_cairn_project: Project = None
-) -> Response:
+async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_project: Project = None) -> Response:
     given: dict[str, Any] = await request.json()  # kept by the request: parsed once
     asked = ChatRequest(
         model=body.model,
@@ -221,13 +219,13 @@ async def complete(
     )
     if asked.choices * (asked.max_tokens or 1) > MOST_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MOST_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
-    asker = _asker(request, payer, x_cairn_purpose or "chat", x_cairn_project)
+    asker = _asker(request, payer, "chat", x_cairn_project)
     engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
-        stream = await unless_gone(request, engine.open_stream(asked, asker, usage_asked=usage_asked))
+        stream = await unless_disconnected(request, engine.open_stream(asked, asker, usage_asked=usage_asked))
         return EventStream(stream.events(), _headers(request, stream.receipt), unread=stream.abandon)
-    answer = await unless_gone(request, engine.complete(asked, asker))
+    answer = await unless_disconnected(request, engine.complete(asked, asker))
     return Response(answer.body, media_type="application/json", headers=_headers(request, answer.receipt))
 
 
@@ -243,14 +241,13 @@ async def embed(
     services: TheServices,
     payer: Payer,
     body: EmbeddingsBody,
-    x_cairn_purpose: Purpose = None,
     x_cairn_project: Project = None,
 ) -> Response:
     asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
-    asker = _asker(request, payer, x_cairn_purpose or "embeddings", x_cairn_project)
+    asker = _asker(request, payer, "embeddings", x_cairn_project)
     here = services.inference.catalog.runs_here(body.model)
     with services.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
-        found = await unless_gone(request, services.inference.engine.embed(asked, asker))
+        found = await unless_disconnected(request, services.inference.engine.embed(asked, asker))
     reply = await _vectors(found, exports_of(request), base64=body.encoding_format == "base64")
     return Response(reply, media_type="application/json", headers=_headers(request, found.receipt))
 
@@ -279,9 +276,10 @@ async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noq
     return ProviderList(providers=found)
 
 
-def _asker(request: Request, payer: Principal, purpose: str, project: str | None) -> Asker:
+def _asker(request: Request, payer: Requester, otherwise: str, project: str | None) -> Asker:
+    """`otherwise`: the purpose of a call whose caller names none."""
     assert payer.developer_id is not None
-    return Asker(payer.developer_id, payer.team_id, uuid4().hex, purpose, project, limited.counter(request))
+    return Asker(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or otherwise, project, token_counter(request))
 
 
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
@@ -303,7 +301,7 @@ def _wish(request: Request, *, asked: bool | None) -> CacheWish:
 
 def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     """What is known when the first byte goes out."""
-    told.paid(request.scope, receipt)
+    access_log.note_receipt(request.scope, receipt)
     ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
     headers = {
         "x-cairn-provider": receipt.provider,

@@ -8,14 +8,16 @@ from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
 from app.api.schema import Reply
+from app.errors import Unavailable
 from app.services.gauges import set_gauges
 from app.services.readiness import readiness
 from app.telemetry import metrics
+from app.web import errors
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Scraper, TheServices
+from app.web.requester import Scraper, TheServices
 
-router = APIRouter(tags=["operations"], route_class=JsonRoute)
+router = APIRouter(tags=["operations"], route_class=AuthenticatedRoute)
 
 State = Literal["ok", "degraded", "down"]
 
@@ -55,7 +57,7 @@ async def healthz() -> Health:
 async def readyz(services: TheServices, response: Response) -> Readiness:
     found = await readiness(services.parts)
     if found.status == "down":
-        response.status_code = 503
+        response.status_code = errors.STATUS[Unavailable]
         response.headers["retry-after"] = "1"
     states = {name: state for name, state in found.states.items() if (name, state) != ("loops", "ok")}
     return Readiness.model_validate({"status": found.status, **states, "reasons": found.reasons or None})

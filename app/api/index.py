@@ -12,14 +12,14 @@ from pydantic_core import to_json
 
 from app.errors import CairnError
 from app.services import Services
-from app.web import request_ids
+from app.web import errors
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, TheServices
+from app.web.requester import Admin, TheServices
 
 log = structlog.get_logger()
 
-router = APIRouter(prefix="/v1/index", tags=["operations"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/index", tags=["operations"], route_class=AuthenticatedRoute)
 
 HEARTBEAT_SECONDS = 5.0
 """Building the graphs takes minutes without news: the line before is said again, so that no proxy hangs up."""
@@ -67,11 +67,10 @@ def _last(task: asyncio.Task[int]) -> bytes:
     try:
         return _line({"points": task.result()})
     except CairnError as error:
-        return _line({"error": {"message": error.message, "code": error.code, "request_id": request_ids.current()}})
+        return _line(errors.body_of(error))
     except Exception:
         log.exception("index.rebuild_failed")
-        message = "The rebuild failed; the old index stays. The request id finds why in the server's log."
-        return _line({"error": {"message": message, "code": "internal_error", "request_id": request_ids.current()}})
+        return _line(errors.body_of(CairnError("The rebuild failed; the old index stays. The request id finds why in the server's log.")))
 
 
 async def _wait(news: asyncio.Event) -> None:

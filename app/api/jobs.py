@@ -10,11 +10,12 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.api.schema import Reply
+from app.services.operations import show_job
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheServices
+from app.web.requester import Caller, TheServices
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
 
 
 class ProgressReply(Reply):
@@ -61,7 +62,7 @@ class JobReply(Reply):
 
 @router.get("/{job_id}", summary="Show a job", responses=responses(), response_model_exclude_none=True)
 async def show(services: TheServices, caller: Caller, job_id: UUID) -> JobReply:
-    job = await services.queue.get(job_id, team_id=None if caller.is_admin else caller.team_id)
+    job = await show_job(services, caller, job_id)
     return JobReply(
         id=job.id,
         kind=job.kind,

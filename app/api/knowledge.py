@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,33 +10,27 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.accounts.accounts import Principal
 from app.api.answers import (
     ComposedReply,
     answer_events,
-    answer_payer,
     bill_headers,
     composed_reply,
     note_bill,
 )
 from app.api.schema import Body, Citation, Plain, ProjectName, Reply, Untrusted
-from app.errors import Conflict, InvalidInput, NotFound
+from app.errors import InvalidInput
 from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
 from app.knowledge.answering.answering import Composed
-from app.knowledge.authoring import revision_of
 from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
-from app.knowledge.passage_store import StoredPassage
-from app.knowledge.weighing import shown_freshness
-from app.services import Services
-from app.services.answers import answer_writer
-from app.telemetry import metrics
+from app.knowledge.reader import ShownItem, ShownPassage
+from app.services.answers import begin_answer
 from app.web import cache_control
+from app.web.authenticated_route import AuthenticatedRoute
+from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.leaving import EventStream, unless_gone
-from app.web.principal import Caller, DeveloperHeader, TheServices, services_of
+from app.web.requester import DEVELOPER_HEADER, Caller, TheServices, services_of
 
-router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
 ASKING = (
     "A question that was asked before is answered from memory until the knowledge it covers has changed (`x-cairn-cache`: `memory`, `redis`"
@@ -172,8 +164,15 @@ class PassageReply(Reply):
     evidence: list[Citation] = Field(description="The newest first; a hundred at most.")
 
 
-@router.post("/query", summary="Ask", description=ASKING, responses=responses(400, 413), response_model=AnswerReply)
-async def query(request: Request, caller: Caller, body: QueryBody, x_cairn_developer: DeveloperHeader = None) -> Response:
+@router.post(
+    "/query",
+    summary="Ask",
+    description=ASKING,
+    responses=responses(400, 413),
+    response_model=AnswerReply,
+    openapi_extra={"parameters": [DEVELOPER_HEADER]},
+)
+async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
     if body.stream and body.mode != "answer":
         raise InvalidInput('Only an answer is streamed: send mode "answer", or leave stream out.', param="stream")
     asked = Query(
@@ -190,29 +189,24 @@ async def query(request: Request, caller: Caller, body: QueryBody, x_cairn_devel
         min_score=body.min_score,
         explain=body.explain,
         cache=cache_control.wish(request),
-        asker=caller.developer_id,
     )
     services = services_of(request)
-    answer = await services.knowledge.search.query(caller.team_id, asked)
-    headers: dict[str, str] = {"x-cairn-cache": answer.cache}
     if body.mode == "search":
-        return Response(_written(answer, None), media_type="application/json", headers=headers)
-    payer = await answer_payer(request, caller, x_cairn_developer)
-    writer = answer_writer(services, payer, project=body.project)
+        found = await services.knowledge.reader.search(caller, asked)
+        return Response(_written(found, None), media_type="application/json", headers={"x-cairn-cache": found.cache})
+    answer = await begin_answer(services, caller, asked)
+    headers: dict[str, str] = {"x-cairn-cache": answer.found.cache}
     if body.stream:
-        parts = services.knowledge.answering.stream(body.query, answer.results, writer)
-        events = answer_events(request, parts, writer, lambda composed: _written(answer, composed))
+        events = answer_events(request, answer, lambda composed: _written(answer.found, composed))
         return EventStream(events, headers, unread=events.aclose)
-    composing = services.knowledge.answering.compose(body.query, answer.results, writer)
-    composed = await (composing if writer is None else unless_gone(request, composing))
-    note_bill(request, writer)
-    return Response(_written(answer, composed), media_type="application/json", headers=headers | bill_headers(composed.bill))
+    composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
+    note_bill(request, answer)
+    return Response(_written(answer.found, composed), media_type="application/json", headers=headers | bill_headers(composed.bill))
 
 
 def _written(answer: Answer, composed: Composed | None) -> bytes:
     """Write the reply here: FastAPI would check and write what has just been checked, on the busiest route of plugins."""
     degraded = list(answer.degraded if composed is None else composed.degraded_with(answer.degraded))
-    metrics.query_answered(results=len(answer.results), degraded=bool(degraded), seconds=answer.took_ms / 1000)
     found = AnswerReply(
         results=[_result(result) for result in answer.results],
         answer=None if composed is None else composed_reply(composed),
@@ -226,41 +220,32 @@ def _written(answer: Answer, composed: Composed | None) -> bytes:
 
 @router.get("/{item_id}", summary="Read an item with all its evidence, or a passage with its places", responses=responses())
 async def read(services: TheServices, caller: Caller, item_id: UUID, response: Response) -> ItemReply | PassageReply:
-    try:
-        item = await item_reply(services, caller, item_id)
-    except NotFound:  # it may be a passage's id: both kinds stand in one answer
-        return await _passage(services, caller, await services.knowledge.said.get(caller.team_id, item_id))
-    response.headers["etag"] = f'"{item.revision}"'
-    return item
+    found = await services.knowledge.reader.read(caller, item_id)
+    if isinstance(found, ShownPassage):
+        return _passage(found)
+    response.headers["etag"] = f'"{found.revision}"'
+    return item_reply(found)
 
 
-async def item_reply(services: Services, caller: Principal, item_id: UUID) -> ItemReply:
-    """An item as every route shows it. NotFound for another team's, and for a passage."""
-    item = await services.knowledge.store.get(caller.team_id, item_id)
-    names = await services.accounts.project_names(caller.team_id, {item.project_id})
+def item_reply(shown: ShownItem) -> ItemReply:
+    """Write an item as every route shows it."""
+    item = shown.item
     return ItemReply.model_validate(
-        {
-            "id": item.id,
-            "type": item.type,
-            "intent": item.intent,
-            "title": item.title,
-            "text": item.text,
+        {name: getattr(item, name) for name in ITEM_FIELDS}
+        | {
             "confidence": round(item.confidence, 3),
-            "freshness": shown_freshness(item.freshness, item),
-            "project": names[item.project_id],
-            "evidence_count": item.evidence_count,
-            "created_at": item.created_at,
-            "last_seen_at": item.last_seen_at,
-            "origin": item.origin,
+            "freshness": shown.freshness,
+            "project": shown.project,
             "paths": list(item.paths),
-            "revision": revision_of(item),
-            "corrected_at": item.corrected_at,
+            "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
-            "hidden": item.hidden,
-            "mine": caller.is_admin or item.developer_id == caller.developer_id,
+            "mine": shown.mine,
             "evidence": [Citation.of(quote) for quote in item.evidence],
         }
     )
+
+
+ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "created_at", "last_seen_at", "origin", "corrected_at", "hidden")
 
 
 @router.delete(
@@ -272,28 +257,16 @@ async def item_reply(services: Services, caller: Principal, item_id: UUID) -> It
     response_class=Response,
 )
 async def delete(services: TheServices, caller: Caller, item_id: UUID) -> None:
-    otherwise = "A passage goes with the sessions it was said in: purge them (DELETE /v1/sessions/{id})."
-    async with no_passage(services, caller, item_id, otherwise):
-        await services.knowledge.store.delete(caller.team_id, item_id, developer_id=caller.developer_id)
+    await services.knowledge.writer.forget(caller, item_id)
 
 
-@asynccontextmanager
-async def no_passage(services: Services, caller: Principal, item_id: UUID, otherwise: str) -> AsyncIterator[None]:
-    """Turn the NotFound of an item into a Conflict that says `otherwise`, if the id is a passage's."""
-    try:
-        yield
-    except NotFound:
-        await services.knowledge.said.get(caller.team_id, item_id)
-        raise Conflict(otherwise) from None
-
-
-async def _passage(services: Services, caller: Principal, passage: StoredPassage) -> PassageReply:
-    names = await services.accounts.project_names(caller.team_id, {passage.project_id})
+def _passage(shown: ShownPassage) -> PassageReply:
+    passage = shown.passage
     return PassageReply(
         id=passage.id,
         heading=passage.heading,
         text=passage.text,
-        project=names[passage.project_id],
+        project=shown.project,
         evidence_count=passage.places,
         evidence=[Citation.of(quote) for quote in passage.quotes],
     )

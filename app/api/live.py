@@ -7,21 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import Field, JsonValue, ValidationError
-from pydantic_core import to_json
 
 from app.api.schema import Body, Plain
 from app.errors import InvalidInput, Unreadable
 from app.nesting import may_be_deep
-from app.sessions.event import Event, Kind, Role, ToolUse
-from app.sessions.formats.generic import ended
-from app.sessions.formats.tools import files_of
-from app.sessions.formats.values import believed
-from app.sessions.formats.words import prompt_in
-from app.settings import Sessions
+from app.sessions.event import Role
+from app.sessions.live_events import GivenEvent, GivenToolCall
 from app.web import json_body
 from app.web.errors import field
-
-KINDS: dict[Role, Kind] = {"user": "prompt", "assistant": "reply", "tool": "tool", "system": "notice"}
 
 
 class ToolCall(Body):
@@ -61,17 +54,17 @@ BODY = {
 }
 
 
-def read(body: bytes, *, limits: Sessions) -> list[Event]:
-    """The events of an NDJSON body. Unreadable or InvalidInput name the line."""
+def read(body: bytes, *, max_events: int) -> list[GivenEvent]:
+    """Read the events of an NDJSON body. Unreadable or InvalidInput name the line."""
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
     if not lines:
         raise InvalidInput("The body is empty: send one JSON event a line.", param="events")
-    if len(lines) > limits.max_live_events:
-        raise InvalidInput(f"At most {limits.max_live_events} events in one request: send them in parts.", param="events")
+    if len(lines) > max_events:
+        raise InvalidInput(f"At most {max_events} events in one request: send them in parts.", param="events")
     return [_event(number, line) for number, line in lines]
 
 
-def _event(number: int, line: bytes) -> Event:
+def _event(number: int, line: bytes) -> GivenEvent:
     try:
         given = GenericEvent.model_validate_json(_bounded(line))
     except (Unreadable, InvalidInput) as error:
@@ -84,7 +77,8 @@ def _event(number: int, line: bytes) -> Event:
             raise Unreadable(f"Line {number} is not valid JSON in UTF-8. Nothing was taken.") from None
         param = field(problem["loc"]) or "event"
         raise InvalidInput(f"Line {number}: {param}: {problem['msg']}. Nothing was taken.", param=param) from None
-    return _journalled(given)
+    tool = None if given.tool is None else GivenToolCall(given.tool.name, given.tool.input, given.tool.output, given.tool.exit_code)
+    return GivenEvent(given.id, given.role, given.text, given.speaker, given.timestamp, tool)
 
 
 def _bounded(line: bytes) -> bytes:
@@ -92,31 +86,3 @@ def _bounded(line: bytes) -> bytes:
     if not may_be_deep(line) and b"\\ud" not in line.lower():
         return line
     return json.dumps(json_body.parse(line), ensure_ascii=False).encode()
-
-
-def _journalled(given: GenericEvent) -> Event:
-    """By the rules that a transcript of the same events is read by (`sessions.formats.generic`)."""
-    role, kind, text = given.role, KINDS[given.role], given.text
-    tool = _tool(given.tool) if given.tool else None
-    if tool is not None:
-        kind = "tool"
-    elif role == "user" and text.strip():
-        typed = prompt_in(text)
-        role, kind, text = ("user", "prompt", typed) if typed else ("system", "notice", text)
-    return Event(
-        id=given.id,
-        role=role,
-        kind=kind,
-        text=text,
-        locator=given.id,
-        files=files_of(given.tool.input) if given.tool else (),
-        at=believed(given.timestamp),
-        speaker=given.speaker,
-        tool=tool,
-        outcome=ended(tool) if tool else None,
-    )
-
-
-def _tool(given: ToolCall) -> ToolUse:
-    text = given.input if isinstance(given.input, str) else to_json(given.input).decode()
-    return ToolUse(given.name, text, given.output, given.exit_code)

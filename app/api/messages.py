@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -12,17 +13,16 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field, JsonValue
 
-from app.accounts.accounts import Principal
 from app.api.schema import Body, Reply
 from app.queue.messages.exchange import Exchange
 from app.queue.messages.message import CHANNEL, NAME, DeadLetter, Message
-from app.telemetry import metrics
+from app.services import operations
+from app.web.authenticated_route import AuthenticatedRoute
+from app.web.disconnects import Feed, unless_disconnected
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.leaving import Feed, unless_gone
-from app.web.principal import Caller, TheServices
+from app.web.requester import Caller, TheServices
 
-router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=AuthenticatedRoute)
 
 KEEP_ALIVE_SECONDS = 15.0
 """A proxy that hears nothing for a minute hangs up."""
@@ -108,10 +108,7 @@ DEAD_LETTERS: dict[int | str, dict[str, Any]] = {200: {"model": DeadLetterList, 
 
 @router.post("/messages", status_code=201, summary="Put a message in a channel", responses=responses(400, 413))
 async def put(services: TheServices, caller: Caller, channel: Channel, body: MessageBody) -> PutReply:
-    done = await services.messages.publish(
-        caller.team_id, channel, sender=_sender(caller), kind=body.type, payload=body.payload, to=body.to
-    )
-    metrics.redacted(done.redactions)
+    done = await operations.put_message(services, caller, channel, kind=body.type, payload=body.payload, to=body.to)
     return PutReply(id=done.id, redactions=dict(done.redactions))
 
 
@@ -134,8 +131,8 @@ async def receive(
     limit: Limit = 10,
     wait_seconds: Annotated[float, Query(ge=0, le=60, description="How long to wait for the first one.")] = 0,
 ) -> Response:
-    asked = services.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit, wait_seconds=wait_seconds)
-    found = await unless_gone(request, asked)
+    asked = operations.receive_messages(services, caller, channel, group=group, consumer=consumer, limit=limit, wait_seconds=wait_seconds)
+    found = await unless_disconnected(request, asked)
     return Response(msgspec.json.encode({"messages": [_view(each) for each in found]}), media_type="application/json")
 
 
@@ -150,14 +147,14 @@ async def receive(
 async def stream(
     request: Request, services: TheServices, caller: Caller, channel: Channel, group: Group, consumer: Consumer, limit: Limit = 10
 ) -> Response:
-    # The first are taken before the answer begins: what is wrong is said with a status.
-    first = await unless_gone(request, services.messages.receive(caller.team_id, channel, group=group, consumer=consumer, limit=limit))
-    return Feed(_events(services.messages, caller, channel, group, consumer, limit, first), {}, unread=_nothing)
+    receive = partial(operations.receive_messages, services, caller, channel, group=group, consumer=consumer, limit=limit)
+    first = await unless_disconnected(request, receive())  # before the answer begins: what is wrong is said with a status
+    return Feed(_events(services.messages, partial(receive, wait_seconds=KEEP_ALIVE_SECONDS), first), {}, unread=_nothing)
 
 
 @router.post("/acknowledgements", summary="Acknowledge messages: the group will not get them again", responses=responses(400, 413))
 async def acknowledge(services: TheServices, caller: Caller, channel: Channel, body: AcknowledgeBody) -> AcknowledgeReply:
-    done = await services.messages.acknowledge(caller.team_id, channel, group=body.group, ids=body.ids)
+    done = await operations.acknowledge_messages(services, caller, channel, group=body.group, ids=body.ids)
     return AcknowledgeReply(acknowledged=done)
 
 
@@ -170,14 +167,14 @@ async def acknowledge(services: TheServices, caller: Caller, channel: Channel, b
 async def dead_letters(
     services: TheServices, caller: Caller, channel: Channel, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> Response:
-    found = await services.messages.dead_letters(caller.team_id, channel, limit=limit)
+    found = await operations.dead_letters(services, caller, channel, limit=limit)
     return Response(msgspec.json.encode({"dead_letters": [_letter(each) for each in found]}), media_type="application/json")
 
 
 async def _events(
-    exchange: Exchange, caller: Principal, channel: str, group: str, consumer: str, limit: int, first: Sequence[Message]
+    exchange: Exchange, receive: Callable[[], Awaitable[Sequence[Message]]], first: Sequence[Message]
 ) -> AsyncGenerator[bytes]:
-    """Until the caller leaves, the server stops, or the stream has had its time."""
+    """Write messages until the caller leaves, the server stops, or the stream has had its time."""
     yield KEEP_ALIVE
     found, clock = first, asyncio.get_running_loop().time
     until = clock() + STREAM_SECONDS
@@ -186,9 +183,7 @@ async def _events(
             yield b"id: " + each.id.encode() + b"\ndata: " + msgspec.json.encode(_view(each)) + b"\n\n"
         if exchange.stopping or clock() > until:
             return
-        found = await exchange.receive(
-            caller.team_id, channel, group=group, consumer=consumer, limit=limit, wait_seconds=KEEP_ALIVE_SECONDS
-        )
+        found = await receive()
         if not found:
             yield KEEP_ALIVE
 
@@ -209,10 +204,6 @@ def _view(message: Message) -> dict[str, object]:
 
 def _letter(letter: DeadLetter) -> dict[str, object]:
     return _view(letter.message) | {"group": letter.group, "consumer": letter.consumer, "died_at": letter.died_at}
-
-
-def _sender(caller: Principal) -> str:
-    return caller.developer or "admin"
 
 
 async def _nothing() -> None:

@@ -9,11 +9,11 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.api.schema import Reply
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheServices
+from app.web.requester import Caller, TheServices
 
-router = APIRouter(prefix="/v1/projections", tags=["operations"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/projections", tags=["operations"], route_class=AuthenticatedRoute)
 
 
 class ParkedReply(Reply):

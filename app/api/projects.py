@@ -8,15 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
-from app.accounts.accounts import ProjectView
+from app.accounts.views import ProjectView
 from app.api.schema import Body, ProjectName, Reply
-from app.errors import NotFound
-from app.services import Services
+from app.services import administration
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Admin, Caller, TheServices
+from app.web.requester import Admin, Caller, TheServices
 
-router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=AuthenticatedRoute)
 
 
 class ProjectReply(Reply):
@@ -53,12 +52,12 @@ class MergeReply(Reply):
 
 @router.get("", summary="List projects", responses=responses())
 async def list_projects(services: TheServices, caller: Caller) -> ProjectList:
-    return ProjectList(projects=[_view(each) for each in await services.accounts.find_projects(caller.team_id)])
+    return ProjectList(projects=[_view(each) for each in await administration.list_projects(services, caller)])
 
 
 @router.get("/{project_id}", summary="Show a project", responses=responses())
 async def show(services: TheServices, caller: Caller, project_id: UUID) -> ProjectReply:
-    return _view(await _found(services, caller.team_id, project_id))
+    return _view(await administration.show_project(services, caller, project_id))
 
 
 @router.patch(
@@ -68,8 +67,7 @@ async def show(services: TheServices, caller: Caller, project_id: UUID) -> Proje
     responses=responses(400, 409),
 )
 async def rename(services: TheServices, admin: Admin, project_id: UUID, body: RenameBody) -> ProjectReply:
-    await services.accounts.rename_project(admin.team_id, project_id, body.name)
-    return _view(await _found(services, admin.team_id, project_id))
+    return _view(await administration.rename_project(services, admin, project_id, body.name))
 
 
 @router.post(
@@ -79,15 +77,8 @@ async def rename(services: TheServices, admin: Admin, project_id: UUID, body: Re
     responses=responses(400),
 )
 async def merge(services: TheServices, admin: Admin, project_id: UUID, body: MergeBody) -> MergeReply:
-    moved = await services.sessions.merging.merge(admin.team_id, project_id, body.into)
-    return MergeReply(project=_view(await _found(services, admin.team_id, body.into)), sessions=moved)
-
-
-async def _found(services: Services, team_id: UUID, project_id: UUID) -> ProjectView:
-    for each in await services.accounts.find_projects(team_id):
-        if each.id == project_id:
-            return each
-    raise NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")
+    stayed, moved = await administration.merge_projects(services, admin, project_id, body.into)
+    return MergeReply(project=_view(stayed), sessions=moved)
 
 
 def _view(project: ProjectView) -> ProjectReply:

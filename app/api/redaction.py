@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
 from app.api.schema import Body, Reply
-from app.redaction import redact
-from app.telemetry import metrics
+from app.services.operations import take_out_secrets
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller
+from app.web.requester import Caller
 
-router = APIRouter(prefix="/v1/redact", tags=["redaction"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/redact", tags=["redaction"], route_class=AuthenticatedRoute)
 
 
 class RedactBody(Body):
@@ -38,7 +34,5 @@ class RedactReply(Reply):
 
 
 @router.post("", summary="Take the secrets out of a text", responses=responses(400, 413))
-async def redaction(caller: Caller, body: RedactBody) -> RedactReply:  # noqa: ARG001 - a key is needed; whose doesn't matter
-    done = await asyncio.to_thread(redact, body.text)
-    metrics.redacted(Counter(finding.kind for finding in done.findings))
-    return RedactReply.model_validate(done)
+async def redaction(caller: Caller, body: RedactBody) -> RedactReply:
+    return RedactReply.model_validate(await take_out_secrets(caller, body.text))

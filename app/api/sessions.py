@@ -11,20 +11,19 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
-from app.accounts.accounts import Principal
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
 from app.sessions.browsing import Filter
-from app.sessions.checkpoints import Standing
 from app.sessions.event import Format
-from app.sessions.journal import FACTS, Session
+from app.sessions.journal import FACTS
+from app.sessions.reader import ShownSession
+from app.sessions.uploads import GivenTranscript
 from app.storage.matching import MAX_WORDS_CHARS
-from app.telemetry import metrics
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheServices, services_of
+from app.web.requester import Caller, TheServices, services_of
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=AuthenticatedRoute)
 
 SessionName = Annotated[Plain, Path(max_length=200, description="A session's id, or a live session's own name.", examples=["ide-4711"])]
 Transcript = {"schema": {"type": "string", "format": "binary"}, "example": '{"id":"1","role":"user","text":"Why NATS?"}\n'}
@@ -127,18 +126,10 @@ async def ingest(
         AwareDatetime | None, Query(description="When the file was last written: dates sessions whose records say no time.")
     ] = None,
 ) -> Accepted:
-    given = name or (unquote(x_filename) if x_filename else None)
-    transcript, stream = await _transcript(request)
-    job = await services.sessions.intake.submit(
-        stream,
-        team_id=caller.team_id,
-        developer_id=caller.developer_id,
-        project=project,
-        transcript=given or transcript or "transcript",
-        format=format,
-        limit=services.settings.server.max_upload_bytes,
-        modified_at=modified_at,
-    )
+    named = name or (unquote(x_filename) if x_filename else None)
+    in_form, stream = await _transcript(request)
+    given = GivenTranscript(named or in_form or "transcript", project, format, modified_at)
+    job = await services.sessions.intake.submit(caller, stream, given, limit=services.settings.server.max_upload_bytes)
     return Accepted(job_id=job)
 
 
@@ -153,12 +144,8 @@ async def ingest(
 )
 async def append(request: Request, caller: Caller, session: SessionName, project: ProjectFilter = None) -> Response:
     services = services_of(request)
-    events = live.read(await request.body(), limits=services.settings.sessions)
-    done = await services.sessions.live.append(
-        team_id=caller.team_id, developer_id=caller.developer_id, session=session, project=project, events=events
-    )
-    metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
-    metrics.redacted(done.redactions)
+    given = live.read(await request.body(), max_events=services.settings.sessions.max_live_events)
+    done = await services.sessions.live.take(caller, session, given, project=project)
     return Response(LiveReply.model_validate(done).model_dump_json(), status_code=202, media_type="application/json")
 
 
@@ -175,23 +162,16 @@ async def list_sessions(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[UUID | None, Query(description="The `next` of the page before.")] = None,
 ) -> SessionList:
-    project_id = None
-    if project is not None and (project_id := await services.accounts.project_named(caller.team_id, project)) is None:
-        return SessionList(sessions=[], next=None)
-    wanted = Filter(project_id, provider, since, until, subject)
-    found = await services.sessions.browsing.page(caller.team_id, wanted, before=before, limit=limit + 1)
-    names = await services.accounts.project_names(caller.team_id, {session.project_id for session in found})
-    page = found[:limit]
-    return SessionList(sessions=[_view(session, names, caller) for session in page], next=page[-1].id if len(found) > limit else None)
+    wanted = Filter(None, provider, since, until, subject)
+    page = await services.sessions.reader.list(caller, wanted, project=project, before=before, limit=limit)
+    return SessionList(sessions=[_view(each) for each in page.sessions], next=page.next)
 
 
 @router.get("/{session_id}", summary="Show a session", responses=responses())
 async def show(services: TheServices, caller: Caller, session_id: UUID) -> SessionDetails:
-    session = await services.journal.get(caller.team_id, session_id)
-    seen = _view(session, await services.accounts.project_names(caller.team_id, {session.project_id}), caller)
-    versions = services.sessions.projections.versions
-    standing = await services.sessions.checkpoints.standing(session_id, list(versions))
-    return SessionDetails(**dict(seen), projections=[_projected(each, session, versions[each.projection]) for each in standing])
+    shown = await services.sessions.reader.show(caller, session_id)
+    progress = await services.sessions.reader.progress(shown)
+    return SessionDetails(**dict(_view(shown)), projections=[ProjectedReply.model_validate(each) for each in progress])
 
 
 @router.delete(
@@ -201,7 +181,7 @@ async def show(services: TheServices, caller: Caller, session_id: UUID) -> Sessi
     responses=responses(),
 )
 async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:
-    gone = await services.sessions.purge.session(caller.team_id, session_id, developer_id=caller.developer_id)
+    gone = await services.sessions.purge.session(caller, session_id)
     knowledge = services.knowledge
     return PurgeReply(
         events=gone.events,
@@ -220,10 +200,11 @@ async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes
     return await part.name(), part.chunks()
 
 
-def _view(session: Session, names: dict[UUID, str], caller: Principal) -> SessionReply:
+def _view(shown: ShownSession) -> SessionReply:
+    session = shown.session
     return SessionReply(
         id=session.id,
-        project=names[session.project_id],
+        project=shown.project,
         provider=session.provider,
         external_id=session.external_id,
         title=session.title,
@@ -234,15 +215,6 @@ def _view(session: Session, names: dict[UUID, str], caller: Principal) -> Sessio
         dated_at=session.at,
         events=session.event_count,
         redactions=session.redactions,
-        mine=caller.is_admin or session.developer_id == caller.developer_id,
+        mine=shown.mine,
         created_at=session.created_at,
     )
-
-
-def _projected(standing: Standing, session: Session, version: str) -> ProjectedReply:
-    """What it had of another version counts as nothing."""
-    found = standing.checkpoint if standing.checkpoint is not None and standing.checkpoint.version == version else None
-    if found is None:
-        return ProjectedReply(name=standing.projection, events=0, current=session.event_count == 0, parked=None, retry_at=None)
-    current = found.parked is None and found.seq >= session.event_count and found.revision >= session.revision
-    return ProjectedReply(name=standing.projection, events=found.seq, current=current, parked=found.parked, retry_at=found.retry_at)

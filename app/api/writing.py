@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import ConfigDict, Field
 
-from app.accounts.accounts import Principal
-from app.api.knowledge import FeedbackCounts, ItemReply, Origin, item_reply, no_passage
+from app.api.knowledge import FeedbackCounts, ItemReply, Origin, item_reply
 from app.api.schema import Body, Citation, Plain, ProjectFilter, ProjectName, Reply, Untrusted
 from app.errors import InvalidInput
-from app.knowledge.authoring import MAX_PATH_CHARS, MAX_PATHS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, Author, Change, Words, revision_of
+from app.knowledge.authoring import MAX_PATH_CHARS, MAX_PATHS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, Change, Words
 from app.knowledge.browsing import MAX_PAGE, Filter
-from app.knowledge.history import Entry, What
+from app.knowledge.history import What
 from app.knowledge.item import Freshness, KnowledgeType
 from app.knowledge.judging import MAX_NOTE_CHARS
-from app.knowledge.weighing import Verdict, shown_freshness
+from app.knowledge.reader import ShownEntry, ShownItem
+from app.knowledge.weighing import Verdict
 from app.storage.matching import MAX_WORDS_CHARS
-from app.storage.tables import AnyRow
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.json_body import JsonRoute
-from app.web.principal import Caller, TheServices
+from app.web.requester import Caller, TheServices
 
-router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
-A_PASSAGE = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
 Paths = Annotated[
     list[Annotated[Plain, Field(min_length=1, max_length=MAX_PATH_CHARS)]],
     Field(max_length=MAX_PATHS, description="Files that it speaks of: it comes first where a query's `files` name one."),
@@ -134,12 +132,11 @@ class HistoryReply(Reply):
 )
 async def record(services: TheServices, caller: Caller, body: RecordBody, response: Response) -> ItemReply:
     words = Words(body.type, body.title or "", body.text, tuple(body.paths))
-    item_id, new = await services.knowledge.authoring.record(author_of(caller), body.project, words)
-    found = await item_reply(services, caller, item_id)
+    recorded, new = await services.knowledge.writer.record(caller, body.project, words)
     response.status_code = 201 if new else 200
-    response.headers["location"] = f"/v1/knowledge/{item_id}"
-    response.headers["etag"] = f'"{found.revision}"'
-    return found
+    response.headers["location"] = f"/v1/knowledge/{recorded.item.id}"
+    response.headers["etag"] = f'"{recorded.revision}"'
+    return item_reply(recorded)
 
 
 @router.get("", summary="List items, the newest first", responses=responses())
@@ -157,13 +154,9 @@ async def list_items(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, Query(description="The `next` of the page before.", max_length=200)] = None,
 ) -> KnowledgeList:
-    project_id = None
-    if project is not None and (project_id := await services.accounts.project_named(caller.team_id, project)) is None:
-        return KnowledgeList(items=[], next=None)
-    wanted = Filter(project_id, type, since, until, subject, session, hidden)
-    page = await services.knowledge.browsing.page(caller.team_id, wanted, limit=limit, cursor=cursor)
-    names = await services.accounts.project_names(caller.team_id, {row.project_id for row in page.items})
-    return KnowledgeList(items=[_listed(row, names, caller) for row in page.items if row.project_id in names], next=page.next)
+    wanted = Filter(None, type, since, until, subject, session, hidden)
+    page = await services.knowledge.reader.list(caller, wanted, project=project, limit=limit, cursor=cursor)
+    return KnowledgeList(items=[_listed(each) for each in page.items], next=page.next)
 
 
 @router.patch(
@@ -185,11 +178,9 @@ async def correct(
 ) -> ItemReply:
     paths = None if body.paths is None else tuple(body.paths)
     change = Change(body.type, body.title, body.text, paths, revision=_revision(if_match))
-    async with no_passage(services, caller, item_id, A_PASSAGE):
-        await services.knowledge.authoring.correct(author_of(caller), item_id, change)
-    found = await item_reply(services, caller, item_id)
-    response.headers["etag"] = f'"{found.revision}"'
-    return found
+    corrected = await services.knowledge.writer.correct(caller, item_id, change)
+    response.headers["etag"] = f'"{corrected.revision}"'
+    return item_reply(corrected)
 
 
 @router.post(
@@ -202,23 +193,12 @@ async def correct(
     responses=responses(400, 409, 413),
 )
 async def feedback(services: TheServices, caller: Caller, item_id: UUID, body: FeedbackBody) -> ItemReply:
-    async with no_passage(services, caller, item_id, A_PASSAGE):
-        await services.knowledge.judging.judge(author_of(caller), item_id, body.verdict, body.note or "")
-    return await item_reply(services, caller, item_id)
+    return item_reply(await services.knowledge.writer.judge(caller, item_id, body.verdict, body.note or ""))
 
 
 @router.get("/{item_id}/history", summary="What became of an item", responses=responses(409))
 async def history(services: TheServices, caller: Caller, item_id: UUID) -> HistoryReply:
-    async with no_passage(
-        services, caller, item_id, "A passage has no history: its places say where it was said (GET /v1/knowledge/{id})."
-    ):
-        entries = await services.knowledge.history.of(caller.team_id, item_id)
-    names = await services.accounts.names({each.developer_id for each in entries if each.developer_id is not None})
-    return HistoryReply(history=[_entry(each, names) for each in entries])
-
-
-def author_of(caller: Principal) -> Author:
-    return Author(caller.team_id, caller.developer_id)
+    return HistoryReply(history=[_entry(each) for each in await services.knowledge.reader.history(caller, item_id)])
 
 
 def _revision(if_match: str | None) -> str | None:
@@ -231,23 +211,24 @@ def _revision(if_match: str | None) -> str | None:
     return found
 
 
-def _listed(row: AnyRow, names: dict[UUID, str], caller: Principal) -> ListedItem:
+def _listed(shown: ShownItem) -> ListedItem:
+    row = shown.item
     plain = {name: getattr(row, name) for name in ListedItem.model_fields if hasattr(row, name)}
     return ListedItem.model_validate(
         plain
         | {
-            "project": names[row.project_id],
-            "freshness": shown_freshness(row.freshness, row),
+            "project": shown.project,
+            "freshness": shown.freshness,
             "confidence": round(row.confidence, 3),
-            "revision": revision_of(row),
+            "revision": shown.revision,
             "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
-            "mine": caller.is_admin or row.developer_id == caller.developer_id,
+            "mine": shown.mine,
         }
     )
 
 
-def _entry(each: Entry, names: dict[UUID, str]) -> HistoryEntry:
-    by: Literal["admin"] | str | None = "admin" if each.by_admin else None if each.developer_id is None else names.get(each.developer_id)
+def _entry(shown: ShownEntry) -> HistoryEntry:
+    each = shown.entry
     source = None if each.source is None else Citation.of(each.source)
     said = {name: getattr(each, name) for name in ("what", "at", "type", "title", "text", "verdict", "note")}
-    return HistoryEntry.model_validate(said | {"by": by, "paths": each.paths and list(each.paths), "source": source})
+    return HistoryEntry.model_validate(said | {"by": shown.by, "paths": each.paths and list(each.paths), "source": source})

@@ -1,4 +1,7 @@
-"""Budgets by name, for those who look at them and those who set them. The front of the room: routes and commands call this."""
+"""Budgets by name, for those who look at them and those who set them: one call for a route, a tool and a page alike.
+
+Who asks is told with each call: it checks what they may, and names them in the history.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app import clock
-from app.accounts.accounts import Accounts, DeveloperView, Principal
+from app.accounts.accounts import Accounts
+from app.accounts.requester import Requester
+from app.accounts.views import DeveloperView
 from app.budget.books import Books, Budget, Difference, Entry, Spent
 from app.budget.corrections import Corrections
 from app.budget.holds import Unit
@@ -29,6 +34,14 @@ class Named:
     budget: Budget
 
 
+@dataclass(frozen=True, slots=True)
+class MovementPage:
+    """`next`: the `before` of the page after this one; None: this is the last."""
+
+    movements: Sequence[Entry]
+    next: int | None
+
+
 class Budgets:
     def __init__(self, accounts: Accounts, limits: Limits, books: Books, ledger: Ledger, corrections: Corrections) -> None:
         self._corrections = corrections
@@ -37,20 +50,20 @@ class Budgets:
         self._books = books
         self._ledger = ledger
 
-    async def own(self, principal: Principal) -> Named:
+    async def own(self, requester: Requester) -> Named:
         """InvalidInput for an admin: it is no developer."""
-        if principal.developer is None:
+        if requester.developer is None:
             raise InvalidInput("An admin key has no budget of its own: GET /v1/budgets lists all.")
-        return await self.of(principal.developer)
+        return await self._named(requester.developer)
 
-    async def of(self, developer: str) -> Named:
-        """NotFound for an unknown developer."""
-        account, team = await self._account(developer)
-        await self._ledger.written()
-        return Named(developer, team, await self._state(account))
+    async def of(self, requester: Requester, developer: str) -> Named:
+        """Show a developer's budget. NotFound for an unknown developer."""
+        requester.check("administer")
+        return await self._named(developer)
 
-    async def all(self) -> list[Named]:
-        """Of every developer, by name; a month that nobody has opened yet is told as it will be."""
+    async def all(self, requester: Requester) -> list[Named]:
+        """List every developer's budget, by name; a month that nobody has opened yet is told as it will be."""
+        requester.check("administer")
         developers = await self._accounts.list_developers()
         await self._ledger.written()
         accounts = {each.id: Account("developer", each.id, each.team_id) for each in developers}
@@ -74,42 +87,53 @@ class Budgets:
         names = await self._accounts.names([each.developer_id for each in found])
         return [(names[each.developer_id], each) for each in found if each.developer_id in names]
 
-    async def set_limit(self, developer: str, nanousd: int, *, actor: str, note: str | None = None) -> Named:
-        """From now on, this month included."""
+    async def set_limit(self, requester: Requester, developer: str, nanousd: int, *, note: str | None = None) -> Named:
+        """Set a developer's monthly limit from now on, this month included."""
+        requester.check("administer")
         account, _ = await self._account(developer)
-        await self._limits.set(account, "nanousd", nanousd, actor=actor, note=_note(note))
-        return await self.of(developer)
+        await self._limits.set(account, "nanousd", nanousd, actor=requester.name, note=_note(note))
+        return await self._named(developer)
 
-    async def set_team_limits(self, team: str, limits: dict[Unit, int | None], *, actor: str) -> Budget:
-        """Those units that are named; None: no limit. NotFound for an unknown team."""
+    async def set_team_limits(self, requester: Requester, team: str, limits: dict[Unit, int | None]) -> Budget:
+        """Set a team's limits in those units that are named; None: no limit. NotFound for an unknown team."""
+        requester.check("administer")
         account = await self._team(team)
         for unit, amount in limits.items():
-            await self._limits.set(account, unit, amount, actor=actor)
+            await self._limits.set(account, unit, amount, actor=requester.name)
         return await self._state(account)
 
-    async def top_up(self, developer: str, nanousd: int, *, actor: str, note: str | None) -> Named:
-        """Once, for this month."""
+    async def top_up(self, requester: Requester, developer: str, nanousd: int, *, note: str | None) -> Named:
+        """Add to this month's limit, once."""
+        requester.check("administer")
         account, _ = await self._account(developer)
-        await self._limits.top_up(account, nanousd, actor=actor, note=_note(note))
-        return await self.of(developer)
+        await self._limits.top_up(account, nanousd, actor=requester.name, note=_note(note))
+        return await self._named(developer)
 
-    async def history(self, developer: str, *, before: int | None, limit: int) -> list[Entry]:
+    async def history(self, requester: Requester, developer: str, *, before: int | None, limit: int) -> MovementPage:
+        """List one page of a budget's movements, the newest first."""
+        requester.check("administer")
         account, _ = await self._account(developer)
         await self._ledger.written()
-        return await self._books.history(account, before=before, limit=limit)
+        found = await self._books.history(account, before=before, limit=limit + 1)
+        page = found[:limit]
+        return MovementPage(page, page[-1].id if len(found) > limit else None)
 
-    async def whole_history(self, developer: str) -> AsyncGenerator[Entry]:
-        """Fails before its first entry, or not at all."""
+    async def whole_history(self, requester: Requester, developer: str) -> AsyncGenerator[Entry]:
+        """Read every movement of a budget. Fails before its first entry, or not at all."""
+        requester.check("administer")
         account, _ = await self._account(developer)
         return self._books.whole_history(account)
 
-    async def reconcile(self, developer: str, *, nanousd: int | None, hold_ids: Sequence[UUID] | None, actor: str, note: str | None) -> int:
+    async def reconcile(
+        self, requester: Requester, developer: str, *, nanousd: int | None, hold_ids: Sequence[UUID] | None, note: str | None
+    ) -> int:
         """Close unreconciled holds (all of them, or those named) at `nanousd` each, or at nothing. Returns how many.
 
         NotFound for a hold that is not one of theirs, or not open. InvalidInput for more than a hold covered: that may not fit the limit.
         """
+        requester.check("administer")
         account, _ = await self._account(developer)
-        note = _note(note)
+        note, actor = _note(note), requester.name
         if hold_ids is not None:
             found = await self._books.unreconciled(account, among=hold_ids, limit=len(hold_ids))
             if unknown := set(hold_ids) - set(found):
@@ -122,18 +146,29 @@ class Budgets:
             closed += await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note)
         return closed
 
-    async def correct(self, developer: str, movement_id: int, *, nanousd: int, tokens: int | None = None, actor: str, note: str) -> Named:
+    async def correct(
+        self, requester: Requester, developer: str, movement_id: int, *, nanousd: int, tokens: int | None = None, note: str
+    ) -> Named:
         """Set what a call is charged in all, by a movement against what it was charged.
 
         NotFound, or Conflict for what can't be corrected, needs no correction, or would pass a limit.
         """
+        requester.check("administer")
         account, _ = await self._account(developer)
         await self._ledger.written()
-        await self._corrections.correct(account, movement_id, nanousd=nanousd, tokens=tokens, actor=actor, note=free_text(note))
-        return await self.of(developer)
+        note = free_text(note)
+        await self._corrections.correct(account, movement_id, nanousd=nanousd, tokens=tokens, actor=requester.name, note=note)
+        return await self._named(developer)
 
-    async def verify(self) -> list[Difference]:
+    async def verify(self, requester: Requester) -> list[Difference]:
+        """Recompute every balance from its rows."""
+        requester.check("administer")
         return await self._books.verify()
+
+    async def _named(self, developer: str) -> Named:
+        account, team = await self._account(developer)
+        await self._ledger.written()
+        return Named(developer, team, await self._state(account))
 
     async def _check_covered(self, account: Account, nanousd: int | None, *, among: Sequence[UUID] | None = None) -> None:
         """InvalidInput where a hold is to be closed at more than it covered: that might pass the limit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from typing import Literal
 from uuid import UUID
 
@@ -24,9 +25,26 @@ GATHERED_SECONDS = 0.05
 """Nobody waits for it, so one statement serves all of this time: it halves what logging a request costs."""
 
 
+class RequestOutcome(IntEnum):
+    """How a request ended. The numbers are stored (`requests.status`): those that a caller over HTTP gets, or would have got."""
+
+    ANSWERED = 200
+    REFUSED = 400
+    OVER_BUDGET = 402
+    NOT_FOUND = 404
+    CONFLICT = 409
+    INVALID = 422
+    RATE_LIMITED = 429
+    CALLER_LEFT = 499
+    FAILED = 500
+    PROVIDERS_FAILED = 502
+    UNAVAILABLE = 503
+    TIMED_OUT = 504
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What became of one request. `nanousd` is what it cost, `saved_nanousd` what a cache spared; `status` is HTTP's."""
+    """What became of one request. `nanousd` is what it cost, `saved_nanousd` what a cache spared."""
 
     request_id: str
     developer_id: UUID
@@ -38,7 +56,7 @@ class Request:
     nanousd: int
     saved_nanousd: int
     milliseconds: int
-    status: int
+    status: RequestOutcome
     project: str | None = None
     provider: str | None = None
     model_answered: str | None = None

@@ -61,7 +61,7 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `mark`: how its last paid attempt was charged, where that is still among the newest movements."""
+    """One request. `status`: its `RequestOutcome`, as stored. `mark`: how its last paid attempt was charged, where that is still known."""
 
     at: datetime
     request_id: str

@@ -5,5 +5,6 @@ money: every figure comes from a room, every amount is written by `figures.py`.
 """
 
 from app.dashboard.door import install
+from app.dashboard.visitor import PATH
 
-__all__ = ["install"]
+__all__ = ["PATH", "install"]

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from app import clock
-from app.accounts.accounts import DeveloperView
+from app.accounts.views import DeveloperView
 from app.budget.books import Budget
 from app.budget.outlook import Outlook, outlook
 from app.budget.spending import Call, Saved, Slice
@@ -89,9 +89,9 @@ class Month:
 @router.get("/budget")
 async def own(request: Request) -> Response:
     who = await visitor(request)
-    if who.principal.developer is None:
+    if who.requester.developer is None:
         return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
-    view = await who.services.accounts.find_developer(who.principal.developer)
+    view = await who.services.accounts.find_developer(who.requester.developer)
     return await shown(request, who, view)
 
 
@@ -103,7 +103,7 @@ async def shown(
     mark = await mark_of(who, "budget", view.name)
     month = await gather(who.services, view, desk.renderer.zone)
     changes = await who.services.budget.spending.limit_changes(view.team_id, developer_id=view.id, limit=10)
-    keys = await accounts.keys_of(view.id) if who.principal.is_admin else []
+    keys = await accounts.keys_of(view.id) if who.requester.is_admin else []
     return await desk.renderer.page(
         "budget.html", who, status=status, month=month, view=view, keys=keys, changes=changes, mark=mark, new_key=new_key, problem=problem
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from app.budget.requests import RequestOutcome
 from app.budget.spending import Call
 from app.dashboard import figures
 
@@ -22,15 +23,15 @@ MARKS: dict[str | None, tuple[Tone, str]] = {
     "disputed": ("bad", "the provider made or reported more than can be true: what was held is charged"),
     "corrected": ("plain", "the charge was corrected: see the history"),
 }
-REFUSED = {
-    400: "refused: the request was wrong",
-    402: "refused: over the budget",
-    404: "refused: no such model",
-    429: "refused: providers asked to wait",
-    499: "the caller left",
-    502: "no provider answered",
-    503: "refused: a part was away",
-    504: "ran out of time",
+REFUSED: dict[int, str] = {
+    RequestOutcome.REFUSED: "refused: the request was wrong",
+    RequestOutcome.OVER_BUDGET: "refused: over the budget",
+    RequestOutcome.NOT_FOUND: "refused: no such model",
+    RequestOutcome.RATE_LIMITED: "refused: providers asked to wait",
+    RequestOutcome.CALLER_LEFT: "the caller left",
+    RequestOutcome.PROVIDERS_FAILED: "no provider answered",
+    RequestOutcome.UNAVAILABLE: "refused: a part was away",
+    RequestOutcome.TIMED_OUT: "ran out of time",
 }
 
 
@@ -43,7 +44,8 @@ class Reason:
 def reasons(call: Call) -> list[Reason]:
     """The least usual first; empty for a call that simply worked."""
     found: list[Reason] = []
-    if call.status >= 400:
+    answered = call.status == RequestOutcome.ANSWERED
+    if not answered:
         found.append(Reason("bad", REFUSED.get(call.status, f"failed with status {call.status}")))
     if call.cache != "miss":
         saved = f", saved {figures.fine_dollars(call.saved_nanousd)}" if call.saved_nanousd else ""
@@ -51,8 +53,8 @@ def reasons(call: Call) -> list[Reason]:
     failed = [each.provider for each in call.attempts if each.state == "released"]
     unknown = [each.provider for each in call.attempts if each.state == "unreconciled"]
     if failed:
-        answered = f", {call.provider} answered" if call.status < 400 and call.provider else ""
-        found.append(Reason("warn", f"{_listed(failed)} failed{answered}"))
+        by = f", {call.provider} answered" if answered and call.provider else ""
+        found.append(Reason("warn", f"{_listed(failed)} failed{by}"))
     if unknown:
         found.append(Reason("bad", f"outcome at {_listed(unknown)} unknown: charged at its estimate"))
     if call.mark in MARKS:

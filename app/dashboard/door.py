@@ -23,8 +23,8 @@ from app.settings import Settings
 from app.web import errors
 from app.web.connections import mark_keyed
 from app.web.forwarded import bucket
-from app.web.principal import services_of
 from app.web.redirects import own_path
+from app.web.requester import services_of
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ def install(app: FastAPI, settings: Settings) -> None:
 @router.get("")
 async def home(request: Request) -> Response:
     who = await visitor(request)
-    first = "team" if who.principal.is_admin else "budget"
+    first = "team" if who.requester.is_admin else "budget"
     return RedirectResponse(f"{PATH}/{first}{who.team_query}", status_code=303)
 
 
@@ -63,8 +63,8 @@ async def sign_in(request: Request) -> Response:
     try:
         key = text_of(await request.form(max_files=0, max_fields=MOST_FIELDS), "key")
         begun = await services.sign_ins.begin(key[:MOST_KEY_CHARS], hours=services.settings.dashboard.session_hours)
-    except NotAuthenticated:
-        return await _wrong_key(request, desk)
+    except NotAuthenticated as error:
+        return await _wrong_key(request, desk, error)
     except InvalidInput as error:
         return await _sign_in_page(request, status=errors.status_of(error), problem=error.message)
     mark_keyed(request.scope)
@@ -95,14 +95,14 @@ async def nothing() -> Response:
     raise NotFound("There is no such page. Go on from My budget or Knowledge.")
 
 
-async def _wrong_key(request: Request, desk: Desk) -> Response:
+async def _wrong_key(request: Request, desk: Desk, wrong: NotAuthenticated) -> Response:
     address = request.client.host if request.client else ""  # behind a trusted proxy, the one that it names (web/protocol.py)
     log.info("dashboard.refused", address=address)
     try:
         desk.throttle.failed(bucket(address))
     except RateLimited as error:
         return await _sign_in_page(request, status=errors.status_of(error), problem=error.message, headers=retry_after(error))
-    return await _sign_in_page(request, status=401, problem=WRONG)
+    return await _sign_in_page(request, status=errors.status_of(wrong), problem=WRONG)
 
 
 async def _sign_in_page(

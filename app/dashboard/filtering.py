@@ -33,7 +33,7 @@ class AddressFilters:
 
 def address(who: Visitor, path: str, **query: str | None) -> str:
     """Make a page's address with what is given of its query, and the team that an admin looks at."""
-    given = {name: value for name, value in query.items() if value} | ({"team": who.principal.team} if who.team_query else {})
+    given = {name: value for name, value in query.items() if value} | ({"team": who.requester.team} if who.team_query else {})
     return f"{path}?{urlencode(given)}" if given else path
 
 

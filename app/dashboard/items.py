@@ -16,13 +16,15 @@ from app.dashboard.knowledge import source_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, changing, text_of, visitor
 from app.errors import InvalidInput
-from app.knowledge.authoring import MAX_TEXT_CHARS, MAX_TITLE_CHARS, Author, Change, Words, revision_of
+from app.knowledge.authoring import MAX_TEXT_CHARS, MAX_TITLE_CHARS, Change, Words
 from app.knowledge.browsing import Filter
 from app.knowledge.history import Entry
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.judging import MAX_NOTE_CHARS
+from app.knowledge.reader import ShownPage
 from app.knowledge.store import Item
-from app.knowledge.weighing import VERDICTS, shown_freshness
+from app.knowledge.weighing import VERDICTS
+from app.services.administration import list_projects
 from app.storage.tables import AnyRow
 
 log = structlog.get_logger()
@@ -45,37 +47,33 @@ class ListFilters(AddressFilters):
     subject: str
     hidden: str
 
-    async def filter(self, who: Visitor) -> Filter | None:
-        """None: there is no such project, so it has no items. InvalidInput for a type or a date that can't be."""
+    @property
+    def filter(self) -> Filter:
+        """All but the project, which is named. InvalidInput for a type or a date that can't be."""
         if self.type and self.type not in KNOWLEDGE_TYPES:
             raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        project = await who.services.accounts.project_named(who.principal.team_id, self.project) if self.project else None
-        if self.project and project is None:
-            return None
-        return Filter(project, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
+        return Filter(None, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
 
 
 @router.get("")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    filters, problem, rows, following = ListFilters.of(request), "", list[AnyRow](), None
+    filters, problem, page = ListFilters.of(request), "", ShownPage((), None)
     try:
-        if (wanted := await filters.filter(who)) is not None:
-            cursor = request.query_params.get("cursor")
-            page = await who.services.knowledge.browsing.page(who.principal.team_id, wanted, limit=PAGE, cursor=cursor)
-            rows, following = list(page.items), page.next
+        cursor, project = request.query_params.get("cursor"), filters.project or None
+        page = await who.services.knowledge.reader.list(who.requester, filters.filter, project=project, limit=PAGE, cursor=cursor)
     except InvalidInput as error:
         problem = error.message
-    projects = {each.id: each.name for each in await who.services.accounts.find_projects(who.principal.team_id)}
+    projects = await list_projects(who.services, who.requester)
     return await desk_of(request).renderer.page(
         "items.html",
         who,
         filters=filters,
         problem=problem,
-        items=[(row, projects.get(row.project_id, ""), shown_freshness(row.freshness, row)) for row in rows],
-        further=address(who, ITEMS, **filters.query, cursor=following) if following else None,
-        projects=sorted(projects.values()),
+        items=page.items,
+        further=address(who, ITEMS, **filters.query, cursor=page.next) if page.next else None,
+        projects=sorted(each.name for each in projects),
         types=KNOWLEDGE_TYPES,
         limits=LIMITS,
     )
@@ -86,30 +84,30 @@ async def record(request: Request) -> Response:
     who = await visitor(request)
     form = await changing(request, who)
     words = Words(text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
-    item_id, new = await who.services.knowledge.authoring.record(_author(who), text_of(form, "project"), words)
-    log.info("dashboard.item_recorded", item=str(item_id), new=new)
-    return _to(who, f"{ITEMS}/{item_id}")
+    recorded, new = await who.services.knowledge.writer.record(who.requester, text_of(form, "project"), words)
+    log.info("dashboard.item_recorded", item=str(recorded.item.id), new=new)
+    return _to(who, f"{ITEMS}/{recorded.item.id}")
 
 
 @router.get("/{item_id}")
 async def shown(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
-    services, team_id = who.services, who.principal.team_id
-    item = await services.knowledge.store.get(team_id, item_id)
-    entries = await services.knowledge.history.of(team_id, item_id)
-    people = {each.developer_id for each in entries if each.developer_id is not None} | {item.developer_id} - {None}
-    names = await services.accounts.names([each for each in people if each is not None])
+    reader = who.services.knowledge.reader
+    shown = await reader.item(who.requester, item_id)
+    entries = await reader.history(who.requester, item_id)
+    author_id = shown.item.developer_id
+    authors = await who.services.accounts.names([author_id] if author_id is not None else [])
     return await desk_of(request).renderer.page(
         "item.html",
         who,
-        item=item,
-        freshness=shown_freshness(item.freshness, item),
-        author=names.get(item.developer_id, "") if item.developer_id else "",
-        project=(await services.accounts.project_names(team_id, [item.project_id])).get(item.project_id, ""),
-        mine=who.principal.is_admin or item.developer_id == who.principal.developer_id,
-        revision=revision_of(item),
-        history=[(each, _by(each, names)) for each in entries],
-        verdict=_own_verdict(who, entries),
+        item=shown.item,
+        freshness=shown.freshness,
+        author=authors.get(author_id, "") if author_id else "",
+        project=shown.project,
+        mine=shown.mine,
+        revision=shown.revision,
+        history=[(each.entry, each.by or "") for each in entries],
+        verdict=_own_verdict(who, [each.entry for each in entries]),
         verdicts=VERDICTS,
         types=KNOWLEDGE_TYPES,
         limits=LIMITS,
@@ -122,12 +120,12 @@ async def correct(request: Request, item_id: UUID) -> Response:
     """A form sends every field, and its own line ends: only what a person changed of it is a correction."""
     who = await visitor(request)
     form = await changing(request, who)
-    item = await who.services.knowledge.store.get(who.principal.team_id, item_id)
-    change = _changed(item, text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
+    shown = await who.services.knowledge.reader.item(who.requester, item_id)
+    change = _changed(shown.item, text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     if change.fields:
         revision = text_of(form, "revision") or None
         change = Change(change.type, change.title, change.text, change.paths, revision)
-        await who.services.knowledge.authoring.correct(_author(who), item_id, change)
+        await who.services.knowledge.writer.correct(who.requester, item_id, change)
         log.info("dashboard.item_corrected", item=str(item_id), fields=sorted(change.fields))
     return _to(who, f"{ITEMS}/{item_id}")
 
@@ -136,7 +134,7 @@ async def correct(request: Request, item_id: UUID) -> Response:
 async def judge(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     form = await changing(request, who)
-    await who.services.knowledge.judging.judge(_author(who), item_id, text_of(form, "verdict"), _lines(form, "note"))
+    await who.services.knowledge.writer.judge(who.requester, item_id, text_of(form, "verdict"), _lines(form, "note"))
     return _to(who, f"{ITEMS}/{item_id}")
 
 
@@ -144,16 +142,12 @@ async def judge(request: Request, item_id: UUID) -> Response:
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     await changing(request, who)
-    await who.services.knowledge.store.delete(who.principal.team_id, item_id, developer_id=who.principal.developer_id)
+    await who.services.knowledge.writer.forget(who.requester, item_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
 
 
-def _author(who: Visitor) -> Author:
-    return Author(who.principal.team_id, who.principal.developer_id)
-
-
-def _changed(item: Item, kind: str, title: str, text: str, paths: tuple[str, ...]) -> Change:
+def _changed(item: Item | AnyRow, kind: str, title: str, text: str, paths: tuple[str, ...]) -> Change:
     return Change(
         type=kind if kind != item.type else None,
         title=title if title != item.title.strip() else None,
@@ -175,12 +169,6 @@ def _paths(form: FormData) -> tuple[str, ...]:
     return tuple(line.strip() for line in _lines(form, "paths").split("\n") if line.strip())
 
 
-def _by(entry: Entry, names: dict[UUID, str]) -> str:
-    if entry.by_admin:
-        return "admin"
-    return names.get(entry.developer_id, "") if entry.developer_id else ""
-
-
 def _own_verdict(who: Visitor, entries: list[Entry]) -> str:
     """Find the visitor's own verdict, whose button is shown as pressed; empty: none."""
     mine = (entry.verdict for entry in entries if entry.verdict and (entry.developer_id, entry.by_admin) == _person(who))
@@ -188,7 +176,7 @@ def _own_verdict(who: Visitor, entries: list[Entry]) -> str:
 
 
 def _person(who: Visitor) -> tuple[UUID | None, bool]:
-    return who.principal.developer_id, who.principal.is_admin
+    return who.requester.developer_id, who.requester.is_admin
 
 
 def _to(who: Visitor, path: str) -> Response:

@@ -24,9 +24,9 @@ from app.knowledge.answering.answering import Composed
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import Recent
 from app.knowledge.unanswered import Question
-from app.services.answers import answer_writer
-from app.telemetry import metrics
-from app.web.leaving import unless_gone
+from app.services.administration import list_projects
+from app.services.answers import begin_answer
+from app.web.disconnects import unless_disconnected
 
 WEEK = timedelta(days=7)
 RECENT, QUESTIONS, PROJECTS = 20, 15, 12
@@ -79,7 +79,7 @@ class Asked:
 async def overview(request: Request) -> Response:
     who = await visitor(request)
     mark = await mark_of(who, "knowledge", None)
-    projects = {each.id: each.name for each in await who.services.accounts.find_projects(who.principal.team_id)}
+    projects = {each.id: each.name for each in await list_projects(who.services, who.requester)}
     asked = await _asked(who, request)
     return await desk_of(request).renderer.page(
         "knowledge.html",
@@ -94,7 +94,7 @@ async def overview(request: Request) -> Response:
 
 
 async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
-    knowledge, team_id, since = who.services.knowledge, who.principal.team_id, clock.now() - WEEK
+    knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
     heaps = await knowledge.overview.heaps(list(projects)) if projects else []
     by_age: Counter[str] = Counter()
     by_type: dict[str, Counter[str]] = {}
@@ -123,7 +123,7 @@ def source_of(who: Visitor, quote: Quote) -> str:
     """Make a citation's address: its place in the session, or the item that a person wrote down."""
     if quote.session_id is None:
         return f"{PATH}/knowledge/items/{quote.locator}{who.team_query}"
-    query = {"at": quote.locator, **({"team": who.principal.team} if who.team_query else {})}
+    query = {"at": quote.locator, **({"team": who.requester.team} if who.team_query else {})}
     return f"{PATH}/sessions/{quote.session_id}?{urlencode(query)}#cited"
 
 
@@ -138,14 +138,11 @@ async def _asked(who: Visitor, request: Request) -> Asked:
     elif kind:
         query = replace(query, types=(kind,))
     try:
-        answer = await who.services.knowledge.search.query(who.principal.team_id, query)
+        answer = await begin_answer(who.services, who.requester, query, may_write=_came_to_read(request))
     except (InvalidInput, NotFound) as error:
         return Asked(text, project, kind, None, None, error.message)
-    metrics.query_answered(results=len(answer.results), degraded=bool(answer.degraded), seconds=answer.took_ms / 1000)
-    writer = answer_writer(who.services, who.principal, project=project or None) if _came_to_read(request) else None
-    composing = who.services.knowledge.answering.compose(text, answer.results, writer)
-    composed = await (composing if writer is None else unless_gone(request, composing))
-    return Asked(text, project, kind, answer, composed, "")
+    composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
+    return Asked(text, project, kind, answer.found, composed, "")
 
 
 def _came_to_read(request: Request) -> bool:

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request, Response
 
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import NotAuthenticated, NotPermitted, Unavailable
-from app.web.leaving import Feed
-from app.web.principal import services_of
+from app.web.disconnects import Feed
+from app.web.requester import services_of
 
 Subject = Literal["budget", "team", "knowledge", "system"]
 STREAM_SECONDS = 600
@@ -66,16 +66,16 @@ async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
     """Changes when the page may show something else."""
     match of:
         case "budget":
-            subject = who.principal.developer_id
-            if who.principal.is_admin:
+            subject = who.requester.developer_id
+            if who.requester.is_admin:
                 subject = (await who.services.accounts.find_developer(developer or "")).id
             assert subject is not None
             found = await who.services.budget.spending.mark(subject, team=False)
         case "team":
-            found = await who.services.budget.spending.mark(who.principal.team_id, team=True)
+            found = await who.services.budget.spending.mark(who.requester.team_id, team=True)
         case "knowledge":
             knowledge = who.services.knowledge
-            found = f"{await knowledge.overview.mark()} {await knowledge.unanswered.mark(who.principal.team_id)}"
+            found = f"{await knowledge.overview.mark()} {await knowledge.unanswered.mark(who.requester.team_id)}"
         case "system":
             found = str(int(time.time() / SYSTEM_SECONDS))
     return hashlib.sha256(found.encode()).hexdigest()[:16]
@@ -90,7 +90,7 @@ router = APIRouter(prefix=PATH, include_in_schema=False)
 @router.get("/live")
 async def live(request: Request, of: Subject, since: str = "", developer: str | None = None) -> Response:
     who = await visitor(request)
-    if of in {"team", "system"} and not who.principal.is_admin:
+    if of in {"team", "system"} and not who.requester.is_admin:
         raise NotPermitted("Only an admin can watch this.")
 
     async def mark() -> str:

@@ -16,13 +16,18 @@ from starlette.responses import RedirectResponse
 
 from app.dashboard.desk import desk_of
 from app.dashboard.visitor import PATH, SignedOut, forget
-from app.errors import CairnError
+from app.errors import CairnError, NotFound, NotPermitted, RateLimited, Unavailable
 from app.web import errors, request_ids
 
 log = structlog.get_logger()
 
 SIGN_IN = f"{PATH}/sign-in"
-TITLES = {403: "Not yours to see", 404: "There is nothing here", 429: "Too many tries", 503: "Just a moment"}
+TITLES: dict[type[CairnError], str] = {
+    NotPermitted: "Not yours to see",
+    NotFound: "There is nothing here",
+    RateLimited: "Too many tries",
+    Unavailable: "Just a moment",
+}
 
 
 class PageRoute(APIRoute):
@@ -35,16 +40,17 @@ class PageRoute(APIRoute):
             except SignedOut as error:
                 return _to_sign_in(request, error)
             except CairnError as error:
-                return await _error(request, errors.status_of(error), error.message, retry_after(error))
+                return await _error(request, error)
             except RequestValidationError:
-                return await _error(request, 404, "There is no such page. Go on from My budget or Knowledge.")
+                return await _error(request, NotFound("There is no such page. Go on from My budget or Knowledge."))
             except HTTPException as error:
-                return await _error(request, error.status_code, "The form could not be read: load the page again and repeat the change.")
+                message = "The form could not be read: load the page again and repeat the change."
+                return await _error(request, CairnError(message), status=error.status_code)
             except ClientDisconnect:
                 raise
             except Exception:
                 log.exception("dashboard.failed", path=request.url.path)
-                return await _error(request, 500, "Something went wrong on our side. The request id finds it in the server's log.")
+                return await _error(request, CairnError(errors.UNEXPECTED))
 
         return shown
 
@@ -93,10 +99,12 @@ def _place(request: Request) -> str:
     return f"{path}?{request.url.query}" if request.url.query else path
 
 
-async def _error(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+async def _error(request: Request, error: CairnError, *, status: int | None = None) -> Response:
+    """`status`: where another than the error's own in `web/errors.py`."""
+    status, headers = status or errors.status_of(error), retry_after(error)
     if not _wants_page(request):
-        return errors.reply(status, message, "refused", headers=headers)
-    title = TITLES.get(status, "That didn't work")
+        return errors.reply(status, error.message, "refused", headers=headers)
+    title = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), "That didn't work")
     return await desk_of(request).renderer.page(
-        "error.html", None, status=status, headers=headers, title=title, message=message, request_id=request_ids.current()
+        "error.html", None, status=status, headers=headers, title=title, message=error.message, request_id=request_ids.current()
     )

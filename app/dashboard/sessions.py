@@ -14,8 +14,10 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.browsing import Filter as Learnt
+from app.knowledge.store import Item
+from app.services.administration import list_projects
 from app.sessions.browsing import Filter
-from app.sessions.journal import Session
+from app.sessions.reader import SessionPage
 from app.storage.tables import AnyRow
 
 SESSIONS = f"{PATH}/sessions"
@@ -36,34 +38,33 @@ class ListFilters(AddressFilters):
     until: str
     subject: str
 
-    async def filter(self, who: Visitor) -> Filter | None:
-        """None: there is no such project, so it has no sessions. InvalidInput for a date that can't be."""
+    @property
+    def filter(self) -> Filter:
+        """All but the project, which is named. InvalidInput for a date that can't be."""
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        project = await who.services.accounts.project_named(who.principal.team_id, self.project) if self.project else None
-        return None if self.project and project is None else Filter(project, self.provider or None, since, until, self.subject)
+        return Filter(None, self.provider or None, since, until, self.subject)
 
 
 @router.get("")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    browsing, team_id = who.services.sessions.browsing, who.principal.team_id
-    filters, problem, found = ListFilters.of(request), "", list[Session]()
+    sessions, team_id = who.services.sessions, who.requester.team_id
+    filters, problem, page = ListFilters.of(request), "", SessionPage((), None)
     try:
-        if (wanted := await filters.filter(who)) is not None:
-            found = list(await browsing.page(team_id, wanted, before=_uuid(request.query_params.get("before", "")), limit=PAGE + 1))
+        before, project = _uuid(request.query_params.get("before", "")), filters.project or None
+        page = await sessions.reader.list(who.requester, filters.filter, project=project, before=before, limit=PAGE)
     except (InvalidInput, NotFound) as error:
         problem = error.message
-    projects = {each.id: each.name for each in await who.services.accounts.find_projects(team_id)}
-    shown = found[:PAGE]
+    projects = await list_projects(who.services, who.requester)
     return await desk_of(request).renderer.page(
         "sessions.html",
         who,
         filters=filters,
         problem=problem,
-        sessions=[(each, projects.get(each.project_id, "")) for each in shown],
-        further=address(who, SESSIONS, **filters.query, before=str(shown[-1].id)) if len(found) > PAGE else None,
-        projects=sorted(projects.values()),
-        providers=await browsing.providers(team_id),
+        sessions=[(each.session, each.project) for each in page.sessions],
+        further=address(who, SESSIONS, **filters.query, before=str(page.next)) if page.next else None,
+        projects=sorted(each.name for each in projects),
+        providers=await sessions.browsing.providers(team_id),
     )
 
 
@@ -71,20 +72,20 @@ async def listed(request: Request) -> Response:
 async def read(request: Request, session_id: UUID, at: str = "", after: int = 0) -> Response:
     """A stretch of a session: around the place that a result cites, else from a seq on. What a transcript says is marked as quoted."""
     who = await visitor(request)
-    browsing, team_id = who.services.sessions.browsing, who.principal.team_id
-    session = await who.services.journal.get(team_id, session_id)
+    browsing = who.services.sessions.browsing
+    shown = await who.services.sessions.reader.show(who.requester, session_id)
+    session = shown.session
     cited = None
     if place := at.replace("\x00", "")[:MAX_LOCATOR_CHARS]:
         stretch, cited = await browsing.around(session_id, place, events=AROUND, max_chars=EVENT_CHARS)
     else:
         stretch = await browsing.read(session_id, after=min(max(0, after), session.event_count), limit=READ, max_chars=EVENT_CHARS)
     here, events = f"{SESSIONS}/{session_id}", stretch.events
-    names = await who.services.accounts.project_names(team_id, [session.project_id])
     return await desk_of(request).renderer.page(
         "session.html",
         who,
         session=session,
-        project=names.get(session.project_id, ""),
+        project=shown.project,
         events=events,
         cited=cited,
         gone=bool(place) and cited is None,
@@ -95,9 +96,9 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
     )
 
 
-async def _learnt(who: Visitor, session_id: UUID) -> Sequence[AnyRow]:
-    page = await who.services.knowledge.browsing.page(who.principal.team_id, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
-    return page.items
+async def _learnt(who: Visitor, session_id: UUID) -> Sequence[Item | AnyRow]:
+    page = await who.services.knowledge.reader.list(who.requester, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
+    return [each.item for each in page.items]
 
 
 def _uuid(given: str) -> UUID | None:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from app import clock
-from app.accounts.accounts import DeveloperView
+from app.accounts.views import DeveloperView
 from app.budget.books import Budget, Entry
 from app.budget.outlook import Outlook, outlook
 from app.budget.spending import LimitChange
@@ -24,8 +24,9 @@ from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.visitor import PATH, Visitor, admin, changing, text_of
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput
 from app.money import from_usd, usd_text
+from app.services import administration
 from app.web import spreadsheet
 from app.web.turns import exports_of
 
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 RISK_PERCENT = 90
 GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 CHANGES = 8
-ACTOR, NOTE = "admin", "in the dashboard"
+NOTE = "in the dashboard"
 
 MOVEMENT_NAMES = (
     "at", "kind", "mark", "request_id", "attempt", "provider", "model", "input_tokens", "output_tokens", "cached_input_tokens",
@@ -97,7 +98,7 @@ async def team(request: Request) -> Response:
     who = await admin(request)
     mark = await mark_of(who, "team", None)
     found = await gather(who, request)
-    teams = [each.name for each in await who.services.accounts.list_teams()]
+    teams = [each.name for each in await administration.list_teams(who.services, who.requester)]
     return await desk_of(request).renderer.page("team.html", who, team=found, teams=teams, mark=mark)
 
 
@@ -119,8 +120,8 @@ async def set_team_limit(request: Request) -> Response:
     who = await admin(request)
     given = text_of(await changing(request, who), "amount_usd")
     amount = None if not given else _nanousd(given)
-    await who.services.budget.budgets.set_team_limits(who.principal.team, {"nanousd": amount}, actor=ACTOR)
-    log.info("dashboard.team_limit_set", team=who.principal.team, nanousd=amount)
+    await who.services.budget.budgets.set_team_limits(who.requester, who.requester.team, {"nanousd": amount})
+    log.info("dashboard.team_limit_set", team=who.requester.team, nanousd=amount)
     return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
 
 
@@ -128,7 +129,7 @@ async def set_team_limit(request: Request) -> Response:
 async def history(request: Request, name: str) -> Response:
     """Every movement of a developer's budget: exact amounts, page by page."""
     who = await admin(request)
-    entries = await who.services.budget.budgets.whole_history((await _theirs(who, name)).name)
+    entries = await who.services.budget.budgets.whole_history(who.requester, (await _theirs(who, name)).name)
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
     lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -145,7 +146,7 @@ async def set_limit(request: Request, name: str) -> Response:
     who = await admin(request)
     form, view = await changing(request, who), await _theirs(who, name)
     amount = _nanousd(text_of(form, "amount_usd"))
-    await who.services.budget.budgets.set_limit(view.name, amount, actor=ACTOR, note=NOTE)
+    await who.services.budget.budgets.set_limit(who.requester, view.name, amount, note=NOTE)
     log.info("dashboard.limit_set", developer=view.name, nanousd=amount)
     return _back_to(who, view)
 
@@ -156,7 +157,7 @@ async def create_key(request: Request, name: str) -> Response:
     who = await admin(request)
     await changing(request, who)
     view = await _theirs(who, name)
-    key_id, key = await who.services.accounts.create_key(view.name)
+    key_id, key = await administration.create_key(who.services, who.requester, view.name)
     log.info("dashboard.key_created", developer=view.name, key=str(key_id))
     return await developer_page.shown(request, who, view, new_key=key, status=201)
 
@@ -166,9 +167,7 @@ async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
     who = await admin(request)
     await changing(request, who)
     view = await _theirs(who, name)
-    if key_id not in {each.id for each in await who.services.accounts.keys_of(view.id)}:
-        raise NotFound(f"{view.name} has no key {key_id}.")
-    await who.services.accounts.revoke_key(key_id)
+    await administration.revoke_key(who.services, who.requester, key_id, owner=view)
     log.info("dashboard.key_revoked", developer=view.name, key=str(key_id))
     return _back_to(who, view)
 
@@ -176,11 +175,11 @@ async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
 async def gather(who: Visitor, request: Request) -> Team:
     """A dozen queries, however many developers there are."""
     spending, budgets = who.services.budget.spending, who.services.budget.budgets
-    team_id, zone = who.principal.team_id, desk_of(request).renderer.zone
+    team_id, zone = who.requester.team_id, desk_of(request).renderer.zone
     period, today, now = spending.month(), spending.today(), clock.now()
     members = await who.services.accounts.list_developers(team_id=team_id)
     months = await budgets.among(members)
-    own = await budgets.of_team(who.principal.team)
+    own = await budgets.of_team(who.requester.team)
     days = await spending.days([team_id, *(each.id for each in members)], period)
     whole = spending.days_of(period)
     so_far = [each for each in whole if each <= today]
@@ -189,7 +188,7 @@ async def gather(who: Visitor, request: Request) -> Team:
     changes = await spending.limit_changes(team_id, limit=CHANGES)
     together = days.get(team_id, {})
     return Team(
-        name=who.principal.team,
+        name=who.requester.team,
         budget=own,
         outlook=outlook(own.spent, [together.get(each, 0) for each in so_far if each < today], period, now),
         rows=[_row(each, months[each.id], [days.get(each.id, {}).get(one, 0) for one in so_far]) for each in members],

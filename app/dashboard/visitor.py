@@ -15,12 +15,13 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.accounts.accounts import DEFAULT_TEAM, Principal
+from app.accounts.accounts import DEFAULT_TEAM
+from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotAuthenticated, NotPermitted
 from app.services import Services
-from app.storage.replicas.asker import identify
+from app.storage.replicas.read_session import identify
 from app.web.connections import mark_keyed
-from app.web.principal import services_of
+from app.web.requester import services_of
 
 COOKIE, PATH = "cairn_dashboard", "/dashboard"
 TOKEN = "csrf"  # noqa: S105 - the field's name
@@ -40,15 +41,15 @@ class Visitor:
     """Who signed in, and the services that they look at. `token` is new for each page."""
 
     services: Services
-    principal: Principal
+    requester: Requester
     sign_in: UUID
     token: str
 
     @property
     def team_query(self) -> str:
         """What links carry on: the team that an admin looks at."""
-        chosen = self.principal.is_admin and self.principal.team != DEFAULT_TEAM
-        return f"?{urlencode({'team': self.principal.team})}" if chosen else ""
+        chosen = self.requester.is_admin and self.requester.team != DEFAULT_TEAM
+        return f"?{urlencode({'team': self.requester.team})}" if chosen else ""
 
 
 async def visitor(request: Request) -> Visitor:
@@ -58,16 +59,16 @@ async def visitor(request: Request) -> Visitor:
     if sign_in is None:
         raise SignedOut("Sign in to go on.", was=False)
     try:
-        principal = await services.sign_ins.who(sign_in, team=_team_of(request))
+        requester = await services.sign_ins.who(sign_in, team=_team_of(request))
     except NotAuthenticated as error:
         raise SignedOut(error.message, was=True) from error
     mark_keyed(request.scope)
-    return Visitor(services, principal, sign_in, _masked(_token(services, sign_in)))
+    return Visitor(services, requester, sign_in, _masked(_token(services, sign_in)))
 
 
 async def admin(request: Request) -> Visitor:
     found = await visitor(request)
-    if not found.principal.is_admin:
+    if not found.requester.is_admin:
         raise NotPermitted("This page is for admins. What is yours is under My budget.")
     return found
 
@@ -79,7 +80,7 @@ async def changing(request: Request, who: Visitor) -> FormData:
     sent = request.headers.get("x-csrf") or form.get(TOKEN)
     if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.services, who.sign_in)):
         raise NotPermitted("This form is no longer good: load the page again and repeat the change.")
-    identify("admin" if who.principal.is_admin else str(who.principal.developer_id))  # who changes something finds it, at replicas too
+    identify("admin" if who.requester.is_admin else str(who.requester.developer_id))  # who changes something finds it, at replicas too
     return form
 
 

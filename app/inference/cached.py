@@ -14,6 +14,7 @@ from time import perf_counter
 
 import msgspec
 
+from app.budget.requests import RequestOutcome
 from app.cache.tiers import Tiers
 from app.errors import CairnError
 from app.inference import semantic
@@ -23,9 +24,9 @@ from app.inference.engine import Engine
 from app.inference.fanout import Place
 from app.inference.flight import Flight, Found, Reading, shared
 from app.inference.keeping import keepable
+from app.inference.outcomes import outcome_of
 from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.inference.semantic import Question, Semantic
-from app.inference.statuses import status_of
 from app.inference.stored import Stored
 from app.inference.stream import Broken, Stream, summary
 from app.settings import CompletionsCache
@@ -217,7 +218,7 @@ class CachedEngine:
             return await self._engine.covers(asked.request, asked.asker)
         except BaseException as error:
             await flight.leave()
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _wait_for_end(self, asked: _Asked, flight: Flight) -> None:
@@ -227,7 +228,7 @@ class CachedEngine:
             await flight.leave()
             await flight.over()
         except asyncio.CancelledError as error:
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _follow(self, asked: _Asked, flight: Flight) -> Found | None:
@@ -269,7 +270,7 @@ class CachedEngine:
         """Raise the error if it concerns this request too, or if others' answers failed too often; else return, to ask again."""
         asked.followed += isinstance(error, Broken)
         if shared(error) or asked.followed >= MAX_FOLLOWED or not isinstance(error, Exception):
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, status=status_of(error))
+            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise error
 
     def _start(self, asked: _Asked, ask: Callable[[_Asked, Flight], Coroutine[object, object, None]]) -> Flight:
@@ -334,7 +335,7 @@ class CachedEngine:
         receipt.asked_model = next((each.model for each in candidates if each.name == stored.provider), "")
         receipt.upstream_seconds = seconds if waited else 0.0
         self._spared(receipt, max(0.0, stored.seconds - seconds))
-        self._engine.note(asked.request, asked.asker, receipt, asked.began, status=200)
+        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=RequestOutcome.ANSWERED)
         return receipt
 
     def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
@@ -345,9 +346,9 @@ class CachedEngine:
             source.provider, source.model, asked_model=source.asked_model, cache="memory", dropped=source.dropped, upstream_seconds=waited
         )
 
-    def _read(self, asked: _Asked, receipt: Receipt, status: int) -> None:
+    def _read(self, asked: _Asked, receipt: Receipt, outcome: RequestOutcome) -> None:
         self._spared(receipt, 0.0)  # no time was saved: it came at the provider's pace
-        self._engine.note(asked.request, asked.asker, receipt, asked.began, status=status)
+        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=outcome)
 
     def _spared(self, receipt: Receipt, seconds: float) -> None:
         saved = receipt.saved or 0

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from app.budget.prices import Usage
-from app.budget.requests import Request, RequestLog
+from app.budget.requests import Request, RequestLog, RequestOutcome
 from app.errors import (
     BudgetExceeded,
     CairnError,
@@ -29,9 +29,9 @@ from app.inference.chain import Candidate, Trail
 from app.inference.faults import Fault
 from app.inference.gather import Gather
 from app.inference.meter import Held, Meter
+from app.inference.outcomes import outcome_of
 from app.inference.parameters import call_for, check
 from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
-from app.inference.statuses import status_of
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
 from app.inference.wires.wire import Embedded
@@ -88,17 +88,17 @@ class Engine:
 
         spoke: float | None = None
 
-        def ended(status: int) -> None:
-            if status == 200 and spoke is not None and receipt.produced > 1:
+        def ended(outcome: RequestOutcome) -> None:
+            if outcome is RequestOutcome.ANSWERED and spoke is not None and receipt.produced > 1:
                 each = (perf_counter() - spoke) / (receipt.produced - 1)
                 measures.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
-            self.note(request, asker, receipt, began, status=status)
+            self.note(request, asker, receipt, began, outcome=outcome)
 
         try:
             with _span(request):
                 opened = await proceed(request, self._catalog.candidates(request.model))
         except BaseException as error:
-            ended(status_of(error))
+            ended(outcome_of(error))
             raise
         spoke = perf_counter()
         metrics.first_token(receipt.provider, receipt.asked_model, spoke - began)
@@ -311,13 +311,15 @@ class Engine:
         try:
             yield
         except BaseException as error:
-            self.note(request, asker, receipt, began, status=status_of(error))
+            self.note(request, asker, receipt, began, outcome=outcome_of(error))
             raise
-        self.note(request, asker, receipt, began, status=200)
+        self.note(request, asker, receipt, began, outcome=RequestOutcome.ANSWERED)
 
-    def note(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, status: int) -> None:
+    def note(
+        self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, outcome: RequestOutcome
+    ) -> None:
         seconds = perf_counter() - began
-        if status == 200:
+        if outcome is RequestOutcome.ANSWERED:
             operation = "chat" if isinstance(request, ChatRequest) else "embeddings"
             metrics.answered(operation, receipt.provider, receipt.asked_model, cache=receipt.cache, seconds=seconds)
         self._requests.add(
@@ -335,7 +337,7 @@ class Engine:
                 nanousd=receipt.nanousd,
                 saved_nanousd=receipt.saved or 0,
                 milliseconds=round(seconds * 1000),
-                status=status,
+                status=outcome,
             )
         )
 

@@ -10,10 +10,11 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from app.budget.requests import RequestOutcome
 from app.errors import BudgetExceeded, CairnError
 from app.inference.fanout import Fanout, Place
+from app.inference.outcomes import outcome_of
 from app.inference.request import Answer, Receipt, Tier
-from app.inference.statuses import status_of
 from app.inference.stored import Stored
 from app.inference.stream import Broken, Stream
 
@@ -156,11 +157,18 @@ def shared(error: BaseException) -> bool:
 class Reading:
     """One requester's view of an in-flight stream, from its beginning. Creating it needs a `join`; it leaves by itself at the end.
 
-    `ended` is called once, with this reader's receipt and HTTP status.
+    `ended` is called once, with this reader's receipt and outcome.
     """
 
     def __init__(
-        self, flight: Flight, stream: Stream, receipt: Receipt, place: Place, *, usage_asked: bool, ended: Callable[[Receipt, int], None]
+        self,
+        flight: Flight,
+        stream: Stream,
+        receipt: Receipt,
+        place: Place,
+        *,
+        usage_asked: bool,
+        ended: Callable[[Receipt, RequestOutcome], None],
     ) -> None:
         self.receipt = receipt
         self._flight = flight
@@ -173,7 +181,7 @@ class Reading:
 
     async def events(self) -> AsyncGenerator[bytes]:
         """Yield the events. Raises Broken if the stream broke, or this reader fell too far behind."""
-        status = 499
+        outcome = RequestOutcome.CALLER_LEFT
         fanout = self._flight.fanout
         assert fanout is not None
         try:
@@ -183,24 +191,24 @@ class Reading:
             if not self._leading:
                 source = self._stream.receipt
                 self.receipt.saved, self.receipt.provider, self.receipt.model = source.nanousd, source.provider, source.model
-            status = 200
+            outcome = RequestOutcome.ANSWERED
             if self._usage_asked:
                 yield self._stream.usage(self.receipt)
         except CairnError as error:
-            status = status_of(error)
+            outcome = outcome_of(error)
             raise
         finally:
-            await self._leave(status)
+            await self._leave(outcome)
 
     async def abandon(self) -> None:
         """Leave without reading."""
-        await self._leave(499)
+        await self._leave(RequestOutcome.CALLER_LEFT)
 
-    async def _leave(self, status: int) -> None:
+    async def _leave(self, outcome: RequestOutcome) -> None:
         if self._left:
             return
         self._left = True
         if self._leading:
             self._flight.unled()
-        self._ended(self.receipt, status)
+        self._ended(self.receipt, outcome)
         await self._flight.leave()

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from app.budget.prices import Usage
+from app.budget.requests import RequestOutcome
 from app.errors import AllProvidersFailed, CairnError
 from app.inference import answers, stored
 from app.inference.answers import Chunk
@@ -62,7 +63,7 @@ class Stream:
         *,
         usage_asked: bool,
         proceed: Continue | None,
-        ended: Callable[[int], None],
+        ended: Callable[[RequestOutcome], None],
     ) -> None:
         self.receipt = receipt
         self._opened = opened
@@ -86,22 +87,22 @@ class Stream:
 
     async def pieces(self) -> AsyncGenerator[Piece]:
         """Yield the pieces without the final usage event."""
-        status = 499
+        outcome = RequestOutcome.CALLER_LEFT
         try:
             async with aclosing(self._chunks()) as chunks:
                 async for piece in chunks:
                     yield piece
-            status = 200
+            outcome = RequestOutcome.ANSWERED
         except CairnError:
-            status = 502
+            outcome = RequestOutcome.PROVIDERS_FAILED
             raise
         finally:
-            self._ended(status)
+            self._ended(outcome)
 
     async def abandon(self) -> None:
         """End the stream unread: it is settled from what was produced."""
         await self._opened.upstream.abandon()
-        self._ended(499)
+        self._ended(RequestOutcome.CALLER_LEFT)
 
     def usage(self, receipt: Receipt) -> bytes:
         """Return the usage event: the tokens of all attempts, and this receipt's cost. Known once the pieces are exhausted."""

@@ -23,7 +23,7 @@ from app.knowledge.index import Index
 from app.knowledge.search import Search
 from app.knowledge.versions import Scope, Versions
 from app.settings import QueriesCache
-from app.storage.replicas.asker import read_newest
+from app.storage.replicas.read_session import read_newest
 
 log = structlog.get_logger()
 

@@ -31,12 +31,14 @@ from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
+from app.knowledge.reader import KnowledgeReader
 from app.knowledge.reindexing import Reindexing
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
+from app.knowledge.writer import KnowledgeWriter
 from app.part import OK, Condition, Levels, Loop, Maintenance, Opened, Part, ReadinessCheck, Role
 from app.sessions.part import SessionServices
 from app.settings import Settings
@@ -68,6 +70,8 @@ class KnowledgeServices:
     judging: Judging
     browsing: Browsing
     history: History
+    reader: KnowledgeReader
+    writer: KnowledgeWriter
     unanswered: Unanswered
     tails: Tails
 
@@ -157,21 +161,26 @@ def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
     settings, database, accounts, journal = below.settings, below.storage.database, below.accounts, below.sessions.journal
     embedder, long_form, index, gate = below.embeddings.embedder, below.embeddings.long_form, searching.index, Gate()
     store = KnowledgeStore(database, below.storage.vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
-    said = PassageStore(database, journal)
+    said, search = PassageStore(database, journal), searching.prefetch or searching.cached
+    authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate)
+    judging, browsing, history = Judging(database, gate=gate), Browsing(database), History(database)
+    reader = KnowledgeReader(accounts=accounts, search=search, store=store, said=said, browsing=browsing, history=history)
     return KnowledgeServices(
         passages=PassagesProjection(journal=journal, embedder=embedder, store=said, index=index),
         said=said,
         items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
         store=store,
         index=index,
-        search=searching.prefetch or searching.cached,
+        search=search,
         answering=Answering(embedder, settings.knowledge),
         tails=Tails(database, long_form),
         overview=Overview(database),
-        authoring=Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate),
-        judging=Judging(database, gate=gate),
-        browsing=Browsing(database),
-        history=History(database),
+        authoring=authoring,
+        judging=judging,
+        browsing=browsing,
+        history=history,
+        reader=reader,
+        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
         unanswered=searching.unanswered,
         prefetch=searching.prefetch,
     )

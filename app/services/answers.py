@@ -1,4 +1,4 @@
-"""Lets answers be written through the engine: the writer that knowledge asks for, made of the caller who pays."""
+"""Answers a question: what knowledge finds, and the answer made of it, written through the engine where a model is to. One call for all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from uuid import uuid4
 
 import msgspec
 
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
+from app.errors import InvalidInput
 from app.inference.request import Asker, ChatRequest, Receipt, uncounted
-from app.knowledge.answering.writing import Bill
+from app.knowledge.answer import Answer, Query
+from app.knowledge.answering.answering import Answering, Composed
+from app.knowledge.answering.writing import Bill, Sentence
 from app.services.services import Services
+from app.telemetry import metrics
 
 PURPOSE = "answer"
 WHOLE = "stop"
@@ -21,7 +25,7 @@ WHOLE = "stop"
 class EngineWriter:
     """One call of the engine, as any other: the caller's budget, project, limits of its key; caches, breakers and the request log."""
 
-    def __init__(self, services: Services, payer: Principal, *, project: str | None) -> None:
+    def __init__(self, services: Services, payer: Requester, *, project: str | None) -> None:
         self._services = services
         self._payer = payer
         self._project = project
@@ -71,11 +75,65 @@ class EngineWriter:
         return Asker(payer.developer_id, payer.team_id, uuid4().hex, PURPOSE, self._project, used)
 
 
-def answer_writer(services: Services, payer: Principal | None, *, project: str | None) -> EngineWriter | None:
-    """None: no model is to write (`knowledge.answer_model`), or nobody is there who pays: an admin key that names no developer."""
-    if not services.settings.knowledge.answer_model or payer is None or payer.developer_id is None:
+class PendingAnswer:
+    """What was found for a question, and the answer that is still to be composed of it. Counted once, when it is whole."""
+
+    def __init__(self, answering: Answering, query: Query, found: Answer, writer: EngineWriter | None) -> None:
+        self.found = found
+        self._answering = answering
+        self._query = query
+        self._writer = writer
+
+    @property
+    def asks_model(self) -> bool:
+        return self._writer is not None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """Of the model's call; None where none was made (yet)."""
+        return None if self._writer is None else self._writer.receipt
+
+    async def compose(self) -> Composed:
+        return self._counted(await self._answering.compose(self._query.text, self.found.results, self._writer))
+
+    async def stream(self) -> AsyncGenerator[Sentence | Composed]:
+        """Each of a model's sentences as it comes, then the whole, which alone counts."""
+        async with aclosing(self._answering.stream(self._query.text, self.found.results, self._writer)) as parts:
+            async for part in parts:
+                yield self._counted(part) if isinstance(part, Composed) else part
+
+    def _counted(self, composed: Composed) -> Composed:
+        degraded = composed.degraded_with(self.found.degraded)
+        metrics.query_answered(results=len(self.found.results), degraded=bool(degraded), seconds=self.found.took_ms / 1000)
+        return composed
+
+
+async def begin_answer(services: Services, requester: Requester, query: Query, *, may_write: bool = True) -> PendingAnswer:
+    """Find what answers a question, and who pays where a model may write the answer (`knowledge.answer_model`).
+
+    Without a payer (an admin who names no developer) and without `may_write` the answer is quoted. The errors of a search; NotFound and
+    InvalidInput for the developer whom an admin names.
+    """
+    found = await services.knowledge.reader.find(requester, query)
+    payer = await _payer(services, requester) if may_write else None
+    writes = payer is not None and bool(services.settings.knowledge.answer_model)
+    writer = EngineWriter(services, payer, project=query.project) if payer is not None and writes else None
+    return PendingAnswer(services.knowledge.answering, query, found, writer)
+
+
+async def _payer(services: Services, requester: Requester) -> Requester | None:
+    """Find who pays for a model's answer: the requester, or the developer for whom an admin acts. None: nobody."""
+    if not requester.is_admin:
+        return requester if requester.may("call_models") else None
+    if requester.acts_for is None:
         return None
-    return EngineWriter(services, payer, project=project)
+    found = await services.accounts.find_developer(requester.acts_for)
+    if found.team_id != requester.team_id:
+        raise InvalidInput(
+            f"{found.name} isn't of the team {requester.team!r} that is asked: name one of its developers, or another x-cairn-team.",
+            param="x-cairn-developer",
+        )
+    return Requester(found.team_id, found.team, found.id, found.name)
 
 
 def _said(chunk: Any) -> tuple[str, str | None]:

@@ -11,20 +11,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
 from app.accounts.identity import identify
+from app.accounts.requester import Requester
 from app.errors import NotFound, UnknownFormat
 from app.queue.failure import cause_of
 from app.queue.forgetting import note_subject
 from app.queue.jobs import Job, Queue
 from app.queue.worker import Done, Progress
 from app.sessions.catch_up import CatchUp, CaughtUp
-from app.sessions.event import Event, Format, SessionHeader
+from app.sessions.event import Event, SessionHeader
 from app.sessions.formats import Tally, parse
 from app.sessions.formats.values import believed
 from app.sessions.journal import FACTS, Journal
@@ -32,7 +32,7 @@ from app.sessions.live import UNNAMED_PROJECT
 from app.sessions.purge import UNTOLD, forget_in_jobs
 from app.sessions.redacted import size
 from app.sessions.stream import through_thread
-from app.sessions.uploads import Upload, Uploads
+from app.sessions.uploads import GivenTranscript, Upload, Uploads
 from app.settings import Sessions as Limits
 from app.storage.database import Database
 
@@ -91,41 +91,21 @@ class Intake:
         self._journal = journal
         self._catch_up = catch_up
 
-    async def submit(
-        self,
-        stream: AsyncIterator[bytes],
-        *,
-        team_id: UUID,
-        developer_id: UUID | None,
-        project: str | None,
-        transcript: str,
-        format: Format | Literal["auto"],  # noqa: A002 - the contract's word
-        limit: int,
-        modified_at: datetime | None = None,
-    ) -> UUID:
+    async def submit(self, requester: Requester, stream: AsyncIterator[bytes], given: GivenTranscript, *, limit: int) -> UUID:
         """Store a transcript and enqueue its job; both are committed on return. Returns the job's id."""
+        requester.check("write")
 
         async def enqueue(connection: AsyncConnection, upload_id: UUID) -> UUID:
             return await self._queue.enqueue(
                 connection,
                 kind=INGEST,
                 payload={"upload_id": str(upload_id)},
-                team_id=team_id,
-                developer_id=developer_id,
-                lane=None if project is None else f"{team_id}:{project}",
+                team_id=requester.team_id,
+                developer_id=requester.developer_id,
+                lane=None if given.project is None else f"{requester.team_id}:{given.project}",
             )
 
-        return await self._uploads.receive(
-            stream,
-            team_id=team_id,
-            developer_id=developer_id,
-            project=project,
-            transcript=transcript,
-            format=format,
-            limit=limit,
-            complete=enqueue,
-            modified_at=believed(modified_at),
-        )
+        return await self._uploads.receive(requester, stream, given, limit=limit, complete=enqueue)
 
     async def ingest(self, job: Job, progress: Progress) -> Done:
         """Run the job behind `submit`: journal the upload and project the sessions it touched. When done, they are searchable."""

@@ -13,13 +13,16 @@ import cachebox
 import structlog
 
 from app.accounts.accounts import Accounts
+from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, NotPermitted, Unavailable
 from app.sessions.append import Addition, Appended
 from app.sessions.event import Event, SessionHeader
 from app.sessions.journal import LIVE_AFTER, Journal
+from app.sessions.live_events import GivenEvent, event_of
 from app.settings import Sessions as Limits
 from app.storage.database import Database
 from app.storage.grouped import Grouped
+from app.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -51,6 +54,20 @@ class LiveIntake:
         self._appends: Grouped[Addition, Appended | None] = Grouped(
             self._write, most=EVENTS_TOGETHER, name="live events", weight=lambda each: len(each.rows)
         )
+
+    async def take(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> Live:
+        """Append what a session's program gives, for a requester, and count it. See `append`."""
+        requester.check("write")
+        done = await self.append(
+            team_id=requester.team_id,
+            developer_id=requester.developer_id,
+            session=session,
+            project=project,
+            events=[event_of(each) for each in given],
+        )
+        metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
+        metrics.redacted(done.redactions)
+        return done
 
     async def append(self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]) -> Live:
         """Append to the named session, creating it if new. Idempotent by event id. NotPermitted: it is another developer's."""

@@ -23,6 +23,7 @@ from app.sessions.live import LiveIntake
 from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
+from app.sessions.reader import SessionReader
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
@@ -44,6 +45,7 @@ class SessionServices:
     checkpoints: Checkpoints
     catch_up: CatchUp
     backfill: Backfill
+    reader: SessionReader
 
 
 @asynccontextmanager
@@ -54,6 +56,7 @@ async def open_sessions(
     journal, uploads = Journal(database, settings.sessions, queue), Uploads(database)
     projections, checkpoints = Projections(), Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
+    browsing = Browsing(database)
     made = SessionServices(
         uploads=uploads,
         journal=journal,
@@ -67,7 +70,7 @@ async def open_sessions(
             catch_up=catch_up,
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
-        browsing=Browsing(database),
+        browsing=browsing,
         purge=Purge(database, journal, queue, projections, parts=parts),
         merging=ProjectMerge(database, accounts, journal, projections),
         projections=projections,
@@ -80,6 +83,7 @@ async def open_sessions(
             projections=projections,
             most=settings.worker.backfill_sessions,
         ),
+        reader=SessionReader(accounts=accounts, journal=journal, browsing=browsing, checkpoints=checkpoints, projections=projections),
     )
     yield made, _part(made, role, upload_ttl_hours=settings.sessions.upload_ttl_hours)
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.requester import Requester
 from app.errors import NotPermitted
 from app.part import Part
 from app.queue.forgetting import SUBJECTS, Told, forget
@@ -40,13 +41,12 @@ class Purge:
         self._projections = projections
         self._parts = parts
 
-    async def session(self, team_id: UUID, session_id: UUID, *, developer_id: UUID | None) -> Purged:
-        """Delete a session and everything derived only from it. `developer_id`: the requester (None: an admin).
-
-        Raises NotFound for another team's session, NotPermitted for another developer's.
-        """
+    async def session(self, requester: Requester, session_id: UUID) -> Purged:
+        """Delete a session and everything derived only from it. NotFound: another team's. NotPermitted: another developer's."""
+        requester.check("write")
+        team_id = requester.team_id
         session = await self._journal.get(team_id, session_id)
-        if developer_id is not None and session.developer_id != developer_id:
+        if not requester.is_admin and session.developer_id != requester.developer_id:
             raise NotPermitted("Only the developer who ingested this session or an admin can delete it.")
         async with self._database.begin() as connection:
             # Locked against projections (`Journal.hold`): what one committed before is deleted below; a later commit raises NotFound.

@@ -16,12 +16,14 @@ from sqlalchemy import CursorResult, and_, delete, func, insert, or_, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.names import check_project_name
+from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
 from app.queue.forgetting import dead_and_purged
 from app.queue.jobs import needed
 from app.redaction import redact
 from app.sessions.event import Format
 from app.sessions.formats import HEAD_BYTES, check_text, detect
+from app.sessions.formats.values import believed
 from app.sessions.tables import Upload as UploadRow
 from app.sessions.tables import UploadChunk
 from app.storage.database import Database
@@ -54,6 +56,16 @@ class Upload:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class GivenTranscript:
+    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked."""
+
+    name: str
+    project: str | None = None
+    format: Format | Literal["auto"] = "auto"
+    modified_at: datetime | None = None
+
+
 class Uploads:
     """The store of transcripts waiting for the worker."""
 
@@ -63,29 +75,30 @@ class Uploads:
 
     async def receive(
         self,
+        requester: Requester,
         stream: AsyncIterator[bytes],
+        given: GivenTranscript,
         *,
-        team_id: UUID,
-        developer_id: UUID | None,
-        project: str | None,
-        transcript: str,
-        format: Format | Literal["auto"],  # noqa: A002 - the contract's word
         limit: int,
         complete: Callable[[AsyncConnection, UUID], Awaitable[T]],
-        modified_at: datetime | None = None,
     ) -> T:
         """Store a stream chunk by chunk, each in its own short transaction, so that a slow client holds no connection.
 
         `complete` runs in the last transaction. Raises InvalidInput or UnknownFormat if the stream is empty or no transcript, TooLarge once
         `limit` bytes are exceeded, Unreadable if the client stalls. On any error the upload is deleted.
         """
-        if project is not None:
-            check_project_name(project)
-        row: dict[str, Any] = {"id": uuid4(), "team_id": team_id, "developer_id": developer_id, "project": project}
-        row["modified_at"] = modified_at
-        row["transcript"] = redact(base_name(transcript)).text  # shown in the job's result
+        if given.project is not None:
+            check_project_name(given.project)
+        row: dict[str, Any] = {
+            "id": uuid4(),
+            "team_id": requester.team_id,
+            "developer_id": requester.developer_id,
+            "project": given.project,
+            "modified_at": believed(given.modified_at),
+            "transcript": redact(base_name(given.name)).text,  # the job's result tells it
+        }
         try:
-            await self._take(stream, row, format, limit)
+            await self._take(stream, row, given.format, limit)
             async with self._database.begin() as connection:
                 await _still_receiving(connection, row["id"], {"state": "complete"})
                 return await complete(connection, row["id"])

@@ -1,1 +1,1 @@
-"""What api, mcp and dashboard share: the principal behind a key, the error table, request ids, body limits. Knows no route."""
+"""What api, mcp and dashboard share: authentication (the one way in), the error table, request ids, body limits. Knows no route."""

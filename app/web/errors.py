@@ -58,6 +58,7 @@ TYPES = {
 """OpenAI's words where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
 
 
+UNEXPECTED = "Something went wrong on our side. The request id finds it in the server's log."
 MEMBERS = frozenset({"str", "int", "float", "bool", "nullable"})
 
 
@@ -144,8 +145,7 @@ def reply_to(error: CairnError) -> JSONResponse:
 
 
 def unexpected() -> JSONResponse:
-    message = "Something went wrong on our side. The request id finds it in the server's log."
-    return reply(500, message, "internal_error")
+    return reply(500, UNEXPECTED, "internal_error")
 
 
 async def _cairn(_: Request, error: Exception) -> Response:

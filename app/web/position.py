@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InvalidInput
-from app.storage.replicas.asker import Asker, asked_by, position_in, spelled
+from app.storage.replicas.read_session import ReadSession, position_in, reading_within, spelled
 from app.storage.replicas.replicated import ReplicatedDatabase
 from app.web import errors
 
@@ -40,12 +40,12 @@ class Position:
         database = scope["app"].state.services.database
         assert isinstance(database, ReplicatedDatabase)
         reads = scope["method"] in READING or (scope["method"], scope["path"]) in self._also_reading
-        asker = Asker(old_will_do=reads, needed=needed)
+        reading = ReadSession(old_will_do=reads, needed=needed)
 
         async def acknowledged(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < 400 and (reached := await database.acknowledge(asker)):
+            if message["type"] == "http.response.start" and message["status"] < 400 and (reached := await database.acknowledge(reading)):
                 MutableHeaders(scope=message)[HEADER] = spelled(reached)
             await send(message)
 
-        with asked_by(asker):
+        with reading_within(reading):
             await self._app(scope, receive, acknowledged)

@@ -1,4 +1,4 @@
-"""A redirect never leaves this host: what `location` may say. Every answer passes here (`edge.py`), whoever made it."""
+"""A redirect never leaves this host: what `location` may say. Every answer passes here (`request_middleware.py`), whoever made it."""
 
 from __future__ import annotations
 

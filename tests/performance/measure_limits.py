@@ -21,13 +21,15 @@ import uvloop
 from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
+from app.accounts.requester import Requester
 from app.limits.limits import RateLimits
 from app.limits.shared import AT_ONCE, Shared
+from app.main import ACCESS
 from app.settings import Limits
 from app.settings import Redis as RedisOptions
 from app.storage.redis import open_redis
-from app.web import limited
-from app.web.limited import Limited
+from app.web import authentication
+from app.web.authentication import Authentication
 from tests.fakes.redis_server import RedisServer
 from tests.performance import measure_inference as door
 from tests.performance.measure import percentile
@@ -79,10 +81,10 @@ async def _timed(name: str, act: Callable[[], Awaitable[object]]) -> None:
 @contextmanager
 def _asgi(limits: RateLimits) -> Iterator[Callable[[], Awaitable[None]]]:
     """The middleware around an application that answers at once; the key is known already."""
-    caller = SimpleNamespace(key_id=uuid4(), developer="ada")
+    requester = Requester(uuid4(), "core", uuid4(), "ada", uuid4())
 
-    async def authenticate(key: str) -> object:
-        return caller
+    async def authenticate(key: str) -> Requester:
+        return requester
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -94,13 +96,13 @@ def _asgi(limits: RateLimits) -> Iterator[Callable[[], Awaitable[None]]]:
         return None
 
     services = SimpleNamespace(limits=limits, accounts=SimpleNamespace(authenticate=authenticate))
-    middleware = Limited(app)
+    middleware = Authentication(app, access=ACCESS)
 
     async def ask() -> None:
         headers = [(b"authorization", b"Bearer cairn_key"), (b"content-type", b"application/json")]
         await middleware({"type": "http", "method": "POST", "path": "/v1/embeddings", "headers": headers}, receive, send)
 
-    with patch.object(limited, "services_of", lambda request: services):
+    with patch.object(authentication, "services_in", lambda scope: services):
         yield ask
 
 

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from app import settings as config
 from app.storage.database import Database, rows_of
 from app.storage.postgres import embedded_postgres
-from app.storage.replicas.asker import Asker, asked_by, identify
 from app.storage.replicas.positions import KNOWN, Positions
+from app.storage.replicas.read_session import ReadSession, identify, reading_within
 from app.storage.replicas.replicated import ReplicatedDatabase, open_replicated
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.standby import StandbyServer, ask
@@ -43,24 +43,24 @@ async def timed(name: str, work: Callable[[], Awaitable[object]]) -> None:
 
 def reading(database: ReplicatedDatabase) -> Callable[[], Awaitable[object]]:
     async def work() -> None:
-        asker = Asker(old_will_do=True)
-        with asked_by(asker):
+        reading = ReadSession(old_will_do=True)
+        with reading_within(reading):
             identify("ada")
             await database.read(ROWS)
-        await database.acknowledge(asker)
+        await database.acknowledge(reading)
 
     return work
 
 
 def writing(database: Database, acknowledge: ReplicatedDatabase | None = None) -> Callable[[], Awaitable[object]]:
     async def work() -> None:
-        asker = Asker(old_will_do=False)
-        with asked_by(asker):
+        reading = ReadSession(old_will_do=False)
+        with reading_within(reading):
             identify("grace")
             async with database.begin() as connection:
                 await connection.execute(text("update counter set n = n + 1"))
         if acknowledge is not None:
-            await acknowledge.acknowledge(asker)
+            await acknowledge.acknowledge(reading)
 
     return work
 

@@ -15,9 +15,9 @@ from app.errors import ConfigurationError, DatabaseUnavailable
 from app.part import OK, Condition, Loop
 from app.storage.database import Database, Found, Reading, make_engine
 from app.storage.direct import Direct
-from app.storage.replicas.asker import Asker, asking
 from app.storage.replicas.positions import UNKNOWN, Positions
 from app.storage.replicas.primary import Primary
+from app.storage.replicas.read_session import ReadSession, current_reading
 from app.storage.replicas.standby import NotHere, Standby, used_seconds
 from app.telemetry import metrics
 
@@ -59,43 +59,43 @@ class ReplicatedDatabase(Database):
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        if (asker := asking()) is not None:
-            asker.meets_primary()
+        if (reading := current_reading()) is not None:
+            reading.meets_primary()
         async with super().begin() as connection:
             yield connection
 
     async def read(self, work: Reading[Found]) -> Found:
         """Read at a replica that has replayed all that the requester wrote and saw; if there is none, or it fails, at the primary."""
-        asker = asking()
-        name = None if asker is None or not asker.old_will_do or asker.at_primary else asker.name
-        if asker is None or name is None:
+        reading = current_reading()
+        name = None if reading is None or not reading.old_will_do or reading.at_primary else reading.name
+        if reading is None or name is None:
             metrics.read("primary")
             return await super().read(work)
         standby = max((each for each in self.standbys if each.usable), key=lambda each: each.weight(name), default=None)
-        if standby is not None and await self._needed(asker, name) < UNKNOWN:
+        if standby is not None and await self._needed(reading, name) < UNKNOWN:
             try:
-                found, replayed = await standby.read(work, needed=asker.needed)
+                found, replayed = await standby.read(work, needed=reading.needed)
             except NotHere:
-                asker.meets_primary()  # it will have seen what the replica has yet to replay
+                reading.meets_primary()  # it will have seen what the replica has yet to replay
             else:
-                asker.needed = max(asker.needed, replayed)
+                reading.needed = max(reading.needed, replayed)
                 self._positions.saw(name, replayed)
                 metrics.read(standby.name)
                 return found
-        asker.at_primary = True
+        reading.at_primary = True
         metrics.read("primary")
         return await super().read(work)
 
-    async def acknowledge(self, asker: Asker) -> int:
+    async def acknowledge(self, reading: ReadSession) -> int:
         """Record the position of a request's writes before its answer leaves, for read-your-writes. Returns it; 0: unknown."""
-        if asker.met_primary and asker.name is not None:
-            asker.met_primary = False
+        if reading.met_primary and reading.name is not None:
+            reading.met_primary = False
             try:
-                asker.needed = await self._primary.position()
+                reading.needed = await self._primary.position()
             except (DatabaseUnavailable, asyncpg.PostgresError):
-                asker.needed = UNKNOWN  # for a while this one reads at the primary
-            await self._positions.wrote(asker.name, asker.needed)
-        return 0 if asker.needed >= UNKNOWN else asker.needed
+                reading.needed = UNKNOWN  # for a while this one reads at the primary
+            await self._positions.wrote(reading.name, reading.needed)
+        return 0 if reading.needed >= UNKNOWN else reading.needed
 
     @property
     def well(self) -> bool:
@@ -142,9 +142,9 @@ class ReplicatedDatabase(Database):
         await self._primary.close()
         await super().close()
 
-    async def _needed(self, asker: Asker, name: str) -> int:
+    async def _needed(self, reading: ReadSession, name: str) -> int:
         """Return the position that a replica must have replayed: the request's own and that of earlier writes, looked up once."""
-        if not asker.recalled:
-            asker.needed = max(asker.needed, await self._positions.of(name))
-            asker.recalled = True
-        return asker.needed
+        if not reading.recalled:
+            reading.needed = max(reading.needed, await self._positions.of(name))
+            reading.recalled = True
+        return reading.needed

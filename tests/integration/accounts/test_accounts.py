@@ -33,21 +33,22 @@ async def accounts(database: Database) -> Accounts:
 async def test_the_admin_acts_for_the_default_team_or_the_one_it_names(accounts: Accounts) -> None:
     team = await accounts.create_team("core")
     assert (await accounts.authenticate(ADMIN)).team == "default"
-    named = await accounts.authenticate(ADMIN, team="core")
+    admin = await accounts.authenticate(ADMIN)
+    named = await accounts.in_team(admin, "core")
     assert (named.team_id, named.is_admin) == (team.id, True)
     with pytest.raises(NotFound, match="teams list"):
-        await accounts.authenticate(ADMIN, team="nobody")
+        await accounts.in_team(admin, "nobody")
 
 
 async def test_a_developers_key_opens_its_own_team_only(accounts: Accounts) -> None:
     await accounts.create_team("core")
     await accounts.create_developer("ada", team="core")
     _, key = await accounts.create_key("ada")
-    principal = await accounts.authenticate(key)
-    assert (principal.team, principal.developer, principal.is_admin) == ("core", "ada", False)
-    assert await accounts.authenticate(key, team="core") == principal
+    requester = await accounts.authenticate(key)
+    assert (requester.team, requester.developer, requester.role, requester.is_admin) == ("core", "ada", "developer", False)
+    assert await accounts.in_team(requester, "core") == requester
     with pytest.raises(NotPermitted):
-        await accounts.authenticate(key, team="default")
+        await accounts.in_team(requester, "default")
 
 
 async def test_a_revoked_key_is_refused_at_once(accounts: Accounts) -> None:

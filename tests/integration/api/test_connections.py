@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.web import edge
+from app.web import request_middleware
 from app.web.protocol import MAX_PIPELINED, MAX_PIPELINED_KEYED
 from tests.integration.api.conftest import Api, generic, serving
 from tests.performance.measure_connections import HALF
@@ -94,7 +94,9 @@ async def test_a_body_of_one_byte_at_a_time_is_answered_with_408(tight: Api) -> 
         assert "1000 bytes a second" in problem(answered.result(), 408)["message"]
 
 
-SENDING = "POST /v1/redact HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{{"
+SENDING = (
+    "POST /v1/redact HTTP/1.1\r\nhost: x\r\nauthorization: Bearer KEY\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{{"
+)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +112,13 @@ SENDING = "POST /v1/redact HTTP/1.1\r\nhost: x\r\ncontent-type: application/json
 async def test_a_client_that_sends_on_after_its_answer_and_reads_late_still_has_it(
     tight: Api, monkeypatch: pytest.MonkeyPatch, sent: str, status: int, code: str
 ) -> None:
-    monkeypatch.setattr(edge, "DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr(request_middleware, "DRAIN_SECONDS", 0.1)
     place, loop, answer = urlsplit(tight.url), asyncio.get_running_loop(), b""
     with socket.socket() as client:
         client.setblocking(False)
         async with asyncio.timeout(SECONDS):
             await loop.sock_connect(client, (place.hostname, place.port))
-            await loop.sock_sendall(client, sent.encode("latin-1"))
+            await loop.sock_sendall(client, sent.replace("KEY", tight.key).encode("latin-1"))
             while not has_come(client):
                 await asyncio.sleep(0.05)
             for _ in range(3):  # to a closed socket: reset, and what wasn't read is lost

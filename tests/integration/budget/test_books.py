@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from app import clock
-from app.accounts.accounts import Principal
+from app.accounts.requester import Requester
 from app.alerts.budget_evaluator import told_alerts
 from app.budget import limits as limiting
 from app.budget.books import Books
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.limits import Account
-from app.errors import BudgetExceeded, InvalidInput, NotFound
+from app.errors import BudgetExceeded, InvalidInput, NotFound, NotPermitted
 from tests.integration.budget.conftest import Bank, account, team
+
+ADMIN = Requester(uuid4(), "default", role="admin")
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ async def test_the_state_of_a_month(bank: Bank, budgets: Budgets, monkeypatch: p
     await bank.ledger.leave_unreconciled(await bank.hold(payer, 50), "cut")
     await bank.hold(payer, 30)
     await bank.limits.top_up(account(payer), 500, actor="admin")
-    budget = (await budgets.of("ada")).budget
+    budget = (await budgets.of(ADMIN, "ada")).budget
     assert (budget.limit, budget.added, budget.spent, budget.held, budget.unreconciled) == (1000, 500, 150, 30, 50)
     assert budget.remaining == 1320
     assert budget.forecast == 465  # 150 in 10 of 31 days
@@ -46,15 +50,18 @@ async def test_the_state_of_a_month(bank: Bank, budgets: Budgets, monkeypatch: p
 async def test_a_month_that_nobody_opened_is_told_as_it_will_be(bank: Bank, budgets: Budgets) -> None:
     await bank.payer(1000, "ada")
     await bank.payer(2000, "bob")
-    assert [(each.developer, each.budget.limit, each.budget.spent) for each in await budgets.all()] == [("ada", 1000, 0), ("bob", 2000, 0)]
+    assert [(each.developer, each.budget.limit, each.budget.spent) for each in await budgets.all(ADMIN)] == [
+        ("ada", 1000, 0),
+        ("bob", 2000, 0),
+    ]
 
 
 async def test_own_is_for_developers(bank: Bank, budgets: Budgets) -> None:
     payer = await bank.payer(1000, "ada")
     _, key = await bank.accounts.create_key("ada")
-    principal = await bank.accounts.authenticate(key)
-    assert isinstance(principal, Principal)
-    assert (await budgets.own(principal)).budget.limit == 1000
+    requester = await bank.accounts.authenticate(key)
+    assert isinstance(requester, Requester)
+    assert (await budgets.own(requester)).budget.limit == 1000
     assert payer.developer_id
     with pytest.raises(InvalidInput, match="no budget of its own"):
         await budgets.own(await bank.accounts.authenticate("a" * 40))
@@ -80,11 +87,11 @@ async def test_verify_finds_a_balance_that_somebody_touched(bank: Bank, budgets:
     payer = await bank.payer(1000)
     await bank.settle(await bank.hold(payer, 200), 100)
     await bank.hold(payer, 30)
-    assert await budgets.verify() == []
+    assert await budgets.verify(ADMIN) == []
     async with bank.database.begin() as connection:
         statement = text("update budget_balances set spent_nanousd = 1, held_tokens = 0 where subject_id = :id")
         await connection.execute(statement, {"id": payer.developer_id})
-    (found,) = await budgets.verify()
+    (found,) = await budgets.verify(ADMIN)
     assert (found.subject, found.subject_id, found.spent, found.held) == ("developer", payer.developer_id, (1, 100), (30, 30))
 
 
@@ -93,7 +100,7 @@ async def test_verify_finds_a_balance_that_is_gone(bank: Bank, budgets: Budgets)
     await bank.settle(await bank.hold(payer, 200), 100)
     async with bank.database.begin() as connection:
         await connection.execute(text("delete from budget_balances where subject_id = :id"), {"id": payer.developer_id})
-    (found,) = await budgets.verify()
+    (found,) = await budgets.verify(ADMIN)
     assert (found.subject, found.subject_id, found.spent) == ("developer", payer.developer_id, (0, 100))
 
 
@@ -102,24 +109,24 @@ async def test_reconcile_closes_all_or_those_named_at_a_price_or_at_nothing(bank
     holds = [await bank.hold(payer, 100) for _ in range(3)]
     for hold in holds:
         await bank.ledger.leave_unreconciled(hold, "cut")
-    assert await budgets.reconcile("ada", nanousd=60, hold_ids=[holds[0].id], actor="admin", note="the bill") == 1
+    assert await budgets.reconcile(ADMIN, "ada", nanousd=60, hold_ids=[holds[0].id], note="the bill") == 1
     assert await bank.balance(payer.developer_id) == (260, 0)
     with pytest.raises(NotFound, match="no unreconciled hold"):
-        await budgets.reconcile("ada", nanousd=60, hold_ids=[holds[0].id], actor="admin", note=None)
-    assert await budgets.reconcile("ada", nanousd=None, hold_ids=None, actor="admin", note=None) == 2
-    assert await budgets.reconcile("ada", nanousd=None, hold_ids=None, actor="admin", note=None) == 0
+        await budgets.reconcile(ADMIN, "ada", nanousd=60, hold_ids=[holds[0].id], note=None)
+    assert await budgets.reconcile(ADMIN, "ada", nanousd=None, hold_ids=None, note=None) == 2
+    assert await budgets.reconcile(ADMIN, "ada", nanousd=None, hold_ids=None, note=None) == 0
     assert await bank.balance(payer.developer_id) == (60, 0)
     await bank.recount()
 
 
 async def test_limits_stand_for_the_months_that_come(bank: Bank, budgets: Budgets, monkeypatch: pytest.MonkeyPatch) -> None:
     payer = await bank.payer(1000, "ada")
-    await budgets.set_limit("ada", 50, actor="admin")
-    await budgets.top_up("ada", 7, actor="admin", note=None)
-    await budgets.set_team_limits("default", {"tokens": 10, "nanousd": None}, actor="admin")
+    await budgets.set_limit(ADMIN, "ada", 50)
+    await budgets.top_up(ADMIN, "ada", 7, note=None)
+    await budgets.set_team_limits(ADMIN, "default", {"tokens": 10, "nanousd": None})
     month_after = bank.calendar.month_of(clock.now()).end
     monkeypatch.setattr(clock, "now", lambda: month_after)
-    later = (await budgets.of("ada")).budget
+    later = (await budgets.of(ADMIN, "ada")).budget
     assert (later.limit, later.added) == (50, 0)
     with pytest.raises(BudgetExceeded, match="10 tokens left"):
         await bank.hold(payer, 1, tokens=11)
@@ -142,16 +149,64 @@ async def test_amounts_that_make_no_sense_are_refused(bank: Bank, budgets: Budge
     payer = await bank.payer(1000, "ada")
     for amount in (-1, limiting.MOST + 1):
         with pytest.raises(InvalidInput, match="monthly_limit_usd"):
-            await budgets.set_limit("ada", amount, actor="admin")
+            await budgets.set_limit(ADMIN, "ada", amount)
     for amount in (0, -1, limiting.MOST + 1):
         with pytest.raises(InvalidInput, match="amount_usd"):
-            await budgets.top_up("ada", amount, actor="admin", note=None)
+            await budgets.top_up(ADMIN, "ada", amount, note=None)
     with pytest.raises(InvalidInput, match="monthly_limit_tokens"):
         await bank.limits.set(team(payer), "tokens", -1, actor="admin")
-    await budgets.top_up("ada", limiting.MOST, actor="admin", note=None)
+    await budgets.top_up(ADMIN, "ada", limiting.MOST, note=None)
     with pytest.raises(InvalidInput, match="absurd together"):
-        await budgets.top_up("ada", 1, actor="admin", note=None)
+        await budgets.top_up(ADMIN, "ada", 1, note=None)
     with pytest.raises(NotFound):
-        await budgets.of("nobody")
+        await budgets.of(ADMIN, "nobody")
     with pytest.raises(NotFound):
-        await budgets.set_team_limits("nobody", {"tokens": 1}, actor="admin")
+        await budgets.set_team_limits(ADMIN, "nobody", {"tokens": 1})
+
+
+OPERATIONS: dict[str, Callable[[Budgets, Requester], Awaitable[object]]] = {
+    "of": lambda budgets, asked: budgets.of(asked, "ada"),
+    "all": lambda budgets, asked: budgets.all(asked),
+    "set_limit": lambda budgets, asked: budgets.set_limit(asked, "ada", 1),
+    "set_team_limits": lambda budgets, asked: budgets.set_team_limits(asked, "default", {"tokens": 1}),
+    "top_up": lambda budgets, asked: budgets.top_up(asked, "ada", 1, note=None),
+    "history": lambda budgets, asked: budgets.history(asked, "ada", before=None, limit=1),
+    "whole_history": lambda budgets, asked: budgets.whole_history(asked, "ada"),
+    "reconcile": lambda budgets, asked: budgets.reconcile(asked, "ada", nanousd=None, hold_ids=None, note=None),
+    "correct": lambda budgets, asked: budgets.correct(asked, "ada", 1, nanousd=1, note="x"),
+    "verify": lambda budgets, asked: budgets.verify(asked),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+async def test_whoever_calls_only_an_admin_sees_and_sets_budgets(
+    bank: Bank, budgets: Budgets, operation: Callable[[Budgets, Requester], Awaitable[object]]
+) -> None:
+    payer = await bank.payer(1000, "ada")
+    for role in ("developer", "lead", "auditor"):
+        asked = Requester(payer.team_id, "default", payer.developer_id, "ada", uuid4(), role=role)
+        with pytest.raises(NotPermitted, match="admin key"):
+            await operation(budgets, asked)
+    assert (await budgets.of(ADMIN, "ada")).budget.limit == 1000
+
+
+async def test_a_page_of_movements_names_the_next_one(bank: Bank, budgets: Budgets) -> None:
+    payer = await bank.payer(1000, "ada")
+    for _ in range(3):
+        await bank.settle(await bank.hold(payer, 10), 10)
+    seen, before = [], None
+    for _ in range(10):
+        page = await budgets.history(ADMIN, "ada", before=before, limit=2)
+        seen += [each.id for each in page.movements]
+        before = page.next
+        if before is None:
+            break
+    assert seen == sorted(set(seen), reverse=True)
+    assert len(seen) >= 3
+
+
+async def test_a_change_names_its_author(bank: Bank, budgets: Budgets) -> None:
+    await bank.payer(1000, "ada")
+    await budgets.set_limit(ADMIN, "ada", 50, note="tight")
+    page = await budgets.history(ADMIN, "ada", before=None, limit=1)
+    assert [(each.actor, each.note) for each in page.movements] == [("admin", "tight")]

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from app.accounts.requester import Requester
 from app.alerts.budget_evaluator import told_alerts
 from app.budget.books import Books
 from app.budget.budgets import Budgets
@@ -178,7 +179,7 @@ async def test_by_name_an_unknown_developer_is_not_found(corrector: Corrector) -
     bank = corrector.bank
     budgets = Budgets(bank.accounts, bank.limits, corrector.books, bank.ledger, corrector.corrections)
     with pytest.raises(NotFound):
-        await budgets.correct(f"nobody-{uuid4().hex}", 1, nanousd=1, actor="admin", note="x")
+        await budgets.correct(Requester(uuid4(), "default", role="admin"), f"nobody-{uuid4().hex}", 1, nanousd=1, note="x")
 
 
 async def test_tokens_are_corrected_too_and_a_free_call_by_them_alone(corrector: Corrector) -> None:

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
 from app.accounts.accounts import Accounts
+from app.accounts.requester import Requester
 from app.knowledge.index import Index
 from app.knowledge.item import Candidate
 from app.knowledge.items_projection import ItemsProjection
@@ -71,6 +72,12 @@ class Bench:
     knows_long: bool = True
     """False: as a Cairn from before there were 1536 dims stored it."""
     sessions: dict[str, UUID] = field(default_factory=dict)
+
+    def requester(self, developer_id: UUID | None = None) -> Requester:
+        """A developer of the team; without an id the admin."""
+        if developer_id is None:
+            return Requester(self.team_id, "team", role="admin")
+        return Requester(self.team_id, "team", developer_id, "ada", uuid4())
 
     async def listed(self, team_id: UUID | None = None) -> Sequence[Session]:
         """The sessions of a team, ours by default."""

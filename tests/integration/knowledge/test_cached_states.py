@@ -80,7 +80,7 @@ class Servers(RuleBasedStateMachine):
     def purge(self, session: str) -> None:
         known = self.bench.sessions.pop(session, None)
         if known is not None:
-            self.do(self.bench.purge.session(self.bench.team_id, known, developer_id=None))
+            self.do(self.bench.purge.session(self.bench.requester(), known))
 
     @rule(days=st.sampled_from([0, 40, 100, 400]))
     def age(self, days: int) -> None:

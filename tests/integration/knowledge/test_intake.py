@@ -18,6 +18,7 @@ from app.queue.jobs import Job, Queue
 from app.sessions.event import Event
 from app.sessions.intake import ANOTHERS, PURGED, SESSIONS_AT_ONCE, Intake
 from app.sessions.live import LiveIntake
+from app.sessions.uploads import GivenTranscript
 from app.settings import Settings
 from app.storage.vectors.store import StoreStatus
 from tests.integration.knowledge.conftest import Bench, lesson
@@ -55,15 +56,8 @@ async def submit(
     async def stream() -> AsyncIterator[bytes]:
         yield body
 
-    return await intake.submit(
-        stream(),
-        team_id=bench.team_id,
-        developer_id=developer_id,
-        project=project,
-        transcript="t.jsonl",
-        format=format,
-        limit=10**8,  # type: ignore[arg-type]
-    )
+    given = GivenTranscript("t.jsonl", project, format)  # type: ignore[arg-type]
+    return await intake.submit(bench.requester(developer_id), stream(), given, limit=10**8)
 
 
 async def run(bench: Bench, queue: Queue, intake: Intake) -> dict[str, Any]:
@@ -191,7 +185,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
     await submit(bench, intake, transcript())
     (session,) = (await run(bench, queue, intake))["sessions"]
     await submit(bench, intake, transcript())
-    await bench.purge.session(bench.team_id, UUID(session), developer_id=None)
+    await bench.purge.session(bench.requester(), UUID(session))
     report = await run(bench, queue, intake)
     assert (report["skipped"], report["sessions"]) == ({PURGED: 1}, [])
     assert await bench.listed() == []
@@ -202,7 +196,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
 
 async def test_what_is_purged_while_it_is_learnt_from_stays_purged(bench: Bench) -> None:
     await bench.teach("s", [lesson("1", REASON)])
-    await bench.purge.session(bench.team_id, bench.sessions["s"], developer_id=None)
+    await bench.purge.session(bench.requester(), bench.sessions["s"])
     with pytest.raises(NotFound, match="deleted meanwhile"):
         await bench.teach("s", [lesson("1", REASON)])
     assert await bench.items() == []

@@ -16,6 +16,7 @@ from app.knowledge.answer import Query
 from app.queue.jobs import Queue
 from app.sessions.intake import Intake
 from app.sessions.journal import Session
+from app.sessions.uploads import GivenTranscript
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -48,16 +49,8 @@ async def ingest(
 
     async def progress(done: int, total: int) -> None: ...
 
-    await intake.submit(
-        stream(),
-        team_id=bench.team_id,
-        developer_id=developer_id,
-        project=None,
-        transcript=name,
-        format="auto",
-        limit=10**8,
-        modified_at=modified_at,
-    )
+    given = GivenTranscript(name, modified_at=modified_at)
+    await intake.submit(bench.requester(developer_id), stream(), given, limit=10**8)
     job = await queue.claim("w", ("ingest",))
     assert job is not None
     done = await intake.ingest(job, progress)
@@ -138,7 +131,7 @@ async def test_a_citation_tells_the_sessions_date_or_none(bench: Bench, queue: Q
     await ingest(bench, queue, intake, *talk("old"), name="2025-01-15.jsonl")
     (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at == datetime(2025, 1, 15, tzinfo=UTC)
-    await bench.purge.session(bench.team_id, (await sessions(bench))["old"].id, developer_id=None)
+    await bench.purge.session(bench.requester(), (await sessions(bench))["old"].id)
     await ingest(bench, queue, intake, *talk("undated"))
     (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at is None

@@ -170,7 +170,7 @@ async def test_a_purge_leaves_nothing_but_what_others_said_too(bench: Bench) -> 
     secret_plan = "The launch is planned for the ninth of May."
     session = await ingest(bench, "s", [prompt(1, shared), reply(2, secret_plan)])
     other = await ingest(bench, "t", [reply(1, shared)])
-    purged = await bench.purge.session(bench.team_id, session, developer_id=None)
+    purged = await bench.purge.session(bench.requester(), session)
     assert purged.removed["passages"] == 1
     await bench.index.drain()
     assert await bench.passages() == [(shared, 1)]
@@ -180,7 +180,7 @@ async def test_a_purge_leaves_nothing_but_what_others_said_too(bench: Bench) -> 
     for table in TABLES:
         whole = await rows(bench, f"select to_jsonb(t)::text from {table} t")
         assert not any("launch" in row[0] for row in whole)
-    await bench.purge.session(bench.team_id, other, developer_id=None)
+    await bench.purge.session(bench.requester(), other)
     await bench.index.drain()
     assert [await rows(bench, f"select count(*) from {table}") for table in TABLES] == [[(0,)]] * 3
     assert (await bench.vectors.status()).points == 0
@@ -192,7 +192,7 @@ def purge_before_storing(bench: Bench, monkeypatch: pytest.MonkeyPatch, session:
 
     async def purged_first(self: Any, *arguments: Any) -> Any:
         monkeypatch.setattr(passage_store.PassageStore, "replace", real)
-        await bench.purge.session(bench.team_id, session, developer_id=None)
+        await bench.purge.session(bench.requester(), session)
         return await real(self, *arguments)
 
     monkeypatch.setattr(passage_store.PassageStore, "replace", purged_first)
@@ -222,7 +222,7 @@ async def test_a_long_session_is_stored_in_parts_and_goes_on_after_a_crash(bench
     monkeypatch.setattr(passages_projection, "EVENTS_A_BATCH", 8)
     undisturbed = await ingest(bench, "s", talk(100))
     wanted = await state(bench)
-    await bench.purge.session(bench.team_id, undisturbed, developer_id=None)
+    await bench.purge.session(bench.requester(), undisturbed)
     bench.sessions.clear()
     async with bench.database.begin() as connection:
         await connection.execute(text("delete from sessions_purged"))
@@ -278,7 +278,7 @@ async def test_sessions_of_the_same_words_at_once_make_each_passage_once(bench: 
         await bench.journal.append(session, talk(30))
     await asyncio.gather(*(bench.bring_up(session) for session in sessions))
     assert [places for _, places in await bench.passages()] == [6] * 30
-    await asyncio.gather(*(bench.purge.session(bench.team_id, each, developer_id=None) for each in sessions[1:]))
+    await asyncio.gather(*(bench.purge.session(bench.requester(), each) for each in sessions[1:]))
     assert [places for _, places in await bench.passages()] == [1] * 30
 
 

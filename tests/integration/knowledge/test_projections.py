@@ -366,7 +366,7 @@ async def test_a_purge_while_a_projection_catches_up_leaves_nothing(shop: Shop, 
 
     async def purge(_: Session) -> None:
         shop.lines.before_write = shop.lines.after_part = nothing
-        await shop.purge.session(bench.team_id, session, developer_id=None)
+        await shop.purge.session(bench.requester(), session)
 
     setattr(shop.lines, "before_write" if moment == "while it reads" else "after_part", purge)
     assert await shop.catch_up.session(bench.team_id, session, CaughtUp(), patient=False) is False
@@ -382,7 +382,7 @@ async def test_a_purge_waits_for_what_a_projection_is_just_writing_and_takes_it_
     async with bench.database.begin() as connection:
         await bench.journal.hold(connection, session)
         await connection.execute(text("insert into lines values (:session, 1, 'x', '1')"), {"session": session})
-        purging = asyncio.create_task(shop.purge.session(bench.team_id, session, developer_id=None))
+        purging = asyncio.create_task(shop.purge.session(bench.requester(), session))
         done, _ = await asyncio.wait([purging], timeout=0.5)
         assert not done
     assert (await purging).removed["lines"] == 1

@@ -18,7 +18,7 @@ from app.queue.jobs import Job, Queue
 from app.queue.worker import Done
 from app.sessions.event import Event
 from app.sessions.intake import PURGED, Intake
-from app.sessions.uploads import Uploads
+from app.sessions.uploads import GivenTranscript, Uploads
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -57,15 +57,8 @@ async def submit(bench: Bench, intake: Intake, body: bytes, *, name: str = FILE,
     async def stream() -> AsyncIterator[bytes]:
         yield body
 
-    return await intake.submit(
-        stream(),
-        team_id=bench.team_id,
-        developer_id=None,
-        project=None,
-        transcript=name,
-        format=format,  # type: ignore[arg-type]
-        limit=10**8,
-    )
+    given = GivenTranscript(name, format=format)  # type: ignore[arg-type]
+    return await intake.submit(bench.requester(), stream(), given, limit=10**8)
 
 
 async def no_progress(done: int, total: int) -> None: ...
@@ -93,7 +86,7 @@ async def run(queue: Queue, intake: Intake) -> UUID:
 
 
 async def purge(bench: Bench, session: UUID) -> None:
-    await bench.purge.session(bench.team_id, session, developer_id=None)
+    await bench.purge.session(bench.requester(), session)
     await bench.index.drain_to(2**62)
 
 

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, TooLarge, UnknownFormat
-from app.sessions.uploads import CHUNK_BYTES, base_name
+from app.sessions.uploads import CHUNK_BYTES, GivenTranscript, base_name
 from tests.integration.sessions.conftest import Desk
 
 LINE = json.dumps({"id": "1", "role": "user", "text": "hello"}).encode() + b"\n"
@@ -30,16 +31,9 @@ async def receive(
     async def complete(connection: AsyncConnection, upload_id: UUID) -> UUID:
         return upload_id
 
-    return await desk.uploads.receive(
-        stream,
-        team_id=desk.team_id,
-        developer_id=None,
-        project=None,
-        transcript=transcript,
-        format=format,
-        limit=limit,
-        complete=complete,  # type: ignore[arg-type]
-    )
+    given = GivenTranscript(transcript, format=format)  # type: ignore[arg-type]
+    admin = Requester(desk.team_id, "team", role="admin")
+    return await desk.uploads.receive(admin, stream, given, limit=limit, complete=complete)
 
 
 async def count(desk: Desk) -> int:

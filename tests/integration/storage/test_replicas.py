@@ -19,8 +19,8 @@ from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable, NotFound
 from app.storage.database import Database, rows_of
 from app.storage.postgres import embedded_postgres
-from app.storage.replicas.asker import Asker, asked_by, identify, position_in, spelled
 from app.storage.replicas.positions import KNOWN, POSITION, UNKNOWN, YOUNG, Positions
+from app.storage.replicas.read_session import ReadSession, identify, position_in, reading_within, spelled
 from app.storage.replicas.replicated import ReplicatedDatabase, open_replicated
 from app.telemetry import metrics
 from tests.fakes.redis_server import RedisServer
@@ -72,20 +72,20 @@ async def opened(primary: str, *urls: str, redis: Redis | None = None, **fields:
 
 
 @asynccontextmanager
-async def request(database: ReplicatedDatabase, name: str, *, writes: bool = False, needed: int = 0) -> AsyncIterator[Asker]:
+async def request(database: ReplicatedDatabase, name: str, *, writes: bool = False, needed: int = 0) -> AsyncIterator[ReadSession]:
     """One request of somebody's, acknowledged at its end."""
-    asker = Asker(old_will_do=not writes, needed=needed)
-    with asked_by(asker):
+    reading = ReadSession(old_will_do=not writes, needed=needed)
+    with reading_within(reading):
         identify(name)
-        yield asker
-    await database.acknowledge(asker)
+        yield reading
+    await database.acknowledge(reading)
 
 
 async def write(database: ReplicatedDatabase, name: str, n: int) -> int:
     """Returns the position that the answer carries."""
-    async with request(database, name, writes=True) as asker, database.begin() as connection:
+    async with request(database, name, writes=True) as reading, database.begin() as connection:
         await connection.execute(text("update counter set n = :n"), {"n": n})
-    return asker.needed
+    return reading.needed
 
 
 async def read(database: ReplicatedDatabase, name: str, *, needed: int = 0) -> int:
@@ -168,7 +168,7 @@ async def test_a_request_that_may_write_and_work_of_nobody_read_at_the_primary(p
         async with request(database, "ada", writes=True):
             assert "standby" not in await database.read(where)
         assert "standby" not in await database.read(where)
-        with asked_by(Asker(old_will_do=True)):  # nobody has shown a key
+        with reading_within(ReadSession(old_will_do=True)):  # nobody has shown a key
             assert "standby" not in await database.read(where)
         async with request(database, "ada"):
             assert "standby-one" in await database.read(where)
@@ -444,13 +444,13 @@ async def test_a_position_that_cannot_be_told_keeps_its_caller_at_the_primary(
 
     async with opened(primary, standby.url) as database:
         await standby.pause()
-        asker = Asker(old_will_do=False)
-        with asked_by(asker):
+        reading = ReadSession(old_will_do=False)
+        with reading_within(reading):
             identify("ada")
             async with database.begin() as connection:
                 await connection.execute(text("update counter set n = 1"))
         monkeypatch.setattr(database._primary, "_ask", untold)
-        assert await database.acknowledge(asker) == 0
+        assert await database.acknowledge(reading) == 0
         monkeypatch.undo()
         assert await read(database, "ada") == 1
         assert await read(database, "grace") == 0

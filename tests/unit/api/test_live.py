@@ -12,26 +12,15 @@ from hypothesis import strategies as st
 
 from app.api import live
 from app.errors import InvalidInput, Unreadable
-from app.sessions.event import Event, ToolUse
+from app.sessions.event import Event
+from app.sessions.live_events import event_of
 from app.settings import Sessions
 
-LIMITS = Sessions()
+MAX_EVENTS = Sessions().max_live_events
 
 
 def read(*records: dict[str, Any]) -> list[Event]:
-    return live.read("\n".join(map(json.dumps, records)).encode(), limits=LIMITS)
-
-
-def test_roles_become_kinds() -> None:
-    roles = ("user", "assistant", "tool", "system")
-    assert [event.kind for event in read(*({"id": role, "role": role} for role in roles))] == ["prompt", "reply", "tool", "notice"]
-
-
-def test_a_tool_call_keeps_input_output_and_how_it_ended() -> None:
-    call = {"name": "bash", "input": {"command": "pytest"}, "output": "1 failed", "exit_code": 1}
-    (event,) = read({"id": "a", "role": "tool", "tool": call})
-    assert event.tool == ToolUse("bash", '{"command":"pytest"}', "1 failed", 1)
-    assert (event.kind, event.outcome, event.locator) == ("tool", "failed", "a")
+    return [event_of(each) for each in live.read("\n".join(map(json.dumps, records)).encode(), max_events=MAX_EVENTS)]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +42,7 @@ def test_only_a_believable_time_is_kept(given_time: object, believed: datetime |
 
 def test_blank_lines_are_nothing() -> None:
     body = b'\n  \r\n{"id": "a", "role": "user"}\r\n\n'
-    assert [event.id for event in live.read(body, limits=LIMITS)] == ["a"]
+    assert [event.id for event in live.read(body, max_events=MAX_EVENTS)] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +68,6 @@ def test_a_wrong_field_is_named_with_its_line(record: dict[str, Any], param: str
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_never_a_crash(body: bytes) -> None:
     try:
-        live.read(body, limits=LIMITS)
+        live.read(body, max_events=MAX_EVENTS)
     except (InvalidInput, Unreadable) as error:
         assert error.message

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import inspect
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from app import errors as tree
-from app.inference.statuses import STATUS, status_of
+from app.budget.requests import RequestOutcome
+from app.inference.outcomes import OUTCOMES, outcome_of
 from app.web import errors
 
 BROKE = tree.BudgetExceeded("x", unit="nanousd", left=300, asked=301, resets_at=datetime(2026, 12, 1, tzinfo=UTC))
@@ -90,9 +94,43 @@ def test_a_field_is_named_as_its_sender_knows_it(place: tuple[str | int, ...], n
     assert errors.field(place) == name
 
 
-ANSWERED = [each for each in ALL if issubclass(each, tuple(STATUS))]
+ANSWERED = [each for each in ALL if issubclass(each, tuple(OUTCOMES))]
 
 
 @pytest.mark.parametrize("kind", ANSWERED, ids=lambda kind: kind.__name__)
 def test_the_request_log_holds_the_status_that_the_caller_got(kind: type[tree.CairnError]) -> None:
-    assert status_of(made(kind)) == errors.status_of(made(kind))
+    assert outcome_of(made(kind)) == errors.status_of(made(kind))
+
+
+def test_the_request_log_tells_who_left_and_what_nobody_foresaw() -> None:
+    assert outcome_of(asyncio.CancelledError()) is RequestOutcome.CALLER_LEFT
+    assert outcome_of(ValueError()) is RequestOutcome.FAILED
+    assert set(OUTCOMES.values()) | {RequestOutcome.ANSWERED, RequestOutcome.CALLER_LEFT, RequestOutcome.FAILED} == set(RequestOutcome)
+
+
+def numbers_in(module: Path) -> set[int]:
+    """The numbers in a module's code that are statuses of HTTP errors."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    found = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is int}
+    return {each for each in found if each in ERROR_STATUSES}
+
+
+ERROR_STATUSES = {401, 402, 403, 404, 405, 409, 413, 422, 429, 499, 502, 503, 504}
+"""Those that nothing else has: 400 and 500 are also lengths and counts."""
+ROOT = Path(errors.__file__).parents[1]
+SPEAK_HTTP = {
+    "app/budget/requests.py": "what the request log stores of an outcome; compared with the table above",
+    "app/inference/faults.py": "providers' statuses",
+    "app/inference/wires/through_litellm.py": "providers' statuses",
+    "app/storage/vectors/collection.py": "Qdrant's statuses",
+}
+
+
+def test_statuses_of_errors_stand_at_the_edge_alone() -> None:
+    found = {}
+    for module in sorted(ROOT.rglob("*.py")):
+        name = f"app/{module.relative_to(ROOT).as_posix()}"
+        if name.split("/")[1] not in {"web", "api", "cli"} and name not in SPEAK_HTTP and (numbers := numbers_in(module)):
+            found[name] = numbers
+    assert found == {}
+    assert [name for name in SPEAK_HTTP if not numbers_in(ROOT.parent / name)] == []

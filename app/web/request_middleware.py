@@ -1,4 +1,4 @@
-"""The outermost layer, as pure ASGI: request id, limits on what comes in, what went wrong unforeseen, one log line, metrics.
+"""The outermost layer, as pure ASGI: request id, limits on what comes in, what went wrong unforeseen, the access log.
 
 Pure ASGI because Starlette's `BaseHTTPMiddleware` buffers streams and breaks cancellation.
 """
@@ -10,25 +10,19 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import TooLarge
-from app.telemetry import logs, metrics, traces
-from app.web import errors, redirects, request_ids, told
+from app.telemetry import logs, traces
+from app.web import access_log, errors, redirects, request_ids
 
-log = structlog.get_logger()
-
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: logged only at debug."""
 DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 5.0
 """Of a refused request this much is still read past its limit, and no longer than this."""
-UNKNOWN_ROUTE = "unknown"
 
 
-class Edge:
+class RequestMiddleware:
     """`limits`: (method, path) → the most bytes of a body; every other request: `limit`."""
 
     def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[tuple[str, str], int]) -> None:
@@ -50,9 +44,9 @@ class Edge:
                 await self._answer(scope, body, answer)
                 await answer.flush()
             except ClientDisconnect:
-                log.info("http.client_left", route=_route(scope))
+                access_log.write_client_left(scope)
             finally:
-                _record(scope, answer.status, time.perf_counter() - began)
+                access_log.write(scope, answer.status, time.perf_counter() - began)
                 if traces.on():
                     _describe(span, scope, answer.status, request_id)
 
@@ -64,8 +58,8 @@ class Edge:
             await errors.reply_to(error)(scope, body.receive, answer.send)
         except ClientDisconnect:
             raise
-        except Exception:
-            log.exception("http.failed", method=scope["method"], route=_route(scope))
+        except Exception as error:
+            access_log.write_failure(scope, error)
             if answer.status is not None:
                 raise  # a stream broke in its middle: the connection is cut, so that nobody takes it for whole
             await errors.unexpected()(scope, body.receive, answer.send)
@@ -144,22 +138,11 @@ class Answer:
             await self._send(message)
 
 
-def _record(scope: Scope, status: int | None, seconds: float) -> None:
-    route = _route(scope)
-    metrics.request_answered(method=scope["method"], route=route, status=status or 499, seconds=seconds)
-    say = log.debug if scope["path"] in QUIET else log.info
-    say("http.answered", method=scope["method"], route=route, status=status or 499, ms=round(seconds * 1000, 1), **told.line(scope))
-
-
 def _describe(span: traces.Span, scope: Scope, status: int | None, request_id: str) -> None:
-    span.rename(f"{scope['method']} {_route(scope)}")
-    span.set(http__request__method=scope["method"], http__route=_route(scope), cairn__request_id=request_id)
+    route = access_log.route_of(scope)
+    span.rename(f"{scope['method']} {route}")
+    span.set(http__request__method=scope["method"], http__route=route, cairn__request_id=request_id)
     if status is not None:
         span.set(http__response__status_code=status)
         if status >= 500:
             span.failed(str(status))
-
-
-def _route(scope: Scope) -> str:
-    """The route's template: a path may hold a name, and would make a metric without end."""
-    return str(getattr(scope.get("route"), "path", UNKNOWN_ROUTE))

@@ -1,6 +1,7 @@
 """The consistency state of a request: whether it may read a replica, and the WAL position that the replica must have replayed.
 
-Without an `Asker` (a job, a background task) everything is read at the primary. Knows neither HTTP nor principals, only a name.
+Read-your-writes and monotonic reads, for the length of a request. Without one (a job, a task of the server's own) everything is read at the
+primary. Knows neither HTTP nor accounts: a name will do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _SHAPE = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 @dataclass(slots=True)
-class Asker:
+class ReadSession:
     """Consistency state, updated as its request proceeds.
 
     `old_will_do`: the request only reads. `needed`: WAL position that a replica must have replayed. `name`: whose earlier writes count;
@@ -36,33 +37,33 @@ class Asker:
             self.at_primary = self.met_primary = True
 
 
-_asking: ContextVar[Asker | None] = ContextVar("asker", default=None)
+_current: ContextVar[ReadSession | None] = ContextVar("read_session", default=None)
 
 
 @contextmanager
-def asked_by(asker: Asker) -> Iterator[None]:
+def reading_within(reading: ReadSession) -> Iterator[None]:
     """Set the request's state for the block and for tasks started in it."""
-    token = _asking.set(asker)
+    token = _current.set(reading)
     try:
         yield
     finally:
-        _asking.reset(token)
+        _current.reset(token)
 
 
-def asking() -> Asker | None:
-    return _asking.get()
+def current_reading() -> ReadSession | None:
+    return _current.get()
 
 
 def read_newest() -> None:
     """Send the request's further reads to the primary: their result is cached for others, who may have written since."""
-    if (asker := _asking.get()) is not None:
-        asker.at_primary = True
+    if (reading := _current.get()) is not None:
+        reading.at_primary = True
 
 
 def identify(name: str) -> None:
     """Record the authenticated requester's name."""
-    if (asker := _asking.get()) is not None:
-        asker.name = name
+    if (reading := _current.get()) is not None:
+        reading.name = name
 
 
 def spelled(position: int) -> str:

@@ -1,4 +1,4 @@
-"""Callers that leave: what they asked for stops, and is paid for once, for what was produced."""
+"""Clients that disconnect: what they asked for stops, and is paid for once, for what was produced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READ_SECONDS = 30.0
 """How long a caller may leave an event unread."""
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, Got]) -> Got:
+async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Got]) -> Got:
     """The work's result. When the caller hangs up first the work is cancelled, and ClientDisconnect is raised once it has ended."""
     return await _raced(request.receive, work)
 

@@ -1,0 +1,65 @@
+"""Events as a live session's program gives them, made into the journal's by the rules that read a transcript of the same events. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.sessions.event import Event, Kind, Role, ToolUse
+from app.sessions.formats.generic import ended
+from app.sessions.formats.tools import files_of
+from app.sessions.formats.values import believed
+from app.sessions.formats.words import prompt_in
+
+KINDS: dict[Role, Kind] = {"user": "prompt", "assistant": "reply", "tool": "tool", "system": "notice"}
+
+
+@dataclass(frozen=True, slots=True)
+class GivenToolCall:
+    """A call of a tool as it was given: `input` a string, or any JSON."""
+
+    name: str
+    input: object = ""
+    output: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenEvent:
+    """One event as it was given. `id` is its own, stable: sent again, it changes nothing."""
+
+    id: str
+    role: Role
+    text: str = ""
+    speaker: str | None = None
+    timestamp: datetime | None = None
+    tool: GivenToolCall | None = None
+
+
+def event_of(given: GivenEvent) -> Event:
+    """Make the journal's event of a given one."""
+    role, kind, text = given.role, KINDS[given.role], given.text
+    tool = None if given.tool is None else _tool(given.tool)
+    if tool is not None:
+        kind = "tool"
+    elif role == "user" and text.strip():
+        typed = prompt_in(text)
+        role, kind, text = ("user", "prompt", typed) if typed else ("system", "notice", text)
+    return Event(
+        id=given.id,
+        role=role,
+        kind=kind,
+        text=text,
+        locator=given.id,
+        files=() if given.tool is None else files_of(given.tool.input),
+        at=believed(given.timestamp),
+        speaker=given.speaker,
+        tool=tool,
+        outcome=None if tool is None else ended(tool),
+    )
+
+
+def _tool(given: GivenToolCall) -> ToolUse:
+    text = given.input if isinstance(given.input, str) else json.dumps(given.input, ensure_ascii=False, separators=(",", ":"))
+    return ToolUse(given.name, text, given.output, given.exit_code)

@@ -1,0 +1,96 @@
+"""Reads a team's sessions for a requester: one call for a route, a tool and a page alike, with its permission and its names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from app.accounts.accounts import Accounts
+from app.accounts.requester import Requester
+from app.sessions.browsing import Browsing, Filter
+from app.sessions.checkpoints import Checkpoints, Standing
+from app.sessions.journal import Journal, Session
+from app.sessions.projections import Projections
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSession:
+    """A session with its project's name. `mine`: the requester may purge it."""
+
+    session: Session
+    project: str
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """`next`: the `before` of the page after this one; None: this is the last."""
+
+    sessions: Sequence[ShownSession]
+    next: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionProgress:
+    """How far one projection has come with a session; `parked`: why it failed on it, `retry_at` None: not before its version changes."""
+
+    name: str
+    events: int
+    current: bool
+    parked: str | None = None
+    retry_at: datetime | None = None
+
+
+class SessionReader:
+    def __init__(
+        self, *, accounts: Accounts, journal: Journal, browsing: Browsing, checkpoints: Checkpoints, projections: Projections
+    ) -> None:
+        self._accounts = accounts
+        self._journal = journal
+        self._browsing = browsing
+        self._checkpoints = checkpoints
+        self._projections = projections
+
+    async def list(
+        self, requester: Requester, wanted: Filter, *, project: str | None = None, before: UUID | None = None, limit: int
+    ) -> SessionPage:
+        """List one page of sessions, the latest started first; of the project of this name, or of all. NotFound for a wrong `before`."""
+        requester.check("read")
+        if project is not None:
+            project_id = await self._accounts.project_named(requester.team_id, project)
+            if project_id is None:
+                return SessionPage((), None)
+            wanted = replace(wanted, project_id=project_id)
+        found = await self._browsing.page(requester.team_id, wanted, before=before, limit=limit + 1)
+        page = found[:limit]
+        names = await self._accounts.project_names(requester.team_id, {session.project_id for session in page})
+        shown = [_shown(requester, session, names[session.project_id]) for session in page]
+        return SessionPage(shown, page[-1].id if len(found) > limit else None)
+
+    async def show(self, requester: Requester, session_id: UUID) -> ShownSession:
+        """Show a session. NotFound for another team's."""
+        requester.check("read")
+        session = await self._journal.get(requester.team_id, session_id)
+        names = await self._accounts.project_names(requester.team_id, {session.project_id})
+        return _shown(requester, session, names[session.project_id])
+
+    async def progress(self, shown: ShownSession) -> Sequence[ProjectionProgress]:
+        """Tell how far each projection has come with a session that was shown."""
+        versions, session = self._projections.versions, shown.session
+        standing = await self._checkpoints.standing(session.id, list(versions))
+        return [_progress(each, session, versions[each.projection]) for each in standing]
+
+
+def _shown(requester: Requester, session: Session, project: str) -> ShownSession:
+    return ShownSession(session, project, requester.is_admin or session.developer_id == requester.developer_id)
+
+
+def _progress(standing: Standing, session: Session, version: str) -> ProjectionProgress:
+    """What it had of another version counts as nothing."""
+    found = standing.checkpoint if standing.checkpoint is not None and standing.checkpoint.version == version else None
+    if found is None:
+        return ProjectionProgress(standing.projection, 0, current=session.event_count == 0)
+    current = found.parked is None and found.seq >= session.event_count and found.revision >= session.revision
+    return ProjectionProgress(standing.projection, found.seq, current, found.parked, found.retry_at)

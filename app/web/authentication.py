@@ -1,0 +1,102 @@
+"""The one way in: a request's key is checked here, once, before its body is read. Whatever answers finds its requester in the scope.
+
+Pure ASGI, so that it holds for routes and mounted applications alike. Closed by default: only the paths named as open take no key.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, replace
+
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.accounts.requester import Requester
+from app.errors import CairnError, RateLimited
+from app.services import Services
+from app.storage.replicas.read_session import identify
+from app.web import access_log, errors
+from app.web.connections import mark_keyed
+from app.web.key_headers import KeyHeaders, read_key_headers
+from app.web.rate_limits import RequestLimits, stamping
+from app.web.requester import REQUESTER, SCRAPER, services_in
+
+
+@dataclass(frozen=True, slots=True)
+class PathAccess:
+    """Which paths take no key (`open`, and all under `open_under`), which also the scrape key. Every other path takes a key.
+
+    `models`: calls of models, which have limits of their own.
+    """
+
+    open: frozenset[str]
+    open_under: tuple[str, ...]
+    scraped: frozenset[str]
+    models: frozenset[str]
+
+    def is_open(self, path: str) -> bool:
+        return path in self.open or path.startswith(self.open_under)
+
+
+class Authentication:
+    """Refuses with 401, 403 or 429 before the body is read, and puts the requester into the scope of what it lets through.
+
+    What no route takes is answered 404 or 405, whoever asks.
+    """
+
+    def __init__(self, app: ASGIApp, *, access: PathAccess) -> None:
+        self._app = app
+        self._access = access
+        self._limits = RequestLimits()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._access.is_open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        services = services_in(scope)
+        if services.limits.any:
+            send = stamping(scope, send)
+        try:
+            await self._admit(scope, services)
+        except CairnError as error:
+            if isinstance(error, RateLimited) or _is_taken(scope):
+                await errors.reply_to(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _admit(self, scope: Scope, services: Services) -> None:
+        """Find who asks, count it, and put them into the scope. The errors of a key, of a limit, and of the headers beside the key."""
+        path, headers = scope["path"], read_key_headers(scope)
+        key = headers.key
+        if path in self._access.scraped and _is_scrape_key(services, key):
+            scope[SCRAPER] = True
+            mark_keyed(scope)
+            return
+        requester = await services.accounts.authenticate(key)
+        identify(str(requester.developer_id or "admin"))
+        mark_keyed(scope)
+        access_log.note_requester(scope, requester)
+        if services.limits.any:
+            await self._limits.admit(scope, services.limits, requester, model=path in self._access.models)
+        if headers.team is not None or headers.developer is not None or headers.purpose is not None or headers.twice:
+            requester = await _completed(requester, headers, services)
+            access_log.note_requester(scope, requester)
+        scope[REQUESTER] = requester
+
+
+async def _completed(requester: Requester, headers: KeyHeaders, services: Services) -> Requester:
+    """Add what the headers beside the key say. InvalidInput, NotFound for a team, NotPermitted for another's."""
+    headers.check()
+    if headers.team is not None:
+        requester = await services.accounts.in_team(requester, headers.team)
+    return replace(requester, acts_for=headers.developer if requester.is_admin else None, purpose=headers.purpose)
+
+
+def _is_scrape_key(services: Services, key: str) -> bool:
+    scrape = services.settings.scrape_key
+    return scrape is not None and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), scrape.get_secret_value().encode())
+
+
+def _is_taken(scope: Scope) -> bool:
+    """Whether a route takes this path and method. Asked only where somebody is to be refused."""
+    return any(route.matches(dict(scope))[0] is Match.FULL for route in scope["app"].routes)

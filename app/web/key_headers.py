@@ -1,0 +1,65 @@
+"""The headers that say who asks: read in one pass, each at most once, in the lengths and forms that they may have. Knows no account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.types import Scope
+
+from app.errors import InvalidInput, NotAuthenticated
+from app.redaction.labels import check_label
+
+AUTHORIZATION, TEAM, DEVELOPER, PURPOSE = "authorization", "x-cairn-team", "x-cairn-developer", "x-cairn-purpose"
+MAX_CHARS: Final = {TEAM: 100, DEVELOPER: 200, PURPOSE: 64}
+_READ: Final = {name.encode(): name for name in (AUTHORIZATION, *MAX_CHARS)}
+
+
+@dataclass(slots=True)
+class KeyHeaders:
+    """As they were sent. `twice`: those that came more than once, with different values."""
+
+    authorization: str | None = None
+    team: str | None = None
+    developer: str | None = None
+    purpose: str | None = None
+    twice: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key. NotAuthenticated where there is none, or where two could be meant."""
+        if AUTHORIZATION in self.twice:
+            raise NotAuthenticated("Two different Authorization headers were sent: send one.")
+        scheme, _, key = (self.authorization or "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            raise NotAuthenticated("Send a key: Authorization: Bearer KEY. `cairn keys create NAME` makes one.")
+        return key
+
+    def check(self) -> None:
+        """Raise InvalidInput, which names the header, for one that was sent twice, is too long, or whose label looks like a secret."""
+        if self.twice:
+            raise InvalidInput(f"{self.twice[0]} was sent twice, with different values: send it once.", param=self.twice[0])
+        for name, value in ((TEAM, self.team), (DEVELOPER, self.developer), (PURPOSE, self.purpose)):
+            if value is not None and len(value) > MAX_CHARS[name]:
+                raise InvalidInput(f"{name}: String should have at most {MAX_CHARS[name]} characters.", param=name)
+        if self.purpose is not None:
+            check_label(self.purpose, param=PURPOSE)
+
+
+def read_key_headers(scope: Scope) -> KeyHeaders:
+    """Read them from a scope, whose names are lower-case (ASGI)."""
+    found: dict[str, str] = {}
+    twice: list[str] = []
+    for raw, value in scope["headers"]:
+        if (name := _READ.get(raw)) is not None:
+            text = value.decode("latin-1")
+            if found.setdefault(name, text) != text:
+                twice.append(name)
+    return KeyHeaders(found.get(AUTHORIZATION), found.get(TEAM), found.get(DEVELOPER), found.get(PURPOSE), tuple(twice))
+
+
+def described(name: str, description: str) -> dict[str, Any]:
+    """Describe a header as a parameter of a route in the API's description (OpenAPI)."""
+    schema = {"anyOf": [{"type": "string", "maxLength": MAX_CHARS[name]}, {"type": "null"}], "description": description}
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema | {"title": name.title()}}

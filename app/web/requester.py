@@ -1,0 +1,106 @@
+"""What routes depend on: the requester that `authentication.py` has put into the scope, and the services that answer. Checks no key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.types import Scope
+
+from app.accounts.requester import Permission, Requester
+from app.errors import NotPermitted
+from app.services import Services
+from app.web import access_log
+from app.web.key_headers import DEVELOPER, PURPOSE, TEAM, described
+
+REQUESTER, SCRAPER = "cairn.requester", "cairn.scraper"
+"""Where the scope holds who sent the request; true where it was the scrape key, which is nobody's."""
+
+TEAM_HEADER: Final = described(TEAM, "Admin only: the team to act for. Without it: `default`.")
+DEVELOPER_HEADER: Final = described(DEVELOPER, "Admin only: the developer who pays for a call of a model.")
+PURPOSE_HEADER: Final = described(PURPOSE, "For the request log, such as `review`.")
+
+
+def services_in(scope: Scope) -> Services:
+    services = scope["app"].state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def services_of(request: Request) -> Services:
+    """The same as `TheServices`, without the cost of a dependency: 20 µs on the way of every call of a model."""
+    return services_in(request.scope)
+
+
+async def _services(request: Request) -> Services:
+    """It waits for nothing, but FastAPI would send a plain function through a thread: 0.15 ms."""
+    return services_of(request)
+
+
+TheServices = Annotated[Services, Depends(_services)]
+
+
+def requester_of(request: Request) -> Requester:
+    """Who sent the request. KeyError (a 500) on a path that takes no key: nobody is let in by mistake."""
+    requester = request.scope[REQUESTER]
+    assert isinstance(requester, Requester)
+    return requester
+
+
+class TakesKey(SecurityBase):
+    """A dependency: the route's requester. In the API's description it is the key, with the headers that go with it.
+
+    `needs`: a permission that the requester's role must include; `AuthenticatedRoute` asks for it before the body is read.
+    """
+
+    headers: tuple[dict[str, Any], ...] = (TEAM_HEADER,)
+
+    def __init__(self, needs: Permission) -> None:
+        self.needs = needs
+        self.scheme_name = "key"
+        self.model = HTTPBearer(description="A developer's key (`cairn keys create NAME`) or the admin key.").model
+
+    def check(self, scope: Scope) -> None:
+        """NotPermitted where the requester lacks the permission."""
+        scope[REQUESTER].check(self.needs)
+
+    async def __call__(self, request: Request) -> Requester:
+        return requester_of(request)
+
+
+class TakesPayer(TakesKey):
+    """A dependency: the developer who pays for a call of a model, themselves or named by an admin."""
+
+    headers = (TEAM_HEADER, DEVELOPER_HEADER, PURPOSE_HEADER)
+
+    async def __call__(self, request: Request) -> Requester:
+        requester = requester_of(request)
+        if not requester.is_admin:
+            return requester
+        if requester.acts_for is None:
+            raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
+        found = await services_of(request).accounts.find_developer(requester.acts_for)
+        payer = Requester(found.team_id, found.team, found.id, found.name, purpose=requester.purpose)
+        access_log.note_requester(request.scope, payer)
+        return payer
+
+
+class TakesScrapeKey(TakesKey):
+    """The scrape key, where one is set, or the admin key."""
+
+    headers = ()
+
+    def check(self, scope: Scope) -> None:
+        if not scope.get(SCRAPER):
+            super().check(scope)
+
+    async def __call__(self, request: Request) -> Any:
+        return request.scope.get(REQUESTER)
+
+
+Caller = Annotated[Requester, Security(TakesKey("read"))]
+Admin = Annotated[Requester, Security(TakesKey("administer"))]
+Payer = Annotated[Requester, Security(TakesPayer("call_models"))]
+Scraper = Security(TakesScrapeKey("administer"))

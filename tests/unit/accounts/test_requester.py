@@ -1,0 +1,56 @@
+"""What each role may do, and who is an admin."""
+
+from __future__ import annotations
+
+from typing import get_args
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from app.accounts.requester import PERMISSIONS, Permission, Requester, RequesterRole
+from app.errors import NotPermitted
+
+TEAM = uuid4()
+
+
+def requester(role: RequesterRole) -> Requester:
+    return Requester(TEAM, "core", role="admin") if role == "admin" else Requester(TEAM, "core", uuid4(), "ada", uuid4(), role=role)
+
+
+def test_every_role_stands_in_the_table_and_every_permission_is_some_roles() -> None:
+    assert set(PERMISSIONS) == set(get_args(RequesterRole))
+    assert frozenset[str]().union(*PERMISSIONS.values()) == set(get_args(Permission)) == PERMISSIONS["admin"]
+
+
+@pytest.mark.parametrize("role", get_args(RequesterRole))
+@pytest.mark.parametrize("permission", get_args(Permission))
+def test_what_the_table_does_not_name_is_refused(role: RequesterRole, permission: Permission) -> None:
+    found = requester(role)
+    assert found.may(permission) == (permission in PERMISSIONS[role])
+    if found.may(permission):
+        found.check(permission)
+    else:
+        with pytest.raises(NotPermitted, match="admin"):
+            found.check(permission)
+
+
+def test_an_auditor_changes_nothing_and_costs_nothing() -> None:
+    assert not {"write", "change_any", "call_models", "administer"} & PERMISSIONS["auditor"]
+
+
+def test_only_the_admin_administers() -> None:
+    assert [role for role in get_args(RequesterRole) if "administer" in PERMISSIONS[role]] == ["admin"]
+
+
+def test_nobodys_work_is_never_taken_for_an_admins() -> None:
+    with pytest.raises(ValueError, match="no developer"):
+        Requester(TEAM, "core")
+    with pytest.raises(ValueError, match="no developer"):
+        Requester(TEAM, "core", uuid4(), "ada", uuid4(), role="admin")
+
+
+@pytest.mark.parametrize("role", get_args(RequesterRole))
+def test_a_requester_comes_back_from_the_cache_as_it_was(role: RequesterRole) -> None:
+    found = requester(role)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Requester) == found

@@ -1,0 +1,116 @@
+"""Operations on knowledge, whoever calls them: who may, in whose name, and counted once. The room's own parts are stood in for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from app.accounts.requester import Requester
+from app.errors import Conflict, NotFound, NotPermitted
+from app.knowledge.answer import Answer, Query
+from app.knowledge.authoring import Author, Change, Words
+from app.knowledge.browsing import Filter
+from app.knowledge.reader import KnowledgeReader
+from app.knowledge.writer import KnowledgeWriter
+from app.telemetry import metrics
+
+TEAM, ITEM = uuid4(), uuid4()
+ADA = Requester(TEAM, "core", uuid4(), "ada", uuid4())
+AUDITOR = Requester(TEAM, "core", uuid4(), "otto", uuid4(), role="auditor")
+
+
+class Part:
+    """Notes each call, and gives what it was told to, or raises it."""
+
+    def __init__(self, gives: object = None) -> None:
+        self.gives = gives
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any, **options: Any) -> Any:
+            self.calls.append((name, args, options))
+            if isinstance(self.gives, Exception):
+                raise self.gives
+            return self.gives
+
+        return call
+
+
+class Room:
+    """`parts` by the names under which the operations know them."""
+
+    def __init__(self, **gives: object) -> None:
+        names = ("accounts", "search", "store", "said", "browsing", "history", "authoring", "judging")
+        self.parts = {name: Part(gives.get(name)) for name in names}
+        part: Any = self.parts
+        reading = {name: part[name] for name in ("accounts", "search", "store", "said", "browsing", "history")}
+        self.reader = KnowledgeReader(**reading)
+        self.writer = KnowledgeWriter(self.reader, authoring=part["authoring"], judging=part["judging"], store=part["store"])
+
+    @property
+    def touched(self) -> list[str]:
+        return [name for name, part in self.parts.items() if part.calls]
+
+
+WRITES: dict[str, Callable[[KnowledgeWriter, Requester], Awaitable[object]]] = {
+    "record": lambda writer, asked: writer.record(asked, "shop", Words("gotcha", "", "text")),
+    "correct": lambda writer, asked: writer.correct(asked, ITEM, Change(text="text")),
+    "judge": lambda writer, asked: writer.judge(asked, ITEM, "wrong"),
+    "forget": lambda writer, asked: writer.forget(asked, ITEM),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+async def test_who_may_only_read_changes_nothing(write: Callable[[KnowledgeWriter, Requester], Awaitable[object]]) -> None:
+    room = Room()
+    with pytest.raises(NotPermitted, match="Your role can read"):
+        await write(room.writer, AUDITOR)
+    assert room.touched == []
+
+
+async def test_who_may_only_read_reads() -> None:
+    room = Room(search=Answer((), 1.0, ()))
+    assert (await room.reader.search(AUDITOR, Query("why"))).abstained
+
+
+async def test_a_question_is_asked_in_its_requesters_name_whatever_it_says() -> None:
+    room = Room(search=Answer((), 1.0, ()))
+    await room.reader.search(ADA, Query("why", asker=uuid4()))
+    ((_, (team, query), _),) = room.parts["search"].calls
+    assert (team, query.asker) == (TEAM, ADA.developer_id)
+
+
+async def test_a_question_is_counted_once_by_the_operation_that_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[dict[str, Any]] = []
+    monkeypatch.setattr(metrics, "query_answered", lambda **figures: counted.append(figures))
+    room = Room(search=Answer((), 250.0, ("vectors",)))
+    await room.reader.find(ADA, Query("why"))
+    assert counted == []
+    await room.reader.search(ADA, Query("why"))
+    assert counted == [{"results": 0, "degraded": True, "seconds": 0.25}]
+
+
+async def test_a_project_that_is_not_there_has_no_items() -> None:
+    room = Room(accounts=None)
+    page = await room.reader.list(ADA, Filter(), project="nowhere", limit=5)
+    assert (list(page.items), page.next, room.touched) == ([], None, ["accounts"])
+
+
+@pytest.mark.parametrize("name", ["correct", "judge", "forget"])
+async def test_a_passage_is_refused_as_one_and_what_is_neither_is_not_found(name: str) -> None:
+    gone: dict[str, object] = {part: NotFound("No such item.") for part in ("authoring", "judging", "store")}
+    with pytest.raises(Conflict, match="passage"):
+        await WRITES[name](Room(**gone).writer, ADA)
+    with pytest.raises(NotFound, match="No such passage"):
+        await WRITES[name](Room(**gone, said=NotFound("No such passage.")).writer, ADA)
+
+
+async def test_what_is_changed_is_changed_in_the_requesters_name() -> None:
+    room = Room(store=NotFound("gone since"))
+    with pytest.raises(NotFound, match="gone since"):
+        await room.writer.judge(ADA, ITEM, "stale", "moved")
+    ((_, args, _),) = room.parts["judging"].calls
+    assert args == (Author(TEAM, ADA.developer_id), ITEM, "stale", "moved")
