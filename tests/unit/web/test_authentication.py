@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -117,7 +118,7 @@ def served(accounts: FakeAccounts, *, limits: Limits | None = None, scrape_key: 
     """Services of which only these parts are there."""
     made = object.__new__(Services)
     settings = Settings(scrape_key=None if scrape_key is None else SecretStr(scrape_key))
-    for name, value in {"accounts": accounts, "limits": RateLimits(limits or Limits()), "settings": settings}.items():
+    for name, value in {"account_services": SimpleNamespace(accounts=accounts), "limits": RateLimits(limits or Limits()), "settings": settings}.items():
         object.__setattr__(made, name, value)
     return made
 
