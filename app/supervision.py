@@ -30,7 +30,7 @@ JITTER = 0.5
 
 
 @dataclass(slots=True)
-class Health:
+class LoopHealth:
     """How one loop is. `failures`: in a row."""
 
     loop: Loop
@@ -87,7 +87,7 @@ class Supervisor:
     """Runs the loops of one process, and knows how each is. `held`: none begins its first round before `begin()`."""
 
     def __init__(self, *, held: bool = False) -> None:
-        self._running: dict[str, Health] = {}
+        self._running: dict[str, LoopHealth] = {}
         self._begun = asyncio.Event()
         if not held:
             self.begin()
@@ -108,7 +108,7 @@ class Supervisor:
             yield
 
     @property
-    def degraded(self) -> list[Health]:
+    def degraded(self) -> list[LoopHealth]:
         return [each for each in self._running.values() if each.degraded]
 
     def part(self) -> Part:
@@ -123,7 +123,7 @@ class Supervisor:
     async def _one(self, loop: Loop) -> AsyncIterator[None]:
         if loop.name in self._running:
             raise ValueError(f"There is a loop {loop.name!r} already: give this one another name.")
-        health = self._running[loop.name] = Health(loop)
+        health = self._running[loop.name] = LoopHealth(loop)
         try:
             async with owned(_repeat(health, self._begun), name=loop.name):
                 yield
@@ -151,7 +151,7 @@ async def owned(work: Coroutine[object, object, object], *, name: str) -> AsyncI
             raise error
 
 
-async def _repeat(health: Health, begun: asyncio.Event) -> None:
+async def _repeat(health: LoopHealth, begun: asyncio.Event) -> None:
     """Repeat a loop's step for ever."""
     loop = health.loop
     await begun.wait()
@@ -178,7 +178,7 @@ async def _repeat(health: Health, begun: asyncio.Event) -> None:
         await asyncio.sleep(delay)
 
 
-async def _round(health: Health) -> None:
+async def _round(health: LoopHealth) -> None:
     if not health.loop.lasting:
         await health.loop.step()
         return

@@ -22,7 +22,7 @@ from app.accounts.views import DeveloperView
 from app.alerts.rollup import CounterSum, Level, packed
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.errors import BudgetExceeded
 from app.services import Services
 from app.telemetry.sketch import Sketch
@@ -88,7 +88,7 @@ class Row:
     at: datetime
     provider: str
     model: str
-    usage: Usage
+    usage: TokenUsage
     purpose: str
     project: str | None
     fate: str
@@ -137,7 +137,9 @@ async def seed(services: Services, *, developers: int = 40, seed: int = 11) -> l
 def _row(chance: random.Random, developer: DeveloperView, at: datetime) -> Row:
     provider, model, _ = chance.choices(MODELS, [each[2] for each in MODELS])[0]
     given = round(chance.lognormvariate(9.4, 0.6))
-    usage = Usage(input=given, output=round(chance.lognormvariate(7.1, 0.6)), cached_input=round(given * chance.choice((0, 0, 0.5, 0.8))))
+    usage = TokenUsage(
+        input=given, output=round(chance.lognormvariate(7.1, 0.6)), cached_input=round(given * chance.choice((0, 0, 0.5, 0.8)))
+    )
     fate = chance.choices(("fine", "cache", "fallback", "partial", "counted", "unknown"), (80, 11, 5, 2, 1.5, 0.3))[0]
     return Row(developer, at, provider, model, usage, chance.choices(PURPOSES, (40, 22, 18, 12, 8))[0], chance.choice(PROJECTS), fate)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from app.errors import CairnError
 from app.sessions.event import Event
-from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
-from app.settings import Sessions
+from app.sessions.formats import HEAD_BYTES, ParseTally, detect, parse
+from app.settings import SessionsSettings
 
 
 def transcripts_in(folder: Path) -> list[Path]:
@@ -28,7 +28,7 @@ def sessions_of(file: Path) -> Iterator[list[Event]]:
         opened.seek(0)
         found: dict[str, dict[str, Event]] = {}
         current: dict[str, Event] = {}
-        for each in parse(iter(lambda: opened.read(65536), b""), format=format_, limits=Sessions(), tally=Tally()):
+        for each in parse(iter(lambda: opened.read(65536), b""), format=format_, limits=SessionsSettings(), tally=ParseTally()):
             if isinstance(each, Event):
                 current[each.id] = each
             else:

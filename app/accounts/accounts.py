@@ -22,12 +22,12 @@ from app.accounts.keys import digest, lookup_of, make_key
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.projects import merge, project_for, rename
 from app.accounts.requester import Requester
-from app.accounts.tables import ApiKey, Developer, Project, Team
+from app.accounts.tables import ApiKeyRow, DeveloperRow, ProjectRow, TeamRow
 from app.accounts.views import DeveloperView, KeyView, ProjectView, TeamView
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.redaction.labels import check_label
-from app.settings import KeysCache
+from app.settings import KeysCacheSettings
 from app.storage.database import Database, rows_of
 from app.storage.invalidations import Invalidations
 
@@ -50,7 +50,7 @@ class Accounts:
         admin_key: str,
         secret_key: str,
         default_limit_nanousd: int,
-        cached: KeysCache | None = None,
+        cached: KeysCacheSettings | None = None,
         invalidations: Invalidations | None = None,
     ) -> None:
         self._database = database
@@ -59,8 +59,8 @@ class Accounts:
         self._admin = digest(secret_key, admin_key)
         self._secret_key = secret_key
         self._default_limit = default_limit_nanousd
-        cached = cached or KeysCache()
-        self.known = Memory(cached.policy, entries=cached.entries, most_bytes=cached.max_bytes)
+        cached = cached or KeysCacheSettings()
+        self.known = MemoryCache(cached.policy, entries=cached.entries, most_bytes=cached.max_bytes)
         self._known_seconds = cached.ttl_seconds
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._projects: cachebox.TTLCache[UUID, str] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
@@ -70,7 +70,7 @@ class Accounts:
     async def ensure_defaults(self) -> None:
         """The team `default` exists. Safe to run from several processes at once."""
         async with self._database.begin() as connection:
-            await connection.execute(upsert(Team).values(name=DEFAULT_TEAM).on_conflict_do_nothing())
+            await connection.execute(upsert(TeamRow).values(name=DEFAULT_TEAM).on_conflict_do_nothing())
 
     async def authenticate(self, key: str) -> Requester:
         """Return who is behind a key; an admin for the team `default`. NotAuthenticated for an unknown or revoked one."""
@@ -97,7 +97,7 @@ class Accounts:
     async def create_team(self, name: str) -> TeamView:
         """InvalidInput for a name that can't be used, Conflict for one that is taken."""
         check_account_name(name)
-        row = upsert(Team).values(name=name).on_conflict_do_nothing().returning(Team.id, Team.created_at)
+        row = upsert(TeamRow).values(name=name).on_conflict_do_nothing().returning(TeamRow.id, TeamRow.created_at)
         async with self._database.begin() as connection:
             made = (await connection.execute(row)).one_or_none()
         if made is None:
@@ -106,10 +106,10 @@ class Accounts:
 
     async def list_teams(self) -> list[TeamView]:
         query = (
-            select(Team.id, Team.name, Team.created_at, func.count(Developer.id))
-            .outerjoin(Developer, Developer.team_id == Team.id)
-            .group_by(Team.id)
-            .order_by(Team.name)
+            select(TeamRow.id, TeamRow.name, TeamRow.created_at, func.count(DeveloperRow.id))
+            .outerjoin(DeveloperRow, DeveloperRow.team_id == TeamRow.id)
+            .group_by(TeamRow.id)
+            .order_by(TeamRow.name)
         )
         return [TeamView(*row) for row in await self._database.read(rows_of(query))]
 
@@ -121,8 +121,8 @@ class Accounts:
             raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
         async with self._database.begin() as connection:
             team_id = await _team_id(connection, team)
-            row = upsert(Developer).values(name=name, team_id=team_id, monthly_limit_nanousd=limit)
-            returned = row.on_conflict_do_nothing().returning(Developer.id, Developer.created_at)
+            row = upsert(DeveloperRow).values(name=name, team_id=team_id, monthly_limit_nanousd=limit)
+            returned = row.on_conflict_do_nothing().returning(DeveloperRow.id, DeveloperRow.created_at)
             made = (await connection.execute(returned)).one_or_none()
         if made is None:
             raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
@@ -130,12 +130,12 @@ class Accounts:
 
     async def list_developers(self, *, team_id: UUID | None = None) -> list[DeveloperView]:
         """All, or a team's, by name."""
-        query = _developers() if team_id is None else _developers().where(Developer.team_id == team_id)
+        query = _developers() if team_id is None else _developers().where(DeveloperRow.team_id == team_id)
         return [DeveloperView(*row) for row in await self._database.read(rows_of(query))]
 
     async def find_developer(self, name: str) -> DeveloperView:
         """NotFound for an unknown developer."""
-        query = _developers().where(Developer.name == _askable(name))
+        query = _developers().where(DeveloperRow.name == _askable(name))
 
         async def read(connection: AsyncConnection) -> DeveloperView:
             row = (await connection.execute(query)).one_or_none()
@@ -149,7 +149,7 @@ class Accounts:
         """Of developers and teams, whichever they are; unknown ids are left out."""
         found: dict[UUID, str] = {}
         async with self._database.begin() as connection:
-            for table in (Developer, Team):
+            for table in (DeveloperRow, TeamRow):
                 rows = await connection.execute(select(table.id, table.name).where(table.id.in_(list(ids))))
                 found |= {row.id: row.name for row in rows}
         return found
@@ -161,13 +161,13 @@ class Accounts:
 
     async def note_limit(self, connection: AsyncConnection, developer_id: UUID, nanousd: int) -> None:
         """The ledger has set a developer's monthly limit, in the same transaction. NotFound for an unknown developer."""
-        noted = await connection.execute(update(Developer).where(Developer.id == developer_id).values(monthly_limit_nanousd=nanousd))
+        noted = await connection.execute(update(DeveloperRow).where(DeveloperRow.id == developer_id).values(monthly_limit_nanousd=nanousd))
         if noted.rowcount == 0:
             raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
 
     async def noted_limit(self, connection: AsyncConnection, developer_id: UUID) -> int:
         """A developer's monthly limit. NotFound for an unknown developer."""
-        found = await connection.scalar(select(Developer.monthly_limit_nanousd).where(Developer.id == developer_id))
+        found = await connection.scalar(select(DeveloperRow.monthly_limit_nanousd).where(DeveloperRow.id == developer_id))
         if found is None:
             raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
         return found
@@ -176,24 +176,26 @@ class Accounts:
         """(id, key): the only time that the key can be seen. NotFound for an unknown developer."""
         made = make_key(self._secret_key)
         async with self._database.begin() as connection:
-            developer_id = await connection.scalar(select(Developer.id).where(Developer.name == _askable(developer)))
+            developer_id = await connection.scalar(select(DeveloperRow.id).where(DeveloperRow.name == _askable(developer)))
             if developer_id is None:
                 raise _no_developer(developer)
             values = {"developer_id": developer_id, "lookup": made.lookup, "digest": made.digest}
-            key_id = (await connection.execute(insert(ApiKey).values(values).returning(ApiKey.id))).scalar_one()
+            key_id = (await connection.execute(insert(ApiKeyRow).values(values).returning(ApiKeyRow.id))).scalar_one()
         return key_id, made.key
 
     async def keys_of(self, developer_id: UUID) -> list[KeyView]:
         """A developer's keys, the newest first, revoked ones too."""
-        query = select(ApiKey.id, ApiKey.lookup, ApiKey.created_at, ApiKey.revoked_at).where(ApiKey.developer_id == developer_id)
+        query = select(ApiKeyRow.id, ApiKeyRow.lookup, ApiKeyRow.created_at, ApiKeyRow.revoked_at).where(
+            ApiKeyRow.developer_id == developer_id
+        )
         async with self._database.begin() as connection:
-            return [KeyView(*row) for row in await connection.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))]
+            return [KeyView(*row) for row in await connection.execute(query.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id))]
 
     async def revoke_key(self, key_id: UUID) -> None:
         """NotFound for an unknown key, or one that was revoked before."""
-        live = (ApiKey.id == key_id) & ApiKey.revoked_at.is_(None)
+        live = (ApiKeyRow.id == key_id) & ApiKeyRow.revoked_at.is_(None)
         async with self._database.begin() as connection:
-            revoked = await connection.execute(update(ApiKey).where(live).values(revoked_at=func.now()))
+            revoked = await connection.execute(update(ApiKeyRow).where(live).values(revoked_at=func.now()))
         if revoked.rowcount == 0:
             raise NotFound(f"There is no live key {key_id}: it may have been revoked before.")
         self._forget(str(key_id))
@@ -202,10 +204,10 @@ class Accounts:
     async def project_id(self, connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
         """The project's id; made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
         check_project_name(name)
-        wanted = select(func.coalesce(Project.merged_into, Project.id)).where(Project.team_id == team_id, Project.name == name)
+        wanted = select(func.coalesce(ProjectRow.merged_into, ProjectRow.id)).where(ProjectRow.team_id == team_id, ProjectRow.name == name)
         if (found := await connection.scalar(wanted)) is not None:
             return found
-        row = upsert(Project).values(team_id=team_id, name=name).on_conflict_do_nothing(index_elements=["team_id", "name"])
+        row = upsert(ProjectRow).values(team_id=team_id, name=name).on_conflict_do_nothing(index_elements=["team_id", "name"])
         await connection.execute(row)
         return (await connection.execute(wanted)).scalar_one()
 
@@ -215,13 +217,13 @@ class Accounts:
 
     async def find_projects(self, team_id: UUID, name: str | None = None) -> list[ProjectView]:
         """The team's projects, by name; or the one that is, or once was, called so."""
-        columns = (Project.id, Project.name, Project.identity, Project.owner, Project.created_at)
-        query = select(*columns).where(Project.team_id == team_id, Project.merged_into.is_(None)).order_by(Project.name)
+        columns = (ProjectRow.id, ProjectRow.name, ProjectRow.identity, ProjectRow.owner, ProjectRow.created_at)
+        query = select(*columns).where(ProjectRow.team_id == team_id, ProjectRow.merged_into.is_(None)).order_by(ProjectRow.name)
         if name is not None:
-            called = select(func.coalesce(Project.merged_into, Project.id)).where(
-                Project.team_id == team_id, Project.name == _askable(name)
+            called = select(func.coalesce(ProjectRow.merged_into, ProjectRow.id)).where(
+                ProjectRow.team_id == team_id, ProjectRow.name == _askable(name)
             )
-            query = query.where(Project.id.in_(called))
+            query = query.where(ProjectRow.id.in_(called))
         return [ProjectView(*row) for row in await self._database.read(rows_of(query))]
 
     async def rename_project(self, team_id: UUID, project_id: UUID, name: str) -> None:
@@ -275,10 +277,10 @@ class Accounts:
         lookup, row = lookup_of(key), None
         if lookup is not None:
             query = (
-                select(ApiKey.digest, Team.id, Team.name, Developer.id, Developer.name, ApiKey.id)
-                .join(Developer, Developer.id == ApiKey.developer_id)
-                .join(Team, Team.id == Developer.team_id)
-                .where(ApiKey.lookup == lookup, ApiKey.revoked_at.is_(None))
+                select(ApiKeyRow.digest, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name, ApiKeyRow.id)
+                .join(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
+                .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
+                .where(ApiKeyRow.lookup == lookup, ApiKeyRow.revoked_at.is_(None))
             )
             async with self._database.begin() as connection:
                 row = (await connection.execute(query)).one_or_none()
@@ -291,18 +293,26 @@ class Accounts:
 
 
 def _developers() -> Select[*tuple[Any, ...]]:
-    live = func.count(ApiKey.id).filter(ApiKey.revoked_at.is_(None))
+    live = func.count(ApiKeyRow.id).filter(ApiKeyRow.revoked_at.is_(None))
     return (
-        select(Developer.id, Developer.name, Developer.team_id, Team.name, Developer.monthly_limit_nanousd, live, Developer.created_at)
-        .join(Team, Team.id == Developer.team_id)
-        .outerjoin(ApiKey, ApiKey.developer_id == Developer.id)
-        .group_by(Developer.id, Team.name)
-        .order_by(Developer.name)
+        select(
+            DeveloperRow.id,
+            DeveloperRow.name,
+            DeveloperRow.team_id,
+            TeamRow.name,
+            DeveloperRow.monthly_limit_nanousd,
+            live,
+            DeveloperRow.created_at,
+        )
+        .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
+        .outerjoin(ApiKeyRow, ApiKeyRow.developer_id == DeveloperRow.id)
+        .group_by(DeveloperRow.id, TeamRow.name)
+        .order_by(DeveloperRow.name)
     )
 
 
 async def _team_id(connection: AsyncConnection, name: str) -> UUID:
-    found = await connection.scalar(select(Team.id).where(Team.name == _askable(name)))
+    found = await connection.scalar(select(TeamRow.id).where(TeamRow.name == _askable(name)))
     if found is None:
         check_label(name, param="team")  # else the answer would repeat it
         raise NotFound(f"There is no team {name!r}. List them: GET /v1/teams or `cairn teams list`.")

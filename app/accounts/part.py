@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.accounts.accounts import Accounts
 from app.accounts.secrets import Secrets
 from app.accounts.sign_ins import SignIns
-from app.cache.tiers import Tiers
+from app.cache.tiers import TieredCache
 from app.money import from_usd
 from app.part import Opened, Part, Role
 from app.settings import Settings
@@ -41,7 +41,7 @@ async def open_accounts(
         invalidations=storage.invalidations,
     )
     sign_ins = SignIns(storage.database, accounts, admin_key=secrets.admin_key, secret_key=secrets.secret_key)
-    keys = Tiers("keys", accounts.known, (), timeout_seconds=KEYS_TIMEOUT_SECONDS, invalidations=storage.invalidations)
+    keys = TieredCache("keys", accounts.known, (), timeout_seconds=KEYS_TIMEOUT_SECONDS, invalidations=storage.invalidations)
     if role == "serve":
         await accounts.ensure_defaults()
     yield AccountServices(accounts, sign_ins), Part(name="accounts", caches=[keys])

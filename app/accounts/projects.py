@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.identity import ProjectIdentity
 from app.accounts.names import MOST_CHARS, check_project_name
-from app.accounts.tables import Project
+from app.accounts.tables import ProjectRow
 from app.errors import Conflict, InvalidInput, NotFound
 from app.storage.tables import AnyRow
 
-_STANDING = func.coalesce(Project.merged_into, Project.id)
+_STANDING = func.coalesce(ProjectRow.merged_into, ProjectRow.id)
 
 
 async def project_for(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID:
@@ -22,7 +22,7 @@ async def project_for(connection: AsyncConnection, team_id: UUID, identity: Proj
 
     A folder whose sessions record no repository is the one repository of that name that the team has, unless their owners differ.
     """
-    same = select(_STANDING).where(Project.team_id == team_id, Project.identity == identity.key)
+    same = select(_STANDING).where(ProjectRow.team_id == team_id, ProjectRow.identity == identity.key)
     if (found := await connection.scalar(same)) is not None:
         return found
     await _hold(connection, team_id)
@@ -36,7 +36,7 @@ async def project_for(connection: AsyncConnection, team_id: UUID, identity: Proj
     for row in alike:
         if row.identity is None or (identity.is_repository and not _is_repository(row) and _owners_agree(row, identity)):
             known = {"identity": identity.key, "base": identity.name, "owner": identity.owner}
-            await connection.execute(update(Project).where(Project.id == row.id).values(known))
+            await connection.execute(update(ProjectRow).where(ProjectRow.id == row.id).values(known))
             return row.standing  # type: ignore[no-any-return]
     return await _make(connection, team_id, identity, alike)
 
@@ -46,10 +46,10 @@ async def rename(connection: AsyncConnection, team_id: UUID, project_id: UUID, n
     check_project_name(name, param="name")
     await _hold(connection, team_id)
     await _standing(connection, team_id, project_id)
-    taken = select(Project.id).where(Project.team_id == team_id, Project.name == name, Project.id != project_id)
+    taken = select(ProjectRow.id).where(ProjectRow.team_id == team_id, ProjectRow.name == name, ProjectRow.id != project_id)
     if await connection.scalar(taken) is not None:
         raise Conflict(f"A project {name!r} exists already. Choose another name, or merge the two.", param="name")
-    await connection.execute(update(Project).where(Project.id == project_id).values(name=name))
+    await connection.execute(update(ProjectRow).where(ProjectRow.id == project_id).values(name=name))
 
 
 async def merge(connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
@@ -62,8 +62,8 @@ async def merge(connection: AsyncConnection, team_id: UUID, project_id: UUID, in
     await _hold(connection, team_id)
     for each in (project_id, into):
         await _standing(connection, team_id, each)
-    gone = or_(Project.id == project_id, Project.merged_into == project_id)
-    await connection.execute(update(Project).where(gone).values(merged_into=into))
+    gone = or_(ProjectRow.id == project_id, ProjectRow.merged_into == project_id)
+    await connection.execute(update(ProjectRow).where(gone).values(merged_into=into))
 
 
 async def _hold(connection: AsyncConnection, team_id: UUID) -> None:
@@ -72,17 +72,17 @@ async def _hold(connection: AsyncConnection, team_id: UUID) -> None:
 
 
 async def _standing(connection: AsyncConnection, team_id: UUID, project_id: UUID) -> None:
-    ours = select(Project.id).where(Project.team_id == team_id, Project.id == project_id, Project.merged_into.is_(None))
+    ours = select(ProjectRow.id).where(ProjectRow.team_id == team_id, ProjectRow.id == project_id, ProjectRow.merged_into.is_(None))
     if await connection.scalar(ours) is None:
         raise NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")
 
 
 async def _alike(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> Sequence[AnyRow]:
     """The team's projects of this name, the oldest first; those without an identity only where they are shown by just this name."""
-    columns = (Project.id, Project.name, Project.identity, Project.base, Project.owner, _STANDING.label("standing"))
-    named = or_(func.lower(Project.base) == identity.name.lower(), Project.name == identity.name)
-    query = select(*columns).where(Project.team_id == team_id, named)
-    return (await connection.execute(query.order_by(Project.created_at, Project.id))).all()
+    columns = (ProjectRow.id, ProjectRow.name, ProjectRow.identity, ProjectRow.base, ProjectRow.owner, _STANDING.label("standing"))
+    named = or_(func.lower(ProjectRow.base) == identity.name.lower(), ProjectRow.name == identity.name)
+    query = select(*columns).where(ProjectRow.team_id == team_id, named)
+    return (await connection.execute(query.order_by(ProjectRow.created_at, ProjectRow.id))).all()
 
 
 async def _make(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity, alike: Sequence[AnyRow]) -> UUID:
@@ -90,17 +90,17 @@ async def _make(connection: AsyncConnection, team_id: UUID, identity: ProjectIde
     for row in alike:
         if row.owner and row.name == row.base:
             name = await _free(connection, team_id, [f"{row.owner}/{row.base}"])
-            await connection.execute(update(Project).where(Project.id == row.id).values(name=name))
+            await connection.execute(update(ProjectRow).where(ProjectRow.id == row.id).values(name=name))
     wanted = [f"{identity.owner}/{identity.name}"] if identity.owner else []
     name = await _free(connection, team_id, wanted if alike and wanted else [identity.name, *wanted])
     values = {"team_id": team_id, "name": name, "identity": identity.key, "base": identity.name, "owner": identity.owner}
-    return (await connection.execute(insert(Project).values(values).returning(Project.id))).scalar_one()
+    return (await connection.execute(insert(ProjectRow).values(values).returning(ProjectRow.id))).scalar_one()
 
 
 async def _free(connection: AsyncConnection, team_id: UUID, wanted: Sequence[str]) -> str:
     """Return the first of these names that the team has no project of; where all are taken, the last with a number behind it."""
     names = [each[-MOST_CHARS:].strip() for each in wanted]
-    taken = set(await connection.scalars(select(Project.name).where(Project.team_id == team_id)))
+    taken = set(await connection.scalars(select(ProjectRow.name).where(ProjectRow.team_id == team_id)))
     free = next((each for each in names if each not in taken), None)
     number = 2
     while free is None:

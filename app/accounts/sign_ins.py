@@ -15,7 +15,7 @@ from app import clock
 from app.accounts.accounts import DEFAULT_TEAM, Accounts
 from app.accounts.keys import digest, lookup_of
 from app.accounts.requester import Requester
-from app.accounts.tables import ApiKey, Developer, SignIn, Team
+from app.accounts.tables import ApiKeyRow, DeveloperRow, SignInRow, TeamRow
 from app.errors import NotAuthenticated, NotPermitted
 from app.storage.database import Database
 
@@ -35,8 +35,8 @@ class SignIns:
         async with self._database.begin() as connection:
             key_id = None
             if not requester.is_admin:
-                live = (ApiKey.lookup == lookup_of(key)) & ApiKey.revoked_at.is_(None)
-                key_id = await connection.scalar(select(ApiKey.id).where(live))
+                live = (ApiKeyRow.lookup == lookup_of(key)) & ApiKeyRow.revoked_at.is_(None)
+                key_id = await connection.scalar(select(ApiKeyRow.id).where(live))
                 if key_id is None:
                     raise NotAuthenticated(OVER)
             sign_in = uuid4()
@@ -46,18 +46,20 @@ class SignIns:
                 "admin_digest": self._admin if requester.is_admin else None,
                 "ends_at": now + timedelta(hours=hours),
             }
-            await connection.execute(insert(SignIn).values(values))
-            await connection.execute(delete(SignIn).where(SignIn.ends_at <= now))
+            await connection.execute(insert(SignInRow).values(values))
+            await connection.execute(delete(SignInRow).where(SignInRow.ends_at <= now))
         return sign_in
 
     async def who(self, sign_in: UUID, *, team: str | None = None) -> Requester:
         """Who signed in. NotAuthenticated once it is over; an admin looks at `team`, a developer only at their own (NotPermitted)."""
         query = (
-            select(SignIn.key_id, SignIn.admin_digest, ApiKey.revoked_at, Team.id, Team.name, Developer.id, Developer.name)
-            .outerjoin(ApiKey, ApiKey.id == SignIn.key_id)
-            .outerjoin(Developer, Developer.id == ApiKey.developer_id)
-            .outerjoin(Team, Team.id == Developer.team_id)
-            .where(SignIn.id == sign_in, SignIn.ends_at > clock.now())
+            select(
+                SignInRow.key_id, SignInRow.admin_digest, ApiKeyRow.revoked_at, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name
+            )
+            .outerjoin(ApiKeyRow, ApiKeyRow.id == SignInRow.key_id)
+            .outerjoin(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
+            .outerjoin(TeamRow, TeamRow.id == DeveloperRow.team_id)
+            .where(SignInRow.id == sign_in, SignInRow.ends_at > clock.now())
         )
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
@@ -77,4 +79,4 @@ class SignIns:
     async def end(self, sign_in: UUID) -> None:
         """Sign out. Ending it again changes nothing."""
         async with self._database.begin() as connection:
-            await connection.execute(delete(SignIn).where(SignIn.id == sign_in))
+            await connection.execute(delete(SignInRow).where(SignInRow.id == sign_in))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.storage.tables import Base, CreatedAt, Id
 
 
-class Team(Base):
+class TeamRow(Base):
     __tablename__ = "teams"
 
     id: Mapped[Id]
@@ -19,7 +19,7 @@ class Team(Base):
     created_at: Mapped[CreatedAt]
 
 
-class Developer(Base):
+class DeveloperRow(Base):
     """Names are unique over all teams: the routes name a developer without the team."""
 
     __tablename__ = "developers"
@@ -32,7 +32,7 @@ class Developer(Base):
     created_at: Mapped[CreatedAt]
 
 
-class Project(Base):
+class ProjectRow(Base):
     """A project: the repository or folder that sessions, and the knowledge from them, belong to.
 
     `identity`: what its sessions have in common (`identity.ProjectIdentity.key`; null: only its name); `base`: its name there; `owner`:
@@ -56,7 +56,7 @@ class Project(Base):
     created_at: Mapped[CreatedAt]
 
 
-class ApiKey(Base):
+class ApiKeyRow(Base):
     """`lookup` is the key's public part, `digest` = HMAC-SHA256(secret key, whole key). The key itself is never stored."""
 
     __tablename__ = "api_keys"
@@ -70,7 +70,7 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
 
 
-class SignIn(Base):
+class SignInRow(Base):
     """A browser's stand-in for a key, until `ends_at`. `key_id` null: the admin's; `admin_digest` is then of the key it began with."""
 
     __tablename__ = "sign_ins"

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from app.accounts.accounts import DEFAULT_TEAM
 from app.accounts.views import DeveloperView
-from app.api.schema import AccountName, Body, Reply
+from app.api.schema import AccountName, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
 from app.services import administration
@@ -22,23 +22,23 @@ from app.web.requester import Admin, TheServices
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 
 
-class TeamBody(Body):
+class TeamBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "payments"}]})
 
     name: AccountName
 
 
-class TeamReply(Reply):
+class TeamReply(ResponseBody):
     name: str = Field(examples=["payments"])
     developers: int
     created_at: datetime
 
 
-class TeamList(Reply):
+class TeamList(ResponseBody):
     teams: list[TeamReply]
 
 
-class DeveloperBody(Body):
+class DeveloperBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ada", "team": "payments"}]})
 
     name: AccountName
@@ -53,7 +53,7 @@ class DeveloperBody(Body):
     )
 
 
-class DeveloperReply(Reply):
+class DeveloperReply(ResponseBody):
     name: str = Field(examples=["ada"])
     team: str = Field(examples=["payments"])
     monthly_limit_usd: float = Field(examples=[8.33])
@@ -61,11 +61,11 @@ class DeveloperReply(Reply):
     created_at: datetime
 
 
-class DeveloperList(Reply):
+class DeveloperList(ResponseBody):
     developers: list[DeveloperReply]
 
 
-class KeyReply(Reply):
+class KeyReply(ResponseBody):
     """`key` is shown this once; only its hash is stored."""
 
     id: UUID

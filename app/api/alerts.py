@@ -7,7 +7,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import Field
 
-from app.api.schema import Reply
+from app.api.schema import ResponseBody
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Admin, TheServices
@@ -15,7 +15,7 @@ from app.web.requester import Admin, TheServices
 router = APIRouter(prefix="/v1", tags=["operations"], route_class=AuthenticatedRoute)
 
 
-class FiringReply(Reply):
+class FiringReply(ResponseBody):
     rule: str = Field(examples=["inference_slow"])
     labels: dict[str, str]
     severity: str = Field(examples=["warning"])
@@ -24,7 +24,7 @@ class FiringReply(Reply):
     since: datetime
 
 
-class OverReply(Reply):
+class OverReply(ResponseBody):
     rule: str
     labels: dict[str, str]
     severity: str
@@ -33,7 +33,7 @@ class OverReply(Reply):
     until: datetime
 
 
-class RuleReply(Reply):
+class RuleReply(ResponseBody):
     """`value` null: too little was measured to say anything. `breached`: now; it fires once that has lasted."""
 
     rule: str
@@ -46,13 +46,13 @@ class RuleReply(Reply):
     summary: str
 
 
-class AdviceReply(Reply):
+class AdviceReply(ResponseBody):
     topic: str
     evidence: str
     change: str
 
 
-class AlertsReply(Reply):
+class AlertsReply(ResponseBody):
     firing: list[FiringReply]
     over: list[OverReply] = Field(description="The last that are over.")
     rules: list[RuleReply] = Field(description="What each rule says now, once and without its duration.")

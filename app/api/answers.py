@@ -12,7 +12,7 @@ import msgspec
 from fastapi import Request
 from pydantic import Field
 
-from app.api.schema import Reply, Untrusted
+from app.api.schema import ResponseBody, Untrusted
 from app.knowledge.answering.answering import Composed
 from app.knowledge.answering.extract import Extract
 from app.knowledge.answering.writing import Bill
@@ -21,7 +21,7 @@ from app.services.answers import PendingAnswer
 from app.web import access_log
 
 
-class QuoteReply(Reply):
+class QuoteReply(ResponseBody):
     """One citation of an answer, verbatim as it was said there: the quote itself; of a model's answer the passage that it cites."""
 
     text: str
@@ -33,12 +33,12 @@ class QuoteReply(Reply):
     untrusted: Untrusted = True
 
 
-class SentenceReply(Reply):
+class SentenceReply(ResponseBody):
     text: str
     citations: list[int] = Field(description="Their numbers, from 1.")
 
 
-class ComposedReply(Reply):
+class ComposedReply(ResponseBody):
     """By `extract`: at most five quotes of 400 tokens together, in the order of the results. By `model`: its sentences, of which each
     cites passages that it was given; that these say so is not checked. `abstained`: nothing answers, and `text` is empty.
     """

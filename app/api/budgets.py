@@ -10,9 +10,9 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
-from app.api.schema import AccountName, Body, Plain, Reply
-from app.budget.books import Budget, Entry
-from app.budget.budgets import Named
+from app.api.schema import AccountName, Plain, RequestBody, ResponseBody
+from app.budget.balances import Budget, MovementEntry
+from app.budget.budgets import NamedBudget
 from app.budget.holds import Unit
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
@@ -28,12 +28,12 @@ Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=Fals
 Developer = Annotated[AccountName, Path(examples=["ada"])]
 
 
-class PeriodReply(Reply):
+class PeriodReply(ResponseBody):
     start: datetime
     end: datetime
 
 
-class BudgetReply(Reply):
+class BudgetReply(ResponseBody):
     """`unreconciled_usd` is part of `spent_usd`: charged at its estimate, the outcome unknown. A null limit: none."""
 
     developer: str = Field(examples=["ada"])
@@ -51,11 +51,11 @@ class BudgetReply(Reply):
     alerts: list[str] = Field(examples=[["50%", "80%"]])
 
 
-class BudgetList(Reply):
+class BudgetList(ResponseBody):
     budgets: list[BudgetReply]
 
 
-class TeamBudgetReply(Reply):
+class TeamBudgetReply(ResponseBody):
     team: str
     period: PeriodReply
     limit_usd: float | None
@@ -66,13 +66,13 @@ class TeamBudgetReply(Reply):
     held_tokens: int
 
 
-class LimitBody(Body):
+class LimitBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit_usd": 20}]})
 
     monthly_limit_usd: Usd
 
 
-class TeamLimitBody(Body):
+class TeamLimitBody(RequestBody):
     """Fields left out stay as they are; null: no limit."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit_usd": 250, "monthly_limit_tokens": 80_000_000}]})
@@ -81,14 +81,14 @@ class TeamLimitBody(Body):
     monthly_limit_tokens: int | None = Field(None, strict=True, ge=0, le=2**53)
 
 
-class TopUpBody(Body):
+class TopUpBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount_usd": 5, "note": "the release"}]})
 
     amount_usd: Annotated[float, Field(strict=True, gt=0, le=1_000_000, allow_inf_nan=False)]
     note: Plain | None = Field(None, max_length=500)
 
 
-class ReconcileBody(Body):
+class ReconcileBody(RequestBody):
     """`amount_usd`: what each hold really cost; left out: nothing. `holds`: only these; left out: all that are open."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount_usd": 0.002, "note": "as on the provider's bill"}]})
@@ -98,7 +98,7 @@ class ReconcileBody(Body):
     note: Plain | None = Field(None, max_length=500)
 
 
-class CorrectionBody(Body):
+class CorrectionBody(RequestBody):
     """`charged_usd`: what the call should be charged in all, corrections before this one included."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"movement": 4711, "charged_usd": 0.0021, "note": "as billed"}]})
@@ -109,11 +109,11 @@ class CorrectionBody(Body):
     note: Plain = Field(min_length=1, max_length=500, description="Why: it stands in the history.")
 
 
-class ReconcileReply(Reply):
+class ReconcileReply(ResponseBody):
     closed: int
 
 
-class MovementReply(Reply):
+class MovementReply(ResponseBody):
     """`usd` is what the spent sum changed by. `amount`: a new limit or a top-up, in dollars or tokens by `unit`."""
 
     id: int
@@ -139,14 +139,14 @@ class MovementReply(Reply):
     corrects: int | None = Field(description="The `id` of the movement that this one sets right.")
 
 
-class MovementList(Reply):
+class MovementList(ResponseBody):
     """`next`: the `before` of the next page; null on the last."""
 
     movements: list[MovementReply]
     next: int | None
 
 
-class DifferenceReply(Reply):
+class DifferenceReply(ResponseBody):
     subject: str
     subject_id: UUID
     period_start: datetime
@@ -156,7 +156,7 @@ class DifferenceReply(Reply):
     held_tokens: tuple[int, int]
 
 
-class VerifyReply(Reply):
+class VerifyReply(ResponseBody):
     differences: list[DifferenceReply]
 
 
@@ -266,7 +266,7 @@ async def set_team(services: TheServices, admin: Admin, name: Annotated[AccountN
     return _team(name, await services.budget.budgets.set_team_limits(admin, name, limits))
 
 
-def _reply(named: Named) -> BudgetReply:
+def _reply(named: NamedBudget) -> BudgetReply:
     budget = named.budget
     return BudgetReply(
         developer=named.developer,
@@ -298,7 +298,7 @@ def _team(name: str, budget: Budget) -> TeamBudgetReply:
     )
 
 
-def _movement(entry: Entry) -> MovementReply:
+def _movement(entry: MovementEntry) -> MovementReply:
     amount = entry.amount if entry.unit == "tokens" or entry.amount is None else to_usd(entry.amount)
     return MovementReply(
         **{name: getattr(entry, name) for name in MovementReply.model_fields if name not in {"held_usd", "usd", "amount"}},
@@ -308,7 +308,7 @@ def _movement(entry: Entry) -> MovementReply:
     )
 
 
-def _csv_line(entry: Entry) -> str:
+def _csv_line(entry: MovementEntry) -> str:
     row = _movement(entry).model_dump(mode="json")
     return spreadsheet.line([row[name] for name in MovementReply.model_fields])
 

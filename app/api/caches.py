@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from app.api.schema import Label, Reply
+from app.api.schema import Label, ResponseBody
 from app.money import to_usd
 from app.part import Cache
 from app.services import Services
@@ -20,7 +20,7 @@ from app.web.requester import Admin, TheServices
 router = APIRouter(prefix="/v1", tags=["caches"], route_class=AuthenticatedRoute)
 
 
-class TierReply(Reply):
+class TierReply(ResponseBody):
     """`entries`, `bytes` and `evictions` are the memory's (and the semantic tier's); a shared tier tells what this server asked of it."""
 
     tier: str = Field(examples=["memory"])
@@ -34,13 +34,13 @@ class TierReply(Reply):
     guarded: int | None = Field(None, description="Of the semantic tier: alike enough, but something exact differed.")
 
 
-class PrefetchReply(Reply):
+class PrefetchReply(ResponseBody):
     ahead: int = Field(description="Questions that were searched before they were asked.")
     used: int = Field(description="Of those: asked while their answer was good.")
     wasted: int = Field(description="Of those: expired, pushed out, or outdated by a write.")
 
 
-class CacheReply(Reply):
+class CacheReply(ResponseBody):
     name: str = Field(examples=["completions"])
     saved_usd: float = Field(0, description="What the answers given again cost when they were made; since this server started.")
     saved_seconds: float = Field(0, description="What they took when they were made, less the wait for them now.")
@@ -48,11 +48,11 @@ class CacheReply(Reply):
     prefetch: PrefetchReply | None = Field(None, description="Of `queries`, where `cache.prefetch` is switched on.")
 
 
-class CacheList(Reply):
+class CacheList(ResponseBody):
     caches: list[CacheReply]
 
 
-class Flushed(Reply):
+class Flushed(ResponseBody):
     entries: int = Field(description="That this server's memory held.")
 
 

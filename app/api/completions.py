@@ -17,10 +17,10 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.accounts.requester import Requester
-from app.api.schema import NO_NUL, Body, Label, Plain, ProjectName, Reply
+from app.api.schema import NO_NUL, Label, Plain, ProjectName, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
-from app.inference.request import Asker, CacheWish, ChatRequest, EmbeddingRequest, Receipt, Vectors
+from app.inference.request import CacheWish, CallContext, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.money import usd_text
 from app.tokens import text_of
 from app.web import access_log, cache_control
@@ -57,29 +57,29 @@ class Loose(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
 
-class CacheControl(Body):
+class CacheControl(RequestBody):
     """Anthropic's, at its ordinary price."""
 
     type: Literal["ephemeral"]
 
 
-class TextPart(Body):
+class TextPart(RequestBody):
     type: Literal["text"]
     text: str
     cache_control: CacheControl | None = None
 
 
-class ImageUrl(Body):
+class ImageUrl(RequestBody):
     url: Annotated[str, Field(pattern=r"^(data:image/[a-z+.-]+;base64,|https://)")]
     detail: Literal["auto", "low", "high"] | None = None
 
 
-class ImagePart(Body):
+class ImagePart(RequestBody):
     type: Literal["image_url"]
     image_url: ImageUrl
 
 
-class RefusalPart(Body):
+class RefusalPart(RequestBody):
     type: Literal["refusal"]
     refusal: str
 
@@ -88,7 +88,7 @@ Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")
 """Other kinds (files, sound, films) have prices that nobody can tell before the call."""
 
 
-class Message(Loose):
+class ChatMessage(Loose):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | Annotated[list[Part], Field(fail_fast=True, max_length=MOST_PARTS)] | None = None
     name: Plain | None = Field(None, max_length=256)
@@ -119,7 +119,7 @@ class ChatBody(Loose):
     )
 
     model: ModelName = Field(min_length=1, max_length=200, examples=[AUTO])
-    messages: Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[ChatMessage], Field(fail_fast=True, min_length=1, max_length=MOST_MESSAGES)]
     stream: bool | None = Field(None, strict=True)
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, strict=True, ge=1, le=MAX_TOKENS)
@@ -149,7 +149,7 @@ Texts = Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MOST
 TokenIds = Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(fail_fast=True, min_length=1, max_length=MOST_TOKEN_IDS)]
 
 
-class EmbeddingsBody(Body):
+class EmbeddingsBody(RequestBody):
     """OpenAI's request. `input`: a text, several, or token ids of the model's encoding, which some clients send."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "auto", "input": ["one text", "another"]}]})
@@ -161,19 +161,19 @@ class EmbeddingsBody(Body):
     user: str | None = Field(None, max_length=512)
 
 
-class ModelReply(Reply):
+class ModelReply(ResponseBody):
     id: str = Field(examples=[AUTO])
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str = "cairn"
 
 
-class ModelList(Reply):
+class ModelList(ResponseBody):
     object: Literal["list"] = "list"
     data: list[ModelReply]
 
 
-class ProviderReply(Reply):
+class ProviderReply(ResponseBody):
     """`standing`: `ready`, or what is missing. `breaker`: closed, open or half-open; `retry_in`: seconds until it is asked again."""
 
     name: str = Field(examples=["groq"])
@@ -184,7 +184,7 @@ class ProviderReply(Reply):
     retry_in: float
 
 
-class ProviderList(Reply):
+class ProviderList(ResponseBody):
     providers: list[ProviderReply]
 
 
@@ -276,10 +276,10 @@ async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noq
     return ProviderList(providers=found)
 
 
-def _asker(request: Request, payer: Requester, otherwise: str, project: str | None) -> Asker:
+def _asker(request: Request, payer: Requester, otherwise: str, project: str | None) -> CallContext:
     """`otherwise`: the purpose of a call whose caller names none."""
     assert payer.developer_id is not None
-    return Asker(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or otherwise, project, token_counter(request))
+    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or otherwise, project, token_counter(request))
 
 
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
-from app.api.schema import Reply
+from app.api.schema import ResponseBody
 from app.errors import Unavailable
 from app.services.gauges import set_gauges
 from app.services.readiness import readiness
@@ -22,11 +22,11 @@ router = APIRouter(tags=["operations"], route_class=AuthenticatedRoute)
 State = Literal["ok", "degraded", "down"]
 
 
-class Health(Reply):
+class Health(ResponseBody):
     status: Literal["ok"] = "ok"
 
 
-class Readiness(Reply):
+class ReadinessReply(ResponseBody):
     """`status` is the worst that matters: only the database is essential. A part that came new tells its state under a name of its own."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
@@ -51,16 +51,16 @@ async def healthz() -> Health:
 @router.get(
     "/readyz",
     summary="Each dependency: ok, degraded or down",
-    responses={503: {"model": Readiness, "description": "The database is down"}},
+    responses={503: {"model": ReadinessReply, "description": "The database is down"}},
     response_model_exclude_none=True,
 )
-async def readyz(services: TheServices, response: Response) -> Readiness:
+async def readyz(services: TheServices, response: Response) -> ReadinessReply:
     found = await readiness(services.parts)
     if found.status == "down":
         response.status_code = errors.STATUS[Unavailable]
         response.headers["retry-after"] = "1"
     states = {name: state for name, state in found.states.items() if (name, state) != ("loops", "ok")}
-    return Readiness.model_validate({"status": found.status, **states, "reasons": found.reasons or None})
+    return ReadinessReply.model_validate({"status": found.status, **states, "reasons": found.reasons or None})
 
 
 @router.get(

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
-from app.api.schema import Reply
+from app.api.schema import ResponseBody
 from app.services.operations import show_job
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -18,21 +18,21 @@ from app.web.requester import Caller, TheServices
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
 
 
-class ProgressReply(Reply):
+class ProgressReply(ResponseBody):
     """In bytes of the upload."""
 
     done: int
     total: int
 
 
-class JobError(Reply):
+class JobError(ResponseBody):
     """Of the last attempt. A job that is `queued` again will be tried again."""
 
     code: str
     message: str
 
 
-class JobReply(Reply):
+class JobReply(ResponseBody):
     id: UUID
     kind: str = Field(examples=["ingest"])
     state: Literal["queued", "running", "done", "failed"]

@@ -17,7 +17,7 @@ from app.api.answers import (
     composed_reply,
     note_bill,
 )
-from app.api.schema import Body, Citation, Plain, ProjectName, Reply, Untrusted
+from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
 from app.knowledge.answering.answering import Composed
@@ -56,7 +56,7 @@ EXAMPLES: list[JsonDict] = [
 ]
 
 
-class QueryBody(Body):
+class QueryBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [*EXAMPLES]})
 
     query: Plain = Field(min_length=1, description="A question, an error message, a symbol; at most `knowledge.max_query_chars`.")
@@ -81,7 +81,7 @@ class QueryBody(Body):
     explain: bool = Field(False, strict=True, description="Say how each score came about.")
 
 
-class ResultReply(Reply):
+class ResultReply(ResponseBody):
     id: UUID
     kind: Kind
     type: KnowledgeType | Literal["passage"]
@@ -103,7 +103,7 @@ class ResultReply(Reply):
     explain: dict[str, Any] | None = None
 
 
-class AnswerReply(Reply):
+class AnswerReply(ResponseBody):
     """Both kinds, best first; items take their own quota. Nothing relevant: an empty list, and `abstained`.
 
     `degraded` names the parts that were away while this was answered: `embeddings`, `vectors`; `model` was to write the answer and did not.
@@ -117,7 +117,7 @@ class AnswerReply(Reply):
     degraded: list[str] = Field(examples=[[]])
 
 
-class FeedbackCounts(Reply):
+class FeedbackCounts(ResponseBody):
     """Counts the people behind each verdict; of one person the latest verdict counts."""
 
     helpful: int
@@ -125,7 +125,7 @@ class FeedbackCounts(Reply):
     stale: int
 
 
-class ItemReply(Reply):
+class ItemReply(ResponseBody):
     id: UUID
     type: KnowledgeType
     intent: Intent | None
@@ -150,7 +150,7 @@ class ItemReply(Reply):
     evidence: list[Citation] = Field(description="Empty: a person wrote it down, and no session has taught it since.")
 
 
-class PassageReply(Reply):
+class PassageReply(ResponseBody):
     """A passage alone, without what stands around it: its places in their sessions tell that."""
 
     id: UUID

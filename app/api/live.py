@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, JsonValue, ValidationError
 
-from app.api.schema import Body, Plain
+from app.api.schema import Plain, RequestBody
 from app.errors import InvalidInput, Unreadable
 from app.nesting import may_be_deep
 from app.sessions.event import Role
@@ -17,14 +17,14 @@ from app.web import json_body
 from app.web.errors import field
 
 
-class ToolCall(Body):
+class ToolCall(RequestBody):
     name: Plain = Field(min_length=1, max_length=200, examples=["bash"])
     input: JsonValue = Field("", description="A string, or any JSON.", examples=["pytest -q"])
     output: str = Field("", examples=["1 passed"])
     exit_code: int | None = Field(None, strict=True, ge=-(2**31), lt=2**31, examples=[0])
 
 
-class GenericEvent(Body):
+class GenericEvent(RequestBody):
     """`id` is the event's own, stable: sent again, it changes nothing. Citations name it."""
 
     id: Plain = Field(min_length=1, max_length=500, examples=["e-17"])

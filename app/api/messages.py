@@ -13,8 +13,8 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field, JsonValue
 
-from app.api.schema import Body, Reply
-from app.queue.messages.exchange import Exchange
+from app.api.schema import RequestBody, ResponseBody
+from app.queue.messages.exchange import MessageExchange
 from app.queue.messages.message import CHANNEL, NAME, DeadLetter, Message
 from app.services import operations
 from app.web.authenticated_route import AuthenticatedRoute
@@ -38,7 +38,7 @@ Consumer = Annotated[Name, Query(description="Which member of the group asks.", 
 Limit = Annotated[int, Query(ge=1, le=MOST_AT_ONCE)]
 
 
-class MessageBody(Body):
+class MessageBody(RequestBody):
     """The sender is the key's developer. `to`: only the group of this name gets it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "review.wanted", "payload": {"branch": "checkout-retries"}}]})
@@ -48,14 +48,14 @@ class MessageBody(Body):
     to: Name | None = Field(None, examples=["reviewers"])
 
 
-class PutReply(Reply):
+class PutReply(ResponseBody):
     """`redactions`: what was taken out of the payload, by kind."""
 
     id: str = Field(examples=["1791-0"])
     redactions: dict[str, int] = Field(examples=[{}])
 
 
-class MessageReply(Reply):
+class MessageReply(ResponseBody):
     """`deliveries`, above 1: somebody had it before and did not acknowledge it, so part of the work may be done already."""
 
     id: str
@@ -68,18 +68,18 @@ class MessageReply(Reply):
     deliveries: int
 
 
-class MessageList(Reply):
+class MessageList(ResponseBody):
     messages: list[MessageReply]
 
 
-class AcknowledgeBody(Body):
+class AcknowledgeBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"group": "reviewers", "ids": ["1791-0"]}]})
 
     group: Name
     ids: list[Annotated[str, Field(min_length=1, max_length=50)]] = Field(min_length=1, max_length=MOST_IDS)
 
 
-class AcknowledgeReply(Reply):
+class AcknowledgeReply(ResponseBody):
     acknowledged: int = Field(description="How many of them were still unacknowledged.")
 
 
@@ -91,7 +91,7 @@ class DeadLetterReply(MessageReply):
     died_at: datetime
 
 
-class DeadLetterList(Reply):
+class DeadLetterList(ResponseBody):
     dead_letters: list[DeadLetterReply]
 
 
@@ -172,7 +172,7 @@ async def dead_letters(
 
 
 async def _events(
-    exchange: Exchange, receive: Callable[[], Awaitable[Sequence[Message]]], first: Sequence[Message]
+    exchange: MessageExchange, receive: Callable[[], Awaitable[Sequence[Message]]], first: Sequence[Message]
 ) -> AsyncGenerator[bytes]:
     """Write messages until the caller leaves, the server stops, or the stream has had its time."""
     yield KEEP_ALIVE

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
-from app.api.schema import Reply
+from app.api.schema import ResponseBody
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Caller, TheServices
@@ -16,7 +16,7 @@ from app.web.requester import Caller, TheServices
 router = APIRouter(prefix="/v1/projections", tags=["operations"], route_class=AuthenticatedRoute)
 
 
-class ParkedReply(Reply):
+class ParkedReply(ResponseBody):
     projection: str
     session_id: UUID
     reason: str
@@ -24,14 +24,14 @@ class ParkedReply(Reply):
     retry_at: datetime | None = Field(description="Null: not again before the projection's version changes.")
 
 
-class ProjectionReply(Reply):
+class ProjectionReply(ResponseBody):
     name: str = Field(examples=["items"])
     version: str
     behind: int = Field(description="Sessions, of all teams, that it has not caught up with yet.")
     parked: int = Field(description="Sessions, of all teams, that it failed on.")
 
 
-class ProjectionsReply(Reply):
+class ProjectionsReply(ResponseBody):
     projections: list[ProjectionReply]
     parked: list[ParkedReply] = Field(description="The latest of this team's sessions that a projection failed on.")
 

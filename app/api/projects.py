@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
 from app.accounts.views import ProjectView
-from app.api.schema import Body, ProjectName, Reply
+from app.api.schema import ProjectName, RequestBody, ResponseBody
 from app.services import administration
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -18,7 +18,7 @@ from app.web.requester import Admin, Caller, TheServices
 router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=AuthenticatedRoute)
 
 
-class ProjectReply(Reply):
+class ProjectReply(ResponseBody):
     id: UUID
     name: str = Field(examples=["shop"])
     identity: str | None = Field(
@@ -29,23 +29,23 @@ class ProjectReply(Reply):
     created_at: datetime
 
 
-class ProjectList(Reply):
+class ProjectList(ResponseBody):
     projects: list[ProjectReply]
 
 
-class RenameBody(Body):
+class RenameBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "checkout"}]})
 
     name: ProjectName
 
 
-class MergeBody(Body):
+class MergeBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"into": "018f3c5e-7d7a-7c3e-9a51-0f6d1c2b3a49"}]})
 
     into: UUID = Field(description="The project that stays.")
 
 
-class MergeReply(Reply):
+class MergeReply(ResponseBody):
     project: ProjectReply = Field(description="The one that stayed.")
     sessions: int = Field(description="How many moved.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
-from app.api.schema import Body, Reply
+from app.api.schema import RequestBody, ResponseBody
 from app.services.operations import take_out_secrets
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -14,13 +14,13 @@ from app.web.requester import Caller
 router = APIRouter(prefix="/v1/redact", tags=["redaction"], route_class=AuthenticatedRoute)
 
 
-class RedactBody(Body):
+class RedactBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "psql postgres://shop:hunter2-but-longer@db/shop"}]})
 
     text: str
 
 
-class FindingReply(Reply):
+class FindingReply(ResponseBody):
     """`start` and `end` count characters (Unicode code points) of the text that was sent."""
 
     kind: str = Field(examples=["url-password"])
@@ -28,7 +28,7 @@ class FindingReply(Reply):
     end: int
 
 
-class RedactReply(Reply):
+class RedactReply(ResponseBody):
     text: str = Field(examples=["psql postgres://shop:[REDACTED:url-password]@db/shop"])
     findings: list[FindingReply]
 

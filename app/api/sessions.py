@@ -12,8 +12,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from app.api import live, multipart
-from app.api.schema import Plain, ProjectFilter, ProjectName, Reply
-from app.sessions.browsing import Filter
+from app.api.schema import Plain, ProjectFilter, ProjectName, ResponseBody
+from app.sessions.browsing import SessionFilter
 from app.sessions.event import Format
 from app.sessions.journal import FACTS
 from app.sessions.reader import ShownSession
@@ -41,20 +41,20 @@ UPLOAD = {
 }
 
 
-class Accepted(Reply):
+class Accepted(ResponseBody):
     """The bytes are committed; `GET /v1/jobs/{job_id}` says how far they have been read."""
 
     job_id: UUID
 
 
-class LiveReply(Reply):
+class LiveReply(ResponseBody):
     session_id: UUID
     accepted: int = Field(description="Events that were new.")
     duplicates: int = Field(description="Events whose id was known.")
     redactions: dict[str, int] = Field(description="Secrets taken out, by kind.", examples=[{"aws-access-key": 1}])
 
 
-class SessionReply(Reply):
+class SessionReply(ResponseBody):
     id: UUID
     project: str
     provider: str = Field(examples=["claude-code"])
@@ -78,7 +78,7 @@ class SessionReply(Reply):
     created_at: datetime
 
 
-class ProjectedReply(Reply):
+class ProjectedReply(ResponseBody):
     """One projection's checkpoint in this session: what it has read, and why it stopped where it is parked."""
 
     name: str = Field(examples=["items"])
@@ -92,12 +92,12 @@ class SessionDetails(SessionReply):
     projections: list[ProjectedReply]
 
 
-class SessionList(Reply):
+class SessionList(ResponseBody):
     sessions: list[SessionReply]
     next: UUID | None = Field(description="Pass as `before` for the next page; null on the last one.")
 
 
-class PurgeReply(Reply):
+class PurgeReply(ResponseBody):
     """Counts what was deleted: the session's events, and the passages and knowledge that no other session holds."""
 
     events: int
@@ -162,7 +162,7 @@ async def list_sessions(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[UUID | None, Query(description="The `next` of the page before.")] = None,
 ) -> SessionList:
-    wanted = Filter(None, provider, since, until, subject)
+    wanted = SessionFilter(None, provider, since, until, subject)
     page = await services.sessions.reader.list(caller, wanted, project=project, before=before, limit=limit)
     return SessionList(sessions=[_view(each) for each in page.sessions], next=page.next)
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import ConfigDict, Field
 
 from app.api.knowledge import FeedbackCounts, ItemReply, Origin, item_reply
-from app.api.schema import Body, Citation, Plain, ProjectFilter, ProjectName, Reply, Untrusted
+from app.api.schema import Citation, Plain, ProjectFilter, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
-from app.knowledge.authoring import MAX_PATH_CHARS, MAX_PATHS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, Change, Words
-from app.knowledge.browsing import MAX_PAGE, Filter
+from app.knowledge.authoring import MAX_PATH_CHARS, MAX_PATHS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
+from app.knowledge.browsing import MAX_PAGE, ItemFilter
 from app.knowledge.history import What
 from app.knowledge.item import Freshness, KnowledgeType
 from app.knowledge.judging import MAX_NOTE_CHARS
@@ -36,7 +36,7 @@ Text = Annotated[
 ]
 
 
-class RecordBody(Body):
+class RecordBody(RequestBody):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -57,7 +57,7 @@ class RecordBody(Body):
     paths: Paths = Field(default_factory=list)
 
 
-class CorrectBody(Body):
+class CorrectBody(RequestBody):
     """Only what is to be changed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Use pnpm here: the lock file is pnpm's.", "type": "tool_usage"}]})
@@ -68,14 +68,14 @@ class CorrectBody(Body):
     paths: Paths | None = None
 
 
-class FeedbackBody(Body):
+class FeedbackBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"verdict": "stale", "note": "We moved to pnpm in October."}]})
 
     verdict: Verdict
     note: Annotated[Plain, Field(max_length=MAX_NOTE_CHARS)] | None = None
 
 
-class ListedItem(Reply):
+class ListedItem(ResponseBody):
     id: UUID
     type: KnowledgeType
     title: str
@@ -95,12 +95,12 @@ class ListedItem(Reply):
     untrusted: Untrusted = True
 
 
-class KnowledgeList(Reply):
+class KnowledgeList(ResponseBody):
     items: list[ListedItem]
     next: str | None = Field(description="Pass as `cursor` for the next page; null on the last one.")
 
 
-class HistoryEntry(Reply):
+class HistoryEntry(ResponseBody):
     """`learnt` and `merged` are a session's, with its words; `recorded` and `corrected` a person's, with what was written of it."""
 
     what: What
@@ -116,7 +116,7 @@ class HistoryEntry(Reply):
     untrusted: Untrusted = True
 
 
-class HistoryReply(Reply):
+class HistoryReply(ResponseBody):
     history: list[HistoryEntry] = Field(description="The latest first; 200 at most.")
 
 
@@ -131,7 +131,7 @@ class HistoryReply(Reply):
     responses=responses(400, 409, 413) | {200: {"model": ItemReply, "description": "It was recorded before."}},
 )
 async def record(services: TheServices, caller: Caller, body: RecordBody, response: Response) -> ItemReply:
-    words = Words(body.type, body.title or "", body.text, tuple(body.paths))
+    words = ItemFields(body.type, body.title or "", body.text, tuple(body.paths))
     recorded, new = await services.knowledge.writer.record(caller, body.project, words)
     response.status_code = 201 if new else 200
     response.headers["location"] = f"/v1/knowledge/{recorded.item.id}"
@@ -154,7 +154,7 @@ async def list_items(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, Query(description="The `next` of the page before.", max_length=200)] = None,
 ) -> KnowledgeList:
-    wanted = Filter(None, type, since, until, subject, session, hidden)
+    wanted = ItemFilter(None, type, since, until, subject, session, hidden)
     page = await services.knowledge.reader.list(caller, wanted, project=project, limit=limit, cursor=cursor)
     return KnowledgeList(items=[_listed(each) for each in page.items], next=page.next)
 
@@ -177,7 +177,7 @@ async def correct(
     if_match: Annotated[str | None, Header(max_length=200)] = None,
 ) -> ItemReply:
     paths = None if body.paths is None else tuple(body.paths)
-    change = Change(body.type, body.title, body.text, paths, revision=_revision(if_match))
+    change = ItemCorrection(body.type, body.title, body.text, paths, revision=_revision(if_match))
     corrected = await services.knowledge.writer.correct(caller, item_id, change)
     response.headers["etag"] = f'"{corrected.revision}"'
     return item_reply(corrected)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.budget.holds import Subject
 from app.budget.periods import Calendar
-from app.budget.tables import Balance, Day
+from app.budget.tables import BalanceRow, DayRow
 from app.storage.database import Database
 
 MAX_WAITING = 10_000
@@ -110,13 +110,13 @@ class BudgetFacts:
         """Read every balance of this month: what a process that died had noted and not handed over is among them."""
         start = self._calendar.month_of(clock.now()).start
         async with self._database.begin() as connection:
-            rows = (await connection.execute(select(Balance.__table__).where(Balance.period_start == start))).mappings().all()
+            rows = (await connection.execute(select(BalanceRow.__table__).where(BalanceRow.period_start == start))).mappings().all()
         return BudgetChanges([_state(dict(row)) for row in rows])
 
     async def tokens_today(self, subjects: Sequence[UUID]) -> tuple[date, dict[UUID, int]]:
         """Read the tokens that these used today, in the calendar's time zone; who used none is absent."""
         day = self._calendar.day_of(clock.now())
-        query = select(Day.subject_id, Day.tokens).where(Day.subject_id.in_(subjects), Day.day == day)
+        query = select(DayRow.subject_id, DayRow.tokens).where(DayRow.subject_id.in_(subjects), DayRow.day == day)
         async with self._database.begin() as connection:
             return day, {row.subject_id: int(row.tokens) for row in await connection.execute(query)}
 

@@ -13,11 +13,11 @@ from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.accounts.views import DeveloperView
-from app.budget.books import Books, Budget, Difference, Entry, Spent
+from app.budget.balances import Books, Budget, Difference, MovementEntry, Spent
 from app.budget.corrections import Corrections
 from app.budget.holds import Unit
 from app.budget.ledger import Ledger
-from app.budget.limits import Account, Limits
+from app.budget.limits import Account, BudgetLimits
 from app.errors import InvalidInput, NotFound
 from app.money import to_usd
 from app.redaction.labels import free_text
@@ -26,7 +26,7 @@ AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedBudget:
     """A developer's budget with whose it is."""
 
     developer: str
@@ -38,30 +38,30 @@ class Named:
 class MovementPage:
     """`next`: the `before` of the page after this one; None: this is the last."""
 
-    movements: Sequence[Entry]
+    movements: Sequence[MovementEntry]
     next: int | None
 
 
 class Budgets:
-    def __init__(self, accounts: Accounts, limits: Limits, books: Books, ledger: Ledger, corrections: Corrections) -> None:
+    def __init__(self, accounts: Accounts, limits: BudgetLimits, books: Books, ledger: Ledger, corrections: Corrections) -> None:
         self._corrections = corrections
         self._accounts = accounts
         self._limits = limits
         self._books = books
         self._ledger = ledger
 
-    async def own(self, requester: Requester) -> Named:
+    async def own(self, requester: Requester) -> NamedBudget:
         """InvalidInput for an admin: it is no developer."""
         if requester.developer is None:
             raise InvalidInput("An admin key has no budget of its own: GET /v1/budgets lists all.")
         return await self._named(requester.developer)
 
-    async def of(self, requester: Requester, developer: str) -> Named:
+    async def of(self, requester: Requester, developer: str) -> NamedBudget:
         """Show a developer's budget. NotFound for an unknown developer."""
         requester.check("administer")
         return await self._named(developer)
 
-    async def all(self, requester: Requester) -> list[Named]:
+    async def all(self, requester: Requester) -> list[NamedBudget]:
         """List every developer's budget, by name; a month that nobody has opened yet is told as it will be."""
         requester.check("administer")
         developers = await self._accounts.list_developers()
@@ -70,7 +70,7 @@ class Budgets:
         found = await self._books.budgets(list(accounts.values()))
         for subject_id in [subject_id for subject_id, budget in found.items() if budget is None]:
             found[subject_id] = await self._state(accounts[subject_id])
-        return [Named(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
+        return [NamedBudget(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
 
     async def among(self, developers: Sequence[DeveloperView]) -> dict[UUID, Budget]:
         """Of these. Opens no month: where nobody has yet, it is told as it will be."""
@@ -87,7 +87,7 @@ class Budgets:
         names = await self._accounts.names([each.developer_id for each in found])
         return [(names[each.developer_id], each) for each in found if each.developer_id in names]
 
-    async def set_limit(self, requester: Requester, developer: str, nanousd: int, *, note: str | None = None) -> Named:
+    async def set_limit(self, requester: Requester, developer: str, nanousd: int, *, note: str | None = None) -> NamedBudget:
         """Set a developer's monthly limit from now on, this month included."""
         requester.check("administer")
         account, _ = await self._account(developer)
@@ -102,7 +102,7 @@ class Budgets:
             await self._limits.set(account, unit, amount, actor=requester.name)
         return await self._state(account)
 
-    async def top_up(self, requester: Requester, developer: str, nanousd: int, *, note: str | None) -> Named:
+    async def top_up(self, requester: Requester, developer: str, nanousd: int, *, note: str | None) -> NamedBudget:
         """Add to this month's limit, once."""
         requester.check("administer")
         account, _ = await self._account(developer)
@@ -118,7 +118,7 @@ class Budgets:
         page = found[:limit]
         return MovementPage(page, page[-1].id if len(found) > limit else None)
 
-    async def whole_history(self, requester: Requester, developer: str) -> AsyncGenerator[Entry]:
+    async def whole_history(self, requester: Requester, developer: str) -> AsyncGenerator[MovementEntry]:
         """Read every movement of a budget. Fails before its first entry, or not at all."""
         requester.check("administer")
         account, _ = await self._account(developer)
@@ -148,7 +148,7 @@ class Budgets:
 
     async def correct(
         self, requester: Requester, developer: str, movement_id: int, *, nanousd: int, tokens: int | None = None, note: str
-    ) -> Named:
+    ) -> NamedBudget:
         """Set what a call is charged in all, by a movement against what it was charged.
 
         NotFound, or Conflict for what can't be corrected, needs no correction, or would pass a limit.
@@ -165,10 +165,10 @@ class Budgets:
         requester.check("administer")
         return await self._books.verify()
 
-    async def _named(self, developer: str) -> Named:
+    async def _named(self, developer: str) -> NamedBudget:
         account, team = await self._account(developer)
         await self._ledger.written()
-        return Named(developer, team, await self._state(account))
+        return NamedBudget(developer, team, await self._state(account))
 
     async def _check_covered(self, account: Account, nanousd: int | None, *, among: Sequence[UUID] | None = None) -> None:
         """InvalidInput where a hold is to be closed at more than it covered: that might pass the limit."""

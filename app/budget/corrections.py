@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.budget.limits import MOST, Account
-from app.budget.tables import Balance, Day, Hold, Movement
+from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow
 from app.errors import Conflict, InvalidInput, NotFound
 from app.money import to_usd
 from app.storage.database import Database
@@ -60,23 +60,30 @@ class Corrections:
 
 
 def _movement(account: Account, movement_id: int) -> Select[*tuple[Any, ...]]:
-    mine = (Movement.id == movement_id, Movement.developer_id == account.id)
-    return select(Movement.__table__, Hold.day, Hold.tokens.label("held_tokens")).outerjoin(Hold, Hold.id == Movement.hold_id).where(*mine)
+    mine = (MovementRow.id == movement_id, MovementRow.developer_id == account.id)
+    return (
+        select(MovementRow.__table__, HoldRow.day, HoldRow.tokens.label("held_tokens"))
+        .outerjoin(HoldRow, HoldRow.id == MovementRow.hold_id)
+        .where(*mine)
+    )
 
 
 async def _locked(connection: AsyncConnection, row: AnyRow) -> list[AnyRow]:
     """The developer's and the team's balance of the movement's month, locked in the order of all who lock them."""
-    subjects = Balance.subject_id.in_([row.developer_id, row.team_id])
+    subjects = BalanceRow.subject_id.in_([row.developer_id, row.team_id])
     query = (
-        select(Balance.__table__).where(subjects, Balance.period_start == row.period_start).order_by(Balance.subject_id).with_for_update()
+        select(BalanceRow.__table__)
+        .where(subjects, BalanceRow.period_start == row.period_start)
+        .order_by(BalanceRow.subject_id)
+        .with_for_update()
     )
     return list((await connection.execute(query)).all())
 
 
 async def _charged(connection: AsyncConnection, row: AnyRow) -> tuple[int, int]:
     """What the call is charged until now, in both units: a reconciliation tells the difference to what was held."""
-    sums = select(func.coalesce(func.sum(Movement.nanousd), 0), func.coalesce(func.sum(Movement.tokens), 0))
-    nanousd, tokens = (await connection.execute(sums.where(Movement.corrects == row.id))).one()
+    sums = select(func.coalesce(func.sum(MovementRow.nanousd), 0), func.coalesce(func.sum(MovementRow.tokens), 0))
+    nanousd, tokens = (await connection.execute(sums.where(MovementRow.corrects == row.id))).one()
     before = (row.held_nanousd, row.held_tokens) if row.kind == "reconcile" else (0, 0)
     return row.nanousd + before[0] + int(nanousd), row.tokens + before[1] + int(tokens)
 
@@ -105,13 +112,13 @@ async def _write(connection: AsyncConnection, row: AnyRow, change: int, more_tok
     taken = ("developer_id", "team_id", "period_start", "hold_id", "request_id", "attempt", "provider", "model")
     kept = {name: getattr(row, name) for name in taken}
     moved = {"nanousd": change, "tokens": more_tokens}
-    made = insert(Movement).values(**kept, **moved, kind="correction", mark="corrected", corrects=row.id, actor=actor, note=note)
+    made = insert(MovementRow).values(**kept, **moved, kind="correction", mark="corrected", corrects=row.id, actor=actor, note=note)
     await connection.execute(made)
     subjects = [row.developer_id, row.team_id]
-    month = update(Balance).where(Balance.subject_id.in_(subjects), Balance.period_start == row.period_start)
-    spent = {"spent_nanousd": Balance.spent_nanousd + change, "spent_tokens": Balance.spent_tokens + more_tokens}
+    month = update(BalanceRow).where(BalanceRow.subject_id.in_(subjects), BalanceRow.period_start == row.period_start)
+    spent = {"spent_nanousd": BalanceRow.spent_nanousd + change, "spent_tokens": BalanceRow.spent_tokens + more_tokens}
     await connection.execute(month.values(**spent))
     if row.day is not None:
-        day = upsert(Day).values([{"subject_id": each, "day": row.day, **moved} for each in sorted(subjects)])
-        added = {"nanousd": Day.nanousd + day.excluded.nanousd, "tokens": Day.tokens + day.excluded.tokens}
+        day = upsert(DayRow).values([{"subject_id": each, "day": row.day, **moved} for each in sorted(subjects)])
+        added = {"nanousd": DayRow.nanousd + day.excluded.nanousd, "tokens": DayRow.tokens + day.excluded.tokens}
         await connection.execute(day.on_conflict_do_update(index_elements=["subject_id", "day"], set_=added))

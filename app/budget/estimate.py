@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.budget.prices import MTOK, Price, Usage
+from app.budget.prices import MTOK, Price, TokenUsage
 from app.tokens import ANY_IMAGE, ImageTokens, count_messages, count_text
 
 MARGINS: Mapping[str, float] = {"openai": 1.0, "azure": 1.0, "anthropic": 1.15, "gemini": 1.15, "groq": 1.1}
@@ -90,5 +90,5 @@ def _made(input_tokens: int, max_tokens: int, price: Price, choices: int = 1) ->
     At the dearest tier that the prompt may reach: no shorter one costs more.
     """
     price = price.at(input_tokens)
-    prompt = replace(price, input=price.dearest_input).cost(Usage(input=input_tokens))
-    return Estimate(input_tokens, max_tokens, prompt + price.cost(Usage(output=max_tokens * choices)), choices)
+    prompt = replace(price, input=price.dearest_input).cost(TokenUsage(input=input_tokens))
+    return Estimate(input_tokens, max_tokens, prompt + price.cost(TokenUsage(output=max_tokens * choices)), choices)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from app.budget.prices import Price, Usage
+from app.budget.prices import Price, TokenUsage
 
 Unit = Literal["nanousd", "tokens"]
 UNITS: tuple[Unit, ...] = ("nanousd", "tokens")
@@ -65,7 +65,7 @@ class Room:
 class Settlement:
     """What an attempt really cost. `price` is noted beside it, in nano-dollars per million tokens; `note`: why it is disputed."""
 
-    usage: Usage
+    usage: TokenUsage
     nanousd: int
     mark: Mark
     price: Price | None = None

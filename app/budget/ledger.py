@@ -25,8 +25,8 @@ from app.budget.periods import Calendar
 from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable, InvalidInput
 from app.money import to_usd
 from app.storage import statements
-from app.storage.direct import Direct
-from app.storage.grouped import Grouped
+from app.storage.direct import DedicatedConnection
+from app.storage.grouped import GroupCommit
 from app.telemetry import metrics, traces
 
 log = structlog.get_logger()
@@ -54,8 +54,8 @@ class Ledger:
     def __init__(
         self,
         *,
-        holds: Direct,
-        endings: Direct,
+        holds: DedicatedConnection,
+        endings: DedicatedConnection,
         calendar: Calendar,
         process_id: UUID,
         open_period: Opened,
@@ -69,9 +69,9 @@ class Ledger:
         self._open_period = open_period
         self._watch = watch
         self._timeout = timeout_seconds
-        self._holding = Grouped(self._hold_batch, most=MOST_IN_A_STATEMENT, name="holds")
-        self._ending = Grouped(self._settle_batch, most=MOST_IN_A_STATEMENT, name="settlements")
-        self._rooms = Grouped(self._room_batch, most=MOST_IN_A_STATEMENT, name="rooms")
+        self._holding = GroupCommit(self._hold_batch, most=MOST_IN_A_STATEMENT, name="holds")
+        self._ending = GroupCommit(self._settle_batch, most=MOST_IN_A_STATEMENT, name="settlements")
+        self._rooms = GroupCommit(self._room_batch, most=MOST_IN_A_STATEMENT, name="rooms")
         self._opening: dict[tuple[Payer, datetime], asyncio.Task[None]] = {}
         self._open: set[UUID] = set()
         """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""

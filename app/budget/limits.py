@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.accounts import Accounts
 from app.budget.holds import Payer, Subject, Unit
-from app.budget.periods import Calendar, Period
-from app.budget.tables import Balance, Movement, StandingLimit
+from app.budget.periods import BudgetPeriod, Calendar
+from app.budget.tables import BalanceRow, MovementRow, StandingLimitRow
 from app.errors import InvalidInput
-from app.settings import Budget as Settings
+from app.settings import BudgetSettings as Settings
 from app.storage.database import Database
 
 MOST = 2**62
@@ -33,7 +33,7 @@ class Account:
     team_id: UUID
 
 
-class Limits:
+class BudgetLimits:
     def __init__(self, database: Database, accounts: Accounts, calendar: Calendar, settings: Settings) -> None:
         self._database = database
         self._accounts = accounts
@@ -58,8 +58,8 @@ class Limits:
         async with self._database.begin() as connection:
             await self._stand(connection, account, unit, amount)
             await self._open(connection, account, period)
-            column = Balance.limit_nanousd if unit == "nanousd" else Balance.limit_tokens
-            await connection.execute(update(Balance).where(_of(account, period)).values({column: amount}))
+            column = BalanceRow.limit_nanousd if unit == "nanousd" else BalanceRow.limit_tokens
+            await connection.execute(update(BalanceRow).where(_of(account, period)).values({column: amount}))
             await connection.execute(_movement(account, period, "limit", unit, amount, actor, note))
 
     async def top_up(self, account: Account, nanousd: int, *, actor: str, note: str | None = None) -> None:
@@ -70,22 +70,22 @@ class Limits:
         period = self._calendar.month_of(clock.now())
         async with self._database.begin() as connection:
             await self._open(connection, account, period)
-            raised = update(Balance).where(_of(account, period), Balance.added_nanousd <= MOST - nanousd)
-            done = await connection.execute(raised.values(added_nanousd=Balance.added_nanousd + nanousd))
+            raised = update(BalanceRow).where(_of(account, period), BalanceRow.added_nanousd <= MOST - nanousd)
+            done = await connection.execute(raised.values(added_nanousd=BalanceRow.added_nanousd + nanousd))
             if done.rowcount == 0:
                 raise InvalidInput("The month's top-ups would be absurd together.", param="amount_usd")
             await connection.execute(_movement(account, period, "top_up", "nanousd", nanousd, actor, note))
 
     async def _stand(self, connection: AsyncConnection, account: Account, unit: Unit, amount: int | None) -> None:
-        row = upsert(StandingLimit).values(subject_id=account.id, unit=unit, amount=amount)
+        row = upsert(StandingLimitRow).values(subject_id=account.id, unit=unit, amount=amount)
         changed = {"amount": amount, "updated_at": func.now()}
         await connection.execute(row.on_conflict_do_update(index_elements=["subject_id", "unit"], set_=changed))
         if account.subject == "developer" and unit == "nanousd" and amount is not None:
             await self._accounts.note_limit(connection, account.id, amount)
 
-    async def _open(self, connection: AsyncConnection, account: Account, period: Period) -> None:
+    async def _open(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> None:
         standing = await self._standing(connection, account, period)
-        row = upsert(Balance).values(
+        row = upsert(BalanceRow).values(
             subject_id=account.id,
             subject=account.subject,
             period_start=period.start,
@@ -95,14 +95,16 @@ class Limits:
         )
         await connection.execute(row.on_conflict_do_nothing())
 
-    async def _standing(self, connection: AsyncConnection, account: Account, period: Period) -> Mapping[Unit, int | None]:
+    async def _standing(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> Mapping[Unit, int | None]:
         """What was set; else a developer's own limit, and a team's ceiling of tokens: so many a day, over the whole month."""
         found: dict[Unit, int | None] = {"nanousd": None, "tokens": None}
         if account.subject == "developer":
             found["nanousd"] = await self._accounts.noted_limit(connection, account.id)
         elif self._settings.team_tokens_a_day is not None:
             found["tokens"] = self._settings.team_tokens_a_day * period.days
-        rows = await connection.execute(select(StandingLimit.unit, StandingLimit.amount).where(StandingLimit.subject_id == account.id))
+        rows = await connection.execute(
+            select(StandingLimitRow.unit, StandingLimitRow.amount).where(StandingLimitRow.subject_id == account.id)
+        )
         return found | {row.unit: row.amount for row in rows}
 
 
@@ -111,12 +113,14 @@ def _check(amount: int | None, param: str) -> None:
         raise InvalidInput(f"{param} is out of range.", param=param)
 
 
-def _of(account: Account, period: Period) -> ColumnElement[bool]:
-    return and_(Balance.subject_id == account.id, Balance.period_start == period.start)
+def _of(account: Account, period: BudgetPeriod) -> ColumnElement[bool]:
+    return and_(BalanceRow.subject_id == account.id, BalanceRow.period_start == period.start)
 
 
-def _movement(account: Account, period: Period, kind: str, unit: Unit, amount: int | None, actor: str, note: str | None) -> Executable:
-    return insert(Movement).values(
+def _movement(
+    account: Account, period: BudgetPeriod, kind: str, unit: Unit, amount: int | None, actor: str, note: str | None
+) -> Executable:
+    return insert(MovementRow).values(
         kind=kind,
         developer_id=account.id if account.subject == "developer" else None,
         team_id=account.team_id,

@@ -11,12 +11,12 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.budget.alerting import AlertReader, BudgetFacts
-from app.budget.books import Books
+from app.budget.balances import Books
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
-from app.budget.keeper import Keeper
+from app.budget.hold_sweeper import HoldSweeper
 from app.budget.ledger import Ledger
-from app.budget.limits import Limits
+from app.budget.limits import BudgetLimits
 from app.budget.periods import Calendar
 from app.budget.prices import Prices
 from app.budget.prices import load as load_prices
@@ -27,7 +27,7 @@ from app.money import to_usd
 from app.part import Loop, Opened, Part
 from app.settings import Settings
 from app.storage.database import Database
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 from app.telemetry import metrics
 
 log = structlog.get_logger()
@@ -56,11 +56,11 @@ async def open_budget(
     """
     options, process_id = settings.budget, uuid4()
     calendar = Calendar(options.time_zone)
-    limits, books = Limits(database, accounts, calendar, options), Books(database, calendar, read_alerts)
+    limits, books = BudgetLimits(database, accounts, calendar, options), Books(database, calendar, read_alerts)
     facts = BudgetFacts(database, calendar)
     async with AsyncExitStack() as stack:
         ledger = _ledger(stack, settings, url, process_id=process_id, limits=limits, facts=facts, calendar=calendar)
-        keeper = Keeper(database, ledger, process_id=process_id, silent_seconds=options.process_silent_seconds)
+        keeper = HoldSweeper(database, ledger, process_id=process_id, silent_seconds=options.process_silent_seconds)
         requests = RequestLog(database)
         await keeper.open()
         for closing in (keeper.close, requests.close, ledger.close):
@@ -71,11 +71,11 @@ async def open_budget(
 
 
 def _ledger(
-    stack: AsyncExitStack, settings: Settings, url: str, *, process_id: UUID, limits: Limits, facts: BudgetFacts, calendar: Calendar
+    stack: AsyncExitStack, settings: Settings, url: str, *, process_id: UUID, limits: BudgetLimits, facts: BudgetFacts, calendar: Calendar
 ) -> Ledger:
     """Make the ledger, with two connections of its own: a settlement never waits behind a hold."""
     timeout = settings.budget.timeout_seconds
-    holds, ends = (Direct(settings.database, url, name=f"cairn {name}", timeout_seconds=timeout) for name in ("holds", "ends"))
+    holds, ends = (DedicatedConnection(settings.database, url, name=f"cairn {name}", timeout_seconds=timeout) for name in ("holds", "ends"))
     for direct in (holds, ends):
         stack.push_async_callback(direct.close)
     return Ledger(

@@ -10,7 +10,7 @@ from app.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class BudgetPeriod:
     """One month: `start` ≤ moment < `end`, aware, in UTC. `days`: how many calendar days it has."""
 
     start: datetime
@@ -27,11 +27,11 @@ class Calendar:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ConfigurationError(f"budget.time_zone {zone!r} is not known. It looks like Europe/Berlin or UTC.") from None
 
-    def month_of(self, moment: datetime) -> Period:
+    def month_of(self, moment: datetime) -> BudgetPeriod:
         local = moment.astimezone(self._zone)
         first = date(local.year, local.month, 1)
         following = date(local.year + local.month // 12, local.month % 12 + 1, 1)
-        return Period(self._midnight(first), self._midnight(following), (following - first).days)
+        return BudgetPeriod(self._midnight(first), self._midnight(following), (following - first).days)
 
     def day_of(self, moment: datetime) -> date:
         return moment.astimezone(self._zone).date()

@@ -24,7 +24,7 @@ VERSION = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens of one attempt. `cached_input` and `cache_write` are parts of `input`."""
 
     input: int = 0
@@ -45,7 +45,7 @@ class Price:
     output: int = 0
     cached_input: int | None = None
     cache_write: int | None = None
-    tiers: tuple[Tier, ...] = ()
+    tiers: tuple[PriceTier, ...] = ()
 
     @classmethod
     def of(cls, parts: Mapping[str, int]) -> Price:
@@ -61,7 +61,7 @@ class Price:
         """The price of a call with a prompt so long: all of its tokens cost what the highest tier that it passes says."""
         return next((tier.price for tier in reversed(self.tiers) if prompt_tokens > tier.above_tokens), self)
 
-    def cost(self, usage: Usage) -> int:
+    def cost(self, usage: TokenUsage) -> int:
         """Nano-dollars, rounded up: what is charged is never below the real price."""
         price = self.at(usage.input)
         cached = price.input if price.cached_input is None else price.cached_input
@@ -83,14 +83,14 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
+class PriceTier:
     """What a call costs whose prompt has more tokens than `above_tokens`."""
 
     above_tokens: int
     price: Price
 
 
-def tiered(price: Price, tiers: Sequence[Tier]) -> Price:
+def tiered(price: Price, tiers: Sequence[PriceTier]) -> Price:
     """Put tiers on a price. ValueError unless they ascend, each at least as dear as the one before it: a hold rests on that."""
     before, above = price, 0
     for tier in tiers:
@@ -111,7 +111,7 @@ def overruled(price: Price, parts: Mapping[str, int]) -> Price:
     tiers = []
     for tier in price.tiers:
         dearer = {part: max(own, tier.price.parts.get(part, 0)) for part, own in parts.items()}
-        tiers.append(Tier(tier.above_tokens, Price.of(tier.price.parts | dearer)))
+        tiers.append(PriceTier(tier.above_tokens, Price.of(tier.price.parts | dearer)))
     return tiered(Price.of({**price.parts, **parts}), tiers)
 
 
@@ -183,13 +183,13 @@ def _price(path: Path, name: str, fields: object) -> Price:
         raise ConfigurationError(f"The price list {path}: of {name!r} {error}.") from None
 
 
-def _tier(path: Path, name: str, fields: object) -> Tier:
+def _tier(path: Path, name: str, fields: object) -> PriceTier:
     """As a price, but with an output price in any case."""
     if not isinstance(fields, dict) or not {"above_tokens", "input", "output"} <= fields.keys():
         raise ConfigurationError(f"The price list {path}: each tier of {name!r} needs above_tokens, input and output.")
     if unknown := fields.keys() - {*PARTS, "above_tokens"}:
         raise ConfigurationError(f"The price list {path} has unknown fields in a tier of {name!r}: {', '.join(sorted(unknown))}.")
-    return Tier(_tokens(path, name, fields, "above_tokens") or 0, Price.of(_amounts(path, name, fields)))
+    return PriceTier(_tokens(path, name, fields, "above_tokens") or 0, Price.of(_amounts(path, name, fields)))
 
 
 def _amounts(path: Path, name: str, fields: Mapping[str, Any]) -> dict[str, int]:

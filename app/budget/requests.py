@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.budget.tables import RequestRow
 from app.errors import Unavailable
 from app.storage.database import Database
-from app.storage.grouped import Grouped
+from app.storage.grouped import GroupCommit
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class RequestOutcome(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestRecord:
     """What became of one request. `nanousd` is what it cost, `saved_nanousd` what a cache spared."""
 
     request_id: str
@@ -62,16 +62,16 @@ class Request:
     model_answered: str | None = None
 
 
-FIELDS = tuple(each.name for each in fields(Request))
+FIELDS = tuple(each.name for each in fields(RequestRecord))
 
 
 class RequestLog:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writing = Grouped(self._write, most=MOST_IN_A_STATEMENT, name="request log")
-        self._unwritten: list[Request] = []
+        self._writing = GroupCommit(self._write, most=MOST_IN_A_STATEMENT, name="request log")
+        self._unwritten: list[RequestRecord] = []
 
-    def add(self, request: Request) -> None:
+    def add(self, request: RequestRecord) -> None:
         """Returns at once. Said twice, a request is one row."""
         self._writing.submit(request)
 
@@ -80,7 +80,7 @@ class RequestLog:
         if self._unwritten:
             await self._write(())
 
-    async def _write(self, requests: Sequence[Request]) -> Sequence[None]:
+    async def _write(self, requests: Sequence[RequestRecord]) -> Sequence[None]:
         """While PostgreSQL is away they wait for the next ones; past a bound the oldest are lost, and counted."""
         await asyncio.sleep(GATHERED_SECONDS)
         rows = [*self._unwritten, *requests]

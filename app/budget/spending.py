@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.budget.alerting import AlertReader, ToldAlert
-from app.budget.periods import Calendar, Period
-from app.budget.tables import Balance, Day, Hold, Movement, RequestRow
+from app.budget.periods import BudgetPeriod, Calendar
+from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow, RequestRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
@@ -60,7 +60,7 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RequestSpending:
     """One request. `status`: its `RequestOutcome`, as stored. `mark`: how its last paid attempt was charged, where that is still known."""
 
     at: datetime
@@ -98,10 +98,10 @@ class Spending:
         self._calendar = calendar
         self._read_alerts = read_alerts
 
-    def month(self) -> Period:
+    def month(self) -> BudgetPeriod:
         return self._calendar.month_of(clock.now())
 
-    def days_of(self, period: Period) -> list[date]:
+    def days_of(self, period: BudgetPeriod) -> list[date]:
         """All days of a month, in order."""
         first = self._calendar.day_of(period.start)
         return [first + timedelta(days=number) for number in range(period.days)]
@@ -109,21 +109,21 @@ class Spending:
     def today(self) -> date:
         return self._calendar.day_of(clock.now())
 
-    async def slices(self, developer_id: UUID, period: Period) -> list[Slice]:
+    async def slices(self, developer_id: UUID, period: BudgetPeriod) -> list[Slice]:
         """Where a developer's month went. Their sum is what is spent."""
         async with self._database.begin() as connection:
             return [Slice(*row) for row in await connection.execute(_slices(developer_id, period))]
 
-    async def days(self, subjects: Sequence[UUID], period: Period) -> dict[UUID, dict[date, int]]:
+    async def days(self, subjects: Sequence[UUID], period: BudgetPeriod) -> dict[UUID, dict[date, int]]:
         """Nano-dollars by subject and day; days without a call are absent."""
         days = self.days_of(period)
-        lists = (func.array_agg(Day.day), func.array_agg(Day.nanousd))  # a row a subject: ten times as fast to read as a row a day
-        query = select(Day.subject_id, *lists).where(Day.subject_id.in_(subjects), Day.day.between(days[0], days[-1]))
+        lists = (func.array_agg(DayRow.day), func.array_agg(DayRow.nanousd))  # a row a subject: ten times as fast to read as a row a day
+        query = select(DayRow.subject_id, *lists).where(DayRow.subject_id.in_(subjects), DayRow.day.between(days[0], days[-1]))
         async with self._database.begin() as connection:
-            rows = (await connection.execute(query.group_by(Day.subject_id))).all()
+            rows = (await connection.execute(query.group_by(DayRow.subject_id))).all()
         return {subject_id: dict(zip(its_days, amounts, strict=True)) for subject_id, its_days, amounts in rows}
 
-    async def saved(self, developer_id: UUID, period: Period) -> list[Saved]:
+    async def saved(self, developer_id: UUID, period: BudgetPeriod) -> list[Saved]:
         """What each cache tier spared a developer this month, the most first."""
         amount = func.sum(RequestRow.saved_nanousd)
         mine = and_(
@@ -136,9 +136,9 @@ class Spending:
         async with self._database.begin() as connection:
             return [Saved(row[0], int(row[1]), int(row[2])) for row in await connection.execute(query)]
 
-    async def calls(self, developer_id: UUID, *, limit: int) -> list[Call]:
+    async def calls(self, developer_id: UUID, *, limit: int) -> list[RequestSpending]:
         """A developer's last calls, the newest first, each with its attempts."""
-        names = [each.name for each in fields(Call) if each.name not in {"attempts", "mark"}]
+        names = [each.name for each in fields(RequestSpending) if each.name not in {"attempts", "mark"}]
         query = select(*(getattr(RequestRow, name) for name in names)).where(RequestRow.developer_id == developer_id)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query.order_by(RequestRow.at.desc()).limit(limit))).all()
@@ -149,14 +149,14 @@ class Spending:
 
     async def limit_changes(self, team_id: UUID, *, developer_id: UUID | None = None, limit: int) -> list[LimitChange]:
         """Who changed whose limit, the newest first; of one developer, or of all of the team."""
-        query = select(*(getattr(Movement, each.name) for each in fields(LimitChange)))
-        query = query.where(Movement.team_id == team_id, Movement.kind.in_(("limit", "top_up")))
+        query = select(*(getattr(MovementRow, each.name) for each in fields(LimitChange)))
+        query = query.where(MovementRow.team_id == team_id, MovementRow.kind.in_(("limit", "top_up")))
         if developer_id is not None:
-            query = query.where(Movement.developer_id == developer_id)
+            query = query.where(MovementRow.developer_id == developer_id)
         async with self._database.begin() as connection:
-            return [LimitChange(*row) for row in await connection.execute(query.order_by(Movement.id.desc()).limit(limit))]
+            return [LimitChange(*row) for row in await connection.execute(query.order_by(MovementRow.id.desc()).limit(limit))]
 
-    async def alerts(self, subjects: Sequence[UUID], period: Period) -> list[ToldAlert]:
+    async def alerts(self, subjects: Sequence[UUID], period: BudgetPeriod) -> list[ToldAlert]:
         """Read what was told of these this month, the newest first."""
         async with self._database.begin() as connection:
             return list(reversed(await self._read_alerts(connection, subjects, period.start)))
@@ -164,55 +164,55 @@ class Spending:
     async def mark(self, subject_id: UUID, *, team: bool) -> str:
         """Changes when what a page shows of this subject may have: two look-ups by index, for those who watch it live."""
         latest: Select[Any] = (
-            select(Movement.id).where(Movement.team_id == subject_id).order_by(Movement.id.desc()).limit(1)
+            select(MovementRow.id).where(MovementRow.team_id == subject_id).order_by(MovementRow.id.desc()).limit(1)
             if team
             else select(RequestRow.at).where(RequestRow.developer_id == subject_id).order_by(RequestRow.at.desc()).limit(1)
         )
-        balance = select(Balance.__table__).where(Balance.subject_id == subject_id, Balance.period_start == self.month().start)
+        balance = select(BalanceRow.__table__).where(BalanceRow.subject_id == subject_id, BalanceRow.period_start == self.month().start)
         async with self._database.begin() as connection:
             row = (await connection.execute(balance)).one_or_none()
             return f"{None if row is None else tuple(row)} {await connection.scalar(latest)}"
 
 
-def _slices(developer_id: UUID, period: Period) -> Select[*tuple[Any, ...]]:
+def _slices(developer_id: UUID, period: BudgetPeriod) -> Select[*tuple[Any, ...]]:
     """The day is the hold's, as in `budget_days`: a call that began before midnight belongs to its day and its month."""
-    cut = (Hold.day, Movement.provider, Movement.model, RequestRow.purpose)
+    cut = (HoldRow.day, MovementRow.provider, MovementRow.model, RequestRow.purpose)
 
     def summed(column: Any) -> Any:
-        return func.coalesce(func.sum(column), 0).cast(Movement.nanousd.type)
+        return func.coalesce(func.sum(column), 0).cast(MovementRow.nanousd.type)
 
     return (
         select(
             *cut,
-            func.count().filter(Movement.kind == "settle"),
-            summed(Movement.nanousd),
-            summed(Movement.input_tokens),
-            summed(Movement.output_tokens),
-            summed(Movement.cached_input_tokens),
+            func.count().filter(MovementRow.kind == "settle"),
+            summed(MovementRow.nanousd),
+            summed(MovementRow.input_tokens),
+            summed(MovementRow.output_tokens),
+            summed(MovementRow.cached_input_tokens),
         )
-        .join(Hold, Hold.id == Movement.hold_id)
-        .outerjoin(RequestRow, RequestRow.request_id == Movement.request_id)
-        .where(Movement.period_start == period.start, Movement.developer_id == developer_id)
+        .join(HoldRow, HoldRow.id == MovementRow.hold_id)
+        .outerjoin(RequestRow, RequestRow.request_id == MovementRow.request_id)
+        .where(MovementRow.period_start == period.start, MovementRow.developer_id == developer_id)
         .group_by(*cut)
         .order_by(*cut)
     )
 
 
-def _call(row: AnyRow, attempts: Sequence[Attempted], mark: str | None) -> Call:
-    return Call(**row._mapping, attempts=tuple(attempts), mark=mark)  # noqa: SLF001 - SQLAlchemy's name for "as a mapping"
+def _call(row: AnyRow, attempts: Sequence[Attempted], mark: str | None) -> RequestSpending:
+    return RequestSpending(**row._mapping, attempts=tuple(attempts), mark=mark)  # noqa: SLF001 - SQLAlchemy's name for "as a mapping"
 
 
 async def _attempts(connection: AsyncConnection, requests: Sequence[str]) -> dict[str, list[Attempted]]:
-    query = select(Hold.request_id, Hold.provider, Hold.model, Hold.state).where(Hold.request_id.in_(requests))
+    query = select(HoldRow.request_id, HoldRow.provider, HoldRow.model, HoldRow.state).where(HoldRow.request_id.in_(requests))
     found: dict[str, list[Attempted]] = defaultdict(list)
-    for row in await connection.execute(query.order_by(Hold.request_id, Hold.attempt)):
+    for row in await connection.execute(query.order_by(HoldRow.request_id, HoldRow.attempt)):
         found[row.request_id].append(Attempted(row.provider, row.model, row.state))
     return found
 
 
 async def _marks(connection: AsyncConnection, developer_id: UUID, requests: Sequence[str]) -> dict[str, str | None]:
-    newest = select(Movement.request_id, Movement.mark).where(Movement.developer_id == developer_id)
-    rows = await connection.execute(newest.order_by(Movement.id.desc()).limit(MOST_ENDS))
+    newest = select(MovementRow.request_id, MovementRow.mark).where(MovementRow.developer_id == developer_id)
+    rows = await connection.execute(newest.order_by(MovementRow.id.desc()).limit(MOST_ENDS))
     wanted = set(requests)
     found: dict[str, str | None] = {}
     for row in rows:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.storage.tables import Base, CreatedAt, Id
 
 
-class StandingLimit(Base):
+class StandingLimitRow(Base):
     """What a subject may spend a month from now on, where it isn't the default. `amount` null: no limit."""
 
     __tablename__ = "budget_limits"
@@ -30,7 +30,7 @@ class StandingLimit(Base):
     updated_at: Mapped[CreatedAt]
 
 
-class Balance(Base):
+class BalanceRow(Base):
     """A subject's month, in both units: the row that a hold locks. A limit of null: none. `added`: one-off top-ups."""
 
     __tablename__ = "budget_balances"
@@ -53,7 +53,7 @@ class Balance(Base):
     held_tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
-class Hold(Base):
+class HoldRow(Base):
     """The worst case of one attempt, charged until its end is known. Ends once: settled, released, or unreconciled and then closed."""
 
     __tablename__ = "budget_holds"
@@ -83,7 +83,7 @@ class Hold(Base):
     ended_at: Mapped[datetime | None]
 
 
-class Movement(Base):
+class MovementRow(Base):
     """Append-only: every change of what is spent, and every change of a limit. `nanousd` and `tokens` are what spent changed by.
 
     `mark`: `usage` (the provider's figures), `counted` (ours), `partial` (the caller left), `overrun` (it cost more than its hold),
@@ -128,7 +128,7 @@ class Movement(Base):
     corrects: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class Day(Base):
+class DayRow(Base):
     """What a subject spent on a day of the configured time zone: the daily figure that alerts, the chart of a month."""
 
     __tablename__ = "budget_days"
@@ -139,7 +139,7 @@ class Day(Base):
     tokens: Mapped[int] = mapped_column(BigInteger)
 
 
-class Process(Base):
+class ProcessRow(Base):
     """A process that takes holds. One silent for too long is dead, and its open holds are unreconciled."""
 
     __tablename__ = "budget_processes"

@@ -18,12 +18,12 @@ MAX_VALUE_FRACTION = 8
 """Values larger than this fraction (1/8) of the cache are not stored: they would evict too many others."""
 
 
-class Entry:
+class CacheEntry:
     """A value with its expiry. Subtracts itself from the cache's bytes when it is freed, whoever dropped it."""
 
     __slots__ = ("_bytes", "ends", "value")
 
-    def __init__(self, value: bytes, ends: float, counted: Counted) -> None:
+    def __init__(self, value: bytes, ends: float, counted: ByteCounter) -> None:
         self.value = value
         self.ends = ends
         self._bytes = counted
@@ -33,7 +33,7 @@ class Entry:
         self._bytes.bytes -= len(self.value) + OVERHEAD_BYTES
 
 
-class Counted:
+class ByteCounter:
     """Total bytes of live entries."""
 
     __slots__ = ("bytes",)
@@ -45,8 +45,8 @@ class Counted:
 class Store(Protocol):
     """A policy's container, bounded by entries."""
 
-    def get(self, key: bytes) -> Entry | None: ...
-    def set(self, key: bytes, entry: Entry, ttl_seconds: float) -> None: ...
+    def get(self, key: bytes) -> CacheEntry | None: ...
+    def set(self, key: bytes, entry: CacheEntry, ttl_seconds: float) -> None: ...
     def delete(self, key: bytes) -> bool: ...
     def make_room(self) -> bool:
         """Evict one entry; False if empty."""
@@ -55,7 +55,7 @@ class Store(Protocol):
     def __len__(self) -> int: ...
 
 
-class Memory:
+class MemoryCache:
     """A cache of bytes with at most `entries` and `most_bytes`. TTLs are shortened by a random share of up to `jitter`."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Memory:
     ) -> None:
         self.entries = entries
         self._store: Store = _TinyLfu(entries) if policy == "w-tinylfu" else _Recent(policy, entries)
-        self._counted = Counted()
+        self._counted = ByteCounter()
         self._most_bytes = most_bytes
         self._jitter = jitter
         self._now = now
@@ -122,7 +122,7 @@ class Memory:
         while self.size + len(value) + OVERHEAD_BYTES > self._most_bytes and self._store.make_room():
             pass
         seconds = ttl_seconds * (1 - random.random() * self._jitter)  # noqa: S311 - jitter: entries stored together must not expire together
-        self._store.set(key, Entry(value, self._now() + seconds, self._counted), seconds)
+        self._store.set(key, CacheEntry(value, self._now() + seconds, self._counted), seconds)
         self.stored += 1
 
     def delete(self, key: bytes) -> None:
@@ -141,12 +141,12 @@ class _Recent:
 
     def __init__(self, policy: Policy, entries: int) -> None:
         kind = cachebox.LFUCache if policy == "lfu" else cachebox.LRUCache
-        self._held: cachebox.LRUCache[bytes, Entry] | cachebox.LFUCache[bytes, Entry] = kind(entries)
+        self._held: cachebox.LRUCache[bytes, CacheEntry] | cachebox.LFUCache[bytes, CacheEntry] = kind(entries)
 
-    def get(self, key: bytes) -> Entry | None:
+    def get(self, key: bytes) -> CacheEntry | None:
         return self._held.get(key)
 
-    def set(self, key: bytes, entry: Entry, ttl_seconds: float) -> None:
+    def set(self, key: bytes, entry: CacheEntry, ttl_seconds: float) -> None:
         del ttl_seconds
         self._held[key] = entry
 
@@ -171,13 +171,13 @@ class _TinyLfu:
 
     def __init__(self, entries: int) -> None:
         self._entries = entries
-        self._held: theine.Cache[bytes, Entry] = theine.Cache(entries)
+        self._held: theine.Cache[bytes, CacheEntry] = theine.Cache(entries)
         self._written: dict[bytes, None] = {}
 
-    def get(self, key: bytes) -> Entry | None:
+    def get(self, key: bytes) -> CacheEntry | None:
         return self._held.get(key)[0]
 
-    def set(self, key: bytes, entry: Entry, ttl_seconds: float) -> None:
+    def set(self, key: bytes, entry: CacheEntry, ttl_seconds: float) -> None:
         self._held.set(key, entry, timedelta(seconds=max(1.0, ttl_seconds)))
         self._written.pop(key, None)
         self._written[key] = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from app.cache.favourites import Favourites
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.cache.shared import DatabaseTier, RedisTier, sweep
-from app.cache.tiers import Tier, Tiers, intact
+from app.cache.tiers import CacheTier, TieredCache, intact
+from app.cache.warmup import CacheWarmup
 from app.part import Maintenance, Part
-from app.settings import CacheSize, Settings
+from app.settings import CacheSizeSettings, Settings
 from app.storage.database import Database
 from app.storage.part import StorageServices
 
@@ -23,34 +23,34 @@ def cache_part(database: Database) -> Part:
     return Part(name="cache", maintenance=[Maintenance("cached", partial(sweep, database))])
 
 
-def memory(options: CacheSize) -> Memory:
-    return Memory(options.policy, entries=options.entries, most_bytes=options.max_bytes)
+def memory(options: CacheSizeSettings) -> MemoryCache:
+    return MemoryCache(options.policy, entries=options.entries, most_bytes=options.max_bytes)
 
 
 def tiers(
-    name: str, options: CacheSize, settings: Settings, storage: StorageServices, *, database: bool = True, redis: bool = True
-) -> Tiers:
+    name: str, options: CacheSizeSettings, settings: Settings, storage: StorageServices, *, database: bool = True, redis: bool = True
+) -> TieredCache:
     """Make a cache of its memory and the tiers that there are and that are switched on. `database`, `redis`: False leaves that tier out."""
-    lower: list[Tier] = [] if storage.redis is None or not redis else [RedisTier(storage.redis, name)]
+    lower: list[CacheTier] = [] if storage.redis is None or not redis else [RedisTier(storage.redis, name)]
     if database and settings.cache.database:
         lower.append(DatabaseTier(storage.database, name))
     timeout = settings.cache.tier_timeout_seconds
-    return Tiers(name, memory(options), lower, timeout_seconds=timeout, invalidations=storage.invalidations)
+    return TieredCache(name, memory(options), lower, timeout_seconds=timeout, invalidations=storage.invalidations)
 
 
 def favourites_of(
-    cache: Tiers,
+    cache: TieredCache,
     settings: Settings,
     storage: StorageServices,
     *,
     valid: Callable[[bytes, bytes], bool] = intact,
     own_ttl_seconds: float | None = None,
-) -> Favourites | None:
-    """Make what warms this cache up; None where that is switched off. `valid`, `own_ttl_seconds`: see `Favourites`."""
+) -> CacheWarmup | None:
+    """Make what warms this cache up; None where that is switched off. `valid`, `own_ttl_seconds`: see `CacheWarmup`."""
     options = settings.cache.prewarm
     if not (options.enabled and settings.cache.database):
         return None
-    return Favourites(
+    return CacheWarmup(
         storage.database,
         cache.name,
         cache.memory,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.storage.tables import Base, CreatedAt
 
 
-class Cached(Base):
+class CachedRow(Base):
     """A cached value with its expiry. `key`: a digest of all that the value depends on, including its team.
 
     `hits`: how often it was returned; the most used entries are loaded at a start.

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import structlog
 import zstandard
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.errors import Unavailable
 from app.money import to_usd
 from app.storage.invalidations import Invalidations
@@ -36,26 +36,26 @@ HEADER_BYTES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class TierValue:
     """A value from a lower tier, still packed, and its remaining TTL in seconds."""
 
     value: bytes
     seconds: float
 
 
-class Tier(Protocol):
+class CacheTier(Protocol):
     """A shared tier. Any error counts as unavailable: callers never depend on it."""
 
     @property
     def name(self) -> Name: ...
 
-    async def get(self, key: bytes) -> Kept | None: ...
+    async def get(self, key: bytes) -> TierValue | None: ...
     async def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None: ...
     async def clear(self) -> None: ...
 
 
 @dataclass(slots=True)
-class Counts:
+class TierCounts:
     """Counters of one tier, in this process."""
 
     hits: int = 0
@@ -65,21 +65,21 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CacheHit:
     """A value, and the tier that had it."""
 
     value: bytes
     tier: Name
 
 
-class Tiers:
+class TieredCache:
     """One cache: its memory and the lower tiers, in order. `timeout_seconds`: for one read of a lower tier."""
 
     def __init__(
         self,
         name: str,
-        memory: Memory,
-        lower: Sequence[Tier],
+        memory: MemoryCache,
+        lower: Sequence[CacheTier],
         *,
         timeout_seconds: float,
         invalidations: Invalidations | None = None,
@@ -90,7 +90,7 @@ class Tiers:
         self._invalidations.subscribe(CACHE, self._forget)
         self._flushes = 0
         self.memory = memory
-        self.counts: Mapping[Name, Counts] = {tier.name: Counts() for tier in lower}
+        self.counts: Mapping[Name, TierCounts] = {tier.name: TierCounts() for tier in lower}
         self.saved_nanousd, self.saved_seconds = 0, 0.0
         self._lower = lower
         self._timeout = timeout_seconds
@@ -98,10 +98,10 @@ class Tiers:
         self._away: dict[Name, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
-    async def get(self, key: bytes) -> Found | None:
+    async def get(self, key: bytes) -> CacheHit | None:
         """Return the value from the first tier that has it, and promote it to the tiers above; None on a miss."""
         if (value := self.memory.get(key)) is not None:
-            return Found(_unpack(value), "memory")
+            return CacheHit(_unpack(value), "memory")
         flushes = self._flushes
         for place, tier in enumerate(self._lower):
             entry = await self._ask(tier, key)
@@ -110,7 +110,7 @@ class Tiers:
                     self.memory.set(key, entry.value, entry.seconds)
                     for above in self._lower[:place]:
                         self._write_in_background(above, key, entry.value, entry.seconds)
-                return Found(_unpack(entry.value), tier.name)
+                return CacheHit(_unpack(entry.value), tier.name)
         return None
 
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
@@ -154,7 +154,7 @@ class Tiers:
         own = {"hits": memory.hits, "misses": memory.misses, "entries": len(memory), "bytes": memory.size, "evictions": memory.evictions}
         return {"memory": own, **{name: asdict(counts) for name, counts in self.counts.items()}}
 
-    async def _ask(self, tier: Tier, key: bytes) -> Kept | None:
+    async def _ask(self, tier: CacheTier, key: bytes) -> TierValue | None:
         counts = self.counts[tier.name]
         if self._away.get(tier.name, 0.0) > self._now():
             counts.skipped += 1
@@ -175,7 +175,7 @@ class Tiers:
             counts.hits += 1
         return entry
 
-    def _write_in_background(self, tier: Tier, key: bytes, value: bytes, ttl_seconds: float) -> None:
+    def _write_in_background(self, tier: CacheTier, key: bytes, value: bytes, ttl_seconds: float) -> None:
         if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_PENDING_WRITES:
             self.counts[tier.name].skipped += 1
             return
@@ -183,14 +183,14 @@ class Tiers:
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def _guarded(self, tier: Tier, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, tier: CacheTier, work: Coroutine[Any, Any, None]) -> None:
         try:
             async with asyncio.timeout(10 * self._timeout):
                 await work
         except Exception as error:  # noqa: BLE001
             self._failed(tier, error)
 
-    def _failed(self, tier: Tier, error: Exception) -> None:
+    def _failed(self, tier: CacheTier, error: Exception) -> None:
         self.counts[tier.name].errors += 1
         self._away[tier.name] = self._now() + COOLDOWN_SECONDS
         reason = error.code if isinstance(error, Unavailable) else type(error).__name__

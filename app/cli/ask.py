@@ -10,7 +10,7 @@ from app.cli.output import AsJson
 from app.cli.query import asked, closing, indented, say_nothing_found
 
 if TYPE_CHECKING:
-    from app.cli.client import Client, Json
+    from app.cli.client import Json, ServerClient
 
 RESULTS = 10
 
@@ -43,7 +43,7 @@ def ask(
     asyncio.run(run())
 
 
-async def show(client: Client, found: Json, project: str | None) -> None:
+async def show(client: ServerClient, found: Json, project: str | None) -> None:
     """Print the answer with numbered sources and its author; if it abstained, say what to do."""
     from app.cli.output import out, plain
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.cli.client import Client, Json
+    from app.cli.client import Json, ServerClient
 
 
-def ask(question: Callable[[Client], Awaitable[Json]]) -> Json:
+def ask(question: Callable[[ServerClient], Awaitable[Json]]) -> Json:
     """Run a request against the configured server, or one started for this command; return its answer."""
     import asyncio
 

@@ -11,7 +11,7 @@ from app.cli.exits import FAILED, USAGE
 from app.cli.output import AsJson
 
 if TYPE_CHECKING:
-    from app.cli.client import Client, Json
+    from app.cli.client import Json, ServerClient
 
 budget = typer.Typer(help="Budgets: per developer and calendar month; they can't be overspent.", no_args_is_help=True)
 
@@ -29,15 +29,15 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show budgets: limit, spent, held, left, what is unreconciled, and the forecast for the month's end."""
-    from app.cli.exits import Refused
+    from app.cli.exits import ServerRefused
     from app.cli.output import out, print_json, table
 
-    async def state(client: Client) -> Json:
+    async def state(client: ServerClient) -> Json:
         if developer is not None:
             return {"budgets": [await client.get(f"/v1/budgets/{quoted(developer)}")]}
         try:
             return {"budgets": [await client.get("/v1/budget")]}
-        except Refused as error:
+        except ServerRefused as error:
             if error.status != 422:
                 raise
             return await client.get("/v1/budgets")

@@ -1,4 +1,4 @@
-"""A small HTTP client of a Cairn server: JSON in and out; the server's errors become `Refused`."""
+"""A small HTTP client of a Cairn server: JSON in and out; the server's errors become `ServerRefused`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 import aiohttp
 
-from app.cli.exits import Refused, Unreachable
+from app.cli.exits import ServerRefused, Unreachable
 from app.errors import ConfigurationError
 
 Json = dict[str, Any]
 CONNECT_SECONDS, SILENCE_SECONDS = 5, 120
 
 
-class Client:
+class ServerClient:
     """An HTTP client bound to one server."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
@@ -80,7 +80,7 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(url: str, key: str | None, *, team: str | None = None) -> AsyncIterator[Client]:
+async def connect(url: str, key: str | None, *, team: str | None = None) -> AsyncIterator[ServerClient]:
     if key is not None and not (key.isascii() and key.isprintable()):
         raise ConfigurationError("The key can't be sent: it contains a line break or a character outside printable ASCII. Check CAIRN_KEY.")
     headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -88,15 +88,15 @@ async def connect(url: str, key: str | None, *, team: str | None = None) -> Asyn
         headers["x-cairn-team"] = team
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-        yield Client(session, url.rstrip("/"))
+        yield ServerClient(session, url.rstrip("/"))
 
 
-def _refused(status: int, body: bytes) -> Refused:
+def _refused(status: int, body: bytes) -> ServerRefused:
     try:
         error = json.loads(body)["error"]
-        return Refused(str(error["message"]), status=status, code=str(error["code"]))
+        return ServerRefused(str(error["message"]), status=status, code=str(error["code"]))
     except (ValueError, KeyError, TypeError):
-        return Refused(f"The server answered {status}, but not in Cairn's format: check CAIRN_URL.", status=status, code="unknown")
+        return ServerRefused(f"The server answered {status}, but not in Cairn's format: check CAIRN_URL.", status=status, code="unknown")
 
 
 def _given(params: Mapping[str, str | int | None]) -> dict[str, str | int]:

@@ -13,7 +13,7 @@ from app.cli.query import Kind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.cli.client import Client
+    from app.cli.client import ServerClient
     from app.storage.folder import DataFolder
 
 PROJECT = "tidewater"
@@ -81,7 +81,7 @@ async def _show(folder: DataFolder, examples: Path) -> None:
             await _budget(client)
 
 
-async def _ingest(client: Client, examples: Path) -> None:
+async def _ingest(client: ServerClient, examples: Path) -> None:
     from app.cli.discover import in_paths
     from app.cli.ingest import failed, show
     from app.cli.output import out
@@ -95,7 +95,7 @@ async def _ingest(client: Client, examples: Path) -> None:
         raise CairnError("An example session could not be read: see the lines above.")
 
 
-async def _show_knowledge(client: Client) -> None:
+async def _show_knowledge(client: ServerClient) -> None:
     """Show a passage, an item, answers, an abstention and a correction."""
     _scene("What was said is found word for word, by its meaning or by an error's text:")
     await _query(client, SAID, Kind.passage)
@@ -126,7 +126,7 @@ def _typed(command: str) -> None:
     out.print(plain(f"$ {command}", "bold green"), soft_wrap=True)
 
 
-async def _query(client: Client, question: str, kind: Kind) -> str | None:
+async def _query(client: ServerClient, question: str, kind: Kind) -> str | None:
     """Show the best result of a kind; return its id, None if there is none."""
     from app.cli.output import out
     from app.cli.query import asked, show
@@ -138,7 +138,7 @@ async def _query(client: Client, question: str, kind: Kind) -> str | None:
     return found["results"][0]["id"] if found["results"] else None
 
 
-async def _answer(client: Client, question: str) -> None:
+async def _answer(client: ServerClient, question: str) -> None:
     from app.cli.ask import RESULTS, show
     from app.cli.output import out
     from app.cli.query import asked
@@ -149,7 +149,7 @@ async def _answer(client: Client, question: str) -> None:
     out.print()
 
 
-async def _budget(client: Client) -> None:
+async def _budget(client: ServerClient) -> None:
     from app.cli.output import out
 
     await client.post("/v1/developers", {"name": DEVELOPER})

@@ -18,7 +18,7 @@ AIDER = ".aider.chat.history.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file to send. `named`: given explicitly, so it must be a transcript; otherwise it was found in a folder."""
 
     path: Path
@@ -27,7 +27,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AgentFolder:
     """A folder where an agent keeps its sessions."""
 
     agent: str
@@ -35,7 +35,7 @@ class Place:
     files: tuple[Path, ...]
 
 
-def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[Found]:
+def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[FoundFile]:
     """Yield every file named and every likely one below the folders named, without duplicates."""
     seen: set[Path] = set()
     for path in paths:
@@ -43,17 +43,17 @@ def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[Found]:
         for file in files:
             if (real := file.resolve()) not in seen:
                 seen.add(real)
-                yield Found(file, project or project_of(real), named=file is path)
+                yield FoundFile(file, project or project_of(real), named=file is path)
 
 
-def known_places() -> list[Place]:
+def known_places() -> list[AgentFolder]:
     """Return the known agents' session folders that contain transcripts."""
     places = [
         ("SpecStory", Path.cwd().joinpath(*SPECSTORY)),
         ("Claude Code", Path.home() / ".claude" / "projects"),
         ("Codex", Path.home() / ".codex" / "sessions"),
     ]
-    found = [Place(agent, folder, tuple(transcripts_below(folder))) for agent, folder in places]
+    found = [AgentFolder(agent, folder, tuple(transcripts_below(folder))) for agent, folder in places]
     return [place for place in found if place.files]
 
 

@@ -12,7 +12,7 @@ from app.cli.exits import FAILED
 from app.cli.output import AsJson
 
 if TYPE_CHECKING:
-    from app.cli.client import Client, Json
+    from app.cli.client import Json, ServerClient
     from app.settings import Settings
     from app.storage.folder import DataFolder
 
@@ -93,7 +93,7 @@ def _disk(folder: DataFolder) -> Check:
     return Check("disk", "ok", words)
 
 
-async def _served(client: Client, settings: Settings) -> AsyncIterator[Check]:
+async def _served(client: ServerClient, settings: Settings) -> AsyncIterator[Check]:
     """Check the server's parts, and one query through all of them."""
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")

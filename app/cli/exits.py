@@ -13,7 +13,7 @@ class Unreachable(CairnError):
     code = "unreachable"
 
 
-class Refused(CairnError):
+class ServerRefused(CairnError):
     """The server answered with an error; `message` is the server's."""
 
     def __init__(self, message: str, *, status: int, code: str) -> None:
@@ -24,6 +24,6 @@ class Refused(CairnError):
 def exit_code(error: CairnError) -> int:
     if isinstance(error, Unreachable):
         return UNREACHABLE
-    if isinstance(error, NotAuthenticated | NotPermitted) or (isinstance(error, Refused) and error.status in {401, 403}):
+    if isinstance(error, NotAuthenticated | NotPermitted) or (isinstance(error, ServerRefused) and error.status in {401, 403}):
         return REFUSED_KEY
     return FAILED

@@ -32,7 +32,7 @@ async def _rebuild() -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from app import settings as config
-    from app.cli.exits import Refused
+    from app.cli.exits import ServerRefused
     from app.cli.output import err
     from app.cli.reach import reached
 
@@ -42,8 +42,8 @@ async def _rebuild() -> int:
             bar = bars.add_task("Rebuilding", total=None)
             async for line in client.lines("/v1/index/rebuild"):
                 if "error" in line:
-                    raise Refused(str(line["error"]["message"]), status=500, code=str(line["error"]["code"]))
+                    raise ServerRefused(str(line["error"]["message"]), status=500, code=str(line["error"]["code"]))
                 if "points" in line:
                     return int(line["points"])
                 bars.update(bar, completed=line["done"], total=line["total"] or None)
-    raise Refused("The rebuild was cut off; the old index stays. Try again.", status=500, code="cut_off")
+    raise ServerRefused("The rebuild was cut off; the old index stays. Try again.", status=500, code="cut_off")

@@ -14,7 +14,7 @@ from app.cli.output import AsJson
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.cli.discover import Found, Place
+    from app.cli.discover import AgentFolder, FoundFile
     from app.cli.sending import Sent
 
 Format = Literal["auto", "specstory", "claude-code", "codex", "cursor", "aider", "generic"]
@@ -120,11 +120,11 @@ def _totals(sent: Sequence[Sent]) -> Counter[str]:
     return totals
 
 
-def _agreed(project: str | None, yes: bool) -> list[Found]:
+def _agreed(project: str | None, yes: bool) -> list[FoundFile]:
     """Return the files in the known places, once the user has confirmed."""
     import sys
 
-    from app.cli.discover import Found, known_places, project_of
+    from app.cli.discover import FoundFile, known_places, project_of
 
     places = known_places()
     if not places:
@@ -140,10 +140,10 @@ def _agreed(project: str | None, yes: bool) -> list[Found]:
             raise typer.Exit(USAGE)
         typer.confirm("Read all of it into Cairn? (secrets are taken out before anything is stored)", abort=True, err=True)
     files = [file for place in places for file in place.files]
-    return [Found(file, project or project_of(file.resolve()), named=False) for file in files]
+    return [FoundFile(file, project or project_of(file.resolve()), named=False) for file in files]
 
 
-def _list(places: Sequence[Place]) -> None:
+def _list(places: Sequence[AgentFolder]) -> None:
     from app.cli.output import err, plain
 
     for place in places:
@@ -151,7 +151,7 @@ def _list(places: Sequence[Place]) -> None:
         err.print(plain(f"{place.agent}: {len(place.files)} files, {size / 2**20:.1f} MB in {place.folder}"))
 
 
-async def _send(found: Sequence[Found], format: str, team: str | None) -> list[Sent]:  # noqa: A002
+async def _send(found: Sequence[FoundFile], format: str, team: str | None) -> list[Sent]:  # noqa: A002
     from app import settings as config
     from app.cli.reach import reached
     from app.cli.sending import send

@@ -11,7 +11,7 @@ from app.cli.output import AsJson
 from app.errors import NotFound
 
 if TYPE_CHECKING:
-    from app.cli.client import Client, Json
+    from app.cli.client import Json, ServerClient
 
 projects = typer.Typer(help="Projects: what sessions and knowledge are grouped by.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def list_projects(as_json: AsJson = False) -> None:
 def rename(project: Project, name: Annotated[str, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
     """Show a project under another name."""
 
-    async def work(client: Client) -> Json:
+    async def work(client: ServerClient) -> Json:
         return await client.patch(f"/v1/projects/{quoted(await _id(client, project))}", {"name": name})
 
     renamed = ask(work)
@@ -49,7 +49,7 @@ def merge(
 ) -> None:
     """Merge a project into another: sessions, knowledge, and what comes later under its name."""
 
-    async def work(client: Client) -> Json:
+    async def work(client: ServerClient) -> Json:
         body = {"into": await _id(client, into)}
         return await client.post(f"/v1/projects/{quoted(await _id(client, project))}/merge", body)
 
@@ -57,7 +57,7 @@ def merge(
     said(merged, as_json, f"{project} is {merged['project']['name']} now: {merged['sessions']} sessions moved.")
 
 
-async def _id(client: Client, project: str) -> str:
+async def _id(client: ServerClient, project: str) -> str:
     """Return a project's id, given its name or id. Raises NotFound."""
     found = (await client.get("/v1/projects"))["projects"]
     for each in found:

@@ -13,7 +13,7 @@ from app.cli.output import AsJson
 if TYPE_CHECKING:
     from rich.padding import Padding
 
-    from app.cli.client import Client, Json
+    from app.cli.client import Json, ServerClient
 
 EXCERPT_LINES, EXCERPT_CHARS = 4, 400
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
@@ -71,7 +71,7 @@ def asked(
     return body | {name: value for name, value in given.items() if value is not None}
 
 
-async def show(client: Client, answer: Json, project: str | None) -> None:
+async def show(client: ServerClient, answer: Json, project: str | None) -> None:
     """Print each result with its source, items with their proof, passages with their context; if there are none, say what to do."""
     from app.cli.output import out, plain
 
@@ -118,7 +118,7 @@ def _short(text: str, max_lines: int = EXCERPT_LINES, max_chars: int = EXCERPT_C
     return "\n".join(lines[:max_lines]) + (" …" if cut else "")
 
 
-async def say_nothing_found(client: Client, project: str | None) -> None:
+async def say_nothing_found(client: ServerClient, project: str | None) -> None:
     """Say that nothing was found, and what to do next."""
     from app.cli.output import out, plain
 

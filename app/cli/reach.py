@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from app.accounts.secrets import ADMIN_FILE
-from app.cli.client import Client, connect
+from app.cli.client import ServerClient, connect
 from app.cli.exits import Unreachable
 from app.cli.output import err, plain
 from app.settings import Settings
@@ -84,7 +84,7 @@ async def answers(url: str, path: str = "/healthz") -> bool:
 
 
 @asynccontextmanager
-async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterator[Client]:
+async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
     """Yield a client of the server. Raises Unreachable if there is none and none can be started."""
     if url := os.environ.get("CAIRN_URL"):
         async with connect(url, os.environ.get("CAIRN_KEY") or _set_key(settings), team=team) as client:

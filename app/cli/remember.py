@@ -13,7 +13,7 @@ from app.cli.output import AsJson
 from app.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from app.cli.client import Client, Json
+    from app.cli.client import Json, ServerClient
 
 
 ID_HELP = "As `remember` and `query` show it."
@@ -77,7 +77,7 @@ def forget(
 ) -> None:
     """Delete an item for good: reading its session again doesn't bring it back."""
 
-    async def work(client: Client) -> Json:
+    async def work(client: ServerClient) -> Json:
         return await client.delete(f"/v1/knowledge/{quoted(item_id)}")
 
     ask(work)

@@ -12,9 +12,9 @@ from typing import IO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from app.cli.client import Client, Json
-from app.cli.discover import Found
-from app.cli.exits import Refused
+from app.cli.client import Json, ServerClient
+from app.cli.discover import FoundFile
+from app.cli.exits import ServerRefused
 from app.cli.output import err
 
 AT_ONCE = 4
@@ -29,7 +29,7 @@ WHOLE = 1000
 class Sent:
     """The outcome for a file: the job's result, or an error and its code."""
 
-    found: Found
+    found: FoundFile
     job: str | None = None
     result: Json | None = None
     error: str | None = None
@@ -40,14 +40,14 @@ class Sent:
         return self.code in NOT_A_TRANSCRIPT
 
 
-async def send(client: Client, found: Sequence[Found], *, format: str) -> list[Sent]:  # noqa: A002
+async def send(client: ServerClient, found: Sequence[FoundFile], *, format: str) -> list[Sent]:  # noqa: A002
     """Send all files; return outcomes in the same order. A refused file stops no other; an unreachable server stops all."""
     places = asyncio.Semaphore(AT_ONCE)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err) as bars:
         whole = bars.add_task("Transcripts", total=len(found))
 
-        async def one(each: Found) -> Sent:
+        async def one(each: FoundFile) -> Sent:
             async with places:
                 bar = bars.add_task(f"  {each.path.name[:40]}", total=WHOLE)
                 done = await _send_one(client, each, format, lambda share: bars.update(bar, completed=int(share * WHOLE)))
@@ -62,7 +62,7 @@ async def send(client: Client, found: Sequence[Found], *, format: str) -> list[S
     return [task.result() for task in running]
 
 
-async def _send_one(client: Client, found: Found, format: str, share: Callable[[float], None]) -> Sent:  # noqa: A002
+async def _send_one(client: ServerClient, found: FoundFile, format: str, share: Callable[[float], None]) -> Sent:  # noqa: A002
     job: str | None = None
     try:
         file, first = await asyncio.to_thread(_opened, found.path)
@@ -74,14 +74,14 @@ async def _send_one(client: Client, found: Found, format: str, share: Callable[[
                 _chunks(first, file, share), name=found.path.name, project=found.project, format=format, modified_at=_modified(file)
             )
         done = await _watched(client, job, share)
-    except Refused as error:
+    except ServerRefused as error:
         return Sent(found, job, error=error.message, code=error.code)
     if done["state"] == "failed":
         return Sent(found, job, error=done["error"]["message"], code=done["error"]["code"])
     return Sent(found, job, result=done["result"])
 
 
-async def _watched(client: Client, job: str, share: Callable[[float], None]) -> Json:
+async def _watched(client: ServerClient, job: str, share: Callable[[float], None]) -> Json:
     pause = POLL_FIRST
     while True:
         found = await client.get(f"/v1/jobs/{job}")

@@ -8,13 +8,13 @@ from datetime import date, datetime
 from typing import Literal
 
 from app.budget.alerting import ToldAlert
-from app.dashboard import figures
+from app.dashboard import formatting
 
 GROUPED = ("day-", "overrun-", "disputed-")
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class NoticeLine:
     """One line: what was said, of whom, last when."""
 
     whose: Literal["team", "budget"]
@@ -23,19 +23,19 @@ class Notice:
     at: datetime
 
 
-def notices(said: Sequence[ToldAlert]) -> list[Notice]:
+def notices(said: Sequence[ToldAlert]) -> list[NoticeLine]:
     """The newest first. What may come every day, or with every call, is one line with how often."""
-    found: list[Notice] = []
+    found: list[NoticeLine] = []
     grouped: dict[tuple[str, str], list[ToldAlert]] = {}
     for each in said:
         prefix = next((prefix for prefix in GROUPED if each.rule.startswith(prefix)), None)
         if prefix is not None:
             grouped.setdefault((each.subject, prefix), []).append(each)
         else:
-            found.append(Notice(_whose(each), "bad" if each.rule == "100%" else "warn", _text(each.rule), each.at))
+            found.append(NoticeLine(_whose(each), "bad" if each.rule == "100%" else "warn", _text(each.rule), each.at))
     for (_, prefix), several in grouped.items():
         latest = max(several, key=lambda each: each.rule if prefix == "day-" else each.at.isoformat())
-        found.append(Notice(_whose(latest), "warn" if prefix == "day-" else "bad", _together(prefix, several, latest), latest.at))
+        found.append(NoticeLine(_whose(latest), "warn" if prefix == "day-" else "bad", _together(prefix, several, latest), latest.at))
     return sorted(found, key=lambda notice: notice.at, reverse=True)
 
 
@@ -54,7 +54,7 @@ def _together(prefix: str, several: Sequence[ToldAlert], latest: ToldAlert) -> s
         return f"{calls} cost more than was held for {them}: what was held is charged"
     if prefix == "disputed-":
         return f"{calls}: what the provider reported can't be true, so what was held for {them} is charged"
-    last = figures.day(date.fromisoformat(latest.rule.removeprefix(prefix)))
+    last = formatting.day(date.fromisoformat(latest.rule.removeprefix(prefix)))
     more = "" if len(several) == 1 else f", and on {len(several) - 1} other days"
     return f"The team used more tokens than planned on {last}{more}"
 

@@ -13,15 +13,15 @@ from starlette.responses import RedirectResponse
 
 from app import clock
 from app.accounts.views import DeveloperView
-from app.budget.books import Budget
-from app.budget.outlook import Outlook, outlook
-from app.budget.spending import Call, Saved, Slice
-from app.dashboard import charts, figures
-from app.dashboard.alerts import Notice, notices
+from app.budget.balances import Budget
+from app.budget.forecast import Outlook, outlook
+from app.budget.spending import RequestSpending, Saved, Slice
+from app.dashboard import charts, formatting
+from app.dashboard.alerts import NoticeLine, notices
 from app.dashboard.calls import Reason, reasons
-from app.dashboard.desk import desk_of
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.state import desk_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.services import Services
 
@@ -32,7 +32,7 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SpendingShare:
     """A model's or a purpose's share of the month."""
 
     name: str
@@ -57,12 +57,12 @@ class Month:
     resets: date
     empty_on: date | None
     by_day: charts.Chart
-    models: Sequence[Part]
-    purposes: Sequence[Part]
-    tokens: Part
+    models: Sequence[SpendingShare]
+    purposes: Sequence[SpendingShare]
+    tokens: SpendingShare
     saved: Sequence[Saved]
-    calls: Sequence[tuple[Call, list[Reason]]]
-    alerts: Sequence[Notice]
+    calls: Sequence[tuple[RequestSpending, list[Reason]]]
+    alerts: Sequence[NoticeLine]
     today: date
 
     @property
@@ -81,7 +81,7 @@ class Month:
             return "unlimited"
         if self.budget.remaining == 0:
             return "over"
-        if figures.percent(self.budget.spent, self.room) >= 90:
+        if formatting.percent(self.budget.spent, self.room) >= 90:
             return "near"
         return "ahead" if self.outlook.middle > self.room else "fine"
 
@@ -133,7 +133,7 @@ async def gather(services: Services, view: DeveloperView, zone: ZoneInfo) -> Mon
         by_day=_by_day(slices, days, today),
         models=_parts(slices, lambda each: (each.model, each.provider)),
         purposes=_parts(slices, lambda each: (each.purpose or NO_PURPOSE, "")),
-        tokens=next(iter(_parts(slices, lambda _: ("all", ""))), Part("all", "", 0, 0, 0, 0, 0, 0)),
+        tokens=next(iter(_parts(slices, lambda _: ("all", ""))), SpendingShare("all", "", 0, 0, 0, 0, 0, 0)),
         saved=await spending.saved(view.id, period),
         calls=[(call, reasons(call)) for call in calls],
         alerts=notices(await spending.alerts([view.id, view.team_id], period)),
@@ -146,11 +146,11 @@ def _by_day(slices: Sequence[Slice], days: Sequence[date], today: date) -> chart
     places = {each: place for place, each in enumerate(days)}
     for each in slices:
         amounts[each.provider][places[each.day]] += each.nanousd
-    columns = [(str(each.day), figures.day(each) + (" (today)" if each == today else "")) for each in days]
-    return charts.of_money("by-day", "Spent by day, by provider", columns, amounts, write=figures.dollars)
+    columns = [(str(each.day), formatting.day(each) + (" (today)" if each == today else "")) for each in days]
+    return charts.of_money("by-day", "Spent by day, by provider", columns, amounts, write=formatting.dollars)
 
 
-def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> list[Part]:
+def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> list[SpendingShare]:
     """The dearest first."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 5)
     for each in slices:
@@ -158,7 +158,7 @@ def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> 
         sums[key(each)] = [have + more for have, more in zip(sums[key(each)], figures_, strict=True)]
     most = max((each[1] for each in sums.values()), default=0)
     parts = [
-        Part(name, under, attempts, nanousd, given, made, cached, figures.permille(nanousd, most))
+        SpendingShare(name, under, attempts, nanousd, given, made, cached, formatting.permille(nanousd, most))
         for (name, under), (attempts, nanousd, given, made, cached) in sums.items()
     ]
     return sorted(parts, key=lambda part: (-part.nanousd, part.name))

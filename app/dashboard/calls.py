@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.budget.requests import RequestOutcome
-from app.budget.spending import Call
-from app.dashboard import figures
+from app.budget.spending import RequestSpending
+from app.dashboard import formatting
 
 Tone = Literal["good", "plain", "warn", "bad"]
 TIERS = {
@@ -41,14 +41,14 @@ class Reason:
     text: str
 
 
-def reasons(call: Call) -> list[Reason]:
+def reasons(call: RequestSpending) -> list[Reason]:
     """The least usual first; empty for a call that simply worked."""
     found: list[Reason] = []
     answered = call.status == RequestOutcome.ANSWERED
     if not answered:
         found.append(Reason("bad", REFUSED.get(call.status, f"failed with status {call.status}")))
     if call.cache != "miss":
-        saved = f", saved {figures.fine_dollars(call.saved_nanousd)}" if call.saved_nanousd else ""
+        saved = f", saved {formatting.fine_dollars(call.saved_nanousd)}" if call.saved_nanousd else ""
         found.append(Reason("good", f"from {TIERS.get(call.cache, call.cache)}{saved}"))
     failed = [each.provider for each in call.attempts if each.state == "released"]
     unknown = [each.provider for each in call.attempts if each.state == "unreconciled"]

@@ -15,7 +15,7 @@ TONES = {"groq": 1, "anthropic": 2, "openai": 3, "gemini": 4, "local": 5, OTHERS
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartSeries:
     """`values` only give lengths; `shown` is what is read. None: nothing was measured. `tone`: its colour, 1 to 7."""
 
     name: str
@@ -33,7 +33,7 @@ class Chart:
     title: str
     labels: tuple[str, ...]
     titles: tuple[str, ...]
-    series: tuple[Series, ...]
+    series: tuple[ChartSeries, ...]
     totals: tuple[str, ...] = ()
     prefix: str = ""
     unit: str = ""
@@ -78,7 +78,7 @@ def of_money(
         labels=tuple(label for label, _ in columns),
         titles=tuple(full for _, full in columns),
         series=tuple(
-            Series(each, tone, tuple(to_usd(value) for value in row), tuple(write(value) for value in row))
+            ChartSeries(each, tone, tuple(to_usd(value) for value in row), tuple(write(value) for value in row))
             for (each, row), tone in zip(rows, tones([each for each, _ in rows]), strict=True)
         ),
         totals=tuple(write(total) for total in totals),
@@ -97,7 +97,7 @@ def lines(
         labels=labels,
         titles=titles,
         series=tuple(
-            Series(name, tone, tuple(row), tuple("–" if each is None else f"{each:,.10g}{unit}" for each in row))
+            ChartSeries(name, tone, tuple(row), tuple("–" if each is None else f"{each:,.10g}{unit}" for each in row))
             for tone, (name, row) in enumerate(values.items(), start=1)
         ),
         unit=unit,

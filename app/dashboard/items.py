@@ -10,15 +10,15 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse
 
-from app.dashboard.desk import desk_of
 from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.knowledge import source_of
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.state import desk_of
 from app.dashboard.visitor import PATH, Visitor, changing, text_of, visitor
 from app.errors import InvalidInput
-from app.knowledge.authoring import MAX_TEXT_CHARS, MAX_TITLE_CHARS, Change, Words
-from app.knowledge.browsing import Filter
-from app.knowledge.history import Entry
+from app.knowledge.authoring import MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
+from app.knowledge.browsing import ItemFilter
+from app.knowledge.history import HistoryEvent
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.judging import MAX_NOTE_CHARS
 from app.knowledge.reader import ShownPage
@@ -37,7 +37,7 @@ router = APIRouter(prefix=f"{PATH}/knowledge/items", route_class=DataPageRoute, 
 
 
 @dataclass(frozen=True, slots=True)
-class ListFilters(AddressFilters):
+class ItemListFilters(AddressFilters):
     """Filters of the list of items."""
 
     project: str
@@ -48,18 +48,18 @@ class ListFilters(AddressFilters):
     hidden: str
 
     @property
-    def filter(self) -> Filter:
+    def filter(self) -> ItemFilter:
         """All but the project, which is named. InvalidInput for a type or a date that can't be."""
         if self.type and self.type not in KNOWLEDGE_TYPES:
             raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        return Filter(None, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
+        return ItemFilter(None, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
 
 
 @router.get("")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    filters, problem, page = ListFilters.of(request), "", ShownPage((), None)
+    filters, problem, page = ItemListFilters.of(request), "", ShownPage((), None)
     try:
         cursor, project = request.query_params.get("cursor"), filters.project or None
         page = await who.services.knowledge.reader.list(who.requester, filters.filter, project=project, limit=PAGE, cursor=cursor)
@@ -83,7 +83,7 @@ async def listed(request: Request) -> Response:
 async def record(request: Request) -> Response:
     who = await visitor(request)
     form = await changing(request, who)
-    words = Words(text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
+    words = ItemFields(text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     recorded, new = await who.services.knowledge.writer.record(who.requester, text_of(form, "project"), words)
     log.info("dashboard.item_recorded", item=str(recorded.item.id), new=new)
     return _to(who, f"{ITEMS}/{recorded.item.id}")
@@ -124,7 +124,7 @@ async def correct(request: Request, item_id: UUID) -> Response:
     change = _changed(shown.item, text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     if change.fields:
         revision = text_of(form, "revision") or None
-        change = Change(change.type, change.title, change.text, change.paths, revision)
+        change = ItemCorrection(change.type, change.title, change.text, change.paths, revision)
         await who.services.knowledge.writer.correct(who.requester, item_id, change)
         log.info("dashboard.item_corrected", item=str(item_id), fields=sorted(change.fields))
     return _to(who, f"{ITEMS}/{item_id}")
@@ -147,8 +147,8 @@ async def delete(request: Request, item_id: UUID) -> Response:
     return _to(who, ITEMS)
 
 
-def _changed(item: Item | AnyRow, kind: str, title: str, text: str, paths: tuple[str, ...]) -> Change:
-    return Change(
+def _changed(item: Item | AnyRow, kind: str, title: str, text: str, paths: tuple[str, ...]) -> ItemCorrection:
+    return ItemCorrection(
         type=kind if kind != item.type else None,
         title=title if title != item.title.strip() else None,
         text=text if text != _line_ends(item.text).strip() else None,
@@ -169,7 +169,7 @@ def _paths(form: FormData) -> tuple[str, ...]:
     return tuple(line.strip() for line in _lines(form, "paths").split("\n") if line.strip())
 
 
-def _own_verdict(who: Visitor, entries: list[Entry]) -> str:
+def _own_verdict(who: Visitor, entries: list[HistoryEvent]) -> str:
     """Find the visitor's own verdict, whose button is shown as pressed; empty: none."""
     mine = (entry.verdict for entry in entries if entry.verdict and (entry.developer_id, entry.by_admin) == _person(who))
     return next(mine, None) or ""

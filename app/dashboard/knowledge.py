@@ -13,17 +13,17 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from app import clock
-from app.dashboard import figures
-from app.dashboard.desk import desk_of
+from app.dashboard import formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.state import desk_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.answer import Answer, Query
 from app.knowledge.answering.answering import Composed
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import Recent
-from app.knowledge.unanswered import Question
+from app.knowledge.unanswered import UnansweredQuestion
 from app.services.administration import list_projects
 from app.services.answers import begin_answer
 from app.web.disconnects import unless_disconnected
@@ -56,11 +56,11 @@ class Known:
     projects: Sequence[Bar]
     more_projects: int
     recent: Sequence[tuple[Recent, str]]
-    asked: Sequence[Question]
+    asked: Sequence[UnansweredQuestion]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchForm:
     """What the search box was asked, and what came."""
 
     text: str
@@ -109,7 +109,7 @@ async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
         items=items,
         passages=await knowledge.overview.passages(list(projects)) if projects else 0,
         new=await knowledge.overview.learnt_since(team_id, since),
-        fresh_percent=figures.percent(by_age["fresh"], items) if items else 0,
+        fresh_percent=formatting.percent(by_age["fresh"], items) if items else 0,
         freshness=[(each, by_age[each]) for each in FRESHNESS],
         types=_bars(by_type),
         projects=found[:PROJECTS],
@@ -127,11 +127,11 @@ def source_of(who: Visitor, quote: Quote) -> str:
     return f"{PATH}/sessions/{quote.session_id}?{urlencode(query)}#cited"
 
 
-async def _asked(who: Visitor, request: Request) -> Asked:
+async def _asked(who: Visitor, request: Request) -> SearchForm:
     text = request.query_params.get("q", "").strip()[:MAX_QUERY_CHARS]
     project, kind = request.query_params.get("project", "")[:200], request.query_params.get("type", "")[:100]
     if not text:
-        return Asked("", project, kind, None, None, "")
+        return SearchForm("", project, kind, None, None, "")
     query = Query(text=text, project=project or None)
     if kind in KINDS:
         query = replace(query, kinds=(kind,))
@@ -140,9 +140,9 @@ async def _asked(who: Visitor, request: Request) -> Asked:
     try:
         answer = await begin_answer(who.services, who.requester, query, may_write=_came_to_read(request))
     except (InvalidInput, NotFound) as error:
-        return Asked(text, project, kind, None, None, error.message)
+        return SearchForm(text, project, kind, None, None, error.message)
     composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
-    return Asked(text, project, kind, answer.found, composed, "")
+    return SearchForm(text, project, kind, answer.found, composed, "")
 
 
 def _came_to_read(request: Request) -> bool:
@@ -153,5 +153,5 @@ def _came_to_read(request: Request) -> bool:
 def _bars(counts: dict[str, Counter[str]]) -> list[Bar]:
     """The longest first."""
     longest = max((each.total() for each in counts.values()), default=0)
-    bars = [Bar(name, each.total(), [(age, figures.permille(each[age], longest)) for age in FRESHNESS]) for name, each in counts.items()]
+    bars = [Bar(name, each.total(), [(age, formatting.permille(each[age], longest)) for age in FRESHNESS]) for name, each in counts.items()]
     return sorted(bars, key=lambda bar: (-bar.items, bar.name))

@@ -24,7 +24,7 @@ KEEP_ALIVE_SECONDS = 15
 CHANGED, ENDED, KEEP_ALIVE = b"event: changed\ndata: {}\n\n", b"event: ended\ndata: {}\n\n", b": here\n\n"
 
 
-class Live:
+class LiveFeeds:
     """How many watch, and how often they look."""
 
     def __init__(self, *, most: int, seconds: float) -> None:
@@ -103,10 +103,10 @@ async def live(request: Request, of: Subject, since: str = "", developer: str | 
     return Feed(events, {}, unread=_nothing)
 
 
-def live_of(request: Request) -> Live:
+def live_of(request: Request) -> LiveFeeds:
     """The desk's; asked for here so that the desk can know this module, and not the other way round."""
     found = request.app.state.dashboard.live
-    assert isinstance(found, Live)
+    assert isinstance(found, LiveFeeds)
     return found
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 
-from app.dashboard.desk import desk_of
+from app.dashboard.state import desk_of
 from app.dashboard.visitor import PATH, SignedOut, forget
 from app.errors import CairnError, NotFound, NotPermitted, RateLimited, Unavailable
 from app.web import errors, request_ids

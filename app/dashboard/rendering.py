@@ -14,7 +14,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from app.dashboard import figures
+from app.dashboard import formatting
 from app.dashboard.assets import Assets
 from app.dashboard.visitor import Visitor
 
@@ -48,20 +48,20 @@ class Renderer:
         self.zone = ZoneInfo(time_zone)
         self._env.globals.update(
             asset=assets.url,
-            money=figures.money,
-            dollars=figures.dollars,
-            count=figures.count,
-            short_count=figures.short_count,
-            size=figures.size,
-            percent=figures.percent,
-            permille=figures.permille,
-            milliseconds=figures.milliseconds,
-            day=figures.day,
-            short_day=figures.short_day,
-            moment=lambda at, today=None: figures.moment(at, self.zone, today=today),
-            name=figures.name,
-            plain_name=figures.plain_name,
-            typed=figures.typed,
+            money=formatting.money,
+            dollars=formatting.dollars,
+            count=formatting.count,
+            short_count=formatting.short_count,
+            size=formatting.size,
+            percent=formatting.percent,
+            permille=formatting.permille,
+            milliseconds=formatting.milliseconds,
+            day=formatting.day,
+            short_day=formatting.short_day,
+            moment=lambda at, today=None: formatting.moment(at, self.zone, today=today),
+            name=formatting.name,
+            plain_name=formatting.plain_name,
+            typed=formatting.typed,
             in_path=lambda text: quote(text, safe=""),
             json=_json,
             zone=time_zone,

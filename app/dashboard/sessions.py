@@ -8,15 +8,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from app.dashboard.desk import desk_of
 from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.state import desk_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
-from app.knowledge.browsing import Filter as Learnt
+from app.knowledge.browsing import ItemFilter as Learnt
 from app.knowledge.store import Item
 from app.services.administration import list_projects
-from app.sessions.browsing import Filter
+from app.sessions.browsing import SessionFilter
 from app.sessions.reader import SessionPage
 from app.storage.tables import AnyRow
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix=SESSIONS, route_class=DataPageRoute, include_in_schema
 
 
 @dataclass(frozen=True, slots=True)
-class ListFilters(AddressFilters):
+class SessionListFilters(AddressFilters):
     """Filters of the list of sessions."""
 
     project: str
@@ -39,17 +39,17 @@ class ListFilters(AddressFilters):
     subject: str
 
     @property
-    def filter(self) -> Filter:
+    def filter(self) -> SessionFilter:
         """All but the project, which is named. InvalidInput for a date that can't be."""
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        return Filter(None, self.provider or None, since, until, self.subject)
+        return SessionFilter(None, self.provider or None, since, until, self.subject)
 
 
 @router.get("")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
     sessions, team_id = who.services.sessions, who.requester.team_id
-    filters, problem, page = ListFilters.of(request), "", SessionPage((), None)
+    filters, problem, page = SessionListFilters.of(request), "", SessionPage((), None)
     try:
         before, project = _uuid(request.query_params.get("before", "")), filters.project or None
         page = await sessions.reader.list(who.requester, filters.filter, project=project, before=before, limit=PAGE)

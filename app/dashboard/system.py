@@ -13,10 +13,10 @@ from app.alerts.advice import Advice
 from app.alerts.alarms import FiringAlert, ResolvedAlert
 from app.alerts.rollup import SeriesPoint
 from app.alerts.rollups import SeriesReading
-from app.dashboard import charts, figures
-from app.dashboard.desk import desk_of
+from app.dashboard import charts, formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.state import desk_of
 from app.dashboard.visitor import PATH, Visitor, admin
 from app.errors import Unavailable
 from app.inference.breaker import State as BreakerState
@@ -70,7 +70,7 @@ class HitRate:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProviderLine:
     """A provider and its breaker here; what it opened in the span, on all servers."""
 
     name: str
@@ -97,7 +97,7 @@ class System:
     load: charts.Chart
     pool_chart: charts.Chart
     hits: Sequence[HitRate]
-    providers: Sequence[Standing]
+    providers: Sequence[ProviderLine]
     jobs: dict[str, int]
     pending: int | None
     pool: PoolUse
@@ -119,8 +119,8 @@ async def gather(who: Visitor, request: Request, span: str) -> System:
     now = clock.now()
     reading = await services.watch.rollups.read([*TIMINGS, *OTHERS], since=now - length, until=now, step=step)
     times = [each.at.astimezone(zone) for each in reading.points("search.seconds")]
-    labels = tuple(f"{each:%H:%M}" if length <= timedelta(days=1) else f"{figures.short_day(each)} {each:%H:%M}" for each in times)
-    titles = tuple(f"{figures.short_day(each)}, {each:%H:%M}" for each in times)
+    labels = tuple(f"{each:%H:%M}" if length <= timedelta(days=1) else f"{formatting.short_day(each)} {each:%H:%M}" for each in times)
+    titles = tuple(f"{formatting.short_day(each)}, {each:%H:%M}" for each in times)
 
     def lines(id_: str, title: str, unit: str, *series: tuple[str, Sequence[float | None]]) -> charts.Chart:
         return charts.lines(id_, title, labels, titles, dict(series), unit=unit)
@@ -154,7 +154,7 @@ async def gather(who: Visitor, request: Request, span: str) -> System:
         ),
         hits=_hits(reading, services),
         providers=_providers(
-            reading, services, zone_label=lambda at: f"{figures.short_day(at.astimezone(zone))}, {at.astimezone(zone):%H:%M}"
+            reading, services, zone_label=lambda at: f"{formatting.short_day(at.astimezone(zone))}, {at.astimezone(zone):%H:%M}"
         ),
         jobs=jobs,
         pending=pending,
@@ -192,20 +192,20 @@ def _hits(reading: SeriesReading, services: Services) -> list[HitRate]:
     return found
 
 
-def _providers(reading: SeriesReading, services: Services, *, zone_label: Callable[[datetime], str]) -> list[Standing]:
+def _providers(reading: SeriesReading, services: Services, *, zone_label: Callable[[datetime], str]) -> list[ProviderLine]:
     catalog, found = services.inference.catalog, []
     states = reading.values("breaker.changes", "state")
     for each in catalog.standings:
         breaker = catalog.breakers.get(each.name)
         history = [
-            (zone_label(point.at), state, figures.count(round(point.sum)))
+            (zone_label(point.at), state, formatting.count(round(point.sum)))
             for state in states
             for point in reading.points("breaker.changes", {"provider": each.name, "state": state})
             if point.sum
         ]
         opened = reading.whole("breaker.changes", {"provider": each.name, "state": "open"}) if "open" in states else None
         found.append(
-            Standing(
+            ProviderLine(
                 name=each.name,
                 model=each.model,
                 ready=each.why == "ready",
@@ -221,7 +221,7 @@ def _providers(reading: SeriesReading, services: Services, *, zone_label: Callab
 
 def _memory(reading: SeriesReading) -> str:
     whole = reading.whole("process.memory")
-    return figures.size(round(whole.last)) if whole.last is not None else "not yet measured"
+    return formatting.size(round(whole.last)) if whole.last is not None else "not yet measured"
 
 
 def _rate(points: Sequence[SeriesPoint], step: timedelta, now: datetime) -> list[float | None]:
@@ -241,4 +241,4 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def _written(seconds: float | None) -> str:
-    return "–" if seconds is None else figures.milliseconds(seconds * 1000)
+    return "–" if seconds is None else formatting.milliseconds(seconds * 1000)

@@ -15,14 +15,14 @@ from starlette.responses import RedirectResponse, StreamingResponse
 
 from app import clock
 from app.accounts.views import DeveloperView
-from app.budget.books import Budget, Entry
-from app.budget.outlook import Outlook, outlook
+from app.budget.balances import Budget, MovementEntry
+from app.budget.forecast import Outlook, outlook
 from app.budget.spending import LimitChange
 from app.dashboard import budget as developer_page
-from app.dashboard import charts, figures
-from app.dashboard.desk import desk_of
+from app.dashboard import charts, formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.state import desk_of
 from app.dashboard.visitor import PATH, Visitor, admin, changing, text_of
 from app.errors import InvalidInput
 from app.money import from_usd, usd_text
@@ -195,9 +195,9 @@ async def gather(who: Visitor, request: Request) -> Team:
         by_day=charts.of_money(
             "by-day",
             "The team's spending by day",
-            [(str(each.day), figures.day(each) + (" (today)" if each == today else "")) for each in whole],
+            [(str(each.day), formatting.day(each) + (" (today)" if each == today else "")) for each in whole],
             {"spent": [together.get(each, 0) for each in whole]},
-            write=figures.dollars,
+            write=formatting.dollars,
         ),
         days_left=(resets - today).days,
         resets=resets,
@@ -206,7 +206,7 @@ async def gather(who: Visitor, request: Request) -> Team:
     )
 
 
-def _line(each: Entry) -> str:
+def _line(each: MovementEntry) -> str:
     amount = each.amount if each.unit == "tokens" or each.amount is None else usd_text(each.amount)
     cells = [getattr(each, name) for name in MOVEMENT_NAMES]
     return spreadsheet.line([*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note])
@@ -214,7 +214,7 @@ def _line(each: Entry) -> str:
 
 def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> Row:
     room = (budget.limit or 0) + budget.added
-    used, dearest = figures.percent(budget.spent, room), max(days, default=0)
+    used, dearest = formatting.percent(budget.spent, room), max(days, default=0)
     return Row(
         name=view.name,
         keys=view.keys,
@@ -223,7 +223,7 @@ def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> Row:
         left=budget.remaining or 0,
         used_percent=used,
         forecast=budget.forecast,
-        spark=",".join(str(figures.permille(each, dearest) // 10) for each in days) if dearest else "",
+        spark=",".join(str(formatting.permille(each, dearest) // 10) for each in days) if dearest else "",
         dearest=dearest,
         risk=_risk(used, budget.forecast, room, budget.spent),
     )

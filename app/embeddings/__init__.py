@@ -8,22 +8,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings import cuda
-from app.embeddings.bulk import Admission, BulkLane, TwoLanes
+from app.embeddings.bulk import BulkAdmission, BulkLane, TwoLanes
 from app.embeddings.cache import CachedEmbedder, is_vector
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.embedder import Embedder, Encoded, TokenEmbedder
-from app.embeddings.late import LateEmbedder
+from app.embeddings.lazy import LazyEmbedder
 from app.embeddings.longform import LongForm, local_long_form
 from app.embeddings.model import NAME, exported
 from app.embeddings.runtime import load
 from app.embeddings.supervision import EmbeddingProcess
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 
 __all__ = [
-    "Admission",
     "Bulk",
+    "BulkAdmission",
     "CachedEmbedder",
     "Embedder",
     "Encoded",
@@ -44,12 +44,12 @@ class Bulk:
     """The bulk lane's embedder, and the admission control in front of it."""
 
     embedder: CachedEmbedder
-    admission: Admission
+    admission: BulkAdmission
 
 
 @asynccontextmanager
 async def open_embedder(
-    options: Embeddings, models: Path, memory: Memory, *, ttl_seconds: float, batches: bool = False
+    options: EmbeddingsSettings, models: Path, memory: MemoryCache, *, ttl_seconds: float, batches: bool = False
 ) -> AsyncIterator[CachedEmbedder]:
     """Open this machine's embedder, with its cache in `memory`. Exports the model on first use: 10 to 20 seconds on two cores.
 
@@ -64,7 +64,7 @@ async def open_embedder(
             return await asyncio.to_thread(cuda.load, model, options)
         return await asyncio.to_thread(load, model, options, models / "compiled", lane="batches" if batches else "questions")
 
-    late = LateEmbedder(loaded, model=NAME)
+    late = LazyEmbedder(loaded, model=NAME)
     retrying = None if await late.load() else asyncio.create_task(late.run(), name="load embeddings")
     try:
         yield CachedEmbedder(CoalescingEmbedder(late), memory, ttl_seconds=ttl_seconds, away=lambda: late.away)
@@ -75,11 +75,11 @@ async def open_embedder(
 
 
 @asynccontextmanager
-async def open_bulk(questions: CachedEmbedder, options: Embeddings, models: Path) -> AsyncIterator[Bulk]:
+async def open_bulk(questions: CachedEmbedder, options: EmbeddingsSettings, models: Path) -> AsyncIterator[Bulk]:
     """Open the bulk lane, which shares the questions' cache. Its process starts with the first batch."""
     process = EmbeddingProcess.of(options, models)
     lane = BulkLane(process, slice_seconds=SLICE_SECONDS)
-    admission = Admission(
+    admission = BulkAdmission(
         lane,
         max_texts_a_caller=options.bulk_texts_a_caller,
         max_texts=options.bulk_texts,

@@ -159,7 +159,7 @@ class BulkLane:
             self._queues[caller].remove(request)
 
 
-class Admission:
+class BulkAdmission:
     """Admission control of the bulk lane: bounds waiting texts per caller (number and time) and in total, from admission to answer."""
 
     def __init__(self, lane: BulkLane, *, max_texts_a_caller: int, max_texts: int, max_wait_seconds: float) -> None:

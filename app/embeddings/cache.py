@@ -9,7 +9,7 @@ from time import monotonic
 import cachebox
 import numpy as np
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
 from app.telemetry import metrics
 
@@ -37,7 +37,9 @@ class CachedEmbedder:
     `away`: returns why no text can be embedded now, or None.
     """
 
-    def __init__(self, inner: TokenEmbedder, memory: Memory, *, ttl_seconds: float, away: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(
+        self, inner: TokenEmbedder, memory: MemoryCache, *, ttl_seconds: float, away: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._inner = inner
         self._memory = memory
         self._ttl = ttl_seconds

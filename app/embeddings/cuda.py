@@ -16,7 +16,7 @@ from app.embeddings.model import NAME, Model, check_weights, weights_folder
 from app.embeddings.runtime import Ints, Run, RuntimeEmbedder, RunTokens
 from app.embeddings.tokens import Tokenizer
 from app.errors import ConfigurationError
-from app.settings import Embeddings as Options
+from app.settings import EmbeddingsSettings as Options
 
 if TYPE_CHECKING:
     import torch

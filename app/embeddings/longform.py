@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.embeddings.embedder import Embedder
 from app.embeddings.model import FOLDER, NAME, Model
 from app.embeddings.tokens import MAX_TOKENS
-from app.embeddings.windows import PARTS, Cutter
+from app.embeddings.windows import PARTS, WindowCutter
 
 Floats = NDArray[np.float32]
 
@@ -44,7 +44,7 @@ class WindowsEmbedder:
     short_bytes = MAX_TOKENS - 2
     """No token is shorter than a byte, and two of those read are the model's own markers."""
 
-    def __init__(self, inner: Embedder, cutter: Cutter) -> None:
+    def __init__(self, inner: Embedder, cutter: WindowCutter) -> None:
         self._inner = inner
         self._cutter = cutter
 
@@ -59,7 +59,7 @@ class WindowsEmbedder:
 
 def local_long_form(embedder: Embedder, models: Path) -> LongForm:
     """Return this machine's long-form encoder: the same model, four times. `models`: the folder where `open_embedder` exports it."""
-    return WindowsEmbedder(embedder, Cutter(Model(models / FOLDER).tokenizer))
+    return WindowsEmbedder(embedder, WindowCutter(Model(models / FOLDER).tokenizer))
 
 
 def parts_of(head: Floats, long: Floats | None) -> Floats:

@@ -19,7 +19,7 @@ from app.embeddings import cuda
 from app.embeddings.frames import LENGTH, SliceReply, framed
 from app.embeddings.model import FOLDER, Model
 from app.embeddings.runtime import RuntimeEmbedder, load
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from app.storage.priority import lower_priority
 
 NICE = 10
@@ -35,13 +35,13 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keep what libraries print out of the replies
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, but the owner stops this process
     lower_priority(NICE)
-    embedder = _loaded(arguments.models, Embeddings.model_validate_json(arguments.options))
+    embedder = _loaded(arguments.models, EmbeddingsSettings.model_validate_json(arguments.options))
     _send(replies, SliceReply())
     while (body := _read(sys.stdin.buffer)) is not None:
         _send(replies, _reply(embedder, msgspec.msgpack.decode(body, type=list[str])))
 
 
-def _loaded(models: Path, options: Embeddings) -> RuntimeEmbedder:
+def _loaded(models: Path, options: EmbeddingsSettings) -> RuntimeEmbedder:
     """Load the model, on the GPU only if the settings require it: torch takes 500 MB."""
     model = Model(models / FOLDER)
     if cuda.wanted(options, batches=False):

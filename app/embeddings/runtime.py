@@ -24,12 +24,12 @@ from tokenizers import Encoding
 
 from app.embeddings.compiled import checked
 from app.embeddings.embedder import Encoded, Floats, Packed
-from app.embeddings.late import CODE
 from app.embeddings.late_interaction import pack
+from app.embeddings.lazy import CODE
 from app.embeddings.model import NAME, Model
 from app.embeddings.tokens import CHARS_A_TOKEN, Tokenizer, batches, padded, read_chars
 from app.errors import Unavailable
-from app.settings import Embeddings as Options
+from app.settings import EmbeddingsSettings as Options
 from app.telemetry import metrics
 
 log = structlog.get_logger()

@@ -17,7 +17,7 @@ from app.embeddings.frames import LENGTH, SliceReply, framed
 from app.embeddings.model import NAME
 from app.embeddings.tokens import readable
 from app.errors import Unavailable
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from app.telemetry import metrics
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ class EmbeddingProcess:
         self._idle: asyncio.TimerHandle | None = None
 
     @staticmethod
-    def of(options: Embeddings, models: Path) -> EmbeddingProcess:
+    def of(options: EmbeddingsSettings, models: Path) -> EmbeddingProcess:
         """Return this machine's bulk process, not yet started."""
         command = [sys.executable, "-m", "app.embeddings.process", "--models", str(models), "--options", options.model_dump_json()]
         return EmbeddingProcess(command, timeout_seconds=options.timeout_seconds)

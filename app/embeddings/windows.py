@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
-from app.embeddings.late import CODE
+from app.embeddings.lazy import CODE
 from app.embeddings.tokens import MAX_CHARS, MAX_TOKENS, readable
 from app.errors import Unavailable
 
@@ -20,7 +20,7 @@ _LONG_WORD = 8
 """A word of more tokens may be split, so a window exceeds a quarter by at most this many."""
 
 
-class Cutter:
+class WindowCutter:
     """Splits texts into windows. `file`: the tokenizer's, loaded on first use, since the model may be exported later."""
 
     def __init__(self, file: Path) -> None:

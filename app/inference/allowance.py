@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from app.budget.estimate import Estimate
-from app.budget.prices import Usage
-from app.inference.chain import Candidate
+from app.budget.prices import TokenUsage
+from app.inference.chain import ChainProvider
 from app.tokens import count_text, first_tokens
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def max_stream_bytes(estimate: Estimate) -> int:
     return STREAM_BYTES + max_output(estimate) * STREAM_BYTES_A_TOKEN
 
 
-def disbelief(usage: Usage, estimate: Estimate, candidate: Candidate, *, thinks: bool) -> str | None:
+def disbelief(usage: TokenUsage, estimate: Estimate, candidate: ChainProvider, *, thinks: bool) -> str | None:
     """Return why a reported usage can't be true; None if it can.
 
     `thinks`: the model may produce hidden reasoning, which some providers bill beside `max_tokens`: the bound is then doubled.

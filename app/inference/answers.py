@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.inference import surrogates
-from app.inference.faults import Fault, malformed, of_error_object
+from app.inference.provider_errors import ProviderError, malformed, of_error_object
 from app.inference.usage import reply_usage
 
 OUTPUT_FIELDS = (
@@ -39,7 +39,7 @@ class Completion:
 
     raw: bytes
     model: str | None
-    usage: Usage | None
+    usage: TokenUsage | None
     text: str
     """All generated text, for our own count where the provider reports no usage."""
 
@@ -56,7 +56,7 @@ class Chunk:
     finish: str | None = None
     finished: frozenset[int] = frozenset()
     """Indexes of the choices that finish in this chunk."""
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     model: str | None = None
 
     @property
@@ -80,7 +80,7 @@ class Produced:
     plain: bool = True
     finish: str | None = None
     finished: frozenset[int] = frozenset()
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     model: str | None = None
     bytes: int = 0
 
@@ -126,14 +126,14 @@ def completion(data: object, raw: bytes) -> Completion:
         raise of_error_object(data["error"])
     usage, choices = reply_usage(data), data.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise Fault("empty", "its answer has no choices", unknown=True, usage=usage)
+        raise ProviderError("empty", "its answer has no choices", unknown=True, usage=usage)
     messages = [found for each in choices if isinstance(each, dict) and isinstance(found := each.get("message"), dict)]
     if len(messages) < len(choices):
         raise malformed("its answer has a choice without a message", usage=usage)
     written = [_written(message) for message in messages]
     has_output = any(written) or any(message.get(name) for message in messages for name in OUTPUT_FIELDS)
     if not has_output and finish_reason(choices[0]) is None:
-        raise Fault("empty", "its answer is empty", unknown=True, usage=usage)
+        raise ProviderError("empty", "its answer is empty", unknown=True, usage=usage)
     return Completion(raw, model(data), usage, "\n".join(written))
 
 
@@ -177,7 +177,7 @@ def finish_reason(choice: Mapping[str, Any]) -> str | None:
 def check_end(finish: str | None) -> None:
     """Raise Fault if a stream closed without a finish reason. A finished but empty answer is valid."""
     if finish is None:
-        raise Fault("cut", "its stream ended without a finish_reason", unknown=True)
+        raise ProviderError("cut", "its stream ended without a finish_reason", unknown=True)
 
 
 def model(data: Mapping[str, Any]) -> str | None:
@@ -229,12 +229,12 @@ def _without_usage(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "usage"}
 
 
-def with_usage(raw: bytes, found: Usage) -> bytes:
+def with_usage(raw: bytes, found: TokenUsage) -> bytes:
     """Return a whole answer with this usage: ours, where the provider's is missing or impossible."""
     return msgspec.json.encode({**msgspec.json.decode(raw), "usage": usage_object(found)})
 
 
-def usage_object(found: Usage) -> dict[str, Any]:
+def usage_object(found: TokenUsage) -> dict[str, Any]:
     """Return a usage in OpenAI's format."""
     return {
         "prompt_tokens": found.input,

@@ -16,15 +16,15 @@ from typing import Literal
 import pybreaker
 import structlog
 
-from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault
-from app.settings import Breaker as Options
+from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, ProviderError
+from app.settings import BreakerSettings as Options
 from app.telemetry import metrics
 
 log = structlog.get_logger()
 
 State = Literal["closed", "open", "half-open"]
 What = Literal["state", "limit"]
-Changed = Callable[["Breaker", What], None]
+Changed = Callable[["CircuitBreaker", What], None]
 """Callback for a change of a breaker in this process, to share it with the others."""
 MAX_PROBE_SECONDS = 15.0
 """A half-open probe that takes longer no longer blocks others: the next call probes too."""
@@ -41,7 +41,7 @@ class Refusal:
     limited: bool
 
 
-class Breaker:
+class CircuitBreaker:
     """One provider's circuit breaker: call `admit` before each request, then exactly one of the ticket's ends."""
 
     def __init__(self, name: str, options: Options, *, now: Callable[[], float] = time.monotonic, changed: Changed | None = None) -> None:
@@ -185,15 +185,15 @@ class Breaker:
 class Ticket:
     """One admitted call. Ends once; later ends are ignored."""
 
-    def __init__(self, breaker: Breaker, era: int) -> None:
-        self._breaker: Breaker | None = breaker
+    def __init__(self, breaker: CircuitBreaker, era: int) -> None:
+        self._breaker: CircuitBreaker | None = breaker
         self._distrusted = breaker.distrust
         self.era = era
 
     def passed(self) -> None:
         self._end(failed=False)
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: ProviderError) -> None:
         """End as failed; the fault decides whether the failure counts, and carries the provider's `retry-after`."""
         if self._breaker is not None and fault.retry_after is not None:
             self._breaker.asked_to_wait(fault.retry_after, rate_limited=fault.kind == "rate_limited")

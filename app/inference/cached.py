@@ -15,21 +15,21 @@ from time import perf_counter
 import msgspec
 
 from app.budget.requests import RequestOutcome
-from app.cache.tiers import Tiers
+from app.cache.tiers import TieredCache
 from app.errors import CairnError
+from app.inference import cached_answer as answers
 from app.inference import semantic
-from app.inference import stored as answers
+from app.inference.cacheability import keepable
+from app.inference.cached_answer import CachedAnswer
 from app.inference.catalog import Catalog
-from app.inference.engine import Engine
-from app.inference.fanout import Place
-from app.inference.flight import Flight, Found, Reading, shared
-from app.inference.keeping import keepable
+from app.inference.engine import InferenceEngine
+from app.inference.fanout import ReaderPosition
+from app.inference.in_flight import FoundAnswer, InFlightRequest, StreamReading, shared
 from app.inference.outcomes import outcome_of
-from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
-from app.inference.semantic import Question, Semantic
-from app.inference.stored import Stored
-from app.inference.stream import Broken, Stream, summary
-from app.settings import CompletionsCache
+from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
+from app.inference.semantic import CacheQuestion, Semantic
+from app.inference.stream import BrokenStream, Stream, summary
+from app.settings import CompletionsCacheSettings
 from app.telemetry import measures
 
 MAX_FOLLOWED = 2
@@ -41,7 +41,7 @@ class _Plan:
     key: bytes
     read: bool
     ttl_seconds: float
-    question: Question | None = None
+    question: CacheQuestion | None = None
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Asked:
     """One request on its way through the cache."""
 
     request: ChatRequest
-    asker: Asker
+    asker: CallContext
     plan: _Plan
     began: float
     followed: int = 0
@@ -58,7 +58,7 @@ class _Asked:
 class Replay:
     """A cached answer, replayed as a stream."""
 
-    def __init__(self, kept: Stored, receipt: Receipt, *, usage_asked: bool) -> None:
+    def __init__(self, kept: CachedAnswer, receipt: Receipt, *, usage_asked: bool) -> None:
         self.receipt = receipt
         self._exact_hit = kept
         self._usage_asked = usage_asked
@@ -80,34 +80,40 @@ class CachedEngine:
     """The engine's operations, answered from the cache where the rules allow it."""
 
     def __init__(
-        self, engine: Engine, catalog: Catalog, tiers: Tiers, options: CompletionsCache, *, by_meaning: Semantic | None = None
+        self,
+        engine: InferenceEngine,
+        catalog: Catalog,
+        tiers: TieredCache,
+        options: CompletionsCacheSettings,
+        *,
+        by_meaning: Semantic | None = None,
     ) -> None:
         self._engine = engine
         self._catalog = catalog
         self._tiers = tiers
         self._options = options
-        self._in_flight: dict[bytes, Flight] = {}
+        self._in_flight: dict[bytes, InFlightRequest] = {}
         self._work: set[asyncio.Task[None]] = set()
         self.by_meaning = by_meaning
 
-    async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
-        """Answer from the cache if allowed, else as `Engine.complete`, with the same errors."""
+    async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer:
+        """Answer from the cache if allowed, else as `InferenceEngine.complete`, with the same errors."""
         asked = self._plan(request, asker)
         if asked is None:
             return await self._engine.complete(request, asker)
         while asked.followed < MAX_FOLLOWED:
             if (found := await self._exact_hit(asked)) is not None:
-                return Answer(found.stored.body, self._hit(asked, found))
+                return CompletionAnswer(found.stored.body, self._hit(asked, found))
             if (flight := self._join(asked)) is None:
                 return await self._lead(asked)
             if not await self._can_pay(asked, flight):
                 await self._wait_for_end(asked, flight)
                 continue
             if (found := await self._follow(asked, flight)) is not None:
-                return Answer(found.stored.body, self._hit(asked, found, waited=True))
+                return CompletionAnswer(found.stored.body, self._hit(asked, found, waited=True))
         return await self._engine.complete(request, asker)
 
-    async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream | Replay | Reading:
+    async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> Stream | Replay | StreamReading:
         """Like `complete`, streamed: replays a cached answer, or joins an in-flight stream from its beginning."""
         asked = self._plan(request, asker)
         if asked is None:
@@ -124,10 +130,12 @@ class CachedEngine:
                 return reading
         return await self._engine.open_stream(request, asker, usage_asked=usage_asked)
 
-    async def embed(self, request: EmbeddingRequest, asker: Asker) -> Vectors:
+    async def embed(self, request: EmbeddingRequest, asker: CallContext) -> Vectors:
         return await self._engine.embed(request, asker)
 
-    async def infer_batch(self, requests: Sequence[ChatRequest], asker: Callable[[int], Asker]) -> list[Answer | CairnError]:
+    async def infer_batch(
+        self, requests: Sequence[ChatRequest], asker: Callable[[int], CallContext]
+    ) -> list[CompletionAnswer | CairnError]:
         return await self._engine.infer_batch(requests, asker, complete=self.complete)
 
     async def prepare(self) -> None:
@@ -142,7 +150,7 @@ class CachedEngine:
         await self._engine.close()
         await self._tiers.close()
 
-    def _plan(self, request: ChatRequest, asker: Asker) -> _Asked | None:
+    def _plan(self, request: ChatRequest, asker: CallContext) -> _Asked | None:
         """Plan a request's use of the cache; None if it is neither read from the cache nor stored."""
         given, options = request.parameters, self._options
         temperature = given.get("temperature")
@@ -157,13 +165,13 @@ class CachedEngine:
         plan = _Plan(answers.key_of(request, asker, candidates), request.cache != "refresh", ttl, question)
         return _Asked(request, asker, plan, perf_counter())
 
-    async def _exact_hit(self, asked: _Asked) -> Found | None:
+    async def _exact_hit(self, asked: _Asked) -> FoundAnswer | None:
         """Look the prompt up in the exact tiers."""
         entry = await self._tiers.get(asked.plan.key) if asked.plan.read else None
         stored = None if entry is None else answers.unpacked(entry.value)
-        return None if entry is None or stored is None else Found(stored, entry.tier)
+        return None if entry is None or stored is None else FoundAnswer(stored, entry.tier)
 
-    async def _semantic_hit(self, plan: _Plan) -> Found | None:
+    async def _semantic_hit(self, plan: _Plan) -> FoundAnswer | None:
         """Look up the answer of a prompt with the same meaning; None if there is none."""
         if self.by_meaning is None or plan.question is None or not plan.read:
             return None
@@ -171,12 +179,12 @@ class CachedEngine:
             entry = await self._tiers.get(key)
             if entry is not None and (stored := answers.unpacked(entry.value)) is not None:
                 self.by_meaning.used(key)
-                return Found(stored, "semantic", similarity)
+                return FoundAnswer(stored, "semantic", similarity)
             self.by_meaning.forget(key)
         self.by_meaning.counts.misses += 1
         return None
 
-    def _join(self, asked: _Asked) -> Flight | None:
+    def _join(self, asked: _Asked) -> InFlightRequest | None:
         """Join an in-flight request for the same prompt; None if there is none, so that the caller must ask."""
         flight = self._in_flight.get(asked.plan.key) if asked.plan.read else None
         if flight is None or not flight.open:
@@ -184,7 +192,7 @@ class CachedEngine:
         flight.join()
         return flight
 
-    async def _lead(self, asked: _Asked) -> Answer:
+    async def _lead(self, asked: _Asked) -> CompletionAnswer:
         flight = self._start(asked, self._ask)
         try:
             found = await asyncio.shield(flight.landed)
@@ -193,16 +201,16 @@ class CachedEngine:
         if flight.answer is not None:
             return flight.answer
         assert found is not None
-        return Answer(found.stored.body, self._hit(asked, found))
+        return CompletionAnswer(found.stored.body, self._hit(asked, found))
 
-    async def _lead_stream(self, asked: _Asked, *, usage_asked: bool) -> Replay | Reading:
+    async def _lead_stream(self, asked: _Asked, *, usage_asked: bool) -> Replay | StreamReading:
         flight = self._start(asked, self._ask_streamed)
         reading = None
         try:
             stream = await asyncio.shield(flight.opened)
             if stream is not None:
                 place = flight.leading
-                reading = Reading(flight, stream, stream.receipt, place, usage_asked=usage_asked, ended=lambda _, __: None)
+                reading = StreamReading(flight, stream, stream.receipt, place, usage_asked=usage_asked, ended=lambda _, __: None)
                 return reading
             found = await asyncio.shield(flight.landed)
         finally:
@@ -212,7 +220,7 @@ class CachedEngine:
         assert found is not None
         return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
 
-    async def _can_pay(self, asked: _Asked, flight: Flight) -> bool:
+    async def _can_pay(self, asked: _Asked, flight: InFlightRequest) -> bool:
         """Tell whether the follower could pay for this answer itself: an exhausted budget gets no answers that others pay for."""
         try:
             return await self._engine.covers(asked.request, asked.asker)
@@ -221,7 +229,7 @@ class CachedEngine:
             self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
-    async def _wait_for_end(self, asked: _Asked, flight: Flight) -> None:
+    async def _wait_for_end(self, asked: _Asked, flight: InFlightRequest) -> None:
         """Leave the in-flight request and wait until it has ended; a stored answer of it may then be used."""
         asked.followed += 1
         try:
@@ -231,7 +239,7 @@ class CachedEngine:
             self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
-    async def _follow(self, asked: _Asked, flight: Flight) -> Found | None:
+    async def _follow(self, asked: _Asked, flight: InFlightRequest) -> FoundAnswer | None:
         """Wait for the whole in-flight answer; None if it can't be used for this request."""
         try:
             found = await flight.whole()
@@ -245,14 +253,16 @@ class CachedEngine:
             return None
         return found
 
-    async def _read_along(self, asked: _Asked, flight: Flight, *, usage_asked: bool) -> Replay | Reading | None:
+    async def _read_along(self, asked: _Asked, flight: InFlightRequest, *, usage_asked: bool) -> Replay | StreamReading | None:
         """Read the in-flight stream from its beginning, or replay an answer that came whole; None if it can't be used."""
         reading = None
         try:
             stream = await asyncio.shield(flight.opened)
             if stream is not None and not flight.private and not flight.landed.done():
                 receipt = self._follower(asked, stream)
-                reading = Reading(flight, stream, receipt, Place(), usage_asked=usage_asked, ended=partial(self._read, asked))
+                reading = StreamReading(
+                    flight, stream, receipt, ReaderPosition(), usage_asked=usage_asked, ended=partial(self._read, asked)
+                )
                 return reading
             found = None if flight.private else await asyncio.shield(flight.landed)
         except BaseException as error:  # noqa: BLE001 - raised again, unless it concerned only another request
@@ -268,14 +278,14 @@ class CachedEngine:
 
     def _retry_or_raise(self, asked: _Asked, error: BaseException) -> None:
         """Raise the error if it concerns this request too, or if others' answers failed too often; else return, to ask again."""
-        asked.followed += isinstance(error, Broken)
+        asked.followed += isinstance(error, BrokenStream)
         if shared(error) or asked.followed >= MAX_FOLLOWED or not isinstance(error, Exception):
             self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise error
 
-    def _start(self, asked: _Asked, ask: Callable[[_Asked, Flight], Coroutine[object, object, None]]) -> Flight:
+    def _start(self, asked: _Asked, ask: Callable[[_Asked, InFlightRequest], Coroutine[object, object, None]]) -> InFlightRequest:
         """Start the request's work and register it, so that equal requests can join."""
-        key, flight = asked.plan.key, Flight()
+        key, flight = asked.plan.key, InFlightRequest()
         flight.join()
         if (standing := self._in_flight.get(key)) is None or not standing.open:
             self._in_flight[key] = flight
@@ -285,7 +295,7 @@ class CachedEngine:
         task.add_done_callback(lambda _: self._forget(key, flight))
         return flight
 
-    async def _ask(self, asked: _Asked, flight: Flight) -> None:
+    async def _ask(self, asked: _Asked, flight: InFlightRequest) -> None:
         """Ask the engine for a whole answer and land it."""
         if (near := await self._semantic_hit(asked.plan)) is not None:
             flight.land(near)
@@ -294,11 +304,11 @@ class CachedEngine:
         answer = flight.answer = await self._engine.complete(asked.request, asked.asker)
         receipt = answer.receipt
         flight.private = receipt.shrunk_to is not None or receipt.disputed
-        stored = Stored(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(Found(stored, "memory"))
+        stored = CachedAnswer(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(FoundAnswer(stored, "memory"))
         await self._keep(asked.plan, flight, stored)
 
-    async def _ask_streamed(self, asked: _Asked, flight: Flight) -> None:
+    async def _ask_streamed(self, asked: _Asked, flight: InFlightRequest) -> None:
         """Ask the engine for a stream and read it here, not in the first caller's task: a slow or leaving caller holds up nobody else."""
         if (near := await self._semantic_hit(asked.plan)) is not None:
             flight.land(near)
@@ -310,12 +320,12 @@ class CachedEngine:
         await flight.stream(stream)
         flight.private = flight.private or receipt.disputed
         body = stream.whole()
-        stored = None if body is None else Stored(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(None if stored is None else Found(stored, "memory"))
+        stored = None if body is None else CachedAnswer(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
+        flight.land(None if stored is None else FoundAnswer(stored, "memory"))
         if stored is not None:
             await self._keep(asked.plan, flight, stored)
 
-    async def _keep(self, plan: _Plan, flight: Flight, stored: Stored) -> None:
+    async def _keep(self, plan: _Plan, flight: InFlightRequest, stored: CachedAnswer) -> None:
         """Store the answer if it may be kept; until then the request stays registered as in flight."""
         keep = not flight.private and await keepable(stored)
         if keep:
@@ -324,11 +334,11 @@ class CachedEngine:
         if keep and self.by_meaning is not None and plan.question is not None:
             await self.by_meaning.remember(plan.question, plan.key, plan.ttl_seconds)
 
-    def _forget(self, key: bytes, flight: Flight) -> None:
+    def _forget(self, key: bytes, flight: InFlightRequest) -> None:
         if self._in_flight.get(key) is flight:
             del self._in_flight[key]
 
-    def _hit(self, asked: _Asked, found: Found, *, waited: bool = False) -> Receipt:
+    def _hit(self, asked: _Asked, found: FoundAnswer, *, waited: bool = False) -> Receipt:
         stored, seconds = found.stored, perf_counter() - asked.began
         receipt = Receipt(stored.provider, stored.model, cache=found.tier, saved=stored.nanousd, similarity=found.similarity)
         candidates = self._catalog.candidates(asked.request.model)

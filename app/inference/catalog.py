@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from app.budget.prices import Price, Prices, Tier, Traits, overruled, tiered
+from app.budget.prices import Price, Prices, PriceTier, Traits, overruled, tiered
 from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
-from app.inference.breaker import Breaker, Changed
-from app.inference.chain import Candidate
+from app.inference.breaker import Changed, CircuitBreaker
+from app.inference.chain import ChainProvider
 from app.inference.wires.compatible import KINDS, CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
 from app.money import from_usd
-from app.settings import Inference, PriceTier, secret_of
-from app.settings import Provider as Options
+from app.settings import InferenceSettings, PriceTierSettings, secret_of
+from app.settings import ProviderSettings as Options
 from app.tokens import ImageTokens, count_text
 
 AUTO = "auto"
@@ -30,7 +30,7 @@ Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProviderStatus:
     """The state of a configured provider: ready, or what is missing."""
 
     name: str
@@ -48,24 +48,24 @@ class Catalog:
     def __init__(
         self,
         providers: Mapping[str, Options],
-        options: Inference,
+        options: InferenceSettings,
         prices: Prices,
         *,
         embedder: Embedder | None = None,
         environment: Mapping[str, str] = os.environ,
         changed: Changed | None = None,
     ) -> None:
-        self.standings: list[Standing] = []
-        self.embedding: dict[str, Candidate] = {}
-        self._ready: dict[str, Candidate] = {}
+        self.standings: list[ProviderStatus] = []
+        self.embedding: dict[str, ChainProvider] = {}
+        self._ready: dict[str, ChainProvider] = {}
         self._options = options
         self._prices = prices
         for name, each in providers.items():
             self.standings.append(self._add_provider(name, each, environment))
         if embedder is not None:
-            self.embedding[OWN_MODEL] = Candidate(OWN, OWN, OWN_MODEL, Price(0), OwnWire(embedder))
+            self.embedding[OWN_MODEL] = ChainProvider(OWN, OWN, OWN_MODEL, Price(0), OwnWire(embedder))
         owners = {*self._ready, *(each.name for each in self.embedding.values())}
-        self._breakers = {name: Breaker(name, options.breaker, changed=changed) for name in sorted(owners)}
+        self._breakers = {name: CircuitBreaker(name, options.breaker, changed=changed) for name in sorted(owners)}
         self._chains = {AUTO: options.chain, **options.profiles}
         self._configured = {*self._chains, *providers}
         self._configured |= {spelling for name, each in providers.items() for spelling in (each.model, f"{name}/{each.model}")}
@@ -80,7 +80,7 @@ class Catalog:
             names = ", ".join(sorted(self._configured))
             raise ConfigurationError(f"{setting} is {model!r}, which is neither a profile nor a provider's model. There are: {names}.")
 
-    def candidates(self, model: str) -> list[Candidate]:
+    def candidates(self, model: str) -> list[ChainProvider]:
         """Return the providers to ask for a model, in order. NotFound for an unknown model, or if none of its providers is usable."""
         if model in self._chains:
             found = [self._ready[name] for name in self._chains[model] if name in self._ready]
@@ -104,7 +104,7 @@ class Catalog:
         except CairnError:
             return False
 
-    def embedder(self, model: str) -> Candidate:
+    def embedder(self, model: str) -> ChainProvider:
         """Return the one provider of an embedding model. "auto": the first that is configured, else the built-in one.
 
         No fallback: vectors of two models don't mix. NotFound for an unknown model.
@@ -117,11 +117,11 @@ class Catalog:
             raise NotFound(f"There is no embedding model {model!r} here. There are: {names}.", code="model_not_found", param="model")
         return found
 
-    def breaker(self, candidate: Candidate) -> Breaker:
+    def breaker(self, candidate: ChainProvider) -> CircuitBreaker:
         return self._breakers[candidate.name]
 
     @property
-    def breakers(self) -> Mapping[str, Breaker]:
+    def breakers(self) -> Mapping[str, CircuitBreaker]:
         return self._breakers
 
     async def prepare(self) -> None:
@@ -137,28 +137,30 @@ class Catalog:
         for candidate in self._ready.values():
             await candidate.wire.close()
 
-    def _add_provider(self, name: str, options: Options, environment: Mapping[str, str]) -> Standing:
+    def _add_provider(self, name: str, options: Options, environment: Mapping[str, str]) -> ProviderStatus:
         try:
             key = secret_of(options.api_key_env, environment) if options.api_key_env else None
         except ConfigurationError as error:
-            return Standing(name, options.model, "unusable", error.message)
+            return ProviderStatus(name, options.model, "unusable", error.message)
         if options.api_key_env and not key:
-            return Standing(name, options.model, "no_key", f"{options.api_key_env} is not set, so it is left out")
+            return ProviderStatus(name, options.model, "no_key", f"{options.api_key_env} is not set, so it is left out")
         if options.kind == "local" and options.api_base is None:
-            return Standing(name, options.model, "no_address", f"no address: CAIRN_PROVIDERS__{name.upper()}__API_BASE, so it is left out")
+            return ProviderStatus(
+                name, options.model, "no_address", f"no address: CAIRN_PROVIDERS__{name.upper()}__API_BASE, so it is left out"
+            )
         try:
             price = self._price(options.model, options)
         except NotFound as error:
-            return Standing(name, options.model, "no_price", error.message)
+            return ProviderStatus(name, options.model, "no_price", error.message)
         except ConfigurationError as error:
-            return Standing(name, options.model, "unusable", error.message)
+            return ProviderStatus(name, options.model, "unusable", error.message)
         try:
             wire = self._wire(options, key)
         except CairnError as error:
-            return Standing(name, options.model, "unusable", error.message)
+            return ProviderStatus(name, options.model, "unusable", error.message)
         prefill = options.kind in PREFILL_KINDS if options.prefill is None else options.prefill
         traits = self._traits(options)
-        self._ready[name] = Candidate(
+        self._ready[name] = ChainProvider(
             name,
             options.kind,
             options.model,
@@ -173,13 +175,13 @@ class Catalog:
             try:
                 self._add_embedding_model(name, options, options.embedding_model, wire)
             except NotFound as error:
-                return Standing(name, options.model, "ready", f"ready, except its embedding model: {error.message}")
-        return Standing(name, options.model, "ready", "ready")
+                return ProviderStatus(name, options.model, "ready", f"ready, except its embedding model: {error.message}")
+        return ProviderStatus(name, options.model, "ready", "ready")
 
     def _add_embedding_model(self, name: str, options: Options, model: str, wire: Wire) -> None:
         overruled = options.embedding_usd_per_mtok
         price = Price(from_usd(overruled)) if overruled is not None else self._prices.of(model)
-        self.embedding.setdefault(model, Candidate(name, options.kind, model, price, wire))
+        self.embedding.setdefault(model, ChainProvider(name, options.kind, model, price, wire))
 
     def _price(self, model: str, options: Options) -> Price:
         """Return the model's list price, with each part that the provider's settings override."""
@@ -227,11 +229,11 @@ class Catalog:
                 raise NotFound(each.detail, code="model_without_price", param="model")
 
 
-def _tier(given: PriceTier) -> Tier:
+def _tier(given: PriceTierSettings) -> PriceTier:
     own = {
         "input": given.input_usd_per_mtok,
         "output": given.output_usd_per_mtok,
         "cached_input": given.cached_input_usd_per_mtok,
         "cache_write": given.cache_write_usd_per_mtok,
     }
-    return Tier(given.above_tokens, Price.of({part: from_usd(amount) for part, amount in own.items() if amount is not None}))
+    return PriceTier(given.above_tokens, Price.of({part: from_usd(amount) for part, amount in own.items() if amount is not None}))

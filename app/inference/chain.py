@@ -9,7 +9,7 @@ from typing import Literal
 from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, DeadlineExceeded, RateLimited, Refused
 from app.inference.breaker import Refusal
-from app.inference.faults import Fault
+from app.inference.provider_errors import ProviderError
 from app.inference.wires.wire import Wire
 from app.tokens import ANY_IMAGE, ImageTokens
 
@@ -21,7 +21,7 @@ QUOTING_FAULTS = frozenset({"caller", "content_policy", "context_too_long", "uns
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ChainProvider:
     """A provider in a chain. `context_tokens` None: unknown context window."""
 
     name: str
@@ -44,7 +44,7 @@ class Step:
     seconds: float = 0.0
 
 
-def after(fault: Fault, *, retries_left: int) -> Step:
+def after(fault: ProviderError, *, retries_left: int) -> Step:
     """Decide what follows a fault: a caller's mistake and a content policy stop the chain; they are not routed around."""
     if fault.kind in {"caller", "content_policy"}:
         return Step("stop")
@@ -53,7 +53,7 @@ def after(fault: Fault, *, retries_left: int) -> Step:
     return Step("next")
 
 
-def _retry_pause(fault: Fault) -> float | None:
+def _retry_pause(fault: ProviderError) -> float | None:
     """Return the pause in seconds after which the same provider is worth a retry; None if it is not."""
     match fault.kind:
         case "reset":
@@ -66,7 +66,7 @@ def _retry_pause(fault: Fault) -> float | None:
             return None
 
 
-def larger(candidates: Sequence[Candidate], than: Candidate) -> list[Candidate]:
+def larger(candidates: Sequence[ChainProvider], than: ChainProvider) -> list[ChainProvider]:
     """Return the candidates whose context window may hold a prompt that was too long for `than`."""
     if than.context_tokens is None:
         return list(candidates)
@@ -74,12 +74,12 @@ def larger(candidates: Sequence[Candidate], than: Candidate) -> list[Candidate]:
 
 
 @dataclass(slots=True)
-class Trail:
+class AttemptLog:
     """The attempts of one request so far: faults, breaker refusals and providers that the budget doesn't cover."""
 
-    faults: list[tuple[Candidate, Fault]] = field(default_factory=list)
-    refusals: list[tuple[Candidate, Refusal]] = field(default_factory=list)
-    unaffordable: list[tuple[Candidate, BudgetExceeded]] = field(default_factory=list)
+    faults: list[tuple[ChainProvider, ProviderError]] = field(default_factory=list)
+    refusals: list[tuple[ChainProvider, Refusal]] = field(default_factory=list)
+    unaffordable: list[tuple[ChainProvider, BudgetExceeded]] = field(default_factory=list)
 
     @property
     def attempts(self) -> int:
@@ -120,10 +120,10 @@ class Trail:
         return DeadlineExceeded(f"The request's deadline passed before any provider answered.{done} Try again later.")
 
 
-def refused(fault: Fault) -> Refused:
+def refused(fault: ProviderError) -> Refused:
     """Return a provider's refusal in its own words, with OpenAI's `code` and `param`."""
     return Refused(fault.message, code=fault.code, param=fault.param)
 
 
-def _describe(fault: Fault) -> str:
+def _describe(fault: ProviderError) -> str:
     return fault.kind.replace("_", " ") if fault.kind in QUOTING_FAULTS else fault.message

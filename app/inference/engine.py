@@ -14,29 +14,29 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from app.budget.prices import Usage
-from app.budget.requests import Request, RequestLog, RequestOutcome
+from app.budget.prices import TokenUsage
+from app.budget.requests import RequestLog, RequestOutcome, RequestRecord
 from app.errors import (
     BudgetExceeded,
     CairnError,
 )
-from app.inference import allowance, answers, chain, faults
+from app.inference import allowance, answers, chain, provider_errors
 from app.inference.allowance import OutputCount
 from app.inference.answers import Completion
 from app.inference.breaker import Refusal, Ticket
 from app.inference.catalog import OWN, Catalog
-from app.inference.chain import Candidate, Trail
-from app.inference.faults import Fault
-from app.inference.gather import Gather
-from app.inference.meter import Held, Meter
+from app.inference.chain import AttemptLog, ChainProvider
+from app.inference.embedding_batcher import EmbeddingBatcher
+from app.inference.meter import Meter, OpenHold
 from app.inference.outcomes import outcome_of
 from app.inference.parameters import call_for, check
-from app.inference.request import Answer, Asker, ChatRequest, EmbeddingRequest, Receipt, Vectors
+from app.inference.provider_errors import ProviderError
+from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
-from app.inference.wires.wire import Embedded
+from app.inference.wires.wire import EmbeddingResult
 from app.redaction import redact
-from app.settings import Inference
+from app.settings import InferenceSettings
 from app.telemetry import measures, metrics, traces
 
 log = structlog.get_logger()
@@ -49,24 +49,24 @@ OPERATOR_FAULTS = frozenset({"key", "quota", "model"})
 """Kinds of fault that only an operator can fix: logged as errors."""
 
 
-class Engine:
+class InferenceEngine:
     """The only way to a model: every call passes through `_walk`, and there through a breaker and a hold."""
 
-    def __init__(self, catalog: Catalog, meter: Meter, requests: RequestLog, options: Inference) -> None:
+    def __init__(self, catalog: Catalog, meter: Meter, requests: RequestLog, options: InferenceSettings) -> None:
         self._catalog = catalog
         self._meter = meter
         self._requests = requests
         self._options = options
-        self._gathers: dict[tuple[str, int | None], Gather] = {}
+        self._gathers: dict[tuple[str, int | None], EmbeddingBatcher] = {}
 
-    async def complete(self, request: ChatRequest, asker: Asker) -> Answer:
+    async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer:
         """Return a whole answer.
 
         Raises NotFound, Refused, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded or DatabaseUnavailable.
         """
         receipt = Receipt()
 
-        async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Answer:
+        async def attempt(candidate: ChainProvider, ticket: Ticket, number: int) -> CompletionAnswer:
             return await self._complete_once(request, asker, candidate, ticket, number, receipt)
 
         began = perf_counter()
@@ -75,12 +75,12 @@ class Engine:
             measures.answer_seconds.observe(perf_counter() - began, (receipt.provider,))
             return answer
 
-    async def open_stream(self, request: ChatRequest, asker: Asker, *, usage_asked: bool = False) -> Stream:
+    async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> Stream:
         """Open a stream and wait for its first token: until then fallback is free. Raises the same errors as `complete`."""
         receipt, began, deadline = Receipt(), perf_counter(), self._deadline()
 
-        async def proceed(request: ChatRequest, candidates: Sequence[Candidate]) -> Opened:
-            async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Upstream:
+        async def proceed(request: ChatRequest, candidates: Sequence[ChainProvider]) -> Opened:
+            async def attempt(candidate: ChainProvider, ticket: Ticket, number: int) -> Upstream:
                 return await self._begin_once(request, asker, candidate, ticket, number, receipt, deadline)
 
             left = list(candidates)
@@ -107,14 +107,14 @@ class Engine:
     async def infer_batch(
         self,
         requests: Sequence[ChatRequest],
-        asker: Callable[[int], Asker],
+        asker: Callable[[int], CallContext],
         *,
-        complete: Callable[[ChatRequest, Asker], Awaitable[Answer]] | None = None,
-    ) -> list[Answer | CairnError]:
+        complete: Callable[[ChatRequest, CallContext], Awaitable[CompletionAnswer]] | None = None,
+    ) -> list[CompletionAnswer | CairnError]:
         """Answer many requests concurrently, bounded per first provider; results in order, with an error in the place of a failed one."""
         gates: dict[str, asyncio.Semaphore] = {}
 
-        async def one(place: int, request: ChatRequest) -> Answer | CairnError:
+        async def one(place: int, request: ChatRequest) -> CompletionAnswer | CairnError:
             try:
                 first = self._catalog.candidates(request.model)[0].name
                 async with gates.setdefault(first, asyncio.Semaphore(self._options.batch_concurrency)):
@@ -124,17 +124,17 @@ class Engine:
 
         return list(await asyncio.gather(*(one(place, request) for place, request in enumerate(requests))))
 
-    async def embed(self, request: EmbeddingRequest, asker: Asker) -> Vectors:
+    async def embed(self, request: EmbeddingRequest, asker: CallContext) -> Vectors:
         """Embed texts with one model, without fallback. Raises the same errors as `complete`."""
         receipt, candidate = Receipt(), self._catalog.embedder(request.model)
 
-        async def attempt(candidate: Candidate, ticket: Ticket, number: int) -> Vectors:
+        async def attempt(candidate: ChainProvider, ticket: Ticket, number: int) -> Vectors:
             return await self._embed_once(request, asker, candidate, ticket, number, receipt)
 
         with self._request_logged(request, asker, receipt), traces.span("engine embeddings", gen_ai__operation__name="embeddings"):
             return await self._walk([candidate], receipt, attempt, deadline=self._deadline())
 
-    async def covers(self, request: ChatRequest, asker: Asker) -> bool:
+    async def covers(self, request: ChatRequest, asker: CallContext) -> bool:
         """Tell whether the payer's budget covers an answer of any provider of the chain, without holding or calling anything."""
         for candidate in self._catalog.candidates(request.model):
             if await self._meter.covers(request, asker, candidate):
@@ -152,9 +152,9 @@ class Engine:
 
     async def _walk(
         self,
-        left: list[Candidate],
+        left: list[ChainProvider],
         receipt: Receipt,
-        attempt: Callable[[Candidate, Ticket, int], Awaitable[Got]],
+        attempt: Callable[[ChainProvider, Ticket, int], Awaitable[Got]],
         *,
         deadline: float,
     ) -> Got:
@@ -162,7 +162,7 @@ class Engine:
 
         Consumes `left` from its front: what remains afterwards wasn't asked.
         """
-        trail = Trail()
+        trail = AttemptLog()
         try:
             async with asyncio.timeout_at(deadline):
                 while left:
@@ -180,7 +180,7 @@ class Engine:
                             receipt.attempts -= 1
                             trail.unaffordable.append((candidate, error))
                             break
-                        except Fault as fault:
+                        except ProviderError as fault:
                             trail.faults.append((candidate, fault))
                             if candidate.kind == OWN:
                                 ticket.dropped()  # the built-in model can't be down: a timeout means that one caller's batch is large
@@ -203,8 +203,8 @@ class Engine:
         raise trail.error()
 
     async def _complete_once(
-        self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
-    ) -> Answer:
+        self, request: ChatRequest, asker: CallContext, candidate: ChainProvider, ticket: Ticket, number: int, receipt: Receipt
+    ) -> CompletionAnswer:
         check(candidate, request)
         held = await self._meter.hold(request, asker, candidate, number, receipt, ticket)
         began = perf_counter()
@@ -214,7 +214,7 @@ class Engine:
                 async with asyncio.timeout(self._options.timeouts.answer):
                     found = await candidate.wire.complete(call)
             except TimeoutError:
-                raise faults.timeout("no answer in time") from None
+                raise provider_errors.timeout("no answer in time") from None
             finally:
                 receipt.upstream_seconds += perf_counter() - began
         except BaseException as error:
@@ -224,9 +224,9 @@ class Engine:
         metrics.provider_attempted(candidate.name, "ok")
         receipt.provider, receipt.asked_model = candidate.name, candidate.model
         receipt.model = found.model or candidate.model
-        return Answer(await self._settled(found, held, candidate), receipt)
+        return CompletionAnswer(await self._settled(found, held, candidate), receipt)
 
-    async def _settled(self, found: Completion, held: Held, candidate: Candidate) -> bytes:
+    async def _settled(self, found: Completion, held: OpenHold, candidate: ChainProvider) -> bytes:
         """Settle a whole answer and return its JSON: truncated if longer than the hold allows, with a corrected usage if needed."""
         raw, limit = found.raw, allowance.max_output(held.estimate)
         try:
@@ -242,7 +242,7 @@ class Engine:
         return raw if found.usage == held.charged else answers.with_usage(raw, held.charged)
 
     async def _embed_once(
-        self, request: EmbeddingRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt
+        self, request: EmbeddingRequest, asker: CallContext, candidate: ChainProvider, ticket: Ticket, number: int, receipt: Receipt
     ) -> Vectors:
         texts = list(request.texts)
         held = await self._meter.hold_texts(texts, asker, candidate, number, receipt, ticket)
@@ -254,36 +254,43 @@ class Engine:
                 async with asyncio.timeout(None if candidate.kind == OWN else self._options.timeouts.answer):
                     share = await seat.future
             except TimeoutError:
-                raise faults.timeout("no vectors in time") from None
+                raise provider_errors.timeout("no vectors in time") from None
             finally:
                 receipt.upstream_seconds += perf_counter() - began
         except BaseException as error:
-            await held.fail(error if seat.sent else faults.unreachable("it was never sent"))
+            await held.fail(error if seat.sent else provider_errors.unreachable("it was never sent"))
             raise
         ticket.passed()
         metrics.provider_attempted(candidate.name, "ok")
         receipt.provider, receipt.asked_model = candidate.name, candidate.model
         receipt.model = share.model or candidate.model
-        await held.settle(None if share.tokens is None else Usage(input=share.tokens), "", model=share.model)
+        await held.settle(None if share.tokens is None else TokenUsage(input=share.tokens), "", model=share.model)
         return Vectors(share.vectors, held.charged.input, receipt)
 
-    def _batcher(self, candidate: Candidate, dimensions: int | None) -> Gather:
+    def _batcher(self, candidate: ChainProvider, dimensions: int | None) -> EmbeddingBatcher:
         """Return the batcher for this provider, model and dimensions."""
         key = candidate.model, dimensions
         if key not in self._gathers:
             parameters = {} if dimensions is None else {"dimensions": dimensions}
 
-            async def call(texts: list[str]) -> Embedded:
+            async def call(texts: list[str]) -> EmbeddingResult:
                 return await in_parts(candidate, texts, parameters)
 
             options = self._options
             # The built-in model batches by itself, fairly between requesters, so it must see each request alone.
             max_requests = 1 if candidate.kind == OWN else options.embeddings_requests
-            self._gathers[key] = Gather(call, max_requests=max_requests, seconds=options.embeddings_milliseconds / 1000)
+            self._gathers[key] = EmbeddingBatcher(call, max_requests=max_requests, seconds=options.embeddings_milliseconds / 1000)
         return self._gathers[key]
 
     async def _begin_once(
-        self, request: ChatRequest, asker: Asker, candidate: Candidate, ticket: Ticket, number: int, receipt: Receipt, deadline: float
+        self,
+        request: ChatRequest,
+        asker: CallContext,
+        candidate: ChainProvider,
+        ticket: Ticket,
+        number: int,
+        receipt: Receipt,
+        deadline: float,
     ) -> Upstream:
         check(candidate, request)
         held = await self._meter.hold(request, asker, candidate, number, receipt, ticket)
@@ -305,7 +312,7 @@ class Engine:
         return asyncio.get_running_loop().time() + self._options.timeouts.total
 
     @contextmanager
-    def _request_logged(self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt) -> Iterator[None]:
+    def _request_logged(self, request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt) -> Iterator[None]:
         """Write a row of the request log, whatever the outcome."""
         began = perf_counter()
         try:
@@ -316,14 +323,14 @@ class Engine:
         self.note(request, asker, receipt, began, outcome=RequestOutcome.ANSWERED)
 
     def note(
-        self, request: ChatRequest | EmbeddingRequest, asker: Asker, receipt: Receipt, began: float, *, outcome: RequestOutcome
+        self, request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt, began: float, *, outcome: RequestOutcome
     ) -> None:
         seconds = perf_counter() - began
         if outcome is RequestOutcome.ANSWERED:
             operation = "chat" if isinstance(request, ChatRequest) else "embeddings"
             metrics.answered(operation, receipt.provider, receipt.asked_model, cache=receipt.cache, seconds=seconds)
         self._requests.add(
-            Request(
+            RequestRecord(
                 request_id=asker.request_id,
                 developer_id=asker.developer_id,
                 team_id=asker.team_id,
@@ -342,7 +349,7 @@ class Engine:
         )
 
 
-async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str, int]) -> Embedded:
+async def in_parts(candidate: ChainProvider, texts: list[str], parameters: dict[str, int]) -> EmbeddingResult:
     """Embed in calls of at most 256 texts: a reply with all vectors would be too large to read."""
     vectors: list[Sequence[float]] = []
     tokens: int | None = 0
@@ -350,14 +357,14 @@ async def in_parts(candidate: Candidate, texts: list[str], parameters: dict[str,
     for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
         try:
             part = await candidate.wire.embed(candidate.model, texts[start : start + MAX_TEXTS_PER_CALL], parameters)
-        except Fault as fault:
+        except ProviderError as fault:
             if start:  # earlier calls were answered, and are billed
-                fault.unknown, fault.usage = True, None if tokens is None else Usage(input=tokens)
+                fault.unknown, fault.usage = True, None if tokens is None else TokenUsage(input=tokens)
             raise
         vectors += part.vectors
         model = part.model or model
         tokens = None if tokens is None or part.usage is None else tokens + part.usage.total
-    return Embedded(vectors, model, None if tokens is None else Usage(input=tokens))
+    return EmbeddingResult(vectors, model, None if tokens is None else TokenUsage(input=tokens))
 
 
 def _span(request: ChatRequest) -> traces.Span:
@@ -368,13 +375,13 @@ def _span(request: ChatRequest) -> traces.Span:
     return span
 
 
-def _attributes(candidate: Candidate, number: int) -> dict[str, str | int]:
+def _attributes(candidate: ChainProvider, number: int) -> dict[str, str | int]:
     if not traces.on():
         return {}
     return {"gen_ai__provider__name": candidate.name, "gen_ai__request__model": candidate.model, "cairn__attempt": number}
 
 
-def _report_fault(candidate: Candidate, fault: Fault) -> None:
+def _report_fault(candidate: ChainProvider, fault: ProviderError) -> None:
     metrics.provider_attempted(candidate.name, fault.kind)
     say = log.error if fault.kind in OPERATOR_FAULTS else log.warning if fault.counts else log.info
     reason = fault.message if fault.counts else fault.kind

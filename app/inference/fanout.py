@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import CairnError
-from app.inference import stored as answers
-from app.inference.stream import Broken, Piece
+from app.inference import cached_answer as answers
+from app.inference.stream import BrokenStream, StreamPiece
 
 RAW_WINDOW_BYTES = 32_768
 """Window in which chunks stay as the provider sent them; of older ones only the text stays, re-sent in a chunk of ours."""
@@ -28,7 +28,7 @@ DISCARDED = b""
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class ReaderPosition:
     """A reader's position in the log."""
 
     at: int = 0
@@ -41,22 +41,22 @@ class Fanout:
     """
 
     def __init__(self, head: Callable[[], Mapping[str, Any]], *, unpaced: Callable[[], bool] = lambda: False) -> None:
-        self.leader: Place | None = Place()
+        self.leader: ReaderPosition | None = ReaderPosition()
         """The first requester's position: nothing that can't be compacted is discarded before it has read it. None: it left."""
         self.whole = True
         """False once something was discarded: a new reader would no longer get everything."""
         self._head = head
         self._unpaced = unpaced
-        self._readers: set[Place] = {self.leader}
+        self._readers: set[ReaderPosition] = {self.leader}
         self._log: list[bytes | str] = []
         self._ends: list[int] = []
-        self._recent: deque[Piece] = deque()
+        self._recent: deque[StreamPiece] = deque()
         self._bytes = 0
         self._over = False
         self._error: CairnError | None = None
         self._news, self._read = asyncio.Event(), asyncio.Event()
 
-    async def add(self, piece: Piece) -> None:
+    async def add(self, piece: StreamPiece) -> None:
         """Append a piece. Waits while every reader is far behind, or the leader is in chunks that can't be compacted."""
         self._log.append(piece.raw)
         self._ends.append(len(piece.raw) + (self._ends[-1] if self._ends else 0))
@@ -96,7 +96,7 @@ class Fanout:
         self.leader = None
         _wake(self._read)
 
-    async def read(self, place: Place) -> AsyncGenerator[bytes]:
+    async def read(self, place: ReaderPosition) -> AsyncGenerator[bytes]:
         """Yield every event from a position on. Raises Broken if the stream broke, or this reader fell too far behind."""
         self._readers.add(place)
         try:
@@ -114,11 +114,11 @@ class Fanout:
             self._readers.discard(place)
             _wake(self._read)
 
-    def _next(self, place: Place) -> bytes:
+    def _next(self, place: ReaderPosition) -> bytes:
         found, first = self._log[place.at], place.at == 0
         if isinstance(found, bytes):
             if not found:
-                raise Broken("Client too slow: the shared stream's buffer was discarded. Read faster, or ask again.")
+                raise BrokenStream("Client too slow: the shared stream's buffer was discarded. Read faster, or ask again.")
             place.at += 1
             return found
         texts: list[str] = []

@@ -13,15 +13,15 @@ from app.budget import shrink
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Hold, Mark, Settlement
 from app.budget.ledger import Ledger
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.inference import allowance
 from app.inference.allowance import off_the_loop
 from app.inference.breaker import Ticket
-from app.inference.chain import Candidate
-from app.inference.faults import Fault
+from app.inference.chain import ChainProvider
 from app.inference.parameters import thinking_tokens, thinks
-from app.inference.request import Asker, ChatRequest, Receipt
-from app.settings import Budget
+from app.inference.provider_errors import ProviderError
+from app.inference.request import CallContext, ChatRequest, Receipt
+from app.settings import BudgetSettings
 from app.telemetry import metrics, traces
 from app.tokens import count_images, count_text, image_chars
 
@@ -40,12 +40,14 @@ Disputed = Literal["output", "usage"]
 class Meter:
     """Opens holds at the ledger, and keeps the settlements that are being written until they are done."""
 
-    def __init__(self, ledger: Ledger, options: Budget) -> None:
+    def __init__(self, ledger: Ledger, options: BudgetSettings) -> None:
         self.ledger = ledger
         self._options = options
         self._ending: set[asyncio.Task[Any]] = set()
 
-    async def hold(self, request: ChatRequest, asker: Asker, candidate: Candidate, number: int, receipt: Receipt, ticket: Ticket) -> Held:
+    async def hold(
+        self, request: ChatRequest, asker: CallContext, candidate: ChainProvider, number: int, receipt: Receipt, ticket: Ticket
+    ) -> OpenHold:
         """Hold an attempt's worst-case price. Raises BudgetExceeded or DatabaseUnavailable: then nothing may be sent."""
         wanted = await self._estimate(request, candidate)
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
@@ -56,9 +58,11 @@ class Meter:
             hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
         if covered.max_tokens < wanted.max_tokens:
             receipt.shrunk_to = covered.max_tokens
-        return Held(self, hold, covered, candidate, receipt, asker, ticket, thinks=thinks(candidate, request))
+        return OpenHold(self, hold, covered, candidate, receipt, asker, ticket, thinks=thinks(candidate, request))
 
-    async def hold_texts(self, texts: list[str], asker: Asker, candidate: Candidate, number: int, receipt: Receipt, ticket: Ticket) -> Held:
+    async def hold_texts(
+        self, texts: list[str], asker: CallContext, candidate: ChainProvider, number: int, receipt: Receipt, ticket: Ticket
+    ) -> OpenHold:
         """Like `hold`, for embeddings."""
 
         def counted() -> Estimate:
@@ -67,9 +71,9 @@ class Meter:
         wanted = await off_the_loop(counted, sum(map(len, texts)))
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
         held = await self.ledger.hold(asker.payer, attempt, wanted)
-        return Held(self, held, wanted, candidate, receipt, asker, ticket, operation="embeddings")
+        return OpenHold(self, held, wanted, candidate, receipt, asker, ticket, operation="embeddings")
 
-    async def covers(self, request: ChatRequest, asker: Asker, candidate: Candidate) -> bool:
+    async def covers(self, request: ChatRequest, asker: CallContext, candidate: ChainProvider) -> bool:
         """Tell whether the payer's budgets cover the request now, without holding anything."""
         wanted, room = await self._estimate(request, candidate), await self.ledger.room(asker.payer)
         return room.covers(wanted.nanousd, wanted.tokens)
@@ -79,7 +83,7 @@ class Meter:
         while self._ending:
             await asyncio.wait(self._ending)
 
-    async def _estimate(self, request: ChatRequest, candidate: Candidate) -> Estimate:
+    async def _estimate(self, request: ChatRequest, candidate: ChainProvider) -> Estimate:
         max_tokens = request.max_tokens or self._options.default_max_tokens + thinking_tokens(request.parameters)
         size = request.bytes - image_chars(request.messages)
         if size > MAX_BYTES_COUNTED:
@@ -112,7 +116,7 @@ class Meter:
         return task
 
 
-class Held:
+class OpenHold:
     """One attempt's hold. Settle it once; later ends are ignored. Never charges more than was held."""
 
     def __init__(
@@ -120,9 +124,9 @@ class Held:
         meter: Meter,
         hold: Hold,
         estimate: Estimate,
-        candidate: Candidate,
+        candidate: ChainProvider,
         receipt: Receipt,
-        asker: Asker,
+        asker: CallContext,
         ticket: Ticket,
         *,
         operation: str = "chat",
@@ -139,10 +143,10 @@ class Held:
         self._ended = False
         self._charged = False
         self.estimate = estimate
-        self.charged = Usage()
+        self.charged = TokenUsage()
         receipt.left = hold.left
 
-    async def settle(self, usage: Usage | None, text: str, *, model: str | None, partial: bool = False) -> None:
+    async def settle(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool = False) -> None:
         """Charge the provider's usage; without one, our own count of the prompt and the output.
 
         An impossible usage is disputed. The charge is known on return, though the row may still be being written: until then the hold
@@ -165,7 +169,7 @@ class Held:
 
     async def fail(self, error: BaseException) -> None:
         """End a failed attempt: released if nothing was sent, settled at a reported usage; anything else leaves the outcome unknown."""
-        if not isinstance(error, Fault):
+        if not isinstance(error, ProviderError):
             await self._end(lambda: self._unknown(type(error).__name__))
         elif error.usage is not None:
             await self.settle(error.usage, "", model=None)
@@ -174,22 +178,22 @@ class Held:
         else:
             await self._end(self._release)
 
-    def abandon(self, usage: Usage | None, text: str, *, model: str | None) -> None:
+    def abandon(self, usage: TokenUsage | None, text: str, *, model: str | None) -> None:
         """Settle in the background from what was produced: the caller left in mid-stream."""
         if (reason := self._disbelief(usage)) is not None:
             self._begin_end(lambda: self._disputed(reason, "usage", model=model))
         else:
             self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
 
-    def _disbelief(self, usage: Usage | None) -> str | None:
+    def _disbelief(self, usage: TokenUsage | None) -> str | None:
         return None if usage is None else allowance.disbelief(usage, self.estimate, self._candidate, thinks=self._thinks)
 
-    async def _settled(self, usage: Usage | None, text: str, *, model: str | None, partial: bool) -> None:
+    async def _settled(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool) -> None:
         mark: Mark = "usage"
         if usage is None:
             mark = "partial" if partial else "counted"
             produced = await off_the_loop(lambda: count_text(text, model=self._candidate.model), len(text))
-            usage = Usage(input=self.estimate.input_tokens, output=min(produced, self.estimate.max_tokens * self.estimate.choices))
+            usage = TokenUsage(input=self.estimate.input_tokens, output=min(produced, self.estimate.max_tokens * self.estimate.choices))
             if self._thinks and self._hold.nanousd > 0:
                 self.charged = usage
                 await self._unknown("the provider reported no usage, and the model may have produced hidden reasoning")
@@ -202,16 +206,18 @@ class Held:
         metrics.provider_disputed(provider, kind)
         self._ticket.distrusted()
         self._receipt.disputed = True
-        usage = Usage(input=estimate.input_tokens, output=estimate.max_tokens * estimate.choices)
+        usage = TokenUsage(input=estimate.input_tokens, output=estimate.max_tokens * estimate.choices)
         await self._write(usage, "disputed", model=model, nanousd=self._hold.nanousd, note=reason)
 
-    async def _write(self, usage: Usage, mark: Mark, *, model: str | None, nanousd: int | None = None, note: str | None = None) -> None:
+    async def _write(
+        self, usage: TokenUsage, mark: Mark, *, model: str | None, nanousd: int | None = None, note: str | None = None
+    ) -> None:
         cost, priced = self._charge(usage, nanousd), self._candidate
         settlement = Settlement(usage, cost, mark, price=priced.price, provider=priced.name, model=model, note=note)
         with traces.span("budget settle"):
             await self._meter.ledger.settle(self._hold, settlement)
 
-    def _charge(self, usage: Usage, nanousd: int | None = None) -> int:
+    def _charge(self, usage: TokenUsage, nanousd: int | None = None) -> int:
         """Return a usage's cost; on the first call put the charge, at most the hold, on the receipt.
 
         The unspent part of the hold is added back to the receipt's remaining budget.

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.inference.chain import Candidate
-from app.inference.faults import Fault
+from app.inference.chain import ChainProvider
+from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
-from app.inference.wires.wire import Call
+from app.inference.wires.wire import ProviderCall
 from app.tokens import remote_images
 
 ALLOWED_PARAMETERS = frozenset({
@@ -28,10 +28,10 @@ URL_FETCHING_KINDS = frozenset({"gemini"})
 """Provider kinds that fetch a URL as a file or video, at a price that can't be known beforehand."""
 
 
-def check(candidate: Candidate, request: ChatRequest) -> None:
+def check(candidate: ChainProvider, request: ChatRequest) -> None:
     """Raise Fault if this provider can't take the request, or its price can't be bounded."""
     if candidate.kind in URL_FETCHING_KINDS and remote_images(request.messages):
-        raise Fault("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
+        raise ProviderError("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
 
 
 def thinking_tokens(parameters: Mapping[str, Any]) -> int:
@@ -39,7 +39,7 @@ def thinking_tokens(parameters: Mapping[str, Any]) -> int:
     return THINKING_TOKENS.get(str(parameters.get("reasoning_effort")), 0)
 
 
-def thinks(candidate: Candidate, request: ChatRequest) -> bool:
+def thinks(candidate: ChainProvider, request: ChatRequest) -> bool:
     """Tell whether the model may produce hidden reasoning, always or on request; it is billed as output."""
     parameters = request.parameters
     asked = parameters.get("thinking")
@@ -50,7 +50,7 @@ def thinks(candidate: Candidate, request: ChatRequest) -> bool:
     )
 
 
-def call_for(candidate: Candidate, request: ChatRequest, max_tokens: int) -> tuple[Call, tuple[str, ...]]:
+def call_for(candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[ProviderCall, tuple[str, ...]]:
     """Return the call for a provider, and the names of the dropped parameters."""
     given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}
     allowed = given.keys() if candidate.kind == OWN_SERVER else given.keys() & ALLOWED_PARAMETERS
@@ -58,4 +58,4 @@ def call_for(candidate: Candidate, request: ChatRequest, max_tokens: int) -> tup
     if candidate.kind == "anthropic" and thinking_tokens(kept) >= max_tokens:
         kept.pop("reasoning_effort", None)
     dropped = tuple(sorted(given.keys() - kept.keys()))
-    return Call(candidate.model, request.messages, {**kept, "max_tokens": max_tokens}), dropped
+    return ProviderCall(candidate.model, request.messages, {**kept, "max_tokens": max_tokens}), dropped

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from app.budget.part import BudgetServices
 from app.cache.part import favourites_of, tiers
-from app.cache.tiers import Tiers
+from app.cache.tiers import TieredCache
 from app.embeddings.part import EmbeddingServices
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
-from app.inference.engine import Engine
+from app.inference.engine import InferenceEngine
 from app.inference.meter import Meter
 from app.inference.semantic import Semantic
 from app.part import Levels, Loop, Opened, Part, Role
@@ -25,7 +25,7 @@ from app.telemetry import metrics
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from app.inference.sharing import Sharing
+    from app.inference.breaker_sync import BreakerSync
 
 NAME = "inference"
 BREAKER_LEVELS = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
@@ -46,7 +46,7 @@ async def open_inference(
     """Open the engine; providers are reached when they are first asked. Closed before the ledger: cut streams are still settled."""
     sharing = _sharing(storage.redis)
     catalog = _catalog(settings, budget, embeddings, sharing)
-    inner = Engine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
+    inner = InferenceEngine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
     kept = settings.cache.completions
     completions = tiers("completions", kept, settings, storage)
     by_meaning = Semantic(embeddings.embedder, settings.cache.semantic) if settings.cache.semantic.enabled else None
@@ -66,7 +66,7 @@ async def open_inference(
         yield InferenceServices(engine, catalog), part_of(catalog, completions, role, loops=loops)
 
 
-def part_of(catalog: Catalog, completions: Tiers, role: Role, *, loops: tuple[Loop, ...] = ()) -> Part:
+def part_of(catalog: Catalog, completions: TieredCache, role: Role, *, loops: tuple[Loop, ...] = ()) -> Part:
     """Return what is shown of a door to models: its breakers and its cache."""
 
     async def states() -> None:
@@ -79,7 +79,7 @@ def part_of(catalog: Catalog, completions: Tiers, role: Role, *, loops: tuple[Lo
     return Part(name=NAME, loops=loops, gauges=[states], levels=[levels] if role == "serve" else (), caches=[completions])
 
 
-def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingServices, sharing: Sharing | None) -> Catalog:
+def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingServices, sharing: BreakerSync | None) -> Catalog:
     """Read the providers and their chains. ConfigurationError where the answers' model is none of theirs."""
     changed = None if sharing is None else sharing.changed
     catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embeddings.bulk.embedder, changed=changed)
@@ -88,10 +88,10 @@ def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingSe
     return catalog
 
 
-def _sharing(redis: Redis | None) -> Sharing | None:
+def _sharing(redis: Redis | None) -> BreakerSync | None:
     """Share breakers over Redis, if there is one: only then is redis-py imported."""
     if redis is None:
         return None
-    from app.inference.sharing import Sharing
+    from app.inference.breaker_sync import BreakerSync
 
-    return Sharing(redis)
+    return BreakerSync(redis)

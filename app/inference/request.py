@@ -19,7 +19,7 @@ def uncounted(tokens: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class CallContext:
     """The requester, who pays. `request_id`: the server's own, unique per hold. `used`: called with each attempt's charged tokens."""
 
     developer_id: UUID
@@ -88,7 +88,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CompletionAnswer:
     """A whole completion, as the provider's JSON."""
 
     body: bytes

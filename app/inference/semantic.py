@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from app.embeddings import Embedder
 from app.errors import CairnError
-from app.inference import stored as answers
-from app.inference.chain import Candidate
-from app.inference.request import Asker, ChatRequest
+from app.inference import cached_answer as answers
+from app.inference.chain import ChainProvider
+from app.inference.request import CallContext, ChatRequest
 from app.likeness import differing
-from app.settings import SemanticCache
+from app.settings import SemanticCacheSettings
 
 MAX_SEEN_CHARS = 254
 """Characters without spaces. The model reads 256 tokens: the end of a longer text would be ignored."""
@@ -41,7 +41,7 @@ _PLAIN = frozenset(" \t\r\n.,;:!?'\"()-`*")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CacheQuestion:
     """The text that may differ, and a digest of all that must not: team, providers, earlier messages, every parameter."""
 
     text: str
@@ -49,18 +49,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SemanticEntry:
     """A remembered prompt. `slot`: its row in the matrix; `ends`: its expiry, by the cache's clock."""
 
     key: bytes
     """Key of the answer in the exact tiers."""
-    question: Question
+    question: CacheQuestion
     slot: int
     ends: float
 
 
 @dataclass(slots=True)
-class Counts:
+class SemanticCounts:
     """Counters of the semantic cache, for metrics."""
 
     hits: int = 0
@@ -71,7 +71,7 @@ class Counts:
     evictions: int = 0
 
 
-def question_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candidate]) -> Question | None:
+def question_of(request: ChatRequest, asker: CallContext, candidates: Sequence[ChainProvider]) -> CacheQuestion | None:
     """Return a request's question; None if it doesn't end with a short user message."""
     last = request.messages[-1]
     text = last.get("content")
@@ -80,7 +80,7 @@ def question_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candida
     if len("".join(text.split())) > MAX_SEEN_CHARS:
         return None
     rest = replace(request, messages=[*request.messages[:-1], {**last, "content": ""}])
-    return Question(text, answers.key_of(rest, asker, candidates))
+    return CacheQuestion(text, answers.key_of(rest, asker, candidates))
 
 
 def objections(one: str, other: str) -> tuple[str, ...]:
@@ -98,14 +98,14 @@ def objections(one: str, other: str) -> tuple[str, ...]:
 class Semantic:
     """LRU index of up to `entries` prompts, each until its answer expires. About 2.5 kB per prompt."""
 
-    def __init__(self, embedder: Embedder, options: SemanticCache, *, now: Callable[[], float] = time.monotonic) -> None:
-        self.counts = Counts()
+    def __init__(self, embedder: Embedder, options: SemanticCacheSettings, *, now: Callable[[], float] = time.monotonic) -> None:
+        self.counts = SemanticCounts()
         self._embedder = embedder
         self._options = options
         self._now = now
         self._vectors: NDArray[np.float32] = np.zeros((options.entries, 384), dtype=np.float32)
-        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
-        self._partitions: dict[bytes, dict[int, Entry]] = {}
+        self._entries: OrderedDict[bytes, SemanticEntry] = OrderedDict()
+        self._partitions: dict[bytes, dict[int, SemanticEntry]] = {}
         self._free = list(range(options.entries - 1, -1, -1))
         self._remembering = 0
 
@@ -117,7 +117,7 @@ class Semantic:
         """The approximate size in bytes."""
         return self._vectors.nbytes + sum(1000 + len(each.question.text) for each in self._entries.values())
 
-    async def near(self, question: Question) -> list[tuple[bytes, float]]:
+    async def near(self, question: CacheQuestion) -> list[tuple[bytes, float]]:
         """Return keys of answers that may serve a question, with cosines, the most similar first; empty on a timeout.
 
         Embeds nothing if its partition is empty.
@@ -127,7 +127,7 @@ class Semantic:
         vector = await self._embedded(question.text)
         return [] if vector is None else self._alike(question, vector)
 
-    async def remember(self, question: Question, key: bytes, ttl_seconds: float) -> None:
+    async def remember(self, question: CacheQuestion, key: bytes, ttl_seconds: float) -> None:
         """Remember a prompt, with the key of its answer."""
         if self._remembering >= MAX_PENDING:
             return
@@ -156,17 +156,17 @@ class Semantic:
             del self._partitions[entry.question.partition]
         self._free.append(entry.slot)
 
-    def _put(self, question: Question, key: bytes, vector: NDArray[np.float32], ends: float) -> None:
+    def _put(self, question: CacheQuestion, key: bytes, vector: NDArray[np.float32], ends: float) -> None:
         self.forget(key)
         if not self._free:
             self.forget(next(iter(self._entries)))
             self.counts.evictions += 1
-        entry = Entry(key, question, self._free.pop(), ends)
+        entry = SemanticEntry(key, question, self._free.pop(), ends)
         self._vectors[entry.slot] = vector
         self._entries[key] = entry
         self._partitions.setdefault(question.partition, {})[entry.slot] = entry
 
-    def _alike(self, question: Question, vector: NDArray[np.float32]) -> list[tuple[bytes, float]]:
+    def _alike(self, question: CacheQuestion, vector: NDArray[np.float32]) -> list[tuple[bytes, float]]:
         partition = self._partitions.get(question.partition, {})
         slots = np.fromiter(partition, dtype=np.intp, count=len(partition))
         # The whole matrix: cheaper than copying rows. Not `@`: BLAS takes every core, and 14 ms if they are busy (einsum: 0.06 ms).

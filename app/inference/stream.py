@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.budget.requests import RequestOutcome
 from app.errors import AllProvidersFailed, CairnError
-from app.inference import answers, stored
+from app.inference import answers, cached_answer
 from app.inference.answers import Chunk
-from app.inference.chain import Candidate
-from app.inference.faults import Fault
+from app.inference.chain import ChainProvider
+from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest, Receipt
-from app.inference.rescue import MIN_CONTINUED_CHARS, Different, Joiner
+from app.inference.stream_joining import MIN_CONTINUED_CHARS, AnswerMismatch, StreamJoiner
 from app.inference.upstream import Upstream
 from app.money import to_usd
 from app.telemetry import metrics
@@ -27,13 +27,13 @@ from app.tokens import count_text
 log = structlog.get_logger()
 
 
-class Broken(AllProvidersFailed):
+class BrokenStream(AllProvidersFailed):
     """A stream broke after its first token, and could not be continued."""
 
     code = "stream_broken"
 
 
-class Piece(NamedTuple):
+class StreamPiece(NamedTuple):
     """One event. `text`: all of its content, if it is text only; then it may be re-sent in another chunk. None otherwise."""
 
     raw: bytes
@@ -45,10 +45,10 @@ class Opened:
     """A stream that has begun, and the providers that could continue it."""
 
     upstream: Upstream
-    left: Sequence[Candidate]
+    left: Sequence[ChainProvider]
 
 
-Continue = Callable[[ChatRequest, Sequence[Candidate]], Awaitable[Opened]]
+Continue = Callable[[ChatRequest, Sequence[ChainProvider]], Awaitable[Opened]]
 """Open a stream at one of these candidates."""
 
 
@@ -75,7 +75,7 @@ class Stream:
         self.head: dict[str, Any] = {}
         """Fields common to its chunks (id, model …), known from the first one on."""
         self._bare = True
-        self._totals = Usage()
+        self._totals = TokenUsage()
 
     async def events(self) -> AsyncGenerator[bytes]:
         """Yield each chunk's JSON. Raises Broken if it can't be completed: what was delivered stays, and was paid."""
@@ -85,7 +85,7 @@ class Stream:
         if self._usage_asked:
             yield self.usage(self.receipt)
 
-    async def pieces(self) -> AsyncGenerator[Piece]:
+    async def pieces(self) -> AsyncGenerator[StreamPiece]:
         """Yield the pieces without the final usage event."""
         outcome = RequestOutcome.CALLER_LEFT
         try:
@@ -111,10 +111,10 @@ class Stream:
     def whole(self) -> bytes | None:
         """Return the answer whole, once the pieces are exhausted; None if it was cut short or is more than text."""
         finish = self._opened.upstream.produced.finish
-        return stored.whole(self.head, "".join(self._delivered), finish, self._tokens()) if self._bare and finish else None
+        return cached_answer.whole(self.head, "".join(self._delivered), finish, self._tokens()) if self._bare and finish else None
 
-    async def _chunks(self) -> AsyncGenerator[Piece]:
-        joiner: Joiner | None = None
+    async def _chunks(self) -> AsyncGenerator[StreamPiece]:
+        joiner: StreamJoiner | None = None
         while True:
             upstream = self._opened.upstream
             try:
@@ -123,18 +123,18 @@ class Stream:
                         piece = self._passed_on(chunk) if joiner is None else self._joined(chunk, joiner)
                         if piece is not None:
                             yield piece
-            except Fault as fault:
+            except ProviderError as fault:
                 self._count(upstream)
                 log.warning("stream.broke", provider=upstream.candidate.name, kind=fault.kind, reason=fault.message)
                 joiner = await self._rescue(fault)
-            except Different:
+            except AnswerMismatch:
                 metrics.stream_rescued("different")
                 raise self._broken("The stream broke, and the next provider's answer differs from what was delivered") from None
             else:
                 self._count(upstream)
                 return
 
-    async def _rescue(self, fault: Fault) -> Joiner:
+    async def _rescue(self, fault: ProviderError) -> StreamJoiner:
         """Open a stream at the next provider, and return how to join it. Raises Broken if that can't be done."""
         whole = self._opened.upstream.produced
         text = "".join(self._delivered)
@@ -150,13 +150,13 @@ class Stream:
                 else:
                     self._opened = replace(self._opened, left=left[1:])
                     metrics.stream_rescued("continued")
-                    return Joiner(text, prefilled=True)
+                    return StreamJoiner(text, prefilled=True)
             self._opened = await self._proceed(self._request, left)
         except CairnError as error:
             metrics.stream_rescued("failed")
             raise self._broken(f"The provider's stream broke, and no other provider continued it: {error.message}") from fault
         metrics.stream_rescued("restarted")
-        return Joiner(text, prefilled=False)
+        return StreamJoiner(text, prefilled=False)
 
     def _continuing(self, text: str) -> ChatRequest:
         """Return the request with the partial answer as prefill, for the tokens that remain."""
@@ -169,7 +169,7 @@ class Stream:
             bytes=self._request.bytes + len(text),
         )
 
-    def _passed_on(self, chunk: Chunk) -> Piece | None:
+    def _passed_on(self, chunk: Chunk) -> StreamPiece | None:
         """Pass a chunk on as the provider sent it, without its usage: ours comes at the end."""
         if not self.head:
             self.head = {name: chunk.data.get(name) for name in ("id", "object", "created", "model")}
@@ -179,35 +179,35 @@ class Stream:
             return None
         bare = chunk.bare
         self._bare = self._bare and bare
-        return Piece(answers.unbilled(chunk), chunk.text if bare and chunk.finish is None else None)
+        return StreamPiece(answers.unbilled(chunk), chunk.text if bare and chunk.finish is None else None)
 
-    def _joined(self, chunk: Chunk, joiner: Joiner) -> Piece | None:
+    def _joined(self, chunk: Chunk, joiner: StreamJoiner) -> StreamPiece | None:
         """Return what of the next provider's chunk follows the delivered text, under the first stream's id."""
         text = joiner.feed(chunk.text) if chunk.text else ""
         if chunk.finish is not None:
             text += joiner.end()
         if not chunk.plain:
-            raise Different
+            raise AnswerMismatch
         if text:
             self._delivered.append(text)
         if not text and chunk.finish is None:
             return None
         delta = {"content": text} if text else {}
         choice = {"index": 0, "delta": delta, "finish_reason": chunk.finish}
-        return Piece(msgspec.json.encode({**self.head, "choices": [choice]}), text if chunk.finish is None else None)
+        return StreamPiece(msgspec.json.encode({**self.head, "choices": [choice]}), text if chunk.finish is None else None)
 
     def _count(self, upstream: Upstream) -> None:
         """Add a charged attempt's tokens to the final usage."""
         each, so_far = upstream.charged, self._totals
-        self._totals = Usage(
+        self._totals = TokenUsage(
             input=so_far.input + each.input, output=so_far.output + each.output, cached_input=so_far.cached_input + each.cached_input
         )
 
     def _tokens(self) -> dict[str, Any]:
         return answers.usage_object(self._totals)
 
-    def _broken(self, message: str) -> Broken:
-        return Broken(f"{message}. The text delivered so far was charged. Send the request again for a whole answer.")
+    def _broken(self, message: str) -> BrokenStream:
+        return BrokenStream(f"{message}. The text delivered so far was charged. Send the request again for a whole answer.")
 
 
 def summary(receipt: Receipt) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from time import perf_counter
 
-from app.budget.prices import Usage
-from app.inference import allowance, answers, faults
+from app.budget.prices import TokenUsage
+from app.inference import allowance, answers, provider_errors
 from app.inference.allowance import OutputCount
 from app.inference.answers import Chunk, Produced
-from app.inference.chain import Candidate
-from app.inference.faults import Fault
-from app.inference.meter import Held
-from app.settings import Timeouts
+from app.inference.chain import ChainProvider
+from app.inference.meter import OpenHold
+from app.inference.provider_errors import ProviderError
+from app.settings import TimeoutSettings
 
 AFTER_FINISH_SECONDS = 2.0
 """How long to wait for the usage after the finish."""
@@ -25,7 +25,14 @@ class Upstream:
     """Reads one provider's stream: `begin` to the first token, then `chunks`. Ends its hold exactly once."""
 
     def __init__(
-        self, candidate: Candidate, held: Held, source: AsyncGenerator[Chunk], timeouts: Timeouts, deadline: float, *, choices: int = 1
+        self,
+        candidate: ChainProvider,
+        held: OpenHold,
+        source: AsyncGenerator[Chunk],
+        timeouts: TimeoutSettings,
+        deadline: float,
+        *,
+        choices: int = 1,
     ) -> None:
         self.candidate = candidate
         self.produced = Produced()
@@ -42,7 +49,7 @@ class Upstream:
         self._max_bytes = allowance.max_stream_bytes(held.estimate)
 
     @property
-    def charged(self) -> Usage:
+    def charged(self) -> TokenUsage:
         """The usage that was charged."""
         return self._held.charged
 
@@ -53,7 +60,7 @@ class Upstream:
             async with asyncio.timeout_at(self._until(self._timeouts.first_token)):
                 await self._first_token()
         except TimeoutError:
-            fault = faults.timeout("no first token in time")
+            fault = provider_errors.timeout("no first token in time")
             await self._fail(fault)
             raise fault from None
         except BaseException as error:
@@ -78,7 +85,7 @@ class Upstream:
                         return
                     yield chunk
             await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model)
-        except Fault:
+        except ProviderError:
             await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model, partial=True)
             raise
         except BaseException:
@@ -99,7 +106,7 @@ class Upstream:
             if chunk.said or chunk.finish:
                 return
             if len(self._first) > MAX_BEFORE_FIRST_TOKEN:
-                raise faults.malformed(f"its stream sent {MAX_BEFORE_FIRST_TOKEN} chunks without a token")
+                raise provider_errors.malformed(f"its stream sent {MAX_BEFORE_FIRST_TOKEN} chunks without a token")
 
     async def _all(self) -> AsyncGenerator[Chunk]:
         for chunk in self._first:
@@ -143,8 +150,8 @@ class Upstream:
             except TimeoutError:
                 if finished:
                     return
-                raise faults.timeout("no next token in time") from None
-            except Fault:
+                raise provider_errors.timeout("no next token in time") from None
+            except ProviderError:
                 if finished:
                     return
                 raise

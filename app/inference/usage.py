@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 
 MAX_COUNT = 2**40
 """Cap for reported counts: no call uses so many tokens."""
@@ -36,7 +36,7 @@ CACHE_WRITES: Sequence[tuple[str, ...]] = (
 REASONING: Sequence[tuple[str, ...]] = (("completion_tokens_details", "reasoning_tokens"), ("output_tokens_details", "reasoning_tokens"))
 
 
-def reply_usage(reply: Mapping[str, Any]) -> Usage | None:
+def reply_usage(reply: Mapping[str, Any]) -> TokenUsage | None:
     """Return the usage of a completion or chunk, wherever it is; None if missing or invalid."""
     if (found := parse_usage(reply.get("usage"))) is not None:
         return found
@@ -49,7 +49,7 @@ def reply_usage(reply: Mapping[str, Any]) -> Usage | None:
     return None
 
 
-def parse_usage(block: object, *, output: int | None = None) -> Usage | None:
+def parse_usage(block: object, *, output: int | None = None) -> TokenUsage | None:
     """Parse one usage object. `output`: the default where it reports no output (0 for embeddings).
 
     Tokens of the total, or of reasoning, that the other parts don't account for are charged as output.
@@ -72,7 +72,7 @@ def parse_usage(block: object, *, output: int | None = None) -> Usage | None:
     if prompt == 0 and produced == 0:
         return None  # litellm's default when the provider sent none
     cached = min(_largest(block, CACHED), prompt)
-    return Usage(input=prompt, output=produced, cached_input=cached, cache_write=min(_largest(block, CACHE_WRITES), prompt - cached))
+    return TokenUsage(input=prompt, output=produced, cached_input=cached, cache_write=min(_largest(block, CACHE_WRITES), prompt - cached))
 
 
 def _prompt_of_parts(block: Mapping[str, Any], total: int | None) -> int | None:

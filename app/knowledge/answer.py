@@ -100,7 +100,7 @@ class Answer:
         return not self.results and not self.degraded
 
 
-class Asks(Protocol):
+class Searcher(Protocol):
     """The interface of `Search` and of the caches around it."""
 
     async def query(self, team_id: UUID, query: Query) -> Answer:

@@ -24,13 +24,13 @@ from app.accounts.names import check_project_name
 from app.clock import now
 from app.embeddings import Embedder, LongForm
 from app.errors import Conflict, InvalidInput, NotPermitted, RateLimited
-from app.knowledge.changes import Changed, note
+from app.knowledge.changes import ChangedItem, note
 from app.knowledge.derivations import digest
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.locks import hold_project
 from app.knowledge.neighbours import pack, wording
 from app.knowledge.store import hold_item, owned
-from app.knowledge.tables import Knowledge, Revision
+from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
 from app.redaction.labels import free_text
 from app.storage.database import Database
@@ -74,7 +74,7 @@ class Written(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ItemFields:
     """An item's fields as a person writes them. `paths`: the files that it is about."""
 
     type: str
@@ -84,7 +84,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ItemCorrection:
     """A correction; None: keep the field. `revision` (see `revision_of`): refuse it if the item has changed since; None: no check."""
 
     type: str | None = None
@@ -105,7 +105,7 @@ def revision_of(item: Written) -> str:
     return hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
 
 
-class Gate:
+class WriteAdmission:
     """Bounds concurrent writes, in total and in the queue of each caller, so that one caller's thousands keep nobody else out."""
 
     def __init__(self, *, at_once: int = AT_ONCE, max_waiting: int = MAX_WAITING_A_CALLER) -> None:
@@ -133,14 +133,14 @@ class Gate:
 class Authoring:
     """Records and corrects items. `gate`: shared with `judging`."""
 
-    def __init__(self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, gate: Gate) -> None:
+    def __init__(self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, gate: WriteAdmission) -> None:
         self._database = database
         self._accounts = accounts
         self._embedder = embedder
         self._long_form = long_form
         self._gate = gate
 
-    async def record(self, author: Author, project: str, given: Words) -> tuple[UUID, bool]:
+    async def record(self, author: Author, project: str, given: ItemFields) -> tuple[UUID, bool]:
         """Store what a person knows. Returns its id, and True if it is new: the same text in a project is one item.
 
         Without a title it gets one from its text. A project is created when it is first named, as for sessions. InvalidInput names the
@@ -160,7 +160,7 @@ class Authoring:
                     return known, False
                 item, moment = uuid4(), now()
                 await connection.execute(
-                    insert(Knowledge).values(
+                    insert(ItemRow).values(
                         id=item,
                         team_id=author.team_id,
                         project_id=project_id,
@@ -174,11 +174,13 @@ class Authoring:
                         **embedded,
                     )
                 )
-                await connection.execute(insert(Revision).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words)))
-                await note(connection, [Changed(item, project_id, author.team_id)])
+                await connection.execute(
+                    insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
+                )
+                await note(connection, [ChangedItem(item, project_id, author.team_id)])
         return item, True
 
-    async def correct(self, author: Author, item_id: UUID, change: Change) -> bool:
+    async def correct(self, author: Author, item_id: UUID, change: ItemCorrection) -> bool:
         """Correct an item permanently: extracting its sessions again doesn't undo it. Returns True if anything changed.
 
         NotPermitted unless by its author or an admin. Conflict if the item has changed since `change.revision`; without a revision the last
@@ -217,7 +219,7 @@ class Authoring:
             raise Conflict(f"The project {project!r} is being merged into another one: try again.")
         return project_id
 
-    async def _embed(self, words: Words) -> dict[str, object]:
+    async def _embed(self, words: ItemFields) -> dict[str, object]:
         said = [wording(words.title, words.text)]
         (vector,), (long,) = await self._embedder.embed(said), await self._long_form.embed(said)
         return {
@@ -238,27 +240,27 @@ def title_of(text: str) -> str:
     return f"{cut[: cut.rindex(' ')] if ' ' in cut else cut} …"[:TITLE_CHARS]
 
 
-async def _checked_and_redacted(words: Words) -> Words:
+async def _checked_and_redacted(words: ItemFields) -> ItemFields:
     """Check and redact an item's fields for storing. InvalidInput names the field that can't be stored."""
     _check(words)
     title, text, *paths = await asyncio.to_thread(lambda: [free_text(each) for each in (words.title, words.text, *words.paths)])
     if not any(map(str.isalnum, _PLACEHOLDER.sub("", text))):
         raise InvalidInput("text is nothing but a secret, and secrets are not stored: say what is to be known about it.", param="text")
     text = text.strip()
-    return Words(words.type, " ".join(title.split()) or title_of(text), text, tuple(dict.fromkeys(each.strip() for each in paths)))
+    return ItemFields(words.type, " ".join(title.split()) or title_of(text), text, tuple(dict.fromkeys(each.strip() for each in paths)))
 
 
-async def _corrected(row: AnyRow, change: Change) -> Words:
+async def _corrected(row: AnyRow, change: ItemCorrection) -> ItemFields:
     """Apply a change. Unchanged fields stay verbatim, and exempt from limits, which don't bind extracted items."""
-    before = Words(row.type, row.title, row.text, tuple(row.paths))
+    before = ItemFields(row.type, row.title, row.text, tuple(row.paths))
     wanted = {name: value for name, value in change.fields.items() if value != getattr(before, name)}
     if change.title is not None and not change.title.strip():
         raise InvalidInput("title is empty: write one, or leave it out to keep the present one.", param="title")
-    made = await _checked_and_redacted(replace(Words(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
+    made = await _checked_and_redacted(replace(ItemFields(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
     return replace(before, **{name: getattr(made, name) for name in wanted})
 
 
-def _check(words: Words) -> None:
+def _check(words: ItemFields) -> None:
     if words.type not in KNOWLEDGE_TYPES:
         raise InvalidInput(f"type: {words.type[:100]!r} is not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="type")
     if any("\x00" in each for each in (words.title, words.text, *words.paths)):
@@ -272,7 +274,7 @@ def _check(words: Words) -> None:
         raise InvalidInput(f"paths: at most {MAX_PATHS} paths of 1 to {MAX_PATH_CHARS} characters.", param="paths")
 
 
-def _check_may_correct(author: Author, row: AnyRow, change: Change) -> None:
+def _check_may_correct(author: Author, row: AnyRow, change: ItemCorrection) -> None:
     if author.developer_id is not None and row.developer_id != author.developer_id:
         raise NotPermitted("Only its author or an admin can correct this item. Say that it is wrong or stale: POST …/feedback.")
     if change.revision is not None and change.revision != revision_of(row):
@@ -282,9 +284,11 @@ def _check_may_correct(author: Author, row: AnyRow, change: Change) -> None:
         )
 
 
-async def _store_correction(connection: AsyncConnection, author: Author, row: AnyRow, words: Words, embedded: dict[str, object]) -> bool:
+async def _store_correction(
+    connection: AsyncConnection, author: Author, row: AnyRow, words: ItemFields, embedded: dict[str, object]
+) -> bool:
     """Store a correction in the transaction that holds the item, which is unchanged since it was read. Returns True if anything changed."""
-    before = Words(row.type, row.title, row.text, tuple(row.paths))
+    before = ItemFields(row.type, row.title, row.text, tuple(row.paths))
     changed = {name: value for name, value in _columns(words).items() if value != _columns(before)[name]}
     if not changed:
         return False
@@ -295,17 +299,17 @@ async def _store_correction(connection: AsyncConnection, author: Author, row: An
     values = changed | embedded | {"corrected_at": moment, "last_seen_at": moment, "updated_at": moment, "freshness": "fresh"}
     if "text" in changed and key is not None:
         values["recorded_key"] = key
-    await connection.execute(update(Knowledge).where(Knowledge.id == row.id).values(values))
-    await connection.execute(insert(Revision).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
+    await connection.execute(update(ItemRow).where(ItemRow.id == row.id).values(values))
+    await connection.execute(insert(RevisionRow).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
     if "text" in changed:
         await count_verdicts(connection, row)
-    await note(connection, [Changed(row.id, row.project_id, row.team_id)])
+    await note(connection, [ChangedItem(row.id, row.project_id, row.team_id)])
     return True
 
 
 def _recorded(project_id: UUID, key: bytes) -> Select[UUID]:
-    return select(Knowledge.id).where(Knowledge.project_id == project_id, Knowledge.recorded_key == key)
+    return select(ItemRow.id).where(ItemRow.project_id == project_id, ItemRow.recorded_key == key)
 
 
-def _columns(words: Words) -> dict[str, object]:
+def _columns(words: ItemFields) -> dict[str, object]:
     return {"type": words.type, "title": words.title, "text": words.text, "paths": list(words.paths)}

@@ -14,7 +14,7 @@ from sqlalchemy import Select, exists, func, select, tuple_
 
 from app.clock import in_utc
 from app.errors import InvalidInput
-from app.knowledge.tables import Evidence, Knowledge
+from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.database import Database, rows_of
 from app.storage.matching import holds_words
 from app.storage.tables import AnyRow
@@ -23,7 +23,7 @@ MAX_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ItemFilter:
     """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
 
     `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
@@ -47,38 +47,38 @@ class Page:
     next: str | None
 
 
-class Browsing:
+class ItemBrowsing:
     """Reads pages of a team's items."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, team_id: UUID, wanted: Filter, *, limit: int, cursor: str | None = None) -> Page:
+    async def page(self, team_id: UUID, wanted: ItemFilter, *, limit: int, cursor: str | None = None) -> Page:
         """Return a page of at most `limit` items. InvalidInput for a cursor that isn't from a previous page."""
         query = _items(team_id, wanted).limit(limit + 1)
         if cursor is not None:
-            query = query.where(tuple_(Knowledge.created_at, Knowledge.id) < tuple_(*_decode_cursor(cursor)))
+            query = query.where(tuple_(ItemRow.created_at, ItemRow.id) < tuple_(*_decode_cursor(cursor)))
         rows = await self._database.read(rows_of(query))
         shown = rows[:limit]
         return Page(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
 
 
-def _items(team_id: UUID, wanted: Filter) -> Select[*tuple[object, ...]]:
+def _items(team_id: UUID, wanted: ItemFilter) -> Select[*tuple[object, ...]]:
     """Select the items. Filters by project or by team, never both, for which PostgreSQL would read all of the project."""
-    place = Knowledge.team_id == team_id if wanted.project_id is None else Knowledge.project_id == wanted.project_id
-    query = select(*_SHOWN).where(place, Knowledge.hidden if wanted.hidden else ~Knowledge.hidden)
+    place = ItemRow.team_id == team_id if wanted.project_id is None else ItemRow.project_id == wanted.project_id
+    query = select(*_SHOWN).where(place, ItemRow.hidden if wanted.hidden else ~ItemRow.hidden)
     if wanted.type is not None:
-        query = query.where(Knowledge.type == wanted.type)
+        query = query.where(ItemRow.type == wanted.type)
     if wanted.since is not None:
-        query = query.where(Knowledge.created_at >= in_utc(wanted.since, "since"))
+        query = query.where(ItemRow.created_at >= in_utc(wanted.since, "since"))
     if wanted.until is not None:
-        query = query.where(Knowledge.created_at < in_utc(wanted.until, "until"))
+        query = query.where(ItemRow.created_at < in_utc(wanted.until, "until"))
     if wanted.subject:
-        words = func.concat_ws(" ", Knowledge.title, Knowledge.text, func.array_to_string(Knowledge.paths, " "))
+        words = func.concat_ws(" ", ItemRow.title, ItemRow.text, func.array_to_string(ItemRow.paths, " "))
         query = query.where(holds_words(words, wanted.subject))
     if wanted.session_id is not None:
-        query = query.where(exists().where(Evidence.knowledge_id == Knowledge.id, Evidence.session_id == wanted.session_id))
-    return query.order_by(Knowledge.created_at.desc(), Knowledge.id.desc())
+        query = query.where(exists().where(EvidenceRow.knowledge_id == ItemRow.id, EvidenceRow.session_id == wanted.session_id))
+    return query.order_by(ItemRow.created_at.desc(), ItemRow.id.desc())
 
 
 def _encode_cursor(row: AnyRow) -> str:
@@ -100,6 +100,6 @@ def _decode_cursor(cursor: str) -> tuple[datetime, UUID]:
 
 _SHOWN = tuple(
     column
-    for column in Knowledge.__table__.c
+    for column in ItemRow.__table__.c
     if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key"}
 )

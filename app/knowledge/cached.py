@@ -16,13 +16,13 @@ import structlog
 
 from app import __version__, clock
 from app.accounts.accounts import Accounts
-from app.cache.tiers import Tiers
+from app.cache.tiers import TieredCache
 from app.errors import Unavailable
 from app.knowledge.answer import Answer, Query, Result
 from app.knowledge.index import Index
 from app.knowledge.search import Search
 from app.knowledge.versions import Scope, Versions
-from app.settings import QueriesCache
+from app.settings import QueriesCacheSettings
 from app.storage.replicas.read_session import read_newest
 
 log = structlog.get_logger()
@@ -41,7 +41,15 @@ class CachedSearch:
     """Search with a cache, the same interface as `Search`. `tuned`: what else answers depend on: the embedder's model, the thresholds."""
 
     def __init__(
-        self, search: Search, tiers: Tiers, versions: Versions, *, accounts: Accounts, index: Index, options: QueriesCache, tuned: str
+        self,
+        search: Search,
+        tiers: TieredCache,
+        versions: Versions,
+        *,
+        accounts: Accounts,
+        index: Index,
+        options: QueriesCacheSettings,
+        tuned: str,
     ) -> None:
         self._search = search
         self._tiers = tiers

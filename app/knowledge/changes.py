@@ -13,13 +13,13 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.tables import OutboxRow, Version
+from app.knowledge.tables import OutboxRow, VersionRow
 
 EVERYWHERE = UUID(int=0)
 """Stands for all projects of all teams."""
 
 
-class Changed(NamedTuple):
+class ChangedItem(NamedTuple):
     """An item or a passage that was inserted, updated or deleted, and its project and team."""
 
     point: UUID
@@ -27,7 +27,7 @@ class Changed(NamedTuple):
     team_id: UUID
 
 
-async def note(connection: AsyncConnection, changed: Iterable[Changed]) -> None:
+async def note(connection: AsyncConnection, changed: Iterable[ChangedItem]) -> None:
     """Write the changes to the outbox and renew their projects' versions: after the commit, no earlier cached answer is served."""
     rows = list(changed)
     if not rows:
@@ -40,9 +40,9 @@ async def note(connection: AsyncConnection, changed: Iterable[Changed]) -> None:
 async def heard(connection: AsyncConnection, projects: Collection[UUID | None]) -> None:
     """Renew the versions of projects whose changes the index has applied, since it may answer differently now. None: all projects."""
     known = sorted({project for project in projects if project is not None})
-    wanted = select(Version.project_id).where(Version.project_id.in_(known)).order_by(Version.project_id).with_for_update()
+    wanted = select(VersionRow.project_id).where(VersionRow.project_id.in_(known)).order_by(VersionRow.project_id).with_for_update()
     found = (await connection.scalars(wanted)).all()
-    await connection.execute(update(Version).where(Version.project_id.in_(found)).values(version=func.gen_random_uuid()))
+    await connection.execute(update(VersionRow).where(VersionRow.project_id.in_(found)).values(version=func.gen_random_uuid()))
     if None in projects or len(found) < len(known):
         await everywhere(connection)
 
@@ -53,5 +53,5 @@ async def everywhere(connection: AsyncConnection) -> None:
 
 
 async def _renew(connection: AsyncConnection, places: Iterable[tuple[UUID, UUID]]) -> None:
-    row = upsert(Version).values([{"project_id": project, "team_id": team} for project, team in places])
+    row = upsert(VersionRow).values([{"project_id": project, "team_id": team} for project, team in places])
     await connection.execute(row.on_conflict_do_update(index_elements=["project_id"], set_={"version": func.gen_random_uuid()}))

@@ -17,9 +17,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import Neighbourhood, unpack, whole_of, wording
-from app.knowledge.tables import Evidence, Forgotten, Knowledge, Revision
+from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, RevisionRow
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
 
@@ -45,7 +45,7 @@ def numbers(words: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class WordingOrigin:
     """The source of one wording that a person decided on. `item`: the item it belongs to; None: a person deleted it."""
 
     session_id: UUID
@@ -58,15 +58,15 @@ class Origin:
     """Extraction still finds this very candidate, so no other candidate is a rewording of it."""
 
 
-Found = tuple[Candidate, Vector]
+Found = tuple[ItemCandidate, Vector]
 
 
 @dataclass(slots=True)
-class Settled:
+class PastDecisions:
     """People's decisions in a project, as far as they may concern a session's new candidates. Valid while the project's lock is held."""
 
-    forgotten: Sequence[Origin] = ()
-    pinned: Sequence[Origin] = ()
+    forgotten: Sequence[WordingOrigin] = ()
+    pinned: Sequence[WordingOrigin] = ()
     siblings: Sequence[Found] = ()
     """The session's new candidates, which compete for a wording."""
     _pinned_evidence: Sequence[AnyRow] = field(default_factory=tuple)
@@ -75,28 +75,28 @@ class Settled:
     @classmethod
     async def read(
         cls, connection: AsyncConnection, session_id: UUID, project_id: UUID, found: Sequence[Found], *, keys: Collection[str]
-    ) -> Settled:
+    ) -> PastDecisions:
         """Read the decisions that concern the new candidates `found`. `keys`: of all candidates that the session has now."""
         if not found:
             return cls()
         candidates = [candidate for candidate, _ in found]
         digests = [digest(wording(each.title, each.text)) for each in candidates]
         events = [each.event_id for each in candidates]
-        here = or_(Forgotten.session_id == session_id, Forgotten.event_id.in_(events), Forgotten.digest.in_(digests))
+        here = or_(ForgottenRow.session_id == session_id, ForgottenRow.event_id.in_(events), ForgottenRow.digest.in_(digests))
         gone = await connection.execute(
-            select(Forgotten.__table__).where(Forgotten.project_id == project_id, Forgotten.embedding.is_not(None), here)
+            select(ForgottenRow.__table__).where(ForgottenRow.project_id == project_id, ForgottenRow.embedding.is_not(None), here)
         )
         pinned = (
             await connection.execute(
-                select(Evidence.__table__)
-                .join(Knowledge, Knowledge.id == Evidence.knowledge_id)
-                .where(Knowledge.project_id == project_id, PINNED)
-                .order_by(Evidence.created_at.desc(), Evidence.id)
+                select(EvidenceRow.__table__)
+                .join(ItemRow, ItemRow.id == EvidenceRow.knowledge_id)
+                .where(ItemRow.project_id == project_id, PINNED)
+                .order_by(EvidenceRow.created_at.desc(), EvidenceRow.id)
                 .limit(MAX_PINNED)
             )
         ).all()
         hidden = await connection.execute(
-            select(*_ITEM).where(Knowledge.project_id == project_id, PINNED, Knowledge.hidden).order_by(Knowledge.id).limit(MAX_PINNED)
+            select(*_ITEM).where(ItemRow.project_id == project_id, PINNED, ItemRow.hidden).order_by(ItemRow.id).limit(MAX_PINNED)
         )
 
         def claimed(row: AnyRow) -> bool:
@@ -106,11 +106,11 @@ class Settled:
         origins = [replace(_origin(row), claimed=claimed(row)) for row in pinned]
         return cls(tombstones, origins, found, pinned, hidden.all())
 
-    def forgets(self, session_id: UUID, candidate: Candidate, vector: Vector) -> bool:
+    def forgets(self, session_id: UUID, candidate: ItemCandidate, vector: Vector) -> bool:
         """Tell whether a person deleted what this candidate says."""
         return _match(self.forgotten, session_id, candidate, vector, self.siblings) is not None
 
-    def item_of(self, session_id: UUID, candidate: Candidate, vector: Vector) -> UUID | None:
+    def item_of(self, session_id: UUID, candidate: ItemCandidate, vector: Vector) -> UUID | None:
         """Return the item that a person corrected, hid or found helpful and that this candidate rewords; None if there is none."""
         found = _match(self.pinned, session_id, candidate, vector, self.siblings)
         return None if found is None else found.item
@@ -125,12 +125,12 @@ class Settled:
 
 async def pinned_among(connection: AsyncConnection, items: Sequence[UUID]) -> set[UUID]:
     """Return the items that people corrected, hid or found helpful: they keep their evidence even if extraction no longer finds it."""
-    return set(await connection.scalars(select(Knowledge.id).where(Knowledge.id.in_(items), PINNED))) if items else set()
+    return set(await connection.scalars(select(ItemRow.id).where(ItemRow.id.in_(items), PINNED))) if items else set()
 
 
 async def bury(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> None:
     """Write a tombstone for each piece of an item's evidence, in the transaction that deletes the item."""
-    evidence = await connection.execute(select(Evidence.__table__).where(Evidence.knowledge_id == item_id))
+    evidence = await connection.execute(select(EvidenceRow.__table__).where(EvidenceRow.knowledge_id == item_id))
     tombstones = [
         {
             "session_id": row.session_id,
@@ -145,15 +145,15 @@ async def bury(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> 
         for row in evidence
     ]
     if tombstones:
-        await connection.execute(upsert(Forgotten).on_conflict_do_nothing(), tombstones)
+        await connection.execute(upsert(ForgottenRow).on_conflict_do_nothing(), tombstones)
 
 
 async def move(connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
     """Move tombstones to another project. A text recorded in both stays two items, one of which gives up its unique `recorded_key`."""
-    await connection.execute(update(Forgotten).where(Forgotten.project_id == project_id).values(project_id=into))
-    there = select(Knowledge.recorded_key).where(Knowledge.project_id == into, Knowledge.recorded_key.is_not(None))
-    twice = (Knowledge.project_id == project_id, Knowledge.recorded_key.in_(there))
-    await connection.execute(update(Knowledge).where(*twice).values(recorded_key=None))
+    await connection.execute(update(ForgottenRow).where(ForgottenRow.project_id == project_id).values(project_id=into))
+    there = select(ItemRow.recorded_key).where(ItemRow.project_id == into, ItemRow.recorded_key.is_not(None))
+    twice = (ItemRow.project_id == project_id, ItemRow.recorded_key.in_(there))
+    await connection.execute(update(ItemRow).where(*twice).values(recorded_key=None))
 
 
 async def lift_corrections(connection: AsyncConnection, session_id: UUID) -> None:
@@ -161,19 +161,21 @@ async def lift_corrections(connection: AsyncConnection, session_id: UUID) -> Non
 
     Items that other sessions taught too get those sessions' words, unless people wrote both the title and the text.
     """
-    touched = select(Evidence.knowledge_id).where(Evidence.session_id == session_id)
-    corrected = (Knowledge.id.in_(touched), Knowledge.origin == "extracted", Knowledge.corrected_at.is_not(None))
-    await connection.execute(update(Knowledge).where(*corrected, ~_fully_rewritten()).values(corrected_at=None))
+    touched = select(EvidenceRow.knowledge_id).where(EvidenceRow.session_id == session_id)
+    corrected = (ItemRow.id.in_(touched), ItemRow.origin == "extracted", ItemRow.corrected_at.is_not(None))
+    await connection.execute(update(ItemRow).where(*corrected, ~_fully_rewritten()).values(corrected_at=None))
 
 
 def _fully_rewritten() -> ColumnElement[bool]:
     def wrote(column: InstrumentedAttribute[str | None]) -> ColumnElement[bool]:
-        return select(Revision.id).where(Revision.knowledge_id == Knowledge.id, column.is_not(None)).exists()
+        return select(RevisionRow.id).where(RevisionRow.knowledge_id == ItemRow.id, column.is_not(None)).exists()
 
-    return wrote(Revision.title) & wrote(Revision.text)
+    return wrote(RevisionRow.title) & wrote(RevisionRow.text)
 
 
-def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, vector: Vector, siblings: Sequence[Found]) -> Origin | None:
+def _match(
+    origins: Sequence[WordingOrigin], session_id: UUID, candidate: ItemCandidate, vector: Vector, siblings: Sequence[Found]
+) -> WordingOrigin | None:
     """Return the nearest of the origins that match the candidate and aren't nearer to one of its siblings; None if none is."""
     words = wording(candidate.title, candidate.text)
     same, said = digest(words), frozenset(numbers(words))
@@ -199,18 +201,18 @@ def _match(origins: Sequence[Origin], session_id: UUID, candidate: Candidate, ve
     return nearest
 
 
-def _tombstone(row: AnyRow) -> Origin:
-    return Origin(row.session_id, row.event_id, row.digest, frozenset(row.numbers), unpack(row.embedding))
+def _tombstone(row: AnyRow) -> WordingOrigin:
+    return WordingOrigin(row.session_id, row.event_id, row.digest, frozenset(row.numbers), unpack(row.embedding))
 
 
-def _origin(row: AnyRow) -> Origin:
+def _origin(row: AnyRow) -> WordingOrigin:
     words = wording(row.title, row.text)
-    return Origin(row.session_id, row.event_id, digest(words), frozenset(numbers(words)), unpack(row.embedding), row.knowledge_id)
+    return WordingOrigin(row.session_id, row.event_id, digest(words), frozenset(numbers(words)), unpack(row.embedding), row.knowledge_id)
 
 
 _GLOBALLY_UNIQUE_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{24}", re.IGNORECASE)
 _ITEM = (
-    Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding, Knowledge.long_embedding, Knowledge.long_embedding_model,
+    ItemRow.id, ItemRow.title, ItemRow.text, ItemRow.embedding, ItemRow.long_embedding, ItemRow.long_embedding_model,
 )  # fmt: skip
-PINNED = or_(Knowledge.corrected_at.is_not(None), Knowledge.hidden, Knowledge.helpful > 0)
+PINNED = or_(ItemRow.corrected_at.is_not(None), ItemRow.hidden, ItemRow.helpful > 0)
 """The predicate of the index `ix_knowledge_pinned`: keep the two alike."""

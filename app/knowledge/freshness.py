@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.changes import Changed, note
+from app.knowledge.changes import ChangedItem, note
 from app.knowledge.item import Freshness
-from app.knowledge.tables import Knowledge
+from app.knowledge.tables import ItemRow
 
 FRESH, AGING, STALE = timedelta(days=30), timedelta(days=90), timedelta(days=180)
 
@@ -30,14 +30,14 @@ def freshness(last_seen_at: datetime, now: datetime) -> Freshness:
 async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 1000) -> int:
     """Update up to `batch` items whose freshness is out of date, and note the changes. Returns the number of items updated."""
     label = case(
-        (Knowledge.last_seen_at > now - FRESH, literal("fresh")),
-        (Knowledge.last_seen_at > now - AGING, literal("aging")),
-        (Knowledge.last_seen_at > now - STALE, literal("stale")),
+        (ItemRow.last_seen_at > now - FRESH, literal("fresh")),
+        (ItemRow.last_seen_at > now - AGING, literal("aging")),
+        (ItemRow.last_seen_at > now - STALE, literal("stale")),
         else_=literal("deprecated"),
     )
-    aged = select(Knowledge.id).where(Knowledge.freshness != label).order_by(Knowledge.id).limit(batch).with_for_update(skip_locked=True)
-    relabelled = update(Knowledge).where(Knowledge.id.in_(aged)).values(freshness=label, updated_at=func.now())
-    moved = await connection.execute(relabelled.returning(Knowledge.id, Knowledge.project_id, Knowledge.team_id))
-    changed = [Changed(*row) for row in moved]
+    aged = select(ItemRow.id).where(ItemRow.freshness != label).order_by(ItemRow.id).limit(batch).with_for_update(skip_locked=True)
+    relabelled = update(ItemRow).where(ItemRow.id.in_(aged)).values(freshness=label, updated_at=func.now())
+    moved = await connection.execute(relabelled.returning(ItemRow.id, ItemRow.project_id, ItemRow.team_id))
+    changed = [ChangedItem(*row) for row in moved]
     await note(connection, changed)
     return len(changed)

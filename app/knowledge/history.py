@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import Quote
 from app.knowledge.store import owned
-from app.knowledge.tables import Evidence, Feedback, Revision
+from app.knowledge.tables import EvidenceRow, FeedbackRow, RevisionRow
 from app.storage.database import Database
 
 MAX_ENTRIES = 200
@@ -22,7 +22,7 @@ What = Literal["learnt", "merged", "recorded", "corrected", "judged"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEvent:
     """One event in an item's history, dated when it happened in Cairn (the session itself may be older).
 
     `merged`: another place taught the same. `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
@@ -42,16 +42,16 @@ class Entry:
     source: Quote | None = None
 
 
-class History:
+class ItemHistory:
     """Reads the history of an item."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, team_id: UUID, item_id: UUID) -> list[Entry]:
+    async def of(self, team_id: UUID, item_id: UUID) -> list[HistoryEvent]:
         """Return an item's history, latest first, at most MAX_ENTRIES. NotFound for another team's."""
 
-        async def read(connection: AsyncConnection) -> list[Entry]:
+        async def read(connection: AsyncConnection) -> list[HistoryEvent]:
             row = await owned(connection, team_id, item_id)
             learnt = await _learnt(connection, item_id, first="merged" if row.origin == "recorded" else "learnt")
             found = [*learnt, *await _revisions(connection, item_id), *await _verdicts(connection, item_id)]
@@ -60,17 +60,17 @@ class History:
         return await self._database.read(read)
 
 
-async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: What) -> list[Entry]:
+async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: What) -> list[HistoryEvent]:
     rows = (
         await connection.execute(
-            select(Evidence.__table__)
-            .where(Evidence.knowledge_id == item_id)
-            .order_by(Evidence.created_at.desc(), Evidence.id)
+            select(EvidenceRow.__table__)
+            .where(EvidenceRow.knowledge_id == item_id)
+            .order_by(EvidenceRow.created_at.desc(), EvidenceRow.id)
             .limit(MAX_ENTRIES)
         )
     ).all()
     return [
-        Entry(
+        HistoryEvent(
             first if row is rows[-1] else "merged",
             row.created_at,
             type=row.type,
@@ -82,17 +82,17 @@ async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: What) ->
     ]
 
 
-async def _revisions(connection: AsyncConnection, item_id: UUID) -> list[Entry]:
-    query = select(Revision.__table__).where(Revision.knowledge_id == item_id).order_by(Revision.id.desc()).limit(MAX_ENTRIES)
+async def _revisions(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
+    query = select(RevisionRow.__table__).where(RevisionRow.knowledge_id == item_id).order_by(RevisionRow.id.desc()).limit(MAX_ENTRIES)
     return [
-        Entry(row.action, row.at, row.developer_id, row.by_admin, row.type, row.title, row.text, row.paths)
+        HistoryEvent(row.action, row.at, row.developer_id, row.by_admin, row.type, row.title, row.text, row.paths)
         for row in await connection.execute(query)
     ]
 
 
-async def _verdicts(connection: AsyncConnection, item_id: UUID) -> list[Entry]:
-    query = select(Feedback.__table__).where(Feedback.knowledge_id == item_id).order_by(Feedback.at.desc()).limit(MAX_ENTRIES)
+async def _verdicts(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
+    query = select(FeedbackRow.__table__).where(FeedbackRow.knowledge_id == item_id).order_by(FeedbackRow.at.desc()).limit(MAX_ENTRIES)
     return [
-        Entry("judged", row.at, row.developer_id, row.by_admin, verdict=row.verdict, note=row.note or None)
+        HistoryEvent("judged", row.at, row.developer_id, row.by_admin, verdict=row.verdict, note=row.note or None)
         for row in await connection.execute(query)
     ]

@@ -58,7 +58,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ItemCandidate:
     """A candidate that extraction found in one session, quoted and condensed from its events.
 
     `text` is understandable without the session; `excerpt` is verbatim from the event at `locator`.

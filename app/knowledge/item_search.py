@@ -19,9 +19,9 @@ from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
 from app.knowledge.reads import Reads
-from app.knowledge.tables import Evidence, Knowledge
+from app.knowledge.tables import EvidenceRow, ItemRow
 from app.knowledge.versions import Scope
-from app.settings import Knowledge as Limits
+from app.settings import KnowledgeSettings as Limits
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector, VectorStore, Where, Within
@@ -109,16 +109,16 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
     A corrected item takes any evidence, since its words are the person's; a recorded item needs none, and is dated by its recording.
     """
     newest = (
-        select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
-        .where(Evidence.knowledge_id == Knowledge.id, or_(Evidence.text == Knowledge.text, Knowledge.corrected_at.is_not(None)))
-        .where(*([] if within is None else [within(Evidence.at)]))
-        .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
+        select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
+        .where(EvidenceRow.knowledge_id == ItemRow.id, or_(EvidenceRow.text == ItemRow.text, ItemRow.corrected_at.is_not(None)))
+        .where(*([] if within is None else [within(EvidenceRow.at)]))
+        .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
         .limit(1)
         .lateral("newest")
     )
-    columns = [column for column in Knowledge.__table__.c if column.name in _COLUMNS]
-    recorded = and_(Knowledge.origin == "recorded", *([] if within is None else [within(Knowledge.created_at)]))
-    items = select(*columns, *newest.c).outerjoin(newest, onclause=true()).where(Knowledge.team_id == bindparam("team"), ~Knowledge.hidden)
+    columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
+    recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
+    items = select(*columns, *newest.c).outerjoin(newest, onclause=true()).where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden)
     return items.where(or_(newest.c.session_id.is_not(None), recorded))
 
 
@@ -128,11 +128,11 @@ def _full_text(items: Select[*tuple[Any, ...]], text: str, scope: Scope, types: 
     words = [word for word in dict.fromkeys([*said, *lexical.terms(text)]) if word.isalnum()][:64]
     asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words))
     if scope.project_id is not None:
-        items = items.where(Knowledge.project_id == scope.project_id)
+        items = items.where(ItemRow.project_id == scope.project_id)
     if types:
-        items = items.where(Knowledge.type.in_(types))
-    best = func.ts_rank(Knowledge.search, asked).desc()
-    return items.where(Knowledge.search.op("@@")(asked)).order_by(best, Knowledge.id).limit(limit)
+        items = items.where(ItemRow.type.in_(types))
+    best = func.ts_rank(ItemRow.search, asked).desc()
+    return items.where(ItemRow.search.op("@@")(asked)).order_by(best, ItemRow.id).limit(limit)
 
 
 def _moment(name: str, otherwise: str) -> ColumnElement[Any]:
@@ -147,5 +147,5 @@ _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "
 _FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
 _COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
-_BY_ID = {dated: items.where(Knowledge.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
+_BY_ID = {dated: items.where(ItemRow.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
 """An array parameter keeps it one statement for any number of ids; an IN list would be compiled and planned anew for each length."""

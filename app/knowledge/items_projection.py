@@ -15,9 +15,9 @@ from app.embeddings import Embedder, LongForm
 from app.knowledge.extraction import VERSION, Shortlist, choose, survey
 from app.knowledge.extraction.classifier import Numbers, fitted_for
 from app.knowledge.index import Index
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import wording
-from app.knowledge.store import Embedded, KnowledgeStore, Source
+from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, Source
 from app.sessions.event import Event
 from app.sessions.journal import Journal, Session
 from app.sessions.projections import Checkpointed, Counts, Projected
@@ -61,7 +61,7 @@ class ItemsProjection:
         learnt = await self._store.reconcile(source, candidates=candidates, embedded=embedded, checkpointed=checkpointed)
         return Projected(learnt.mark, {name: getattr(learnt, name) for name in self.counted})
 
-    async def _extract(self, events: AsyncIterator[Event]) -> list[Candidate]:
+    async def _extract(self, events: AsyncIterator[Event]) -> list[ItemCandidate]:
         """Survey the session in a thread, embed its shortlist (at most MAX_EMBEDDED short texts), and choose."""
         ((found,),) = [batch async for batch in through_thread(events, _survey, batch=2)]
         vectors: Numbers | None = None
@@ -83,7 +83,7 @@ class ItemsProjection:
         """Withdraw a session's evidence. Returns the number of items that are gone with it."""
         return (await self._store.withdraw_session(connection, session)).removed
 
-    async def _embed(self, session_id: UUID, candidates: Sequence[Candidate]) -> dict[str, Embedded]:
+    async def _embed(self, session_id: UUID, candidates: Sequence[ItemCandidate]) -> dict[str, EmbeddedCandidate]:
         """Return the vectors of candidates that are new or reworded, by key."""
         known = await self._store.known(session_id)
         unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
@@ -93,7 +93,8 @@ class ItemsProjection:
         vectors, longs = await self._embedder.embed(words), await self._long_form.embed(words)
         names = self._embedder.model, self._long_form.model
         return {
-            each.key: Embedded(each, vector, names[0], long, names[1]) for each, vector, long in zip(unknown, vectors, longs, strict=True)
+            each.key: EmbeddedCandidate(each, vector, names[0], long, names[1])
+            for each, vector, long in zip(unknown, vectors, longs, strict=True)
         }
 
 

@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidInput
-from app.knowledge.authoring import Author, Gate
-from app.knowledge.changes import Changed, note
+from app.knowledge.authoring import Author, WriteAdmission
+from app.knowledge.changes import ChangedItem, note
 from app.knowledge.store import hold_item
-from app.knowledge.tables import Feedback
+from app.knowledge.tables import FeedbackRow
 from app.knowledge.verdicts import count_verdicts
 from app.knowledge.weighing import VERDICTS
 from app.redaction.labels import free_text
@@ -24,7 +24,7 @@ MAX_NOTE_CHARS = 1_000
 class Judging:
     """Stores people's verdicts. `gate`: shared with `Authoring`."""
 
-    def __init__(self, database: Database, *, gate: Gate) -> None:
+    def __init__(self, database: Database, *, gate: WriteAdmission) -> None:
         self._database = database
         self._gate = gate
 
@@ -44,13 +44,13 @@ class Judging:
             row = await hold_item(connection, author.team_id, item_id)
             await _replace(connection, author, values)
             await count_verdicts(connection, row)
-            await note(connection, [Changed(item_id, row.project_id, row.team_id)])
+            await note(connection, [ChangedItem(item_id, row.project_id, row.team_id)])
 
 
 async def _replace(connection: AsyncConnection, author: Author, values: dict[str, object]) -> None:
-    row = upsert(Feedback).values(values)
-    person = {"index_elements": ["knowledge_id", "developer_id"], "index_where": ~Feedback.by_admin}
+    row = upsert(FeedbackRow).values(values)
+    person = {"index_elements": ["knowledge_id", "developer_id"], "index_where": ~FeedbackRow.by_admin}
     if author.developer_id is None:
-        person = {"index_elements": ["knowledge_id"], "index_where": Feedback.by_admin}
+        person = {"index_elements": ["knowledge_id"], "index_where": FeedbackRow.by_admin}
     said = {"verdict": row.excluded.verdict, "note": row.excluded.note, "at": func.now()}
     await connection.execute(row.on_conflict_do_update(**person, set_=said))  # type: ignore[arg-type]

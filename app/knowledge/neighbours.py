@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.embeddings.longform import MODEL as LONG_MODEL
 from app.embeddings.longform import agreement, parts_of
 from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.tables import Knowledge, OutboxRow
+from app.knowledge.tables import ItemRow, OutboxRow
 from app.likeness import differing
 from app.storage.database import Database
 from app.storage.tables import AnyRow
@@ -77,9 +77,9 @@ class Neighbourhood:
         """Read the index's hits, and the items that it hadn't applied when it was queried."""
         undrained = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
         known = select(func.unnest(literal(list(nearby.items), ARRAY(Uuid))))
-        near = Knowledge.id.in_(known.union(undrained))  # a UNION, not an OR, for which PostgreSQL would read the whole project
+        near = ItemRow.id.in_(known.union(undrained))  # a UNION, not an OR, for which PostgreSQL would read the whole project
         made = cls(threshold)
-        for row in await connection.execute(_ITEMS.where(Knowledge.project_id == project_id, near)):
+        for row in await connection.execute(_ITEMS.where(ItemRow.project_id == project_id, near)):
             made.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
         return made
 
@@ -113,7 +113,7 @@ class Neighbourhood:
 
 
 _ITEMS: Select[UUID, str, str, bytes, bytes | None, str | None] = select(
-    Knowledge.id, Knowledge.title, Knowledge.text, Knowledge.embedding, Knowledge.long_embedding, Knowledge.long_embedding_model
+    ItemRow.id, ItemRow.title, ItemRow.text, ItemRow.embedding, ItemRow.long_embedding, ItemRow.long_embedding_model
 )
 
 

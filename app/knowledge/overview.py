@@ -12,13 +12,13 @@ from sqlalchemy import Select, String, func, select, true, values
 from sqlalchemy import column as sql_column
 
 from app.knowledge.item import KNOWLEDGE_TYPES, Quote
-from app.knowledge.tables import Evidence, Knowledge, OutboxRow, PassageRow
+from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow, PassageRow
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
 
 @dataclass(frozen=True, slots=True)
-class Heap:
+class ItemCount:
     """A count of items by project, freshness and type."""
 
     project_id: UUID
@@ -47,11 +47,11 @@ class Overview:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def heaps(self, projects: Sequence[UUID]) -> list[Heap]:
+    async def heaps(self, projects: Sequence[UUID]) -> list[ItemCount]:
         """Count the projects' items by freshness and type (index-only scan)."""
-        cut = (Knowledge.project_id, Knowledge.freshness, Knowledge.type)
-        query = select(*cut, func.count()).where(Knowledge.project_id.in_(projects)).group_by(*cut)
-        return [Heap(*row) for row in await self._database.read(rows_of(query))]
+        cut = (ItemRow.project_id, ItemRow.freshness, ItemRow.type)
+        query = select(*cut, func.count()).where(ItemRow.project_id.in_(projects)).group_by(*cut)
+        return [ItemCount(*row) for row in await self._database.read(rows_of(query))]
 
     async def passages(self, projects: Sequence[UUID]) -> int:
         """Count the projects' passages (index-only scan)."""
@@ -60,9 +60,7 @@ class Overview:
 
     async def learnt_since(self, team_id: UUID, moment: datetime) -> int:
         """Count the items first learnt since `moment`."""
-        query = select(func.count()).where(
-            Knowledge.team_id == team_id, Knowledge.type.in_(KNOWLEDGE_TYPES), Knowledge.created_at >= moment
-        )
+        query = select(func.count()).where(ItemRow.team_id == team_id, ItemRow.type.in_(KNOWLEDGE_TYPES), ItemRow.created_at >= moment)
         return int((await self._database.read(rows_of(query)))[0][0])
 
     async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[Recent]:
@@ -83,28 +81,28 @@ def _recent(team_id: UUID, moment: datetime, limit: int) -> Select[*tuple[Any, .
     """Select the newest items: the newest of each type (by the index on team, type and time), then the newest of those."""
     kinds = values(sql_column("type", String), name="kinds").data([(each,) for each in KNOWLEDGE_TYPES])
     newest = (
-        select(Knowledge.id, Knowledge.created_at)
-        .where(Knowledge.team_id == team_id, Knowledge.type == kinds.c.type, Knowledge.created_at >= moment, ~Knowledge.hidden)
-        .order_by(Knowledge.created_at.desc())
+        select(ItemRow.id, ItemRow.created_at)
+        .where(ItemRow.team_id == team_id, ItemRow.type == kinds.c.type, ItemRow.created_at >= moment, ~ItemRow.hidden)
+        .order_by(ItemRow.created_at.desc())
         .limit(limit)
         .correlate(kinds)
         .lateral("newest_of_type")
     )
     first = (
-        select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
-        .where(Evidence.knowledge_id == Knowledge.id)
-        .order_by(Evidence.at.nulls_last(), Evidence.candidate_key)
+        select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
+        .where(EvidenceRow.knowledge_id == ItemRow.id)
+        .order_by(EvidenceRow.at.nulls_last(), EvidenceRow.candidate_key)
         .limit(1)
-        .correlate(Knowledge)
+        .correlate(ItemRow)
         .lateral("first_said")
     )
-    item = (Knowledge.id, Knowledge.type, Knowledge.title, Knowledge.freshness, Knowledge.project_id, Knowledge.created_at)
+    item = (ItemRow.id, ItemRow.type, ItemRow.title, ItemRow.freshness, ItemRow.project_id, ItemRow.created_at)
     return (
         select(*item, *first.c)
         .select_from(kinds)
         .join(newest, true())
-        .join(Knowledge, Knowledge.id == newest.c.id)
+        .join(ItemRow, ItemRow.id == newest.c.id)
         .outerjoin(first, true())
-        .order_by(Knowledge.created_at.desc(), Knowledge.id)
+        .order_by(ItemRow.created_at.desc(), ItemRow.id)
         .limit(limit)
     )

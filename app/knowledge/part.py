@@ -11,31 +11,31 @@ from functools import partial
 from app import clock
 from app.accounts.accounts import Accounts
 from app.cache.part import tiers
-from app.cache.tiers import Tiers
+from app.cache.tiers import TieredCache
 from app.embeddings import late_interaction
 from app.embeddings.part import EmbeddingServices
 from app.errors import CairnError, Unavailable
 from app.knowledge import freshness
-from app.knowledge.answer import Asks
+from app.knowledge.answer import Searcher
 from app.knowledge.answering.answering import Answering
-from app.knowledge.authoring import Authoring, Gate
-from app.knowledge.browsing import Browsing
+from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached import CachedSearch
-from app.knowledge.copier import Copier
-from app.knowledge.history import History
+from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.judging import Judging
+from app.knowledge.long_form_backfill import LongFormBackfill
 from app.knowledge.overview import Overview
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.reader import KnowledgeReader
+from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
 from app.knowledge.search import Search
 from app.knowledge.store import KnowledgeStore
-from app.knowledge.tails import Tails
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
 from app.knowledge.writer import KnowledgeWriter
@@ -43,7 +43,7 @@ from app.part import OK, Condition, Levels, Loop, Maintenance, Opened, Part, Rea
 from app.sessions.part import SessionServices
 from app.settings import Settings
 from app.storage.database import Database
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 from app.storage.part import StorageServices
 from app.telemetry import metrics
 
@@ -61,19 +61,19 @@ class KnowledgeServices:
     store: KnowledgeStore
     said: PassageStore
     index: Index
-    search: Asks
+    search: Searcher
     answering: Answering
     prefetch: PrefetchingSearch | None
     """Where it is switched on: then it is `search`."""
     overview: Overview
     authoring: Authoring
     judging: Judging
-    browsing: Browsing
-    history: History
+    browsing: ItemBrowsing
+    history: ItemHistory
     reader: KnowledgeReader
     writer: KnowledgeWriter
     unanswered: Unanswered
-    tails: Tails
+    tails: LongFormBackfill
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Searching:
 
     index: Index
     unanswered: Unanswered
-    queries: Tiers
+    queries: TieredCache
     cached: CachedSearch
     prefetch: PrefetchingSearch | None
 
@@ -137,7 +137,7 @@ def _searching(stack: AsyncExitStack, below: _Below) -> _Searching:
         limits=settings.knowledge,
         unanswered=unanswered,
     )
-    direct = Direct(settings.database, storage.url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
+    direct = DedicatedConnection(settings.database, storage.url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
     stack.push_async_callback(direct.close)
     options = settings.cache.queries
     queries = tiers("queries", options, settings, storage, database=False)
@@ -159,11 +159,11 @@ def _searching(stack: AsyncExitStack, below: _Below) -> _Searching:
 
 def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
     settings, database, accounts, journal = below.settings, below.storage.database, below.accounts, below.sessions.journal
-    embedder, long_form, index, gate = below.embeddings.embedder, below.embeddings.long_form, searching.index, Gate()
+    embedder, long_form, index, gate = below.embeddings.embedder, below.embeddings.long_form, searching.index, WriteAdmission()
     store = KnowledgeStore(database, below.storage.vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
     said, search = PassageStore(database, journal), searching.prefetch or searching.cached
     authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate)
-    judging, browsing, history = Judging(database, gate=gate), Browsing(database), History(database)
+    judging, browsing, history = Judging(database, gate=gate), ItemBrowsing(database), ItemHistory(database)
     reader = KnowledgeReader(accounts=accounts, search=search, store=store, said=said, browsing=browsing, history=history)
     return KnowledgeServices(
         passages=PassagesProjection(journal=journal, embedder=embedder, store=said, index=index),
@@ -173,7 +173,7 @@ def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
         index=index,
         search=search,
         answering=Answering(embedder, settings.knowledge),
-        tails=Tails(database, long_form),
+        tails=LongFormBackfill(database, long_form),
         overview=Overview(database),
         authoring=authoring,
         judging=judging,
@@ -186,17 +186,17 @@ def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
     )
 
 
-def _copier(settings: Settings, url: str) -> Copier:
+def _copier(settings: Settings, url: str) -> Reindexer:
     """Make the copier, pointed at our PostgreSQL and Qdrant as the worker is; a URL from a file it reads itself."""
     env = {"CAIRN_DATA_DIR": str(settings.data_dir)}
     if "CAIRN_DATABASE__URL_FILE" not in os.environ:
         env["CAIRN_DATABASE__URL"] = url
     if settings.qdrant.url is not None:
         env["CAIRN_QDRANT__URL"] = settings.qdrant.url
-    return Copier(env)
+    return Reindexer(env)
 
 
-def _part(below: _Below, made: KnowledgeServices, queries: Tiers) -> Part:
+def _part(below: _Below, made: KnowledgeServices, queries: TieredCache) -> Part:
     vectors = below.storage.vectors
 
     async def condition() -> Condition:

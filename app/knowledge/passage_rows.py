@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
-from app.knowledge.passages import Candidate, Place
+from app.knowledge.passages import PassageCandidate, Place
 from app.knowledge.passages.passage import indexed
 from app.knowledge.reads import Reads
 from app.knowledge.versions import Scope
@@ -35,7 +35,7 @@ SHARES_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class SaidWithin:
     """A half-open period, since ≤ time < until, in which it was said; None: open at that end. A passage without a time is in no period."""
 
     since: datetime | None
@@ -50,11 +50,11 @@ class PassageRows:
         self._shares: dict[int, float] = {}
         self._shares_read = -math.inf
 
-    async def by_id(self, scope: Scope, ids: Collection[UUID], period: Period | None) -> Sequence[AnyRow]:
+    async def by_id(self, scope: Scope, ids: Collection[UUID], period: SaidWithin | None) -> Sequence[AnyRow]:
         """Read passages by id, each with its newest place (in the period) and the number of all its places."""
         return await self._read(_BY_ID, scope, period, {"ids": list(ids)}) if ids else []
 
-    async def by_terms(self, scope: Scope, terms: Sequence[int], period: Period | None, *, limit: int) -> Sequence[AnyRow]:
+    async def by_terms(self, scope: Scope, terms: Sequence[int], period: SaidWithin | None, *, limit: int) -> Sequence[AnyRow]:
         """Read passages with the most of the terms, like `by_id`, and their vectors. `terms`: see `passages.terms.hashed`."""
         if not terms:
             return []
@@ -62,15 +62,15 @@ class PassageRows:
         rare = rarest(asked, await self._common())
         return await self._read(_BY_TERMS, scope, period, {"terms": asked, "rare": rare, "bound": MAX_MATCHING, "limit": limit})
 
-    async def at(self, places: Sequence[Place]) -> dict[Place, Candidate]:
+    async def at(self, places: Sequence[Place]) -> dict[Place, PassageCandidate]:
         """Read the passages at these places, where they exist."""
         if not places:
             return {}
         values = {"sessions": [UUID(session) for session, _ in places], "ordinals": [ordinal for _, ordinal in places]}
-        found: dict[Place, Candidate] = {}
+        found: dict[Place, PassageCandidate] = {}
         for row in await self._reads.rows(_AT_PLACES, values):
             session, text = str(row.session_id), indexed(row.heading, row.text)
-            one = Candidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens, locator=row.locator)
+            one = PassageCandidate(str(row.id), session, row.exchange, row.ordinal, text, row.late, tokens=row.tokens, locator=row.locator)
             found[session, row.ordinal] = one
         return found
 
@@ -82,7 +82,7 @@ class PassageRows:
         return self._shares
 
     async def _read(
-        self, statements: Mapping[bool, TextualSelect], scope: Scope, period: Period | None, values: Mapping[str, object]
+        self, statements: Mapping[bool, TextualSelect], scope: Scope, period: SaidWithin | None, values: Mapping[str, object]
     ) -> Sequence[AnyRow]:
         given: dict[str, object] = {"team": scope.team_id, "project": scope.project_id, **values}
         if period is not None:

@@ -22,8 +22,8 @@ from app.knowledge.index import Index
 from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack_half
 from app.knowledge.passage_results import result
-from app.knowledge.passage_rows import PassageRows, Period
-from app.knowledge.passages import Candidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
+from app.knowledge.passage_rows import PassageRows, SaidWithin
+from app.knowledge.passages import PassageCandidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
 from app.knowledge.passages.abstention import confidence, features, with_relevance, worths
 from app.knowledge.passages.composing import compose
 from app.knowledge.passages.passage import indexed
@@ -33,7 +33,7 @@ from app.knowledge.ranking import DIGITS
 from app.knowledge.reads import Reads
 from app.knowledge.versions import Scope
 from app.sessions.journal import CitedSession
-from app.settings import Knowledge as Limits
+from app.settings import KnowledgeSettings as Limits
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Hit, VectorStore, Where, Within
 from app.telemetry import traces
@@ -109,7 +109,7 @@ class PassageSearch:
 
     async def find(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> FoundPassages:
         """Find and rank passages. Appends the parts that were unavailable to `degraded`."""
-        period = None if query.since is None and query.until is None else Period(query.since, query.until)
+        period = None if query.since is None and query.until is None else SaidWithin(query.since, query.until)
         legs = await self._legs(scope, query, encoded, period, degraded)
         if legs is None:
             rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=RERANKED)
@@ -127,7 +127,7 @@ class PassageSearch:
         relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))
         return FoundPassages(question, {str(row.id): row for row in rows}, names, told, relevant)
 
-    async def around(self, found: FoundPassages) -> dict[Place, Candidate]:
+    async def around(self, found: FoundPassages) -> dict[Place, PassageCandidate]:
         """Read the passages around the first of those found."""
         return await self._rows.at(neighbours(found.relevant))
 
@@ -135,7 +135,7 @@ class PassageSearch:
         self,
         query: Query,
         found: FoundPassages,
-        around: Mapping[Place, Candidate],
+        around: Mapping[Place, PassageCandidate],
         sessions: Mapping[UUID, CitedSession],
         *,
         max_tokens: int,
@@ -154,7 +154,7 @@ class PassageSearch:
         return made
 
     async def _legs(
-        self, scope: Scope, query: Query, encoded: Encoded | None, period: Period | None, degraded: list[str]
+        self, scope: Scope, query: Query, encoded: Encoded | None, period: SaidWithin | None, degraded: list[str]
     ) -> dict[UUID, Leg] | None:
         """Query both legs of the vector store, and return the best of their fusion first; None: search PostgreSQL instead."""
         if not self._index.complete:
@@ -193,8 +193,8 @@ def fused(dense: Sequence[Hit], lexical: Sequence[Hit], *, limit: int = RERANKED
     return {ids[each]: Leg(bm25.get(each), cosines.get(each)) for each in fuse(bm25, cosines, limit=limit)}
 
 
-def _candidate(row: AnyRow, leg: Leg, project: str) -> Candidate:
-    return Candidate(
+def _candidate(row: AnyRow, leg: Leg, project: str) -> PassageCandidate:
+    return PassageCandidate(
         id=str(row.id),
         session=str(row.session_id),
         exchange=row.exchange,

@@ -16,12 +16,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
-from app.knowledge.changes import Changed, note
+from app.knowledge.changes import ChangedItem, note
 from app.knowledge.item import Quote
 from app.knowledge.locks import hold_project
 from app.knowledge.passages.cut import CutState
 from app.knowledge.passages.passage import Passage
-from app.knowledge.tables import OutboxRow, PassageCut, PassagePlace, PassageRow
+from app.knowledge.tables import OutboxRow, PassageCutRow, PassagePlaceRow, PassageRow
 from app.sessions.journal import Journal, Session
 from app.sessions.projections import Checkpointed
 from app.storage.database import Database
@@ -47,7 +47,7 @@ class EmbeddedPassage:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CutPart:
     """The passages of a session's events in (`after`, `upto`]. `last`: no event beyond `upto` has passages.
 
     `placed`: (index within its event, passage). `states`: the cutting's states to save, by seq, for resuming there.
@@ -66,7 +66,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredPassages:
     """The outcome of storing a part. `new`: passages that the project didn't have; `withdrawn`: those that it has no longer.
 
     Once the outbox is drained up to `mark`, all of it is searchable.
@@ -106,9 +106,9 @@ class PassageStore:
 
     async def resume(self, session_id: UUID, after: int) -> tuple[int, CutState]:
         """Return the last seq at or before `after` with a saved state, and that state; (0, a new state) if there is none."""
-        state = select(PassageCut.seq, PassageCut.state).where(PassageCut.session_id == session_id, PassageCut.seq <= after)
+        state = select(PassageCutRow.seq, PassageCutRow.state).where(PassageCutRow.session_id == session_id, PassageCutRow.seq <= after)
         async with self._database.begin() as connection:
-            row = (await connection.execute(state.order_by(PassageCut.seq.desc()).limit(1))).one_or_none()
+            row = (await connection.execute(state.order_by(PassageCutRow.seq.desc()).limit(1))).one_or_none()
         return (0, CutState()) if row is None else (row.seq, CutState.from_json(row.state))
 
     async def get(self, team_id: UUID, passage_id: UUID) -> StoredPassage:
@@ -118,7 +118,7 @@ class PassageStore:
             row = (await connection.execute(_ONE.where(PassageRow.id == passage_id, PassageRow.team_id == team_id))).one_or_none()
             if row is None:  # raised inside `read`, so that a lagging replica's miss is retried at the primary
                 raise NotFound(f"There is no item or passage {passage_id}. Search with POST /v1/knowledge/query to find its id.")
-            return row, (await connection.execute(_PLACES.where(PassagePlace.passage_id == passage_id))).all()
+            return row, (await connection.execute(_PLACES.where(PassagePlaceRow.passage_id == passage_id))).all()
 
         row, places = await self._database.read(read)
         cited = await self._journal.cited(team_id, {place.session_id for place in places})
@@ -134,7 +134,9 @@ class PassageStore:
         async with self._database.begin() as connection:
             return {bytes(row.key) for row in await connection.execute(_by_key(project_id, keys)) if row.made_by == made_by}
 
-    async def replace(self, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage], checkpointed: Checkpointed) -> Stored:
+    async def replace(
+        self, session: Session, part: CutPart, embedded: Mapping[bytes, EmbeddedPassage], checkpointed: Checkpointed
+    ) -> StoredPassages:
         """Make the places of a part's events exactly those of `part`, and move the checkpoint, in one transaction.
 
         `embedded`: by key, at least the passages that the project lacks. MissingPassages when a concurrent purge removed one; NotFound and
@@ -150,15 +152,15 @@ class PassageStore:
             new = [each for key, each in wanted.items() if key not in before or _differs(before[key], each)]
             await _delete_places(connection, session.id, gone)
             for start in range(0, len(new), ROWS):
-                await connection.execute(insert(PassagePlace), new[start : start + ROWS])
+                await connection.execute(insert(PassagePlaceRow), new[start : start + ROWS])
             left = {row.passage_id for row in gone} - {place["passage_id"] for place in new}
             withdrawn = await _delete_orphans(connection, left)
             changed = stored | renewed | left | {place["passage_id"] for place in new}
             await _keep_states(connection, session.id, part)
             await checkpointed(connection, None if part.last else part.upto)
-            await note(connection, [Changed(each, session.project_id, session.team_id) for each in sorted(changed)])
+            await note(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(changed)])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0))) if changed else 0
-        return Stored(len(stored), withdrawn, mark or 0)
+        return StoredPassages(len(stored), withdrawn, mark or 0)
 
     async def withdraw_session(self, connection: AsyncConnection, session: Session) -> int:
         """Withdraw a session's places, in the caller's transaction, which must hold the session. Returns the number of passages deleted.
@@ -166,11 +168,11 @@ class PassageStore:
         A passage that is also in another session stays, with its places there.
         """
         await hold_project(connection, session.project_id)
-        places = delete(PassagePlace).where(PassagePlace.session_id == session.id).returning(PassagePlace.passage_id)
+        places = delete(PassagePlaceRow).where(PassagePlaceRow.session_id == session.id).returning(PassagePlaceRow.passage_id)
         passages = set(await connection.scalars(places))
-        await connection.execute(delete(PassageCut).where(PassageCut.session_id == session.id))
+        await connection.execute(delete(PassageCutRow).where(PassageCutRow.session_id == session.id))
         gone = await _delete_orphans(connection, passages)
-        await note(connection, [Changed(each, session.project_id, session.team_id) for each in sorted(passages)])
+        await note(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(passages)])
         return gone
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
@@ -180,17 +182,17 @@ class PassageStore:
         theirs = PassageRow.__table__.alias("theirs")
         both = and_(PassageRow.project_id == project_id, theirs.c.project_id == into, theirs.c.key == PassageRow.key)
         twins = (await connection.execute(select(PassageRow.id, theirs.c.id.label("into")).where(both))).all()
-        same = and_(PassagePlace.passage_id == PassageRow.id, both)
-        await connection.execute(update(PassagePlace).where(same).values(passage_id=theirs.c.id))
+        same = and_(PassagePlaceRow.passage_id == PassageRow.id, both)
+        await connection.execute(update(PassagePlaceRow).where(same).values(passage_id=theirs.c.id))
         gone = [twin.id for twin in twins]
         await connection.execute(delete(PassageRow).where(PassageRow.id == any_(literal(gone, ARRAY(Uuid)))))
         moved = update(PassageRow).where(PassageRow.project_id == project_id).values(project_id=into).returning(PassageRow.id)
         ids = (await connection.scalars(moved)).all()
         changed = [*gone, *(twin.into for twin in twins), *ids]
-        await note(connection, [Changed(each, project, team_id) for each in changed for project in (project_id, into)])
+        await note(connection, [ChangedItem(each, project, team_id) for each in changed for project in (project_id, into)])
 
     async def _passages(
-        self, connection: AsyncConnection, session: Session, part: Part, embedded: Mapping[bytes, EmbeddedPassage]
+        self, connection: AsyncConnection, session: Session, part: CutPart, embedded: Mapping[bytes, EmbeddedPassage]
     ) -> tuple[dict[bytes, UUID], set[UUID], set[UUID]]:
         """Insert or update the part's passages. Returns (key → id of all, ids of those inserted, ids of those recomputed)."""
         passages = part.passages
@@ -218,10 +220,10 @@ def _by_key(project_id: UUID, keys: Collection[bytes]):  # type: ignore[no-untyp
     return select(PassageRow.id, PassageRow.key, PassageRow.made_by).where(PassageRow.project_id == project_id, PassageRow.key == wanted)
 
 
-def _within(session_id: UUID, part: Part) -> ColumnElement[bool]:
+def _within(session_id: UUID, part: CutPart) -> ColumnElement[bool]:
     """Select the places of the part's events; for the last part also those beyond it, as their events no longer have passages."""
-    upper = literal(value=True) if part.last else PassagePlace.seq <= part.upto
-    return and_(PassagePlace.session_id == session_id, PassagePlace.seq > part.after, upper)
+    upper = literal(value=True) if part.last else PassagePlaceRow.seq <= part.upto
+    return and_(PassagePlaceRow.session_id == session_id, PassagePlaceRow.seq > part.after, upper)
 
 
 def _row(session: Session, passage: Passage, key: bytes, embedded: EmbeddedPassage) -> dict[str, Any]:
@@ -261,35 +263,37 @@ def _differs(row: AnyRow, place: Mapping[str, Any]) -> bool:
 async def _delete_places(connection: AsyncConnection, session_id: UUID, rows: Sequence[AnyRow]) -> None:
     if rows:
         places = select(
-            func.unnest(literal([row.seq for row in rows], ARRAY(PassagePlace.seq.type))).label("seq"),
-            func.unnest(literal([row.number for row in rows], ARRAY(PassagePlace.number.type))).label("number"),
+            func.unnest(literal([row.seq for row in rows], ARRAY(PassagePlaceRow.seq.type))).label("seq"),
+            func.unnest(literal([row.number for row in rows], ARRAY(PassagePlaceRow.number.type))).label("number"),
         ).subquery()
-        same = and_(PassagePlace.seq == places.c.seq, PassagePlace.number == places.c.number)
-        await connection.execute(delete(PassagePlace).where(PassagePlace.session_id == session_id, same))
+        same = and_(PassagePlaceRow.seq == places.c.seq, PassagePlaceRow.number == places.c.number)
+        await connection.execute(delete(PassagePlaceRow).where(PassagePlaceRow.session_id == session_id, same))
 
 
 async def _delete_orphans(connection: AsyncConnection, passages: Collection[UUID]) -> int:
     """Delete those of the passages that have no place left. Returns their number."""
     if not passages:
         return 0
-    placed = select(PassagePlace.passage_id).where(PassagePlace.passage_id == PassageRow.id).exists()
+    placed = select(PassagePlaceRow.passage_id).where(PassagePlaceRow.passage_id == PassageRow.id).exists()
     gone = await connection.execute(delete(PassageRow).where(PassageRow.id == any_(literal(list(passages), ARRAY(Uuid))), ~placed))
     return gone.rowcount
 
 
-async def _keep_states(connection: AsyncConnection, session_id: UUID, part: Part) -> None:
+async def _keep_states(connection: AsyncConnection, session_id: UUID, part: CutPart) -> None:
     """Save a state every CUT_EVERY events, and the last one; delete the states that this cutting supersedes."""
-    earlier_last = and_(PassageCut.seq <= part.after, PassageCut.seq % CUT_EVERY != 0)
-    await connection.execute(delete(PassageCut).where(PassageCut.session_id == session_id, (PassageCut.seq > part.after) | earlier_last))
+    earlier_last = and_(PassageCutRow.seq <= part.after, PassageCutRow.seq % CUT_EVERY != 0)
+    await connection.execute(
+        delete(PassageCutRow).where(PassageCutRow.session_id == session_id, (PassageCutRow.seq > part.after) | earlier_last)
+    )
     rows = [{"session_id": session_id, "seq": seq, "state": state.as_json()} for seq, state in sorted(part.states.items())]
     if rows:
-        await connection.execute(upsert(PassageCut).on_conflict_do_nothing(), rows)
+        await connection.execute(upsert(PassageCutRow).on_conflict_do_nothing(), rows)
 
 
-_COUNT = select(func.count()).where(PassagePlace.passage_id == PassageRow.id).scalar_subquery()
+_COUNT = select(func.count()).where(PassagePlaceRow.passage_id == PassageRow.id).scalar_subquery()
 _ONE = select(PassageRow.id, PassageRow.project_id, PassageRow.heading, PassageRow.text, _COUNT.label("places"))
-_NEWEST = (PassagePlace.at.desc().nulls_last(), PassagePlace.session_id, PassagePlace.ordinal)
-_PLACES = select(PassagePlace.session_id, PassagePlace.locator, PassagePlace.at).order_by(*_NEWEST).limit(PLACES)
+_NEWEST = (PassagePlaceRow.at.desc().nulls_last(), PassagePlaceRow.session_id, PassagePlaceRow.ordinal)
+_PLACES = select(PassagePlaceRow.session_id, PassagePlaceRow.locator, PassagePlaceRow.at).order_by(*_NEWEST).limit(PLACES)
 _EMBEDDED = tuple(each.name for each in fields(EmbeddedPassage))
 _COMPARED = ("ordinal", "passage_id", "exchange", "locator", "at", "role", "kind", "sidechain", "prompt", "files")
-_PLACE = [column for column in PassagePlace.__table__.c if column.name != "session_id"]
+_PLACE = [column for column in PassagePlaceRow.__table__.c if column.name != "session_id"]

@@ -14,9 +14,9 @@ from app.embeddings import TokenEmbedder, late_interaction
 from app.embeddings.embedder import Packed
 from app.knowledge.index import Index
 from app.knowledge.neighbours import pack_half
-from app.knowledge.passage_store import CUT_EVERY, EmbeddedPassage, MissingPassages, Part, PassageStore, Stored, key_of
+from app.knowledge.passage_store import CUT_EVERY, CutPart, EmbeddedPassage, MissingPassages, PassageStore, StoredPassages, key_of
 from app.knowledge.passages import terms
-from app.knowledge.passages.cut import CutState, Cutter
+from app.knowledge.passages.cut import CutState, PassageCutter
 from app.knowledge.passages.passage import Passage
 from app.sessions.event import Event
 from app.sessions.journal import Journal, Session
@@ -63,7 +63,7 @@ class PassagesProjection:
         """Make the session's passages exactly those of its events now, resuming from the last state saved at or before `after`."""
         start, state = await self._store.resume(session.id, after)
         mark, counts = 0, Counter(dict.fromkeys(self.counted, 0))
-        async for part in self._parts(session, start, Cutter(str(session.id), state)):
+        async for part in self._parts(session, start, PassageCutter(str(session.id), state)):
             stored = await self._embed_and_store(session, part, checkpointed)
             mark = max(mark, stored.mark)
             counts.update(new=stored.new, withdrawn=stored.withdrawn)
@@ -83,7 +83,7 @@ class PassagesProjection:
         """Withdraw this session's passages. Returns the number of passages deleted."""
         return await self._store.withdraw_session(connection, session)
 
-    async def _parts(self, session: Session, start: int, cutter: Cutter) -> AsyncIterator[Part]:
+    async def _parts(self, session: Session, start: int, cutter: PassageCutter) -> AsyncIterator[CutPart]:
         """Cut the session's events above `start`; yield parts of PASSAGES_A_PART, the last one reaching the session's end."""
         events = self._journal.numbered(session.id, after=start, until=session.event_count, max_output_chars=MAX_OUTPUT_CHARS)
 
@@ -103,11 +103,11 @@ class PassagesProjection:
             # The thread pauses between two batches, so `cutter.state` is the state after the batch's last event.
             if len(placed) >= PASSAGES_A_PART:
                 upto = batch[-1].seq
-                yield Part(after, upto, False, placed, states | {upto: replace(cutter.state)})
+                yield CutPart(after, upto, False, placed, states | {upto: replace(cutter.state)})
                 after, placed, states = upto, [], {}
-        yield Part(after, session.event_count, True, placed, states | {session.event_count: replace(cutter.state)})
+        yield CutPart(after, session.event_count, True, placed, states | {session.event_count: replace(cutter.state)})
 
-    async def _embed_and_store(self, session: Session, part: Part, checkpointed: Checkpointed) -> Stored:
+    async def _embed_and_store(self, session: Session, part: CutPart, checkpointed: Checkpointed) -> StoredPassages:
         """Embed what the project lacks, and store the part; retry with what a concurrent purge removed in between."""
         passages = part.passages
         known = await self._store.known(session.project_id, passages.keys(), made_by=self._made_by)

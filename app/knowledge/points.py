@@ -13,19 +13,19 @@ from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack, unpack_half, wording
 from app.knowledge.passages import terms as passage_terms
 from app.knowledge.passages.passage import indexed
-from app.knowledge.tables import Knowledge, PassagePlace, PassageRow
+from app.knowledge.tables import ItemRow, PassagePlaceRow, PassageRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
-from app.storage.vectors.store import IndexSchema, Point
+from app.storage.vectors.store import IndexSchema, VectorPoint
 
 SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
 
 
-async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Point]:
+async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[VectorPoint]:
     """Return the points of these ids (of items or passages) that exist."""
     wanted = literal(list(ids), ARRAY(Uuid))
-    items = await connection.execute(_ITEMS.where(Knowledge.id == any_(wanted)))
+    items = await connection.execute(_ITEMS.where(ItemRow.id == any_(wanted)))
     passages = await connection.execute(_PASSAGES.where(PassageRow.id == any_(wanted)))
     return [*map(_item, items), *map(_passage, passages)]
 
@@ -33,17 +33,17 @@ async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Point]:
 async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None) -> int:
     """Count the points that the index should hold, except those selected by `but`."""
     found = 0
-    for table in (Knowledge, PassageRow):
+    for table in (ItemRow, PassageRow):
         query = select(func.count()).select_from(table)
-        if table is Knowledge:
-            query = query.where(~Knowledge.hidden)
+        if table is ItemRow:
+            query = query.where(~ItemRow.hidden)
         found += await connection.scalar(query if but is None else query.where(table.id.not_in(but))) or 0
     return found
 
 
-async def every(database: Database, *, page: int) -> AsyncIterator[list[Point]]:
+async def every(database: Database, *, page: int) -> AsyncIterator[list[VectorPoint]]:
     """Yield all points page by page, each page read in a transaction of its own."""
-    for table, query, point in ((Knowledge, _ITEMS, _item), (PassageRow, _PASSAGES, _passage)):
+    for table, query, point in ((ItemRow, _ITEMS, _item), (PassageRow, _PASSAGES, _passage)):
         last: UUID | None = None
         while True:
             ordered = query.order_by(table.id).limit(page)
@@ -55,7 +55,7 @@ async def every(database: Database, *, page: int) -> AsyncIterator[list[Point]]:
             yield [point(row) for row in rows]
 
 
-def _item(row: AnyRow) -> Point:
+def _item(row: AnyRow) -> VectorPoint:
     payload: dict[str, str | float] = {
         "team": str(row.team_id),
         "project": str(row.project_id),
@@ -67,31 +67,31 @@ def _item(row: AnyRow) -> Point:
     if row.intent is not None:
         payload["intent"] = row.intent
     terms = lexical.document(wording(row.title, row.text))
-    return Point(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
+    return VectorPoint(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
 
 
-def _passage(row: AnyRow) -> Point:
+def _passage(row: AnyRow) -> VectorPoint:
     payload: dict[str, str | float] = {"team": str(row.team_id), "project": str(row.project_id), "type": PASSAGE}
     if row.at is not None:
         payload["created_at"] = row.at.isoformat()
     terms = passage_terms.document(indexed(row.heading, row.text))
-    return Point(id=row.id, vectors={"dense_384": unpack_half(row.embedding)}, terms=terms, payload=payload)
+    return VectorPoint(id=row.id, vectors={"dense_384": unpack_half(row.embedding)}, terms=terms, payload=payload)
 
 
 _ITEMS = select(
-    Knowledge.id,
-    Knowledge.team_id,
-    Knowledge.project_id,
-    Knowledge.type,
-    Knowledge.intent,
-    Knowledge.freshness,
-    Knowledge.confidence,
-    Knowledge.created_at,
-    Knowledge.title,
-    Knowledge.text,
-    Knowledge.embedding,
-).where(~Knowledge.hidden)
-_NEWEST = select(func.max(PassagePlace.at)).where(PassagePlace.passage_id == PassageRow.id).scalar_subquery()
+    ItemRow.id,
+    ItemRow.team_id,
+    ItemRow.project_id,
+    ItemRow.type,
+    ItemRow.intent,
+    ItemRow.freshness,
+    ItemRow.confidence,
+    ItemRow.created_at,
+    ItemRow.title,
+    ItemRow.text,
+    ItemRow.embedding,
+).where(~ItemRow.hidden)
+_NEWEST = select(func.max(PassagePlaceRow.at)).where(PassagePlaceRow.passage_id == PassageRow.id).scalar_subquery()
 _PASSAGES = select(
     PassageRow.id,
     PassageRow.team_id,

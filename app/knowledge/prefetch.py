@@ -21,7 +21,7 @@ from app.errors import CairnError
 from app.knowledge.answer import Answer, Query
 from app.knowledge.cached import CachedSearch
 from app.part import Loop
-from app.settings import Prefetch
+from app.settings import PrefetchSettings
 from app.telemetry import metrics
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class PrefetchingSearch:
     def __init__(
         self,
         search: CachedSearch,
-        options: Prefetch,
+        options: PrefetchSettings,
         *,
         knows: Callable[[str], bool],
         ttl_seconds: float,

@@ -15,7 +15,7 @@ from app.knowledge.answer import Query, Result
 from app.knowledge.freshness import WEIGHT
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import unpack, unpack_long, wording
-from app.knowledge.relevance import Asked, Relevance
+from app.knowledge.relevance import QuestionTerms, Relevance
 from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, shown_freshness, speaks_of
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
@@ -66,7 +66,7 @@ def rank(
     """
     if support.rejected:
         rows = [row for row in rows if _is_written(row)]
-    asked = Asked(lexical.terms(query.text), lexical.codes(query.text))
+    asked = QuestionTerms(lexical.terms(query.text), lexical.codes(query.text))
     cosines = _cosines(rows, vector)
     factors = [_factor(row, names[row.project_id], query, support.answered) for row in rows]
     session_gains = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]

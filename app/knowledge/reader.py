@@ -10,10 +10,10 @@ from uuid import UUID
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound
-from app.knowledge.answer import Answer, Asks, Query
+from app.knowledge.answer import Answer, Query, Searcher
 from app.knowledge.authoring import revision_of
-from app.knowledge.browsing import Browsing, Filter
-from app.knowledge.history import Entry, History
+from app.knowledge.browsing import ItemBrowsing, ItemFilter
+from app.knowledge.history import HistoryEvent, ItemHistory
 from app.knowledge.item import Freshness
 from app.knowledge.passage_store import PassageStore, StoredPassage
 from app.knowledge.store import Item, KnowledgeStore
@@ -59,13 +59,20 @@ class ShownPage:
 class ShownEntry:
     """`by`: a developer's name, or `admin`. None: a session taught it, or somebody who is gone."""
 
-    entry: Entry
+    entry: HistoryEvent
     by: str | None
 
 
 class KnowledgeReader:
     def __init__(
-        self, *, accounts: Accounts, search: Asks, store: KnowledgeStore, said: PassageStore, browsing: Browsing, history: History
+        self,
+        *,
+        accounts: Accounts,
+        search: Searcher,
+        store: KnowledgeStore,
+        said: PassageStore,
+        browsing: ItemBrowsing,
+        history: ItemHistory,
     ) -> None:
         self._accounts = accounts
         self._search = search
@@ -102,7 +109,7 @@ class KnowledgeReader:
         return ShownItem(item, names[item.project_id], _may_change(requester, item))
 
     async def list(
-        self, requester: Requester, wanted: Filter, *, project: str | None = None, limit: int, cursor: str | None = None
+        self, requester: Requester, wanted: ItemFilter, *, project: str | None = None, limit: int, cursor: str | None = None
     ) -> ShownPage:
         """List one page of items, the newest first; of the project of this name, or of all. InvalidInput for a cursor that is none."""
         requester.check("read")
@@ -132,7 +139,7 @@ class KnowledgeReader:
         raise Conflict(why)
 
 
-def _by(entry: Entry, names: dict[UUID, str]) -> str | None:
+def _by(entry: HistoryEvent, names: dict[UUID, str]) -> str | None:
     if entry.by_admin:
         return "admin"
     return None if entry.developer_id is None else names.get(entry.developer_id)

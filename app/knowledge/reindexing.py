@@ -7,7 +7,7 @@ import structlog
 from app.errors import CairnError, Conflict
 from app.knowledge.index import Index
 from app.part import Loop
-from app.settings import Vectors
+from app.settings import VectorsSettings
 from app.storage.vectors.store import VectorStore
 
 log = structlog.get_logger()
@@ -21,7 +21,7 @@ MAX_WITHOUT_GRAPH = 20_000
 class Reindexing:
     """One in each server; of those that rebuild at once all but one leave it."""
 
-    def __init__(self, index: Index, vectors: VectorStore, options: Vectors) -> None:
+    def __init__(self, index: Index, vectors: VectorStore, options: VectorsSettings) -> None:
         self._index = index
         self._vectors = vectors
         self._options = options

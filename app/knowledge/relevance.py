@@ -27,7 +27,7 @@ class Relevance:
     exact: tuple[str, ...]
 
 
-class Asked:
+class QuestionTerms:
     """A question's terms, prepared for comparison with many items.
 
     `codes`: those that look like code (errors, flags, paths, symbols, versions).

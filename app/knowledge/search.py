@@ -24,7 +24,7 @@ from app.knowledge.reads import Reads
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Scope
 from app.sessions.journal import CitedSession, Journal
-from app.settings import Knowledge as Limits
+from app.settings import KnowledgeSettings as Limits
 from app.storage.database import Database
 from app.storage.vectors.store import Vector, VectorStore
 from app.telemetry import traces

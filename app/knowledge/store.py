@@ -17,15 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.embeddings.longform import parts_of
 from app.errors import NotFound, NotPermitted
-from app.knowledge.changes import Changed, note
-from app.knowledge.derivations import Settled, bury, lift_corrections, pinned_among
+from app.knowledge.changes import ChangedItem, note
+from app.knowledge.derivations import PastDecisions, bury, lift_corrections, pinned_among
 from app.knowledge.derivations import move as move_settled
-from app.knowledge.election import Elected, elect
 from app.knowledge.freshness import freshness
-from app.knowledge.item import Candidate, Freshness, Quote
+from app.knowledge.item import Freshness, ItemCandidate, Quote
 from app.knowledge.locks import hold_project
+from app.knowledge.merging import Elected, elect
 from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
-from app.knowledge.tables import Evidence, Forgotten, Knowledge, OutboxRow
+from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, OutboxRow
 from app.sessions.journal import Journal, Session
 from app.storage.database import Database
 from app.storage.tables import AnyRow
@@ -45,10 +45,10 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddedCandidate:
     """A candidate with its vectors. `long`: see `LongForm.embed`; `long_model` None: not computed yet."""
 
-    candidate: Candidate
+    candidate: ItemCandidate
     vector: Vector
     model: str
     long: Vector | None = None
@@ -70,7 +70,7 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class ReconcileCounts:
     """The counts of one reconciliation. Once the outbox is drained up to `mark`, all of it is searchable."""
 
     new: int = 0
@@ -80,9 +80,9 @@ class Learnt:
     known: int = 0
     mark: int = 0
 
-    def __add__(self, other: Learnt) -> Learnt:
+    def __add__(self, other: ReconcileCounts) -> ReconcileCounts:
         counts = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "mark"}
-        return Learnt(**counts, mark=max(self.mark, other.mark))
+        return ReconcileCounts(**counts, mark=max(self.mark, other.mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class KnowledgeStore:
         """Return candidate key → (title, text) of a session's evidence: unchanged candidates need no new embedding."""
         async with self._database.begin() as connection:
             rows = await connection.execute(
-                select(Evidence.candidate_key, Evidence.title, Evidence.text).where(Evidence.session_id == session_id)
+                select(EvidenceRow.candidate_key, EvidenceRow.title, EvidenceRow.text).where(EvidenceRow.session_id == session_id)
             )
             return {row.candidate_key: (row.title, row.text) for row in rows}
 
@@ -140,10 +140,10 @@ class KnowledgeStore:
         self,
         source: Source,
         *,
-        candidates: Sequence[Candidate],
-        embedded: Mapping[str, Embedded],
+        candidates: Sequence[ItemCandidate],
+        embedded: Mapping[str, EmbeddedCandidate],
         checkpointed: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-    ) -> Learnt:
+    ) -> ReconcileCounts:
         """Make a session's evidence exactly `candidates`, atomically.
 
         New candidates are merged into an equivalent item or stored as new ones, changed ones updated, those that extraction no longer finds
@@ -162,7 +162,9 @@ class KnowledgeStore:
             await self._journal.hold(connection, source.session_id)  # before the project, in the order a purge locks them: no deadlock
             await hold_project(connection, source.project_id)
             held = await _evidence_by_key(connection, source.session_id)
-            forgotten = set(await connection.scalars(select(Forgotten.candidate_key).where(Forgotten.session_id == source.session_id)))
+            forgotten = set(
+                await connection.scalars(select(ForgottenRow.candidate_key).where(ForgottenRow.session_id == source.session_id))
+            )
             wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
             touched: set[UUID] = set()
 
@@ -180,7 +182,7 @@ class KnowledgeStore:
             new = [embedded[key] for key in wanted if key not in held]
             found = [(each.candidate, each.vector) for each in new]
             keys = {candidate.key for candidate in candidates}
-            settled = await Settled.read(connection, source.session_id, source.project_id, found, keys=keys)
+            settled = await PastDecisions.read(connection, source.session_id, source.project_id, found, keys=keys)
             fresh = [each for each in new if not settled.forgets(source.session_id, each.candidate, each.vector)]
             placed = await _assign_items(connection, source, fresh, nearby, self._threshold, settled)
             touched.update(placed.merged_into)
@@ -188,9 +190,9 @@ class KnowledgeStore:
             if checkpointed is not None:
                 await checkpointed(connection)
             items = dict.fromkeys([*placed.made, *elected.items])
-            await note(connection, [Changed(item, source.project_id, source.team_id) for item in items])
+            await note(connection, [ChangedItem(item, source.project_id, source.team_id) for item in items])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0)))
-        return Learnt(
+        return ReconcileCounts(
             new=len(placed.made),
             merged=len(placed.merged_into),
             updated=len(changed),
@@ -205,9 +207,9 @@ class KnowledgeStore:
         async def read(connection: AsyncConnection) -> Item:
             row = await owned(connection, team_id, item_id)
             quotes = await connection.execute(
-                select(Evidence.session_id, Evidence.transcript, Evidence.locator, Evidence.excerpt, Evidence.at)
-                .where(Evidence.knowledge_id == item_id)
-                .order_by(Evidence.at.desc().nulls_last(), Evidence.candidate_key)
+                select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
+                .where(EvidenceRow.knowledge_id == item_id)
+                .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
             )
             return Item(
                 **{f.name: getattr(row, f.name) for f in fields(Item) if f.name != "evidence"},
@@ -226,8 +228,8 @@ class KnowledgeStore:
             if developer_id is not None and row.developer_id != developer_id:
                 raise NotPermitted("Only its author or an admin can delete this item. Say that it is wrong or stale: POST …/feedback.")
             await bury(connection, item_id, row.project_id)
-            await connection.execute(delete(Knowledge).where(Knowledge.id == item_id))
-            await note(connection, [Changed(item_id, row.project_id, team_id)])
+            await connection.execute(delete(ItemRow).where(ItemRow.id == item_id))
+            await note(connection, [ChangedItem(item_id, row.project_id, team_id)])
 
     async def withdraw_session(self, connection: AsyncConnection, session: Session) -> Elected:
         """Withdraw all evidence of a session, in the caller's transaction, which must hold the session.
@@ -236,9 +238,11 @@ class KnowledgeStore:
         """
         await hold_project(connection, session.project_id)
         await lift_corrections(connection, session.id)
-        items = await connection.scalars(delete(Evidence).where(Evidence.session_id == session.id).returning(Evidence.knowledge_id))
+        items = await connection.scalars(
+            delete(EvidenceRow).where(EvidenceRow.session_id == session.id).returning(EvidenceRow.knowledge_id)
+        )
         withdrawn = await elect(connection, items)
-        await note(connection, [Changed(item, session.project_id, session.team_id) for item in withdrawn.items])
+        await note(connection, [ChangedItem(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
@@ -246,17 +250,22 @@ class KnowledgeStore:
         for each in sorted((project_id, into)):
             await hold_project(connection, each)
         await move_settled(connection, project_id, into)
-        moved = update(Knowledge).where(Knowledge.project_id == project_id).values(project_id=into).returning(Knowledge.id)
+        moved = update(ItemRow).where(ItemRow.project_id == project_id).values(project_id=into).returning(ItemRow.id)
         items = (await connection.scalars(moved)).all()
-        await note(connection, [Changed(item, project, team_id) for item in items for project in (project_id, into)])
+        await note(connection, [ChangedItem(item, project, team_id) for item in items for project in (project_id, into)])
 
     async def count(self) -> int:
         async with self._database.begin() as connection:
-            return await connection.scalar(select(func.count()).select_from(Knowledge)) or 0
+            return await connection.scalar(select(func.count()).select_from(ItemRow)) or 0
 
 
 async def _assign_items(
-    connection: AsyncConnection, source: Source, fresh: Sequence[Embedded], nearby: Nearby, threshold: float, settled: Settled
+    connection: AsyncConnection,
+    source: Source,
+    fresh: Sequence[EmbeddedCandidate],
+    nearby: Nearby,
+    threshold: float,
+    settled: PastDecisions,
 ) -> Placed:
     """Assign each new candidate an item: the one that a person's decision ties it to, an equivalent one, or a new one."""
     if not fresh:
@@ -281,13 +290,13 @@ async def _assign_items(
             merged.append(item)
         evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
     if items:
-        await connection.execute(insert(Knowledge), items)
-    await connection.execute(insert(Evidence), evidence)
+        await connection.execute(insert(ItemRow), items)
+    await connection.execute(insert(EvidenceRow), evidence)
     return Placed(made, merged)
 
 
 async def _evidence_by_key(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:
-    rows = await connection.execute(select(Evidence.__table__).where(Evidence.session_id == session_id))
+    rows = await connection.execute(select(EvidenceRow.__table__).where(EvidenceRow.session_id == session_id))
     return {row.candidate_key: row for row in rows}
 
 
@@ -299,7 +308,7 @@ async def hold_item(connection: AsyncConnection, team_id: UUID, item_id: UUID) -
 
 async def owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
     """Return an item's row. NotFound for another team's."""
-    row = (await connection.execute(select(Knowledge.__table__).where(Knowledge.id == item_id, Knowledge.team_id == team_id))).one_or_none()
+    row = (await connection.execute(select(ItemRow.__table__).where(ItemRow.id == item_id, ItemRow.team_id == team_id))).one_or_none()
     if row is None:
         raise NotFound(f"There is no knowledge item {item_id}. Search with POST /v1/knowledge/query to find its id.")
     return row
@@ -307,19 +316,19 @@ async def owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> An
 
 async def _delete_evidence(connection: AsyncConnection, rows: Sequence[AnyRow]) -> None:
     if rows:
-        await connection.execute(delete(Evidence).where(Evidence.id.in_([row.id for row in rows])))
+        await connection.execute(delete(EvidenceRow).where(EvidenceRow.id.in_([row.id for row in rows])))
 
 
 async def _update_evidence(connection: AsyncConnection, rows: Sequence[dict[str, object]]) -> None:
     for row in rows:
         key = row.pop("row")
         result: CursorResult[object] = await connection.execute(
-            update(Evidence).where(Evidence.id == bindparam("row_id")).values(row), {"row_id": key}
+            update(EvidenceRow).where(EvidenceRow.id == bindparam("row_id")).values(row), {"row_id": key}
         )
         assert result.rowcount == 1
 
 
-def _differs(row: AnyRow, candidate: Candidate) -> bool:
+def _differs(row: AnyRow, candidate: ItemCandidate) -> bool:
     """Tell whether extraction now words or weighs a candidate differently (the row holds single precision)."""
     same_words = (row.type, row.title, row.text, row.excerpt) == (
         candidate.type,
@@ -330,7 +339,7 @@ def _differs(row: AnyRow, candidate: Candidate) -> bool:
     return not same_words or abs(row.confidence - candidate.confidence) > 1e-4
 
 
-def _evidence(source: Source, candidate: Candidate, embedded: Embedded | None) -> dict[str, object]:
+def _evidence(source: Source, candidate: ItemCandidate, embedded: EmbeddedCandidate | None) -> dict[str, object]:
     row: dict[str, object] = {
         "session_id": source.session_id,
         "candidate_key": candidate.key,
@@ -350,7 +359,7 @@ def _evidence(source: Source, candidate: Candidate, embedded: Embedded | None) -
     return row
 
 
-def _item(item: UUID, source: Source, embedded: Embedded) -> dict[str, object]:
+def _item(item: UUID, source: Source, embedded: EmbeddedCandidate) -> dict[str, object]:
     candidate, moment = embedded.candidate, now()
     at = min(candidate.at or source.at or moment, moment)
     return {

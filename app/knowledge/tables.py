@@ -30,7 +30,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.storage.tables import Base, CreatedAt, Id
 
 
-class Knowledge(Base):
+class ItemRow(Base):
     """A knowledge item: what sessions taught or a person recorded.
 
     Derived from its evidence by `election`, unless a person wrote it. `embedding`: little-endian float32 × 384 of title and text, by
@@ -39,7 +39,7 @@ class Knowledge(Base):
     `created_at`: first learnt (the transcript's time); `last_seen_at`: last learnt again.
     `origin`: `recorded` was written down by a person, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`),
     unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
-    `helpful`, `wrong`, `stale`: number of people with that verdict (`Feedback`); `hidden`: judged wrong by two people or by its author.
+    `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
     """
 
     __tablename__ = "knowledge"
@@ -93,7 +93,7 @@ class Knowledge(Base):
     hidden: Mapped[bool] = mapped_column(server_default=false())
 
 
-class Evidence(Base):
+class EvidenceRow(Base):
     """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges."""
 
     __tablename__ = "knowledge_evidence"
@@ -123,7 +123,7 @@ class Evidence(Base):
     created_at: Mapped[CreatedAt]
 
 
-class Forgotten(Base):
+class ForgottenRow(Base):
     """A tombstone: a candidate whose item a person deleted. Extracting its session again, with any version, must not bring it back.
 
     Another version makes other keys and words, so a candidate is also recognised by its evidence's `event_id`, `numbers` and `embedding`,
@@ -144,7 +144,7 @@ class Forgotten(Base):
     embedding_model: Mapped[str | None]
 
 
-class Revision(Base):
+class RevisionRow(Base):
     """A person's version of an item: all fields when it was recorded, the changed ones when it was corrected (null: unchanged).
 
     Holds no session's words. `developer_id` null: an admin (`by_admin`), or somebody who was removed.
@@ -168,7 +168,7 @@ class Revision(Base):
     at: Mapped[CreatedAt]
 
 
-class Feedback(Base):
+class FeedbackRow(Base):
     """A person's latest verdict on an item. A removed developer's verdict still counts, without a name; all admins count as one person."""
 
     __tablename__ = "knowledge_feedback"
@@ -188,7 +188,7 @@ class Feedback(Base):
 
 
 class PassageRow(Base):
-    """A passage: a piece of a project's dialogue, stored once however often it was said; `PassagePlace` tells where.
+    """A passage: a piece of a project's dialogue, stored once however often it was said; `PassagePlaceRow` tells where.
 
     `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` with its heading. `terms`: ids of its
     lexical terms as signed 32-bit integers, ascending: searched while the vector store is away. `embedding`: see `neighbours.pack_half`.
@@ -216,7 +216,7 @@ class PassageRow(Base):
     created_at: Mapped[CreatedAt]
 
 
-class PassagePlace(Base):
+class PassagePlaceRow(Base):
     """One place where a passage was said: piece `number` (from 0) of the session's event `seq`.
 
     `ordinal`: index among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
@@ -245,7 +245,7 @@ class PassagePlace(Base):
     files: Mapped[list[str]] = mapped_column(ARRAY(Text))
 
 
-class PassageCut(Base):
+class PassageCutRow(Base):
     """A saved state of the cutting (`passages.cut.CutState`) after the event `seq`: cutting resumes from there."""
 
     __tablename__ = "passage_cuts"
@@ -274,7 +274,7 @@ class OutboxRow(Base):
     drained_at: Mapped[datetime | None]
 
 
-class Version(Base):
+class VersionRow(Base):
     """A project's version: a new random value after every change of its knowledge, and again once the index has applied the change.
 
     Random and without a foreign key, so that a value never recurs after a delete, a restore or a failover. The nil project stands for all

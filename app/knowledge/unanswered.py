@@ -28,7 +28,7 @@ GATHERED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class UnansweredQuestion:
     """An unanswered question: how often it was asked, and when last."""
 
     text: str
@@ -51,11 +51,11 @@ class Unanswered:
             self._waiting[team_id, said] += 1
             self._woken.set()
 
-    async def of(self, team_id: UUID, *, limit: int) -> list[Question]:
+    async def of(self, team_id: UUID, *, limit: int) -> list[UnansweredQuestion]:
         """Return a team's unanswered questions, the most frequent first."""
         query = select(UnansweredRow.question, UnansweredRow.times, UnansweredRow.last_at).where(UnansweredRow.team_id == team_id)
         query = query.order_by(UnansweredRow.times.desc(), UnansweredRow.last_at.desc()).limit(limit)
-        return [Question(*row) for row in await self._database.read(rows_of(query))]
+        return [UnansweredQuestion(*row) for row in await self._database.read(rows_of(query))]
 
     async def mark(self, team_id: UUID) -> datetime | None:
         """Return the time of the team's last unanswered question, or None."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.knowledge.changes import EVERYWHERE
-from app.storage.direct import Direct
-from app.storage.grouped import Grouped
+from app.storage.direct import DedicatedConnection
+from app.storage.grouped import GroupCommit
 
 MAX_AT_ONCE = 256
 """Scopes read by one statement."""
@@ -45,9 +45,9 @@ _ALL = Scope(EVERYWHERE, EVERYWHERE)
 class Versions:
     """Grouped reads of versions. A read starts after its call, so it sees everything committed before; concurrent callers share it."""
 
-    def __init__(self, direct: Direct) -> None:
+    def __init__(self, direct: DedicatedConnection) -> None:
         self._direct = direct
-        self._reads: Grouped[Scope, str] = Grouped(self._read, most=MAX_AT_ONCE, name="knowledge versions")
+        self._reads: GroupCommit[Scope, str] = GroupCommit(self._read, most=MAX_AT_ONCE, name="knowledge versions")
 
     async def of(self, scope: Scope) -> str:
         """Return a text that changes with every change of knowledge and never recurs. DatabaseUnavailable when it can't be read."""

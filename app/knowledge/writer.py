@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.errors import NotFound
-from app.knowledge.authoring import Author, Authoring, Change, Words
+from app.knowledge.authoring import Author, Authoring, ItemCorrection, ItemFields
 from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
 from app.knowledge.store import KnowledgeStore
@@ -26,13 +26,13 @@ class KnowledgeWriter:
         self._judging = judging
         self._store = store
 
-    async def record(self, requester: Requester, project: str, words: Words) -> tuple[ShownItem, bool]:
+    async def record(self, requester: Requester, project: str, words: ItemFields) -> tuple[ShownItem, bool]:
         """Record what a person knows: (the item, whether it is new). See `Authoring.record` for what can be wrong."""
         requester.check("write")
         item_id, new = await self._authoring.record(_author(requester), project, words)
         return await self._reader.item(requester, item_id), new
 
-    async def correct(self, requester: Requester, item_id: UUID, change: Change) -> ShownItem:
+    async def correct(self, requester: Requester, item_id: UUID, change: ItemCorrection) -> ShownItem:
         """Correct an item of one's own, an admin any. Conflict where it has been changed since `change.revision`."""
         requester.check("write")
         async with self._items_only(requester, item_id, A_PASSAGE):

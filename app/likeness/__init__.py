@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from app.likeness.tokens import Quantity, Reading, read, stem
+from app.likeness.tokens import Quantity, TextTokens, read, stem
 
 __all__ = ["differing"]
 
@@ -29,7 +29,7 @@ def differing(a: str, b: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_reasons(one, other)))
 
 
-def _reasons(one: Reading, other: Reading) -> Iterator[str]:
+def _reasons(one: TextTokens, other: TextTokens) -> Iterator[str]:
     yield from _quantities(one, other)
     yield from _unequal("flag", one.flags - other.flags, other.flags - one.flags)
     yield from _exchanged("path", (one.paths, one), (other.paths, other), _holds_path)
@@ -50,9 +50,9 @@ def _unequal(label: str, mine: Iterable[object], yours: Iterable[object]) -> Ite
 
 def _exchanged(
     label: str,
-    mine: tuple[frozenset[str], Reading],
-    yours: tuple[frozenset[str], Reading],
-    holds: Callable[[str, Reading], bool],
+    mine: tuple[frozenset[str], TextTokens],
+    yours: tuple[frozenset[str], TextTokens],
+    holds: Callable[[str, TextTokens], bool],
 ) -> Iterator[str]:
     if mine[0] and yours[0]:
         yield from _unequal(
@@ -62,7 +62,7 @@ def _exchanged(
         )
 
 
-def _quantities(one: Reading, other: Reading) -> Iterator[str]:
+def _quantities(one: TextTokens, other: TextTokens) -> Iterator[str]:
     left = [quantity for quantity in one.quantities if not _holds_quantity(quantity, other)]
     right = [quantity for quantity in other.quantities if not _holds_quantity(quantity, one)]
     label = "version" if any(quantity.version for quantity in (*left, *right)) else "number"
@@ -72,21 +72,21 @@ def _quantities(one: Reading, other: Reading) -> Iterator[str]:
         yield from _unequal("number", one.number_words - numbers[1], other.number_words - numbers[0])
 
 
-def _holds_quantity(quantity: Quantity, reading: Reading) -> bool:
+def _holds_quantity(quantity: Quantity, reading: TextTokens) -> bool:
     """Tell whether a text has this quantity: `30` matches `30 s`, `30 s` doesn't match `30 ms`; `3` matches `three`."""
     return quantity.digits in reading.number_words or any(
         quantity.digits == held.digits and (quantity.unit == held.unit or not (quantity.unit and held.unit)) for held in reading.quantities
     )
 
 
-def _holds_path(path: str, reading: Reading) -> bool:
+def _holds_path(path: str, reading: TextTokens) -> bool:
     """Tell whether a text has this path, also as a longer or shorter suffix, or its parts as words."""
     return any(
         path == held or path.endswith("/" + held.lstrip("/")) or held.endswith("/" + path.lstrip("/")) for held in reading.paths
     ) or all(part in reading.words for part in path.casefold().split("/"))
 
 
-def _holds_identifier(token: str, reading: Reading) -> bool:
+def _holds_identifier(token: str, reading: TextTokens) -> bool:
     if token in reading.identifiers or token in reading.spelled:
         return True
     if any(token.endswith("." + held) or held.endswith("." + token) for held in reading.identifiers):
@@ -95,7 +95,7 @@ def _holds_identifier(token: str, reading: Reading) -> bool:
     return token[0].isupper() and token.isalpha() and token.lower() in reading.spelled
 
 
-def _names(one: Reading, other: Reading) -> Iterator[str]:
+def _names(one: TextTokens, other: TextTokens) -> Iterator[str]:
     """Compare names (capitalized words within a sentence) that are no words of the other text; both texts must have one."""
     left = [name for name in one.names if name.lower() not in other.words]
     right = [name for name in other.names if name.lower() not in one.words]
@@ -103,7 +103,7 @@ def _names(one: Reading, other: Reading) -> Iterator[str]:
         yield from _unequal("name", left, right)
 
 
-def _negations(one: Reading, other: Reading) -> Iterator[str]:
+def _negations(one: TextTokens, other: TextTokens) -> Iterator[str]:
     if len(one.negated) != len(other.negated):
         yield f"negation: {len(one.negated)} ≠ {len(other.negated)}"
         return
@@ -112,13 +112,13 @@ def _negations(one: Reading, other: Reading) -> Iterator[str]:
         yield f"negation: of {', '.join(sorted(moved))}"
 
 
-def _affirmed(one: Reading, other: Reading) -> Iterator[str]:
+def _affirmed(one: TextTokens, other: TextTokens) -> Iterator[str]:
     """Yield what one text negates and the other states."""
     said = {stem(word) for word in other.words}
     yield from (word for word in one.negated if word not in other.negated and word in said)
 
 
-def _opposites(one: Reading, other: Reading) -> Iterator[str]:
+def _opposites(one: TextTokens, other: TextTokens) -> Iterator[str]:
     for group in one.members.keys() & other.members.keys():
         left, right = one.members[group], other.members[group]
         if left.keys() - right.keys() and right.keys() - left.keys():
@@ -138,7 +138,7 @@ def _swapped(left: dict[str, frozenset[str]], right: dict[str, frozenset[str]]) 
     )
 
 
-def _order(one: Reading, other: Reading) -> Iterator[str]:
+def _order(one: TextTokens, other: TextTokens) -> Iterator[str]:
     """Compare order: `A instead of B` and `B instead of A`, or the same words in another order if order carries meaning."""
     turned = {(right, link, left) for left, link, right in one.swaps if left != right} & other.swaps
     if turned or (one.directed and other.directed and one.words == other.words and _WORD.findall(one.text) != _WORD.findall(other.text)):

@@ -90,7 +90,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TextTokens:
     """The exact statements of one text."""
 
     text: str
@@ -115,7 +115,7 @@ class Reading:
 
 
 @lru_cache(maxsize=256)  # one text is compared with many, and reading takes 80 % of the time
-def read(text: str) -> Reading:
+def read(text: str) -> TextTokens:
     plain = _LIST_MARK.sub(" ", text.replace("\u00a0", " "))
     bare = plain.replace("`", "")
     lowered = bare.casefold()
@@ -126,7 +126,7 @@ def read(text: str) -> Reading:
     words = Counter(_WORD.findall(lowered))
     identifiers = {found[0] for found in _IDENTIFIER.finditer(rest)} | set(_TICKED.findall(plain))
     prose = {path for path in paths if _prose(path)}
-    return Reading(
+    return TextTokens(
         text=" ".join(lowered.split()),
         words=words,
         spelled=frozenset(_RAW_WORD.findall(bare)) | frozenset(_WORD.findall(bare)),

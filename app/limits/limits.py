@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.errors import RateLimitExceeded
-from app.limits.own import Own, Quota, Unit, Verdict
-from app.limits.window import WINDOW_SECONDS, Standing
-from app.settings import Limits as Options
+from app.limits.own import LocalLimits, Quota, Unit, Verdict
+from app.limits.window import WINDOW_SECONDS, LimitState
+from app.settings import LimitsSettings as Options
 from app.telemetry import metrics
 
 if TYPE_CHECKING:
-    from app.limits.shared import Shared
+    from app.limits.shared import SharedLimits
 
 
 class Admission:
@@ -33,22 +33,22 @@ class Admission:
         if tokens > 0 and "tokens" in self._verdict.standings:
             self._use(tokens)
 
-    def standing(self, unit: Unit) -> Standing | None:
+    def standing(self, unit: Unit) -> LimitState | None:
         """Return a limit's state as this request knows it; None if there is no such limit."""
         found = self._verdict.standings.get(unit)
         if found is None or unit == "requests" or not self._used:
             return found
-        return Standing(found.limit, max(0, found.left - self._used), found.wait_seconds, WINDOW_SECONDS + 1)
+        return LimitState(found.limit, max(0, found.left - self._used), found.wait_seconds, WINDOW_SECONDS + 1)
 
 
 class RateLimits:
     """Sliding-window limits of one minute per key; model calls and other requests are counted separately."""
 
-    def __init__(self, options: Options, shared: Shared | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, options: Options, shared: SharedLimits | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
         self._models = _quota(requests=options.model_requests_a_minute, tokens=options.model_tokens_a_minute)
         self._others = _quota(requests=options.requests_a_minute)
         self._shared = shared
-        self._own = Own()
+        self._own = LocalLimits()
         self._now = now
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from app.limits.window import Standing, Window
+from app.limits.window import LimitState, Window
 
 Unit = Literal["requests", "tokens"]
 Quota: TypeAlias = Mapping[Unit, int]
@@ -19,10 +19,10 @@ class Verdict:
     """A decision, and the state of each limit, with the request counted if granted."""
 
     granted: bool
-    standings: Mapping[Unit, Standing]
+    standings: Mapping[Unit, LimitState]
 
 
-class Own:
+class LocalLimits:
     """Windows per subject and unit; empty ones are pruned when there are many."""
 
     def __init__(self) -> None:

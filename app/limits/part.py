@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.limits.limits import RateLimits
-from app.limits.shared import AT_ONCE, Shared
+from app.limits.shared import AT_ONCE, SharedLimits
 from app.part import Opened, Part, Role
 from app.settings import Settings
 from app.storage.redis import open_redis
@@ -25,7 +25,7 @@ async def open_limits(settings: Settings, role: Role) -> AsyncIterator[Opened[Ra
         if client is None:
             yield alone, Part(name=NAME)
             return
-        shared = Shared(client, timeout_seconds=settings.limits.timeout_seconds)
+        shared = SharedLimits(client, timeout_seconds=settings.limits.timeout_seconds)
         try:
             yield RateLimits(settings.limits, shared), Part(name=NAME, loops=shared.loops())
         finally:

@@ -11,7 +11,7 @@ import structlog
 from app.errors import Unavailable
 from app.limits.own import Quota, Unit, Verdict
 from app.limits.scripts import REDIS_TIME, TAKE, USE
-from app.limits.window import Standing
+from app.limits.window import LimitState
 from app.part import Loop
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ REPORT_DEBOUNCE_SECONDS = 0.05
 """Debounce of usage reports: a key's calls within this time are sent together, in the background."""
 
 
-class Shared:
+class SharedLimits:
     """Counters `cairn:limits:{SUBJECT}:UNIT`, which expire a minute after their last use. `timeout_seconds`: slower counts as down.
 
     Needs a Redis client of its own, since it sets that client's retry policy.
@@ -130,5 +130,5 @@ def _verdict(quota: Quota, found: list[int]) -> Verdict:
     standings = {}
     for place, (unit, limit) in enumerate(quota.items()):
         used, wait_ms, reset_ms = numbers[3 * place : 3 * place + 3]
-        standings[unit] = Standing(limit, max(0, limit - used), wait_ms / 1000, reset_ms / 1000)
+        standings[unit] = LimitState(limit, max(0, limit - used), wait_ms / 1000, reset_ms / 1000)
     return Verdict(bool(granted), standings)

@@ -14,7 +14,7 @@ WINDOW_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitState:
     """The state of one limit: its size, what is left, seconds until one more fits (0: now) and until it is fully restored."""
 
     limit: int
@@ -47,7 +47,7 @@ class Window:
             self._used -= self._seconds.popleft()[1]
         return self._used
 
-    def standing(self, limit: int, now: float) -> Standing:
+    def standing(self, limit: int, now: float) -> LimitState:
         used = still = self.used(now)
         free_at = now
         for second, amount in self._seconds:
@@ -56,4 +56,4 @@ class Window:
             still -= amount
             free_at = second + 1 + WINDOW_SECONDS
         last = self._seconds[-1][0] + 1 + WINDOW_SECONDS if self._seconds else now
-        return Standing(limit, max(0, limit - used), free_at - now, last - now)
+        return LimitState(limit, max(0, limit - used), free_at - now, last - now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import CairnError, InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
-from app.settings import Worker as WorkerSettings
+from app.settings import WorkerSettings
 
 FINAL = (InvalidInput, NotFound, TooLarge, Unreadable)
 """Errors that a retry cannot resolve."""

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.queue.jobs import Job, change
-from app.queue.tables import Job as JobRow
+from app.queue.tables import JobRow
 
 SUBJECTS = "subjects"
 """Field of a job's payload with the ids it has worked on, so that a purge finds jobs without a result, running or failed."""

@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.errors import NotFound
+from app.queue.claiming import QUEUED, RUNNING, bury, next_job
 from app.queue.failure import Failure, away_seconds, backoff_seconds
-from app.queue.tables import Job as JobRow
-from app.queue.turn import QUEUED, RUNNING, bury, next_job
-from app.settings import Worker as WorkerSettings
+from app.queue.tables import JobRow
+from app.settings import WorkerSettings
 from app.storage.database import Database
 
 log = structlog.get_logger()
@@ -66,7 +66,7 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JobRequest:
     """A job of which one waiting instance suffices; `key` identifies it within its kind and team."""
 
     key: str
@@ -130,7 +130,7 @@ class Queue:
             # The other job was claimed between the two statements and released its key: insert again.
 
     async def enqueue_once(
-        self, connection: AsyncConnection, *, kind: str, wanted: Collection[Wanted], run_at: datetime, priority: int = NORMAL
+        self, connection: AsyncConnection, *, kind: str, wanted: Collection[JobRequest], run_at: datetime, priority: int = NORMAL
     ) -> None:
         """Ensure, for each, a job that starts after the caller's commit: a new one, or one that waits already.
 

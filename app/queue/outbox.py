@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.part import Loop
-from app.queue.tables import Notice as Row
+from app.queue.tables import NoticeRow as Row
 from app.storage.database import Database
 
 log = structlog.get_logger()

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from app.part import Levels, Maintenance, Opened, Part, Role
 from app.queue.jobs import Queue
 from app.queue.messages import postgres_bus
-from app.queue.messages.exchange import Exchange
+from app.queue.messages.exchange import MessageExchange
 from app.queue.messages.postgres_bus import PostgresBus
 from app.queue.outbox import Outbox
 from app.settings import Settings
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 from app.storage.part import StorageServices
 from app.telemetry import metrics
 
@@ -23,7 +23,7 @@ class QueueServices:
     """The room's live objects."""
 
     queue: Queue
-    messages: Exchange
+    messages: MessageExchange
     outbox: Outbox
 
 
@@ -34,14 +34,14 @@ async def open_queue(settings: Settings, role: Role, *, storage: StorageServices
     yield made, _part(made, role)
 
 
-def _messages(settings: Settings, storage: StorageServices) -> Exchange:
+def _messages(settings: Settings, storage: StorageServices) -> MessageExchange:
     """Make the exchange, on Redis where there is one: only then is redis-py imported."""
     if storage.redis is None:
-        notices = Notices(settings.database, storage.url, name="cairn messages", channel=postgres_bus.CHANNEL)
-        return Exchange(PostgresBus(storage.database, notices, settings.messages), settings.messages)
+        notices = NotifyListener(settings.database, storage.url, name="cairn messages", channel=postgres_bus.CHANNEL)
+        return MessageExchange(PostgresBus(storage.database, notices, settings.messages), settings.messages)
     from app.queue.messages.redis_bus import RedisBus
 
-    return Exchange(RedisBus(storage.redis, settings.messages), settings.messages)
+    return MessageExchange(RedisBus(storage.redis, settings.messages), settings.messages)
 
 
 def _part(made: QueueServices, role: Role) -> Part:

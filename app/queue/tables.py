@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.storage.tables import Base, CreatedAt, Id
 
 
-class Job(Base):
+class JobRow(Base):
     """One unit of durable work.
 
     `lane`: jobs with the same lane run one at a time, oldest first (null: no such limit).
@@ -53,7 +53,7 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
 
 
-class Message(Base):
+class MessageRow(Base):
     """A message between agents, kept until its channel is trimmed. `recipient`: the only group that receives it (null: every group).
 
     `payload`: redacted JSON text. Like jobs, without a foreign key to accounts, which this room doesn't know.
@@ -75,7 +75,7 @@ class Message(Base):
     at: Mapped[CreatedAt]
 
 
-class MessageGroup(Base):
+class MessageGroupRow(Base):
     """A consumer group of a channel. `seen_at`: when it last received, to within an hour."""
 
     __tablename__ = "message_groups"
@@ -88,7 +88,7 @@ class MessageGroup(Base):
     seen_at: Mapped[CreatedAt]
 
 
-class MessageDelivery(Base):
+class MessageDeliveryRow(Base):
     """A message that a group has yet to acknowledge, leased to `consumer` until `visible_at`."""
 
     __tablename__ = "message_deliveries"
@@ -104,7 +104,7 @@ class MessageDelivery(Base):
     deliveries: Mapped[int] = mapped_column(server_default="0")
 
 
-class DeadMessage(Base):
+class DeadMessageRow(Base):
     """A dead letter: a copy of a message delivered too often without an acknowledgement; trimming the channel doesn't delete it."""
 
     __tablename__ = "message_dead_letters"
@@ -128,7 +128,7 @@ class DeadMessage(Base):
     died_at: Mapped[CreatedAt]
 
 
-class Notice(Base):
+class NoticeRow(Base):
     """An outbox entry. `next_at`: time of its next post; null: none."""
 
     __tablename__ = "notices"

@@ -20,7 +20,7 @@ from structlog.contextvars import bound_contextvars
 from app.errors import CairnError, Unavailable
 from app.queue.failure import cause_of, failure_of, places
 from app.queue.jobs import Job, LeaseLost, Queue
-from app.settings import Worker as WorkerSettings
+from app.settings import WorkerSettings
 from app.telemetry import metrics
 
 log = structlog.get_logger()

@@ -26,14 +26,14 @@ from app.redaction import (
     pairs,
     vendors,
 )
-from app.redaction.finding import Finding, Origin, Redacted, outside_placeholders, settle, splice
-from app.redaction.gate import Gate
+from app.redaction.finding import Finding, OffsetMap, Redacted, outside_placeholders, settle, splice
+from app.redaction.gate import RulePrefilter
 
 __all__ = ["Finding", "Redacted", "redact", "suspicious"]
 
 _TABLES = (blocks, vendors, encoded, headers, commands, options, files, owners, assignments, announced, pairs, layout, mnemonic)
 _RULES = tuple(rule for table in _TABLES for rule in table.RULES)
-_GATE = Gate((*_RULES, *concatenated.rules(Gate(_RULES))))
+_GATE = RulePrefilter((*_RULES, *concatenated.rules(RulePrefilter(_RULES))))
 _PASSES = 5
 """Maximum passes. Replacing one secret can expose another's pattern, so a text is scanned until nothing is found; usually two passes."""
 
@@ -49,7 +49,7 @@ def redact(text: str) -> Redacted:
         found = settle(outside_placeholders(current, _findings(current)))
         if not found:
             break
-        origin = Origin(findings)
+        origin = OffsetMap(findings)
         findings = settle([*findings, *map(origin.of, found)])
         current = splice(text, findings)
     return Redacted(current, tuple(findings))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from app.redaction import shape
 from app.redaction.announced_words import ARTICLES, FILLERS, LINKING, VERBS
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 from app.redaction.languages import (
     AMBIGUOUS_PASSWORDS,
     INFLECTED_PASSWORDS,
@@ -300,8 +300,8 @@ def _beside_its_user(text: str, at: int, word: re.Match[str]) -> Iterator[Findin
 
 _QUALIFIED_SHORT = tuple(f" {word}" for word in ("root", "admin", "prod"))
 RULES = (
-    Rule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _find),
-    Rule(
+    RedactionRule(anchors((*PASSWORDS, *INFLECTED_PASSWORDS)), _find),
+    RedactionRule(
         anchors(
             SHORT_PASSWORDS,
             (

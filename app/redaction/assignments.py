@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from app.redaction import names, shape
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 
 _OWNERS = (
     *("api", "app", "access", "auth", "private", "encryption", "signing", "account", "master", "service", "shared", "admin"),
@@ -136,4 +136,4 @@ def _unquoted(text: str, match: re.Match[str], start: int) -> str:
     return value.rstrip(".,:;!?*")
 
 
-RULES = (Rule(tuple(dict.fromkeys(_ANCHORS)), _find),)
+RULES = (RedactionRule(tuple(dict.fromkeys(_ANCHORS)), _find),)

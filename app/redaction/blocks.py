@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 
 _HEADER = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 # May stand between two lines of a key: line breaks, a listing's line numbers, quotes, a table's borders, a diff's signs.
@@ -37,4 +37,4 @@ def _find(text: str, at: int) -> Iterator[Finding]:
     yield Finding("private-key", at, ending.end() if ending else place)
 
 
-RULES = (Rule(("-----begin ",), _find),)
+RULES = (RedactionRule(("-----begin ",), _find),)

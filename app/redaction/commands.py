@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from app.redaction import names, shape
 from app.redaction.finding import Finding
-from app.redaction.gate import Find, Rule
+from app.redaction.gate import Find, RedactionRule
 from app.redaction.typed import one, typed, typed_with_digit
 
 _USER_OPTION = re.compile(r"(?:-u|--user)[ =]?[\"']?[^\s:\"'\\]{1,100}:(?P<secret>[^\s\"'\\]{3,200})")
@@ -57,14 +57,14 @@ def _literal(text: str, at: int) -> Iterator[Finding]:
 _MYSQL = ("mysql", "mariadb", "mycli")
 _PASSWORD_PROGRAMS = ("sshpass", "redis-cli", "mongo ", "mongosh", "mongodump", "docker login", "podman login", "registry login")
 RULES = (
-    Rule(("-u", "--user"), _behind(("curl", "wget", "http "), one("curl-auth-user", _USER_OPTION, typed_with_digit))),
-    Rule(("-p",), _behind(_MYSQL, one("password", _ATTACHED_P, typed_with_digit))),
-    Rule(("-p", "-a"), _behind(_PASSWORD_PROGRAMS, one("password", _SEPARATE_P, typed_with_digit))),
-    Rule(("-k ", "-pass "), _behind(("openssl ",), one("password", _SEPARATE_K, typed_with_digit))),
-    Rule(("--from-literal",), _literal),
-    Rule(
+    RedactionRule(("-u", "--user"), _behind(("curl", "wget", "http "), one("curl-auth-user", _USER_OPTION, typed_with_digit))),
+    RedactionRule(("-p",), _behind(_MYSQL, one("password", _ATTACHED_P, typed_with_digit))),
+    RedactionRule(("-p", "-a"), _behind(_PASSWORD_PROGRAMS, one("password", _SEPARATE_P, typed_with_digit))),
+    RedactionRule(("-k ", "-pass "), _behind(("openssl ",), one("password", _SEPARATE_K, typed_with_digit))),
+    RedactionRule(("--from-literal",), _literal),
+    RedactionRule(
         ("sudo -s", "--password-stdin", "sudo --stdin", "cryptsetup ", "chpasswd", "--stdin", "kinit", "vncpasswd", "smbpasswd", "gpg --"),
         _piped,
     ),
-    Rule(("sudo -s", "--password-stdin", "cryptsetup ", "kinit ", "vncpasswd ", "su - "), one("password", _HERE_STRING, typed)),
+    RedactionRule(("sudo -s", "--password-stdin", "cryptsetup ", "kinit ", "vncpasswd ", "su - "), one("password", _HERE_STRING, typed)),
 )

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from app.redaction.finding import Finding
-from app.redaction.gate import Gate, Rule
+from app.redaction.gate import RedactionRule, RulePrefilter
 
 _LINE = r"(?:\r?\n|\\r?\\?n)"
 _BLANK = rf"(?:[ \t]|{_LINE}){{0,60}}+"
@@ -90,23 +90,23 @@ class Seams:
         return found
 
 
-def rules(gate: Gate) -> tuple[Rule, ...]:
+def rules(gate: RulePrefilter) -> tuple[RedactionRule, ...]:
     """Build the rules for concatenated secrets; `gate` scans the joined text."""
     joined = _Joined(gate)
     return (
-        Rule(tuple(f"{quote}{after}" for quote in "\"'`" for after in (*_OPERATORS, *_BROKEN_OPERATORS)), joined.literals),
-        Rule(tuple(f"{quote}{after}" for quote in "\"'" for after in _LINE_BREAKS), joined.literals),
-        Rule(("}${", "}{"), joined.templates),
-        Rule(('";', "';"), joined.literals),
-        Rule(("\\\n", "\\\r\n"), joined.lines),
-        Rule(_JOINS, joined.listed),
+        RedactionRule(tuple(f"{quote}{after}" for quote in "\"'`" for after in (*_OPERATORS, *_BROKEN_OPERATORS)), joined.literals),
+        RedactionRule(tuple(f"{quote}{after}" for quote in "\"'" for after in _LINE_BREAKS), joined.literals),
+        RedactionRule(("}${", "}{"), joined.templates),
+        RedactionRule(('";', "';"), joined.literals),
+        RedactionRule(("\\\n", "\\\r\n"), joined.lines),
+        RedactionRule(_JOINS, joined.listed),
     )
 
 
 class _Joined:
     """The ways to join pieces, each scanned by the gate."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: RulePrefilter) -> None:
         self._gate = gate
 
     def literals(self, text: str, at: int) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from app.redaction import blocks, vendors
 from app.redaction.finding import Finding
-from app.redaction.gate import Gate, Rule
+from app.redaction.gate import RedactionRule, RulePrefilter
 
 _PREFIXES = (
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "npm_", "dckr_pat_", "pypi-"),
@@ -29,7 +29,7 @@ _AFTER = re.compile(r"[A-Za-z0-9+/_-]*+={0,2}")
 _FOLLOWING = re.compile(r"(?:(?:\r?\n|\\n)[ \t]{0,12}[A-Za-z0-9+/]{16,120}+={0,2}(?![^\s\\\"']))*")
 _MIN_LINE = 60
 _PLAIN = str.maketrans("-_", "+/")
-_GATE = Gate((*blocks.RULES, *vendors.RULES))
+_GATE = RulePrefilter((*blocks.RULES, *vendors.RULES))
 
 
 def _encoded_forms(prefix: str) -> Iterator[str]:
@@ -65,4 +65,4 @@ def _decoded(encoded: str) -> str:
     return base64.b64decode(bare + "=" * (-len(bare) % 4)).decode("latin-1")
 
 
-RULES = (Rule(tuple(dict.fromkeys(shown for prefix in _PREFIXES for shown in _encoded_forms(prefix))), _find),)
+RULES = (RedactionRule(tuple(dict.fromkeys(shown for prefix in _PREFIXES for shown in _encoded_forms(prefix))), _find),)

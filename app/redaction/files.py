@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from app.redaction import shape
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 from app.redaction.typed import one, typed
 
 _NETRC = re.compile(r"machine\s{1,20}\S{1,200}\s{1,20}login\s{1,20}\S{1,200}\s{1,20}password\s{1,20}(?P<secret>\S{1,200})")
@@ -42,9 +42,9 @@ def _base32(value: str) -> bool:
 
 
 RULES = (
-    Rule(("machine ",), one("password", _NETRC, typed)),
-    Rule((":5432:", ":5433:", ":6432:", ":*:"), _pgpass),
-    Rule(("$apr1$", "$$apr1$$", "$$2y$$", "$$2a$$", "$2a$", "$2b$", "$2x$", "$2y$", "$1$", "$5$", "$6$", "$y$", "{sha}"), _hashed),
-    Rule(("otpauth",), one("totp-secret", _ONE_TIME, _base32)),
-    Rule(("totp", "otp secret", "otp_secret", "2fa", "mfa", "authenticator"), one("totp-secret", _SEED, _base32)),
+    RedactionRule(("machine ",), one("password", _NETRC, typed)),
+    RedactionRule((":5432:", ":5433:", ":6432:", ":*:"), _pgpass),
+    RedactionRule(("$apr1$", "$$apr1$$", "$$2y$$", "$$2a$$", "$2a$", "$2b$", "$2x$", "$2y$", "$1$", "$5$", "$6$", "$y$", "{sha}"), _hashed),
+    RedactionRule(("otpauth",), one("totp-secret", _ONE_TIME, _base32)),
+    RedactionRule(("totp", "otp secret", "otp_secret", "2fa", "mfa", "authenticator"), one("totp-secret", _SEED, _base32)),
 )

@@ -75,7 +75,7 @@ def splice(text: str, findings: list[Finding]) -> str:
     return "".join(parts)
 
 
-class Origin:
+class OffsetMap:
     """Maps offsets in a spliced text back to the original, for findings of a later pass."""
 
     def __init__(self, findings: list[Finding]) -> None:

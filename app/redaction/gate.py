@@ -26,7 +26,7 @@ _FREQUENT = "etaonisrhdlucmpfgwybvkxjqz_"  # letters by frequency in English; th
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RedactionRule:
     """A matcher and its anchors: lower-case substrings, one of which is in every match.
 
     Anchors are ASCII, except words of other scripts. In an ASCII anchor `?` also stands for a character beyond Latin-1.
@@ -36,10 +36,10 @@ class Rule:
     find: Find
 
 
-class Gate:
+class RulePrefilter:
     """The compiled prefilter of a set of rules."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[RedactionRule]) -> None:
         finders: dict[str, dict[Find, None]] = {}
         for rule in rules:
             for anchor in rule.anchors:

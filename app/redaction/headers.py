@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from app.redaction import shape
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 from app.redaction.typed import one, typed
 
 _VALUE = r"[^\s\"'`<>\\,;]"
@@ -77,14 +77,14 @@ def _cookies(text: str, at: int) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(("authorization",), one("authorization", _AUTHORIZATION, _credential)),
-    Rule(("bearer ",), one("authorization", _BEARER, shape.secret)),
-    Rule(("basic ",), one("authorization", _BASIC, _user_and_password)),
-    Rule(('"auth',), one("docker-auth", _DOCKER_AUTH, _user_and_password)),
-    Rule(("://",), one("url-password", _ADDRESS, typed)),
-    Rule(("://",), _keyed_address),
-    Rule(("sig=",), one("azure-sas-signature", _SIGNATURE, _long_random)),
-    Rule(("accountkey=", "sharedaccesskey="), one("azure-account-key", _ACCOUNT_KEY, _long_random)),
-    Rule(("akia", "asia"), one("aws-secret-access-key", _AFTER_KEY_ID, _long_random)),
-    Rule(("cookie",), _cookies),
+    RedactionRule(("authorization",), one("authorization", _AUTHORIZATION, _credential)),
+    RedactionRule(("bearer ",), one("authorization", _BEARER, shape.secret)),
+    RedactionRule(("basic ",), one("authorization", _BASIC, _user_and_password)),
+    RedactionRule(('"auth',), one("docker-auth", _DOCKER_AUTH, _user_and_password)),
+    RedactionRule(("://",), one("url-password", _ADDRESS, typed)),
+    RedactionRule(("://",), _keyed_address),
+    RedactionRule(("sig=",), one("azure-sas-signature", _SIGNATURE, _long_random)),
+    RedactionRule(("accountkey=", "sharedaccesskey="), one("azure-account-key", _ACCOUNT_KEY, _long_random)),
+    RedactionRule(("akia", "asia"), one("aws-secret-access-key", _AFTER_KEY_ID, _long_random)),
+    RedactionRule(("cookie",), _cookies),
 )

@@ -84,7 +84,7 @@ class Key:
             start -= 1
         return start
 
-    def _joined(self, text: str, first: wrapped.Span, rows: Iterator[wrapped.Piece], prefix: int) -> list[wrapped.Span]:
+    def _joined(self, text: str, first: wrapped.Span, rows: Iterator[wrapped.WrappedPiece], prefix: int) -> list[wrapped.Span]:
         """Return the pieces of the longest complete key. Without table borders, a continuation must look random too."""
         joined = text[slice(*first)]
         spans, taken = [first], int(self.whole.fullmatch(joined) is not None)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from app.redaction import names, shape
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 
 _BREAK = r"(?:[ \t]{0,80}(?:\r?\n|\\n))"
 _VALUE = r"[!#-&(-;=?-\[\]-_a-{}-~]{5,300}"
@@ -117,8 +117,8 @@ _NAMES = ("password", "passphrase", "passcode", "passwd", "passwort", "secret", 
 _ENDS = ("|", " |", "  ", " ?", "?", ":", "*", "_*", "`", "\n", " \n", "\r", "\\n")
 _CSV_NAMES = ("password", "passphrase", "passwd", "passwort", "kennwort", "secret", "token", "api_key", "apikey")
 RULES = (
-    Rule(tuple(f"{name}{end}" for name in _NAMES for end in _ENDS), _find),
-    Rule(
+    RedactionRule(tuple(f"{name}{end}" for name in _NAMES for end in _ENDS), _find),
+    RedactionRule(
         tuple(
             anchor
             for name in _CSV_NAMES

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 from app.redaction.languages import anchors, pattern
 
 _ANNOUNCED = (
@@ -206,4 +206,4 @@ def _case(word: str) -> str:
     return "upper" if word.isupper() and len(word) > 1 else "title" if word.istitle() else "lower"
 
 
-RULES = (Rule(anchors(_ANNOUNCED), _phrase),)
+RULES = (RedactionRule(anchors(_ANNOUNCED), _phrase),)

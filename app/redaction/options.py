@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.redaction import names
 from app.redaction.finding import Finding
-from app.redaction.gate import Find, Rule
+from app.redaction.gate import Find, RedactionRule
 from app.redaction.typed import one, stated, typed_with_digit
 
 _MAX_LINE = 300
@@ -209,39 +209,41 @@ _IMPACKET = re.compile(
     r"(?i:impacket-\w{1,20}|\w{3,12}exec\.py|secretsdump\.py)[ ][^\n]{0,80}?[\w./-]{1,60}:['\"]?(?P<secret>[^\s'\"]{3,100})['\"]?@(?=[\w.-])"
 )
 RULES = (
-    Rule(("htpasswd ",), _htpasswd),
-    Rule(_LDAP, option("-w", "-s")),
-    Rule(_SMB, option("-U", "--user", "-N", split="%")),
-    Rule(_PENTEST, option("-p", accepts=typed_with_digit)),
-    Rule(("impacket-", "exec.py ", "secretsdump.py "), one("password", _IMPACKET, stated)),
-    Rule(("az login",), option("-p", "--password", accepts=typed_with_digit)),
-    Rule(("skopeo ", "buildah login", "crane auth"), option("-p", "--password", accepts=typed_with_digit)),
-    Rule(("skopeo ", "buildah "), option("--creds", "--src-creds", "--dest-creds", split=":")),
-    Rule(("zip ", "unzip ", "ipmitool ", "sqlcmd ", "bcp ", "ssh-keygen "), option("-P", "-N", accepts=typed_with_digit)),
-    Rule(("mosquitto_pub ", "mosquitto_sub ", "snmpget ", "snmpwalk ", "snmpset "), option("-P", "-A", "-X", accepts=typed_with_digit)),
-    Rule(("7z ", "7za ", "7zz ", "unrar ", "rar "), option("-p", "-hp", accepts=typed_with_digit, attached=True)),
-    Rule(("useradd ", "usermod "), option("-p", "--password")),
-    Rule(("plink ", "pscp ", "psftp ", "putty ", "plink.exe ", "pscp.exe "), option("-pw")),
-    Rule(("winrs ",), option("-p", "-password", "/p")),
-    Rule(("xfreerdp ", "wlfreerdp ", "mstsc "), option("/p")),
-    Rule(("cmdkey ",), option("/pass", "/p")),
-    Rule(("schtasks ",), option("/rp", "/p", "/RP", "/P")),
-    Rule(("lftp ",), option("-u", "--user", split=",", accepts=typed_with_digit)),
-    Rule(("http ", "https ", "xh "), option("-a", "--auth", split=":", accepts=typed_with_digit)),
-    Rule(("rabbitmqctl ",), positional("add_user", number=1)),
-    Rule(("rabbitmqctl ",), positional("change_password", number=1)),
-    Rule(("wpa_passphrase ",), positional(number=1)),
-    Rule(("mc alias",), positional("alias", "set", number=3, accepts=typed_with_digit)),
-    Rule(("mysqladmin ", "nmcli "), positional("password", number=0)),
-    Rule(("net user ", "net use ", "net.exe user ", "net1 user "), _net_user),
-    Rule(("setx ",), _variable),
-    Rule(("sqlplus ", "impdp ", "expdp ", "rman ", "sqlldr "), _oracle),
-    Rule(("convertto-securestring",), _secure_string),
-    Rule(("pscredential", "networkcredential"), one("password", _CREDENTIAL, stated)),
-    Rule(("identified by", "identified with", "identified as"), one("password", _IDENTIFIED, stated)),
-    Rule(("mysql_native_password", "caching_sha2_password"), one("password", _NATIVE, stated)),
-    Rule(('send "', 'send \\"', 'send -- "'), _sent),
-    Rule(
+    RedactionRule(("htpasswd ",), _htpasswd),
+    RedactionRule(_LDAP, option("-w", "-s")),
+    RedactionRule(_SMB, option("-U", "--user", "-N", split="%")),
+    RedactionRule(_PENTEST, option("-p", accepts=typed_with_digit)),
+    RedactionRule(("impacket-", "exec.py ", "secretsdump.py "), one("password", _IMPACKET, stated)),
+    RedactionRule(("az login",), option("-p", "--password", accepts=typed_with_digit)),
+    RedactionRule(("skopeo ", "buildah login", "crane auth"), option("-p", "--password", accepts=typed_with_digit)),
+    RedactionRule(("skopeo ", "buildah "), option("--creds", "--src-creds", "--dest-creds", split=":")),
+    RedactionRule(("zip ", "unzip ", "ipmitool ", "sqlcmd ", "bcp ", "ssh-keygen "), option("-P", "-N", accepts=typed_with_digit)),
+    RedactionRule(
+        ("mosquitto_pub ", "mosquitto_sub ", "snmpget ", "snmpwalk ", "snmpset "), option("-P", "-A", "-X", accepts=typed_with_digit)
+    ),
+    RedactionRule(("7z ", "7za ", "7zz ", "unrar ", "rar "), option("-p", "-hp", accepts=typed_with_digit, attached=True)),
+    RedactionRule(("useradd ", "usermod "), option("-p", "--password")),
+    RedactionRule(("plink ", "pscp ", "psftp ", "putty ", "plink.exe ", "pscp.exe "), option("-pw")),
+    RedactionRule(("winrs ",), option("-p", "-password", "/p")),
+    RedactionRule(("xfreerdp ", "wlfreerdp ", "mstsc "), option("/p")),
+    RedactionRule(("cmdkey ",), option("/pass", "/p")),
+    RedactionRule(("schtasks ",), option("/rp", "/p", "/RP", "/P")),
+    RedactionRule(("lftp ",), option("-u", "--user", split=",", accepts=typed_with_digit)),
+    RedactionRule(("http ", "https ", "xh "), option("-a", "--auth", split=":", accepts=typed_with_digit)),
+    RedactionRule(("rabbitmqctl ",), positional("add_user", number=1)),
+    RedactionRule(("rabbitmqctl ",), positional("change_password", number=1)),
+    RedactionRule(("wpa_passphrase ",), positional(number=1)),
+    RedactionRule(("mc alias",), positional("alias", "set", number=3, accepts=typed_with_digit)),
+    RedactionRule(("mysqladmin ", "nmcli "), positional("password", number=0)),
+    RedactionRule(("net user ", "net use ", "net.exe user ", "net1 user "), _net_user),
+    RedactionRule(("setx ",), _variable),
+    RedactionRule(("sqlplus ", "impdp ", "expdp ", "rman ", "sqlldr "), _oracle),
+    RedactionRule(("convertto-securestring",), _secure_string),
+    RedactionRule(("pscredential", "networkcredential"), one("password", _CREDENTIAL, stated)),
+    RedactionRule(("identified by", "identified with", "identified as"), one("password", _IDENTIFIED, stated)),
+    RedactionRule(("mysql_native_password", "caching_sha2_password"), one("password", _NATIVE, stated)),
+    RedactionRule(('send "', 'send \\"', 'send -- "'), _sent),
+    RedactionRule(
         ("input_pw ", "owner_pw ", "user_pw "),
         one("password", re.compile(r"\w{4,5}_pw[ ][\"']?(?P<secret>[^\s\"']{3,100})", re.IGNORECASE), stated),
     ),

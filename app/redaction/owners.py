@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from app.redaction import shape
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 
 _OWNERS = (
     *("stripe", "openai", "anthropic", "github", "gitlab", "slack", "sendgrid", "mailgun", "discord", "telegram", "cloudflare", "supabase"),
@@ -55,6 +55,6 @@ def _twilio(text: str, at: int) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(tuple(f"{owner}{sign}" for owner in _OWNERS for sign in _SIGNS), _owned),
-    Rule(("twilio", *_ACCOUNTS), _twilio),
+    RedactionRule(tuple(f"{owner}{sign}" for owner in _OWNERS for sign in _SIGNS), _owned),
+    RedactionRule(("twilio", *_ACCOUNTS), _twilio),
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from app.redaction import shape
 from app.redaction.finding import Finding
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 from app.redaction.languages import CREDENTIALS, LOGINS, PASSWORDS, USERS, anchors, pattern
 
 _COLON = "\uff1a"
@@ -143,12 +143,12 @@ def _using(text: str, at: int) -> Iterator[Finding]:
 
 _SIGNS = (":", " :", "=", " =", " is ", "?", ")", "*", "`", '"', " (", " -", "/pass", "/pw")
 RULES = (
-    Rule(anchors(CREDENTIALS), _pair),
-    Rule(anchors(LOGINS, (*_SIGNS, " with ", " as ", " using ", " mit ", " als ", " avec ", " con ", " com ", " as: ")), _pair),
-    Rule(("login ",), _pair),
-    Rule(anchors(USERS, (":", " :", "=", " =", "?", "/pass", "/pw")), _pair),
-    Rule(anchors(PASSWORDS, (":", " :", "?")), _pair),
-    Rule(
+    RedactionRule(anchors(CREDENTIALS), _pair),
+    RedactionRule(anchors(LOGINS, (*_SIGNS, " with ", " as ", " using ", " mit ", " als ", " avec ", " con ", " com ", " as: ")), _pair),
+    RedactionRule(("login ",), _pair),
+    RedactionRule(anchors(USERS, (":", " :", "=", " =", "?", "/pass", "/pw")), _pair),
+    RedactionRule(anchors(PASSWORDS, (":", " :", "?")), _pair),
+    RedactionRule(
         ("to log in", "to login", "to sign in", "to authenticate", "to connect", "zum einloggen", "zum anmelden", "pour se connecter"),
         _using,
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 
-from app.redaction.gate import Rule
+from app.redaction.gate import RedactionRule
 from app.redaction.key import BASE62, DONE, HEX, URLSAFE, Key, hexadecimal, run
 
 _TWILIO = tuple(f"SK{first}{second}" for first in "0123456789abcdef" for second in "0123456789abcdef")
@@ -193,4 +193,4 @@ KEYS: tuple[Key, ...] = (
     ),
 )
 
-RULES = tuple(Rule(tuple(prefix.lower() for prefix in key.prefixes), key.find) for key in KEYS)
+RULES = tuple(RedactionRule(tuple(prefix.lower() for prefix in key.prefixes), key.find) for key in KEYS)

@@ -25,14 +25,14 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class WrappedPiece:
     """A continuation. `sure`: the table's layout shows that it continues the cell above."""
 
     span: Span
     sure: bool = False
 
 
-def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: bool) -> Iterator[Piece]:
+def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: bool) -> Iterator[WrappedPiece]:
     """Yield possible continuations of the key whose first piece is `text[start:end]`; none unless the piece ends its cell or line.
 
     `run` matches characters of the key's alphabet. If the first piece is `complete`, a line without borders must be as long as a
@@ -46,18 +46,18 @@ def rows(text: str, start: int, end: int, run: re.Pattern[str], *, complete: boo
         yield from islice(_lines(text, line_end.end(), run), _MAX_ROWS)
 
 
-def _lines(text: str, place: int, run: re.Pattern[str]) -> Iterator[Piece]:
+def _lines(text: str, place: int, run: re.Pattern[str]) -> Iterator[WrappedPiece]:
     """Yield continuations without borders: lines that hold one run and nothing else."""
     while piece := run.match(text, _skip_blanks(text, place)):
         ends = _LINE_END.match(text, piece.end())
         if ends or text[piece.end() : piece.end() + 1] in {"", '"', "'", "`", " "}:
-            yield Piece(piece.span())
+            yield WrappedPiece(piece.span())
         if not ends:
             break
         place = ends.end()
 
 
-def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> Iterator[Piece]:
+def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> Iterator[WrappedPiece]:
     """Yield continuations in a table: the same cell of the rows below, while each holds one run and starts no new entry."""
     column = len(_BORDER.findall(text, _line_start(text, start), start))
     line = _next_line(text, end)
@@ -68,7 +68,7 @@ def _cells(text: str, start: int, end: int, run: re.Pattern[str]) -> Iterator[Pi
         leading = 0 if text[slice(*cells[0])].strip() else 1  # with outer borders the first cell is empty
         if column > leading and text[slice(*cells[leading])].strip():
             break
-        yield Piece(piece, sure=column > leading)
+        yield WrappedPiece(piece, sure=column > leading)
         line = _next_line(text, line[1])
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
-from app.inference.request import Asker, ChatRequest, Receipt, uncounted
+from app.inference.request import CallContext, ChatRequest, Receipt, uncounted
 from app.knowledge.answer import Answer, Query
 from app.knowledge.answering.answering import Answering, Composed
 from app.knowledge.answering.writing import Bill, Sentence
@@ -64,7 +64,7 @@ class EngineWriter:
             bytes=len(msgspec.json.encode(messages)),
         )
 
-    async def _asker(self) -> Asker:
+    async def _asker(self) -> CallContext:
         payer, used = self._payer, uncounted
         assert payer.developer_id is not None
         if payer.key_id is not None:
@@ -72,7 +72,7 @@ class EngineWriter:
             if admission is not None and admission.refusal is not None:
                 raise admission.refusal
             used = uncounted if admission is None else admission.used
-        return Asker(payer.developer_id, payer.team_id, uuid4().hex, PURPOSE, self._project, used)
+        return CallContext(payer.developer_id, payer.team_id, uuid4().hex, PURPOSE, self._project, used)
 
 
 class PendingAnswer:

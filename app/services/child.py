@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.part import OK, Condition, Loop, Opened, Part, ReadinessCheck, Role
 from app.settings import Settings
-from app.storage.child import Child, Pulse, supervised
+from app.storage.child import Child, Heartbeat, supervised
 from app.storage.part import StorageServices
 from app.supervision import Supervisor
 
@@ -30,7 +30,7 @@ async def open_worker_child(settings: Settings, role: Role, *, storage: StorageS
     grace = settings.worker.stop_seconds + GRACE_SECONDS
     command = [sys.executable, "-m", "app.cli", "worker"]
     alive = storage.folder.worker_alive
-    async with supervised("worker", command, env=env, grace_seconds=grace, pulse=Pulse(alive)) as child:
+    async with supervised("worker", command, env=env, grace_seconds=grace, pulse=Heartbeat(alive)) as child:
 
         async def condition() -> Condition:
             if not child.alive:

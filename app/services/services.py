@@ -19,7 +19,7 @@ from app.knowledge.part import KnowledgeServices
 from app.limits.limits import RateLimits
 from app.part import Cache, Part, Role
 from app.queue.jobs import Queue
-from app.queue.messages.exchange import Exchange
+from app.queue.messages.exchange import MessageExchange
 from app.queue.outbox import Outbox
 from app.queue.part import QueueServices
 from app.services.composition import caches_of
@@ -93,7 +93,7 @@ class Services:
         return self.queue_services.queue
 
     @property
-    def messages(self) -> Exchange:
+    def messages(self) -> MessageExchange:
         return self.queue_services.messages
 
     @property

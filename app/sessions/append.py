@@ -17,13 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.late import RESULT, brings_result, result
 from app.sessions.redacted import Storable
-from app.sessions.tables import EventRow
-from app.sessions.tables import Session as SessionRow
+from app.sessions.tables import EventRow, SessionRow
 from app.storage.tables import AnyRow
 
 
 @dataclass(frozen=True, slots=True)
-class Addition:
+class EventBatch:
     """Events to append to one session: redacted, each event id once. `from_file`: the file may have ended within its last turn."""
 
     session_id: UUID
@@ -78,7 +77,9 @@ class _Batch:
     late: list[dict[str, Any]] = field(default_factory=list)
 
 
-async def append(connection: AsyncConnection, additions: Sequence[Addition], *, wait: bool) -> tuple[list[Appended | None], list[Reached]]:
+async def append(
+    connection: AsyncConnection, additions: Sequence[EventBatch], *, wait: bool
+) -> tuple[list[Appended | None], list[Reached]]:
     """Append each addition; return its counts, and the sessions that changed. Runs in the caller's transaction.
 
     An addition's result is None if nothing of it was written: the session is gone, an earlier addition of the batch holds one of its
@@ -106,7 +107,7 @@ async def append(connection: AsyncConnection, additions: Sequence[Addition], *, 
     return answers, [Reached(session_id, each.team_id, each.developer_id, each.last, each.revision) for session_id, each in changed.items()]
 
 
-def _add(session: _LockedSession, addition: Addition, batch: _Batch, whole: Storable | None) -> Appended:
+def _add(session: _LockedSession, addition: EventBatch, batch: _Batch, whole: Storable | None) -> Appended:
     """Sort an addition's events into new, updated and known. `whole`: the event that already completed the session's last one."""
     done = Appended()
     for each in addition.rows:
@@ -133,7 +134,7 @@ def _add(session: _LockedSession, addition: Addition, batch: _Batch, whole: Stor
 
 
 async def _completed(
-    connection: AsyncConnection, session: _LockedSession, addition: Addition, known: dict[tuple[UUID, str], AnyRow]
+    connection: AsyncConnection, session: _LockedSession, addition: EventBatch, known: dict[tuple[UUID, str], AnyRow]
 ) -> Storable | None:
     """Complete the session's last event if a growing file had cut it off; return the event that completed it, if any.
 
@@ -168,7 +169,7 @@ async def _lock_sessions(connection: AsyncConnection, ids: set[UUID], *, wait: b
     }
 
 
-async def _known(connection: AsyncConnection, additions: Sequence[Addition]) -> dict[tuple[UUID, str], AnyRow]:
+async def _known(connection: AsyncConnection, additions: Sequence[EventBatch]) -> dict[tuple[UUID, str], AnyRow]:
     keys = [(each.session_id, row.row["event_id"]) for each in additions for row in each.rows]
     rows = await connection.execute(_KNOWN, {"of_sessions": [key[0] for key in keys], "of_events": [key[1] for key in keys]})
     return {(row.session_id, row.event_id): row for row in rows}

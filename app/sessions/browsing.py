@@ -15,14 +15,13 @@ from app.clock import in_utc
 from app.errors import NotFound
 from app.sessions.event import Event
 from app.sessions.journal import SESSION_COLUMNS, Session, event_of
-from app.sessions.tables import EventRow
-from app.sessions.tables import Session as SessionRow
+from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database
 from app.storage.matching import holds_words
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class SessionFilter:
     """Conditions on the sessions to list. `provider`: the agent that wrote the transcript. `subject`: words that must all occur
     in the title, the file's name or the branch. `since`, `until`: start time, half-open; a session without any time matches no period.
     """
@@ -35,7 +34,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class EventPage:
     """Consecutive events of a session with their seq. `earlier`, `later`: true if more events precede or follow."""
 
     events: Sequence[tuple[int, Event]]
@@ -43,13 +42,13 @@ class Stretch:
     later: bool
 
 
-class Browsing:
+class SessionBrowsing:
     """Read-only queries over sessions and their events."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, team_id: UUID, wanted: Filter, *, before: UUID | None = None, limit: int) -> Sequence[Session]:
+    async def page(self, team_id: UUID, wanted: SessionFilter, *, before: UUID | None = None, limit: int) -> Sequence[Session]:
         """Return the team's sessions, latest start first, those without a time last. `before`: the last id of the previous page.
 
         Raises NotFound if `before` is not a session of the team.
@@ -71,7 +70,7 @@ class Browsing:
 
         return await self._database.read(read)
 
-    async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> tuple[Stretch, int | None]:
+    async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> tuple[EventPage, int | None]:
         """Return up to `events` events on either side of a locator, and its seq; the session's first events if it has no such locator.
 
         Each text is cut to `max_chars`.
@@ -82,13 +81,13 @@ class Browsing:
             after = 0 if seq is None else max(0, seq - events - 1)
             return await _stretch(connection, session_id, after, 2 * events + 1, max_chars), seq
 
-    async def read(self, session_id: UUID, *, after: int, limit: int, max_chars: int) -> Stretch:
+    async def read(self, session_id: UUID, *, after: int, limit: int, max_chars: int) -> EventPage:
         """Return up to `limit` events above the seq `after`, in order, each text cut to `max_chars`."""
         async with self._database.begin() as connection:
             return await _stretch(connection, session_id, after, limit, max_chars)
 
 
-async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, limit: int, max_chars: int) -> Stretch:
+async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, limit: int, max_chars: int) -> EventPage:
     cut = {name: func.left(getattr(EventRow, name), max_chars).label(name) for name in ("text", "tool_input")}
     output = func.right(EventRow.tool_output, max_chars).label("output")
     names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
@@ -96,10 +95,10 @@ async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, li
     query = select(*columns, output).where(EventRow.session_id == session_id, EventRow.seq > after).order_by(EventRow.seq)
     rows = (await connection.execute(query.limit(limit + 1))).all()
     events = [(row.seq, event_of(row)) for row in rows[:limit]]
-    return Stretch(events, earlier=bool(events) and events[0][0] > 1, later=len(rows) > limit)
+    return EventPage(events, earlier=bool(events) and events[0][0] > 1, later=len(rows) > limit)
 
 
-def _sessions(team_id: UUID, wanted: Filter) -> Select[*tuple[Any, ...]]:
+def _sessions(team_id: UUID, wanted: SessionFilter) -> Select[*tuple[Any, ...]]:
     query = select(*SESSION_COLUMNS).where(SessionRow.team_id == team_id)
     if wanted.project_id is not None:
         query = query.where(SessionRow.project_id == wanted.project_id)

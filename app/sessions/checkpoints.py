@@ -14,9 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import NotFound
 from app.sessions.journal import SESSION_COLUMNS, Session
 from app.sessions.projections import Checkpoint, Overtaken
-from app.sessions.tables import Checkpoint as Row
-from app.sessions.tables import EventRow
-from app.sessions.tables import Session as SessionRow
+from app.sessions.tables import CheckpointRow as Row
+from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database, rows_of
 
 SETTLED = timedelta(minutes=15)
@@ -44,7 +43,7 @@ class ParkedSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProjectionStatus:
     """One projection's checkpoint in one session, for display; None if it has not begun."""
 
     projection: str
@@ -135,12 +134,12 @@ class Checkpoints:
         query = select(func.count()).select_from(SessionRow).join(wanted, true()).outerjoin(Row, _joined(wanted))
         return not await connection.scalar(query.where(SessionRow.id == session_id, _is_behind(wanted), Row.parked.is_(None)))
 
-    async def standing(self, session_id: UUID, projections: Sequence[str]) -> list[Standing]:
+    async def standing(self, session_id: UUID, projections: Sequence[str]) -> list[ProjectionStatus]:
         """Return each projection's checkpoint in a session."""
         query = select(Row.projection, *_COLUMNS).where(Row.session_id == session_id)
         async with self._database.begin() as connection:
             found = {row[0]: Checkpoint(*row[1:]) for row in await connection.execute(query)}
-        return [Standing(name, found.get(name)) for name in projections]
+        return [ProjectionStatus(name, found.get(name)) for name in projections]
 
     async def due(self, versions: Mapping[str, str], *, limit: int) -> list[tuple[UUID, UUID]]:
         """Return (team, session) ids that need a backfill, latest first: outdated version, retry due, or catch-up job lost."""

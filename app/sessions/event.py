@@ -29,7 +29,7 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class ReplyUsage:
     """Tokens that a transcript reports for a reply; `cached` is part of `input`. `cost_nanousd` only where the transcript gives a price."""
 
     input: int = 0
@@ -59,7 +59,7 @@ class Event:
     outcome: Outcome | None = None
     sidechain: bool = False
     model: str | None = None
-    usage: Usage | None = None
+    usage: ReplyUsage | None = None
     parent: str | None = None
     files: tuple[str, ...] = ()
 

@@ -25,7 +25,7 @@ from app.queue.jobs import Job, Queue
 from app.queue.worker import Done, Progress
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.event import Event, SessionHeader
-from app.sessions.formats import Tally, parse
+from app.sessions.formats import ParseTally, parse
 from app.sessions.formats.values import believed
 from app.sessions.journal import FACTS, Journal
 from app.sessions.live import UNNAMED_PROJECT
@@ -33,7 +33,7 @@ from app.sessions.purge import UNTOLD, forget_in_jobs
 from app.sessions.redacted import size
 from app.sessions.stream import through_thread
 from app.sessions.uploads import GivenTranscript, Upload, Uploads
-from app.settings import Sessions as Limits
+from app.settings import SessionsSettings as Limits
 from app.storage.database import Database
 
 INGEST = "ingest"
@@ -53,10 +53,10 @@ class _NotAdmitted(Exception):
 
 
 @dataclass(slots=True)
-class Reading:
+class TranscriptReading:
     """Running totals of reading one transcript. `refused`: (reason, session) pairs already counted."""
 
-    tally: Tally = field(default_factory=Tally)
+    tally: ParseTally = field(default_factory=ParseTally)
     sessions: dict[UUID, None] = field(default_factory=dict)
     new: int = 0
     known: int = 0
@@ -147,9 +147,9 @@ class Intake:
             raise cause_of(failed) from failed
         return done
 
-    async def _read(self, job: Job, upload: Upload, progress: Progress) -> Reading:
+    async def _read(self, job: Job, upload: Upload, progress: Progress) -> TranscriptReading:
         """Parse the upload and append the new events to the journal, batch by batch."""
-        reading = Reading()
+        reading = TranscriptReading()
         read = Counter[str]()
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -182,7 +182,7 @@ class Intake:
             await self._admit(job, upload, header, reading)
         return reading
 
-    async def _append(self, session_id: UUID, events: Sequence[Event], reading: Reading) -> bool:
+    async def _append(self, session_id: UUID, events: Sequence[Event], reading: TranscriptReading) -> bool:
         """Append events to a session. Return False if it was purged meanwhile; the file's other sessions are still read."""
         try:
             appended = await self._journal.append(session_id, events)
@@ -193,7 +193,7 @@ class Intake:
         reading.redactions.update(appended.redactions)
         return True
 
-    async def _admit(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID | None:
+    async def _admit(self, job: Job, upload: Upload, header: SessionHeader, reading: TranscriptReading) -> UUID | None:
         """Return the session for the next events; None, counted once per session, if they must not be added."""
         try:
             session_id = await self._open(job, upload, header, reading)
@@ -210,7 +210,7 @@ class Intake:
             return await self._accounts.project_for(connection, upload.team_id, identity)
         return await self._accounts.project_id(connection, upload.team_id, upload.project or UNNAMED_PROJECT)
 
-    async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: Reading) -> UUID:
+    async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: TranscriptReading) -> UUID:
         """Open the session and note it at the job. Raises _NotAdmitted if it was purged since the upload or is another developer's."""
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
             project_id = await self._project(connection, upload, header)
@@ -264,13 +264,13 @@ def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | 
     return runs
 
 
-def _unreadable_message(upload: Upload, reading: Reading) -> str:
+def _unreadable_message(upload: Upload, reading: TranscriptReading) -> str:
     """Explain why no session could be read from a transcript."""
     why = f" The first problem, at {(first := reading.tally.problems[0])[0]}: {first[1]}" if reading.tally.problems else ""
     return f"No session could be read from {upload.transcript} as {upload.format} ({reading.tally.lines} lines).{why}"
 
 
-def _report(upload: Upload, reading: Reading, projected: dict[str, object]) -> dict[str, object]:
+def _report(upload: Upload, reading: TranscriptReading, projected: dict[str, object]) -> dict[str, object]:
     """Build the job's result. If the file holds a purged session, omit its name and its problems."""
     purged = any(why == PURGED for why, _ in reading.refused)
     told = UNTOLD | {"skipped": {PURGED: reading.tally.skipped[PURGED]}} if purged else {}

@@ -17,13 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.errors import NotFound
-from app.queue.jobs import LIVE, NORMAL, Queue, Wanted
-from app.sessions.append import Addition, Appended, append
-from app.sessions.event import Event, SessionHeader, ToolUse, Usage
+from app.queue.jobs import LIVE, NORMAL, JobRequest, Queue
+from app.sessions.append import Appended, EventBatch, append
+from app.sessions.event import Event, ReplyUsage, SessionHeader, ToolUse
 from app.sessions.redacted import Storable, address, identity, short, size, storable
-from app.sessions.tables import EventRow, PurgedSession
-from app.sessions.tables import Session as SessionRow
-from app.settings import Sessions as Limits
+from app.sessions.tables import EventRow, PurgedSessionRow, SessionRow
+from app.settings import SessionsSettings as Limits
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
@@ -174,7 +173,7 @@ class Journal:
         total = Appended()
         for start in range(0, len(rows), WRITTEN_PAGE):
             async with self._database.begin() as connection:
-                page = Addition(session_id, rows[start : start + WRITTEN_PAGE], from_file=from_file)
+                page = EventBatch(session_id, rows[start : start + WRITTEN_PAGE], from_file=from_file)
                 (written,) = await self.write(connection, [page], wait=True, after=BULK_AFTER if from_file else LIVE_AFTER)
             if written is None:
                 raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
@@ -185,14 +184,14 @@ class Journal:
         return total
 
     async def write(
-        self, connection: AsyncConnection, additions: Sequence[Addition], *, wait: bool, after: timedelta
+        self, connection: AsyncConnection, additions: Sequence[EventBatch], *, wait: bool, after: timedelta
     ) -> list[Appended | None]:
         """Append as `append.append` and enqueue the catch-up jobs of the changed sessions, both in the caller's transaction.
 
         At most one such job waits per session; its earliest time counts.
         """
         answers, changed = await append(connection, additions, wait=wait)
-        jobs = [Wanted(str(each.session_id), {"session_id": str(each.session_id)}, each.team_id, each.developer_id) for each in changed]
+        jobs = [JobRequest(str(each.session_id), {"session_id": str(each.session_id)}, each.team_id, each.developer_id) for each in changed]
         priority = LIVE if after == LIVE_AFTER else NORMAL
         await self._queue.enqueue_once(connection, kind=CATCH_UP, wanted=jobs, run_at=clock.now() + after, priority=priority)
         return answers
@@ -282,7 +281,7 @@ class Journal:
         gone = (await connection.execute(delete(SessionRow).where(ours).returning(*columns))).one_or_none()
         if gone is not None:
             external_id = _tombstone(gone.external_id)
-            row = upsert(PurgedSession).values(
+            row = upsert(PurgedSessionRow).values(
                 team_id=gone.team_id, provider=gone.provider, external_id=external_id, purged_at=func.clock_timestamp()
             )
             again = {"purged_at": row.excluded.purged_at}
@@ -292,8 +291,11 @@ class Journal:
         """Tell whether the session was purged after `moment`. Call after `open`, which waits for a running purge; roll back if so."""
         provider, external_id = _identity(header)
         names = [external_id, _tombstone(external_id)]  # an older Cairn kept the name itself
-        same = and_(PurgedSession.team_id == team_id, PurgedSession.provider == provider, PurgedSession.external_id.in_(names))
-        return await connection.scalar(select(func.max(PurgedSession.purged_at)).where(same, PurgedSession.purged_at > moment)) is not None
+        same = and_(PurgedSessionRow.team_id == team_id, PurgedSessionRow.provider == provider, PurgedSessionRow.external_id.in_(names))
+        return (
+            await connection.scalar(select(func.max(PurgedSessionRow.purged_at)).where(same, PurgedSessionRow.purged_at > moment))
+            is not None
+        )
 
     async def missing(self, connection: AsyncConnection, session_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the sessions that no longer exist."""
@@ -302,9 +304,9 @@ class Journal:
 
     async def sweep(self, hours: float) -> int:
         """Delete tombstones older than any waiting transcript can be; return their number."""
-        old = PurgedSession.purged_at < func.now() - timedelta(hours=hours)
+        old = PurgedSessionRow.purged_at < func.now() - timedelta(hours=hours)
         async with self._database.begin() as connection:
-            return (await connection.execute(delete(PurgedSession).where(old))).rowcount
+            return (await connection.execute(delete(PurgedSessionRow).where(old))).rowcount
 
 
 def _tombstone(external_id: str) -> str:
@@ -330,7 +332,7 @@ def event_of(row: AnyRow) -> Event:
     if row.tool_name is not None:
         tool = ToolUse(row.tool_name, row.tool_input or "", row.output or "", row.exit_code)
     if row.input_tokens is not None:
-        usage = Usage(row.input_tokens, row.output_tokens or 0, row.cached_tokens or 0, row.cost_nanousd)
+        usage = ReplyUsage(row.input_tokens, row.output_tokens or 0, row.cached_tokens or 0, row.cost_nanousd)
     return Event(
         id=row.event_id,
         role=row.role,

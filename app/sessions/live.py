@@ -15,13 +15,13 @@ import structlog
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, NotPermitted, Unavailable
-from app.sessions.append import Addition, Appended
+from app.sessions.append import Appended, EventBatch
 from app.sessions.event import Event, SessionHeader
 from app.sessions.journal import LIVE_AFTER, Journal
 from app.sessions.live_events import GivenEvent, event_of
-from app.settings import Sessions as Limits
+from app.settings import SessionsSettings as Limits
 from app.storage.database import Database
-from app.storage.grouped import Grouped
+from app.storage.grouped import GroupCommit
 from app.telemetry import metrics
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ KNOWN_SESSIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveResult:
     """The result of a live request."""
 
     session_id: UUID
@@ -51,11 +51,11 @@ class LiveIntake:
         self._accounts = accounts
         self._journal = journal
         self._admitted: cachebox.LRUCache[tuple[UUID, str, UUID | None], UUID] = cachebox.LRUCache(KNOWN_SESSIONS)
-        self._appends: Grouped[Addition, Appended | None] = Grouped(
+        self._appends: GroupCommit[EventBatch, Appended | None] = GroupCommit(
             self._write, most=EVENTS_TOGETHER, name="live events", weight=lambda each: len(each.rows)
         )
 
-    async def take(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> Live:
+    async def take(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> LiveResult:
         """Append what a session's program gives, for a requester, and count it. See `append`."""
         requester.check("write")
         done = await self.append(
@@ -69,7 +69,9 @@ class LiveIntake:
         metrics.redacted(done.redactions)
         return done
 
-    async def append(self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]) -> Live:
+    async def append(
+        self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]
+    ) -> LiveResult:
         """Append to the named session, creating it if new. Idempotent by event id. NotPermitted: it is another developer's."""
         if len(events) > self._limits.max_live_events:
             raise InvalidInput(f"At most {self._limits.max_live_events} events in one request: send them in parts.")
@@ -85,14 +87,14 @@ class LiveIntake:
         self._admitted[who] = admitted
         return done
 
-    async def _append(self, session_id: UUID, events: Sequence[Event]) -> Live:
+    async def _append(self, session_id: UUID, events: Sequence[Event]) -> LiveResult:
         rows = await self._journal.storable(events)
-        appended = await self._appends.submit(Addition(session_id, rows))
+        appended = await self._appends.submit(EventBatch(session_id, rows))
         if appended is None:  # not written with the group: append alone, waiting for the lock and raising the real error
             appended = await self._journal.append_rows(session_id, rows, from_file=False)
-        return Live(session_id, appended.new, appended.known + len(events) - len(rows), dict(appended.redactions))
+        return LiveResult(session_id, appended.new, appended.known + len(events) - len(rows), dict(appended.redactions))
 
-    async def _write(self, additions: Sequence[Addition]) -> list[Appended | Exception | None]:
+    async def _write(self, additions: Sequence[EventBatch]) -> list[Appended | Exception | None]:
         try:
             async with self._database.begin() as connection:
                 return list(await self._journal.write(connection, additions, wait=False, after=LIVE_AFTER))

@@ -14,7 +14,7 @@ from app.accounts.accounts import Accounts
 from app.part import Maintenance, Opened, Part, Role
 from app.queue.jobs import Queue
 from app.sessions.backfill import BACKFILL, Backfill
-from app.sessions.browsing import Browsing
+from app.sessions.browsing import SessionBrowsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.intake import INGEST, Intake
@@ -38,7 +38,7 @@ class SessionServices:
     journal: Journal
     intake: Intake
     live: LiveIntake
-    browsing: Browsing
+    browsing: SessionBrowsing
     purge: Purge
     merging: ProjectMerge
     projections: Projections
@@ -56,7 +56,7 @@ async def open_sessions(
     journal, uploads = Journal(database, settings.sessions, queue), Uploads(database)
     projections, checkpoints = Projections(), Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
-    browsing = Browsing(database)
+    browsing = SessionBrowsing(database)
     made = SessionServices(
         uploads=uploads,
         journal=journal,

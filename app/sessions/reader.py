@@ -9,8 +9,8 @@ from uuid import UUID
 
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
-from app.sessions.browsing import Browsing, Filter
-from app.sessions.checkpoints import Checkpoints, Standing
+from app.sessions.browsing import SessionBrowsing, SessionFilter
+from app.sessions.checkpoints import Checkpoints, ProjectionStatus
 from app.sessions.journal import Journal, Session
 from app.sessions.projections import Projections
 
@@ -45,7 +45,7 @@ class ProjectionProgress:
 
 class SessionReader:
     def __init__(
-        self, *, accounts: Accounts, journal: Journal, browsing: Browsing, checkpoints: Checkpoints, projections: Projections
+        self, *, accounts: Accounts, journal: Journal, browsing: SessionBrowsing, checkpoints: Checkpoints, projections: Projections
     ) -> None:
         self._accounts = accounts
         self._journal = journal
@@ -54,7 +54,7 @@ class SessionReader:
         self._projections = projections
 
     async def list(
-        self, requester: Requester, wanted: Filter, *, project: str | None = None, before: UUID | None = None, limit: int
+        self, requester: Requester, wanted: SessionFilter, *, project: str | None = None, before: UUID | None = None, limit: int
     ) -> SessionPage:
         """List one page of sessions, the latest started first; of the project of this name, or of all. NotFound for a wrong `before`."""
         requester.check("read")
@@ -87,7 +87,7 @@ def _shown(requester: Requester, session: Session, project: str) -> ShownSession
     return ShownSession(session, project, requester.is_admin or session.developer_id == requester.developer_id)
 
 
-def _progress(standing: Standing, session: Session, version: str) -> ProjectionProgress:
+def _progress(standing: ProjectionStatus, session: Session, version: str) -> ProjectionProgress:
     """What it had of another version counts as nothing."""
     found = standing.checkpoint if standing.checkpoint is not None and standing.checkpoint.version == version else None
     if found is None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.storage.tables import Base, CreatedAt, Id
 
 
-class Upload(Base):
+class UploadRow(Base):
     """A transcript waiting for the worker: the only unredacted bytes at rest, deleted in the job's last transaction."""
 
     __tablename__ = "uploads"
@@ -34,7 +34,7 @@ class Upload(Base):
     created_at: Mapped[CreatedAt]
 
 
-class UploadChunk(Base):
+class UploadChunkRow(Base):
     """A zstd frame of at most 256 KiB of the file, in order of `seq`."""
 
     __tablename__ = "upload_chunks"
@@ -44,7 +44,7 @@ class UploadChunk(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class Session(Base):
+class SessionRow(Base):
     """One conversation of a developer with an agent. Identity: (team, provider, external id).
 
     `event_count` is also the last event's seq. `revision`: raised by every append that changed something: new events, a late result.
@@ -82,7 +82,7 @@ class Session(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class PurgedSession(Base):
+class PurgedSessionRow(Base):
     """A purge's tombstone: a transcript sent before `purged_at` and still waiting must not recreate the session."""
 
     __tablename__ = "sessions_purged"
@@ -130,7 +130,7 @@ class EventRow(Base):
     changed: Mapped[int | None]
 
 
-class Checkpoint(Base):
+class CheckpointRow(Base):
     """A projection's progress in a session: the seq and revision reached, in this version.
 
     `parked`: why it failed on this session in this version (null: it didn't); `attempts` so far; `retry_at`: time of the next attempt

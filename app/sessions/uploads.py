@@ -24,8 +24,7 @@ from app.redaction import redact
 from app.sessions.event import Format
 from app.sessions.formats import HEAD_BYTES, check_text, detect
 from app.sessions.formats.values import believed
-from app.sessions.tables import Upload as UploadRow
-from app.sessions.tables import UploadChunk
+from app.sessions.tables import UploadChunkRow, UploadRow
 from app.storage.database import Database
 
 T = TypeVar("T")
@@ -120,7 +119,7 @@ class Uploads:
         """Yield the file's bytes in order, one chunk at a time. Raises NotFound if the upload is deleted meanwhile."""
         left, seq = (await self.get(upload_id)).bytes, 0
         while left > 0:
-            query = select(UploadChunk.data).where(UploadChunk.upload_id == upload_id, UploadChunk.seq == seq)
+            query = select(UploadChunkRow.data).where(UploadChunkRow.upload_id == upload_id, UploadChunkRow.seq == seq)
             async with self._database.begin() as connection:
                 data = await connection.scalar(query)
             if data is None:
@@ -164,7 +163,7 @@ class Uploads:
         data = await asyncio.to_thread(_pack, chunk)
         async with self._database.begin() as connection:
             await _still_receiving(connection, upload_id, {"bytes": size, "created_at": func.now()})
-            await connection.execute(insert(UploadChunk).values(upload_id=upload_id, seq=seq, data=data))
+            await connection.execute(insert(UploadChunkRow).values(upload_id=upload_id, seq=seq, data=data))
 
     async def _discard(self, upload_id: UUID) -> None:
         """Delete an incomplete upload, even if the request is cancelled meanwhile. If the database is away, the sweep does it later."""

@@ -24,74 +24,74 @@ from pydantic_settings import (
 )
 
 from app.errors import ConfigurationError
-from app.settings.inference import Breaker, Inference, PriceTier, Provider, Timeouts
+from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
 from app.settings.renamed import old_names, rename_in_environment, rename_in_file
 from app.settings.sections import (
     ROOT,
-    Alerts,
-    Budget,
-    Cache,
-    CacheSize,
-    CompletionsCache,
-    Dashboard,
-    Database,
-    Embeddings,
-    EmbeddingsCache,
-    KeysCache,
-    Knowledge,
-    Limits,
-    Log,
-    Messages,
-    Prefetch,
-    Prewarm,
-    Qdrant,
-    QueriesCache,
-    Redis,
+    AlertsSettings,
+    BudgetSettings,
+    CacheSettings,
+    CacheSizeSettings,
+    CompletionsCacheSettings,
+    DashboardSettings,
+    DatabaseSettings,
+    EmbeddingsCacheSettings,
+    EmbeddingsSettings,
+    KeysCacheSettings,
+    KnowledgeSettings,
+    LimitsSettings,
+    LogSettings,
+    MessagesSettings,
+    PrefetchSettings,
+    PrewarmSettings,
+    QdrantSettings,
+    QueriesCacheSettings,
+    RedisSettings,
     Section,
-    SemanticCache,
-    Server,
-    Sessions,
-    Telemetry,
-    Vectors,
-    Worker,
+    SemanticCacheSettings,
+    ServerSettings,
+    SessionsSettings,
+    TelemetrySettings,
+    VectorsSettings,
+    WorkerSettings,
 )
 
 __all__ = [
     "ROOT",
     "SECRET_FIELDS",
     "SHIPPED",
-    "Alerts",
-    "Breaker",
-    "Budget",
-    "Cache",
-    "CacheSize",
-    "CompletionsCache",
-    "Dashboard",
-    "Database",
-    "Embeddings",
-    "EmbeddingsCache",
-    "Inference",
-    "KeysCache",
-    "Knowledge",
-    "Limits",
-    "Log",
-    "Messages",
-    "Prefetch",
-    "Prewarm",
-    "PriceTier",
-    "Provider",
-    "Qdrant",
-    "QueriesCache",
-    "Redis",
+    "AlertsSettings",
+    "BreakerSettings",
+    "BudgetSettings",
+    "CacheSettings",
+    "CacheSizeSettings",
+    "CompletionsCacheSettings",
+    "DashboardSettings",
+    "DatabaseSettings",
+    "EmbeddingsCacheSettings",
+    "EmbeddingsSettings",
+    "InferenceSettings",
+    "KeysCacheSettings",
+    "KnowledgeSettings",
+    "LimitsSettings",
+    "LogSettings",
+    "MessagesSettings",
+    "PrefetchSettings",
+    "PrewarmSettings",
+    "PriceTierSettings",
+    "ProviderSettings",
+    "QdrantSettings",
+    "QueriesCacheSettings",
+    "RedisSettings",
     "Section",
-    "SemanticCache",
-    "Server",
-    "Sessions",
+    "SemanticCacheSettings",
+    "ServerSettings",
+    "SessionsSettings",
     "Settings",
-    "Telemetry",
-    "Timeouts",
-    "Vectors",
-    "Worker",
+    "TelemetrySettings",
+    "TimeoutSettings",
+    "VectorsSettings",
+    "WorkerSettings",
     "load",
     "old_names",
     "secret_of",
@@ -126,25 +126,25 @@ class Settings(BaseSettings):
     admin_key: SecretStr | None = None
     secret_key: SecretStr | None = None
     scrape_key: SecretStr | None = Field(None, description="reads /metrics and nothing else; the admin key does too")
-    server: Server = Server()
-    database: Database = Database()
-    qdrant: Qdrant = Qdrant()
-    redis: Redis = Redis()
-    vectors: Vectors = Vectors()
-    embeddings: Embeddings = Embeddings()
-    sessions: Sessions = Sessions()
-    worker: Worker = Worker()
-    knowledge: Knowledge = Knowledge()
-    budget: Budget = Budget()
-    alerts: Alerts = Alerts()
-    providers: dict[str, Provider] = {}
-    inference: Inference = Inference()
-    cache: Cache = Cache()
-    messages: Messages = Messages()
-    limits: Limits = Limits()
-    telemetry: Telemetry = Telemetry()
-    dashboard: Dashboard = Dashboard()
-    log: Log = Log()
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    qdrant: QdrantSettings = QdrantSettings()
+    redis: RedisSettings = RedisSettings()
+    vectors: VectorsSettings = VectorsSettings()
+    embeddings: EmbeddingsSettings = EmbeddingsSettings()
+    sessions: SessionsSettings = SessionsSettings()
+    worker: WorkerSettings = WorkerSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    budget: BudgetSettings = BudgetSettings()
+    alerts: AlertsSettings = AlertsSettings()
+    providers: dict[str, ProviderSettings] = {}
+    inference: InferenceSettings = InferenceSettings()
+    cache: CacheSettings = CacheSettings()
+    messages: MessagesSettings = MessagesSettings()
+    limits: LimitsSettings = LimitsSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    dashboard: DashboardSettings = DashboardSettings()
+    log: LogSettings = LogSettings()
 
     @cached_property
     def embedded(self) -> bool:

@@ -7,7 +7,7 @@ from pydantic import Field
 from app.settings.sections import Section
 
 
-class PriceTier(Section):
+class PriceTierSettings(Section):
     """What a call costs whose prompt has more tokens than `above_tokens`."""
 
     above_tokens: int = Field(ge=1)
@@ -17,7 +17,7 @@ class PriceTier(Section):
     cache_write_usd_per_mtok: float | None = Field(None, ge=0)
 
 
-class Provider(Section):
+class ProviderSettings(Section):
     """One entry of `[providers.NAME]`. `kind` is litellm's name of the provider; "openai" and "local" serve any compatible `api_base`."""
 
     kind: str = Field(min_length=1)
@@ -30,7 +30,7 @@ class Provider(Section):
     cached_input_usd_per_mtok: float | None = Field(None, ge=0)
     cache_write_usd_per_mtok: float | None = Field(None, ge=0)
     embedding_usd_per_mtok: float | None = Field(None, ge=0)
-    price_tiers: tuple[PriceTier, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
+    price_tiers: tuple[PriceTierSettings, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
     context_tokens: int | None = Field(None, ge=1, description="its window; a longer prompt goes to the next provider")
     image_tokens: int | None = Field(None, ge=1, description="the most that it counts for one image")
     reasoning: bool | None = Field(None, description="it may think unseen, at a price")
@@ -38,7 +38,7 @@ class Provider(Section):
     connections: int = Field(500, ge=1, description="open at once, per server")
 
 
-class Timeouts(Section):
+class TimeoutSettings(Section):
     """Seconds."""
 
     connect: float = Field(5, gt=0)
@@ -48,7 +48,7 @@ class Timeouts(Section):
     total: float = Field(300, gt=0, description="of a whole request, all attempts together")
 
 
-class Breaker(Section):
+class BreakerSettings(Section):
     failures: int = Field(5, ge=1, description="in a row open it")
     reset_seconds: float = Field(60, gt=0, description="until one request may probe")
     window_seconds: float = Field(60, gt=0)
@@ -56,7 +56,7 @@ class Breaker(Section):
     window_share: float = Field(0.5, gt=0, le=1, description="… this share failed: that opens it too")
 
 
-class Inference(Section):
+class InferenceSettings(Section):
     chain: tuple[str, ...] = Field(("groq", "anthropic", "openai", "gemini", "local"), description='the model "auto"')
     profiles: dict[str, tuple[str, ...]] = Field({}, description="named chains: models of their own")
     retries: int = Field(1, ge=0, le=5, description="on the same provider, before the first byte, for what is likely to pass")
@@ -65,5 +65,5 @@ class Inference(Section):
     batch_concurrency: int = Field(10, ge=1)
     embeddings_requests: int = Field(10, ge=1, description="embedding requests that share one call")
     embeddings_milliseconds: float = Field(100, ge=0, description="how long they wait for each other, while others are under way")
-    timeouts: Timeouts = Timeouts()
-    breaker: Breaker = Breaker()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    breaker: BreakerSettings = BreakerSettings()

@@ -48,7 +48,7 @@ def _network(text: str) -> Network:
     return found
 
 
-class Server(Section):
+class ServerSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     max_upload_bytes: int = Field(256 * 2**20, gt=0)
@@ -66,7 +66,7 @@ class Server(Section):
     max_connections_per_address: int = Field(256, ge=1, description="without a key; an IPv6 /64 is one address")
 
 
-class Database(Section):
+class DatabaseSettings(Section):
     """Without a `url`, Cairn starts its own PostgreSQL in the data folder."""
 
     url: SecretStr | None = None
@@ -92,7 +92,7 @@ class Database(Section):
         return self
 
 
-class Qdrant(Section):
+class QdrantSettings(Section):
     """Without a `url`, Cairn runs Qdrant's engine in a child process."""
 
     url: str | None = Field(None, pattern=r"^https?://\S+$")
@@ -100,7 +100,7 @@ class Qdrant(Section):
     collection: str = "cairn"
 
 
-class Redis(Section):
+class RedisSettings(Section):
     """Without a `url` nothing is shared but what PostgreSQL holds."""
 
     url: SecretStr | None = None
@@ -108,7 +108,7 @@ class Redis(Section):
     connections: int = Field(50, ge=1)
 
 
-class Vectors(Section):
+class VectorsSettings(Section):
     timeout_seconds: float = Field(5, gt=0)
     hnsw_m: int = Field(16, ge=4)
     hnsw_ef_construct: int = Field(200, ge=16)
@@ -119,7 +119,7 @@ class Vectors(Section):
     reindex_share: float = Field(0.1, ge=0, le=1, description="… where they are at least this share of all")
 
 
-class Embeddings(Section):
+class EmbeddingsSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     runtime: Literal["auto", "openvino", "onnxruntime"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -131,14 +131,14 @@ class Embeddings(Section):
     bulk_wait_seconds: float = Field(90, gt=0, description="a caller's texts that would take longer are refused with 429")
 
 
-class Sessions(Section):
+class SessionsSettings(Section):
     max_line_bytes: int = Field(16 * 2**20, ge=1024, description="a longer line is skipped and counted")
     max_text_chars: int = Field(64_000, ge=1000, description="a longer text is cut, after redaction, and counted")
     max_live_events: int = Field(1000, ge=1)
     upload_ttl_hours: float = Field(24, gt=0)
 
 
-class Worker(Section):
+class WorkerSettings(Section):
     concurrency: int = Field(2, ge=1)
     poll_seconds: float = Field(0.2, gt=0)
     lease_seconds: float = Field(30, ge=1)
@@ -152,7 +152,7 @@ class Worker(Section):
     nice: int = Field(10, ge=0, le=19, description="of an embedded worker: who asks goes before what is read and learnt")
 
 
-class Knowledge(Section):
+class KnowledgeSettings(Section):
     merge_threshold: float = Field(0.95, gt=0, le=1)
     min_relevance: float = Field(0.30, ge=0, le=1, description="items with a lower score are not shown")
     min_confidence: float = Field(
@@ -186,7 +186,7 @@ def _is_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-class Budget(Section):
+class BudgetSettings(Section):
     monthly_limit_usd: float = Field(8.33, ge=0, description="of a new developer")
     team_tokens_a_day: Annotated[int | None, BeforeValidator(_off)] = Field(
         2_700_000, ge=0, description="averaged over the month: a monthly wall; a day above it alerts. Or off"
@@ -200,7 +200,7 @@ class Budget(Section):
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="the older name of alerts.webhook_url")
 
 
-class Alerts(Section):
+class AlertsSettings(Section):
     """Rules about what is measured and about budgets. All alerts go to one webhook."""
 
     enabled: bool = Field(True, description="whether rules about series are evaluated; those about budgets always are")
@@ -209,7 +209,7 @@ class Alerts(Section):
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
 
 
-class CacheSize(Section):
+class CacheSizeSettings(Section):
     """What a cache's memory may hold, and what goes first."""
 
     policy: Literal["lru", "lfu", "w-tinylfu"] = "w-tinylfu"
@@ -217,7 +217,7 @@ class CacheSize(Section):
     max_bytes: int = Field(64 * 2**20, ge=2**16)
 
 
-class CompletionsCache(CacheSize):
+class CompletionsCacheSettings(CacheSizeSettings):
     """What a repeated prompt costs: nothing. Of a team, never across."""
 
     enabled: bool = True
@@ -225,7 +225,7 @@ class CompletionsCache(CacheSize):
     deterministic_ttl_seconds: float = Field(86_400, gt=0, description="of temperature 0")
 
 
-class SemanticCache(Section):
+class SemanticCacheSettings(Section):
     """The answer of another prompt that asks the same in other words. Measured in docs/decisions/0013 before it was left off."""
 
     enabled: bool = False
@@ -234,7 +234,7 @@ class SemanticCache(Section):
     timeout_seconds: float = Field(0.05, gt=0, le=1, description="what a miss may wait for it")
 
 
-class QueriesCache(CacheSize):
+class QueriesCacheSettings(CacheSizeSettings):
     """What a repeated question costs: a look at what has changed. Of a team, never across."""
 
     enabled: bool = True
@@ -244,7 +244,7 @@ class QueriesCache(CacheSize):
     ttl_seconds: float = Field(300, gt=0)
 
 
-class EmbeddingsCache(CacheSize):
+class EmbeddingsCacheSettings(CacheSizeSettings):
     """Vectors of texts that were embedded before: 1.8 kB an entry."""
 
     entries: int = Field(10_000, ge=1)
@@ -252,7 +252,7 @@ class EmbeddingsCache(CacheSize):
     ttl_seconds: float = Field(86_400, gt=0)
 
 
-class KeysCache(CacheSize):
+class KeysCacheSettings(CacheSizeSettings):
     """Who is behind a key."""
 
     policy: Literal["lru", "lfu", "w-tinylfu"] = "lru"
@@ -261,7 +261,7 @@ class KeysCache(CacheSize):
     ttl_seconds: float = Field(30, gt=0, le=300, description="a key revoked on another server is refused within this time")
 
 
-class Prewarm(Section):
+class PrewarmSettings(Section):
     """What was used most is brought into memory behind a start, and never in its way."""
 
     enabled: bool = True
@@ -271,7 +271,7 @@ class Prewarm(Section):
     noted_seconds: float = Field(30, gt=0, description="how often uses are written down")
 
 
-class Prefetch(Section):
+class PrefetchSettings(Section):
     """What usually follows a question is searched ahead while nobody asks."""
 
     enabled: bool = False
@@ -280,19 +280,19 @@ class Prefetch(Section):
     quiet_seconds: float = Field(0.25, gt=0, description="without a question, before one is searched ahead")
 
 
-class Cache(Section):
-    completions: CompletionsCache = CompletionsCache()
-    semantic: SemanticCache = SemanticCache()
-    queries: QueriesCache = QueriesCache()
-    embeddings: EmbeddingsCache = EmbeddingsCache()
-    keys: KeysCache = KeysCache()
-    prewarm: Prewarm = Prewarm()
-    prefetch: Prefetch = Prefetch()
+class CacheSettings(Section):
+    completions: CompletionsCacheSettings = CompletionsCacheSettings()
+    semantic: SemanticCacheSettings = SemanticCacheSettings()
+    queries: QueriesCacheSettings = QueriesCacheSettings()
+    embeddings: EmbeddingsCacheSettings = EmbeddingsCacheSettings()
+    keys: KeysCacheSettings = KeysCacheSettings()
+    prewarm: PrewarmSettings = PrewarmSettings()
+    prefetch: PrefetchSettings = PrefetchSettings()
     tier_timeout_seconds: float = Field(0.02, gt=0, description="a lower tier that is slower is passed over")
     database: bool = Field(True, description="PostgreSQL as the lowest tier")
 
 
-class Messages(Section):
+class MessagesSettings(Section):
     """Between agents: on Redis where a team has one, else in PostgreSQL."""
 
     max_payload_bytes: int = Field(65_536, ge=1, le=2**20)
@@ -308,7 +308,7 @@ class Messages(Section):
 PerMinute = Annotated[int | None, BeforeValidator(_off)]
 
 
-class Limits(Section):
+class LimitsSettings(Section):
     """Of each key, within any minute, or off. The admin key has none."""
 
     model_requests_a_minute: PerMinute = Field(None, ge=1, le=10**9, description="completions and embeddings")
@@ -317,7 +317,7 @@ class Limits(Section):
     timeout_seconds: float = Field(0.1, gt=0, description="a Redis that is slower is away: each server counts for itself")
 
 
-class Telemetry(Section):
+class TelemetrySettings(Section):
     """Traces. Off without an endpoint, and then nothing of OpenTelemetry's is imported."""
 
     otlp_endpoint: str | None = Field(None, pattern=r"^https?://\S+$", description="a collector's, OTLP over HTTP: http://127.0.0.1:4318")
@@ -326,7 +326,7 @@ class Telemetry(Section):
     content: bool = Field(False, description="put prompts, redacted, into spans")
 
 
-class Dashboard(Section):
+class DashboardSettings(Section):
     """The pages under /dashboard."""
 
     enabled: bool = True
@@ -337,6 +337,6 @@ class Dashboard(Section):
     max_live: int = Field(300, ge=1, description="pages that are open at once, per server; more are shown, but not live")
 
 
-class Log(Section):
+class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"

@@ -26,7 +26,7 @@ STACKS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Heartbeat:
     """A liveness file that the child touches from its event loop. On SIGUSR1 the child writes its stacks (`telemetry.stacks`)."""
 
     file: Path
@@ -38,7 +38,7 @@ class Child:
     """One supervised process. With a `pulse`, a child that stops touching its file is killed."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, env: Mapping[str, str], grace_seconds: float, pulse: Pulse | None = None
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], grace_seconds: float, pulse: Heartbeat | None = None
     ) -> None:
         self._name = name
         self._command = command
@@ -127,7 +127,7 @@ async def supervised(
     *,
     env: Mapping[str, str] | None = None,
     grace_seconds: float = 10,
-    pulse: Pulse | None = None,
+    pulse: Heartbeat | None = None,
 ) -> AsyncIterator[Child]:
     """Run a supervised command for the length of the context."""
     child = Child(name, command, env=env or {}, grace_seconds=grace_seconds, pulse=pulse)
@@ -142,7 +142,7 @@ async def supervised(
         await child.stop()
 
 
-async def _silence(pulse: Pulse, seen: int | None) -> None:
+async def _silence(pulse: Heartbeat, seen: int | None) -> None:
     """Return once the file, having been touched after `seen`, stays untouched for `silent_seconds`; startup may take longer.
 
     Uses the monotonic clock, so a suspended machine is not taken for a hung child. If the disk rejects a touch, nothing is concluded.

@@ -74,7 +74,7 @@ class Database:
 
     @staticmethod
     async def open(
-        settings: config.Database, url: str, *, name: str, pool_size: int | None = None, max_overflow: int | None = None
+        settings: config.DatabaseSettings, url: str, *, name: str, pool_size: int | None = None, max_overflow: int | None = None
     ) -> Database:
         """Create the pool and check that the server answers. `name`: shown in pg_stat_activity."""
         sizes = {"pool_size": pool_size, "max_overflow": max_overflow}
@@ -118,7 +118,7 @@ class Database:
         await self._engine.dispose()
 
 
-def make_engine(settings: config.Database, url: str, *, name: str) -> AsyncEngine:
+def make_engine(settings: config.DatabaseSettings, url: str, *, name: str) -> AsyncEngine:
     """Create a connection pool without connecting."""
     milliseconds = str(int(settings.statement_timeout_seconds * 1000))
     engine = create_async_engine(

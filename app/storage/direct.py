@@ -15,10 +15,10 @@ from app.telemetry import measures
 LEDGER = ("ledger",)
 
 
-class Direct:
+class DedicatedConnection:
     """Runs statements one at a time. A lost connection is reopened by the next statement."""
 
-    def __init__(self, settings: config.Database, url: str, *, name: str, timeout_seconds: float) -> None:
+    def __init__(self, settings: config.DatabaseSettings, url: str, *, name: str, timeout_seconds: float) -> None:
         self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
         self._settings = settings
         self._name = name

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class Grouped(Generic[Item, Answer]):
+class GroupCommit(Generic[Item, Answer]):
     """Batches items for `run`, which returns one answer per item, in order.
 
     An exception in an item's place fails that item alone; one that `run` raises fails the whole batch. `most`: bound on a batch's total

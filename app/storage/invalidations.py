@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from app.part import Loop
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 
 CHANNEL = "cairn_invalidations"
 """The channel of LISTEN and NOTIFY."""
@@ -25,7 +25,7 @@ Forget: TypeAlias = Callable[[str | None], None]
 class Invalidations:
     """Publishes invalidations by topic to the subscribers in other processes. Without `notices` there are no other processes."""
 
-    def __init__(self, notices: Notices | None = None) -> None:
+    def __init__(self, notices: NotifyListener | None = None) -> None:
         self._notices = notices
         self._topics: dict[str, list[Forget]] = {}
 

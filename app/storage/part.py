@@ -16,7 +16,7 @@ from app.storage import migrations
 from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.invalidations import CHANNEL, Invalidations
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 from app.storage.postgres import embedded_postgres
 from app.storage.redis import answers, open_redis
 from app.storage.replicas.positions import Positions
@@ -58,7 +58,7 @@ async def open_storage(
             await migrations.require_current(database)
         owner = role == "serve" and settings.qdrant.url is None
         vectors = await stack.enter_async_context(open_store(settings, schema, folder=folder.vectors, owner=owner))
-        invalidations = Invalidations(Notices(settings.database, url, name="cairn invalidations", channel=CHANNEL))
+        invalidations = Invalidations(NotifyListener(settings.database, url, name="cairn invalidations", channel=CHANNEL))
         made = StorageServices(folder, url, redis, database, vectors, invalidations)
         yield made, _part(made, (*loops, *invalidations.loops()))
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from app.errors import ConfigurationError
-from app.settings import Redis as Options
+from app.settings import RedisSettings as Options
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from app.errors import CairnError
-from app.settings import Log
+from app.settings import LogSettings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 PLAIN = re.compile(r"""[^\s"'=\x00-\x1f\x7f-\x9f\ud800-\udfff]+""")
@@ -30,7 +30,7 @@ FRAMES = 12
 """Of a traceback, the innermost: the rest is the framework's."""
 
 
-def configure(settings: Log, *, clean: Callable[[str], str]) -> None:
+def configure(settings: LogSettings, *, clean: Callable[[str], str]) -> None:
     """Our own lines are rendered straight to standard error; those of the standard library's loggers in the same shape. Safe to call again.
 
     `clean` takes secrets out of a text: each line passes it, whatever a name, an address or a library's words hold.

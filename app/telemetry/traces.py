@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import structlog
 
 from app import __version__
-from app.settings import Telemetry
+from app.settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -127,7 +127,7 @@ def past(name: str, seconds: float, kind: Kind = "client", **attributes: Value) 
 
 
 @asynccontextmanager
-async def open_traces(settings: Telemetry, *, role: str) -> AsyncIterator[None]:
+async def open_traces(settings: TelemetrySettings, *, role: str) -> AsyncIterator[None]:
     """Send spans to the collector for the length of the context; what waits at its end is still sent, for a few seconds."""
     if settings.otlp_endpoint is None:
         yield
@@ -143,7 +143,7 @@ async def open_traces(settings: Telemetry, *, role: str) -> AsyncIterator[None]:
         await asyncio.to_thread(provider.shutdown)
 
 
-def _provider(settings: Telemetry, role: str) -> TracerProvider:
+def _provider(settings: TelemetrySettings, role: str) -> TracerProvider:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider

@@ -17,7 +17,7 @@ SCHEMES = frozenset({"http", "https"})
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ClientOrigin:
     """`scheme` None: the proxy did not say; the connection's own holds."""
 
     address: str
@@ -33,13 +33,13 @@ class TrustedProxies:
     def __contains__(self, address: str) -> bool:
         return bool(self._networks) and (found := parsed(address)) is not None and self._trusts(found)
 
-    def origin(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> Origin:
+    def origin(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> ClientOrigin:
         """Find the right-most hop that is no proxy of ours. `headers` with names in lower case, as ASGI has them.
 
         `x-forwarded-for` wins over `forwarded` where both came: most proxies write only the first, and pass the other on unread.
         """
         if peer not in self:
-            return Origin(peer, None)
+            return ClientOrigin(peer, None)
         held = [(name, value.decode("latin-1")) for name, value in headers if name in _NAMES]
         listed = [hop for name, value in held if name == b"x-forwarded-for" for hop in value.split(",")]
         if listed:
@@ -49,7 +49,7 @@ class TrustedProxies:
         address, proto = self._walk(peer, hops)
         given = proto or next((value.split(",")[0] for name, value in held if name == b"x-forwarded-proto"), "")
         scheme = given.strip().lower()
-        return Origin(address, scheme if scheme in SCHEMES else None)
+        return ClientOrigin(address, scheme if scheme in SCHEMES else None)
 
     def _walk(self, peer: str, hops: list[_Hop]) -> tuple[str, str | None]:
         """From the nearest hop outwards. A hop that is no address ends the walk: what stands beyond it, nobody vouches for."""

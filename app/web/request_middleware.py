@@ -37,8 +37,8 @@ class RequestMiddleware:
         began = scope["cairn.began"] = time.perf_counter()
         request_id = request_ids.choose(Headers(scope=scope).get(request_ids.HEADER))
         logs.bind_request(request_id)
-        body = Body(scope, receive, self._limits.get((scope["method"], scope["path"]), self._limit))
-        answer = Answer(send, request_id, body)
+        body = CountedBody(scope, receive, self._limits.get((scope["method"], scope["path"]), self._limit))
+        answer = StampedResponse(send, request_id, body)
         with traces.request(scope["method"], scope["headers"]) as span:
             try:
                 await self._answer(scope, body, answer)
@@ -50,7 +50,7 @@ class RequestMiddleware:
                 if traces.on():
                     _describe(span, scope, answer.status, request_id)
 
-    async def _answer(self, scope: Scope, body: Body, answer: Answer) -> None:
+    async def _answer(self, scope: Scope, body: CountedBody, answer: StampedResponse) -> None:
         try:
             body.check_announced()
             await self._app(scope, body.receive, answer.send)
@@ -65,7 +65,7 @@ class RequestMiddleware:
             await errors.unexpected()(scope, body.receive, answer.send)
 
 
-class Body:
+class CountedBody:
     """What comes in: counted while it streams, whatever its header announced."""
 
     def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
@@ -103,10 +103,10 @@ class Body:
         return TooLarge(f"The body is larger than {self._limit:,} bytes. Send less, or raise the limit in the server's settings.")
 
 
-class Answer:
+class StampedResponse:
     """What goes out: stamped with the request id. A refusal waits until the body is read: who is busy sending doesn't listen."""
 
-    def __init__(self, send: Send, request_id: str, body: Body) -> None:
+    def __init__(self, send: Send, request_id: str, body: CountedBody) -> None:
         self._send = send
         self._request_id = request_id
         self._body = body

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import settings as config
 from app.storage import migrations
 from app.storage.database import Database
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 from app.storage.postgres import embedded_postgres
 
 PAGE = Path(__file__).with_name("README.md")
@@ -501,12 +501,14 @@ async def main(write: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="cairn-explain-", dir="/tmp") as scratch:
         async with embedded_postgres(Path(scratch) / "postgres", max_connections=20) as url:
             await migrations.upgrade(url)
-            database = await Database.open(config.Database(statement_timeout_seconds=300), url, name="explain", pool_size=1, max_overflow=0)
+            database = await Database.open(
+                config.DatabaseSettings(statement_timeout_seconds=300), url, name="explain", pool_size=1, max_overflow=0
+            )
             for statement in filter(str.strip, FILL.split(";\n")):
                 async with database.begin() as connection:
                     await connection.exec_driver_sql(statement)
             # As autovacuum leaves the tables: it is what lets a query be answered from the index alone.
-            direct = Direct(config.Database(), url, name="vacuum", timeout_seconds=300)
+            direct = DedicatedConnection(config.DatabaseSettings(), url, name="vacuum", timeout_seconds=300)
             await direct.value("vacuum analyze")
             await direct.close()
             async with database.begin() as connection:

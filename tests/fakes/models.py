@@ -7,9 +7,9 @@ import tempfile
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings import CachedEmbedder, open_embedder
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 
 
 def models_folder() -> Path:
@@ -17,6 +17,6 @@ def models_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"cairn-test-models-{os.getuid()}"
 
 
-def uncached_embedder(options: Embeddings | None = None) -> AbstractAsyncContextManager[CachedEmbedder]:
+def uncached_embedder(options: EmbeddingsSettings | None = None) -> AbstractAsyncContextManager[CachedEmbedder]:
     """This machine's embedder, as for batches, with a cache too small to help."""
-    return open_embedder(options or Embeddings(), models_folder(), Memory("lru", entries=1, most_bytes=2**16), ttl_seconds=60)
+    return open_embedder(options or EmbeddingsSettings(), models_folder(), MemoryCache("lru", entries=1, most_bytes=2**16), ttl_seconds=60)

@@ -118,7 +118,7 @@ def test_while_it_is_rebuilt_the_server_says_so_and_answers_by_words(folder: Pat
     vectors_noise(folder)
     with running(folder, {"CAIRN_ADMIN_KEY": "admin-key-of-this-test-0123456789"}) as server:
         server.key = "admin-key-of-this-test-0123456789"
-        copier = next((each for each in server.family() if "app.knowledge.copier" in each.cmdline()), None)
+        copier = next((each for each in server.family() if "app.knowledge.reindexer" in each.cmdline()), None)
         if copier is not None:
             copier.suspend()
         ready = server.get("/readyz")

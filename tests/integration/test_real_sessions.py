@@ -50,7 +50,7 @@ def ingest(server: Running, files: list[Path]) -> list[dict[str, object]]:
 async def snapshot(folder: Path) -> dict[str, object]:
     """What a stopped server's database knows, without ids and times of storing: two runs can be compared."""
     async with embedded_postgres(folder / "postgres", max_connections=20) as url:
-        database = await Database.open(config.Database(), url, name="test", pool_size=1, max_overflow=0)
+        database = await Database.open(config.DatabaseSettings(), url, name="test", pool_size=1, max_overflow=0)
         async with database.begin() as connection:
             items = await connection.execute(
                 text(

@@ -25,9 +25,9 @@ import aiohttp
 from sqlalchemy import text
 
 from app import settings as settings_module
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import wording
-from app.knowledge.store import Embedded, Source
+from app.knowledge.store import EmbeddedCandidate, Source
 from app.services import Services, open_services
 from app.sessions.event import SessionHeader
 from tests.performance.corpus import lessons, questions
@@ -190,9 +190,11 @@ async def _fill(services: Services, count: int) -> None:
         part = made[start : start + ITEMS_A_SESSION]
         vectors = await services.embedder.embed([wording(*pair) for pair in part])
         candidates = [
-            Candidate(f"{start + n}", "bug_solution", title, body, 0.7, f"{n}", f"L{n}", body) for n, (title, body) in enumerate(part)
+            ItemCandidate(f"{start + n}", "bug_solution", title, body, 0.7, f"{n}", f"L{n}", body) for n, (title, body) in enumerate(part)
         ]
-        embedded = {each.key: Embedded(each, vector, services.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
+        embedded = {
+            each.key: EmbeddedCandidate(each, vector, services.embedder.model) for each, vector in zip(candidates, vectors, strict=True)
+        }
         source = Source(session_id, team_id, project_id, None, "synthetic.jsonl", None)
         learnt = await services.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
         await services.knowledge.index.drain_to(learnt.mark)

@@ -17,7 +17,7 @@ from app import clock
 from app import settings as config
 from app.accounts.accounts import Accounts
 from app.budget.holds import Payer
-from app.budget.limits import Limits
+from app.budget.limits import BudgetLimits
 from app.budget.periods import Calendar
 from app.storage import migrations
 from app.storage.database import Database
@@ -88,7 +88,7 @@ async def opened(folder: Path, iterations: int) -> AsyncIterator[tuple[Loads, li
         database = await Database.open(settings.database, url, name="benchmark")
         try:
             accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=LIMIT_NANOUSD)
-            limits = Limits(database, accounts, Calendar(settings.budget.time_zone), settings.budget)
+            limits = BudgetLimits(database, accounts, Calendar(settings.budget.time_zone), settings.budget)
             team, teams = await _made(accounts)
             yield Loads(url, connection, limits, iterations), team, teams
         finally:
@@ -96,7 +96,7 @@ async def opened(folder: Path, iterations: int) -> AsyncIterator[tuple[Loads, li
 
 
 class Loads:
-    def __init__(self, url: str, connection: asyncpg.Connection, limits: Limits, iterations: int) -> None:
+    def __init__(self, url: str, connection: asyncpg.Connection, limits: BudgetLimits, iterations: int) -> None:
         self._connection = connection
         self._limits = limits
         self._iterations = iterations

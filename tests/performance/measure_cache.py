@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app import settings
-from app.cache.memory import Memory, Policy
+from app.cache.memory import MemoryCache, Policy
 from app.errors import UnknownFormat
 from app.sessions import formats
 from app.sessions.event import Event
-from app.sessions.formats.tally import Tally
+from app.sessions.formats.tally import ParseTally
 from tests.performance.measure import Figure
 
 POLICIES: tuple[Policy, ...] = ("lru", "lfu", "w-tinylfu")
@@ -57,7 +57,7 @@ def sessions() -> Iterator[bytes]:
             found = formats.detect(content[: formats.HEAD_BYTES])
         except UnknownFormat:
             continue
-        for each in formats.parse(iter([content]), format=found, limits=settings.Sessions(), tally=Tally()):
+        for each in formats.parse(iter([content]), format=found, limits=settings.SessionsSettings(), tally=ParseTally()):
             if isinstance(each, Event) and each.tool is not None:
                 yield f"{each.tool.name}\0{each.tool.input}".encode(errors="replace")
 
@@ -72,7 +72,7 @@ def traces() -> dict[str, list[bytes]]:
 
 def hit_rate(policy: Policy, trace: Sequence[bytes], slots: int) -> float:
     """Each miss is set, as a cache of answers does."""
-    memory = Memory(policy, entries=slots, most_bytes=2**30, jitter=0)
+    memory = MemoryCache(policy, entries=slots, most_bytes=2**30, jitter=0)
     hits = 0
     for key in trace:
         if memory.get(key) is None:
@@ -103,7 +103,7 @@ def policies() -> list[Figure]:
 
 
 def _costs(policy: Policy) -> list[Figure]:
-    memory = Memory(policy, entries=SLOTS, most_bytes=2**30)
+    memory = MemoryCache(policy, entries=SLOTS, most_bytes=2**30)
     keys = [number.to_bytes(4, "big") for number in range(SLOTS)]
     spent: dict[str, float] = {}
     for name, act in (("set", lambda key: memory.set(key, b"x" * 200, 1e6)), ("hit", memory.get)):

@@ -18,7 +18,7 @@ import psutil
 
 from app.embeddings.model import exported
 from app.embeddings.runtime import RuntimeEmbedder, load
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 from tests.performance.corpus import lessons, questions
 from tests.performance.measure import percentile, timed
@@ -27,7 +27,7 @@ from tests.performance.measure import percentile, timed
 async def main(runtime: str, precision: str, threads: int) -> None:
     model = await exported(models_folder())
     began = time.perf_counter()
-    options = Embeddings(runtime=runtime, precision=precision, threads=threads)
+    options = EmbeddingsSettings(runtime=runtime, precision=precision, threads=threads)
     embedder = load(model, options, models_folder() / "compiled")
     loaded = time.perf_counter() - began
     asked = iter(questions(220))

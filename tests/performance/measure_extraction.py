@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.knowledge.extraction import extract
 from app.knowledge.extraction.exchanges import exchanges
-from app.knowledge.extraction.memory import Memory
-from app.knowledge.item import Candidate
+from app.knowledge.extraction.memory import SessionMemory
+from app.knowledge.item import ItemCandidate
 from app.sessions.event import Event
 from tests.performance.measure import Figure, show
 from tests.performance.recall_vectors import blocking_embedder
@@ -50,7 +50,7 @@ _STOP = frozenset(
 class Read:
     file: Path
     events: list[Event]
-    items: list[Candidate]
+    items: list[ItemCandidate]
 
 
 def words(text: str) -> set[str]:
@@ -63,7 +63,7 @@ def words(text: str) -> set[str]:
     return found
 
 
-def holds(item: Candidate, label: str, *, mostly: bool = False) -> bool:
+def holds(item: ItemCandidate, label: str, *, mostly: bool = False) -> bool:
     wanted = words(label)
     for text in (item.text, item.excerpt):
         has = words(text)
@@ -84,7 +84,7 @@ def labels(name: str) -> list[dict[str, Any]]:
 
 
 def figures(done: Sequence[Read], seconds: float, *, missed: bool) -> list[Figure]:
-    items: dict[str, list[Candidate]] = {}
+    items: dict[str, list[ItemCandidate]] = {}
     for each in done:
         items.setdefault(str(each.file.relative_to(DATA)), []).extend(each.items)
     found = typed = kept = 0
@@ -102,7 +102,7 @@ def figures(done: Sequence[Read], seconds: float, *, missed: bool) -> list[Figur
         if missed and hits:
             print("junk kept:", label["kind"], label["text"][:120].replace("\n", "⏎"), "->", hits[0].title)
     real = [each for each in done if "transcripts" in each.file.parts]
-    changed = [len(each.items) for each in real if any(one.changed_files for one in exchanges(each.events, Memory()))]
+    changed = [len(each.items) for each in real if any(one.changed_files for one in exchanges(each.events, SessionMemory()))]
     total = [item for each in done for item in each.items]
     return [
         Figure("extraction", f"keep found as an item, of {len(keep)}", "", found / len(keep), 0.70, at_least=True),

@@ -111,7 +111,7 @@ async def one_by_one(embedder: Embedder, texts: list[str]) -> dict[str, float]:
 
 async def measure(weights: Path | None) -> dict[str, object]:
     from app.embeddings import cuda
-    from app.settings import Embeddings
+    from app.settings import EmbeddingsSettings
 
     texts, short = passages(), [text for text in passages() if len(text.split()) == WORDS[0]]
     report: dict[str, object] = {"texts": TEXTS, "cpus": os.cpu_count(), "weights": "fp16, rounded" if weights else "as published"}
@@ -141,7 +141,7 @@ async def measure(weights: Path | None) -> dict[str, object]:
             "torch": torch.__version__,
         }
         for precision in ("fp32", "auto"):
-            options = Embeddings(device="cuda", precision=precision)
+            options = EmbeddingsSettings(device="cuda", precision=precision)
             began = time.perf_counter()
             embedder = await asyncio.to_thread(cuda.load, model, options, weights=weights)
             loaded = round(time.perf_counter() - began, 2)
@@ -178,14 +178,14 @@ async def _model(weights: Path | None, scratch: Path, report: dict[str, object])
 def _processors(model: Model, scratch: Path, weights: Path | None) -> dict[str, Callable[[], RuntimeEmbedder]]:
     """The paths of a Cairn without a GPU, fp32 first: the others are compared with it."""
     from app.embeddings import cuda, runtime
-    from app.settings import Embeddings
+    from app.settings import EmbeddingsSettings
 
     ways: dict[str, Callable[[], RuntimeEmbedder]] = {}
     for name, precision in (("onnxruntime", "fp32"), ("openvino", "bf16")):
-        options = Embeddings(device="cpu", runtime=name, precision=precision)
+        options = EmbeddingsSettings(device="cpu", runtime=name, precision=precision)
         if importlib.util.find_spec(name) is not None:
             ways[f"processor, {name} {precision}, 4 threads"] = partial(runtime.load, model, options, scratch / "compiled")
-    ways["processor, sentence-transformers on torch fp32"] = lambda: cuda.load(model, Embeddings(), device="cpu", weights=weights)
+    ways["processor, sentence-transformers on torch fp32"] = lambda: cuda.load(model, EmbeddingsSettings(), device="cpu", weights=weights)
     return ways
 
 

@@ -35,9 +35,9 @@ from sqlalchemy import text
 from app import clock
 from app import settings as settings_module
 from app.accounts.requester import Requester
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import wording
-from app.knowledge.store import Embedded, Source
+from app.knowledge.store import EmbeddedCandidate, Source
 from app.redaction.labels import free_text
 from app.services import Services, open_services
 from app.sessions.event import SessionHeader
@@ -162,9 +162,11 @@ class Measurement:
                     header=SessionHeader("generic", str(uuid4())),
                     transcript="growth.jsonl",
                 )
-            candidates = [Candidate(str(n), "bug_solution", *pair, 0.7, str(n), f"L{n}", pair[1]) for n, pair in enumerate(pairs)]
+            candidates = [ItemCandidate(str(n), "bug_solution", *pair, 0.7, str(n), f"L{n}", pair[1]) for n, pair in enumerate(pairs)]
             vectors = await services.embedder.embed([wording(*pair) for pair in pairs])
-            embedded = {each.key: Embedded(each, vector, services.embedder.model) for each, vector in zip(candidates, vectors, strict=True)}
+            embedded = {
+                each.key: EmbeddedCandidate(each, vector, services.embedder.model) for each, vector in zip(candidates, vectors, strict=True)
+            }
             source = Source(session, team, at, None, "growth.jsonl", clock.now())
             began = time.perf_counter()
             learnt = await services.knowledge.store.reconcile(source, candidates=candidates, embedded=embedded)
@@ -306,7 +308,7 @@ def _names(value: str) -> list[str]:
 
 def _measured(given: argparse.Namespace) -> tuple[list[Grown], str]:
     began = _load()
-    logs.configure(settings_module.Log(level="warning"), clean=free_text)
+    logs.configure(settings_module.LogSettings(level="warning"), clean=free_text)
     with tempfile.TemporaryDirectory(prefix="cairn-growth-", dir="/tmp") as scratch:
         found = asyncio.run(measure(given.sizes, given.only or list(WAYS), given.iterations, Path(scratch)))
     return found, machine(began)

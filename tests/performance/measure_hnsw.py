@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from app.knowledge.neighbours import wording
 from app.knowledge.points import SCHEMA
-from app.settings import Vectors
+from app.settings import VectorsSettings
 from app.storage.vectors import lexical
 from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
 from app.storage.vectors.shard import Shard
@@ -107,7 +107,7 @@ def _of_graph(measured: Measured, name: str, *, two_pass: bool) -> list[Figure]:
         recall, spent = measured.recall(partial(measured.found, ef=ef), filtered=filtered)
         told = f"{name}, ef {ef}{', of a project' if filtered else ''}"
         figures.append(Figure("hnsw", f"{told}: {spent:.2f} ms of CPU, recall@{K}", "", recall))
-    chosen = measured.shard.tune(Vectors().recall)
+    chosen = measured.shard.tune(VectorsSettings().recall)
     recall, spent = measured.recall(measured.found, filtered=False)
     figures += [
         Figure("hnsw", f"{name}: the breadth that its own measurement chose", "", chosen),

@@ -39,7 +39,7 @@ from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
 from app.storage.vectors.lexical import K1, B, SparseVector
 from app.storage.vectors.recipe import SPARSE
 from app.storage.vectors.shard import Shard
-from app.storage.vectors.store import DIMS, Hit, Point, Vector, VectorStore, Where, Within
+from app.storage.vectors.store import DIMS, Hit, Vector, VectorPoint, VectorStore, Where, Within
 from tests.performance.measure import Figure, cpu_seconds, latencies, machine, resident_mb, show
 
 LEG, WARM_UP, EXACT = 60, 20, 50
@@ -73,7 +73,7 @@ class Corpus:
         self._map = self._chance.standard_normal((LATENT, 384)).astype(np.float32)
         self.vectors = np.empty((points, 384), dtype=np.float16)
 
-    def points(self) -> Iterator[list[Point]]:
+    def points(self) -> Iterator[list[VectorPoint]]:
         for start in range(0, len(self.projects), BATCH):
             numbers = range(start, min(start + BATCH, len(self.projects)))
             vectors = self._near([int(self.projects[number]) for number in numbers])
@@ -102,7 +102,7 @@ class Corpus:
         """As ids of terms, spread over 32 bits as hashes are."""
         return np.searchsorted(self._cumulated, self._chance.random(count)).astype(np.int64) * 2_654_435_761 % 2**32
 
-    def _point(self, number: int, vector: Vector) -> Point:
+    def _point(self, number: int, vector: Vector) -> VectorPoint:
         terms, counts = np.unique(self._words(int(self._chance.integers(TERMS // 4, 2 * TERMS - TERMS // 4))), return_counts=True)
         weights = counts * (K1 + 1) / (counts + K1 * (1 - B + B * counts.sum() / TERMS))
         payload: dict[str, str | float] = {
@@ -111,7 +111,7 @@ class Corpus:
             "type": "passage" if self.is_passage[number] else KNOWLEDGE_TYPES[number % len(KNOWLEDGE_TYPES)],
             "created_at": (BEGAN + timedelta(minutes=number * 7919 % (DAYS * 1440))).isoformat(),
         }
-        return Point(UUID(int=number), {"dense_384": vector}, SparseVector(terms.tolist(), weights.tolist()), payload)
+        return VectorPoint(UUID(int=number), {"dense_384": vector}, SparseVector(terms.tolist(), weights.tolist()), payload)
 
 
 def project_id(number: int) -> str:

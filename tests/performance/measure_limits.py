@@ -23,10 +23,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.accounts.requester import Requester
 from app.limits.limits import RateLimits
-from app.limits.shared import AT_ONCE, Shared
+from app.limits.shared import AT_ONCE, SharedLimits
 from app.main import ACCESS
-from app.settings import Limits
-from app.settings import Redis as RedisOptions
+from app.settings import LimitsSettings
+from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis
 from app.web import authentication
 from app.web.authentication import Authentication
@@ -52,17 +52,17 @@ async def main() -> None:
 
 
 async def _decisions(redis: RedisServer) -> None:
-    key, options = uuid4(), Limits(**LIMITS)
+    key, options = uuid4(), LimitsSettings(**LIMITS)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(open_redis(RedisOptions(url=SecretStr(redis.url), connections=AT_ONCE)))
         assert client is not None
-        shared = Shared(client, timeout_seconds=1)
+        shared = SharedLimits(client, timeout_seconds=1)
         now = int(time.time())
         for unit in ("requests", "tokens"):  # a minute with something in every second: the most that a window holds
             await client.hset(f"cairn:limits:{{{key}:models}}:{unit}", mapping={str(now - each): 5 for each in range(60)})
         for name, limits in (("in process", RateLimits(options)), ("over Redis", RateLimits(options, shared))):
             await _timed(f"a decision {name}", partial(limits.admit, key, model=True))
-        for name, limits in ((", with its headers", RateLimits(options)), (" without limits", RateLimits(Limits()))):
+        for name, limits in ((", with its headers", RateLimits(options)), (" without limits", RateLimits(LimitsSettings()))):
             with _asgi(limits) as ask:
                 await _timed(f"the middleware{name}", ask)
 

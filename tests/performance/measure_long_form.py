@@ -34,11 +34,11 @@ from app.embeddings.tokens import MAX_TOKENS
 from app.embeddings.windows import PARTS
 from app.knowledge.extraction import extract
 from app.knowledge.extraction.exchanges import exchanges
-from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.prose import statements
-from app.knowledge.relevance import Asked
+from app.knowledge.relevance import QuestionTerms
 from app.likeness import differing
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from app.storage.vectors import lexical
 from app.storage.vectors.recipe import RRF_K
 from tests.fakes.models import models_folder, uncached_embedder
@@ -94,7 +94,7 @@ def sessions(data: Path) -> list[Task]:
     for file in transcripts_in(data / "transcripts"):
         for session in sessions_of(file):
             of_event: dict[str, int] = {}
-            for exchange in exchanges(session, Memory()):
+            for exchange in exchanges(session, SessionMemory()):
                 text = "\n\n".join(event.text for event in exchange.replies)[:40_000]
                 if len(text) < 40:
                     continue
@@ -212,11 +212,11 @@ def words_of(task: Task) -> Floats:
 
 
 def ranked(task: Task, scores: Floats, candidates: NDArray[np.int64]) -> Floats:
-    """What a search shows: the candidates by `Asked.relevance`, with this cosine in it."""
+    """What a search shows: the candidates by `QuestionTerms.relevance`, with this cosine in it."""
     found = [lexical.distinct(text) for text in task.passages]
     shown = np.full(scores.shape, -1.0)
     for row, (text, _) in enumerate(task.questions):
-        asked = Asked(lexical.terms(text), lexical.codes(text))
+        asked = QuestionTerms(lexical.terms(text), lexical.codes(text))
         for place in candidates[row]:
             shown[row, place] = asked.relevance(float(scores[row, place]), found[place]).score
     return shown
@@ -375,7 +375,7 @@ async def main() -> int:
             text
         ]
 
-    async with uncached_embedder(Embeddings(device="cpu")) as embedder:
+    async with uncached_embedder(EmbeddingsSettings(device="cpu")) as embedder:
         long_form = local_long_form(embedder, models_folder())
         if part in {"speed", "all"}:
             await speed(console, embedder, long_form, data)

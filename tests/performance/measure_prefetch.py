@@ -17,7 +17,7 @@ from app import settings
 from app.errors import UnknownFormat
 from app.sessions import formats
 from app.sessions.event import Event
-from app.sessions.formats.tally import Tally
+from app.sessions.formats.tally import ParseTally
 
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 LIFETIMES = (5, 20, 10**9)
@@ -33,7 +33,7 @@ def sessions(wanted: Callable[[Event], str | None]) -> Iterator[list[str]]:
             found = formats.detect(content[: formats.HEAD_BYTES])
         except UnknownFormat:
             continue
-        events = formats.parse(iter([content]), format=found, limits=settings.Sessions(), tally=Tally())
+        events = formats.parse(iter([content]), format=found, limits=settings.SessionsSettings(), tally=ParseTally())
         asked = [words for each in events if isinstance(each, Event) and (words := wanted(each))]
         if asked:
             yield asked

@@ -25,9 +25,9 @@ from sqlalchemy import text
 
 from app import settings as settings_module
 from app.accounts.accounts import Accounts
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.knowledge.points import SCHEMA
-from app.knowledge.store import Embedded, KnowledgeStore, Source
+from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, Source
 from app.queue.jobs import Queue
 from app.sessions.event import SessionHeader
 from app.sessions.journal import Journal
@@ -192,14 +192,14 @@ async def write(folder: Path, url: str, items: int, more: int) -> None:
                         transcript="more.jsonl",
                     )
                 candidates = [
-                    Candidate(f"{start + n}", "bug_solution", title, body, 0.7, f"{n}", f"L{n}", body)
+                    ItemCandidate(f"{start + n}", "bug_solution", title, body, 0.7, f"{n}", f"L{n}", body)
                     for n, (title, body) in enumerate(part)
                 ]
                 # Between two that are there: as near to others as real ones, and nobody's twin.
                 pairs = chosen.integers(0, len(vectors), (2, len(part)))
                 made = vectors[pairs[0]] + 0.6 * vectors[pairs[1]] + 0.02 * chosen.standard_normal((len(part), 384))
                 made = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
-                embedded = {each.key: Embedded(each, vector, "made up") for each, vector in zip(candidates, made, strict=True)}
+                embedded = {each.key: EmbeddedCandidate(each, vector, "made up") for each, vector in zip(candidates, made, strict=True)}
                 source = Source(session, team, at, None, "more.jsonl", None)
                 await store.reconcile(source, candidates=candidates, embedded=embedded)
 

@@ -79,8 +79,8 @@ async def main() -> None:
         stack.callback(server.stop)
         redis = await stack.enter_async_context(Redis.from_url(server.url))
         await redis.set(KNOWN, 1)
-        options = config.Database(replica_urls=(standby.url,))
-        plain = await Database.open(config.Database(), url, name="plain")
+        options = config.DatabaseSettings(replica_urls=(standby.url,))
+        plain = await Database.open(config.DatabaseSettings(), url, name="plain")
         alone = await open_replicated(options, url, name="alone", positions=Positions(None, kept_seconds=30, timeout_seconds=1))
         shared = await open_replicated(options, url, name="shared", positions=Positions(redis, kept_seconds=30, timeout_seconds=1))
         for each in (plain, alone, shared):

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 
 from app.knowledge.neighbours import wording
-from app.knowledge.relevance import Asked
+from app.knowledge.relevance import QuestionTerms
 from app.storage.vectors import lexical
 from tests.fakes.models import uncached_embedder
 from tests.performance.callers import Connection, Reply, closed_loop, connected
@@ -109,7 +109,7 @@ async def _recall(questions: Sequence[str], replies: Sequence[Reply], items: int
     for number, (question, reply) in enumerate(zip(questions, replies, strict=True)):
         place = number % PROJECTS
         cosines = vectors[mine[place]] @ asked[number]
-        terms = Asked(lexical.terms(question), lexical.codes(question))
+        terms = QuestionTerms(lexical.terms(question), lexical.codes(question))
         scores = [terms.relevance(float(cosine), found).score for cosine, found in zip(cosines, words[place], strict=True)]
         told = json.loads(reply.body)["results"]
         by_text = {pairs[n][1]: scores[at] for at, n in enumerate(mine[place])}

@@ -30,9 +30,9 @@ from app.embeddings import Embedder
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.model import exported
 from app.embeddings.runtime import load
-from app.inference.semantic import MAX_SEEN_CHARS, Question, Semantic, objections
+from app.inference.semantic import MAX_SEEN_CHARS, CacheQuestion, Semantic, objections
 from app.likeness import differing
-from app.settings import Embeddings, SemanticCache
+from app.settings import EmbeddingsSettings, SemanticCacheSettings
 from tests.fakes.models import models_folder
 from tests.performance.measure import percentile
 
@@ -151,23 +151,23 @@ def _full_rows(kept: Sequence[tuple[str, str]], asked: Sequence[tuple[str, str]]
 async def costs(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
     """Milliseconds that a miss pays: with nothing to be like, and with 2,000 prompts to be like; and how long it keeps the loop."""
     texts = [text for text in dict.fromkeys(texts) if len(text.replace(" ", "")) <= MAX_SEEN_CHARS][:400]
-    semantic = Semantic(embedder, SemanticCache(enabled=True, threshold=0.9))
+    semantic = Semantic(embedder, SemanticCacheSettings(enabled=True, threshold=0.9))
     here, elsewhere = b"here", b"elsewhere"
     for number in range(FULL):
-        await semantic.remember(Question(f"{texts[number % len(texts)]} {number}", here), number.to_bytes(4, "big"), 1e6)
+        await semantic.remember(CacheQuestion(f"{texts[number % len(texts)]} {number}", here), number.to_bytes(4, "big"), 1e6)
     found = []
     for name, partition in (("nothing to be like", elsewhere), (f"{FULL:,} to be like", here)):
         spent = []
         for text in texts:
             began = time.perf_counter()
-            await semantic.near(Question(text, partition))
+            await semantic.near(CacheQuestion(text, partition))
             spent.append((time.perf_counter() - began) * 1000)
         found.append([name, *(f"{percentile(spent, share):.2f}" for share in (0.5, 0.95, 0.99))])
     vectors = await embedder.embed(texts)
     spent = []
     for text, vector in zip(texts, vectors, strict=True):
         began = time.perf_counter()
-        semantic._alike(Question(text, here), vector)
+        semantic._alike(CacheQuestion(text, here), vector)
         spent.append((time.perf_counter() - began) * 1000)
     found.append(["of that on the event loop", *(f"{percentile(spent, share):.2f}" for share in (0.5, 0.95, 0.99))])
     return iter([["a miss pays, ms", "p50", "p95", "p99"], *found, [f"memory of {FULL:,}, kB", f"{semantic.size / 1000:,.0f}", "", ""]])
@@ -184,7 +184,7 @@ def show(table: Iterator[list[str]], *, markdown: bool) -> None:
 async def main(*, markdown: bool) -> None:
     if not (DATA / "sts-dups").is_dir():
         sys.exit(f"{DATA / 'sts-dups'} is absent: set CAIRN_EVAL_DATA to the folder of the evaluation data.")
-    embedder = CoalescingEmbedder(load(await exported(models_folder()), Embeddings(), models_folder() / "compiled"))
+    embedder = CoalescingEmbedder(load(await exported(models_folder()), EmbeddingsSettings(), models_folder() / "compiled"))
     pairs = await compared(embedder, judged())
     made = await compared(embedder, near_misses([pair.one for pair in pairs] + [pair.other for pair in pairs]))
     show(rows(pairs, made), markdown=markdown)

@@ -39,9 +39,9 @@ LINE = """
 import sys, structlog
 from timeit import repeat
 from app.redaction.labels import free_text
-from app.settings import Log
+from app.settings import LogSettings
 from app.telemetry import logs
-logs.configure(Log(format=sys.argv[1]), clean=free_text)
+logs.configure(LogSettings(format=sys.argv[1]), clean=free_text)
 logs.bind_request("a" * 32)
 log = structlog.get_logger()
 def line():

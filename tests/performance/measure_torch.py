@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.model import exported, weights_folder
 from app.embeddings.runtime import load
-from app.settings import ROOT, Embeddings
+from app.settings import ROOT, EmbeddingsSettings
 from tests.fakes.models import models_folder
 from tests.performance.corpus import questions
 from tests.performance.measure import Figure, machine, percentile, show, timed
@@ -44,7 +44,7 @@ async def against_torch(iterations: int) -> list[Figure] | None:
     if not data.is_dir():
         return None
     model = await exported(models_folder())
-    ours = load(model, Embeddings(device="cpu"), models_folder() / "compiled")
+    ours = load(model, EmbeddingsSettings(device="cpu"), models_folder() / "compiled")
     theirs = await asyncio.to_thread(_Theirs)
     task = cranfield(data)
     passages = _passages(task)

@@ -26,7 +26,7 @@ from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
 from app.budget.ledger import Ledger
 from app.budget.part import open_budget
-from app.budget.prices import Price, Usage
+from app.budget.prices import Price, TokenUsage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
 from app.services.watching import open_watch
@@ -35,7 +35,7 @@ from app.supervision import Supervisor
 from app.telemetry import logs
 
 ESTIMATE = Estimate(input_tokens=6, max_tokens=4, nanousd=1000)
-SETTLEMENT = Settlement(Usage(input=6, output=2), 500, "usage", Price(input=50_000_000, output=100_000_000), "fake", "fake-1")
+SETTLEMENT = Settlement(TokenUsage(input=6, output=2), 500, "usage", Price(input=50_000_000, output=100_000_000), "fake", "fake-1")
 WARM_UP_SECONDS = 5.0
 
 Pay = Callable[[float], Coroutine[object, object, None]]
@@ -95,7 +95,7 @@ class Measured:
 
 
 async def main(order: Order) -> None:
-    logs.configure(config.Log(level="warning"), clean=free_text)
+    logs.configure(config.LogSettings(level="warning"), clean=free_text)
     async with AsyncExitStack() as stack:
         ledger = await _ledger(stack, order.url)
         payers = [Payer(UUID(developer), UUID(team)) for developer, team in order.payers]

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.knowledge.passages.cut import Cutter
+from app.knowledge.passages.cut import PassageCutter
 from app.knowledge.passages.passage import Passage
 from app.sessions.event import Event, SessionHeader, ToolUse
-from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
+from app.sessions.formats import HEAD_BYTES, ParseTally, detect, parse
 from app.sessions.redacted import storable
-from app.settings import Sessions
+from app.settings import SessionsSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,11 +69,11 @@ def journal(data: Path) -> dict[str, dict[str, list[Event]]]:
     if kept.exists():
         stored: dict[str, dict[str, list[Event]]] = pickle.loads(kept.read_bytes())
         return stored
-    limits, sessions = Sessions(), defaultdict[str, dict[str, list[Event]]](dict)
+    limits, sessions = SessionsSettings(), defaultdict[str, dict[str, list[Event]]](dict)
     for upload in lines(data / "questions" / "uploads.jsonl"):
         content = (data / upload["transcript"]).read_bytes()
         current: list[Event] = []
-        for each in parse(iter([content]), format=detect(content[:HEAD_BYTES]), limits=limits, tally=Tally()):
+        for each in parse(iter([content]), format=detect(content[:HEAD_BYTES]), limits=limits, tally=ParseTally()):
             if isinstance(each, SessionHeader):
                 current = sessions[upload["project"]].setdefault(f"{each.provider}:{each.external_id}", [])
             else:
@@ -83,7 +83,7 @@ def journal(data: Path) -> dict[str, dict[str, list[Event]]]:
     return made
 
 
-def _redacted(events: list[Event], limits: Sessions) -> list[Event]:
+def _redacted(events: list[Event], limits: SessionsSettings) -> list[Event]:
     made = []
     for stored in storable(events, most_chars=1_000_000):
         row = stored.row
@@ -100,7 +100,7 @@ def _redacted(events: list[Event], limits: Sessions) -> list[Event]:
 def project_passages(data: Path) -> dict[str, list[Passage]]:
     """project → its passages, in the order of the uploads."""
     return {
-        project: [passage for session, events in sessions.items() for passage in Cutter(session).cut(enumerate(events, 1))]
+        project: [passage for session, events in sessions.items() for passage in PassageCutter(session).cut(enumerate(events, 1))]
         for project, sessions in journal(data).items()
     }
 
@@ -110,7 +110,7 @@ def devmem(data: Path) -> tuple[list[Passage], list[dict[str, Any]]]:
     made: list[Passage] = []
     for session in json.loads((data / "devmem" / "sessions.json").read_text()):
         at = datetime.fromisoformat(session["metadata"]["date"]).replace(tzinfo=UTC)
-        cutter = Cutter(session["sessionId"])
+        cutter = PassageCutter(session["sessionId"])
         for number, message in enumerate(session["messages"], 1):
             kind = "prompt" if message["role"] == "user" else "reply"
             made += cutter.feed(number, Event(str(number), message["role"], kind, message["content"], f"L{number}", at))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from app.knowledge.passages.composing import Place
 from app.knowledge.passages.dates import named
 from app.knowledge.passages.passage import Passage
 from app.knowledge.passages.question import Question, understood
-from app.knowledge.passages.ranking import WEIGHTS, Candidate, Weights, fuse
+from app.knowledge.passages.ranking import WEIGHTS, PassageCandidate, Weights, fuse
 from app.knowledge.passages.terms import AVERAGE_TERMS, query_weights, terms
 from app.storage.vectors.lexical import K1, B
 from app.tokens import count_text
@@ -31,7 +31,7 @@ class Index:
         self.vectors = np.stack([vectors[place].vector for place in latest.values()])
         self.postings: dict[str, dict[int, float]] = defaultdict(dict)
         self.candidates = [
-            Candidate(
+            PassageCandidate(
                 key, one.session, one.exchange, one.ordinal, one.indexed, vectors[place].packed, kind=one.kind, role=one.role,
                 at=one.at, files=one.files, project=project, sidechain=one.sidechain, tokens=count_text(one.indexed),
                 prompt=one.prompt,
@@ -40,7 +40,7 @@ class Index:
             for one in [passages[place]]
         ]  # fmt: skip
         self.rows = {each.id: row for row, each in enumerate(self.candidates)}
-        self.places: dict[Place, Candidate] = {}
+        self.places: dict[Place, PassageCandidate] = {}
         for one in passages:
             known = self.candidates[self.rows[one.key]]
             self.places[one.session, one.ordinal] = replace(known, session=one.session, exchange=one.exchange, ordinal=one.ordinal)
@@ -62,7 +62,7 @@ class Index:
                 scores[row] += idf * value
         return scores
 
-    def found(self, text: str, encoded: Encoded, *, weights: Weights = WEIGHTS) -> tuple[Question, list[Candidate]]:
+    def found(self, text: str, encoded: Encoded, *, weights: Weights = WEIGHTS) -> tuple[Question, list[PassageCandidate]]:
         """The question, and the candidates that are read of both legs' best; a score only from the leg that found it."""
         scores, cosines = self.bm25(text), self.vectors @ encoded.vector
         lexical = {self.candidates[row].id: scores[row] for row in sorted(scores, key=lambda row: -scores[row])[:LEG]}
@@ -72,5 +72,5 @@ class Index:
             replace(one, bm25=lexical.get(each), cosine=dense.get(each)) for each, one in chosen
         ]
 
-    def around(self, places: Sequence[Place]) -> dict[Place, Candidate]:
+    def around(self, places: Sequence[Place]) -> dict[Place, PassageCandidate]:
         return {place: self.places[place] for place in places if place in self.places}

@@ -14,7 +14,7 @@ from app.embeddings import late_interaction
 from app.embeddings.embedder import Encoded
 from app.embeddings.model import exported
 from app.embeddings.runtime import RuntimeEmbedder, load
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 from tests.performance.recall_data import digest, scratch
 
@@ -26,7 +26,7 @@ class Embedded:
 
 
 def blocking_embedder() -> RuntimeEmbedder:
-    return load(asyncio.run(exported(models_folder())), Embeddings(), models_folder() / "compiled")
+    return load(asyncio.run(exported(models_folder())), EmbeddingsSettings(), models_folder() / "compiled")
 
 
 def embedded(name: str, texts: Sequence[str]) -> list[Embedded]:

@@ -13,7 +13,17 @@ from app.budget.prices import Prices
 from app.cli.settings_check import warn_of_old_names
 from app.errors import ConfigurationError
 from app.inference.catalog import Catalog
-from app.settings import SECRET_FIELDS, SHIPPED, Inference, Provider, Settings, load, old_names, secret_of, unknown_variables
+from app.settings import (
+    SECRET_FIELDS,
+    SHIPPED,
+    InferenceSettings,
+    ProviderSettings,
+    Settings,
+    load,
+    old_names,
+    secret_of,
+    unknown_variables,
+)
 
 
 def test_the_shipped_file_says_what_the_code_defaults_to() -> None:
@@ -210,10 +220,10 @@ def test_a_providers_key_may_come_from_a_file_and_an_empty_one_leaves_it_out(tmp
     assert secret_of("A_KEY", {"A_KEY_FILE": str(file)}) == "sk-of-the-file"
     assert secret_of("A_KEY", {"A_KEY": "sk-of-the-variable"}) == "sk-of-the-variable"
     assert secret_of("A_KEY", {}) is None
-    provider = Provider(kind="openai", model="m", api_key_env="A_KEY", input_usd_per_mtok=1, output_usd_per_mtok=1)
+    provider = ProviderSettings(kind="openai", model="m", api_key_env="A_KEY", input_usd_per_mtok=1, output_usd_per_mtok=1)
 
     def standing(environment: dict[str, str]) -> tuple[str, str]:
-        found = Catalog({"one": provider}, Inference(chain=("one",)), Prices({}), environment=environment).standings[0]
+        found = Catalog({"one": provider}, InferenceSettings(chain=("one",)), Prices({}), environment=environment).standings[0]
         return found.why, found.detail
 
     assert standing({"A_KEY_FILE": str(file)})[0] == "ready"

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from app import supervision
 from app.errors import Conflict, DatabaseUnavailable
 from app.part import Loop
-from app.supervision import MAX_FAILURES, Health, Supervisor
+from app.supervision import MAX_FAILURES, LoopHealth, Supervisor
 from app.telemetry import metrics
 
 WAIT_SECONDS = 60
@@ -129,7 +129,7 @@ async def test_fewer_failures_than_the_bound_are_not_told_as_degraded() -> None:
 
 
 async def test_a_bug_is_logged_with_its_traceback_once_and_its_words_reach_no_stranger() -> None:
-    health = Health(loop(Rounds()))
+    health = LoopHealth(loop(Rounds()))
     with capture_logs() as said:
         for _ in range(MAX_FAILURES):
             health.failed(RuntimeError("the text of somebody's session"))
@@ -140,7 +140,7 @@ async def test_a_bug_is_logged_with_its_traceback_once_and_its_words_reach_no_st
 
 @pytest.mark.parametrize("errors", [[Conflict("one"), Conflict("one"), Conflict("another")]])
 async def test_another_reason_is_said_again(errors: list[Exception]) -> None:
-    health = Health(loop(Rounds()))
+    health = LoopHealth(loop(Rounds()))
     with capture_logs() as said:
         for error in errors:
             health.failed(error)
@@ -152,7 +152,7 @@ async def test_another_reason_is_said_again(errors: list[Exception]) -> None:
     [(1.0, 30.0, [1, 2, 4, 8, 16, 30, 30]), (5.0, 5.0, [5, 5, 5]), (600.0, 30.0, [30, 30]), (0.25, 2.0, [0.25, 0.5, 1, 2, 2])],
 )
 def test_the_backoff_begins_at_the_loops_own_pace_doubles_and_is_bounded(pause: float, longest: float, full: list[float]) -> None:
-    health = Health(loop(Rounds(), pause=pause, max_backoff_seconds=longest))
+    health = LoopHealth(loop(Rounds(), pause=pause, max_backoff_seconds=longest))
     for most in full:
         assert most / 2 <= health.failed(DatabaseUnavailable("away")) <= most
     for _ in range(2000):

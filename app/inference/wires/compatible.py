@@ -9,15 +9,15 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from app.inference import answers, faults
+from app.inference import answers, provider_errors
 from app.inference.answers import Chunk, Completion
-from app.inference.faults import Fault, malformed
+from app.inference.provider_errors import ProviderError, malformed
 from app.inference.usage import parse_usage
 from app.inference.wires import unstreamed
 from app.inference.wires.pool import Pool
 from app.inference.wires.split_characters import SplitCharacters
 from app.inference.wires.sse import Events
-from app.inference.wires.wire import Call, Embedded
+from app.inference.wires.wire import EmbeddingResult, ProviderCall
 
 BASES = {"openai": "https://api.openai.com/v1", "groq": "https://api.groq.com/openai/v1"}
 KINDS = frozenset({*BASES, "local"})
@@ -37,11 +37,11 @@ class CompatibleWire:
         headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
         self._pool = Pool(headers=headers, key=api_key, connect_seconds=connect_seconds, connections=connections)
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ProviderCall) -> Completion:
         async with self._posted("/chat/completions", self._body(call)) as reply:
             return answers.completion(*answers.decoded_whole(await self._pool.read(reply, max_bytes=call.max_bytes)))
 
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+    async def stream(self, call: ProviderCall) -> AsyncGenerator[Chunk]:
         body = self._body(call) | {"stream": True, "stream_options": {"include_usage": True}}
         async with self._posted("/chat/completions", body) as reply:
             finish: str | None = None
@@ -58,14 +58,14 @@ class CompatibleWire:
                             last = made  # a reader may stop once it has the usage, so read the end of the stream first
                         else:
                             yield made
-            except Fault as fault:
+            except ProviderError as fault:
                 if finish is None or fault.kind != "cut":
                     raise
             answers.check_end(finish)
             if last is not None:
                 yield last
 
-    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
+    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> EmbeddingResult:
         body = {"model": model, "input": list(texts), **parameters, "encoding_format": "float"}
         async with self._posted("/embeddings", body) as reply:
             return embedded(answers.decoded(await self._pool.read(reply)), len(texts))
@@ -76,7 +76,7 @@ class CompatibleWire:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _chunks(self, reply: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[Chunk]:
+    async def _chunks(self, reply: aiohttp.ClientResponse, call: ProviderCall) -> AsyncGenerator[Chunk]:
         """Yield a reply's chunks, also if the server sent a whole answer instead. Raises Fault for an error object or HTML."""
         if not reply.content_type.startswith("text/event-stream"):
             for made in unstreamed.chunks(answers.decoded(await self._pool.read(reply, max_bytes=call.max_bytes))):
@@ -94,7 +94,7 @@ class CompatibleWire:
             else:
                 yield answers.chunk(data, raw)
 
-    def _body(self, call: Call) -> dict[str, Any]:
+    def _body(self, call: ProviderCall) -> dict[str, Any]:
         """Return the request's JSON, with `max_tokens` under the name that this server knows."""
         parameters = dict(call.parameters)
         if self._ours:
@@ -105,10 +105,10 @@ class CompatibleWire:
         return self._pool.posted(self._base + path, msgspec.json.encode(body))
 
 
-def embedded(found: object, count: int) -> Embedded:
+def embedded(found: object, count: int) -> EmbeddingResult:
     """Parse an embeddings reply. Raises Fault unless it has `count` vectors."""
     if isinstance(found, dict) and found.get("error"):
-        raise faults.of_error_object(found["error"])
+        raise provider_errors.of_error_object(found["error"])
     rows = found.get("data") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(rows, list) or len(rows) != count:
         raise malformed("its answer doesn't have one vector per text")
@@ -117,7 +117,7 @@ def embedded(found: object, count: int) -> Embedded:
         vectors = [msgspec.convert(row["embedding"], list[float], strict=False) for row in rows]
     except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise malformed("its answer has invalid vectors") from error
-    return Embedded(vectors, answers.model(found), parse_usage(found.get("usage"), output=0))
+    return EmbeddingResult(vectors, answers.model(found), parse_usage(found.get("usage"), output=0))
 
 
 async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import httpx
 
-from app.inference import answers, faults
+from app.inference import answers, provider_errors
 from app.inference.answers import UNFINISHED
-from app.inference.faults import Fault, malformed
+from app.inference.provider_errors import ProviderError, malformed
 from app.inference.wires.pool import Pool
 from app.inference.wires.sse import Events
 from app.inference.wires.wire import MAX_ANSWER_BYTES
@@ -22,12 +22,12 @@ POOL_HEADERS = frozenset({"host", "connection", "content-length", "transfer-enco
 """Headers that the pool sets itself."""
 
 
-class Exchange(httpx.AsyncBaseTransport):
+class LitellmTransport(httpx.AsyncBaseTransport):
     """The transport of one call's client. After its first fault it sends nothing more, which stops litellm's own retries."""
 
     def __init__(self, pool: Pool, *, stream: bool, answer: bytes | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> None:
         """Prepare one call. `answer`: a reply received earlier, for litellm to translate; then nothing is sent."""
-        self.fault: Fault | None = None
+        self.fault: ProviderError | None = None
         self.sent = False
         self.event: Any = None
         """The JSON that litellm was given last: the answer, or a stream's event."""
@@ -48,7 +48,7 @@ class Exchange(httpx.AsyncBaseTransport):
             return httpx.Response(200, headers={"content-type": "application/json"}, content=self._answer)
         try:
             return await self._answered(request)
-        except Fault as fault:
+        except ProviderError as fault:
             self.fault = fault
             raise
 
@@ -106,7 +106,7 @@ class Exchange(httpx.AsyncBaseTransport):
 class _Body(httpx.AsyncByteStream):
     """A streamed body that notes its fault in the exchange, since litellm wraps what it catches."""
 
-    def __init__(self, exchange: Exchange, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, exchange: LitellmTransport, pieces: AsyncIterator[bytes]) -> None:
         self._exchange = exchange
         self._pieces = pieces
 
@@ -114,7 +114,7 @@ class _Body(httpx.AsyncByteStream):
         try:
             async for piece in self._pieces:
                 yield piece
-        except Fault as fault:
+        except ProviderError as fault:
             self._exchange.fault = fault
             raise
 
@@ -127,5 +127,5 @@ def _checked(raw: bytes) -> Any:
     content = answers.decoded(raw)
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, dict) and first.get("error"):
-        raise faults.of_error_object(first["error"])
+        raise provider_errors.of_error_object(first["error"])
     return content

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from app.inference.faults import malformed, of_error_object
+from app.inference.provider_errors import malformed, of_error_object
 from app.inference.wires.pool import Pool
-from app.inference.wires.wire import Embedded
+from app.inference.wires.wire import EmbeddingResult
 
 BASE = "https://generativelanguage.googleapis.com/v1beta"
 
@@ -40,7 +40,7 @@ class _Reply(msgspec.Struct):
     error: object = None
 
 
-async def embed(pool: Pool, base: str | None, key: str | None, model: str, texts: Sequence[str], dimensions: int | None) -> Embedded:
+async def embed(pool: Pool, base: str | None, key: str | None, model: str, texts: Sequence[str], dimensions: int | None) -> EmbeddingResult:
     """Embed texts with batchEmbedContents, which reports no usage: https://ai.google.dev/api/embeddings#method:-models.batchembedcontents"""
     model = model.removeprefix("gemini/")
     size = {} if dimensions is None else {"outputDimensionality": dimensions}
@@ -56,4 +56,4 @@ async def embed(pool: Pool, base: str | None, key: str | None, model: str, texts
             raise of_error_object(found.error)
     if len(found.embeddings) != len(texts):
         raise malformed("its answer doesn't have one vector per text")
-    return Embedded([each.values for each in found.embeddings], model, None)
+    return EmbeddingResult([each.values for each in found.embeddings], model, None)

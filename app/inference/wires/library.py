@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from app.inference.wires.exchange import Exchange
+from app.inference.wires.exchange import LitellmTransport
 
 ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it downloads its price list
@@ -98,7 +98,7 @@ def not_taken(kind: str, parameters: Collection[str]) -> frozenset[str]:
     return frozenset(parameters) - frozenset(parameters if taken is None else taken)
 
 
-def client(exchange: Exchange, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> Any:
+def client(exchange: LitellmTransport, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> Any:
     """Return a client for one call. litellm expects its own handler or OpenAI's SDK, by provider, so this is both."""
     return _client_class()(exchange, kind=kind, model=model, api_base=api_base, api_key=api_key)
 
@@ -109,10 +109,10 @@ def _client_class() -> Any:
     handler = importlib.import_module("litellm.llms.custom_httpx.http_handler").AsyncHTTPHandler
     sdk = importlib.import_module("openai").AsyncOpenAI
 
-    class Client(handler):  # type: ignore[misc,valid-type]
+    class LitellmClient(handler):  # type: ignore[misc,valid-type]
         """litellm's handler, over our transport; what only OpenAI's SDK has (`chat`, `embeddings`) is delegated to one."""
 
-        def __init__(self, exchange: Exchange, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> None:
+        def __init__(self, exchange: LitellmTransport, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> None:
             self.client = httpx.AsyncClient(transport=exchange, trust_env=False, timeout=NO_LIMIT_SECONDS)
             self.timeout = NO_LIMIT_SECONDS
             self._told = (kind, model, api_base, api_key)
@@ -130,4 +130,4 @@ def _client_class() -> Any:
         def __del__(self) -> None:
             """Close nothing: the connections are the pool's."""
 
-    return Client
+    return LitellmClient

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from app.embeddings import Embedder
 from app.inference.answers import Chunk, Completion
-from app.inference.faults import Fault
-from app.inference.wires.wire import Call, Embedded
+from app.inference.provider_errors import ProviderError
+from app.inference.wires.wire import EmbeddingResult, ProviderCall
 
 VECTORS_PER_STEP = 64
 
@@ -23,20 +23,22 @@ class OwnWire:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ProviderCall) -> Completion:
         raise _no_chat(call)
 
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+    async def stream(self, call: ProviderCall) -> AsyncGenerator[Chunk]:
         nothing: tuple[Chunk, ...] = ()
         for chunk in nothing:
             yield chunk
         raise _no_chat(call)
 
-    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
+    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> EmbeddingResult:
         if parameters.get("dimensions") not in {None, 384}:
-            raise Fault("caller", f"{model} has 384 dimensions: leave `dimensions` out.", 400, code="invalid_value", param="dimensions")
+            raise ProviderError(
+                "caller", f"{model} has 384 dimensions: leave `dimensions` out.", 400, code="invalid_value", param="dimensions"
+            )
         vectors = await self._embedder.embed(texts)
-        return Embedded(await _listed(vectors), model, None)
+        return EmbeddingResult(await _listed(vectors), model, None)
 
     def supports(self, parameter: str) -> bool:
         del parameter
@@ -55,5 +57,7 @@ async def _listed(vectors: NDArray[np.float32]) -> list[list[float]]:
     return made
 
 
-def _no_chat(call: Call) -> Fault:
-    return Fault("caller", f"{call.model} is an embedding model: use a chat model here.", 400, code="model_not_supported", param="model")
+def _no_chat(call: ProviderCall) -> ProviderError:
+    return ProviderError(
+        "caller", f"{call.model} is an embedding model: use a chat model here.", 400, code="model_not_supported", param="model"
+    )

@@ -9,8 +9,8 @@ from io import BytesIO
 
 import aiohttp
 
-from app.inference import faults
-from app.inference.faults import Fault, malformed
+from app.inference import provider_errors
+from app.inference.provider_errors import ProviderError, malformed
 from app.inference.wires.wire import MAX_ANSWER_BYTES
 
 KEEP_ALIVE_SECONDS = 30
@@ -37,7 +37,7 @@ class Pool:
         async with await self.send("POST", url, body, headers) as reply:
             try:
                 yield reply
-            except Fault as fault:
+            except ProviderError as fault:
                 self.clean(fault)
                 raise
 
@@ -53,9 +53,9 @@ class Pool:
         async with reply:
             try:
                 detail = await self.read(reply)
-            except Fault:
+            except ProviderError:
                 detail = b""
-            raise self.clean(faults.of_status(reply.status, self._without_key(detail), reply.headers))
+            raise self.clean(provider_errors.of_status(reply.status, self._without_key(detail), reply.headers))
 
     async def read(self, reply: aiohttp.ClientResponse, *, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
         """Read the whole body. Raises Fault `malformed` if it breaks off, or is larger than `max_bytes`."""
@@ -77,7 +77,7 @@ class Pool:
         except BROKEN as error:
             if rest := reply.content._read_nowait(-1):  # noqa: SLF001 - aiohttp raises before it hands out what it has buffered
                 yield rest
-            raise Fault("cut", "its answer broke off", unknown=True) from error
+            raise ProviderError("cut", "its answer broke off", unknown=True) from error
 
     async def finish(self, reply: aiohttp.ClientResponse) -> None:
         """Read the rest of a reply if it comes at once, so that its connection can be reused."""
@@ -86,7 +86,7 @@ class Pool:
                 while await reply.content.readany():
                     pass
 
-    def clean(self, fault: Fault) -> Fault:
+    def clean(self, fault: ProviderError) -> ProviderError:
         """Mask our key in a fault, however the provider quotes it."""
         if self._key and len(self._key) >= MIN_KEY_CHARS:
             fault.message = fault.message.replace(self._key, "…")
@@ -111,15 +111,15 @@ class Pool:
         return self._session
 
 
-def _connection_fault(error: Exception) -> Fault:
+def _connection_fault(error: Exception) -> ProviderError:
     """Classify a missing reply. Unless there was no connection at all, the provider may have worked and charged."""
     name = type(error.__cause__ or error).__name__  # not its message: it may hold an internal address
     match error:
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
-            return faults.unreachable(f"no connection ({name})")
+            return provider_errors.unreachable(f"no connection ({name})")
         case aiohttp.ClientResponseError():
             return malformed("its answer is not valid HTTP")
         case aiohttp.ClientError() | OSError():
-            return faults.reset(f"the connection broke ({name})")
+            return provider_errors.reset(f"the connection broke ({name})")
         case _:
             return malformed("its answer can't be read")

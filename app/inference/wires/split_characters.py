@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from app.inference.answers import finish_reason
-from app.inference.faults import malformed
+from app.inference.provider_errors import malformed
 from app.inference.surrogates import LONE, decode, encode, ends_open, mend, mend_text
 
 PIECEWISE = frozenset({"content", "reasoning_content", "reasoning", "refusal", "arguments", "text", "thinking"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.inference.faults import malformed
+from app.inference.provider_errors import malformed
 
 MAX_EVENT_BYTES = 16 * 2**20
 

@@ -16,17 +16,17 @@ import httpx
 import msgspec
 
 from app.errors import ConfigurationError
-from app.inference import answers, faults
+from app.inference import answers, provider_errors
 from app.inference.answers import Chunk, Completion
-from app.inference.faults import Fault, malformed
+from app.inference.provider_errors import ProviderError, malformed
 from app.inference.surrogates import mend
 from app.inference.usage import parse_usage
 from app.inference.wires import gemini, library, shape, unstreamed
 from app.inference.wires.compatible import embedded
-from app.inference.wires.exchange import Exchange
+from app.inference.wires.exchange import LitellmTransport
 from app.inference.wires.pool import Pool
 from app.inference.wires.split_characters import SplitCharacters
-from app.inference.wires.wire import Call, Embedded
+from app.inference.wires.wire import EmbeddingResult, ProviderCall
 
 PARAMETERS = frozenset({
     "temperature", "top_p", "n", "stop", "max_tokens", "max_completion_tokens", "presence_penalty", "frequency_penalty", "seed",
@@ -63,11 +63,11 @@ class LitellmWire:
         self._litellm: Any = None
         self._through_us = kind in NOT_TAKEN
 
-    async def complete(self, call: Call) -> Completion:
-        return await self._completed(call, Exchange(self._pool, stream=False, max_bytes=call.max_bytes))
+    async def complete(self, call: ProviderCall) -> Completion:
+        return await self._completed(call, LitellmTransport(self._pool, stream=False, max_bytes=call.max_bytes))
 
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
-        exchange = Exchange(self._pool, stream=True, max_bytes=call.max_bytes)
+    async def stream(self, call: ProviderCall) -> AsyncGenerator[Chunk]:
+        exchange = LitellmTransport(self._pool, stream=True, max_bytes=call.max_bytes)
         head: dict[str, Any] = {}
         usage: dict[str, Any] = {}
         finish: str | None = None
@@ -96,7 +96,7 @@ class LitellmWire:
         finally:
             self._ended(exchange)
         if exchange.whole is not None:
-            found = await self._completed(call, Exchange(self._pool, stream=False, answer=exchange.whole))
+            found = await self._completed(call, LitellmTransport(self._pool, stream=False, answer=exchange.whole))
             for made in unstreamed.chunks(answers.decoded(found.raw)):
                 finish = made.finish or finish
                 yield made
@@ -104,10 +104,10 @@ class LitellmWire:
         if parse_usage(usage) is not None:
             yield shape.chunk({**head, "choices": [], "usage": usage})
 
-    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
+    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> EmbeddingResult:
         if self._kind == "gemini":
             return await gemini.embed(self._pool, self._base, self._key, model, texts, parameters.get("dimensions"))
-        exchange = Exchange(self._pool, stream=False)
+        exchange = LitellmTransport(self._pool, stream=False)
         try:
             more = {name: parameters[name] for name in ("dimensions", "user") if name in parameters}
             more["allowed_openai_params"] = list(more)  # otherwise litellm silently drops what it doesn't know of a model
@@ -125,7 +125,7 @@ class LitellmWire:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _call(self, call: Call, exchange: Exchange, **more: Any) -> Any:
+    async def _call(self, call: ProviderCall, exchange: LitellmTransport, **more: Any) -> Any:
         """Call litellm with copies: it modifies its arguments, and the next provider gets the same messages."""
         litellm = await self._loaded()
         given = {name: value for name, value in call.parameters.items() if name in PARAMETERS}
@@ -134,7 +134,7 @@ class LitellmWire:
             litellm.acompletion(messages=messages, **given, **more, **self._arguments(call.model, exchange)), exchange
         )
 
-    async def _completed(self, call: Call, exchange: Exchange) -> Completion:
+    async def _completed(self, call: ProviderCall, exchange: LitellmTransport) -> Completion:
         try:
             data = shape.completion(await self._call(call, exchange)) | {"model": exchange.model or call.model}
             if self._kind == "gemini":
@@ -148,7 +148,7 @@ class LitellmWire:
         finally:
             self._ended(exchange)
 
-    async def _items(self, call: Call, exchange: Exchange) -> AsyncGenerator[dict[str, Any]]:
+    async def _items(self, call: ProviderCall, exchange: LitellmTransport) -> AsyncGenerator[dict[str, Any]]:
         """Yield what litellm read from the provider, piece by piece."""
         wrapper = await self._call(call, exchange, stream=True, stream_options={"include_usage": True})
         async for read in wrapper.completion_stream or await wrapper.fetch_stream():
@@ -164,7 +164,7 @@ class LitellmWire:
                 shape.unfinish(item["choices"])
             yield item
 
-    def _arguments(self, model: str, exchange: Exchange) -> dict[str, Any]:
+    def _arguments(self, model: str, exchange: LitellmTransport) -> dict[str, Any]:
         model, key = model.removeprefix(f"{self._kind}/"), self._key or ("none" if self._base else None)
         return {
             "model": f"{self._kind}/{model}",
@@ -181,11 +181,11 @@ class LitellmWire:
             self._litellm = await asyncio.to_thread(library.load)
         return self._litellm
 
-    def _fault(self, error: Exception, exchange: Exchange) -> Fault:
+    def _fault(self, error: Exception, exchange: LitellmTransport) -> ProviderError:
         """Return the fault that the exchange saw; else litellm couldn't read the answer, or rejected the request."""
         if exchange.fault is not None:
             fault = exchange.fault
-        elif isinstance(error, Fault):
+        elif isinstance(error, ProviderError):
             fault = error
         elif exchange.sent:
             fault = malformed(f"its answer can't be read ({type(error).__name__})")
@@ -193,12 +193,12 @@ class LitellmWire:
             fault = _unsent(error, past_us=not self._through_us)
         return self._pool.clean(fault)
 
-    def _ended(self, exchange: Exchange) -> None:
+    def _ended(self, exchange: LitellmTransport) -> None:
         self._through_us = self._through_us or exchange.sent
         exchange.hang_up()
 
 
-async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: Exchange) -> Any:
+async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: LitellmTransport) -> Any:
     """Await litellm's call. It prepares requests in a thread, which can't be cancelled: then the transport refuses to send."""
     task = asyncio.ensure_future(asking)
     try:
@@ -208,28 +208,28 @@ async def _cancellable(asking: Coroutine[Any, Any, Any], exchange: Exchange) -> 
         if exchange.sent:
             task.cancel()
         else:
-            exchange.fault = faults.unreachable("the request was cancelled before it was sent")
+            exchange.fault = provider_errors.unreachable("the request was cancelled before it was sent")
         raise
 
 
-def _unsent(error: Exception, *, past_us: bool) -> Fault:
+def _unsent(error: Exception, *, past_us: bool) -> ProviderError:
     """Classify an error without traffic on our client: litellm rejected the request, or used a client of its own (`past_us`)."""
     cause: BaseException | None = error
     while cause is not None:
         match cause:
             case httpx.ConnectError() | httpx.ConnectTimeout():
-                return faults.unreachable("no connection")
+                return provider_errors.unreachable("no connection")
             case httpx.TimeoutException():
-                return faults.timeout("no answer in time")
+                return provider_errors.timeout("no answer in time")
             case httpx.TransportError():
-                return faults.reset("the connection broke")
+                return provider_errors.reset("the connection broke")
             case httpx.HTTPStatusError():
-                return faults.of_status(cause.response.status_code, cause.response.content, cause.response.headers)
+                return provider_errors.of_status(cause.response.status_code, cause.response.content, cause.response.headers)
         cause = cause.__cause__ or cause.__context__
-    said = re.sub(r"^(litellm\.\w+: )+", "", next(iter(str(error).splitlines()), ""))[: faults.MAX_MESSAGE_CHARS]  # no stack trace
+    said = re.sub(r"^(litellm\.\w+: )+", "", next(iter(str(error).splitlines()), ""))[: provider_errors.MAX_MESSAGE_CHARS]  # no stack trace
     status, headers = getattr(error, "status_code", None), getattr(error, "litellm_response_headers", None) or {}
     if isinstance(status, int) and (past_us or status in {401, 403, 404}):
-        fault = faults.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers)
+        fault = provider_errors.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers)
         fault.unknown = past_us and status >= 500
         return fault
-    return Fault("caller", said or "litellm can't translate this request for the provider.", 400)
+    return ProviderError("caller", said or "litellm can't translate this request for the provider.", 400)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.inference.answers import Chunk, Completion
 
 MAX_ANSWER_BYTES = 64 * 2**20
@@ -15,7 +15,7 @@ ANSWER_BYTES, BYTES_A_TOKEN, BYTES_A_PROBABLE_TOKEN = 8 * 2**20, 512, 8_192
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ProviderCall:
     """One attempt's call. `parameters`: OpenAI's, filtered to what this provider supports, with `max_tokens`."""
 
     model: str
@@ -31,24 +31,24 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddingResult:
     """One vector per text, in the order of the texts."""
 
     vectors: Sequence[Sequence[float]]
     model: str | None
-    usage: Usage | None
+    usage: TokenUsage | None
 
 
 class Wire(Protocol):
     """A provider client. Times out only while connecting: the engine bounds answers, and cancels."""
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ProviderCall) -> Completion:
         """Return a whole answer. Raises Fault."""
 
-    def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+    def stream(self, call: ProviderCall) -> AsyncGenerator[Chunk]:
         """Yield chunks without keep-alives, up to the provider's own finish; raises Fault otherwise. Closing it disconnects."""
 
-    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> Embedded:
+    async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> EmbeddingResult:
         """Return one vector per text. Raises Fault."""
 
     def supports(self, parameter: str) -> bool:

@@ -17,7 +17,7 @@ from app.errors import CairnError, Unavailable
 from app.knowledge.answer import Result
 from app.knowledge.answering.extract import Extract, TokenEncoder, extract
 from app.knowledge.answering.writing import Bill, Sentence, Unusable, Writer, Writing
-from app.settings import Knowledge
+from app.settings import KnowledgeSettings
 from app.telemetry import traces
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Composed:
 class Answering:
     """Composes answers. `options`: `embedding_timeout_seconds` bounds the wait for vectors, `answer_…` a model's input and output."""
 
-    def __init__(self, encoder: TokenEncoder, options: Knowledge) -> None:
+    def __init__(self, encoder: TokenEncoder, options: KnowledgeSettings) -> None:
         self._encoder = encoder
         self._options = options
 

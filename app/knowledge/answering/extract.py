@@ -13,7 +13,7 @@ from typing import Protocol
 
 from app.embeddings.embedder import Encoded, Packed
 from app.knowledge.answer import Result
-from app.knowledge.answering.sentences import Piece, pieces
+from app.knowledge.answering.sentences import TextSentence, pieces
 from app.knowledge.item import Quote
 from app.knowledge.passages import terms
 from app.knowledge.passages.question import understood
@@ -56,7 +56,7 @@ class _Place:
 
     result: int
     number: int
-    piece: Piece
+    piece: TextSentence
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,7 +83,7 @@ def _extract(text: str, result: Result, start: int) -> Extract:
     return Extract(text, result, replace(result.source, locator=result.locator_of(start)))
 
 
-def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[Piece]], list[_Place]]:
+def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[TextSentence]], list[_Place]]:
     """Return each text's sentences, and the distinct ones to compare; beyond MAX_PIECES, those of top results and with rare terms."""
     taken_apart = [pieces(text) for text in texts]
     found: list[_Place] = []
@@ -128,7 +128,7 @@ async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncode
 
 
 def _chosen(
-    places: Sequence[_Place], closeness: Sequence[float], results: Sequence[Result], taken_apart: Sequence[Sequence[Piece]]
+    places: Sequence[_Place], closeness: Sequence[float], results: Sequence[Result], taken_apart: Sequence[Sequence[TextSentence]]
 ) -> list[_Quote]:
     """Choose the best sentences that fit MAX_QUOTES and MAX_TOKENS, as quotes; then extend quotes by the sentences after them while tokens
     are left."""
@@ -154,7 +154,7 @@ def _if_it_fits(quotes: list[_Quote], added: _Quote, results: Sequence[Result]) 
     return wider if len(wider) <= MAX_QUOTES and tokens <= MAX_TOKENS else quotes
 
 
-def _quote(result: int, piece: Piece) -> _Quote:
+def _quote(result: int, piece: TextSentence) -> _Quote:
     return _Quote(result, piece.start, piece.start + len(piece.text))
 
 

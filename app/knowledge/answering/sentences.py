@@ -15,7 +15,7 @@ _SHORT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextSentence:
     """A piece of a text. `text`: verbatim. `start`: its offset. `code`: it is a line of a fenced block."""
 
     text: str
@@ -23,9 +23,9 @@ class Piece:
     code: bool = False
 
 
-def pieces(text: str) -> list[Piece]:
+def pieces(text: str) -> list[TextSentence]:
     """Return the pieces in order, without blank lines, fences and pieces too short to say anything."""
-    found: list[Piece] = []
+    found: list[TextSentence] = []
     place, code = 0, False
     for line in text.splitlines(keepends=True):
         if _FENCE.match(line):
@@ -36,18 +36,18 @@ def pieces(text: str) -> list[Piece]:
     return [piece for piece in found if sum(map(str.isalnum, piece.text)) >= _SHORT]
 
 
-def _of_line(line: str, start: int, code: bool) -> list[Piece]:  # noqa: FBT001
+def _of_line(line: str, start: int, code: bool) -> list[TextSentence]:  # noqa: FBT001
     if code:
         body = line.rstrip()
-        return [Piece(body[:MAX_CHARS], start, code=True)] if body.strip() else []
+        return [TextSentence(body[:MAX_CHARS], start, code=True)] if body.strip() else []
     ends = [*(match.end() for match in _END.finditer(line)), len(line)]
-    found: list[Piece] = []
+    found: list[TextSentence] = []
     begin = 0
     for end in ends:
         sentence = line[begin:end]
         stripped = sentence.strip()
         if stripped:
-            found.append(Piece(_bounded(stripped), start + begin + sentence.index(stripped[0])))
+            found.append(TextSentence(_bounded(stripped), start + begin + sentence.index(stripped[0])))
         begin = end
     return found
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from app.knowledge.answer import Result
 from app.knowledge.answering.cited import INSTRUCTIONS, Cited, asked, checked, declined
 from app.redaction import redact
-from app.settings import Knowledge
+from app.settings import KnowledgeSettings
 from app.tokens import count_text, first_tokens
 
 MAX_PASSAGES = 20
@@ -95,7 +95,7 @@ class Writing:
 
     question: str
     results: Sequence[Result]
-    options: Knowledge
+    options: KnowledgeSettings
     cited: list[Result] = field(default_factory=list)
     sentences: list[Sentence] = field(default_factory=list)
 

@@ -12,9 +12,9 @@ from app.knowledge.extraction import commands
 from app.knowledge.extraction.classifier import Numbers
 from app.knowledge.extraction.drafts import Draft, drafts_of
 from app.knowledge.extraction.exchanges import exchanges
-from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.ranking import Shortlist, choose, shortlist
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.sessions.event import Event
 
 __all__ = ["VERSION", "Shortlist", "choose", "extract", "survey"]
@@ -23,7 +23,7 @@ VERSION = "3"
 """Raise it whenever the same events would yield different items: every session is then extracted again by itself."""
 
 
-def extract(events: Iterable[Event], embed: Callable[[Sequence[str]], Numbers] | None = None) -> list[Candidate]:
+def extract(events: Iterable[Event], embed: Callable[[Sequence[str]], Numbers] | None = None) -> list[ItemCandidate]:
     """Return every candidate of a session's events, in session order; without `embed`, words alone decide."""
     found = survey(events)
     return choose(found, embed(found.texts) if embed is not None and found.drafts else None)
@@ -35,7 +35,7 @@ def survey(events: Iterable[Event]) -> Shortlist:
 
 
 def _drafts(events: Iterable[Event]) -> Iterator[Draft]:
-    memory = Memory()
+    memory = SessionMemory()
     for number, exchange in enumerate(exchanges(events, memory)):
         for draft in (*commands.find(exchange, number, memory), *drafts_of(exchange, number, memory)):
             if memory.is_new(draft.core.text):

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from app.knowledge.extraction.drafts import Draft
 from app.knowledge.extraction.prose import Statement
 from app.knowledge.extraction.windows import MAX_TEXT, excerpt_of, joined
-from app.knowledge.item import Candidate, KnowledgeType
+from app.knowledge.item import ItemCandidate, KnowledgeType
 
 MAX_EXCERPT = 400
 
 
-def candidate_of(draft: Draft, group: Sequence[Statement], title: str, type_: KnowledgeType, confidence: float) -> Candidate:
+def candidate_of(draft: Draft, group: Sequence[Statement], title: str, type_: KnowledgeType, confidence: float) -> ItemCandidate:
     """Build the candidate; `type_` and `group` apply where the draft has no type and no text of its own."""
     core = draft.core
-    return Candidate(
+    return ItemCandidate(
         key=key_of(draft),
         type=draft.type or type_,
         title=title,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from app.knowledge.extraction.drafts import Draft
 from app.knowledge.extraction.exchanges import Exchange
 from app.knowledge.extraction.intent import intent_of
-from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.prose import Statement
 from app.knowledge.item import Intent, KnowledgeType
 from app.sessions.event import Event
@@ -53,7 +53,7 @@ _FAILED_OUTPUT = re.compile(
 _PLACEHOLDER = re.compile(r"[<>]{1}\w+|\$\(|EOF|\n")
 
 
-def find(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
+def find(exchange: Exchange, number: int, memory: SessionMemory) -> Iterator[Draft]:
     """Yield drafts for the exchange's commands that succeeded and aren't obvious, each command once a session."""
     made = 0
     for event in exchange.tools:

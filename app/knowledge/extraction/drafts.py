@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from app.knowledge.extraction.exchanges import Exchange, ending
 from app.knowledge.extraction.features import is_guess, is_order, is_rule
 from app.knowledge.extraction.intent import intent_of
-from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
 from app.knowledge.extraction.prose import Statement, statements
 from app.knowledge.extraction.titles import capital, without_lead
@@ -43,7 +43,7 @@ class Draft:
         return bool(self.text)
 
 
-def drafts_of(exchange: Exchange, number: int, memory: Memory) -> Iterator[Draft]:
+def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterator[Draft]:
     """Yield every statement of an exchange that counts as evidence; what the person contradicted or what was only read doesn't."""
     intent = intent_of(exchange.asked)
     prompt = exchange.prompt

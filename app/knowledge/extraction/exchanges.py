@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.knowledge.extraction.memory import Memory
+from app.knowledge.extraction.memory import SessionMemory
 from app.sessions.event import Event
 
 Ending = Literal["accepted", "corrected", "open"]
@@ -70,7 +70,7 @@ class Exchange:
         return self.prompt.text if self.prompt is not None else ""
 
 
-def exchanges(events: Iterable[Event], memory: Memory) -> Iterator[Exchange]:
+def exchanges(events: Iterable[Event], memory: SessionMemory) -> Iterator[Exchange]:
     """Group events into exchanges; each is yielded once the next prompt, or the end, has shown how it ended."""
     current = Exchange(None)
     for event in events:

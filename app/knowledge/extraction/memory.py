@@ -18,7 +18,7 @@ _WORD = re.compile(r"\w+")
 
 
 @dataclass(slots=True)
-class Memory:
+class SessionMemory:
     """Statements already seen, shingles of text that was served or read, and commands that failed."""
 
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)

@@ -18,7 +18,7 @@ from app.knowledge.extraction.noise import is_dangling, names_something
 from app.knowledge.extraction.titles import title_of
 from app.knowledge.extraction.types import cues_of, type_of
 from app.knowledge.extraction.windows import Place, place_of, window
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 
 MAX_EMBEDDED = 40
 """Drafts of a session that are embedded: this many take about a quarter of a second."""
@@ -67,7 +67,7 @@ def shortlist(drafts: Iterable[Draft]) -> Shortlist:
     return Shortlist(tuple(each[2] for each in best), rows, min(MAX_ITEMS, MIN_ITEMS + 2 * exchanges // 3))
 
 
-def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
+def choose(found: Shortlist, vectors: Numbers | None) -> list[ItemCandidate]:
     """Return the session's items, in session order. Without vectors, words alone decide."""
     if not found.drafts:
         return []
@@ -75,7 +75,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[Candidate]:
     cues = np.stack([cues_of(each.core.text) for each in found.drafts])
     types = type_odds(np.hstack([found.features, cues]), vectors)
     scores = [draft.prior if draft.fixed else float(odds[place]) + _prior(draft) for place, draft in enumerate(found.drafts)]
-    chosen: dict[int, Candidate] = {}
+    chosen: dict[int, ItemCandidate] = {}
     said: set[int] = set()
     taken: set[Place] = set()
     for place in _by_adjusted_score(found.drafts, scores):

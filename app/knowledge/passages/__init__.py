@@ -16,7 +16,7 @@ that an event's cost doesn't grow with its session. A table of passages needs:
 
 Searching. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, named=dates.named(text, now))`
 parses the question and the period that it names ("last week"). The dense and the lexical leg each return 60 passages with raw scores,
-BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` chooses the 40 to read. Make each of them a `Candidate` (`text` is `indexed`;
+BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` chooses 40 to read. Make each a `PassageCandidate` (`text` is `indexed`;
 a score is None from the leg that didn't find it), then call `rank_passages(question, candidates, around)`: at most `limit` results of at
 most `max_tokens` together, and the confidence that they answer. It calls `around(places)` once, to read the passages at up to 40 places
 (session and ordinal). Where reading is asynchronous, call `rank_candidates`, `neighbours`, read, then `answer`. A confidence below the
@@ -31,15 +31,15 @@ from dataclasses import dataclass
 from app.knowledge.passages.abstention import confidence, features, with_relevance
 from app.knowledge.passages.composing import LIMIT, MAX_TOKENS, Place, Ranked, compose, neighbours
 from app.knowledge.passages.question import Question
-from app.knowledge.passages.ranking import WEIGHTS, Candidate, Ranking, Weights, fuse, rank_candidates
+from app.knowledge.passages.ranking import WEIGHTS, PassageCandidate, Ranking, Weights, fuse, rank_candidates
 
 __all__ = [
-    "Answer",
     "Around",
-    "Candidate",
+    "PassageCandidate",
     "Place",
     "Question",
     "Ranked",
+    "RankedPassages",
     "Ranking",
     "answer",
     "fuse",
@@ -48,11 +48,11 @@ __all__ = [
     "rank_passages",
 ]
 
-Around = Callable[[Sequence[Place]], Mapping[Place, Candidate]]
+Around = Callable[[Sequence[Place]], Mapping[Place, PassageCandidate]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RankedPassages:
     """Results, best first, and the probability (0 to 1) that they answer the question. `features`: the inputs of that probability."""
 
     results: list[Ranked]
@@ -62,23 +62,23 @@ class Answer:
 
 def rank_passages(
     question: Question,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[PassageCandidate],
     around: Around,
     *,
     limit: int = LIMIT,
     max_tokens: int = MAX_TOKENS,
     weights: Weights = WEIGHTS,
-) -> Answer:
+) -> RankedPassages:
     """Rank the candidates of both legs and compose results of them; see the module's docstring."""
     ranking = rank_candidates(question, candidates, weights)
     return answer(question, ranking, around(neighbours(ranking.scored)), limit=limit, max_tokens=max_tokens)
 
 
 def answer(
-    question: Question, ranking: Ranking, around: Mapping[Place, Candidate], *, limit: int = LIMIT, max_tokens: int = MAX_TOKENS
-) -> Answer:
+    question: Question, ranking: Ranking, around: Mapping[Place, PassageCandidate], *, limit: int = LIMIT, max_tokens: int = MAX_TOKENS
+) -> RankedPassages:
     """Compose results of ranked candidates and of the passages at the places that `neighbours` named."""
     found = features(ranking)
     answered = confidence(found) if ranking.scored else 0.0
     results = compose(question, ranking, around, limit=limit, max_tokens=max_tokens)
-    return Answer(with_relevance(results, answered), answered, found)
+    return RankedPassages(with_relevance(results, answered), answered, found)

@@ -31,14 +31,14 @@ _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextBlock:
     """A piece of a text, and the heading of its section ("" if none)."""
 
     heading: str
     text: str
 
 
-def pieces(text: str, *, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
+def pieces(text: str, *, max_chars: int = MAX_CHARS) -> Iterator[TextBlock]:
     """Yield a text's pieces in order. Neighbouring blocks of one section share a piece while they fit."""
     heading, gathered = "", ""
     for block, is_heading in _blocks(clean(text)):
@@ -81,11 +81,11 @@ def is_data(line: str) -> bool:
     return not _WIDE.search(line) and (line.count(" ") < len(line) * _MIN_SPACES or bool(_RUN.search(line)))
 
 
-def _piece(heading: str, text: str) -> Iterator[Piece]:
+def _piece(heading: str, text: str) -> Iterator[TextBlock]:
     text = text.strip("\n")
     wide = 2 if _WIDE.search(text) else 1
     if len(text.strip()) * wide >= MIN_CHARS:
-        yield Piece(heading, text)
+        yield TextBlock(heading, text)
 
 
 def _blocks(text: str) -> Iterator[tuple[str, bool]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from app.embeddings import late_interaction
 from app.knowledge.passages.question import Question
-from app.knowledge.passages.ranking import Candidate, Ranking, Scored, late_scores
+from app.knowledge.passages.ranking import PassageCandidate, Ranking, Scored, late_scores
 from app.tokens import count_text
 
 MAX_TOKENS = 1_500
@@ -59,7 +59,7 @@ class Ranked:
     `score`: fused, the sum of `parts`, comparable only within one answer; `relevance`: 0 to 1, what `min_score` is compared with.
     """
 
-    candidate: Candidate
+    candidate: PassageCandidate
     text: str
     passages: tuple[str, ...]
     places: tuple[tuple[int, str], ...]
@@ -74,18 +74,18 @@ class _Result:
     """A result being built. `best`: its best candidate; `scores`: of all its candidates."""
 
     best: Scored
-    taken: dict[int, Candidate] = field(default_factory=dict)
+    taken: dict[int, PassageCandidate] = field(default_factory=dict)
     cost: int = 0
     scores: list[float] = field(default_factory=list)
 
-    def take(self, one: Candidate, cost: int, scored: Scored | None) -> None:
+    def take(self, one: PassageCandidate, cost: int, scored: Scored | None) -> None:
         self.taken[one.ordinal] = one
         self.cost += cost
         if scored:
             self.scores.append(scored.score)
             self.best = max(self.best, scored, key=lambda each: each.score)
 
-    def holds(self, one: Candidate, scored: Scored | None) -> bool:
+    def holds(self, one: PassageCandidate, scored: Scored | None) -> bool:
         """Tell whether a passage is near this result's, and likely of the same subject."""
         best = self.best.candidate
         if best.session != one.session or not any(abs(ordinal - one.ordinal) <= NEAR for ordinal in self.taken):
@@ -128,7 +128,7 @@ def neighbours(scored: Sequence[Scored], *, limit: int = 2 * FIRST) -> list[Plac
 def compose(
     question: Question,
     ranking: Ranking,
-    around: Mapping[Place, Candidate],
+    around: Mapping[Place, PassageCandidate],
     *,
     limit: int = LIMIT,
     max_tokens: int = MAX_TOKENS,
@@ -145,7 +145,7 @@ class _Composition:
         self,
         question: Question,
         ranking: Ranking,
-        around: Mapping[Place, Candidate],
+        around: Mapping[Place, PassageCandidate],
         *,
         limit: int,
         max_tokens: int,
@@ -161,13 +161,13 @@ class _Composition:
         self._ranking = ranking
         self._results: list[_Result] = []
         self._taken: set[str] = set()
-        self._offers: list[tuple[float, int, Candidate]] = []
+        self._offers: list[tuple[float, int, PassageCandidate]] = []
         self._numbers = itertools.count()
 
     def made(self) -> list[Ranked]:
         for each in self._scored.values():
             self._offer(each.score, each.candidate)
-        waiting: list[Candidate] = []
+        waiting: list[PassageCandidate] = []
         while self._offers:
             negated, _, one = heapq.heappop(self._offers)
             if one.id in self._taken or not self._affordable(one):
@@ -181,10 +181,10 @@ class _Composition:
                 self._placed(one, bounded=False)
         return _ordered(self._results)
 
-    def _offer(self, worth: float, one: Candidate) -> None:
+    def _offer(self, worth: float, one: PassageCandidate) -> None:
         heapq.heappush(self._offers, (-worth + _LENGTH * self._cost(one) / 100, next(self._numbers), one))
 
-    def _offer_neighbours(self, worth: float, one: Candidate) -> None:
+    def _offer_neighbours(self, worth: float, one: PassageCandidate) -> None:
         for distance in range(-REACH, REACH + 1):
             place = (one.session, one.ordinal + distance)
             if (beside := self._by_place.get(place)) and beside.id not in self._taken:
@@ -193,11 +193,11 @@ class _Composition:
                 if beside.exchange == one.exchange or offered >= _MIN_ELSEWHERE:
                     self._offer(offered, beside)
 
-    def _affordable(self, one: Candidate) -> bool:
+    def _affordable(self, one: PassageCandidate) -> bool:
         """Tell whether the passage fits the budget. The first result is always shown."""
         return self._cost(one) <= self._left or not self._results
 
-    def _placed(self, one: Candidate, *, bounded: bool = True) -> bool:
+    def _placed(self, one: PassageCandidate, *, bounded: bool = True) -> bool:
         """Add a passage to the result near it, or open a result for it. Returns False while other passages take precedence."""
         for result in self._results:
             if result.holds(one, self._scored.get(one.id)):
@@ -212,13 +212,13 @@ class _Composition:
         self._take(self._results[-1], one)
         return True
 
-    def _take(self, result: _Result, one: Candidate) -> None:
+    def _take(self, result: _Result, one: PassageCandidate) -> None:
         cost = self._cost(one)
         result.take(one, cost, self._scored.get(one.id))
         self._left -= cost
         self._taken.add(one.id)
 
-    def _cost(self, one: Candidate) -> int:
+    def _cost(self, one: PassageCandidate) -> int:
         """Return a passage's tokens in a result, including the line break and GAP that may precede it."""
         return (one.tokens or self._count(one.text)) + 4
 

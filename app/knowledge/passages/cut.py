@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from app.knowledge.passages.blocks import Piece, pieces
+from app.knowledge.passages.blocks import TextBlock, pieces
 from app.knowledge.passages.outputs import is_report, is_served, told, touched
 from app.knowledge.passages.passage import Passage, SourceKind
 from app.sessions.event import Event
@@ -46,7 +46,7 @@ class CutState:
         return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
 
 
-class Cutter:
+class PassageCutter:
     """Cuts one session. Feed each event once, by ascending seq; then store `state` with the last seq."""
 
     def __init__(self, session: str, state: CutState | None = None) -> None:
@@ -75,7 +75,7 @@ class Cutter:
             state.exchange += 1
             state.files = []
             state.prompt = ""
-        found: list[Piece] = []
+        found: list[TextBlock] = []
         for piece in pieces(text):
             if not _UNTRUSTED_JSON.search(piece.text) and not self._was_served(piece.text):
                 found.append(piece)
@@ -97,9 +97,9 @@ class Cutter:
         text, has_output = told(event)
         if not text or _UNTRUSTED_JSON.search(text):
             return []
-        return [self._passage(seq, event, "output" if has_output else "command", Piece("", text))]
+        return [self._passage(seq, event, "output" if has_output else "command", TextBlock("", text))]
 
-    def _passage(self, seq: int, event: Event, kind: SourceKind, piece: Piece) -> Passage:
+    def _passage(self, seq: int, event: Event, kind: SourceKind, piece: TextBlock) -> Passage:
         ordinal, self.state.ordinal = self.state.ordinal, self.state.ordinal + 1
         return Passage(
             session=self._session,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
-from app.knowledge.passages.dates import Named
+from app.knowledge.passages.dates import NamedPeriod
 from app.knowledge.passages.terms import terms
 from app.storage.vectors import lexical
 
@@ -44,7 +44,7 @@ def understood(
     *,
     files: Sequence[str] = (),
     prefer_project: str | None = None,
-    named: Named | None = None,
+    named: NamedPeriod | None = None,
 ) -> Question:
     """Build a Question from its text and the model's output for it (`Encoded.pieces`, `Encoded.tokens`)."""
     vectors = late_interaction.question_vectors(np.asarray(tokens[:MAX_TOKENS], dtype=np.float32))

@@ -30,7 +30,7 @@ Id = TypeVar("Id")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class PassageCandidate:
     """A passage that a leg found. `bm25`, `cosine`: raw scores, None from the leg that missed it. `packed`: see `late_interaction`.
 
     `prompt`: the beginning of the prompt it replies to. `tokens`: of `text`, as stored (`tokens.count_text`); 0 means that they are counted
@@ -77,7 +77,7 @@ WEIGHTS = Weights()
 class Scored:
     """A candidate with its fused score and that score's parts; `late`: its raw late interaction, 0 to 1."""
 
-    candidate: Candidate
+    candidate: PassageCandidate
     score: float
     late: float
     parts: dict[str, float] = field(default_factory=dict)
@@ -111,7 +111,7 @@ def fuse(bm25: Mapping[Id, float], cosine: Mapping[Id, float], *, limit: int = R
     return [ids[place] for place in np.argsort(-scores, kind="stable")[:limit]]
 
 
-def rank_candidates(question: Question, candidates: Sequence[Candidate], weights: Weights = WEIGHTS) -> Ranking:
+def rank_candidates(question: Question, candidates: Sequence[PassageCandidate], weights: Weights = WEIGHTS) -> Ranking:
     """Score and order the candidates, best first."""
     texts = [each.text.casefold() for each in candidates]
     asked = [term for term in dict.fromkeys(terms(question.text[:MAX_CHARS])) if term not in question.timely]
@@ -179,7 +179,7 @@ def inverse_frequency(found: int, documents: int) -> float:
     return math.log(1 + (documents - found + 0.5) / (found + 0.5))
 
 
-def _steering(question: Question, candidate: Candidate, text: str, weights: Weights) -> dict[str, float]:
+def _steering(question: Question, candidate: PassageCandidate, text: str, weights: Weights) -> dict[str, float]:
     """Return the boosts that apply. `text`: the candidate's, casefolded."""
     parts: dict[str, float] = {}
     if question.codes and (held := sum(code in text for code in question.codes)):

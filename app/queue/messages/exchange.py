@@ -13,10 +13,10 @@ import structlog
 
 from app.errors import TooLarge
 from app.part import Loop
-from app.queue.messages.bell import Bell
-from app.queue.messages.message import DeadLetter, Draft, Message, Place, Taken, check_channel, check_name
+from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken, check_channel, check_name
 from app.queue.messages.redacted import as_text, redacted
-from app.settings import Messages as Options
+from app.queue.messages.waiters import Waiters
+from app.settings import MessagesSettings as Options
 from app.telemetry import metrics
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ COUNT_SECONDS = 60.0
 CHARS_IN_THE_LOOP = 8_000
 """Payloads above this size are redacted in a thread."""
 
-Heard = Callable[[Place | None], None]
+Heard = Callable[[Channel | None], None]
 """Called with a channel to which another process has published; None: notifications may have been missed."""
 LISTENING = "queue.messages.listen"
 """The name of the loop that listens, on either bus."""
@@ -35,19 +35,19 @@ UNHEARD = "Who waits for a message of another process gets it within `messages.p
 class Bus(Protocol):
     """Stores messages. Methods raise Unavailable when the bus's storage is away."""
 
-    async def publish(self, place: Place, draft: Draft) -> str:
+    async def publish(self, place: Channel, draft: MessageDraft) -> str:
         """Store a message durably; return its id. Every group of the channel receives it, groups created later included."""
 
-    async def take(self, place: Place, group: str, consumer: str, limit: int) -> Taken:
+    async def take(self, place: Channel, group: str, consumer: str, limit: int) -> Taken:
         """Lease at most `limit` messages to a consumer for `visibility_seconds`; then another may take them.
 
         Expired leases come first, then new messages, oldest first. Raises InvalidInput if the channel has too many groups.
         """
 
-    async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
+    async def acknowledge(self, place: Channel, group: str, ids: Sequence[str]) -> int:
         """Acknowledge messages; return how many were unacknowledged. Raises NotFound for an unknown group."""
 
-    async def dead_letters(self, place: Place, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, place: Channel, limit: int) -> list[DeadLetter]:
         """Return dead letters, latest first."""
 
     async def sweep(self) -> int:
@@ -68,13 +68,13 @@ class Published:
     redactions: Counter[str]
 
 
-class Exchange:
+class MessageExchange:
     """Publishes and receives messages over a bus."""
 
     def __init__(self, bus: Bus, options: Options) -> None:
         self._bus = bus
         self._options = options
-        self._bell = Bell()
+        self._bell = Waiters()
         self._stopping = False
         self._counted, self._count_after = 0, 0.0
 
@@ -92,7 +92,7 @@ class Exchange:
         if len(given.encode("utf-8", "replace")) > most:
             raise TooLarge(f"The payload is larger than {most:,} bytes. Store it elsewhere and send where it is.", param="payload")
         clean = redacted(payload) if len(given) <= CHARS_IN_THE_LOOP else await asyncio.to_thread(redacted, payload)
-        made = await self._bus.publish(place, Draft(sender, kind, clean[0], to))
+        made = await self._bus.publish(place, MessageDraft(sender, kind, clean[0], to))
         self._bell.ring(place)
         metrics.messages("published", 1)
         return Published(made, clean[1])
@@ -157,13 +157,13 @@ class Exchange:
     def stopping(self) -> bool:
         return self._stopping
 
-    def _heard(self, place: Place | None) -> None:
+    def _heard(self, place: Channel | None) -> None:
         if place is None:
             self._bell.ring_everyone()
         else:
             self._bell.ring(place)
 
 
-def _place(team_id: UUID, channel: str) -> Place:
+def _place(team_id: UUID, channel: str) -> Channel:
     check_channel(channel)
-    return Place(team_id, channel)
+    return Channel(team_id, channel)

@@ -16,7 +16,7 @@ NAME = re.compile(r"[A-Za-z0-9._@:-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Channel:
     """A channel of one team; channels of the same name in other teams are separate."""
 
     team_id: UUID
@@ -24,7 +24,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class MessageDraft:
     """A message to publish. `payload`: JSON text. `to`: the only group that receives it; None: every group."""
 
     sender: str

@@ -14,10 +14,10 @@ from app.errors import InvalidInput, NotFound
 from app.part import Loop
 from app.queue.messages import statements as sql
 from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
-from app.queue.messages.message import DeadLetter, Draft, Message, Place, Taken
-from app.settings import Messages as Options
+from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
+from app.settings import MessagesSettings as Options
 from app.storage.database import Database
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 
 CHANNEL = "cairn_messages"
 """The channel of LISTEN and NOTIFY."""
@@ -30,17 +30,17 @@ MAX_ID = 2**63 - 1
 class PostgresBus:
     """A `Bus` in PostgreSQL. `notices` informs other processes; should a notice be lost, they find the message by polling."""
 
-    def __init__(self, database: Database, notices: Notices, options: Options) -> None:
+    def __init__(self, database: Database, notices: NotifyListener, options: Options) -> None:
         self._database = database
         self._notices = notices
         self._options = options
         self._limiter = asyncio.Semaphore(AT_ONCE)
-        self._put: cachebox.LRUCache[Place, int] = cachebox.LRUCache(COUNTED_CHANNELS)
+        self._put: cachebox.LRUCache[Channel, int] = cachebox.LRUCache(COUNTED_CHANNELS)
         self._age = timedelta(hours=options.max_age_hours)
         self._dead_age = timedelta(hours=options.dead_letter_hours)
         self._trim_every = max(1, options.max_messages // 10)
 
-    async def publish(self, place: Place, draft: Draft) -> str:
+    async def publish(self, place: Channel, draft: MessageDraft) -> str:
         values = {**_parameters(place), "sender": draft.sender, "type": draft.type, "recipient": draft.to, "payload": draft.payload}
         async with self._limiter:
             async with self._database.begin() as connection:
@@ -50,7 +50,7 @@ class PostgresBus:
         self._notices.tell(f"{place.team_id} {place.channel}")
         return str(made)
 
-    async def take(self, place: Place, group: str, consumer: str, limit: int) -> Taken:
+    async def take(self, place: Channel, group: str, consumer: str, limit: int) -> Taken:
         values = _parameters(place, group) | {
             "consumer": consumer,
             "limit": limit,
@@ -67,7 +67,7 @@ class PostgresBus:
         dead = int(rows[0].dead)
         return Taken(messages, more=len(messages) + dead >= limit, dead=dead)
 
-    async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
+    async def acknowledge(self, place: Channel, group: str, ids: Sequence[str]) -> int:
         numbers = [int(each) for each in ids if each.isascii() and each.isdigit() and int(each[:19]) <= MAX_ID and len(each) <= 19]
         async with self._limiter, self._database.begin() as connection:
             done = (await connection.execute(sql.ACKNOWLEDGE, {**_parameters(place, group), "ids": numbers})).rowcount
@@ -75,7 +75,7 @@ class PostgresBus:
                 raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
-    async def dead_letters(self, place: Place, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, place: Channel, limit: int) -> list[DeadLetter]:
         async with self._database.begin() as connection:
             rows = (await connection.execute(sql.DEAD_LETTERS, {**_parameters(place), "limit": limit})).all()
         return [DeadLetter(_message(place, row, row.message_id), row.group_name, row.consumer, row.died_at) for row in rows]
@@ -96,7 +96,7 @@ class PostgresBus:
     def loops(self, heard: Heard) -> tuple[Loop, ...]:
         return self._notices.loops(LISTENING, lambda words: heard(None if words is None else _place(words)), meanwhile=UNHEARD)
 
-    async def _begin_group(self, place: Place, group: str) -> bool:
+    async def _begin_group(self, place: Channel, group: str) -> bool:
         """Create the group if the channel holds a message for it; return whether it does."""
         values = _parameters(place, group)
         async with self._database.begin() as connection:
@@ -113,7 +113,7 @@ class PostgresBus:
                 await connection.execute(sql.BEGIN_GROUP, {**values, "group": made})
         return True
 
-    async def _count(self, place: Place) -> None:
+    async def _count(self, place: Channel) -> None:
         """Trim the channel after every tenth of its limit; the sweep trims messages that other processes published."""
         put = self._put.get(place, 0) + 1
         self._put[place] = put % self._trim_every
@@ -122,24 +122,24 @@ class PostgresBus:
                 await connection.execute(sql.TRIM, {**_parameters(place), "most": self._options.max_messages})
 
 
-def _parameters(place: Place, group: str | None = None) -> dict[str, Any]:
+def _parameters(place: Channel, group: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {"team": place.team_id, "channel": place.channel}
     return found if group is None else found | {"name": group}
 
 
-def _lock(place: Place) -> dict[str, str]:
+def _lock(place: Channel) -> dict[str, str]:
     return {"lock": f"messages {place.team_id} {place.channel}"}
 
 
-def _place(notice: str) -> Place | None:
+def _place(notice: str) -> Channel | None:
     team, _, channel = notice.partition(" ")
     try:
-        return Place(UUID(team), channel)
+        return Channel(UUID(team), channel)
     except ValueError:  # not a notice of this bus
         return None
 
 
-def _message(place: Place, row: Any, number: int | None = None) -> Message:
+def _message(place: Channel, row: Any, number: int | None = None) -> Message:
     return Message(
         str(row.id if number is None else number), place.channel, row.sender, row.type, row.recipient, row.payload, row.at, row.deliveries
     )

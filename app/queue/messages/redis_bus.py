@@ -17,9 +17,9 @@ import structlog
 from app.errors import InvalidInput, NotFound, Unavailable
 from app.part import Loop
 from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
-from app.queue.messages.message import DeadLetter, Draft, Message, Place, Taken
+from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
 from app.queue.messages.scripts import NO_ROOM, SWEEP, TAKE
-from app.settings import Messages as Options
+from app.settings import MessagesSettings as Options
 from app.supervision import cancelled
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RedisBus:
         self._dead_ms = max(1, int(options.dead_letter_hours * 3_600_000))
         self._visible_ms = max(1, int(options.visibility_seconds * 1000))
 
-    async def publish(self, place: Place, draft: Draft) -> str:
+    async def publish(self, place: Channel, draft: MessageDraft) -> str:
         fields = {"sender": draft.sender, "type": draft.type, "payload": draft.payload}
         if draft.to is not None:
             fields["to"] = draft.to
@@ -77,7 +77,7 @@ class RedisBus:
             made, *_ = await pipeline.execute()
         return _decoded(made)
 
-    async def take(self, place: Place, group: str, consumer: str, limit: int) -> Taken:
+    async def take(self, place: Channel, group: str, consumer: str, limit: int) -> Taken:
         options = self._options
         keys = [_stream(place), _dead(place), f"{_stream(place)}:looked:{group}"]
         look_ms = max(1, min(1000, self._visible_ms // 4))
@@ -95,7 +95,7 @@ class RedisBus:
         messages = [made for entry, times, fields in found if (made := _readable(place, entry, times, fields)) is not None]
         return Taken(sorted(messages, key=lambda each: _order(each.id)), bool(more), int(dead))
 
-    async def acknowledge(self, place: Place, group: str, ids: Sequence[str]) -> int:
+    async def acknowledge(self, place: Channel, group: str, ids: Sequence[str]) -> int:
         valid = [each for each in ids if _is_id(each)]
         async with self._command():
             done = int(await self._client.xack(_stream(place), group, *valid)) if valid else 0
@@ -103,7 +103,7 @@ class RedisBus:
                 raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
-    async def dead_letters(self, place: Place, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, place: Channel, limit: int) -> list[DeadLetter]:
         oldest = f"{int(time.time() * 1000) - self._dead_ms}-0"
         async with self._command():
             found = await self._client.xrevrange(_dead(place), min=oldest, count=limit)
@@ -164,14 +164,14 @@ class RedisBus:
         """Report a notification. If it can't be parsed (another version's), wake every channel."""
         try:
             by, team, channel = _decoded(data).split(" ", 2)
-            place = Place(UUID(team), channel)
+            place = Channel(UUID(team), channel)
         except ValueError:
             heard(None)
             return
         if by != self._process_id:
             heard(place)
 
-    async def _has_group(self, place: Place, group: str) -> bool:
+    async def _has_group(self, place: Channel, group: str) -> bool:
         try:
             found = await self._client.xinfo_groups(_stream(place))
         except redis.exceptions.ResponseError:  # there is no such stream
@@ -202,16 +202,16 @@ class RedisBus:
                 ) from error
 
 
-def _stream(place: Place) -> str:
+def _stream(place: Channel) -> str:
     """Return the channel's stream key; the braces (hash tag) keep a channel's keys on one cluster node."""
     return f"{PREFIX}{{{place.team_id}:{place.channel}}}"
 
 
-def _dead(place: Place) -> str:
+def _dead(place: Channel) -> str:
     return f"{_stream(place)}:dead"
 
 
-def _readable(place: Place, entry: bytes | str, times: object, fields: Sequence[bytes]) -> Message | None:
+def _readable(place: Channel, entry: bytes | str, times: object, fields: Sequence[bytes]) -> Message | None:
     """Parse an entry. None if it isn't ours or is another version's: never acknowledged, it becomes a dead letter."""
     try:
         return _message(place, _decoded(entry), int(str(times)), _named(fields))
@@ -220,7 +220,7 @@ def _readable(place: Place, entry: bytes | str, times: object, fields: Sequence[
         return None
 
 
-def _readable_letter(place: Place, entry: bytes | str, fields: Mapping[bytes | str, bytes | str]) -> DeadLetter | None:
+def _readable_letter(place: Channel, entry: bytes | str, fields: Mapping[bytes | str, bytes | str]) -> DeadLetter | None:
     try:
         return _dead_letter(place, _decoded(entry), _texts(fields))
     except (LookupError, ValueError):
@@ -228,11 +228,11 @@ def _readable_letter(place: Place, entry: bytes | str, fields: Mapping[bytes | s
         return None
 
 
-def _message(place: Place, entry: str, deliveries: int, fields: dict[str, str]) -> Message:
+def _message(place: Channel, entry: str, deliveries: int, fields: dict[str, str]) -> Message:
     return Message(entry, place.channel, fields["sender"], fields["type"], fields.get("to"), fields["payload"], _at(entry), deliveries)
 
 
-def _dead_letter(place: Place, entry: str, fields: dict[str, str]) -> DeadLetter:
+def _dead_letter(place: Channel, entry: str, fields: dict[str, str]) -> DeadLetter:
     message = _message(place, fields["of"], int(fields["deliveries"]), fields)
     return DeadLetter(message, fields["group"], fields["consumer"], _at(entry))
 

@@ -1,6 +1,6 @@
 """Transcript formats: bytes in, events out, as a stream. Each format is one module; none knows a database.
 
-Recognition is by content, never by name. A line that can't be read is counted and reported (`Tally`), never fatal.
+Recognition is by content, never by name. A line that can't be read is counted and reported (`ParseTally`), never fatal.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from app.sessions.event import Event, Format, SessionHeader
 from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
 from app.sessions.formats.lines import decoded_lines
-from app.sessions.formats.tally import Tally
-from app.settings import Sessions as Limits
+from app.sessions.formats.tally import ParseTally
+from app.settings import SessionsSettings as Limits
 
-__all__ = ["HEAD_BYTES", "Tally", "check_text", "detect", "parse"]
+__all__ = ["HEAD_BYTES", "ParseTally", "check_text", "detect", "parse"]
 
 _PARSERS = {
     "aider": aider.parse,
@@ -31,7 +31,7 @@ def parse(
     *,
     format: Format,  # noqa: A002 - the contract's word
     limits: Limits,
-    tally: Tally,
+    tally: ParseTally,
 ) -> Iterator[SessionHeader | Event]:
     """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""
     if format == "generic":

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.sessions.event import Event, SessionHeader, ToolUse
 from app.sessions.formats.lines import Line
-from app.sessions.formats.tally import Tally
+from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import exit_code_of, outcome_of
 from app.sessions.formats.values import Occurrences, content_id, time_of
 from app.sessions.formats.words import title_of
@@ -36,7 +36,7 @@ class _Part:
         return "\n".join(self.lines).strip()
 
 
-def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
     session, at, titled = "", None, False
     ids, part, fence = Occurrences(), _Part("assistant", "L1"), ""
     for line in lines:

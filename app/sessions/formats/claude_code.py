@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.sessions.event import Event, Kind, Role, SessionHeader, Usage
+from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
 from app.sessions.formats.lines import Line, each_of, json_lines
-from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import Call, Pending, exit_code_of, files_of, said_in_rejection, tool_input
+from app.sessions.formats.tally import ParseTally
+from app.sessions.formats.tools import Pending, PendingToolCall, exit_code_of, files_of, said_in_rejection, tool_input
 from app.sessions.formats.values import content_id, mapping, nanousd, string, text_of, time_of, whole
 from app.sessions.formats.words import prompt_in, title_of
 
@@ -58,11 +58,11 @@ class _Titles:
 class _Reader:
     """State of reading one transcript: pending calls, and each reply's usage so far."""
 
-    tally: Tally
+    tally: ParseTally
     pending: Pending = field(default_factory=Pending)
-    counted: OrderedDict[str, Usage] = field(default_factory=OrderedDict)
+    counted: OrderedDict[str, ReplyUsage] = field(default_factory=OrderedDict)
 
-    def usage(self, record: Record) -> Usage | None:
+    def usage(self, record: Record) -> ReplyUsage | None:
         """Return the usage that this record adds. Each block of a reply is a record that repeats the reply's growing total."""
         message = mapping(record.get("message"))
         given, cost = mapping(message.get("usage")), nanousd(record.get("costUSD"))
@@ -70,7 +70,7 @@ class _Reader:
             return None
         cached = whole(given.get("cache_read_input_tokens"))
         fresh = whole(given.get("input_tokens")) + whole(given.get("cache_creation_input_tokens"))
-        now = Usage(fresh + cached, whole(given.get("output_tokens")), cached, cost)
+        now = ReplyUsage(fresh + cached, whole(given.get("output_tokens")), cached, cost)
         key = string(message.get("id")) or string(record.get("requestId"))
         before = self.counted.get(key or "")
         if key:
@@ -80,10 +80,10 @@ class _Reader:
         if before is None:
             return now
         more = (max(0, now.input - before.input), max(0, now.output - before.output), max(0, now.cached - before.cached))
-        return Usage(*more) if any(more) else None
+        return ReplyUsage(*more) if any(more) else None
 
 
-def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
     reader, titles = _Reader(tally), _Titles()
     header: SessionHeader | None = None
     for line, record in json_lines(lines, tally):
@@ -129,14 +129,16 @@ def _model(record: Record) -> str | None:
     return None if found == "<synthetic>" else found
 
 
-def _events(record: Record, line: Line, at: datetime | None, reader: _Reader, tally: Tally) -> Iterator[Event]:
+def _events(record: Record, line: Line, at: datetime | None, reader: _Reader, tally: ParseTally) -> Iterator[Event]:
     message = mapping(record.get("message"))
     content = message.get("content")
     if not isinstance(content, str | list):
         tally.skip("record without content", line.locator)
         return
     identity = string(record.get("uuid")) or content_id(line.text)
-    facts = Call("", "", "", line.locator, at, model=_model(record), usage=reader.usage(record), parent=string(record.get("parentUuid")))
+    facts = PendingToolCall(
+        "", "", "", line.locator, at, model=_model(record), usage=reader.usage(record), parent=string(record.get("parentUuid"))
+    )
     for place, block in enumerate([content] if isinstance(content, str) else content):
         given: Record = {"type": "text", "text": block} if isinstance(block, str) else mapping(block)
         event_id = identity if place == 0 else f"{identity}#{place}"
@@ -144,7 +146,7 @@ def _events(record: Record, line: Line, at: datetime | None, reader: _Reader, ta
         facts = replace(facts, usage=None)
 
 
-def _block(block: Record, record: Record, event_id: str, facts: Call, pending: Pending, tally: Tally) -> Iterator[Event]:
+def _block(block: Record, record: Record, event_id: str, facts: PendingToolCall, pending: Pending, tally: ParseTally) -> Iterator[Event]:
     """Turn a content block into events. `facts`: values of the record that all its blocks share."""
     sidechain = record.get("isSidechain") is True
     match block.get("type"):
@@ -168,7 +170,7 @@ def _block(block: Record, record: Record, event_id: str, facts: Call, pending: P
             tally.skip_kind("block", other)
 
 
-def _words(block: Record, record: Record, event_id: str, facts: Call) -> Iterator[Event]:
+def _words(block: Record, record: Record, event_id: str, facts: PendingToolCall) -> Iterator[Event]:
     """Turn a block of text, thinking or an image into an event."""
     user, sidechain = record.get("type") == "user", record.get("isSidechain") is True
 

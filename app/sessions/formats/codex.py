@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.sessions.event import Event, Kind, Role, SessionHeader, Usage
+from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
 from app.sessions.formats.lines import Line, each_of, json_lines, loads
-from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import Call, Pending, exit_code_of, files_of, tool_input
+from app.sessions.formats.tally import ParseTally
+from app.sessions.formats.tools import Pending, PendingToolCall, exit_code_of, files_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of, whole
 from app.sessions.formats.words import prompt_in, title_of
 
@@ -30,11 +30,11 @@ class _Reader:
     `held`: the last event, kept back until its token usage is known; `total`: the running total that Codex reports.
     """
 
-    tally: Tally
+    tally: ParseTally
     model: str | None = None
     by_agent: bool = False
     held: Event | None = None
-    total: Usage = field(default_factory=Usage)
+    total: ReplyUsage = field(default_factory=ReplyUsage)
     pending: Pending = field(default_factory=Pending)
     ids: Occurrences = field(default_factory=Occurrences)
     occurrences: dict[str, Counter[str]] = field(default_factory=lambda: {"event": Counter(), "item": Counter()})
@@ -42,12 +42,12 @@ class _Reader:
     def count(self, payload: Record) -> None:
         """Read a token record: its growth since the previous one is the held event's usage."""
         given = mapping(mapping(payload.get("info")).get("total_token_usage"))
-        now = Usage(whole(given.get("input_tokens")), whole(given.get("output_tokens")), whole(given.get("cached_input_tokens")))
+        now = ReplyUsage(whole(given.get("input_tokens")), whole(given.get("output_tokens")), whole(given.get("cached_input_tokens")))
         more = (now.input - self.total.input, now.output - self.total.output, now.cached - self.total.cached)
         if not given or self.held is None or max(more) <= 0:
             return
         self.total = now
-        self.held = replace(self.held, usage=self.held.usage or Usage(*(max(0, each) for each in more)))
+        self.held = replace(self.held, usage=self.held.usage or ReplyUsage(*(max(0, each) for each in more)))
 
     def next(self, event: Event | None) -> Iterator[Event]:
         """Yield the held event, and hold `event` instead (None: the file ends)."""
@@ -62,7 +62,7 @@ class _Reader:
         return self.occurrences[source][key] > self.occurrences[other][key]
 
 
-def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
     """Parse a rollout: one session per file, named by its first header. Later headers are a fork's replay of its parent."""
     reader = _Reader(tally)
     header: SessionHeader | None = None
@@ -185,7 +185,7 @@ def _call(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
     given = next((item[key] for key in ("arguments", "input", "action") if key in item), function.get("arguments", item.get("summary")))
     words = tool_input(name, given)
     key = string(item.get("call_id")) or string(item.get("id")) or name
-    call = Call(reader.ids.again(key), name, words, line.locator, at, reader.by_agent, files=files_of(given))
+    call = PendingToolCall(reader.ids.again(key), name, words, line.locator, at, reader.by_agent, files=files_of(given))
     yield from reader.pending.add(key, call)
 
 

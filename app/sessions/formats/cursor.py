@@ -7,15 +7,15 @@ from itertools import chain
 
 from app.sessions.event import Event, SessionHeader
 from app.sessions.formats.lines import Line, each_of, json_lines
-from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import Call, Pending, files_of, tool_input
+from app.sessions.formats.tally import ParseTally
+from app.sessions.formats.tools import Pending, PendingToolCall, files_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of
 from app.sessions.formats.words import prompt_in, title_of
 
 PROVIDER = "cursor"
 
 
-def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
     records = json_lines(lines, tally)
     opening = [each for _, each in zip(range(2), records, strict=False)]
     if not opening:
@@ -35,7 +35,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
     yield from pending.rest()
 
 
-def _events(record: dict[str, object], line: Line, pending: Pending, ids: Occurrences, tally: Tally) -> Iterator[Event]:
+def _events(record: dict[str, object], line: Line, pending: Pending, ids: Occurrences, tally: ParseTally) -> Iterator[Event]:
     at, user = time_of(record.get("timestamp"), tally), record.get("role") == "user"
     model = None if user else string(record.get("model")) or string(mapping(record.get("message")).get("model"))
     content = mapping(record.get("message")).get("content", record.get("content"))
@@ -61,7 +61,7 @@ def _events(record: dict[str, object], line: Line, pending: Pending, ids: Occurr
                 asked = given.get("input", given.get("args"))
                 words = tool_input(name, asked)
                 event_id = ids.id("tool", name, words)
-                made = Call(event_id, name, words, line.locator, at, model=model, files=files_of(asked))
+                made = PendingToolCall(event_id, name, words, line.locator, at, model=model, files=files_of(asked))
                 yield from pending.add(string(given.get("id")) or event_id, made)
             case "tool_result":
                 call = pending.take(string(given.get("tool_use_id"))) or pending.oldest()

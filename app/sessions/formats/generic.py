@@ -16,13 +16,13 @@ from typing import Any
 import ijson
 
 from app.nesting import too_deep
-from app.sessions.event import Event, Outcome, Role, SessionHeader, ToolUse, Usage
+from app.sessions.event import Event, Outcome, ReplyUsage, Role, SessionHeader, ToolUse
 from app.sessions.formats.lines import SNIFF_BYTES, Line, decoded, decoded_lines, each_of, encoding_of, json_lines, loads
-from app.sessions.formats.tally import Tally
+from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import exit_code_of, files_of, outcome_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, nanousd, string, text_of, time_of, whole
 from app.sessions.formats.words import prompt_in, title_of
-from app.settings import Sessions as Limits
+from app.settings import SessionsSettings as Limits
 
 PROVIDER = "generic"
 ARRAYS = ("messages", "history", "conversation", "turns", "events", "entries")
@@ -51,7 +51,7 @@ DISTINCT_CHARS = 8
 Record = dict[str, object]
 
 
-def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[SessionHeader | Event]:
+def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: ParseTally) -> Iterator[SessionHeader | Event]:
     """Parse one JSON document or JSON lines, whichever the first line shows."""
     first = _beginning(chunks)
     rest = chain([first], chunks)
@@ -61,11 +61,11 @@ def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Itera
     return parse(decoded_lines(rest, limits=limits, tally=tally), tally)
 
 
-def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
     return _read(((line.locator, record) for line, record in json_lines(lines, tally)), {}, tally)
 
 
-def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> Iterator[Event]:
+def event_of(record: Record, locator: str, ids: Occurrences, tally: ParseTally) -> Iterator[Event]:
     """Yield the events of one record: its text and its tool calls. The record's usage goes to the first."""
     message = mapping(record.get("message")) or mapping(record.get("data")) or record
     model = string(record.get("model")) or string(message.get("model"))
@@ -76,7 +76,7 @@ def event_of(record: Record, locator: str, ids: Occurrences, tally: Tally) -> It
         usage = None
 
 
-def _usage(record: Record, message: Record) -> Usage | None:
+def _usage(record: Record, message: Record) -> ReplyUsage | None:
     """Read token usage under the names that providers give it."""
     given = next((found for holder in (message, record) for key in USAGE_KEYS if (found := mapping(holder.get(key)))), {})
     costs = (nanousd(holder.get(key)) for holder in (record, message, given) for key in ("cost_usd", "costUSD", "cost"))
@@ -88,11 +88,11 @@ def _usage(record: Record, message: Record) -> Usage | None:
     read, fresh = count("cache_read_input_tokens"), count("input_tokens", "prompt_tokens", "promptTokenCount", "input")
     cached = read or count("cached_input_tokens", "cached_tokens", "cachedContentTokenCount", "cached")
     output = count("output_tokens", "completion_tokens", "candidatesTokenCount", "output")
-    usage = Usage(fresh + read + count("cache_creation_input_tokens"), output, cached, cost)  # cache counts are not part of "input"
-    return usage if usage != Usage() else None
+    usage = ReplyUsage(fresh + read + count("cache_creation_input_tokens"), output, cached, cost)  # cache counts are not part of "input"
+    return usage if usage != ReplyUsage() else None
 
 
-def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, tally: Tally) -> Iterator[Event]:
+def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, tally: ParseTally) -> Iterator[Event]:
     role = ROLES.get(str(record.get("role") or message.get("role") or record.get("type") or record.get("sender") or "").casefold())
     if role is None:
         tally.skip_kind("record", record.get("type") or record.get("role"))
@@ -129,7 +129,7 @@ def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, 
         yield Event(event_id, "tool", "tool", "", _locator(given, locator), at, tool=used, outcome=ended(used), files=files_of(asked))
 
 
-def _read(records: Iterator[tuple[str, Record]], document: Record, tally: Tally) -> Iterator[SessionHeader | Event]:
+def _read(records: Iterator[tuple[str, Record]], document: Record, tally: ParseTally) -> Iterator[SessionHeader | Event]:
     """Turn records into a header and events. The session's id comes from the document, a record, or a hash of the first records."""
     opening = [each for _, each in zip(range(2), records, strict=False)]
     if not opening:
@@ -174,7 +174,7 @@ def _is_document(head: str) -> bool:
     return isinstance(record, list) or (isinstance(record, dict) and any(isinstance(record.get(key), list) for key in ARRAYS))
 
 
-def _document(chunks: Iterator[bytes], head: str, max_bytes: int, tally: Tally) -> Iterator[SessionHeader | Event]:
+def _document(chunks: Iterator[bytes], head: str, max_bytes: int, tally: ParseTally) -> Iterator[SessionHeader | Event]:
     """Parse a whole-JSON transcript as a stream: its head gives the session's facts, then its messages follow one by one."""
     facts: Record = {}
     for key in (*SESSION_KEYS, "title"):
@@ -185,7 +185,7 @@ def _document(chunks: Iterator[bytes], head: str, max_bytes: int, tally: Tally) 
     yield from _read(_items(_Reader(decoded(chunks), max_bytes), prefix, tally), facts, tally)
 
 
-def _items(source: _Reader, prefix: str, tally: Tally) -> Iterator[tuple[str, Record]]:
+def _items(source: _Reader, prefix: str, tally: ParseTally) -> Iterator[tuple[str, Record]]:
     number = 0
     try:
         for number, item in enumerate(ijson.items(source, prefix, use_float=True), start=1):

@@ -12,8 +12,8 @@ import msgspec
 from charset_normalizer import from_bytes
 
 from app.nesting import may_be_deep, too_deep
-from app.sessions.formats.tally import Tally
-from app.settings import Sessions as Limits
+from app.sessions.formats.tally import ParseTally
+from app.settings import SessionsSettings as Limits
 
 Made = TypeVar("Made")
 
@@ -54,7 +54,7 @@ def encoding_of(head: bytes) -> str:
     return "utf-8"
 
 
-def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> Iterator[Line]:
+def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: ParseTally) -> Iterator[Line]:
     """Yield the file's lines without their line ends. Undecodable bytes become U+FFFD; NUL is dropped."""
     for number, text in enumerate(_split(decoded(chunks), limits.max_line_bytes), start=1):
         tally.lines = number
@@ -64,7 +64,7 @@ def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: Tally) -> I
             yield Line(number, text)
 
 
-def each_of(events: Iterator[Made], locator: str, tally: Tally) -> Iterator[Made]:
+def each_of(events: Iterator[Made], locator: str, tally: ParseTally) -> Iterator[Made]:
     """Yield what one record makes. A record with values of unexpected types is counted as skipped, and yields nothing more."""
     try:
         yield from events
@@ -72,7 +72,7 @@ def each_of(events: Iterator[Made], locator: str, tally: Tally) -> Iterator[Made
         tally.skip("record not understood", locator)
 
 
-def json_lines(lines: Iterator[Line], tally: Tally) -> Iterator[tuple[Line, dict[str, object]]]:
+def json_lines(lines: Iterator[Line], tally: ParseTally) -> Iterator[tuple[Line, dict[str, object]]]:
     """Yield the lines that are JSON objects; others are counted as skipped."""
     for line in lines:
         if not line.text or line.text.isspace():

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from app.sessions.event import Event, SessionHeader
 from app.sessions.formats.lines import Line, loads
-from app.sessions.formats.tally import Tally
-from app.sessions.formats.tools import MAX_PATH_CHARS, Call, exit_code_of, files_of, said_in_rejection, tool_input
+from app.sessions.formats.tally import ParseTally
+from app.sessions.formats.tools import MAX_PATH_CHARS, PendingToolCall, exit_code_of, files_of, said_in_rejection, tool_input
 from app.sessions.formats.values import Occurrences, content_id, time_of
 from app.sessions.formats.words import prompt_in
 
@@ -72,14 +72,14 @@ class _Block:
 class _State:
     """State of parsing one export: the open turn, block and code fence."""
 
-    tally: Tally
+    tally: ParseTally
     ids: Occurrences = field(default_factory=Occurrences)
     turn: _Turn | None = None
     block: _Block | None = None
     fence: str = ""
 
 
-def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
     state = _State(tally)
     header: SessionHeader | None = None
     title, started = None, None
@@ -113,7 +113,7 @@ def parse(lines: Iterator[Line], tally: Tally) -> Iterator[SessionHeader | Event
     yield from ended
 
 
-def _header(found: re.Match[str], title: str | None, tally: Tally) -> SessionHeader:
+def _header(found: re.Match[str], title: str | None, tally: ParseTally) -> SessionHeader:
     agent = found["agent"].strip().casefold()
     provider = PROVIDERS.get(agent, agent.replace(" ", "-"))
     return SessionHeader(provider, found["id"].lower(), title, _time(found["at"], tally))
@@ -123,7 +123,7 @@ def _opens_turn(state: _State, line: Line) -> bool:
     return not state.fence and state.block is None and TURN.fullmatch(line.text.strip()) is not None
 
 
-def _turn(line: Line, tally: Tally) -> _Turn:
+def _turn(line: Line, tally: ParseTally) -> _Turn:
     found = TURN.fullmatch(line.text.strip())
     assert found is not None
     named = _MODEL.search(found["facts"] or "")
@@ -204,7 +204,7 @@ def _end_block(state: _State) -> Iterator[Event]:
         return
     given, output = _tool_parts(block)
     event_id = state.ids.id("tool", block.name, given, output[:2000])
-    call = Call(event_id, block.name, given, block.locator, turn.at, turn.sidechain, turn.model, files=_files(block.name, given))
+    call = PendingToolCall(event_id, block.name, given, block.locator, turn.at, turn.sidechain, turn.model, files=_files(block.name, given))
     yield call.event(output, exit_code=exit_code_of(output[:200]) if output else None)
     if (said := said_in_rejection(output)) and not turn.sidechain:
         yield Event(state.ids.id("prompt", said), "user", "prompt", said, block.locator, turn.at)
@@ -279,7 +279,7 @@ def _flush_words(state: _State) -> Iterator[Event]:
         yield Event(state.ids.id("prompt", typed), "user", "prompt", typed, turn.locator, turn.at)
 
 
-def _time(facts: str | None, tally: Tally) -> datetime | None:
+def _time(facts: str | None, tally: ParseTally) -> datetime | None:
     found = _TIME.search(facts or "")
     if found is None:
         return None

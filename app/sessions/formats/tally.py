@@ -12,7 +12,7 @@ KIND_CHARS = 40
 
 
 @dataclass(slots=True)
-class Tally:
+class ParseTally:
     """Lines read and records skipped. `skipped`: reason → count. `problems`: the first damaged places, as (locator, reason)."""
 
     lines: int = 0

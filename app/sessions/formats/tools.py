@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.sessions.event import Event, Outcome, ToolUse, Usage
+from app.sessions.event import Event, Outcome, ReplyUsage, ToolUse
 from app.sessions.formats.lines import loads
 from app.sessions.formats.values import mapping, string, text_of
 
@@ -25,7 +25,7 @@ _FAILED = re.compile(r"^(?:<tool_use_error>|Error:|error:|Traceback \(most recen
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PendingToolCall:
     """A tool call whose result has not been seen yet."""
 
     id: str
@@ -35,7 +35,7 @@ class Call:
     at: datetime | None
     sidechain: bool = False
     model: str | None = None
-    usage: Usage | None = None
+    usage: ReplyUsage | None = None
     parent: str | None = None
     files: tuple[str, ...] = ()
 
@@ -64,9 +64,9 @@ class Pending:
     """Calls waiting for their results, by id, in order, bounded by MAX_PENDING."""
 
     def __init__(self) -> None:
-        self._calls: OrderedDict[str, Call] = OrderedDict()
+        self._calls: OrderedDict[str, PendingToolCall] = OrderedDict()
 
-    def add(self, key: str, call: Call) -> list[Event]:
+    def add(self, key: str, call: PendingToolCall) -> list[Event]:
         """Remember a call. Return the events of evicted calls: an earlier one of the same key, or the oldest."""
         gone = []
         if key in self._calls:
@@ -76,13 +76,13 @@ class Pending:
             gone.append(self._calls.popitem(last=False)[1].event())
         return gone
 
-    def take(self, key: str | None) -> Call | None:
+    def take(self, key: str | None) -> PendingToolCall | None:
         """Remove and return the call of this key; None if there is none."""
         if key is not None and key in self._calls:
             return self._calls.pop(key)
         return None
 
-    def oldest(self) -> Call | None:
+    def oldest(self) -> PendingToolCall | None:
         return self._calls.popitem(last=False)[1] if self._calls else None
 
     def rest(self) -> list[Event]:

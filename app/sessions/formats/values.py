@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from app import clock
-from app.sessions.formats.tally import Tally
+from app.sessions.formats.tally import ParseTally
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 TOLERANCE = timedelta(days=1)
@@ -41,7 +41,7 @@ def content_id(*parts: str) -> str:
     return "content-" + hashlib.blake2b("\x1f".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
-def time_of(value: object, tally: Tally) -> datetime | None:
+def time_of(value: object, tally: ParseTally) -> datetime | None:
     """Parse ISO 8601 (UTC if without a zone), or seconds or milliseconds since 1970. None, and counted, if implausible."""
     if value is None or value == "":
         return None

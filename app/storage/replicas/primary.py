@@ -8,7 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 
 NOW = "select (pg_current_wal_insert_lsn() - '0/0')::bigint"
 """The insert position, not `flush`: with `synchronous_commit` off, an acknowledged write may lie beyond the flushed one."""
@@ -27,7 +27,7 @@ class Lag:
 class Primary:
     """The primary's WAL position. `remembered_seconds`: the longest lag that can be measured."""
 
-    def __init__(self, direct: Direct, *, remembered_seconds: float) -> None:
+    def __init__(self, direct: DedicatedConnection, *, remembered_seconds: float) -> None:
         self._direct = direct
         self._remembered = remembered_seconds
         self._samples: deque[tuple[float, int]] = deque()

@@ -14,7 +14,7 @@ from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.part import OK, Condition, Loop
 from app.storage.database import Database, Found, Reading, make_engine
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 from app.storage.replicas.positions import UNKNOWN, Positions
 from app.storage.replicas.primary import Primary
 from app.storage.replicas.read_session import ReadSession, current_reading
@@ -28,7 +28,7 @@ REMEMBERED = 10
 """Multiple of the tolerated lag up to which a replica's lag is measured; beyond it, it is reported as infinite."""
 
 
-def kept_seconds(settings: config.Database) -> float:
+def kept_seconds(settings: config.DatabaseSettings) -> float:
     """Return the time after which every replica in use has replayed a write.
 
     A replica that passes a probe lags no more than tolerated, and without another probe it is soon not used any more.
@@ -36,9 +36,9 @@ def kept_seconds(settings: config.Database) -> float:
     return settings.replica_max_lag_seconds + used_seconds(settings) + 5
 
 
-async def open_replicated(settings: config.Database, url: str, *, name: str, positions: Positions) -> ReplicatedDatabase:
+async def open_replicated(settings: config.DatabaseSettings, url: str, *, name: str, positions: Positions) -> ReplicatedDatabase:
     """Connect; the primary must answer, replicas need not. Raises ConfigurationError for a malformed or duplicate replica URL."""
-    direct = Direct(settings, url, name=f"{name} position", timeout_seconds=PRIMARY_SECONDS)
+    direct = DedicatedConnection(settings, url, name=f"{name} position", timeout_seconds=PRIMARY_SECONDS)
     primary = Primary(direct, remembered_seconds=REMEMBERED * settings.replica_max_lag_seconds)
     standbys = [Standby(settings, each.get_secret_value(), primary) for each in settings.replica_urls]
     if len({each.name for each in standbys}) < len(standbys):

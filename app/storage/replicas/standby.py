@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.storage.database import Found, Reading, async_url, make_engine, read_only, transaction
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 from app.storage.replicas.primary import Lag, Primary
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ _WHERE = text("select pg_is_in_recovery(), (coalesce(pg_last_wal_replay_lsn(), '
 """Replaces the pool's ping: proves that the connection is alive, and gives the position of the server that will run the read."""
 
 
-def used_seconds(settings: config.Database) -> float:
+def used_seconds(settings: config.DatabaseSettings) -> float:
     """Return how long a replica is used after a successful probe without another one."""
     return 3 * (settings.replica_test_seconds + 2 * ANSWER_SECONDS)
 
@@ -44,12 +44,12 @@ class NotHere(Exception):
 class Standby:
     """One replica. `name`: host and port without credentials, for metrics and logs."""
 
-    def __init__(self, settings: config.Database, url: str, primary: Primary) -> None:
+    def __init__(self, settings: config.DatabaseSettings, url: str, primary: Primary) -> None:
         self.name = _place(url)
         waits = {"pre_ping": False, "connect_timeout_seconds": ANSWER_SECONDS, "acquire_timeout_seconds": ANSWER_SECONDS}
         pooled = make_engine(settings.model_copy(update=waits), url, name="cairn reads")
         self._engine = read_only(pooled)
-        self._tests = Direct(settings, url, name="cairn tests", timeout_seconds=ANSWER_SECONDS)
+        self._tests = DedicatedConnection(settings, url, name="cairn tests", timeout_seconds=ANSWER_SECONDS)
         self._primary = primary
         self._settings = settings
         self._trouble: str | None = "not tested yet"

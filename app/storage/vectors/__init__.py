@@ -39,9 +39,9 @@ async def open_store(settings: Settings, schema: IndexSchema, *, folder: Path, o
 async def _embedded(stack: AsyncExitStack, settings: Settings, schema: IndexSchema, *, folder: Path, owner: bool) -> VectorStore:
     from app.storage.vectors.edge import EdgeStore
     from app.storage.vectors.host import EngineHost
-    from app.storage.vectors.place import Place
+    from app.storage.vectors.place import IndexFolder
 
-    place = await asyncio.to_thread(Place.at, folder)
+    place = await asyncio.to_thread(IndexFolder.at, folder)
     host = await stack.enter_async_context(EngineHost(place, settings.vectors, schema).running()) if owner else None
     return EdgeStore(place.live, settings.vectors, host)
 

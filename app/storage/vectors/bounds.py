@@ -10,14 +10,14 @@ import numpy as np
 
 from app.errors import InvalidInput
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.store import DIMS, Point, Vector, VectorName, Within
+from app.storage.vectors.store import DIMS, Vector, VectorName, VectorPoint, Within
 
 MAX_HITS = 10_000
 """With their 1536-dim vectors, this many hits just fit one frame of the engine's socket."""
 MAX_TERM_ID = 2**32 - 1
 
 
-def check_points(points: Sequence[Point]) -> None:
+def check_points(points: Sequence[VectorPoint]) -> None:
     for point in points:
         for name, vector in point.vectors.items():
             check_vector(vector, name)

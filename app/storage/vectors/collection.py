@@ -16,7 +16,7 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from app import clock
 from app.errors import VectorStoreUnavailable
-from app.settings import Vectors as Options
+from app.settings import VectorsSettings as Options
 from app.storage.vectors.recipe import FULL_SCAN_THRESHOLD_KB, INDEXING_THRESHOLD_KB, QUANTILE, SPARSE
 from app.storage.vectors.store import DIMS, IndexSchema
 

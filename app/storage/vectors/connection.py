@@ -11,7 +11,7 @@ import msgspec
 
 from app.errors import VectorStoreUnavailable
 from app.storage.vectors import frames
-from app.storage.vectors.frames import Broken, Reply, Request
+from app.storage.vectors.frames import EngineReply, EngineRequest, ProtocolViolation
 
 RETRY_FIRST, RETRY_MAX = 0.02, 0.5
 """Seconds between attempts to reach an engine that is being restarted or replaced; doubled each time."""
@@ -62,7 +62,7 @@ class EngineConnection:
 
     async def _once(self, method: str, body: msgspec.Raw) -> msgspec.Raw:
         number = next(self._numbers)
-        frame = frames.pack(Request(number, method, body))
+        frame = frames.pack(EngineRequest(number, method, body))
         writer = await self._connected()
         waiter: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiter
@@ -86,8 +86,8 @@ class EngineConnection:
         """Hand each reply to its waiter; when the connection ends, fail the remaining ones so that they retry."""
         try:
             while (data := await frames.read(reader)) is not None:
-                self._deliver(msgspec.msgpack.decode(data, type=Reply))
-        except (Broken, msgspec.DecodeError, OSError):
+                self._deliver(msgspec.msgpack.decode(data, type=EngineReply))
+        except (ProtocolViolation, msgspec.DecodeError, OSError):
             pass  # waiting calls are repeated over a new connection
         finally:
             writer.close()
@@ -96,7 +96,7 @@ class EngineConnection:
                 if not waiter.done():
                     waiter.set_exception(ConnectionResetError())
 
-    def _deliver(self, reply: Reply) -> None:
+    def _deliver(self, reply: EngineReply) -> None:
         waiter = self._waiting.get(reply.number)
         if waiter is None or waiter.done():
             return

@@ -59,7 +59,7 @@ MAX_RENEWALS, RENEWALS_SECONDS = 3, 3600.0
 """After this many new indexes within this time the cause is not the index: a failing disk, or an item that crashes the engine."""
 
 
-class History:
+class CrashHistory:
     """The crashes of a live engine and the renewals of its index. `now`: seconds of any one clock."""
 
     def __init__(self) -> None:

@@ -12,14 +12,14 @@ import msgspec
 import numpy as np
 
 from app.errors import ConfigurationError, VectorStoreUnavailable
-from app.settings import Vectors as Options
+from app.settings import VectorsSettings as Options
 from app.storage.vectors.bounds import check_points, check_search
 from app.storage.vectors.connection import EngineConnection
 from app.storage.vectors.frames import Ask, SparseParts, WireHit, WirePeriod, WirePoint, WireStatus
 from app.storage.vectors.host import EdgeStaging, EngineHost
 from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.recipe import SPARSE
-from app.storage.vectors.store import Hit, Point, StoreStatus, Vector, VectorName, Where, Within
+from app.storage.vectors.store import Hit, StoreStatus, Vector, VectorName, VectorPoint, Where, Within
 
 POINTS_A_FRAME = 32
 """About 3 ms of work on either side, so that no search waits longer."""
@@ -33,7 +33,7 @@ class EdgeStore:
         self._timeout = options.timeout_seconds
         self._host = host
 
-    async def upsert(self, points: Sequence[Point]) -> None:
+    async def upsert(self, points: Sequence[VectorPoint]) -> None:
         self._check()
         await upsert_points(self._engine, points)
 
@@ -122,7 +122,7 @@ class EdgeSink:
     def __init__(self, engine: EngineConnection) -> None:
         self._engine = engine
 
-    async def upsert(self, points: Sequence[Point]) -> None:
+    async def upsert(self, points: Sequence[VectorPoint]) -> None:
         await upsert_points(self._engine, points)
 
     async def delete(self, ids: Sequence[UUID]) -> None:
@@ -144,7 +144,7 @@ class EdgeStagingStore(EdgeSink):
         await self._staging.commit()
 
 
-async def upsert_points(engine: EngineConnection, points: Sequence[Point]) -> None:
+async def upsert_points(engine: EngineConnection, points: Sequence[VectorPoint]) -> None:
     check_points(points)
     for start in range(0, len(points), POINTS_A_FRAME):
         await engine.call("upsert", [_wire(point) for point in points[start : start + POINTS_A_FRAME]])
@@ -183,7 +183,7 @@ def _packed(vector: Vector) -> bytes:
     return vector.astype("<f4").tobytes()
 
 
-def _wire(point: Point) -> WirePoint:
+def _wire(point: VectorPoint) -> WirePoint:
     vectors = {str(name): _packed(vector) for name, vector in point.vectors.items()}
     return WirePoint(str(point.id), vectors, _parts(point.terms), dict(point.payload))
 

@@ -23,7 +23,7 @@ from app.storage.child import owner_gone
 from app.storage.priority import session_priority
 from app.storage.vectors import frames
 from app.storage.vectors.damage import CANT_OPEN, FAILED, NOT_NOW, failure_of, opening_failure_of
-from app.storage.vectors.frames import Ask, Broken, Reply, Request, ShardOptions, WirePoint, WireStatus
+from app.storage.vectors.frames import Ask, EngineReply, EngineRequest, ProtocolViolation, ShardOptions, WirePoint, WireStatus
 from app.storage.vectors.place import UNFILLED
 from app.storage.vectors.shard import Shard
 
@@ -41,7 +41,7 @@ class Unfilled(Exception):
     """The index has not been rebuilt yet, so it can't be searched."""
 
 
-class Engine:
+class VectorEngine:
     """Serves a shard. `unfilled`: created empty in place of a lost index; accepts writes, but no searches, until it is rebuilt."""
 
     def __init__(self, shard: Shard, generation: int, *, unfilled: bool = False) -> None:
@@ -78,8 +78,8 @@ class Engine:
         with suppress(ConnectionError):  # a client that disconnects affects only its own connection
             try:
                 await self._converse(reader, writer)
-            except Broken as error:
-                writer.write(frames.pack(Reply(frames.UNREADABLE, str(error), frames.raw(None))))
+            except ProtocolViolation as error:
+                writer.write(frames.pack(EngineReply(frames.UNREADABLE, str(error), frames.raw(None))))
                 await writer.drain()
             finally:
                 del self._conversations[writer]
@@ -99,15 +99,15 @@ class Engine:
             await writer.drain()
             await asyncio.sleep(0)  # lets other connections' searches in between pipelined writes
 
-    def _reply(self, data: bytes) -> Reply:
+    def _reply(self, data: bytes) -> EngineReply:
         number = frames.UNREADABLE
         try:
-            request = msgspec.msgpack.decode(data, type=Request)
+            request = msgspec.msgpack.decode(data, type=EngineRequest)
             number = request.number
             if self._frozen and request.method in WRITES:
                 # The client repeats the write until this process has ended, and then reaches its successor.
-                return Reply(number, "", frames.raw(None), again=True)
-            return Reply(number, "", frames.raw(self._do(request.method, request.body)))
+                return EngineReply(number, "", frames.raw(None), again=True)
+            return EngineReply(number, "", frames.raw(self._do(request.method, request.body)))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - Rust's panics are no `Exception`; the client gets the text
@@ -115,7 +115,7 @@ class Engine:
                 sys.stderr.write(f"The vector index fails at work and is opened again: {error}\n")
                 self._failed.set()
             words = str(error) if isinstance(error, Unfilled) else f"{type(error).__name__}: {error}"
-            return Reply(number, words, frames.raw(None))
+            return EngineReply(number, words, frames.raw(None))
 
     def _optimize(self, recall: float) -> None:
         self._shard.optimize()
@@ -179,7 +179,7 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - Rust's panics are no `Exception`
         sys.stderr.write(f"The vector index in {folder} can't be opened: {error}\n")
         sys.exit(NOT_NOW if opening_failure_of(error) == "machine" else CANT_OPEN)
-    engine = Engine(shard, arguments.generation, unfilled=(folder / UNFILLED).exists())
+    engine = VectorEngine(shard, arguments.generation, unfilled=(folder / UNFILLED).exists())
     status = asyncio.run(engine.serve(arguments.socket))
     if status:
         os._exit(status)  # closing a failed engine may hang or crash

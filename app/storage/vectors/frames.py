@@ -76,7 +76,7 @@ class WireStatus(msgspec.Struct, array_like=True, frozen=True):
     unfilled: bool = False
 
 
-class Request(msgspec.Struct, array_like=True, frozen=True):
+class EngineRequest(msgspec.Struct, array_like=True, frozen=True):
     """A call. `number` pairs the reply with it; replies may come in any order."""
 
     number: int
@@ -84,7 +84,7 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
     body: msgspec.Raw
 
 
-class Reply(msgspec.Struct, array_like=True, frozen=True):
+class EngineReply(msgspec.Struct, array_like=True, frozen=True):
     """The answer to a request. `error` empty: `body` is the result. `again`: nothing was done; repeat the request shortly."""
 
     number: int
@@ -106,7 +106,7 @@ class ShardOptions(msgspec.Struct, frozen=True):
     oversampling: float
 
 
-class Broken(Exception):
+class ProtocolViolation(Exception):
     """The other side doesn't speak this protocol, or its frame is too large: the stream can't be read any further."""
 
 
@@ -114,7 +114,7 @@ def raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(_encode(value))
 
 
-def pack(message: Request | Reply) -> bytes:
+def pack(message: EngineRequest | EngineReply) -> bytes:
     """Encode a message as a frame. Raises InvalidInput if it is too large."""
     data = _encode(message)
     if len(data) > MAX_BYTES:
@@ -127,7 +127,7 @@ async def read(reader: asyncio.StreamReader) -> bytes | None:
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         if length > MAX_BYTES:
-            raise Broken(f"a frame of {length} bytes; at most {MAX_BYTES} are taken")
+            raise ProtocolViolation(f"a frame of {length} bytes; at most {MAX_BYTES} are taken")
         return await reader.readexactly(length)
     except asyncio.IncompleteReadError:
         return None

@@ -16,13 +16,13 @@ import msgspec
 import structlog
 
 from app.errors import Unavailable, VectorStoreUnavailable
-from app.settings import Vectors as Options
+from app.settings import VectorsSettings as Options
 from app.storage.child import BACKOFF_FIRST, BACKOFF_MAX, Child
 from app.storage.folder import own
 from app.storage.vectors.connection import EngineConnection
-from app.storage.vectors.damage import History
+from app.storage.vectors.damage import CrashHistory
 from app.storage.vectors.frames import ShardOptions, WireStatus
-from app.storage.vectors.place import Place
+from app.storage.vectors.place import IndexFolder
 from app.storage.vectors.store import DIMS, IndexSchema
 
 log = structlog.get_logger()
@@ -66,7 +66,7 @@ class EngineHost:
     replaced by an empty one. `away`: why there is no engine just now; empty while one is running or expected at any moment.
     """
 
-    def __init__(self, place: Place, options: Options, schema: IndexSchema) -> None:
+    def __init__(self, place: IndexFolder, options: Options, schema: IndexSchema) -> None:
         self._place = place
         self._timeout = options.timeout_seconds
         self.recall = options.recall
@@ -79,7 +79,7 @@ class EngineHost:
         self._settled = asyncio.Event()
         self._answering = False
         """True once the live engine has opened its index; until then it has acknowledged nothing."""
-        self._history = History()
+        self._history = CrashHistory()
         self.away = ""
 
     @asynccontextmanager

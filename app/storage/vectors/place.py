@@ -24,7 +24,7 @@ UNFILLED = "unfilled"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class IndexFolder:
     """Paths of an embedded index: its folder, and the sockets of the live engine and of the one being built."""
 
     folder: Path
@@ -32,7 +32,7 @@ class Place:
     staging: Path
 
     @classmethod
-    def at(cls, folder: Path) -> Place:
+    def at(cls, folder: Path) -> IndexFolder:
         """Locate the index; every process gets the same sockets for a path. Raises ConfigurationError if they wouldn't be private.
 
         A disk error is not raised here: the owner retries in `tidy` and reports it.

@@ -23,7 +23,7 @@ from app.storage.vectors.breadth import UNMEASURED
 from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
 from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.recipe import EXACT_SHARE, RRF_K, SPARSE, candidates, is_of_several
-from app.storage.vectors.store import Hit, IndexSchema, Point, StoreStatus, Vector, VectorName, Where, Within
+from app.storage.vectors.store import Hit, IndexSchema, StoreStatus, Vector, VectorName, VectorPoint, Where, Within
 
 T = TypeVar("T")
 POINTS_A_REQUEST = 64
@@ -55,7 +55,7 @@ class ServerStore:
         self._ready = False
         self._preparing: asyncio.Task[None] | None = None
 
-    async def upsert(self, points: Sequence[Point]) -> None:
+    async def upsert(self, points: Sequence[VectorPoint]) -> None:
         await self._prepare()
         await self.upsert_into(self._alias, points)
 
@@ -168,7 +168,7 @@ class ServerStore:
             self._preparing.cancel()
         await self._client.close()
 
-    async def upsert_into(self, collection: str, points: Sequence[Point]) -> None:
+    async def upsert_into(self, collection: str, points: Sequence[VectorPoint]) -> None:
         check_points(points)
         for start in range(0, len(points), POINTS_A_REQUEST):
             structs = [_struct(point) for point in points[start : start + POINTS_A_REQUEST]]
@@ -215,7 +215,7 @@ class ServerSink:
         self._store = store
         self.place = name
 
-    async def upsert(self, points: Sequence[Point]) -> None:
+    async def upsert(self, points: Sequence[VectorPoint]) -> None:
         await self._store.upsert_into(self.place, points)
 
     async def delete(self, ids: Sequence[UUID]) -> None:
@@ -268,7 +268,7 @@ def _sparse(terms: SparseVector) -> models.SparseVector:
     return models.SparseVector(indices=terms.indices, values=terms.values)
 
 
-def _struct(point: Point) -> models.PointStruct:
+def _struct(point: VectorPoint) -> models.PointStruct:
     vectors: dict[str, models.Vector] = {str(name): vector.tolist() for name, vector in point.vectors.items()}
     vectors[SPARSE] = _sparse(point.terms)
     return models.PointStruct(id=str(point.id), vector=vectors, payload=dict(point.payload))

@@ -49,7 +49,7 @@ class IndexSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class VectorPoint:
     """A point to store. `vectors`: unit length, float32. `terms`: BM25 document weights. `payload`: indexed fields; times as RFC 3339."""
 
     id: UUID
@@ -87,7 +87,7 @@ class VectorStore(Protocol):
     bound or with a time that lacks a time zone.
     """
 
-    async def upsert(self, points: Sequence[Point]) -> None:
+    async def upsert(self, points: Sequence[VectorPoint]) -> None:
         """Insert or replace points by id. On return they survive a crash of the process."""
 
     async def delete(self, ids: Sequence[UUID]) -> None:
@@ -146,7 +146,7 @@ class VectorStore(Protocol):
 class Sink(Protocol):
     """An index that points can be written to."""
 
-    async def upsert(self, points: Sequence[Point]) -> None: ...
+    async def upsert(self, points: Sequence[VectorPoint]) -> None: ...
 
     async def delete(self, ids: Sequence[UUID]) -> None: ...
 

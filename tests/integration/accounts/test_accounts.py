@@ -14,7 +14,7 @@ from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, Not
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.invalidations import CHANNEL, Invalidations
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 
 ADMIN = "a" * 40
 
@@ -63,7 +63,7 @@ async def test_a_revoked_key_is_refused_at_once(accounts: Accounts) -> None:
 
 
 async def test_a_key_revoked_in_another_process_is_refused_within_moments(database: Database, database_url: str) -> None:
-    notices = [Notices(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
+    notices = [NotifyListener(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
     buses = [Invalidations(each) for each in notices]
     here, there = (open_accounts(database, invalidations=bus) for bus in buses)
     await here.ensure_defaults()

@@ -20,11 +20,11 @@ from app.alerts.notifications import Notifications
 from app.alerts.rules import SHIPPED, Rules, load
 from app.budget.alerting import BudgetFacts
 from app.budget.holds import Settlement
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.errors import DatabaseUnavailable
 from app.queue import outbox as posting
 from app.queue.outbox import Outbox
-from app.settings import Budget
+from app.settings import BudgetSettings
 from app.storage.database import Database
 from tests.integration.budget.conftest import Bank, open_bank, team
 
@@ -62,7 +62,7 @@ class Watched:
 @pytest.fixture
 async def watched(database: Database, database_url: str) -> AsyncIterator[Watched]:
     made = Watched()
-    async for bank in open_bank(database, database_url, Budget(team_tokens_a_day=None), made.watch):
+    async for bank in open_bank(database, database_url, BudgetSettings(team_tokens_a_day=None), made.watch):
         made.bank = bank
         made.facts = BudgetFacts(database, bank.calendar)
         made.alerts = made.server(daily=DAILY)
@@ -146,7 +146,7 @@ async def test_a_charge_above_its_hold_is_said_each_time(watched: Watched) -> No
 async def test_a_disputed_charge_is_said_by_its_hold(watched: Watched) -> None:
     payer = await watched.bank.payer(10_000)
     hold = await watched.bank.hold(payer, 10)
-    await watched.bank.ledger.settle(hold, Settlement(Usage(output=1), 10, "disputed", note="It reported more than was asked for."))
+    await watched.bank.ledger.settle(hold, Settlement(TokenUsage(output=1), 10, "disputed", note="It reported more than was asked for."))
     assert await watched.said() == [("developer", f"disputed-{hold.id}")]
 
 

@@ -10,25 +10,33 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.cache.memory import Memory
-from app.cache.tiers import Tier, Tiers
+from app.cache.memory import MemoryCache
+from app.cache.tiers import CacheTier, TieredCache
 from app.embeddings import Embedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
-from app.inference.engine import Engine
+from app.inference.engine import InferenceEngine
 from app.inference.meter import Meter
 from app.inference.part import NAME, InferenceServices, part_of
 from app.inference.semantic import Semantic
-from app.settings import Breaker, Budget, CompletionsCache, Inference, Provider, SemanticCache, Timeouts
+from app.settings import (
+    BreakerSettings,
+    BudgetSettings,
+    CompletionsCacheSettings,
+    InferenceSettings,
+    ProviderSettings,
+    SemanticCacheSettings,
+    TimeoutSettings,
+)
 from tests.fakes.hostile import HostileProvider
 from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import Api, Reply
 
 SECRET = "sk-the-key-of-the-provider-0123456789"
-QUICK = Timeouts(connect=10, first_token=2, idle=2, answer=2, total=60)
+QUICK = TimeoutSettings(connect=10, first_token=2, idle=2, answer=2, total=60)
 """For tests that wait for one of them."""
 
-PATIENT = Timeouts(connect=10, first_token=10, idle=10, answer=10, total=60)
+PATIENT = TimeoutSettings(connect=10, first_token=10, idle=10, answer=10, total=60)
 """For all others: a busy machine is no fault of the provider's."""
 
 
@@ -39,8 +47,8 @@ class Door:
     api: Api
     fakes: Mapping[str, FakeProvider]
     catalog: Catalog
-    engine: Engine
-    front: CachedEngine | Engine
+    engine: InferenceEngine
+    front: CachedEngine | InferenceEngine
     key: str
     developer: str
 
@@ -86,14 +94,14 @@ async def open_door(
     *names: str,
     kinds: Mapping[str, str] | None = None,
     limit_usd: float = 8.33,
-    timeouts: Timeouts = PATIENT,
-    breaker: Breaker | None = None,
-    budget: Budget | None = None,
+    timeouts: TimeoutSettings = PATIENT,
+    breaker: BreakerSettings | None = None,
+    budget: BudgetSettings | None = None,
     fakes: Mapping[str, Any] | None = None,
     provider: Mapping[str, Any] | None = None,
     cached: bool = False,
-    semantic: SemanticCache | None = None,
-    lower: Sequence[Tier] = (),
+    semantic: SemanticCacheSettings | None = None,
+    lower: Sequence[CacheTier] = (),
     embedder: Embedder | None = None,
     hostile: Mapping[str, HostileProvider] | None = None,
     **inference: Any,
@@ -107,13 +115,15 @@ async def open_door(
         servers = {name: await stack.enter_async_context(FakeProvider(**(fakes or {}))) for name in names if name not in (hostile or {})}
         urls = {name: fake.url for name, fake in {**servers, **(hostile or {})}.items()}
         settings = {name: _provider(name, urls[name], (kinds or {}).get(name, "openai"), provider or {}) for name in names}
-        options = Inference(chain=names, timeouts=timeouts, breaker=breaker or Breaker(), **inference)
+        options = InferenceSettings(chain=names, timeouts=timeouts, breaker=breaker or BreakerSettings(), **inference)
         prices = api.services.budget.prices
         catalog = Catalog(settings, options, prices, embedder=api.services.embedder, environment={"FAKE_KEY": SECRET})
-        engine = Engine(catalog, Meter(api.services.budget.ledger, budget or Budget()), api.services.budget.requests, options)
-        tiers = Tiers("completions", Memory("lru", entries=100, most_bytes=2**20), lower or (), timeout_seconds=10)
+        engine = InferenceEngine(
+            catalog, Meter(api.services.budget.ledger, budget or BudgetSettings()), api.services.budget.requests, options
+        )
+        tiers = TieredCache("completions", MemoryCache("lru", entries=100, most_bytes=2**20), lower or (), timeout_seconds=10)
         by_meaning = None if semantic is None else Semantic(embedder or api.services.embedder, semantic)
-        front = CachedEngine(engine, catalog, tiers, CompletionsCache(), by_meaning=by_meaning) if cached else engine
+        front = CachedEngine(engine, catalog, tiers, CompletionsCacheSettings(), by_meaning=by_meaning) if cached else engine
         before = api.app.state.services
         parts = [part_of(catalog, tiers, "serve") if part.name == NAME else part for part in api.services.parts]
         doors = InferenceServices(front, catalog)  # type: ignore[arg-type]
@@ -127,10 +137,10 @@ async def open_door(
             await front.close()
 
 
-def _provider(name: str, url: str, kind: str, more: Mapping[str, Any]) -> Provider:
+def _provider(name: str, url: str, kind: str, more: Mapping[str, Any]) -> ProviderSettings:
     base = {"groq": "/openai/v1", "anthropic": "", "gemini": ""}.get(kind, "/v1")
     given = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0, "embedding_usd_per_mtok": 1.0, **more}
-    return Provider(kind=kind, model=f"{name}-model", api_base=url + base, api_key_env="FAKE_KEY", **given)
+    return ProviderSettings(kind=kind, model=f"{name}-model", api_base=url + base, api_key_env="FAKE_KEY", **given)
 
 
 async def _developer(api: Api, limit_usd: float) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from app.knowledge.answering.answering import Answering
 from app.limits.limits import RateLimits
-from app.settings import Limits, Timeouts
+from app.settings import LimitsSettings, TimeoutSettings
 from tests.integration.api.conftest import Api, Reply, generic
 from tests.integration.api.door import Door, open_door
 
@@ -279,7 +279,7 @@ async def test_a_stream_that_breaks_ends_with_the_quotes(api: Api) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_caller_who_leaves_ends_the_call_and_its_hold_once(api: Api, stream: bool, cached: bool) -> None:
     project, question = await told(api)
-    endless = Timeouts(connect=10, first_token=300, idle=300, answer=300, total=600)  # nothing else may end the call
+    endless = TimeoutSettings(connect=10, first_token=300, idle=300, answer=300, total=600)  # nothing else may end the call
     async with writing(api, options={"answer_timeout_seconds": 300}, timeouts=endless, cached=cached) as door:
         fake = door.fakes["one"]
         fake.say(GOOD)
@@ -354,7 +354,7 @@ async def test_the_knowledge_page_shows_who_wrote_and_writes_only_for_who_opens_
 async def test_a_key_over_its_limit_of_model_calls_gets_the_quotes(api: Api) -> None:
     project, question = await told(api)
     async with writing(api) as door:
-        api.app.state.services = replace(api.app.state.services, limits=RateLimits(Limits(model_requests_a_minute=1)))
+        api.app.state.services = replace(api.app.state.services, limits=RateLimits(LimitsSettings(model_requests_a_minute=1)))
         door.fakes["one"].say(GOOD)
         kinds = [(await ask(door, project, question)).json["answer"]["by"] for _ in range(3)]
         assert (kinds, len(door.fakes["one"].asked)) == (["model", "extract", "extract"], 1)

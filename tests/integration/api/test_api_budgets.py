@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Hold, Payer, Settlement
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.errors import BudgetExceeded
 from app.money import NANO, from_usd
 from tests.integration.api.conftest import Api, Reply
@@ -41,7 +41,7 @@ class Spender:
         return await self.api.services.budget.ledger.hold(self.payer, attempt, Estimate(tokens, 0, from_usd(usd)))
 
     async def settle(self, hold: Hold, usd: float) -> None:
-        usage = Usage(input=100, output=20, cached_input=30, cache_write=5)
+        usage = TokenUsage(input=100, output=20, cached_input=30, cache_write=5)
         await self.api.services.budget.ledger.settle(hold, Settlement(usage, from_usd(usd), "usage", model="llama-3.3"))
 
     async def unreconciled(self, *usd: float) -> list[Hold]:

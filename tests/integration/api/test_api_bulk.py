@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import text
 
-from app.embeddings import Admission
+from app.embeddings import BulkAdmission
 from app.embeddings.bulk import BulkLane, TwoLanes
 from tests.integration.api.conftest import Api, Reply, lesson
 
@@ -140,7 +140,7 @@ async def test_a_caller_who_hangs_up_has_no_more_slices_embedded(api: Api, block
         with suppress(asyncio.CancelledError):
             await task
     admission = api.services.bulk.admission
-    assert isinstance(admission, Admission)
+    assert isinstance(admission, BulkAdmission)
     await until(lambda: not admission._waiting)
     blocked.gate.set()
     await until(lambda: not lane_of(api)._queues)

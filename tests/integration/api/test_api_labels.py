@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import text
 
 from app.redaction.labels import free_text
-from app.settings import Log
+from app.settings import LogSettings
 from app.telemetry import logs
 from tests.integration.api.conftest import Api
 
@@ -87,7 +87,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the server's log says, through the processors that it runs with."""
     lines: list[str] = []
     before = structlog.get_config()
-    logs.configure(Log(level="debug", format="json"), clean=free_text)
+    logs.configure(LogSettings(level="debug", format="json"), clean=free_text)
     processors = structlog.get_config()["processors"]
 
     def keep(logger: object, name: str, event: Any) -> Any:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from app.errors import DatabaseUnavailable
 from app.limits.limits import RateLimits
-from app.settings import Limits
+from app.settings import LimitsSettings
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import QUICK, Door, open_door
 
@@ -21,7 +21,7 @@ from tests.integration.api.door import QUICK, Door, open_door
 @contextmanager
 def limited(api: Api, **limits: int) -> Iterator[None]:
     before = api.app.state.services
-    api.app.state.services = replace(before, limits=RateLimits(Limits(**limits)))  # type: ignore[arg-type]
+    api.app.state.services = replace(before, limits=RateLimits(LimitsSettings(**limits)))  # type: ignore[arg-type]
     try:
         yield
     finally:

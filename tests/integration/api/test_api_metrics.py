@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.budget.books import Spent
+from app.budget.balances import Spent
 from app.telemetry import metrics
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door

@@ -12,7 +12,7 @@ import pytest
 
 from app.errors import DatabaseUnavailable
 from app.part import Condition, Loop, Part, ReadinessCheck
-from app.supervision import MAX_FAILURES, Health, Supervisor
+from app.supervision import MAX_FAILURES, LoopHealth, Supervisor
 from tests.integration.api.conftest import Api, lesson
 
 OPEN = {"/healthz", "/readyz"}
@@ -44,7 +44,7 @@ async def test_a_part_that_came_new_is_told_as_all_others_are(api: Api) -> None:
 async def test_background_work_that_fails_again_and_again_is_told_and_else_left_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the server's own supervisor and a loop that it runs already."""
     alarms = api.services.watch.alarms
-    health = Health(Loop(name="zoo.feeding", step=alarms.firing, pause=1.0, meanwhile="The animals are hungry."))
+    health = LoopHealth(Loop(name="zoo.feeding", step=alarms.firing, pause=1.0, meanwhile="The animals are hungry."))
     for _ in range(MAX_FAILURES):
         health.failed(DatabaseUnavailable("PostgreSQL does not answer."))
     monkeypatch.setattr(Supervisor, "degraded", property(lambda self: [health]))

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.settings import Telemetry
+from app.settings import TelemetrySettings
 from app.telemetry import traces
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door
@@ -76,7 +76,7 @@ def attributes(span: Any) -> dict[str, Any]:
 
 async def test_a_call_of_a_model_is_one_tree_under_the_callers_own_span(api: Api, collector: Collector) -> None:
     async with open_door(api, cached=True) as door:
-        async with traces.open_traces(Telemetry(otlp_endpoint=collector.url), role="serve"):
+        async with traces.open_traces(TelemetrySettings(otlp_endpoint=collector.url), role="serve"):
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
             assert (await door.chat(f"tell me {SECRET}", headers=headers)).status == 200
             await door.money()  # settled behind the answer
@@ -95,7 +95,7 @@ async def test_a_call_of_a_model_is_one_tree_under_the_callers_own_span(api: Api
 
 
 async def test_a_knowledge_query_shows_embedding_vectors_and_statements(api: Api, collector: Collector) -> None:
-    async with traces.open_traces(Telemetry(otlp_endpoint=collector.url), role="serve"):
+    async with traces.open_traces(TelemetrySettings(otlp_endpoint=collector.url), role="serve"):
         await api.ask("POST", "/v1/knowledge/query", json={"query": f"why {SECRET}?"})
     root = collector.named("POST /v1/knowledge/query")
     tree = [span for span in collector.spans if span.trace_id == root.trace_id]
@@ -106,7 +106,7 @@ async def test_a_knowledge_query_shows_embedding_vectors_and_statements(api: Api
 
 async def test_prompts_stand_in_spans_only_where_that_is_asked_for_and_redacted(api: Api, collector: Collector) -> None:
     key = "AKIA" + "IOSFODNN7" + "EXAMPLF"
-    async with open_door(api) as door, traces.open_traces(Telemetry(otlp_endpoint=collector.url, content=True), role="serve"):
+    async with open_door(api) as door, traces.open_traces(TelemetrySettings(otlp_endpoint=collector.url, content=True), role="serve"):
         await door.chat(f"a visible question with {key}")
     words = attributes(collector.named("engine chat"))["gen_ai.input.messages"]
     assert "a visible question" in words
@@ -114,7 +114,7 @@ async def test_prompts_stand_in_spans_only_where_that_is_asked_for_and_redacted(
 
 
 async def test_an_error_is_told_by_its_class_and_not_by_its_words(api: Api, collector: Collector) -> None:
-    async with open_door(api, limit_usd=0.0) as door, traces.open_traces(Telemetry(otlp_endpoint=collector.url), role="serve"):
+    async with open_door(api, limit_usd=0.0) as door, traces.open_traces(TelemetrySettings(otlp_endpoint=collector.url), role="serve"):
         assert (await door.chat(SECRET)).status == 402
     span = collector.named("engine chat")
     assert attributes(span)["error.type"] == "budget_exceeded"
@@ -122,7 +122,9 @@ async def test_an_error_is_told_by_its_class_and_not_by_its_words(api: Api, coll
 
 
 async def test_a_collectors_key_goes_to_the_collector(api: Api, collector: Collector) -> None:
-    settings = Telemetry.model_validate({"otlp_endpoint": collector.url, "otlp_headers": "x-team=cairn, authorization=Bearer abc=="})
+    settings = TelemetrySettings.model_validate(
+        {"otlp_endpoint": collector.url, "otlp_headers": "x-team=cairn, authorization=Bearer abc=="}
+    )
     async with traces.open_traces(settings, role="serve"):
         await api.ask("GET", "/healthz")
     sent = {name.lower(): value for name, value in collector.headers[0].items()}
@@ -131,12 +133,12 @@ async def test_a_collectors_key_goes_to_the_collector(api: Api, collector: Colle
 
 async def test_a_collector_that_is_away_is_in_nobodys_way(api: Api) -> None:
     async with asyncio.timeout(30):
-        async with traces.open_traces(Telemetry(otlp_endpoint="http://127.0.0.1:9"), role="serve"):
+        async with traces.open_traces(TelemetrySettings(otlp_endpoint="http://127.0.0.1:9"), role="serve"):
             assert (await api.ask("GET", "/healthz")).status == 200
 
 
 async def test_a_share_of_zero_sends_nothing_that_begins_here(api: Api, collector: Collector) -> None:
-    async with traces.open_traces(Telemetry(otlp_endpoint=collector.url, sample=0.0), role="serve"):
+    async with traces.open_traces(TelemetrySettings(otlp_endpoint=collector.url, sample=0.0), role="serve"):
         await api.ask("GET", "/healthz")
     assert collector.spans == []
 

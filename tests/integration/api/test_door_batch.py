@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from app.errors import BudgetExceeded, CairnError, NotFound, Refused
-from app.inference.request import Answer, Asker, ChatRequest
+from app.inference.request import CallContext, ChatRequest, CompletionAnswer
 from tests.fakes.provider import FakeProvider, full
 from tests.fakes.provider.answers import count, vector
 from tests.integration.api.conftest import Api, Reply
@@ -65,18 +65,18 @@ def asked(prompt: str, model: str = "auto", max_tokens: int | None = None) -> Ch
     return ChatRequest(model, [{"role": "user", "content": prompt}], max_tokens=max_tokens)
 
 
-async def askers(door: Door) -> Callable[[int], Asker]:
+async def askers(door: Door) -> Callable[[int], CallContext]:
     """Items of one batch: one payer, a request id each."""
     payer, batch = await door.api.services.accounts.find_developer(door.developer), uuid4().hex
-    return lambda place: Asker(payer.id, payer.team_id, f"{batch}-{place}", "batch")
+    return lambda place: CallContext(payer.id, payer.team_id, f"{batch}-{place}", "batch")
 
 
-async def infer(door: Door, requests: Sequence[ChatRequest]) -> list[Answer | CairnError]:
+async def infer(door: Door, requests: Sequence[ChatRequest]) -> list[CompletionAnswer | CairnError]:
     return await door.engine.infer_batch(requests, await askers(door))
 
 
-def said(found: Answer | CairnError) -> str:
-    assert isinstance(found, Answer), found
+def said(found: CompletionAnswer | CairnError) -> str:
+    assert isinstance(found, CompletionAnswer), found
     return str(json.loads(found.body)["choices"][0]["message"]["content"])
 
 
@@ -85,7 +85,7 @@ async def test_answers_come_in_the_order_of_the_requests_each_with_its_own_hold(
     found = await infer(door, [asked(prompt) for prompt in prompts])
     assert [said(each) for each in found] == ["".join(full(prompt)) for prompt in prompts]
     assert await door.holds() == [("one", "settled", "usage")] * 20
-    spent = sum(each.receipt.nanousd for each in found if isinstance(each, Answer))
+    spent = sum(each.receipt.nanousd for each in found if isinstance(each, CompletionAnswer))
     assert (await door.money())["spent_usd"] == pytest.approx(spent / 1e9, abs=1e-12)
 
 
@@ -99,7 +99,7 @@ async def test_an_item_that_fails_is_its_error_and_the_others_are_answered(api: 
         door.fakes["two"].will("bad_request", times=None)
         requests = [asked("first"), asked("second", "gpt-9"), asked("third", "two"), asked("fourth", max_tokens=10**6), asked("fifth")]
         found = await infer(door, requests)
-        assert [type(each) for each in found] == [Answer, NotFound, Refused, BudgetExceeded, Answer]
+        assert [type(each) for each in found] == [CompletionAnswer, NotFound, Refused, BudgetExceeded, CompletionAnswer]
         assert [said(found[place]) for place in (0, 4)] == ["".join(full(prompt)) for prompt in ("first", "fifth")]
         assert sorted((name, state) for name, state, _ in await door.holds()) == [("one", "settled")] * 2 + [("two", "released")]
 
@@ -107,14 +107,14 @@ async def test_an_item_that_fails_is_its_error_and_the_others_are_answered(api: 
 async def test_an_item_falls_back_like_any_other_request(door: Door) -> None:
     door.fakes["one"].will("503", times=1)
     found = await infer(door, [asked(f"question {n}") for n in range(4)])
-    assert sorted(each.receipt.provider for each in found if isinstance(each, Answer)) == ["one", "one", "one", "two"]
+    assert sorted(each.receipt.provider for each in found if isinstance(each, CompletionAnswer)) == ["one", "one", "one", "two"]
 
 
 async def test_of_each_first_provider_so_many_are_asked_at_a_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gate opens once three are there: one group doesn't wait for the other."""
     gates = [Gate(3).at(fake, monkeypatch) for fake in door.fakes.values()]
     found = await infer(door, [asked(f"question {n}", "one" if n % 2 else "two") for n in range(24)])
-    assert [type(each) for each in found] == [Answer] * 24
+    assert [type(each) for each in found] == [CompletionAnswer] * 24
     assert [(max(gate.busy), len(gate.busy)) for gate in gates] == [(3, 12), (3, 12)]
 
 

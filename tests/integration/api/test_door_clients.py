@@ -15,7 +15,7 @@ import pytest
 from openai.types.chat import ChatCompletionToolParam
 from sqlalchemy import text
 
-from app.settings import Timeouts
+from app.settings import TimeoutSettings
 from app.tokens import count_text
 from tests.fakes.provider import full
 from tests.fakes.provider.answers import vector
@@ -200,7 +200,7 @@ async def test_a_stream_that_breaks_is_an_error_not_an_end(api: Api) -> None:
 
 
 async def test_a_translated_provider_looks_the_same_to_openais_client(api: Api) -> None:
-    timeouts = Timeouts(connect=5, first_token=30, idle=30, answer=30, total=60)
+    timeouts = TimeoutSettings(connect=5, first_token=30, idle=30, answer=30, total=60)
     async with (
         open_door(api, "one", kinds={"one": "anthropic"}, timeouts=timeouts) as door,
         openai.AsyncOpenAI(base_url=f"{api.url}/v1", api_key=door.key) as client,

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.settings import Breaker, Timeouts
+from app.settings import BreakerSettings, TimeoutSettings
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import PATIENT, QUICK, SECRET, Door, open_door
@@ -210,7 +210,7 @@ async def test_a_wait_that_no_provider_can_mean_is_told_capped(door: Door, wait:
 
 
 async def test_the_requests_time_ends_it_whatever_hangs(api: Api) -> None:
-    async with open_door(api, timeouts=Timeouts(connect=1, first_token=5, idle=5, answer=5, total=2)) as door:
+    async with open_door(api, timeouts=TimeoutSettings(connect=1, first_token=5, idle=5, answer=5, total=2)) as door:
         door.fakes["one"].will("slow_headers", times=None)
         reply = await door.chat()
         assert (reply.status, reply.json["error"]["code"]) == (504, "deadline_exceeded")
@@ -218,7 +218,7 @@ async def test_the_requests_time_ends_it_whatever_hangs(api: Api) -> None:
 
 
 async def test_five_failures_open_the_breaker_and_one_probe_closes_it(api: Api) -> None:
-    async with open_door(api, retries=0, breaker=Breaker(reset_seconds=600)) as door:
+    async with open_door(api, retries=0, breaker=BreakerSettings(reset_seconds=600)) as door:
         door.fakes["one"].will("503", times=5)
         for _ in range(8):
             assert (await door.chat()).headers["x-cairn-provider"] == "two"
@@ -340,7 +340,7 @@ async def left(door: Door, *, stream: bool, after_bytes: int) -> None:
 )
 async def test_a_caller_that_leaves_stops_the_provider_and_pays_once(api: Api, stream: bool, after_bytes: int, state: str) -> None:
     pace = {"per_token_ms": 10} if after_bytes else {"first_token_ms": 30_000}
-    async with open_door(api, fakes=pace, timeouts=Timeouts(first_token=30, idle=30, answer=30)) as door:
+    async with open_door(api, fakes=pace, timeouts=TimeoutSettings(first_token=30, idle=30, answer=30)) as door:
         await left(door, stream=stream, after_bytes=after_bytes)
         async with asyncio.timeout(60):
             while not door.fakes["one"].asked[0].disconnected or not await door.holds() or (await door.holds())[0][1] == "held":

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from app.inference.fanout import MAX_AHEAD_BYTES
-from app.settings import Budget, Timeouts
+from app.settings import BudgetSettings, TimeoutSettings
 from tests.fakes.hostile import HostileProvider, Lie
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api
@@ -152,7 +152,7 @@ async def test_another_developer_of_the_team_pays_nothing_and_another_team_asks_
 
 @pytest.mark.parametrize("fault", ["stall", "cut", "eof", "error_in_stream", "malformed"])
 async def test_when_the_stream_breaks_readers_hear_it_and_those_who_waited_ask_once_for_all(api: Api, fault: str) -> None:
-    timeouts = Timeouts(connect=5, first_token=20, idle=5, answer=120, total=300)
+    timeouts = TimeoutSettings(connect=5, first_token=20, idle=5, answer=120, total=300)
     async with open_door(api, "one", cached=True, timeouts=timeouts, fakes={"per_token_ms": 400}) as door:
         door.fakes["one"].will(fault, after_tokens=10)  # type: ignore[arg-type]
         async with reading(door, "say 20 words") as leader, reading(door, "say 20 words") as follower:
@@ -303,7 +303,7 @@ async def test_an_empty_budget_of_the_first_one_is_not_that_of_the_others(api: A
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_made_smaller_for_the_first_ones_budget_is_for_nobody_else(api: Api, stream: bool) -> None:
-    budget = Budget(shrink=True, shrink_min_tokens=4)
+    budget = BudgetSettings(shrink=True, shrink_min_tokens=4)
     async with open_door(api, cached=True, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 1000}) as door:
         mate = await api.developer()
         poor = asyncio.create_task(door.chat("say 60 words", max_tokens=500, stream=stream))

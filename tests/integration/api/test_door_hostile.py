@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.settings import Timeouts
+from app.settings import TimeoutSettings
 from app.tokens import count_text
 from tests.fakes import hostile
 from tests.fakes.hostile import ENDLESS, HostileProvider, Lie
@@ -21,7 +21,7 @@ from tests.integration.api.conftest import Api
 from tests.integration.api.door import QUICK, Door, open_door
 from tests.integration.budget.conftest import RECOUNT
 
-SHORT = Timeouts(connect=5, first_token=1, idle=0.3, answer=1, total=20)
+SHORT = TimeoutSettings(connect=5, first_token=1, idle=0.3, answer=1, total=20)
 KINDS = ("openai", "anthropic", "gemini")
 CLAIMS = st.sampled_from([0, 1, 7, 60, 500, 5_000, 10**6, 10**12, 2**62])
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app import tokens
-from app.settings import Budget, Timeouts
+from app.settings import BudgetSettings, TimeoutSettings
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import Door, open_door
@@ -21,7 +21,7 @@ from tests.integration.api.door import Door, open_door
 USER = {"role": "user", "content": "hello"}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
 JSON = {"content-type": "application/json"}
-PATIENT = Timeouts(connect=5, first_token=30, idle=30, answer=30, total=60)
+PATIENT = TimeoutSettings(connect=5, first_token=30, idle=30, answer=30, total=60)
 
 
 @pytest.fixture
@@ -392,7 +392,7 @@ async def test_a_server_of_ones_own_gets_the_extras(api: Api) -> None:
     [({}, 77), ({"max_tokens": 5}, 5), ({"max_completion_tokens": 6}, 6), ({"max_tokens": 5, "max_completion_tokens": 6}, 6)],
 )
 async def test_the_answer_is_always_bounded_by_what_was_held(api: Api, fields: dict[str, Any], most: int) -> None:
-    async with open_door(api, budget=Budget(default_max_tokens=77)) as door:
+    async with open_door(api, budget=BudgetSettings(default_max_tokens=77)) as door:
         reply = await door.chat("say 90 words", **fields)
         assert (sent(door)["max_tokens"], "max_completion_tokens" in sent(door)) == (most, False)
         assert (reply.json["usage"]["completion_tokens"], reply.json["choices"][0]["finish_reason"]) == (most, "length")
@@ -411,7 +411,7 @@ async def test_each_of_n_choices_is_held_in_full(api: Api) -> None:
 
 
 async def test_near_the_limit_fewer_tokens_are_asked_for_and_it_says_so(api: Api) -> None:
-    budget = Budget(shrink=True, shrink_min_tokens=50)
+    budget = BudgetSettings(shrink=True, shrink_min_tokens=50)
     async with open_door(api, limit_usd=0.001, budget=budget) as door:
         reply = await door.chat("say 20 words", max_tokens=5000)
         assert reply.status == 200, reply.text

@@ -15,11 +15,11 @@ from tests.integration.api.door import open_door
 async def test_a_stream_that_nobody_began_to_read_is_settled(api: Api) -> None:
     from uuid import uuid4
 
-    from app.inference.request import Asker, ChatRequest
+    from app.inference.request import CallContext, ChatRequest
 
     async with open_door(api) as door:
         found = await api.services.accounts.find_developer(door.developer)
-        asker = Asker(found.id, found.team_id, uuid4().hex)
+        asker = CallContext(found.id, found.team_id, uuid4().hex)
         stream = await door.engine.open_stream(ChatRequest("auto", [{"role": "user", "content": "hello"}]), asker)
         response = EventStream(stream.events(), {}, unread=stream.abandon)
 

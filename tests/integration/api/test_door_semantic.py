@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app.settings import SemanticCache
+from app.settings import SemanticCacheSettings
 from tests.fakes.embedder import WordsEmbedder
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import Door, open_door
 
 ASKED, AGAIN = "How do I restart the worker at night?", "how can I restart the worker at night"
-ON = SemanticCache(enabled=True, threshold=0.9, timeout_seconds=1)
+ON = SemanticCacheSettings(enabled=True, threshold=0.9, timeout_seconds=1)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_with_the_cache_it_is_emptied(door: Door) -> None:
 
 
 async def test_with_cairns_own_model_at_the_shipped_threshold(api: Api) -> None:
-    async with open_door(api, cached=True, semantic=SemanticCache(enabled=True, timeout_seconds=1)) as door:
+    async with open_door(api, cached=True, semantic=SemanticCacheSettings(enabled=True, timeout_seconds=1)) as door:
         await door.chat("How do I remove a tick on a dog?")
         await remembered(door, 1)
         replies: list[Any] = [await door.chat(each) for each in ("How to remove a tick on a dog?", "How do I remove a flea on a dog?")]

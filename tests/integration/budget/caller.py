@@ -12,25 +12,25 @@ from app import settings as config
 from app import supervision
 from app.accounts.accounts import Accounts
 from app.budget.estimate import Estimate
+from app.budget.hold_sweeper import HoldSweeper
 from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.keeper import Keeper
 from app.budget.ledger import Ledger
-from app.budget.limits import Limits
+from app.budget.limits import BudgetLimits
 from app.budget.periods import Calendar
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.errors import BudgetExceeded
 from app.storage.database import Database
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 
 
 async def main(order: dict[str, object]) -> None:
     url, process_id = str(order["url"]), uuid4()
-    options = config.Budget(team_tokens_a_day=None)
-    database = await Database.open(config.Database(), url, name="caller", pool_size=2, max_overflow=2)
+    options = config.BudgetSettings(team_tokens_a_day=None)
+    database = await Database.open(config.DatabaseSettings(), url, name="caller", pool_size=2, max_overflow=2)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=1)
     calendar = Calendar("UTC")
-    limits = Limits(database, accounts, calendar, options)
-    directs = [Direct(config.Database(), url, name="caller", timeout_seconds=30) for _ in range(2)]
+    limits = BudgetLimits(database, accounts, calendar, options)
+    directs = [DedicatedConnection(config.DatabaseSettings(), url, name="caller", timeout_seconds=30) for _ in range(2)]
     ledger = Ledger(
         holds=directs[0],
         endings=directs[1],
@@ -40,7 +40,7 @@ async def main(order: dict[str, object]) -> None:
         watch=lambda balances, ended: None,
         timeout_seconds=60,
     )
-    keeper = Keeper(database, ledger, process_id=process_id, silent_seconds=1)
+    keeper = HoldSweeper(database, ledger, process_id=process_id, silent_seconds=1)
     await keeper.open()
     beating = asyncio.create_task(supervision.run(*keeper.loops()))
     payer = Payer(UUID(str(order["developer"])), UUID(str(order["team"])))
@@ -59,7 +59,7 @@ async def main(order: dict[str, object]) -> None:
         counts["granted"] += 1
         print("granted", price, flush=True)
         await asyncio.sleep(prices.random() * float(str(order["work_seconds"])))
-        await ledger.settle(hold, Settlement(Usage(input=1), price, "usage"))
+        await ledger.settle(hold, Settlement(TokenUsage(input=1), price, "usage"))
         print("settled", price, flush=True)
 
     async with asyncio.TaskGroup() as tasks:

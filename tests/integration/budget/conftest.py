@@ -14,12 +14,12 @@ from app.accounts.accounts import Accounts
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Hold, Payer, Settlement
 from app.budget.ledger import Ledger
-from app.budget.limits import Account, Limits
+from app.budget.limits import Account, BudgetLimits
 from app.budget.periods import Calendar
-from app.budget.prices import Usage
-from app.settings import Budget, Settings
+from app.budget.prices import TokenUsage
+from app.settings import BudgetSettings, Settings
 from app.storage.database import Database
-from app.storage.direct import Direct
+from app.storage.direct import DedicatedConnection
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Bank:
 
     database: Database
     accounts: Accounts
-    limits: Limits
+    limits: BudgetLimits
     ledger: Ledger
     calendar: Calendar
     team_id: UUID
@@ -43,7 +43,7 @@ class Bank:
         return await self.ledger.hold(payer, attempt, Estimate(tokens, 0, nanousd))
 
     async def settle(self, hold: Hold, nanousd: int, tokens: int = 10) -> None:
-        await self.ledger.settle(hold, Settlement(Usage(input=tokens), nanousd, "usage"))
+        await self.ledger.settle(hold, Settlement(TokenUsage(input=tokens), nanousd, "usage"))
 
     async def balance(self, subject_id: UUID) -> tuple[int, int]:
         """(spent, held) in nano-dollars, all periods together."""
@@ -88,16 +88,19 @@ async def bank(database: Database, database_url: str) -> AsyncIterator[Bank]:
 
 
 async def open_bank(
-    database: Database, url: str, settings: Budget | None = None, watch: Callable[[Sequence[Any], Sequence[Any]], None] | None = None
+    database: Database,
+    url: str,
+    settings: BudgetSettings | None = None,
+    watch: Callable[[Sequence[Any], Sequence[Any]], None] | None = None,
 ) -> AsyncIterator[Bank]:
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=8_330_000_000)
     await accounts.ensure_defaults()
-    budget = settings or Budget(team_tokens_a_day=None)
+    budget = settings or BudgetSettings(team_tokens_a_day=None)
     calendar = Calendar(budget.time_zone)
-    limits = Limits(database, accounts, calendar, budget)
+    limits = BudgetLimits(database, accounts, calendar, budget)
     async with database.begin() as connection:
         team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
-    directs = [Direct(Settings().database, url, name="ledger", timeout_seconds=30) for _ in range(2)]
+    directs = [DedicatedConnection(Settings().database, url, name="ledger", timeout_seconds=30) for _ in range(2)]
     told: list[dict[str, Any]] = []
     ledger = Ledger(
         holds=directs[0],

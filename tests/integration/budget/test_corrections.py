@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.accounts.requester import Requester
 from app.alerts.budget_evaluator import told_alerts
-from app.budget.books import Books
+from app.budget.balances import Books
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.holds import Payer

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import text
 
 from app import supervision
-from app.budget import keeper as keeping
+from app.budget import hold_sweeper as keeping
 from app.budget import shrink
 from app.budget.estimate import Estimate
+from app.budget.hold_sweeper import HoldSweeper
 from app.budget.holds import Attempt, Settlement
-from app.budget.keeper import Keeper
 from app.budget.ledger import UNWRITABLE
-from app.budget.prices import Price, Usage
+from app.budget.prices import Price, TokenUsage
 from app.errors import BudgetExceeded, Conflict, DatabaseUnavailable, InvalidInput
 from tests.integration.budget.conftest import Bank, team
 
@@ -49,8 +49,8 @@ def away(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> Away:
     return Away(monkeypatch, bank)
 
 
-def keeper_of(bank: Bank) -> Keeper:
-    return Keeper(bank.database, bank.ledger, process_id=bank.ledger._process_id, silent_seconds=30)
+def keeper_of(bank: Bank) -> HoldSweeper:
+    return HoldSweeper(bank.database, bank.ledger, process_id=bank.ledger._process_id, silent_seconds=30)
 
 
 @contextlib.asynccontextmanager
@@ -159,7 +159,7 @@ async def test_a_lost_connection_is_made_again(bank: Bank) -> None:
 async def test_a_value_that_postgresql_cannot_take_harms_no_other(bank: Bank) -> None:
     payer = await bank.payer(10_000)
     bad, good = await bank.hold(payer, 100), await bank.hold(payer, 200)
-    broken = Settlement(Usage(input=1), 50, "usage", model="gpt\x00")
+    broken = Settlement(TokenUsage(input=1), 50, "usage", model="gpt\x00")
     await asyncio.gather(bank.ledger.settle(bad, broken), bank.settle(good, 20))
     assert await bank.balance(payer.developer_id) == (120, 0)
     async with bank.database.begin() as connection:
@@ -217,7 +217,7 @@ async def test_more_dead_holds_than_one_sweep_takes_are_all_swept(bank: Bank, mo
     payer = await bank.payer(1000)
     for _ in range(7):
         await bank.hold(payer, 1)
-    assert await Keeper(bank.database, bank.ledger, process_id=uuid4(), silent_seconds=30).sweep() == 7
+    assert await HoldSweeper(bank.database, bank.ledger, process_id=uuid4(), silent_seconds=30).sweep() == 7
 
 
 async def test_the_keeper_beats_catches_up_and_sweeps_and_outlives_an_outage(

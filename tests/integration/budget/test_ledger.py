@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.errors import BudgetExceeded, Conflict
 from tests.integration.budget.conftest import Bank, account, team
 
@@ -177,7 +177,7 @@ async def test_the_price_and_the_tokens_stand_in_the_movement(bank: Bank) -> Non
     payer = await bank.payer(10**9)
     hold = await bank.ledger.hold(payer, Attempt("r", 1, "groq", "llama"), Estimate(100, 50, 100_000))
     price = Price(input=590_000_000, output=790_000_000)
-    usage = Usage(input=80, output=20, cached_input=30)
+    usage = TokenUsage(input=80, output=20, cached_input=30)
     await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price, provider="groq", model="llama-3"))
     async with bank.database.begin() as connection:
         row = (await connection.execute(text("select * from budget_movements"))).one()
@@ -188,12 +188,12 @@ async def test_the_price_and_the_tokens_stand_in_the_movement(bank: Bank) -> Non
 
 @pytest.mark.parametrize(("prompt", "tier"), [(300, {}), (301, {"input": 4_000, "output": 9_000, "above_tokens": 300})])
 async def test_a_movement_tells_which_tier_it_was_charged_at(bank: Bank, prompt: int, tier: dict[str, int]) -> None:
-    from app.budget.prices import Price, Tier, tiered
+    from app.budget.prices import Price, PriceTier, tiered
 
     payer = await bank.payer(10**9)
     hold = await bank.ledger.hold(payer, Attempt("r", 1, "gemini", "pro"), Estimate(1000, 50, 10_000))
-    price = tiered(Price(2_000, 3_000), [Tier(300, Price(4_000, 9_000))])
-    usage = Usage(prompt, 20)
+    price = tiered(Price(2_000, 3_000), [PriceTier(300, Price(4_000, 9_000))])
+    usage = TokenUsage(prompt, 20)
     await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price))
     async with bank.database.begin() as connection:
         row = (await connection.execute(text("select * from budget_movements"))).one()

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from app.budget.hold_sweeper import HoldSweeper
 from app.budget.holds import Payer
-from app.budget.keeper import Keeper
 from tests.integration.budget.conftest import Bank
 
 PROCESSES, CALLS = 8, 200
@@ -91,7 +91,7 @@ async def test_killed_in_the_middle_nothing_is_overspent_and_nothing_stays_held(
 
     async with bank.database.begin() as connection:  # as if the dead had been silent for long enough
         await connection.execute(text("update budget_processes set seen_at = now() - interval '1 minute'"))
-    keeper = Keeper(bank.database, bank.ledger, process_id=uuid4(), silent_seconds=30)
+    keeper = HoldSweeper(bank.database, bank.ledger, process_id=uuid4(), silent_seconds=30)
     await keeper.open()
     await keeper.sweep()  # unless a survivor swept already
     spent, held = await bank.balance(payer.developer_id)

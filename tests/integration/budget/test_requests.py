@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import text
 
 from app.budget import requests as logging
-from app.budget.requests import Request, RequestLog, RequestOutcome
+from app.budget.requests import RequestLog, RequestOutcome, RequestRecord
 from app.errors import DatabaseUnavailable
 from app.storage.database import Database
 
 
-def request(request_id: str) -> Request:
-    return Request(
+def request(request_id: str) -> RequestRecord:
+    return RequestRecord(
         request_id=request_id, developer_id=uuid4(), team_id=uuid4(), purpose="chat", model_asked="auto", attempts=1, cache="miss",
         nanousd=7, saved_nanousd=0, milliseconds=12, status=RequestOutcome.ANSWERED, provider="groq", model_answered="llama",
     )  # fmt: skip

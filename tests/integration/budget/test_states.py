@@ -20,13 +20,12 @@ from sqlalchemy import text
 
 from app import clock
 from app.budget.estimate import Estimate
+from app.budget.hold_sweeper import HoldSweeper
 from app.budget.holds import Attempt, Hold, Payer, Settlement
-from app.budget.keeper import Keeper
 from app.budget.limits import Account
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.errors import BudgetExceeded
-from app.settings import Budget
-from app.settings import Database as DatabaseSettings
+from app.settings import BudgetSettings, DatabaseSettings
 from app.storage.database import Database
 from tests.integration.budget.conftest import RECOUNT, Bank, open_bank
 
@@ -98,7 +97,7 @@ class Ledgers(RuleBasedStateMachine):
 
     async def _open(self, limits: list[int]) -> None:
         self.database = await Database.open(DatabaseSettings(), self.url, name="states", pool_size=2, max_overflow=2)
-        self.makers = [open_bank(self.database, self.url, Budget(team_tokens_a_day=None)) for _ in range(2)]
+        self.makers = [open_bank(self.database, self.url, BudgetSettings(team_tokens_a_day=None)) for _ in range(2)]
         self.banks: list[Bank] = [await anext(maker) for maker in self.makers]
         self.team = (await self.banks[0].accounts.create_team(f"t-{uuid4().hex[:12]}")).id
         self.payers = []
@@ -151,7 +150,7 @@ class Ledgers(RuleBasedStateMachine):
     @rule(taken=taken, nanousd=AMOUNTS, tokens=AMOUNTS)
     def settle(self, taken: Taken, nanousd: int, tokens: int) -> None:
         """Also above the hold, also what has ended: then nothing changes."""
-        settlement = Settlement(Usage(input=tokens), nanousd, "usage")
+        settlement = Settlement(TokenUsage(input=tokens), nanousd, "usage")
         self.do(self.banks[taken.bank].ledger.settle(taken.hold, settlement))
         if taken.state in {"held", "unreconciled"}:
             taken.end("settled", {"nanousd": min(nanousd, taken.hold.nanousd), "tokens": min(tokens, taken.hold.tokens)})
@@ -187,7 +186,7 @@ class Ledgers(RuleBasedStateMachine):
 
     async def _die(self, bank: int) -> None:
         process_id = self.banks[bank].ledger._process_id
-        keepers = [Keeper(self.database, each.ledger, process_id=each.ledger._process_id, silent_seconds=60) for each in self.banks]
+        keepers = [HoldSweeper(self.database, each.ledger, process_id=each.ledger._process_id, silent_seconds=60) for each in self.banks]
         for keeper in keepers:
             await keeper.open()
         async with self.database.begin() as connection:

@@ -11,14 +11,14 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 
 from app import supervision
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.cache.shared import DatabaseTier, RedisTier, sweep
-from app.cache.tiers import Kept, Tier, Tiers, sealed
-from app.settings import Redis as RedisOptions
+from app.cache.tiers import CacheTier, TieredCache, TierValue, sealed
+from app.settings import RedisSettings as RedisOptions
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.invalidations import CHANNEL, Invalidations
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
 
@@ -32,15 +32,15 @@ async def client(redis_server: RedisServer) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture(params=["redis", "database"])
-def tier(request: pytest.FixtureRequest, client: Redis, database: Database) -> Tier:
+def tier(request: pytest.FixtureRequest, client: Redis, database: Database) -> CacheTier:
     return RedisTier(client, "test") if request.param == "redis" else DatabaseTier(database, "test")
 
 
-def made(*lower: Tier, timeout: float = 10, name: str = "test", bus: Invalidations | None = None) -> Tiers:
-    return Tiers(name, Memory("lru", entries=100, most_bytes=2**20), lower, timeout_seconds=timeout, invalidations=bus)
+def made(*lower: CacheTier, timeout: float = 10, name: str = "test", bus: Invalidations | None = None) -> TieredCache:
+    return TieredCache(name, MemoryCache("lru", entries=100, most_bytes=2**20), lower, timeout_seconds=timeout, invalidations=bus)
 
 
-async def test_a_tier_keeps_a_value_and_says_how_long(tier: Tier) -> None:
+async def test_a_tier_keeps_a_value_and_says_how_long(tier: CacheTier) -> None:
     assert await tier.get(b"\x00key") is None
     await tier.set(b"\x00key", b"\xffvalue", 60)
     kept = await tier.get(b"\x00key")
@@ -54,7 +54,7 @@ async def test_a_tier_keeps_a_value_and_says_how_long(tier: Tier) -> None:
     assert await tier.get(b"\x00key") is None
 
 
-async def test_a_tier_forgets_at_the_end(tier: Tier) -> None:
+async def test_a_tier_forgets_at_the_end(tier: CacheTier) -> None:
     await tier.set(b"key", b"value", 0.05)
     await asyncio.sleep(0.1)
     assert await tier.get(b"key") is None
@@ -90,7 +90,7 @@ async def test_what_is_found_below_is_brought_up(client: Redis, database: Databa
 
 
 async def test_a_flush_here_empties_the_memory_of_that_cache_in_the_other_process(client: Redis, database_url: str) -> None:
-    notices = [Notices(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
+    notices = [NotifyListener(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
     buses = [Invalidations(each) for each in notices]
     here, there = (made(RedisTier(client, "test"), bus=bus) for bus in buses)
     another = made(name="another", bus=buses[1])
@@ -135,7 +135,7 @@ class Slow(RedisTier):
         super().__init__(client, cache)
         self.read, self.answers = asyncio.Event(), asyncio.Event()
 
-    async def get(self, key: bytes) -> Kept | None:
+    async def get(self, key: bytes) -> TierValue | None:
         kept = await super().get(key)
         self.read.set()
         await self.answers.wait()
@@ -161,7 +161,7 @@ class Bad:
         self.hangs = hangs
         self.asked = 0
 
-    async def get(self, key: bytes) -> Kept | None:
+    async def get(self, key: bytes) -> TierValue | None:
         self.asked += 1
         if self.hangs:
             await asyncio.Event().wait()
@@ -178,7 +178,7 @@ class Bad:
 async def test_a_tier_that_hangs_or_fails_is_left_alone_for_a_while(database: Database, hangs: bool) -> None:
     bad, now = Bad(hangs=hangs), 0.0
     rows = DatabaseTier(database, "test")
-    tiers = Tiers("test", Memory("lru", entries=9, most_bytes=2**20), [bad, rows], timeout_seconds=2, now=lambda: now)  # type: ignore[list-item]
+    tiers = TieredCache("test", MemoryCache("lru", entries=9, most_bytes=2**20), [bad, rows], timeout_seconds=2, now=lambda: now)  # type: ignore[list-item]
     await rows.set(b"key", sealed(b"key", b"value"), 60)
     found = await tiers.get(b"key")
     assert found is not None
@@ -219,7 +219,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("value", [b"short", b"word " * 1000], ids=["plain", "compressed"])
-async def test_a_value_that_cannot_be_read_is_a_miss_and_is_written_over(tier: Tier, damage: str, value: bytes) -> None:
+async def test_a_value_that_cannot_be_read_is_a_miss_and_is_written_over(tier: CacheTier, damage: str, value: bytes) -> None:
     await tier.set(b"key", DAMAGES[damage](sealed(b"key", value)), 60)
     tiers = made(tier)
     assert await tiers.get(b"key") is None
@@ -231,7 +231,7 @@ async def test_a_value_that_cannot_be_read_is_a_miss_and_is_written_over(tier: T
     assert found.value == value
 
 
-async def test_a_value_under_another_key_is_a_miss(tier: Tier) -> None:
+async def test_a_value_under_another_key_is_a_miss(tier: CacheTier) -> None:
     await tier.set(b"key", sealed(b"another", b"value"), 60)
     assert await made(tier).get(b"key") is None
 

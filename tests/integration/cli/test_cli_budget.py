@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from app.budget.estimate import Estimate
+from app.budget.hold_sweeper import HoldSweeper
 from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.keeper import Keeper
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.money import from_usd
 from app.settings import Settings
 from app.storage.database import Database
@@ -36,7 +36,7 @@ async def bank(server: Running) -> AsyncIterator[Bank]:
     url = next(found for each in server.family() if (found := each.environ().get("CAIRN_DATABASE__URL")))
     database = await Database.open(Settings().database, url, name="test", pool_size=2, max_overflow=0)
     async for made in open_bank(database, url):
-        await Keeper(database, made.ledger, process_id=made.ledger._process_id, silent_seconds=30).open()
+        await HoldSweeper(database, made.ledger, process_id=made.ledger._process_id, silent_seconds=30).open()
         yield made
     await database.close()
 
@@ -55,7 +55,7 @@ async def payer(bank: Bank, name: str) -> Payer:
 
 async def spend(bank: Bank, name: str, usd: float) -> None:
     hold = await bank.ledger.hold(await payer(bank, name), Attempt(uuid4().hex, 1, "groq", "llama-3.3"), Estimate(100, 20, from_usd(usd)))
-    await bank.ledger.settle(hold, Settlement(Usage(100, 20), from_usd(usd), "usage"))
+    await bank.ledger.settle(hold, Settlement(TokenUsage(100, 20), from_usd(usd), "usage"))
 
 
 async def leave_open(bank: Bank, name: str, *usd: float) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from app.budget.estimate import Estimate
 from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.prices import Usage
-from app.dashboard import figures
+from app.budget.prices import TokenUsage
+from app.dashboard import formatting
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door
 from tests.integration.dashboard.conftest import Door, key_of
@@ -38,7 +38,7 @@ async def test_my_budget_says_what_the_ledger_says(door: Door) -> None:
     async with door.visit(await key_of(door.api, "ines")) as visit:
         page = visit.page
         assert await visit.value(".tile:has(dt:text-is('Spent'))") == spent
-        assert await page.locator(".tile:has(dt:text-is('Spent')) data").inner_text() == figures.dollars(spent)
+        assert await page.locator(".tile:has(dt:text-is('Spent')) data").inner_text() == formatting.dollars(spent)
         own = await page.locator(".tile data").first.get_attribute("title")
         assert own is not None
         assert own.startswith("$")
@@ -58,7 +58,7 @@ async def test_the_chart_its_table_and_the_ledgers_days_are_the_same(door: Door)
         table = visit.page.locator("#card-by-day tbody tr")
         shown = await table.evaluate_all("rows => rows.map(row => row.cells[row.cells.length - 1].textContent)")
         whole = door.api.services.budget.spending.days_of(door.api.services.budget.spending.month())
-        assert shown == [figures.dollars(days.get(day, 0)) for day in whole]
+        assert shown == [formatting.dollars(days.get(day, 0)) for day in whole]
         drawn = await visit.page.evaluate("() => Chart.getChart('chart-by-day').data.datasets.map(each => each.data.length)")
         assert drawn
         assert set(drawn) == {len(whole)}
@@ -131,7 +131,7 @@ async def test_an_open_page_shows_a_new_charge_without_being_loaded_again(door: 
             Payer(view.id, view.team_id), Attempt("live-1", 1, "groq", "m"), Estimate(10, 10, 500_000_000)
         )
         await visit.page.wait_for_function("() => document.querySelector('.tile:nth-child(2) data').value === '500000000'")
-        await services.budget.ledger.settle(hold, Settlement(Usage(input=10), 123_456_789, "usage"))
+        await services.budget.ledger.settle(hold, Settlement(TokenUsage(input=10), 123_456_789, "usage"))
         await visit.page.wait_for_function(f"() => document.querySelector('.tile data').value === '{before + 123_456_789}'")
         assert await visit.page.evaluate("() => window.same")
         drawn = await visit.page.evaluate(

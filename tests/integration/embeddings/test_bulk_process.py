@@ -13,14 +13,14 @@ import numpy as np
 import psutil
 import pytest
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings import open_bulk, open_embedder
 from app.embeddings.bulk import MAX_QUESTION_TEXTS
 from app.embeddings.model import exported
 from app.embeddings.process import NICE
 from app.embeddings.supervision import EmbeddingProcess
 from app.errors import Unavailable
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 
 TEXTS = ["", "hello", "The payment worker timed out.", "word " * 600, "为什么我们选择了这个方案", *(f"case {n} " * n for n in range(1, 40))]
@@ -47,7 +47,7 @@ def speaking(body: str, **options: float) -> EmbeddingProcess:
 @pytest.fixture
 async def process() -> AsyncIterator[EmbeddingProcess]:
     await exported(models_folder())
-    made = EmbeddingProcess.of(Embeddings(device="cpu"), models_folder())
+    made = EmbeddingProcess.of(EmbeddingsSettings(device="cpu"), models_folder())
     yield made
     await made.close()
 
@@ -59,10 +59,10 @@ async def gone(pid: int) -> None:
 
 
 async def test_a_batch_has_the_vectors_that_its_texts_have_alone_and_in_their_order() -> None:
-    memory = Memory("lru", entries=1, most_bytes=2**16)
+    memory = MemoryCache("lru", entries=1, most_bytes=2**16)
     async with (
-        open_embedder(Embeddings(device="cpu"), models_folder(), memory, ttl_seconds=60) as questions,
-        open_bulk(questions, Embeddings(device="cpu"), models_folder()) as bulk,
+        open_embedder(EmbeddingsSettings(device="cpu"), models_folder(), memory, ttl_seconds=60) as questions,
+        open_bulk(questions, EmbeddingsSettings(device="cpu"), models_folder()) as bulk,
     ):
         assert len(TEXTS) > MAX_QUESTION_TEXTS
         found, wanted = await bulk.embedder.embed(TEXTS), await questions.embed(TEXTS)
@@ -157,9 +157,9 @@ async def test_one_that_nobody_needs_leaves() -> None:
 
 async def test_it_ends_with_its_owner_however_that_ended() -> None:
     code = (
-        "import asyncio, os, sys; from pathlib import Path; from app.embeddings.supervision import EmbeddingProcess; from app.settings import Embeddings\n"
+        "import asyncio, os, sys; from pathlib import Path; from app.embeddings.supervision import EmbeddingProcess; from app.settings import EmbeddingsSettings\n"
         "async def main():\n"
-        "    process = EmbeddingProcess.of(Embeddings(device='cpu'), Path(sys.argv[1]))\n"
+        "    process = EmbeddingProcess.of(EmbeddingsSettings(device='cpu'), Path(sys.argv[1]))\n"
         "    await process.start(); print(process.pid, flush=True); os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
     )

@@ -15,7 +15,7 @@ from app.embeddings import Embedder, Encoded, TokenEmbedder, cuda, late_interact
 from app.embeddings.model import Model, exported
 from app.embeddings.runtime import load
 from app.errors import ConfigurationError
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 
 TEXTS = [
@@ -31,15 +31,15 @@ Loader = Callable[[Model], TokenEmbedder]
 
 
 def on_cpu(runtime: str, precision: str) -> Loader:
-    options = Embeddings(runtime=runtime, precision=precision, device="cpu")  # type: ignore[arg-type]
+    options = EmbeddingsSettings(runtime=runtime, precision=precision, device="cpu")  # type: ignore[arg-type]
     return lambda model: load(model, options, models_folder() / "compiled")
 
 
 RUNTIMES: dict[str, Loader] = {
     "onnxruntime": on_cpu("onnxruntime", "fp32"),
     "openvino": on_cpu("openvino", "auto"),
-    "torch on the processor": lambda model: cuda.load(model, Embeddings(), device="cpu"),
-    "torch on a GPU": lambda model: cuda.load(model, Embeddings()),
+    "torch on the processor": lambda model: cuda.load(model, EmbeddingsSettings(), device="cpu"),
+    "torch on a GPU": lambda model: cuda.load(model, EmbeddingsSettings()),
 }
 
 
@@ -125,18 +125,18 @@ async def test_no_passages_are_no_token_vectors(embedder: TokenEmbedder) -> None
 
 def test_without_a_gpu_a_setting_that_asks_for_one_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "devices", lambda: 0)
-    assert cuda.wanted(Embeddings(device="auto"), batches=True) is False
+    assert cuda.wanted(EmbeddingsSettings(device="auto"), batches=True) is False
     with pytest.raises(ConfigurationError, match="CAIRN_EMBEDDINGS__DEVICE is cuda, but NVIDIA's driver reports no GPU"):
-        cuda.wanted(Embeddings(device="cuda"), batches=False)
+        cuda.wanted(EmbeddingsSettings(device="cuda"), batches=False)
 
 
 def test_with_a_gpu_that_torch_cannot_use_the_processor_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     if cuda.devices():
         pytest.skip("there is a GPU that torch may use")
     monkeypatch.setattr(cuda, "devices", lambda: 1)
-    assert cuda.wanted(Embeddings(device="auto"), batches=True) is False
+    assert cuda.wanted(EmbeddingsSettings(device="auto"), batches=True) is False
     with pytest.raises(ConfigurationError, match="Install its CUDA build"):
-        cuda.wanted(Embeddings(device="cuda"), batches=False)
+        cuda.wanted(EmbeddingsSettings(device="cuda"), batches=False)
 
 
 @pytest.mark.parametrize(
@@ -146,17 +146,17 @@ def test_a_gpu_is_taken_for_batches_or_where_the_setting_says_so(
     monkeypatch: pytest.MonkeyPatch, device: str, batches: bool, taken: bool
 ) -> None:
     monkeypatch.setattr(cuda, "_missing", lambda: "")
-    assert cuda.wanted(Embeddings(device=device), batches=batches) is taken  # type: ignore[arg-type]
+    assert cuda.wanted(EmbeddingsSettings(device=device), batches=batches) is taken  # type: ignore[arg-type]
 
 
 def test_a_worker_without_a_gpu_imports_no_torch() -> None:
     if cuda.devices():
         pytest.skip("there is a GPU: a worker imports torch to use it")
     code = (
-        "import asyncio, sys; from pathlib import Path; from app.cache.memory import Memory; from app.embeddings import open_embedder; from app.settings import Embeddings\n"
-        "memory = Memory('lru', entries=9, most_bytes=2**20)\n"
+        "import asyncio, sys; from pathlib import Path; from app.cache.memory import MemoryCache; from app.embeddings import open_embedder; from app.settings import EmbeddingsSettings\n"
+        "memory = MemoryCache('lru', entries=9, most_bytes=2**20)\n"
         "async def main():\n"
-        "    async with open_embedder(Embeddings(), Path(sys.argv[1]), memory, ttl_seconds=60, batches=True) as embedder: await embedder.embed(['hello'])\n"
+        "    async with open_embedder(EmbeddingsSettings(), Path(sys.argv[1]), memory, ttl_seconds=60, batches=True) as embedder: await embedder.embed(['hello'])\n"
         "asyncio.run(main())\n"
         "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])"
     )

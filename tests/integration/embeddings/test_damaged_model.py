@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.cache.memory import Memory
-from app.embeddings import CachedEmbedder, compiled, late, local_long_form, model, open_embedder
+from app.cache.memory import MemoryCache
+from app.embeddings import CachedEmbedder, compiled, lazy, local_long_form, model, open_embedder
 from app.embeddings.model import FOLDER, GRAPH, MANIFEST, TOKENIZER, exported
 from app.errors import ConfigurationError, Unavailable
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 
 SECONDS = 60
@@ -146,7 +146,7 @@ async def test_another_process_that_exports_is_waited_for(models: Path, monkeypa
 
 
 def opened(models: Path) -> AbstractAsyncContextManager[CachedEmbedder]:
-    return open_embedder(Embeddings(device="cpu"), models, Memory("lru", entries=9, most_bytes=2**20), ttl_seconds=60)
+    return open_embedder(EmbeddingsSettings(device="cpu"), models, MemoryCache("lru", entries=9, most_bytes=2**20), ttl_seconds=60)
 
 
 FAILURES: dict[str, tuple[BaseException, str]] = {
@@ -173,8 +173,8 @@ async def test_without_a_model_the_process_runs_says_so_and_tries_again(
         await copied(half)
 
     monkeypatch.setattr(model, "_run", run)
-    monkeypatch.setattr(late, "FIRST_RETRY", 0.05)
-    monkeypatch.setattr(late, "MAX_RETRY", 0.05)
+    monkeypatch.setattr(lazy, "FIRST_RETRY", 0.05)
+    monkeypatch.setattr(lazy, "MAX_RETRY", 0.05)
     await asyncio.to_thread(shutil.rmtree, models / FOLDER)
     async with opened(models) as embedder:
         assert isinstance(embedder, CachedEmbedder)
@@ -199,7 +199,9 @@ async def test_a_setting_that_asks_for_a_gpu_that_is_not_there_is_still_refused(
 
     monkeypatch.setattr(cuda, "devices", lambda: 0)
     with pytest.raises(ConfigurationError, match="cuda"):
-        async with open_embedder(Embeddings(device="cuda"), models, Memory("lru", entries=9, most_bytes=2**20), ttl_seconds=60):
+        async with open_embedder(
+            EmbeddingsSettings(device="cuda"), models, MemoryCache("lru", entries=9, most_bytes=2**20), ttl_seconds=60
+        ):
             pytest.fail("it started without the GPU that it was told to use")
 
 
@@ -213,7 +215,7 @@ async def test_a_runtime_that_throws_is_unavailable_and_not_an_error(models: Pat
     async def load() -> Broken:
         return Broken()
 
-    embedder = late.LateEmbedder(load, model="broken")  # type: ignore[arg-type]
+    embedder = lazy.LazyEmbedder(load, model="broken")  # type: ignore[arg-type]
     assert await embedder.load()
     with pytest.raises(Unavailable, match="failed"):
         await embedder.embed(["hello"])
@@ -266,8 +268,8 @@ def test_where_nothing_can_be_kept_it_is_compiled_without(tmp_path: Path, monkey
 
 
 async def test_vectors_are_right_though_the_compiled_model_was_damaged(models: Path) -> None:
-    options = Embeddings(runtime="openvino", device="cpu")
-    memory = Memory("lru", entries=1, most_bytes=2**16)
+    options = EmbeddingsSettings(runtime="openvino", device="cpu")
+    memory = MemoryCache("lru", entries=1, most_bytes=2**16)
     async with open_embedder(options, models, memory, ttl_seconds=60) as embedder:
         before = (await embedder.embed(["the payment worker timed out"]))[0]
 
@@ -279,7 +281,7 @@ async def test_vectors_are_right_though_the_compiled_model_was_damaged(models: P
         blob.write_bytes(bytes(data))
 
     await asyncio.to_thread(damage)
-    async with open_embedder(options, models, Memory("lru", entries=1, most_bytes=2**16), ttl_seconds=60) as embedder:
+    async with open_embedder(options, models, MemoryCache("lru", entries=1, most_bytes=2**16), ttl_seconds=60) as embedder:
         after = (await embedder.embed(["the payment worker timed out"]))[0]
     assert float(before @ after) > 0.999
     assert len(list((models / "compiled").glob("compiled.damaged-*"))) == 1

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings import Embedder, LongForm, local_long_form, open_embedder
 from app.embeddings.longform import DIMS, agreement, closeness, parts_of
 from app.embeddings.model import exported
-from app.embeddings.windows import PARTS, Cutter
-from app.settings import Embeddings
+from app.embeddings.windows import PARTS, WindowCutter
+from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 
 HEAD = "The release checklist names who reviews what and in which order the services are deployed. " * 20
@@ -26,7 +26,7 @@ TAIL = "The pgbouncer pool must run in session mode, because prepared statements
 @pytest.fixture(scope="module")
 async def embedder() -> AsyncIterator[Embedder]:
     async with open_embedder(
-        Embeddings(device="cpu"), models_folder(), Memory("lru", entries=100, most_bytes=2**20), ttl_seconds=60
+        EmbeddingsSettings(device="cpu"), models_folder(), MemoryCache("lru", entries=100, most_bytes=2**20), ttl_seconds=60
     ) as opened:
         yield opened
 
@@ -84,7 +84,7 @@ def test_windows_leave_nothing_out_and_each_is_read_whole(tokenizer: Path, words
     whole.no_padding()
     whole.no_truncation()
     count = len(whole.encode(text, add_special_tokens=False).ids)
-    (windows,) = Cutter(tokenizer).cut([text])
+    (windows,) = WindowCutter(tokenizer).cut([text])
     assert len(windows) == (PARTS if count > 254 else 0)
     if windows and count <= 984:
         assert "".join(windows) == text.strip()

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings import Embedder, open_embedder
 from app.embeddings.model import FOLDER, GRAPH, Model, check_weights, exported, weights_folder
 from app.embeddings.runtime import load
 from app.errors import ConfigurationError
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 
 TEXTS = [
@@ -28,13 +28,13 @@ TEXTS = [
 ]
 
 
-def memory(entries: int = 100) -> Memory:
-    return Memory("lru", entries=entries, most_bytes=2**20)
+def memory(entries: int = 100) -> MemoryCache:
+    return MemoryCache("lru", entries=entries, most_bytes=2**20)
 
 
 @pytest.fixture(scope="module")
 async def embedder() -> Embedder:
-    async with open_embedder(Embeddings(), models_folder(), memory(), ttl_seconds=60) as opened:
+    async with open_embedder(EmbeddingsSettings(), models_folder(), memory(), ttl_seconds=60) as opened:
         return opened
 
 
@@ -45,7 +45,7 @@ async def test_vectors_have_unit_length_also_of_an_empty_text(embedder: Embedder
 
 
 async def test_a_text_has_the_same_vector_alone_and_in_any_company() -> None:
-    async with open_embedder(Embeddings(), models_folder(), memory(1), ttl_seconds=60) as embedder:
+    async with open_embedder(EmbeddingsSettings(), models_folder(), memory(1), ttl_seconds=60) as embedder:
         together = await embedder.embed(TEXTS)
         for text, vector in zip(TEXTS, together, strict=True):
             alone = (await embedder.embed([text]))[0]
@@ -61,7 +61,9 @@ async def test_like_is_near_and_unlike_is_far(embedder: Embedder) -> None:
 
 
 async def test_fp32_and_the_chosen_precision_agree(embedder: Embedder) -> None:
-    async with open_embedder(Embeddings(runtime="onnxruntime", precision="fp32"), models_folder(), memory(), ttl_seconds=60) as exact:
+    async with open_embedder(
+        EmbeddingsSettings(runtime="onnxruntime", precision="fp32"), models_folder(), memory(), ttl_seconds=60
+    ) as exact:
         wanted, found = await exact.embed(TEXTS), await embedder.embed(TEXTS)
     assert float((wanted * found).sum(axis=1).min()) > 0.9995
 
@@ -70,7 +72,7 @@ async def test_folders_that_are_links_to_one_model_share_what_was_compiled_of_it
     model = await exported(models_folder())
     for name in ("one", "two"):
         (tmp_path / name).symlink_to(model.folder)
-        await asyncio.to_thread(load, Model(tmp_path / name), Embeddings(runtime="openvino", threads=1), tmp_path / "compiled")
+        await asyncio.to_thread(load, Model(tmp_path / name), EmbeddingsSettings(runtime="openvino", threads=1), tmp_path / "compiled")
     assert len(list((tmp_path / "compiled").glob("*.blob"))) == 1
 
 
@@ -92,9 +94,9 @@ async def test_a_damaged_export_is_made_again(tmp_path: Path) -> None:
 
 def test_a_start_after_the_export_imports_no_torch() -> None:
     code = (
-        "import asyncio, sys; from pathlib import Path; from app.embeddings import open_embedder; from app.settings import Embeddings; from app.cache.memory import Memory\n"
+        "import asyncio, sys; from pathlib import Path; from app.embeddings import open_embedder; from app.settings import EmbeddingsSettings; from app.cache.memory import MemoryCache\n"
         "async def main():\n"
-        "    async with open_embedder(Embeddings(), Path(sys.argv[1]), Memory('lru', entries=9, most_bytes=2**20), ttl_seconds=60) as embedder: await embedder.embed(['hello'])\n"
+        "    async with open_embedder(EmbeddingsSettings(), Path(sys.argv[1]), MemoryCache('lru', entries=9, most_bytes=2**20), ttl_seconds=60) as embedder: await embedder.embed(['hello'])\n"
         "asyncio.run(main())\n"
         "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])"
     )
@@ -104,7 +106,7 @@ def test_a_start_after_the_export_imports_no_torch() -> None:
 
 
 async def test_token_vectors_leave_the_pooled_ones_as_they_are_to_the_bit() -> None:
-    embedder = await asyncio.to_thread(load, await exported(models_folder()), Embeddings(), models_folder() / "compiled")
+    embedder = await asyncio.to_thread(load, await exported(models_folder()), EmbeddingsSettings(), models_folder() / "compiled")
     encoded = await embedder.embed_tokens(TEXTS)
     assert np.array_equal(np.stack([each.vector for each in encoded]), embedder.embed_blocking(TEXTS))
     assert [len(each.tokens) for each in encoded] == [len(each.pieces) for each in encoded]

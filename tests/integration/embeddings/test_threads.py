@@ -26,7 +26,7 @@ from pathlib import Path
 import openvino
 from app.embeddings.model import FOLDER, Model
 from app.embeddings.runtime import load
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 
 compiled, whole = [], openvino.Core.compile_model
 
@@ -36,7 +36,7 @@ def counted(self, *arguments, **options):
 
 openvino.Core.compile_model = counted
 models = Path(sys.argv[1])
-options = Embeddings(runtime="openvino", threads=2)
+options = EmbeddingsSettings(runtime="openvino", threads=2)
 embedder = load(Model(models / FOLDER), options, models / "compiled", lane=sys.argv[2])
 
 async def embed():

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.inference.answers import Produced
-from app.inference.faults import Fault
+from app.inference.provider_errors import ProviderError
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.through_litellm import LitellmWire
 from tests.integration.inference.wires import KEY, call
@@ -94,17 +94,17 @@ MOONSHOT = counted(800, 20, cached_tokens=512)
 @pytest.mark.parametrize(
     ("usage", "read"),
     [
-        (DEEPSEEK, Usage(1_000_000, 20, 900_000)),
-        (XAI, Usage(500, 320)),
-        (MOONSHOT, Usage(800, 20, 512)),
-        (counted(800, 20, prompt_tokens_details={"cached_tokens": 384}), Usage(800, 20, 384)),
-        ({"prompt_tokens": 800.0, "completion_tokens": "20", "total_tokens": 820.0}, Usage(800, 20)),
+        (DEEPSEEK, TokenUsage(1_000_000, 20, 900_000)),
+        (XAI, TokenUsage(500, 320)),
+        (MOONSHOT, TokenUsage(800, 20, 512)),
+        (counted(800, 20, prompt_tokens_details={"cached_tokens": 384}), TokenUsage(800, 20, 384)),
+        ({"prompt_tokens": 800.0, "completion_tokens": "20", "total_tokens": 820.0}, TokenUsage(800, 20)),
         (counted(-800, 20), None),
     ],
     ids=["deepseek", "xai", "moonshot", "openai", "odd numbers", "negative"],
 )
 async def test_each_dialect_is_read_whole_and_streamed(
-    compatible: CompatibleWire, canned: Canned, usage: dict[str, Any], read: Usage | None
+    compatible: CompatibleWire, canned: Canned, usage: dict[str, Any], read: TokenUsage | None
 ) -> None:
     message = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
     canned.says({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [message], "usage": usage})
@@ -130,15 +130,15 @@ async def test_each_dialect_is_read_whole_and_streamed(
 async def test_a_streams_usage_is_read_wherever_it_stands(compatible: CompatibleWire, canned: Canned, events: list[dict[str, Any]]) -> None:
     canned.streams(*events)
     found = [chunk async for chunk in compatible.stream(call("hello"))]
-    assert [chunk.usage for chunk in found if chunk.usage is not None] == [Usage(7, 9)]
+    assert [chunk.usage for chunk in found if chunk.usage is not None] == [TokenUsage(7, 9)]
 
 
 @pytest.mark.parametrize(
     ("usage", "read"),
-    [(None, None), ({"total_tokens": 12}, Usage(12)), (counted(12, 0), Usage(12)), ({"prompt_tokens": True}, None)],
+    [(None, None), ({"total_tokens": 12}, TokenUsage(12)), (counted(12, 0), TokenUsage(12)), ({"prompt_tokens": True}, None)],
     ids=["none", "voyage", "openai", "no number"],
 )
-async def test_the_usage_of_embeddings(compatible: CompatibleWire, canned: Canned, usage: object, read: Usage | None) -> None:
+async def test_the_usage_of_embeddings(compatible: CompatibleWire, canned: Canned, usage: object, read: TokenUsage | None) -> None:
     canned.says({"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "model": "m", "usage": usage})
     assert (await compatible.embed("m", ["one"], {})).usage == read
 
@@ -146,14 +146,16 @@ async def test_the_usage_of_embeddings(compatible: CompatibleWire, canned: Canne
 @pytest.mark.parametrize(
     ("kind", "usage", "read"),
     [
-        ("deepseek", DEEPSEEK, Usage(1_000_000, 20, 900_000)),
-        ("xai", XAI, Usage(500, 320)),
-        ("moonshot", MOONSHOT, Usage(800, 20, 512)),
-        ("mistral", counted(800, 20, prompt_tokens_details={"cached_tokens": 384}), Usage(800, 20, 384)),
+        ("deepseek", DEEPSEEK, TokenUsage(1_000_000, 20, 900_000)),
+        ("xai", XAI, TokenUsage(500, 320)),
+        ("moonshot", MOONSHOT, TokenUsage(800, 20, 512)),
+        ("mistral", counted(800, 20, prompt_tokens_details={"cached_tokens": 384}), TokenUsage(800, 20, 384)),
     ],
 )
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-async def test_each_dialect_comes_through_litellm(canned: Canned, kind: str, usage: dict[str, Any], read: Usage, streamed: bool) -> None:
+async def test_each_dialect_comes_through_litellm(
+    canned: Canned, kind: str, usage: dict[str, Any], read: TokenUsage, streamed: bool
+) -> None:
     wire = LitellmWire(kind=kind, api_base=f"{canned.url}/v1", api_key=KEY, connect_seconds=2, connections=2)
     if streamed:
         canned.streams(*pieces({"choices": [], "usage": usage}))
@@ -181,7 +183,7 @@ CACHED = {"input_tokens": 10, "cache_creation_input_tokens": 200, "cache_read_in
 async def test_anthropics_cache_is_told(anthropic: LitellmWire, canned: Canned) -> None:
     canned.says(message(content=[{"type": "text", "text": "hi"}], stop_reason="end_turn", usage=CACHED))
     found = await anthropic.complete(call("hello"))
-    assert found.usage == Usage(input=3210, output=7, cached_input=3000, cache_write=200)
+    assert found.usage == TokenUsage(input=3210, output=7, cached_input=3000, cache_write=200)
 
 
 @pytest.mark.parametrize("last", [{"output_tokens": 7}, CACHED], ids=["as it was", "as it is"])
@@ -195,7 +197,7 @@ async def test_anthropics_usage_comes_in_parts(anthropic: LitellmWire, canned: C
         {"type": "message_stop"},
     )
     found = [chunk async for chunk in anthropic.stream(call("hello"))]
-    assert found[-1].usage == Usage(input=3210, output=7, cached_input=3000, cache_write=200)
+    assert found[-1].usage == TokenUsage(input=3210, output=7, cached_input=3000, cache_write=200)
     assert [chunk.usage for chunk in found[:-1]] == [None, None]
     assert found[0].model == "claude-x"
 
@@ -222,7 +224,7 @@ async def test_anthropics_thinking_is_no_text_but_was_said(anthropic: LitellmWir
     assert any("c2lnbmVk" in json.dumps(each) for each in deltas), "the signature is needed to go on"
     assert "".join(each.get("content") or "" for each in deltas) == "42"
     assert not produced.plain
-    assert produced.usage == Usage(input=10, output=30)
+    assert produced.usage == TokenUsage(input=10, output=30)
 
 
 @pytest.mark.parametrize("blank", [None, ""])
@@ -239,7 +241,7 @@ async def test_anthropics_usage_before_the_end_finishes_nothing(anthropic: Litel
     )
     found = [chunk async for chunk in anthropic.stream(call("hello"))]
     assert [(chunk.text, chunk.finish) for chunk in found if chunk.usage is None] == [("one ", None), ("two", None), ("", "stop")]
-    assert found[-1].usage == Usage(10, 4)
+    assert found[-1].usage == TokenUsage(10, 4)
 
 
 @pytest.mark.parametrize("blank", ["", "FINISH_REASON_UNSPECIFIED"])
@@ -296,7 +298,7 @@ THOUGHT = {
 async def test_geminis_thoughts_are_output(gemini: LitellmWire, canned: Canned) -> None:
     canned.says({"candidates": [candidate("hi", "STOP")], "usageMetadata": THOUGHT, "modelVersion": "gemini-x-001"})
     found = await gemini.complete(call("hello"))
-    assert found.usage == Usage(input=100, output=320, cached_input=60)
+    assert found.usage == TokenUsage(input=100, output=320, cached_input=60)
     assert found.text == "hi"
 
 
@@ -307,14 +309,14 @@ async def test_geminis_thoughts_are_output_in_a_stream(gemini: LitellmWire, cann
         {"candidates": [candidate("i", "STOP")], "usageMetadata": THOUGHT, "modelVersion": "gemini-x-001"},
     )
     found = [chunk async for chunk in gemini.stream(call("hello"))]
-    assert found[-1].usage == Usage(input=100, output=320, cached_input=60)
+    assert found[-1].usage == TokenUsage(input=100, output=320, cached_input=60)
     assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", "stop"), ("", None)]
     assert found[0].model == "gemini-x-001"
 
 
 async def test_geminis_stream_that_just_ends_is_cut(gemini: LitellmWire, canned: Canned) -> None:
     canned.streams({"candidates": [candidate("h")], "usageMetadata": THOUGHT}, {"candidates": [candidate("i")], "usageMetadata": THOUGHT})
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         [chunk async for chunk in gemini.stream(call("hello"))]
     assert (caught.value.kind, caught.value.unknown) == ("cut", True)
 
@@ -337,7 +339,7 @@ async def test_geminis_bad_key_is_ours(gemini: LitellmWire, canned: Canned) -> N
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]
     said = {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT", "details": details}
     canned.says({"error": said}, status=400)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         await gemini.complete(call("hello"))
     assert caught.value.kind == "key"
     assert caught.value.counts
@@ -346,7 +348,7 @@ async def test_geminis_bad_key_is_ours(gemini: LitellmWire, canned: Canned) -> N
 async def test_geminis_wait_stands_in_its_body(gemini: LitellmWire, canned: Canned) -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "36.5s"}]
     canned.says({"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": details}}, status=429)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         await gemini.complete(call("hello"))
     assert (caught.value.kind, caught.value.retry_after) == ("rate_limited", 36.5)
 
@@ -354,6 +356,6 @@ async def test_geminis_wait_stands_in_its_body(gemini: LitellmWire, canned: Cann
 async def test_a_key_that_a_provider_quotes_is_not_passed_on(gemini: LitellmWire, anthropic: LitellmWire, canned: Canned) -> None:
     canned.says({"error": {"message": f"what is {KEY}?", "type": "invalid_request_error"}}, status=400)
     for wire in (gemini, anthropic):
-        with pytest.raises(Fault, match=r"what is \.\.\.") as caught:
+        with pytest.raises(ProviderError, match=r"what is \.\.\.") as caught:
             await wire.complete(call("hello"))
         assert KEY not in str(caught.value)

@@ -17,10 +17,10 @@ import pytest
 from app import clock
 from app.errors import ConfigurationError
 from app.inference.answers import Chunk, Completion, Produced
-from app.inference.faults import Fault
+from app.inference.provider_errors import ProviderError
 from app.inference.wires import library
 from app.inference.wires.through_litellm import NOT_TAKEN, PARAMETERS, LitellmWire
-from app.inference.wires.wire import Call, Wire
+from app.inference.wires.wire import ProviderCall, Wire
 from tests.fakes.provider import FakeProvider, FaultName, full
 from tests.fakes.provider.answers import vector
 from tests.integration.inference.wires import BROKEN, KEY, REFUSED, TOOLS, WAITING, WIRES, Answers, Fails, How, Kept, call, expected
@@ -54,7 +54,7 @@ async def wire(kept: Kept, fake: FakeProvider) -> AsyncIterator[Wire]:
     await opened.close()
 
 
-async def chunks(wire: Wire, asked: Call) -> list[Chunk]:
+async def chunks(wire: Wire, asked: ProviderCall) -> list[Chunk]:
     return [chunk async for chunk in wire.stream(asked)]
 
 
@@ -184,7 +184,7 @@ async def test_the_callers_messages_are_left_as_they_are(wire: Wire) -> None:
         {"role": "system", "content": "be short"},
         {"role": "user", "content": [{"type": "text", "text": "hello"}, {"type": "text", "text": "there"}]},
     ]
-    asked = Call("fake-1", messages, {"max_tokens": 50, "tools": TOOLS})
+    asked = ProviderCall("fake-1", messages, {"max_tokens": 50, "tools": TOOLS})
     before = json.dumps([messages, TOOLS])
     await wire.complete(asked)
     await chunks(wire, asked)
@@ -249,7 +249,7 @@ making_vectors = pytest.mark.parametrize(
 
 async def test_who_makes_no_vectors_says_so(fake: FakeProvider) -> None:
     wire = LitellmWire(kind="anthropic", api_base=fake.url, api_key=KEY, connect_seconds=2, connections=2)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         await wire.embed("fake-1", ["one"], {})
     assert caught.value.kind == "caller"
     assert not fake.asked
@@ -278,7 +278,7 @@ async def test_vectors_have_the_dimensions_asked_for(wire: Wire, kept: Kept) -> 
 )
 async def test_an_embedding_that_fails_is_a_fault(wire: Wire, kept: Kept, fake: FakeProvider, fault: FaultName, kind: str) -> None:
     fake.will(fault)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         await wire.embed("fake-1", ["one"], {})
     assert caught.value.kind == kind
     assert len(fake.asked) == 1
@@ -296,7 +296,7 @@ async def test_every_fault_has_its_kind(wire: Wire, kept: Kept, fake: FakeProvid
         fake.will(fault, after_tokens=AFTER)
     match expected(kept.name, fault, how):
         case Fails(kind, status, unknown):
-            with pytest.raises(Fault) as caught:
+            with pytest.raises(ProviderError) as caught:
                 await (wire.complete(call("say 6 words")) if how == "complete" else chunks(wire, call("say 6 words")))
             found = caught.value
             assert (found.kind, found.status, found.unknown) == (kind, status, unknown)
@@ -318,7 +318,7 @@ async def test_every_fault_has_its_kind(wire: Wire, kept: Kept, fake: FakeProvid
 async def test_what_came_before_a_break_is_delivered(wire: Wire, fake: FakeProvider, fault: FaultName) -> None:
     fake.will(fault, after_tokens=AFTER)
     found: list[Chunk] = []
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         async for chunk in wire.stream(call("say 6 words")):
             found.append(chunk)
     assert [chunk.text for chunk in found if chunk.text] == full("say 6 words")[:AFTER]
@@ -333,7 +333,7 @@ async def test_a_provider_says_how_long_to_wait(wire: Wire, fake: FakeProvider, 
     fake.will(fault, retry_after=clock.now() + timedelta(seconds=100))
     waits = []
     for _ in range(2):
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(ProviderError) as caught:
             await (wire.complete(call("hello")) if how == "complete" else chunks(wire, call("hello")))
         waits.append(caught.value.retry_after or 0)
     assert waits[0] == 7
@@ -342,7 +342,7 @@ async def test_a_provider_says_how_long_to_wait(wire: Wire, fake: FakeProvider, 
 
 async def test_a_caller_hears_the_providers_words(wire: Wire, fake: FakeProvider) -> None:
     fake.will("bad_request")
-    with pytest.raises(Fault, match="emperature") as caught:
+    with pytest.raises(ProviderError, match="emperature") as caught:
         await wire.complete(call("hello"))
     assert not caught.value.counts
 
@@ -352,7 +352,7 @@ async def test_nobody_there_is_unreachable_and_cost_nothing(kept: Kept) -> None:
         taken.bind(("127.0.0.1", 0))
         wire = kept.at(f"http://127.0.0.1:{taken.getsockname()[1]}")
     for attempt in (wire.complete(call("hello")), chunks(wire, call("hello"))):
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(ProviderError) as caught:
             await attempt
         assert (caught.value.kind, caught.value.unknown) == ("unreachable", False)
     await wire.close()
@@ -426,7 +426,7 @@ async def test_a_connection_is_kept(wire: Wire, fake: FakeProvider) -> None:
         await wire.complete(call("hello"))
         await chunks(wire, call("hello"))
     fake.will("500")
-    with pytest.raises(Fault):
+    with pytest.raises(ProviderError):
         await wire.complete(call("hello"))
     await wire.complete(call("hello"))
     assert len({asked.peer for asked in fake.asked}) == 1
@@ -510,7 +510,7 @@ async def test_no_address_of_a_callers_is_fetched(fake: FakeProvider) -> None:
     wire = LitellmWire(kind="gemini", api_base=fake.api_base("gemini"), api_key=KEY, connect_seconds=2, connections=2)
     for scheme in ("http", "https"):
         image = {"type": "image_url", "image_url": {"url": f"{scheme}://127.0.0.1:{fake.url.rpartition(':')[2]}/a.png"}}
-        with pytest.raises(Fault, match="disabled") as caught:
+        with pytest.raises(ProviderError, match="disabled") as caught:
             await wire.complete(call({"role": "user", "content": [image]}))
         assert (caught.value.kind, caught.value.unknown) == ("caller", False)
     assert not fake.asked
@@ -525,7 +525,7 @@ async def test_what_litellm_cannot_put_to_a_provider_is_not_the_providers_fault(
     for message in ({"role": "user", "content": content}, {"role": "nobody", "content": "hi"}, {"role": "tool", "content": content}):
         try:
             await through.complete(call("hello", message))
-        except Fault as fault:
+        except ProviderError as fault:
             assert not fault.counts
             assert not fault.unknown
 
@@ -536,7 +536,7 @@ async def test_litellms_other_kinds_go_through_our_client_too(fake: FakeProvider
     wire = LitellmWire(kind=kind, api_base=fake.api_base("openai"), api_key=KEY, connect_seconds=2, connections=2)
     assert (await wire.complete(call("hello"))).text == joined(await chunks(wire, call("hello"))).text
     fake.will("503", retry_after=4)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         await wire.complete(call("hello"))
     assert (caught.value.kind, caught.value.retry_after) == ("server_error", 4)
     assert {asked.headers["user-agent"] for asked in fake.asked} == {"cairn"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from app.inference.faults import Kind
+from app.inference.provider_errors import FailureKind
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.through_litellm import LitellmWire
-from app.inference.wires.wire import Call, Wire
+from app.inference.wires.wire import ProviderCall, Wire
 from tests.fakes.provider import FakeProvider, FaultName
 from tests.fakes.provider.faults import RefusalName
-from tests.fakes.provider.refusals import Kind as Format
+from tests.fakes.provider.refusals import FailureKind as Format
 
 KEY = "sk-a-key-of-ours-0123456789"
 TOOLS = [
@@ -55,15 +55,15 @@ WIRES = (
 """The last one isn't used in Cairn: it shows that what litellm does to a format doesn't depend on the format."""
 
 
-def call(*messages: str | dict[str, Any], max_tokens: int = 200, **parameters: Any) -> Call:
+def call(*messages: str | dict[str, Any], max_tokens: int = 200, **parameters: Any) -> ProviderCall:
     """A text is a user's message."""
     said = [{"role": "user", "content": each} if isinstance(each, str) else each for each in messages]
-    return Call("fake-1", said, {"max_tokens": max_tokens, **parameters})
+    return ProviderCall("fake-1", said, {"max_tokens": max_tokens, **parameters})
 
 
 @dataclass(frozen=True, slots=True)
 class Fails:
-    kind: Kind
+    kind: FailureKind
     status: int | None = None
     unknown: bool = False
 

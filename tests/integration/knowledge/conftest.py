@@ -14,17 +14,17 @@ from sqlalchemy import text
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.knowledge.index import Index
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.neighbours import wording
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.points import SCHEMA
 from app.knowledge.search import Search
-from app.knowledge.store import Embedded, KnowledgeStore, Learnt, Source
+from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, ReconcileCounts, Source
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
-from app.sessions.browsing import Browsing, Filter
+from app.sessions.browsing import SessionBrowsing, SessionFilter
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
@@ -46,8 +46,8 @@ AT = datetime(2026, 10, 1, tzinfo=UTC)
 
 def lesson(
     key: str, body: str, *, title: str = "Lesson", confidence: float = 0.7, type: str = "gotcha", at: datetime | None = AT
-) -> Candidate:
-    return Candidate(key, type, title, body, confidence, f"e-{key}", f"L{key}", body[:400], at)  # type: ignore[arg-type]
+) -> ItemCandidate:
+    return ItemCandidate(key, type, title, body, confidence, f"e-{key}", f"L{key}", body[:400], at)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Bench:
 
     async def listed(self, team_id: UUID | None = None) -> Sequence[Session]:
         """The sessions of a team, ours by default."""
-        return await Browsing(self.database).page(team_id or self.team_id, Filter(), limit=50)
+        return await SessionBrowsing(self.database).page(team_id or self.team_id, SessionFilter(), limit=50)
 
     def intake(self, queue: Queue) -> Intake:
         return Intake(
@@ -120,12 +120,12 @@ class Bench:
     async def teach(
         self,
         name: str,
-        candidates: Sequence[Candidate],
+        candidates: Sequence[ItemCandidate],
         *,
         drain: bool = True,
         project: str = "shop",
         developer_id: UUID | None = None,
-    ) -> Learnt:
+    ) -> ReconcileCounts:
         """What intake does after extraction: embed what is unknown, reconcile, and (unless told otherwise) index."""
         session_id = await self.session(name, project=project, developer_id=developer_id)
         known = await self.store.known(session_id)
@@ -133,7 +133,7 @@ class Bench:
         words = [wording(each.title, each.text) for each in unknown]
         vectors = await self.embedder.embed(words) if unknown else []
         embedded = {
-            each.key: Embedded(each, vector, "words", *((long, self.long_form.model) if self.knows_long else ()))
+            each.key: EmbeddedCandidate(each, vector, "words", *((long, self.long_form.model) if self.knows_long else ()))
             for each, vector, long in zip(unknown, vectors, await self.long_form.embed(words), strict=True)
         }
         async with self.database.begin() as connection:

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import text
 
 from app.cache.shared import RedisTier
-from app.cache.tiers import Tiers
+from app.cache.tiers import TieredCache
 from app.errors import DatabaseUnavailable, InvalidInput, VectorStoreUnavailable
 from app.knowledge import freshness
 from app.knowledge.answer import Answer, Query
 from app.knowledge.cached import CachedSearch
 from app.knowledge.index import Index
-from app.settings import QueriesCache, Redis
+from app.settings import QueriesCacheSettings, RedisSettings
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
 from tests.integration.knowledge.conftest import AT, Bench, lesson, make_bench
@@ -304,7 +304,7 @@ async def test_a_value_that_another_team_put_under_our_key_is_refused(bench: Ben
     """Whoever can write to Redis could: an answer says whose it is."""
     theirs = await _another_teams(bench, "others", f"{NATS} says the other team")
     await bench.teach("talk", [lesson("1", NATS)])
-    async with open_redis(Redis(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
+    async with open_redis(RedisSettings(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
         assert client is not None
         async with server(bench, database_url, lower=[RedisTier(client, "q")]) as one, server(bench, database_url) as two:
             ours_key, their_key = await one._key(bench.team_id, ASKED), await one._key(theirs, ASKED)
@@ -318,7 +318,7 @@ async def test_a_value_that_another_team_put_under_our_key_is_refused(bench: Ben
             answer = await one.query(bench.team_id, ASKED)
             assert (answer.cache, [result.text for result in answer.results]) == ("miss", [NATS])
             await client.set(b"cairn:cache:q:" + ours_key, b"\x00nonsense", px=60_000)
-            two._tiers = Tiers("q", two._tiers.memory, [RedisTier(client, "q")], timeout_seconds=10)
+            two._tiers = TieredCache("q", two._tiers.memory, [RedisTier(client, "q")], timeout_seconds=10)
             assert [result.text for result in (await two.query(bench.team_id, ASKED)).results] == [NATS]
 
 
@@ -327,7 +327,7 @@ async def test_servers_share_answers_over_redis_and_forget_them_together(
 ) -> None:
     await bench.teach("talk", [lesson("1", NATS)])
     name = uuid4().hex
-    async with open_redis(Redis(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
+    async with open_redis(RedisSettings(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
         assert client is not None
         lower = [RedisTier(client, name)]
         async with server(bench, database_url, lower=lower) as one, server(bench, database_url, lower=lower) as two:
@@ -341,7 +341,7 @@ async def test_servers_share_answers_over_redis_and_forget_them_together(
 
 async def test_a_full_cache_stays_within_its_bounds(bench: Bench, database_url: str) -> None:
     await bench.teach("talk", [lesson(str(n), f"{NATS} number {n}") for n in range(20)])
-    options = QueriesCache(entries=30, max_bytes=2**16)
+    options = QueriesCacheSettings(entries=30, max_bytes=2**16)
     async with server(bench, database_url, options=options) as search:
         for n in range(200):
             await search.query(bench.team_id, Query(f"why NATS over Kafka, number {n}?", limit=20))

@@ -19,8 +19,7 @@ from sqlalchemy import text
 from app.knowledge import freshness
 from app.knowledge.answer import Query
 from app.knowledge.points import SCHEMA
-from app.settings import Database as DatabaseSettings
-from app.settings import QueriesCache, Settings
+from app.settings import DatabaseSettings, QueriesCacheSettings, Settings
 from app.storage.database import Database
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
@@ -52,7 +51,7 @@ class Servers(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         self.bench: Bench = await make_bench(self.database, self.vectors)
         self.bench.team_id = (await self.bench.accounts.create_team(f"t-{uuid4().hex[:12]}")).id
-        options = QueriesCache(entries=4)
+        options = QueriesCacheSettings(entries=4)
         self.servers = [await self.stack.enter_async_context(server(self.bench, self.url, options=options)) for _ in range(2)]
         self.asked: dict[Query, None] = {}
 

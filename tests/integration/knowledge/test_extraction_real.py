@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.knowledge.extraction import extract
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.sessions.event import Event
 from tests.transcripts import sessions_of, transcripts_in
 
@@ -19,7 +19,7 @@ OWN_WORDS = frozenset(
 """What the rules themselves write between the quoted parts."""
 _WORD = re.compile(r"[^\W_]+")
 
-Found = tuple[list[Event], list[Candidate]]
+Found = tuple[list[Event], list[ItemCandidate]]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from app.errors import NotPermitted
 from app.queue.jobs import Queue
-from app.sessions.append import Addition
+from app.sessions.append import EventBatch
 from app.sessions.event import Event, ToolUse
 from app.sessions.journal import CATCH_UP, LIVE_AFTER
 from app.sessions.live import LiveIntake
@@ -171,6 +171,6 @@ async def test_a_job_cannot_begin_before_the_events_that_it_is_to_learn_from_are
         await connection.execute(text("update jobs set run_at = now()"))
     stored = await bench.journal.storable(said("2"))
     async with bench.database.begin() as connection:
-        await bench.journal.write(connection, [Addition(begun.session_id, stored)], wait=True, after=LIVE_AFTER)
+        await bench.journal.write(connection, [EventBatch(begun.session_id, stored)], wait=True, after=LIVE_AFTER)
         assert await queue.claim("w", (CATCH_UP,)) is None
     assert await queue.claim("w", (CATCH_UP,)) is not None

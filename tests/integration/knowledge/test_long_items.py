@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.knowledge.answer import Query
-from app.knowledge.tails import Tails
+from app.knowledge.long_form_backfill import LongFormBackfill
 from tests.fakes.embedder import READS
 from tests.integration.knowledge.conftest import Bench, lesson
 
@@ -17,11 +17,11 @@ PLUM, FIG = (f"{HEAD} {' '.join([name] * 30)} at the end of it all" for name in 
 
 
 @pytest.fixture
-def tails(bench: Bench) -> Tails:
-    return Tails(bench.database, bench.long_form)
+def tails(bench: Bench) -> LongFormBackfill:
+    return LongFormBackfill(bench.database, bench.long_form)
 
 
-async def fill(tails: Tails) -> int:
+async def fill(tails: LongFormBackfill) -> int:
     """All there is; how many."""
     total = 0
     for step in (tails.pass_short, tails.fill):
@@ -68,7 +68,7 @@ async def test_what_only_the_end_says_ranks_its_item_first(bench: Bench) -> None
     assert cosines[FIG] > cosines[PLUM] + 0.2  # type: ignore[operator]
 
 
-async def test_items_that_were_stored_before_get_theirs_once(bench: Bench, tails: Tails) -> None:
+async def test_items_that_were_stored_before_get_theirs_once(bench: Bench, tails: LongFormBackfill) -> None:
     bench.knows_long = False
     await bench.teach("a", [lesson("1", PLUM), lesson("2", "a short one")])
     assert await stored(bench) == [(False, None), (False, None)]
@@ -78,7 +78,7 @@ async def test_items_that_were_stored_before_get_theirs_once(bench: Bench, tails
     assert await tails.fill() == 0
 
 
-async def test_only_long_items_are_told_to_the_index_again(bench: Bench, tails: Tails) -> None:
+async def test_only_long_items_are_told_to_the_index_again(bench: Bench, tails: LongFormBackfill) -> None:
     bench.knows_long = False
     await bench.teach("a", [lesson("1", PLUM), lesson("2", "a short one")])
     assert await bench.index.pending() == 0
@@ -86,7 +86,7 @@ async def test_only_long_items_are_told_to_the_index_again(bench: Bench, tails: 
     assert await bench.index.pending() == 1
 
 
-async def test_what_others_hold_is_left_for_the_next_time_without_waiting(bench: Bench, tails: Tails) -> None:
+async def test_what_others_hold_is_left_for_the_next_time_without_waiting(bench: Bench, tails: LongFormBackfill) -> None:
     bench.knows_long = False
     await bench.teach("a", [lesson("1", PLUM), lesson("2", "a short one")])
     for table in ("knowledge", "knowledge_evidence"):
@@ -106,7 +106,7 @@ async def test_until_they_have_them_they_are_compared_as_before(bench: Bench) ->
     assert (learnt.new, learnt.merged) == (0, 1)
 
 
-async def test_another_encoders_vectors_are_made_anew_and_not_compared_meanwhile(bench: Bench, tails: Tails) -> None:
+async def test_another_encoders_vectors_are_made_anew_and_not_compared_meanwhile(bench: Bench, tails: LongFormBackfill) -> None:
     await bench.teach("a", [lesson("1", PLUM)])
     async with bench.database.begin() as connection:
         for table in ("knowledge", "knowledge_evidence"):

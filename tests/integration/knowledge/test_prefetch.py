@@ -12,7 +12,7 @@ import pytest
 from app import supervision
 from app.knowledge.answer import Query
 from app.knowledge.prefetch import MOST_CHARS, PrefetchingSearch
-from app.settings import Prefetch
+from app.settings import PrefetchSettings
 from tests.integration.knowledge.conftest import Bench, lesson
 from tests.integration.knowledge.servers import server
 
@@ -37,7 +37,7 @@ def known() -> Known:
 async def search(bench: Bench, database_url: str, known: Known) -> AsyncIterator[PrefetchingSearch]:
     await bench.teach("talk", [lesson("1", NATS)])
     async with server(bench, database_url) as inner:
-        options = Prefetch(enabled=True, remembered=50, quiet_seconds=0.01)
+        options = PrefetchSettings(enabled=True, remembered=50, quiet_seconds=0.01)
         yield PrefetchingSearch(inner, options, knows=known, ttl_seconds=60)
 
 

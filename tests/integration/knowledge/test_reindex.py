@@ -15,8 +15,8 @@ import pytest
 
 from app.errors import VectorStoreUnavailable
 from app.knowledge.answer import Query
-from app.knowledge.copier import Copier
 from app.knowledge.index import Index
+from app.knowledge.reindexer import Reindexer
 from app.storage.vectors.edge import EdgeStagingStore
 from tests.integration.knowledge.conftest import Bench, lesson
 
@@ -29,7 +29,7 @@ HANGS_SECONDS = 60
 
 @pytest.fixture
 def index(bench: Bench, database_url: str, tmp_path: Path) -> Index:
-    return Index(bench.database, bench.vectors, copy=Copier({"CAIRN_DATABASE__URL": database_url, "CAIRN_DATA_DIR": str(tmp_path)}))
+    return Index(bench.database, bench.vectors, copy=Reindexer({"CAIRN_DATABASE__URL": database_url, "CAIRN_DATA_DIR": str(tmp_path)}))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def engines() -> list[psutil.Process]:
 
 
 def copiers() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children() if "app.knowledge.copier" in each.cmdline()]
+    return [each for each in psutil.Process().children() if "app.knowledge.reindexer" in each.cmdline()]
 
 
 async def found(bench: Bench, name: str) -> list[str]:
@@ -194,7 +194,7 @@ async def test_queries_go_on_through_a_re_index(taught: Bench, index: Index) -> 
 
 async def test_a_copier_ends_with_its_owner(tmp_path: Path, database_url: str) -> None:
     env = {**os.environ, "CAIRN_DATABASE__URL": database_url, "CAIRN_DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "app.knowledge.copier", str(tmp_path / "nobody-listens.sock")]
+    command = [sys.executable, "-m", "app.knowledge.reindexer", str(tmp_path / "nobody-listens.sock")]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=env)
     assert process.stdin is not None
     process.stdin.close()

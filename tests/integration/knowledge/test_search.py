@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
 from app.knowledge.answer import Query
-from app.settings import Knowledge
+from app.settings import KnowledgeSettings
 from tests.integration.knowledge.conftest import Bench, lesson
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"
@@ -150,7 +150,7 @@ async def test_a_question_whose_vector_does_not_come_is_answered_by_its_words(be
         await blocked.wait()
 
     monkeypatch.setattr(bench.embedder, "encode", never)
-    monkeypatch.setattr(bench.search, "_limits", Knowledge(embedding_timeout_seconds=0.05))
+    monkeypatch.setattr(bench.search, "_limits", KnowledgeSettings(embedding_timeout_seconds=0.05))
     async with asyncio.timeout(60):
         answer = await bench.search.query(bench.team_id, Query("NATS Kafka"))
     assert asked == ["NATS Kafka"]

@@ -21,11 +21,11 @@ from structlog.testing import capture_logs
 
 from app import supervision
 from app.limits.limits import RateLimits
-from app.limits.own import Own
+from app.limits.own import LocalLimits
 from app.limits.scripts import TAKE, USE
-from app.limits.shared import AT_ONCE, Shared
-from app.settings import Limits
-from app.settings import Redis as RedisOptions
+from app.limits.shared import AT_ONCE, SharedLimits
+from app.settings import LimitsSettings
+from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
 
@@ -37,7 +37,7 @@ class Server:
     """One of two."""
 
     limits: RateLimits
-    shared: Shared
+    shared: SharedLimits
     client: Redis
 
     async def ask(self, key: object, times: int) -> Counter[bool]:
@@ -55,11 +55,13 @@ async def servers(redis_server: RedisServer) -> AsyncIterator[tuple[Server, Serv
             client = await stack.enter_async_context(open_redis(options))
             assert client is not None
             await client.flushall()
-            shared = Shared(client, timeout_seconds=10)
+            shared = SharedLimits(client, timeout_seconds=10)
             stack.push_async_callback(shared.close)
             task = asyncio.create_task(supervision.run(*shared.loops()))
             stack.callback(task.cancel)
-            made.append(Server(RateLimits(Limits(model_requests_a_minute=LIMIT, model_tokens_a_minute=1000), shared), shared, client))
+            made.append(
+                Server(RateLimits(LimitsSettings(model_requests_a_minute=LIMIT, model_tokens_a_minute=1000), shared), shared, client)
+            )
         yield made[0], made[1]
 
 
@@ -164,7 +166,7 @@ def plain(redis_server: RedisServer) -> Iterator[redis.Redis]:
 @settings(max_examples=60, deadline=None)
 def test_redis_counts_as_one_server_does(plain: redis.Redis, limits: tuple[int, int], start: int, steps: list[tuple[float, int]]) -> None:
     take, use = plain.register_script(TAKE), plain.register_script(USE)
-    name, own, now = uuid4().hex, Own(), float(start)
+    name, own, now = uuid4().hex, LocalLimits(), float(start)
     quota = {"requests": limits[0], "tokens": limits[1]}
     for pause, tokens in steps:
         now = round(now + pause, 3)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.errors import NotFound, VectorStoreUnavailable
 from app.queue.failure import Failure, away_seconds, failure_of
 from app.queue.jobs import Job, LeaseLost, Queue
-from app.settings import Worker
+from app.settings import WorkerSettings
 from app.storage.database import Database
 
 KINDS = ("work",)
@@ -20,7 +20,7 @@ KINDS = ("work",)
 
 @pytest.fixture
 def queue(database: Database) -> Queue:
-    return Queue(database, Worker(lease_seconds=60, max_attempts=3, backoff_seconds=0.01, backoff_max_seconds=0.02))
+    return Queue(database, WorkerSettings(lease_seconds=60, max_attempts=3, backoff_seconds=0.01, backoff_max_seconds=0.02))
 
 
 async def put(queue: Queue, *, lane: str | None = None, key: str | None = None, payload: dict[str, object] | None = None) -> UUID:
@@ -133,7 +133,7 @@ async def test_while_a_part_is_away_no_attempt_counts_until_the_job_is_a_day_old
 
 
 def test_the_longer_a_part_is_away_the_rarer_it_is_tried() -> None:
-    settings = Worker()
+    settings = WorkerSettings()
     assert 1 <= away_seconds(0, settings) <= 2
     assert 50 <= away_seconds(400, settings) <= 100
     assert away_seconds(80_000, settings) <= settings.backoff_max_seconds

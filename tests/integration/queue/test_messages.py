@@ -16,15 +16,15 @@ from sqlalchemy import text
 
 from app import supervision
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable
-from app.queue.messages.exchange import Exchange
+from app.queue.messages.exchange import MessageExchange
 from app.queue.messages.message import Message
 from app.queue.messages.postgres_bus import CHANNEL, PostgresBus
 from app.queue.messages.redis_bus import RedisBus
-from app.settings import Messages as Options
-from app.settings import Redis as RedisOptions
+from app.settings import MessagesSettings as Options
+from app.settings import RedisSettings as RedisOptions
 from app.settings import Settings
 from app.storage.database import Database
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
 
@@ -34,7 +34,7 @@ SHORT = 0.3
 AGENTS = 1000
 TOKEN = "ghp_" + "aZ3kQ9xW1mR7tY5uB2nC8vL4pS6dF0gHjKqE"[:36]
 
-Make = Callable[..., Exchange]
+Make = Callable[..., MessageExchange]
 
 
 @pytest.fixture(params=["redis", "postgres"])
@@ -56,11 +56,11 @@ async def make(bus: str, client: Redis, database: Database, database_url: str) -
     """An exchange as a process has one, running; called twice, two processes."""
     running: list[asyncio.Task[None]] = []
 
-    def made(**options: object) -> Exchange:
+    def made(**options: object) -> MessageExchange:
         chosen = Options.model_validate({"poll_seconds": 0.2, **options})
-        notices = Notices(Settings().database, database_url, name="test", channel=CHANNEL)
+        notices = NotifyListener(Settings().database, database_url, name="test", channel=CHANNEL)
         kept = RedisBus(client, chosen) if bus == "redis" else PostgresBus(database, notices, chosen)
-        exchange = Exchange(kept, chosen)
+        exchange = MessageExchange(kept, chosen)
         running.append(asyncio.create_task(supervision.run(*exchange.loops())))
         return exchange
 
@@ -72,16 +72,16 @@ async def make(bus: str, client: Redis, database: Database, database_url: str) -
 
 
 @pytest.fixture
-async def exchange(make: Make) -> Exchange:
+async def exchange(make: Make) -> MessageExchange:
     return make()
 
 
-async def put(exchange: Exchange, *payloads: object, team: UUID = TEAM, channel: str = "work", to: str | None = None) -> list[str]:
+async def put(exchange: MessageExchange, *payloads: object, team: UUID = TEAM, channel: str = "work", to: str | None = None) -> list[str]:
     return [(await exchange.publish(team, channel, sender="ada", kind="task", payload=each, to=to)).id for each in payloads]
 
 
 async def take(
-    exchange: Exchange,
+    exchange: MessageExchange,
     consumer: str = "a",
     *,
     group: str = "g",
@@ -93,7 +93,7 @@ async def take(
     return await exchange.receive(team, channel, group=group, consumer=consumer, limit=limit, wait_seconds=wait)
 
 
-async def confirm(exchange: Exchange, *messages: Message, group: str = "g") -> int:
+async def confirm(exchange: MessageExchange, *messages: Message, group: str = "g") -> int:
     return await exchange.acknowledge(TEAM, "work", group=group, ids=[each.id for each in messages])
 
 
@@ -101,7 +101,7 @@ def said(messages: list[Message]) -> list[object]:
     return [json.loads(each.payload) for each in messages]
 
 
-async def test_messages_come_in_order_and_whole(exchange: Exchange) -> None:
+async def test_messages_come_in_order_and_whole(exchange: MessageExchange) -> None:
     ids = await put(exchange, {"n": 0, "deep": [1, None, {"x": "ä\u0000"}]}, "text", 3, None, [True])
     found = await take(exchange)
     assert said(found) == [{"n": 0, "deep": [1, None, {"x": "ä"}]}, "text", 3, None, [True]]
@@ -111,7 +111,7 @@ async def test_messages_come_in_order_and_whole(exchange: Exchange) -> None:
     assert first.at.tzinfo is not None
 
 
-async def test_each_group_gets_all_and_its_members_share(exchange: Exchange) -> None:
+async def test_each_group_gets_all_and_its_members_share(exchange: MessageExchange) -> None:
     await put(exchange, *range(10))
     assert said(await take(exchange, group="late")) == list(range(10))
     mine, yours = await take(exchange, "a", limit=4), await take(exchange, "b")
@@ -121,13 +121,13 @@ async def test_each_group_gets_all_and_its_members_share(exchange: Exchange) -> 
     assert [said(await take(exchange, group=group)) for group in ("g", "late")] == [["more"], ["more"]]
 
 
-async def test_members_that_take_at_once_get_each_message_once(exchange: Exchange) -> None:
+async def test_members_that_take_at_once_get_each_message_once(exchange: MessageExchange) -> None:
     await put(exchange, *range(200))
     found = await asyncio.gather(*(take(exchange, f"c{number}", limit=5) for number in range(40)))
     assert Counter(each for part in found for each in said(part)) == Counter(range(200))
 
 
-async def test_what_is_put_at_once_from_many_sides_reaches_old_and_new_groups(exchange: Exchange) -> None:
+async def test_what_is_put_at_once_from_many_sides_reaches_old_and_new_groups(exchange: MessageExchange) -> None:
     async def late(number: int) -> list[object]:
         """A group that is made while others publish: nothing falls between what it began with and what came after."""
         await asyncio.sleep(number * 0.01)
@@ -142,7 +142,7 @@ async def test_what_is_put_at_once_from_many_sides_reaches_old_and_new_groups(ex
         assert Counter(found) == Counter(range(100))
 
 
-async def test_a_message_for_one_group_reaches_it_alone_whenever_it_comes(exchange: Exchange) -> None:
+async def test_a_message_for_one_group_reaches_it_alone_whenever_it_comes(exchange: MessageExchange) -> None:
     await put(exchange, "to all")
     assert said(await take(exchange, group="bob")) == ["to all"]
     await put(exchange, "to ada", to="ada")
@@ -166,7 +166,7 @@ async def test_acknowledged_messages_never_come_again(make: Make) -> None:
     assert await take(exchange) == []
 
 
-async def test_an_unknown_group_is_said_and_unknown_ids_are_not_counted(exchange: Exchange) -> None:
+async def test_an_unknown_group_is_said_and_unknown_ids_are_not_counted(exchange: MessageExchange) -> None:
     with pytest.raises(NotFound):
         await exchange.acknowledge(TEAM, "work", group="nobody", ids=["1"])
     await put(exchange, "one", "two")
@@ -265,7 +265,7 @@ async def test_a_group_that_still_reads_is_kept_by_the_sweep_with_what_it_has_re
     assert await take(exchange) == []
 
 
-async def test_nothing_crosses_teams_or_channels(exchange: Exchange) -> None:
+async def test_nothing_crosses_teams_or_channels(exchange: MessageExchange) -> None:
     await put(exchange, "ours")
     await put(exchange, "theirs", team=OTHER_TEAM)
     await put(exchange, "elsewhere", channel="work.2")
@@ -279,7 +279,7 @@ async def test_nothing_crosses_teams_or_channels(exchange: Exchange) -> None:
     assert await waiting == []
 
 
-async def test_no_secret_is_stored(exchange: Exchange, bus: str, client: Redis, database: Database) -> None:
+async def test_no_secret_is_stored(exchange: MessageExchange, bus: str, client: Redis, database: Database) -> None:
     token, password = TOKEN, "correcthorsebattery9"
     payload = {
         "text": f"use {token} to push",
@@ -306,7 +306,7 @@ async def test_no_secret_is_stored(exchange: Exchange, bus: str, client: Redis, 
         assert secret not in found.payload
 
 
-async def test_a_large_payload_with_a_secret_at_its_end_is_redacted_too(exchange: Exchange) -> None:
+async def test_a_large_payload_with_a_secret_at_its_end_is_redacted_too(exchange: MessageExchange) -> None:
     await put(exchange, {"log": "word " * 8000 + TOKEN})
     (found,) = await take(exchange)
     assert found.payload.endswith('[REDACTED:github-pat]"}')
@@ -326,7 +326,7 @@ async def test_a_large_payload_with_a_secret_at_its_end_is_redacted_too(exchange
         ({"payload": {"at": object()}}, "payload"),
     ],
 )
-async def test_what_can_not_be_put_is_refused_by_name(exchange: Exchange, change: dict[str, object], param: str) -> None:
+async def test_what_can_not_be_put_is_refused_by_name(exchange: MessageExchange, change: dict[str, object], param: str) -> None:
     given: dict[str, object] = {"channel": "work", "kind": "task", "payload": {}, "to": None, **change}
     with pytest.raises(InvalidInput) as refused:
         await exchange.publish(TEAM, str(given.pop("channel")), sender="ada", **given)  # type: ignore[arg-type]
@@ -409,7 +409,7 @@ async def test_a_thousand_members_of_one_group_wait_at_once_and_share(make: Make
 
 async def test_redis_away_is_said_and_over_when_it_is_back(redis_server: RedisServer, client: Redis) -> None:
     options = Options(poll_seconds=0.2)
-    exchange = Exchange(RedisBus(client, options), options)
+    exchange = MessageExchange(RedisBus(client, options), options)
     running = asyncio.create_task(supervision.run(*exchange.loops()))
     waiting = asyncio.create_task(take(exchange, wait=60))
     await asyncio.sleep(0.3)
@@ -434,9 +434,9 @@ async def test_redis_away_is_said_and_over_when_it_is_back(redis_server: RedisSe
 
 
 @pytest.fixture
-async def redis_exchange(client: Redis) -> AsyncIterator[Exchange]:
+async def redis_exchange(client: Redis) -> AsyncIterator[MessageExchange]:
     options = Options(poll_seconds=0.2, visibility_seconds=SHORT, max_deliveries=1)
-    exchange = Exchange(RedisBus(client, options), options)
+    exchange = MessageExchange(RedisBus(client, options), options)
     running = asyncio.create_task(supervision.run(*exchange.loops()))
     yield exchange
     running.cancel()
@@ -453,7 +453,7 @@ FOREIGN: list[dict[str, bytes]] = [
 
 @pytest.mark.parametrize("fields", FOREIGN)
 async def test_an_entry_that_is_no_message_of_ours_holds_up_nobody(
-    redis_exchange: Exchange, client: Redis, fields: dict[str, bytes]
+    redis_exchange: MessageExchange, client: Redis, fields: dict[str, bytes]
 ) -> None:
     await put(redis_exchange, "before")
     await client.xadd(f"cairn:messages:{{{TEAM}:work}}", fields)  # type: ignore[arg-type]
@@ -469,18 +469,18 @@ async def test_an_entry_that_is_no_message_of_ours_holds_up_nobody(
 
 @pytest.mark.parametrize("word", [b"one", b"a b c", b"\xff\xfe", b"", b"a 1234 work"])
 async def test_a_word_that_cannot_be_read_wakes_whoever_waits_and_ends_nothing(
-    redis_exchange: Exchange, client: Redis, word: bytes
+    redis_exchange: MessageExchange, client: Redis, word: bytes
 ) -> None:
     async with asyncio.timeout(60):
         while not await client.publish("cairn:messages-bell", word):
             await asyncio.sleep(0.01)  # until it listens
-        other = Exchange(RedisBus(client, Options()), Options())
+        other = MessageExchange(RedisBus(client, Options()), Options())
         waiting = asyncio.create_task(take(redis_exchange, wait=20))
         await put(other, "heard all the same")
         assert said(await waiting) == ["heard all the same"]
 
 
-async def test_something_else_in_the_place_of_a_channel_is_said(redis_exchange: Exchange, client: Redis) -> None:
+async def test_something_else_in_the_place_of_a_channel_is_said(redis_exchange: MessageExchange, client: Redis) -> None:
     await client.set(f"cairn:messages:{{{TEAM}:work}}", "no stream")
     for asking in (put(redis_exchange, 1), take(redis_exchange), redis_exchange.acknowledge(TEAM, "work", group="g", ids=["1-1"])):
         with pytest.raises(Unavailable, match="Remove that key"):
@@ -493,7 +493,9 @@ async def test_postgres_cut_off_is_waited_out(database: Database, database_url: 
     """Who waits goes on waiting, and hears again of other processes."""
     options = Options(poll_seconds=60)
     exchanges = [
-        Exchange(PostgresBus(database, Notices(Settings().database, database_url, name="bell", channel=CHANNEL), options), options)
+        MessageExchange(
+            PostgresBus(database, NotifyListener(Settings().database, database_url, name="bell", channel=CHANNEL), options), options
+        )
         for _ in range(2)
     ]
     running = [asyncio.create_task(supervision.run(*each.loops())) for each in exchanges]

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.errors import InvalidInput
 from app.queue.jobs import Job, Queue
 from app.queue.worker import Done, Handler, Progress, Worker
-from app.settings import Worker as WorkerSettings
+from app.settings import WorkerSettings
 from app.storage.database import Database
 
 SECONDS = 60

@@ -10,7 +10,7 @@ import pytest
 from app.errors import DatabaseUnavailable
 from app.part import Loop
 from app.services.child import stay_seen
-from app.supervision import MAX_FAILURES, Health, Supervisor
+from app.supervision import MAX_FAILURES, LoopHealth, Supervisor
 
 
 async def nothing() -> None:
@@ -25,7 +25,7 @@ async def test_the_file_is_touched_each_time_and_holds_what_fails_now(tmp_path: 
     os.utime(file, (0, 0))
     await loop.step()
     assert file.stat().st_mtime > 0
-    health = Health(Loop(name="knowledge.feed", step=nothing, pause=1.0, meanwhile="What is ingested can't be found yet."))
+    health = LoopHealth(Loop(name="knowledge.feed", step=nothing, pause=1.0, meanwhile="What is ingested can't be found yet."))
     for _ in range(MAX_FAILURES):
         health.failed(DatabaseUnavailable("PostgreSQL does not answer."))
     monkeypatch.setattr(Supervisor, "degraded", property(lambda self: [health]))

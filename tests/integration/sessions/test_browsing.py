@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.errors import InvalidInput, NotFound
-from app.sessions.browsing import Browsing, Filter
+from app.sessions.browsing import SessionBrowsing, SessionFilter
 from app.sessions.event import Event, SessionHeader
 from tests.integration.sessions.conftest import Desk
 
@@ -35,25 +35,25 @@ async def opened(desk: Desk, name: str, **facts: object) -> UUID:
         )
 
 
-async def names(desk: Desk, wanted: Filter) -> list[str]:
-    return sorted(each.external_id for each in await Browsing(desk.database).page(desk.team_id, wanted, limit=100))
+async def names(desk: Desk, wanted: SessionFilter) -> list[str]:
+    return sorted(each.external_id for each in await SessionBrowsing(desk.database).page(desk.team_id, wanted, limit=100))
 
 
 async def test_pages_of_sessions_hold_each_once(desk: Desk) -> None:
-    browsing = Browsing(desk.database)
+    browsing = SessionBrowsing(desk.database)
     for number in range(7):
         session = await desk.session(f"s{number}")
         if number % 3:
             await desk.journal.append(session, [said(number // 2)])
-    everything = await browsing.page(desk.team_id, Filter(), limit=100)
+    everything = await browsing.page(desk.team_id, SessionFilter(), limit=100)
     pages, before = [], None
-    while page := await browsing.page(desk.team_id, Filter(), before=before, limit=2):
+    while page := await browsing.page(desk.team_id, SessionFilter(), before=before, limit=2):
         pages += page
         before = page[-1].id
     assert [each.id for each in pages] == [each.id for each in everything]
     assert [each.started_at for each in everything[-3:]] == [None] * 3
     with pytest.raises(NotFound, match="start again without `before`"):
-        await browsing.page(desk.team_id, Filter(), before=uuid4(), limit=2)
+        await browsing.page(desk.team_id, SessionFilter(), before=uuid4(), limit=2)
 
 
 async def test_sessions_are_found_by_project_agent_and_subject(desk: Desk) -> None:
@@ -61,8 +61,8 @@ async def test_sessions_are_found_by_project_agent_and_subject(desk: Desk) -> No
     await opened(desk, "b", title="Großes Aufräumen der Kasse", project="till", transcript="2026-10-kasse.md")
     await opened(desk, "c", title="为什么部署失败")
     project = (await desk.accounts.find_projects(desk.team_id, "till"))[0].id
-    assert await names(desk, Filter(project_id=project)) == ["b"]
-    assert await names(desk, Filter(provider="codex")) == ["a"]
+    assert await names(desk, SessionFilter(project_id=project)) == ["b"]
+    assert await names(desk, SessionFilter(provider="codex")) == ["a"]
     for subject, wanted in {
         "rollout why": ["a"],
         "FIX/roll": ["a"],
@@ -76,30 +76,30 @@ async def test_sessions_are_found_by_project_agent_and_subject(desk: Desk) -> No
         "  ": ["a", "b", "c"],
         "\x00": ["a", "b", "c"],
     }.items():
-        assert await names(desk, Filter(subject=subject)) == wanted, subject
-    assert await Browsing(desk.database).providers(desk.team_id) == ["codex", "generic"]
+        assert await names(desk, SessionFilter(subject=subject)) == wanted, subject
+    assert await SessionBrowsing(desk.database).providers(desk.team_id) == ["codex", "generic"]
 
 
 async def test_a_session_is_of_the_day_it_began_by_whatever_tells_it(desk: Desk) -> None:
     await opened(desk, "by its records", started_at=AT, dated=AT - timedelta(days=9))
     await opened(desk, "by its file", dated=AT)
     await opened(desk, "by nothing")
-    day = Filter(since=AT, until=AT + timedelta(days=1))
+    day = SessionFilter(since=AT, until=AT + timedelta(days=1))
     assert await names(desk, day) == ["by its file", "by its records"]
-    assert await names(desk, Filter(until=AT)) == []
-    assert await names(desk, Filter(since=AT.replace(tzinfo=None))) == ["by its file", "by its records"]  # without a zone: UTC
+    assert await names(desk, SessionFilter(until=AT)) == []
+    assert await names(desk, SessionFilter(since=AT.replace(tzinfo=None))) == ["by its file", "by its records"]  # without a zone: UTC
     with pytest.raises(InvalidInput, match="beyond the years"):
-        await names(desk, Filter(since=datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))))
+        await names(desk, SessionFilter(since=datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))))
 
 
 async def test_another_teams_sessions_are_in_no_list(desk: Desk) -> None:
     await opened(desk, "ours", title="ours")
-    assert await Browsing(desk.database).page(uuid4(), Filter(subject="ours"), limit=10) == []
-    assert await Browsing(desk.database).providers(uuid4()) == []
+    assert await SessionBrowsing(desk.database).page(uuid4(), SessionFilter(subject="ours"), limit=10) == []
+    assert await SessionBrowsing(desk.database).providers(uuid4()) == []
 
 
 async def test_a_session_is_read_on_from_any_place(desk: Desk) -> None:
-    browsing, session = Browsing(desk.database), await desk.session()
+    browsing, session = SessionBrowsing(desk.database), await desk.session()
     await desk.journal.append(session, [said(number, body="x" * 50) for number in range(1, 12)])
     stretch, seq = await browsing.around(session, "L6", events=2, max_chars=7)
     assert ([each for each, _ in stretch.events], seq, stretch.earlier, stretch.later) == ([4, 5, 6, 7, 8], 6, True, True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from app.sessions.event import Event, SessionHeader
-from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
-from app.settings import Sessions
+from app.sessions.formats import HEAD_BYTES, ParseTally, detect, parse
+from app.settings import SessionsSettings
 
 
 def chunks(path: Path) -> Iterator[bytes]:
@@ -21,11 +21,11 @@ def chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def read(path: Path) -> tuple[str, list[Event], Tally]:
-    tally, session, events = Tally(), "", []
+def read(path: Path) -> tuple[str, list[Event], ParseTally]:
+    tally, session, events = ParseTally(), "", []
     with path.open("rb") as content:
         found = detect(content.read(HEAD_BYTES))
-    for each in parse(chunks(path), format=found, limits=Sessions(), tally=tally):
+    for each in parse(chunks(path), format=found, limits=SessionsSettings(), tally=tally):
         if isinstance(each, SessionHeader):
             session = each.external_id
         else:
@@ -73,7 +73,7 @@ def test_fifty_megabytes_never_sit_in_memory_whole(tmp_path: Path) -> None:
             out.write(json.dumps({"id": f"e{number}", "role": "user", "text": "why " * 240}) + "\n")
     assert path.stat().st_size > 45 * 2**20
     tracemalloc.start()
-    count = sum(isinstance(each, Event) for each in parse(chunks(path), format="generic", limits=Sessions(), tally=Tally()))
+    count = sum(isinstance(each, Event) for each in parse(chunks(path), format="generic", limits=SessionsSettings(), tally=ParseTally()))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 50_000

@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 
 from app.errors import VectorStoreUnavailable
-from app.settings import Settings, Vectors
+from app.settings import Settings, VectorsSettings
 from app.storage.child import Child
 from app.storage.vectors import host as hosting
 from app.storage.vectors import open_store
 from app.storage.vectors.damage import MAX_DEATHS
 from app.storage.vectors.lexical import document
-from app.storage.vectors.place import STEM, Place
-from app.storage.vectors.store import IndexSchema, Point, StoreStatus, VectorStore
+from app.storage.vectors.place import STEM, IndexFolder
+from app.storage.vectors.store import IndexSchema, StoreStatus, VectorPoint, VectorStore
 
 pytestmark = pytest.mark.slow
 
@@ -38,16 +38,16 @@ Damage = Callable[[Path], None]
 """Of the folder `vectors`, whose live generation is 2."""
 
 
-def point(number: int) -> Point:
+def point(number: int) -> VectorPoint:
     vector = np.random.default_rng(number).standard_normal(384).astype(np.float32)
-    return Point(UUID(int=number), {"dense_384": vector / np.linalg.norm(vector)}, document(f"word{number}"), {"team": "a"})
+    return VectorPoint(UUID(int=number), {"dense_384": vector / np.linalg.norm(vector)}, document(f"word{number}"), {"team": "a"})
 
 
 POINTS = [point(number) for number in range(1, BUILT + LATER + 1)]
 
 
 def opened(folder: Path) -> AbstractAsyncContextManager[VectorStore]:
-    return open_store(Settings(vectors=Vectors(timeout_seconds=SECONDS)), SCHEMA, folder=folder, owner=True)
+    return open_store(Settings(vectors=VectorsSettings(timeout_seconds=SECONDS)), SCHEMA, folder=folder, owner=True)
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ async def test_a_server_killed_between_setting_aside_and_the_rebuild_goes_on_wit
         async with opened(folder) as store:
             assert (await store.status()).unfilled
     assert len(set_aside(folder)) == 1
-    await asyncio.to_thread(lambda: Place.at(folder).renew(2, "once more"))
+    await asyncio.to_thread(lambda: IndexFolder.at(folder).renew(2, "once more"))
     shutil.rmtree(folder / "2")  # killed before the empty one was there
     async with opened(folder) as store:
         assert (await store.status()).unfilled
@@ -315,14 +315,14 @@ async def test_one_that_cannot_be_set_aside_leaves_searches_refused_at_once_and_
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files("*.json", half)(folder)
-    renew, refused = Place.renew, True
+    renew, refused = IndexFolder.renew, True
 
-    def renewing(place: Place, number: int, reason: str) -> None:
+    def renewing(place: IndexFolder, number: int, reason: str) -> None:
         if refused:
             raise OSError(5, "Input/output error")
         renew(place, number, reason)
 
-    monkeypatch.setattr(Place, "renew", renewing)
+    monkeypatch.setattr(IndexFolder, "renew", renewing)
     async with opened(folder) as store:
         with pytest.raises(VectorStoreUnavailable, match="can't be set aside: Input/output error"):
             await store.status()
@@ -338,14 +338,14 @@ async def unfilled(store: VectorStore) -> bool:
 
 
 async def test_a_folder_that_cannot_be_written_leaves_the_server_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tidy, refused = Place.tidy, True
+    tidy, refused = IndexFolder.tidy, True
 
-    def tidying(place: Place) -> int:
+    def tidying(place: IndexFolder) -> int:
         if refused:
             raise OSError(28, "No space left on device")
         return tidy(place)
 
-    monkeypatch.setattr(Place, "tidy", tidying)
+    monkeypatch.setattr(IndexFolder, "tidy", tidying)
     async with opened(tmp_path / "vectors") as store:
         with pytest.raises(VectorStoreUnavailable, match="No space left"):
             await store.upsert(POINTS[:1])

@@ -16,7 +16,7 @@ from app.storage.database import Database, async_url, rows_of
 
 
 async def opened(url: str, **fields: object) -> Database:
-    return await Database.open(config.Database(**fields), url, name="test")  # type: ignore[arg-type]
+    return await Database.open(config.DatabaseSettings(**fields), url, name="test")  # type: ignore[arg-type]
 
 
 async def test_a_block_that_fails_is_rolled_back(database: Database) -> None:

@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from app import supervision
 from app.settings import Settings
-from app.storage import notices as notices_room
+from app.storage import notify_listener as notices_room
 from app.storage.database import Database
 from app.storage.invalidations import CHANNEL, Invalidations
-from app.storage.notices import Notices
+from app.storage.notify_listener import NotifyListener
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Process:
     """One of two, and what it was told to forget."""
 
     bus: Invalidations
-    notices: Notices
+    notices: NotifyListener
     told: list[tuple[str, str | None]] = field(default_factory=list)
 
     def note(self, topic: str) -> Callable[[str | None], None]:
@@ -43,7 +43,7 @@ async def processes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Async
     async with AsyncExitStack() as stack:
         made = []
         for name in ("one", "two"):
-            notices = Notices(Settings().database, database_url, name=name, channel=CHANNEL)
+            notices = NotifyListener(Settings().database, database_url, name=name, channel=CHANNEL)
             process = Process(Invalidations(notices), notices)
             for topic in ("keys", "cache"):
                 process.bus.subscribe(topic, process.note(topic))

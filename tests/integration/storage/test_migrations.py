@@ -41,7 +41,7 @@ async def test_without_a_url_alembic_says_which_variable_to_set() -> None:
 
 async def test_of_several_that_start_at_once_one_migrates_and_all_succeed(empty_database_url: str) -> None:
     await asyncio.gather(*(migrations.upgrade(empty_database_url) for _ in range(4)))
-    database = await Database.open(config.Database(), empty_database_url, name="test")
+    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
     await migrations.require_current(database)
     await database.close()
 
@@ -54,7 +54,7 @@ async def test_an_old_schema_is_refused_with_the_command_to_run(database: Databa
 
 
 async def test_an_empty_database_is_refused_with_the_command_to_run(empty_database_url: str) -> None:
-    database = await Database.open(config.Database(), empty_database_url, name="test")
+    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
     assert await migrations.current(database) is None
     with pytest.raises(SchemaOutdated, match="cairn db upgrade"):
         await migrations.require_current(database)

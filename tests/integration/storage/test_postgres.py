@@ -21,7 +21,7 @@ from app.storage.postgres import embedded_postgres
 
 
 async def ask(url: str, statement: str) -> object:
-    database = await Database.open(config.Database(), url, name="test", pool_size=1, max_overflow=0)
+    database = await Database.open(config.DatabaseSettings(), url, name="test", pool_size=1, max_overflow=0)
     try:
         async with database.begin() as connection:
             result = await connection.execute(text(statement))

@@ -62,7 +62,7 @@ async def standby(primary: str, standbys: list[StandbyServer]) -> AsyncIterator[
 @asynccontextmanager
 async def opened(primary: str, *urls: str, redis: Redis | None = None, **fields: object) -> AsyncIterator[ReplicatedDatabase]:
     """As a server has it, but tested only when the test says so."""
-    options = config.Database(replica_urls=urls, **fields)  # type: ignore[arg-type]
+    options = config.DatabaseSettings(replica_urls=urls, **fields)  # type: ignore[arg-type]
     positions = Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10)
     database = await open_replicated(options, primary, name="test", positions=positions)
     try:

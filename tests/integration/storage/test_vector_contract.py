@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidInput
-from app.settings import Qdrant, Settings
+from app.settings import QdrantSettings, Settings
 from app.storage.vectors import open_store
 from app.storage.vectors.lexical import SparseVector, document, query
-from app.storage.vectors.store import Hit, IndexSchema, Point, Vector, VectorStore, Within
+from app.storage.vectors.store import Hit, IndexSchema, Vector, VectorPoint, VectorStore, Within
 from tests.fakes.qdrant_server import qdrant_server
 
 SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",), vectors=("dense_384", "dense_1536"))
@@ -28,18 +28,20 @@ def unit(dims: int = 384) -> Vector:
     return made / np.linalg.norm(made)
 
 
-def point(text: str = "", *, vector: Vector | None = None, team: str = "a", kind: str = "gotcha", point_id: UUID | None = None) -> Point:
+def point(
+    text: str = "", *, vector: Vector | None = None, team: str = "a", kind: str = "gotcha", point_id: UUID | None = None
+) -> VectorPoint:
     payload: dict[str, str | float] = {"team": team, "type": kind, "confidence": 0.5, "created_at": "2026-01-01T00:00:00+00:00"}
-    return Point(point_id or uuid4(), {"dense_384": unit() if vector is None else vector}, document(text), payload)
+    return VectorPoint(point_id or uuid4(), {"dense_384": unit() if vector is None else vector}, document(text), payload)
 
 
-def dated(text: str, at: str | None, *, team: str = "a", kind: str = "passage") -> Point:
+def dated(text: str, at: str | None, *, team: str = "a", kind: str = "passage") -> VectorPoint:
     """`at`: absent from the payload where None."""
     payload: dict[str, str | float] = {"team": team, "type": kind}
-    return Point(uuid4(), {"dense_384": unit()}, document(text), payload if at is None else payload | {"created_at": at})
+    return VectorPoint(uuid4(), {"dense_384": unit()}, document(text), payload if at is None else payload | {"created_at": at})
 
 
-def bm25(asked: SparseVector, points: Sequence[Point]) -> dict[UUID, float]:
+def bm25(asked: SparseVector, points: Sequence[VectorPoint]) -> dict[UUID, float]:
     """The plain computation: idf × the document side, summed over the shared terms. A point without terms is no document."""
     documents = {each.id: dict(zip(each.terms.indices, each.terms.values, strict=True)) for each in points if each.terms.indices}
     scores: dict[UUID, float] = {}
@@ -71,7 +73,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     else:
         async with (
             qdrant_server(tmp_path) as (url, _),
-            open_store(Settings(qdrant=Qdrant(url=url)), SCHEMA, folder=tmp_path, owner=False) as opened,
+            open_store(Settings(qdrant=QdrantSettings(url=url)), SCHEMA, folder=tmp_path, owner=False) as opened,
         ):
             yield opened
 
@@ -149,7 +151,7 @@ async def test_an_exact_code_is_found_where_the_vector_misses(store: VectorStore
 
 
 async def test_a_point_may_have_another_named_vector(store: VectorStore) -> None:
-    long = Point(uuid4(), {"dense_1536": unit(1536)}, document("long"), {"team": "a", "type": "gotcha"})
+    long = VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document("long"), {"team": "a", "type": "gotcha"})
     await store.upsert([long, point()])
     hits = await store.nearest(long.vectors["dense_1536"], where={"team": "a"}, limit=5, name="dense_1536")
     assert [hit.id for hit in hits] == [long.id]
@@ -181,7 +183,7 @@ async def test_hits_of_both_sides_carry_their_vectors(store: VectorStore) -> Non
 async def test_a_rare_term_outweighs_a_frequent_one(store: VectorStore) -> None:
     """Points without the vector that is asked for are ranked by their words alone."""
     texts = [*("timeout of the pool" for _ in range(20)), "quorum of the pool"]
-    points = [Point(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in texts]
+    points = [VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in texts]
     await store.upsert(points)
     hits = await store.hybrid(unit(), query("quorum timeout"), where={"team": "a"}, limit=5)
     assert hits[0].id == points[-1].id
@@ -232,9 +234,11 @@ async def test_document_frequencies_may_be_those_of_a_part(store: VectorStore) -
 
 async def test_a_fusion_may_take_the_document_frequencies_of_a_part(store: VectorStore) -> None:
     """`common` is rarer than `seldom` in team a, and more frequent over all: the first place changes with whose frequencies count."""
-    first, second = (Point(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in ("common here", "seldom here"))
-    others = [Point(uuid4(), {"dense_1536": unit(1536)}, document("seldom there"), {"team": "a"}) for _ in range(10)]
-    elsewhere = [Point(uuid4(), {"dense_1536": unit(1536)}, document("common there"), {"team": "b"}) for _ in range(50)]
+    first, second = (
+        VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in ("common here", "seldom here")
+    )
+    others = [VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document("seldom there"), {"team": "a"}) for _ in range(10)]
+    elsewhere = [VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document("common there"), {"team": "b"}) for _ in range(50)]
     await store.upsert([first, second, *others, *elsewhere])
     asked, ours = query("common seldom here"), {"team": "a"}
     over_all = await store.hybrid(unit(), asked, where=ours, limit=3)
@@ -354,7 +358,7 @@ async def test_malformed_terms_and_periods_are_refused(store: VectorStore) -> No
     with pytest.raises(InvalidInput, match="twice"):
         await store.hybrid(unit(), twice, where={}, limit=5)
     with pytest.raises(InvalidInput, match="twice"):
-        await store.upsert([point("good"), Point(uuid4(), {"dense_384": unit()}, twice, {"team": "a"})])
+        await store.upsert([point("good"), VectorPoint(uuid4(), {"dense_384": unit()}, twice, {"team": "a"})])
     for search in (
         store.nearest(unit(), where={}, limit=5, within=endless),
         store.lexical(query("words"), where={}, limit=5, within=endless),

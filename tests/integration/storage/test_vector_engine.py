@@ -19,12 +19,12 @@ import psutil
 import pytest
 
 from app.errors import ConfigurationError, VectorStoreUnavailable
-from app.settings import Settings, Vectors
+from app.settings import Settings, VectorsSettings
 from app.storage.vectors import frames, host, open_store
-from app.storage.vectors.frames import Reply, Request
+from app.storage.vectors.frames import EngineReply, EngineRequest
 from app.storage.vectors.lexical import document
-from app.storage.vectors.place import Place
-from app.storage.vectors.store import IndexSchema, Point, Vector, VectorStore
+from app.storage.vectors.place import IndexFolder
+from app.storage.vectors.store import IndexSchema, Vector, VectorPoint, VectorStore
 
 SCHEMA = IndexSchema(keywords=("team",))
 GENERATOR = np.random.default_rng(11)
@@ -36,12 +36,12 @@ import numpy as np
 from app.settings import Settings
 from app.storage.vectors import open_store
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.store import IndexSchema, Point
+from app.storage.vectors.store import IndexSchema, VectorPoint
 
 def point(number):
     vector = np.zeros(384, np.float32)
     vector[number] = 1
-    return Point(UUID(int=number), {"dense_384": vector}, SparseVector([], []), {"team": "a"})
+    return VectorPoint(UUID(int=number), {"dense_384": vector}, SparseVector([], []), {"team": "a"})
 
 async def main():
     async with open_store(Settings(), IndexSchema(keywords=("team",)), folder=Path(sys.argv[1]), owner=True) as store:
@@ -60,8 +60,8 @@ def unit() -> Vector:
     return made / np.linalg.norm(made)
 
 
-def points(count: int) -> list[Point]:
-    return [Point(uuid4(), {"dense_384": unit()}, document("text"), {"team": "a"}) for _ in range(count)]
+def points(count: int) -> list[VectorPoint]:
+    return [VectorPoint(uuid4(), {"dense_384": unit()}, document("text"), {"team": "a"}) for _ in range(count)]
 
 
 async def everything(store: VectorStore) -> set[UUID]:
@@ -166,7 +166,7 @@ async def test_who_does_not_own_it_reads_and_writes_but_cannot_rebuild(folder: P
 
 
 async def test_without_an_engine_a_call_ends_with_its_timeout(folder: Path) -> None:
-    settings = Settings(vectors=Vectors(timeout_seconds=0.2))
+    settings = Settings(vectors=VectorsSettings(timeout_seconds=0.2))
     async with open_store(settings, SCHEMA, folder=folder, owner=False) as store:
         with pytest.raises(VectorStoreUnavailable, match=r"0\.2 s"):
             await store.status()
@@ -187,7 +187,7 @@ async def test_a_path_too_long_for_a_socket_gets_a_private_folder_elsewhere(tmp_
             await staging.upsert(points(1))
             await staging.commit()
         assert (await store.status()).points == 1
-        sockets = (await asyncio.to_thread(Place.at, folder)).live.parent
+        sockets = (await asyncio.to_thread(IndexFolder.at, folder)).live.parent
         assert sockets.parent == Path(tempfile.gettempdir())
         assert sockets.stat().st_mode & 0o777 == 0o700
     for entry in sockets.iterdir():
@@ -197,12 +197,12 @@ async def test_a_path_too_long_for_a_socket_gets_a_private_folder_elsewhere(tmp_
 
 def test_a_socket_folder_that_someone_else_put_there_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / ("evil" * 30) / "vectors"
-    sockets = Place.at(folder).live.parent
+    sockets = IndexFolder.at(folder).live.parent
     sockets.rmdir()
     sockets.symlink_to(tmp_path)
     try:
         with pytest.raises(ConfigurationError, match="belongs to someone else"):
-            Place.at(folder)
+            IndexFolder.at(folder)
     finally:
         sockets.unlink()
 
@@ -215,7 +215,7 @@ async def test_a_start_that_was_cut_off_before_anything_was_stored_is_made_anew(
 
 
 async def test_a_field_that_a_newer_schema_filters_by_is_indexed_at_the_next_start(folder: Path) -> None:
-    stored = Point(uuid4(), {"dense_384": unit()}, document(""), {"team": "a", "project": "p"})
+    stored = VectorPoint(uuid4(), {"dense_384": unit()}, document(""), {"team": "a", "project": "p"})
     async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
         await store.upsert([stored])
     async with open_store(Settings(), IndexSchema(keywords=("team", "project")), folder=folder, owner=True) as store:
@@ -267,7 +267,7 @@ async def test_a_live_engine_that_dies_during_a_rebuild_disturbs_neither(store: 
 
 
 async def test_a_staging_engine_that_dies_leaves_the_live_one(folder: Path) -> None:
-    settings = Settings(vectors=Vectors(timeout_seconds=3))
+    settings = Settings(vectors=VectorsSettings(timeout_seconds=3))
     async with open_store(settings, SCHEMA, folder=folder, owner=True) as store:
         old = points(3)
         await store.upsert(old)
@@ -309,13 +309,13 @@ async def test_a_commit_that_is_cancelled_leaves_one_whole_index(
 ) -> None:
     old, new = points(2), points(3)
     await store.upsert(old)
-    loop, started, promoting = asyncio.get_running_loop(), asyncio.Event(), Place.promote
+    loop, started, promoting = asyncio.get_running_loop(), asyncio.Event(), IndexFolder.promote
 
-    def promote(place: Place, number: int) -> None:
+    def promote(place: IndexFolder, number: int) -> None:
         loop.call_soon_threadsafe(started.set)
         promoting(place, number)
 
-    monkeypatch.setattr(Place, "promote", promote)
+    monkeypatch.setattr(IndexFolder, "promote", promote)
 
     async def rebuild() -> None:
         async with store.rebuild() as staging:
@@ -343,16 +343,16 @@ async def test_an_engine_about_to_be_replaced_answers_searches_but_acknowledges_
     """A write it acknowledged would be lost with it. It waits instead, and reaches the new one."""
     old, new, late = points(2), points(3), points(1)
     await store.upsert(old)
-    loop, promoting, writes = asyncio.get_running_loop(), Place.promote, []
+    loop, promoting, writes = asyncio.get_running_loop(), IndexFolder.promote, []
 
-    def promote(place: Place, number: int) -> None:
+    def promote(place: IndexFolder, number: int) -> None:
         writes.append(asyncio.run_coroutine_threadsafe(store.upsert(late), loop))
         found = asyncio.run_coroutine_threadsafe(everything(store), loop).result(10)  # sent behind the write, over one connection
         assert found == {each.id for each in old}
         assert not writes[0].done()
         promoting(place, number)
 
-    monkeypatch.setattr(Place, "promote", promote)
+    monkeypatch.setattr(IndexFolder, "promote", promote)
     async with store.rebuild() as staging:
         await staging.upsert(new)
         await staging.commit()
@@ -381,7 +381,7 @@ async def test_graphs_and_int8_find_what_brute_force_finds(store: VectorStore) -
     stored = []
     for place in range(3000):
         vector = centres[place % 60] + 0.5 * unit()
-        stored.append(Point(uuid4(), {"dense_384": vector / np.linalg.norm(vector)}, document(""), {"team": "ab"[place % 2]}))
+        stored.append(VectorPoint(uuid4(), {"dense_384": vector / np.linalg.norm(vector)}, document(""), {"team": "ab"[place % 2]}))
     async with store.rebuild() as staging:
         await staging.upsert(stored)
         await staging.optimize()
@@ -401,14 +401,14 @@ async def test_graphs_and_int8_find_what_brute_force_finds(store: VectorStore) -
     assert found / wanted >= 0.98
 
 
-async def talk(socket: Path, sent: bytes, replies: int) -> list[Reply | None]:
+async def talk(socket: Path, sent: bytes, replies: int) -> list[EngineReply | None]:
     reader, writer = await asyncio.open_unix_connection(str(socket))
     writer.write(sent)
     await writer.drain()
     found = []
     for _ in range(replies):
         data = await frames.read(reader)
-        found.append(None if data is None else msgspec.msgpack.decode(data, type=Reply))
+        found.append(None if data is None else msgspec.msgpack.decode(data, type=EngineReply))
     writer.close()
     await writer.wait_closed()
     return found
@@ -416,11 +416,11 @@ async def talk(socket: Path, sent: bytes, replies: int) -> list[Reply | None]:
 
 async def test_bad_frames_get_an_error_and_cost_nobody_else_anything(store: VectorStore, folder: Path) -> None:
     await store.upsert(points(2))
-    pid, socket = await pid_of(store), (await asyncio.to_thread(Place.at, folder)).live
+    pid, socket = await pid_of(store), (await asyncio.to_thread(IndexFolder.at, folder)).live
     garbage = b"\x00\x00\x00\x05hello"
-    unknown = frames.pack(Request(7, "nonsense", frames.raw(None)))
-    misshapen = frames.pack(Request(8, "search", frames.raw({"no": "ask"})))
-    good = frames.pack(Request(9, "delete", frames.raw([])))
+    unknown = frames.pack(EngineRequest(7, "nonsense", frames.raw(None)))
+    misshapen = frames.pack(EngineRequest(8, "search", frames.raw({"no": "ask"})))
+    good = frames.pack(EngineRequest(9, "delete", frames.raw([])))
     first, second, third, fourth = await talk(socket, garbage + unknown + misshapen + good, 4)
     assert first is not None
     assert first.number == frames.UNREADABLE
@@ -442,8 +442,8 @@ async def test_bad_frames_get_an_error_and_cost_nobody_else_anything(store: Vect
 
 
 async def test_an_engine_that_refuses_says_why(store: VectorStore, folder: Path) -> None:
-    refused = Request(3, "delete", frames.raw(["no uuid"]))
-    socket = (await asyncio.to_thread(Place.at, folder)).live
+    refused = EngineRequest(3, "delete", frames.raw(["no uuid"]))
+    socket = (await asyncio.to_thread(IndexFolder.at, folder)).live
     (reply,) = await talk(socket, frames.pack(refused), 1)
     assert reply is not None
     assert "no uuid" in reply.error

@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from app import clock
 from app.errors import VectorStoreUnavailable
-from app.settings import Qdrant, Settings, Vectors
+from app.settings import QdrantSettings, Settings, VectorsSettings
 from app.storage.vectors import open_store
 from app.storage.vectors.lexical import document
-from app.storage.vectors.store import IndexSchema, Point
+from app.storage.vectors.store import IndexSchema, VectorPoint
 from tests.fakes.qdrant_server import QdrantServer, qdrant_server
 
 SCHEMA = IndexSchema(keywords=("team",), floats=("confidence",))
@@ -33,7 +33,7 @@ async def running(tmp_path: Path) -> AsyncIterator[tuple[str, QdrantServer]]:
 
 def settings(url: str, *, seconds: float = 5, key: str | None = None) -> Settings:
     secret = SecretStr(key) if key else None
-    return Settings(qdrant=Qdrant(url=url, api_key=secret, collection="team"), vectors=Vectors(timeout_seconds=seconds))
+    return Settings(qdrant=QdrantSettings(url=url, api_key=secret, collection="team"), vectors=VectorsSettings(timeout_seconds=seconds))
 
 
 async def test_a_store_opens_while_the_server_is_away_and_works_once_it_is_back(tmp_path: Path, unused_tcp_port: int) -> None:
@@ -56,7 +56,7 @@ async def test_a_refusal_says_what_to_do_and_never_the_key(
         await store.status()
         server.refuse = status
         with pytest.raises(VectorStoreUnavailable, match=said):
-            await store.upsert([Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
+            await store.upsert([VectorPoint(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
 
 
 async def test_a_server_that_does_not_answer_in_time_is_away(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ async def test_two_that_start_at_once_use_one_collection(running: tuple[str, Qdr
         open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as other,
     ):
         await asyncio.gather(one.status(), other.status())
-        await one.upsert([Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
+        await one.upsert([VectorPoint(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
         assert (await other.status()).points == 1
 
 
@@ -110,7 +110,7 @@ async def test_a_rebuild_sweeps_only_what_is_ours_and_old(
 
 async def test_a_switch_whose_answer_is_lost_does_not_cost_the_index(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
     url, server = running
-    stored = Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})
+    stored = VectorPoint(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})
     async with open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as store:
         await store.status()
 
@@ -128,7 +128,7 @@ async def test_a_switch_whose_answer_is_lost_does_not_cost_the_index(running: tu
 async def test_a_collection_has_room_for_the_vectors_of_its_schema_only(running: tuple[str, QdrantServer], tmp_path: Path) -> None:
     url, _ = running
     async with open_store(settings(url), SCHEMA, folder=tmp_path, owner=False) as store:
-        await store.upsert([Point(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
+        await store.upsert([VectorPoint(uuid4(), {"dense_384": VECTOR}, document(""), {"team": "a"})])
     assert {found.name for found in tmp_path.rglob("vector_storage-dense*")} == {"vector_storage-dense_384"}
 
 

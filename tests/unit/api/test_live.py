@@ -14,9 +14,9 @@ from app.api import live
 from app.errors import InvalidInput, Unreadable
 from app.sessions.event import Event
 from app.sessions.live_events import event_of
-from app.settings import Sessions
+from app.settings import SessionsSettings
 
-MAX_EVENTS = Sessions().max_live_events
+MAX_EVENTS = SessionsSettings().max_live_events
 
 
 def read(*records: dict[str, Any]) -> list[Event]:

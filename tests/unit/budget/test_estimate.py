@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from app.budget.estimate import MARGINS, OTHER_MARGIN, Estimate, margin_of, of_chat, of_embeddings, of_size, shrunk
-from app.budget.prices import MTOK, Price, Tier, Usage, tiered
+from app.budget.prices import MTOK, Price, PriceTier, TokenUsage, tiered
 from app.tokens import ImageTokens, count_messages, count_text
 
 ASKED = [{"role": "user", "content": "Why does the checkout charge twice?"}]
@@ -84,14 +84,14 @@ def test_no_answer_within_the_estimate_costs_more_than_it(call: tuple[int, int, 
     assert estimate == most(*call)
     used = data.draw(st.integers(0, input_tokens))
     written = data.draw(st.integers(0, used))
-    usage = Usage(used, data.draw(st.integers(0, max_tokens * choices)), data.draw(st.integers(0, used - written)), written)
+    usage = TokenUsage(used, data.draw(st.integers(0, max_tokens * choices)), data.draw(st.integers(0, used - written)), written)
     assert price.cost(usage) <= estimate.nanousd
     assert usage.total <= estimate.tokens
 
 
 RISING = tiered(
     Price(MTOK, 2 * MTOK, cache_write=MTOK),
-    [Tier(1000, Price(3 * MTOK, 4 * MTOK, cache_write=5 * MTOK)), Tier(9000, Price(3 * MTOK, 9 * MTOK, cache_write=5 * MTOK))],
+    [PriceTier(1000, Price(3 * MTOK, 4 * MTOK, cache_write=5 * MTOK)), PriceTier(9000, Price(3 * MTOK, 9 * MTOK, cache_write=5 * MTOK))],
 )
 
 
@@ -102,7 +102,7 @@ def test_no_answer_to_any_shorter_prompt_costs_more_than_the_tier_that_was_held(
     estimate = shrunk(Estimate(most_input, max_tokens, 0, choices), price=RISING, least_tokens=0)
     assert estimate is not None
     used = data.draw(st.integers(0, most_input))
-    usage = Usage(used, data.draw(st.integers(0, max_tokens * choices)), cache_write=data.draw(st.integers(0, used)))
+    usage = TokenUsage(used, data.draw(st.integers(0, max_tokens * choices)), cache_write=data.draw(st.integers(0, used)))
     assert RISING.cost(usage) <= estimate.nanousd
 
 
@@ -139,7 +139,7 @@ def test_a_models_images_are_counted_at_its_own_figure() -> None:
 def test_a_read_from_the_cache_that_costs_more_than_input_is_within_the_estimate() -> None:
     price = Price(input=MTOK, cached_input=2 * MTOK)
     estimate = of_chat(ASKED, tools=[], model="m", kind="openai", price=price, max_tokens=1)
-    assert price.cost(Usage(estimate.input_tokens, 0, estimate.input_tokens)) <= estimate.nanousd
+    assert price.cost(TokenUsage(estimate.input_tokens, 0, estimate.input_tokens)) <= estimate.nanousd
 
 
 @pytest.mark.parametrize(

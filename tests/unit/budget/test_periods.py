@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.periods import Calendar, Period
+from app.budget.periods import BudgetPeriod, Calendar
 from app.errors import ConfigurationError
 
 ZONES = [
@@ -49,7 +49,7 @@ def at(text: str) -> datetime:
 )
 def test_a_moment_lies_in_its_month(zone: str, moment: str, start: str, end: str, days: int) -> None:
     found = Calendar(zone).month_of(at(moment))
-    assert found == Period(at(start), at(end), days)
+    assert found == BudgetPeriod(at(start), at(end), days)
     assert (found.start.tzinfo, found.end.tzinfo) == (UTC, UTC)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.prices import MTOK, SHIPPED, Price, Prices, Tier, Traits, Usage, load, overruled, tiered
+from app.budget.prices import MTOK, SHIPPED, Price, Prices, PriceTier, TokenUsage, Traits, load, overruled, tiered
 from app.errors import ConfigurationError, NotFound
 from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
 
@@ -29,23 +29,23 @@ prices = st.builds(Price, amounts, amounts, st.none() | amounts, st.none() | amo
 @pytest.mark.parametrize(
     ("price", "usage", "nanousd"),
     [
-        pytest.param(GROQ, Usage(), 0, id="nothing"),
-        pytest.param(GROQ, Usage(input=MTOK, output=MTOK), 1_380_000_000, id="a million of each"),
-        pytest.param(GROQ, Usage(input=1), 590, id="one token"),
-        pytest.param(Price(1), Usage(input=1), 1, id="a part of a nano-dollar is a whole one"),
-        pytest.param(Price(1), Usage(input=MTOK), 1, id="exact is not rounded"),
-        pytest.param(Price(1), Usage(input=MTOK + 1), 2, id="a little above is"),
-        pytest.param(Price(1, 1), Usage(input=1, output=1), 1, id="the sum is rounded, not its parts"),
-        pytest.param(CLAUDE, Usage(input=10, cached_input=4, cache_write=3), 21_450, id="read from the cache, written to it, plain"),
-        pytest.param(GROQ, Usage(input=10, cached_input=4, cache_write=3), 5_900, id="without cache prices input's counts"),
+        pytest.param(GROQ, TokenUsage(), 0, id="nothing"),
+        pytest.param(GROQ, TokenUsage(input=MTOK, output=MTOK), 1_380_000_000, id="a million of each"),
+        pytest.param(GROQ, TokenUsage(input=1), 590, id="one token"),
+        pytest.param(Price(1), TokenUsage(input=1), 1, id="a part of a nano-dollar is a whole one"),
+        pytest.param(Price(1), TokenUsage(input=MTOK), 1, id="exact is not rounded"),
+        pytest.param(Price(1), TokenUsage(input=MTOK + 1), 2, id="a little above is"),
+        pytest.param(Price(1, 1), TokenUsage(input=1, output=1), 1, id="the sum is rounded, not its parts"),
+        pytest.param(CLAUDE, TokenUsage(input=10, cached_input=4, cache_write=3), 21_450, id="read from the cache, written to it, plain"),
+        pytest.param(GROQ, TokenUsage(input=10, cached_input=4, cache_write=3), 5_900, id="without cache prices input's counts"),
         pytest.param(
-            Price(MTOK, cached_input=0, cache_write=0), Usage(input=9, cached_input=4, cache_write=3), 2, id="a price of 0 is one"
+            Price(MTOK, cached_input=0, cache_write=0), TokenUsage(input=9, cached_input=4, cache_write=3), 2, id="a price of 0 is one"
         ),
-        pytest.param(Price(MTOK), Usage(input=1, cached_input=5), 5, id="a provider that says more was cached than sent"),
-        pytest.param(Price(0), Usage(input=MTOK, output=MTOK), 0, id="free"),
+        pytest.param(Price(MTOK), TokenUsage(input=1, cached_input=5), 5, id="a provider that says more was cached than sent"),
+        pytest.param(Price(0), TokenUsage(input=MTOK, output=MTOK), 0, id="free"),
     ],
 )
-def test_a_call_costs_its_tokens_at_their_prices(price: Price, usage: Usage, nanousd: int) -> None:
+def test_a_call_costs_its_tokens_at_their_prices(price: Price, usage: TokenUsage, nanousd: int) -> None:
     assert price.cost(usage) == nanousd
 
 
@@ -55,12 +55,12 @@ def test_a_charge_is_never_below_the_price_and_less_than_a_nano_dollar_above(
 ) -> None:
     cached, write = (price.input if each is None else each for each in (price.cached_input, price.cache_write))
     exact = Fraction(plain * price.input + read * cached + written * write + output * price.output, MTOK)
-    charged = price.cost(Usage(input=plain + read + written, output=output, cached_input=read, cache_write=written))
+    charged = price.cost(TokenUsage(input=plain + read + written, output=output, cached_input=read, cache_write=written))
     assert exact <= charged < exact + 1
 
 
 def test_the_total_counts_what_was_cached_once() -> None:
-    assert Usage(input=10, output=5, cached_input=4, cache_write=3).total == 15
+    assert TokenUsage(input=10, output=5, cached_input=4, cache_write=3).total == 15
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,9 @@ def test_an_estimate_counts_input_at_its_dearest(price: Price, dearest: int) -> 
     assert price.dearest_input == dearest
 
 
-RISING = tiered(Price(1000, 2000, 100, 1250), [Tier(50_000, Price(2000, 3000, 200, 2500)), Tier(200_000, Price(2000, 9000, 250, 2500))])
+RISING = tiered(
+    Price(1000, 2000, 100, 1250), [PriceTier(50_000, Price(2000, 3000, 200, 2500)), PriceTier(200_000, Price(2000, 9000, 250, 2500))]
+)
 
 
 @pytest.mark.parametrize(
@@ -80,33 +82,33 @@ def test_a_prompt_has_the_price_of_the_highest_tier_that_it_passes(prompt: int, 
     price = next((tier.price for tier in RISING.tiers if tier.above_tokens == above), replace(RISING, tiers=()))
     assert RISING.at(prompt).noted(0) == price.noted(0)
     assert RISING.noted(prompt) == price.noted(0) | ({} if above is None else {"above_tokens": above})
-    assert RISING.cost(Usage(prompt, 7, prompt // 2, prompt // 4)) == price.cost(Usage(prompt, 7, prompt // 2, prompt // 4))
+    assert RISING.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4)) == price.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4))
 
 
 def test_what_was_cached_counts_as_a_part_of_the_prompt() -> None:
-    assert RISING.cost(Usage(50_001, 0, 50_001)) == -(-50_001 * 200 // MTOK)
+    assert RISING.cost(TokenUsage(50_001, 0, 50_001)) == -(-50_001 * 200 // MTOK)
 
 
 @pytest.mark.parametrize(
     ("tiers", "says"),
     [
-        ([Tier(5, Price(1, 2)), Tier(5, Price(1, 2))], "ascend: above_tokens 5 comes after 5"),
-        ([Tier(9, Price(1, 2)), Tier(5, Price(1, 2))], "ascend: above_tokens 5 comes after 9"),
-        ([Tier(0, Price(1, 2))], "ascend"),
-        ([Tier(5, Price(0, 2))], "input of the tier above 5"),
-        ([Tier(5, Price(1, 1))], "output of the tier above 5"),
-        ([Tier(5, Price(9, 9)), Tier(7, Price(8, 9))], "input of the tier above 7"),
-        ([Tier(5, Price(1, 2, 1))], "must name cached_input if, and only if"),
+        ([PriceTier(5, Price(1, 2)), PriceTier(5, Price(1, 2))], "ascend: above_tokens 5 comes after 5"),
+        ([PriceTier(9, Price(1, 2)), PriceTier(5, Price(1, 2))], "ascend: above_tokens 5 comes after 9"),
+        ([PriceTier(0, Price(1, 2))], "ascend"),
+        ([PriceTier(5, Price(0, 2))], "input of the tier above 5"),
+        ([PriceTier(5, Price(1, 1))], "output of the tier above 5"),
+        ([PriceTier(5, Price(9, 9)), PriceTier(7, Price(8, 9))], "input of the tier above 7"),
+        ([PriceTier(5, Price(1, 2, 1))], "must name cached_input if, and only if"),
     ],
 )
-def test_tiers_that_a_hold_could_not_rest_on_are_refused(tiers: list[Tier], says: str) -> None:
+def test_tiers_that_a_hold_could_not_rest_on_are_refused(tiers: list[PriceTier], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         tiered(Price(1, 2), tiers)
 
 
 def test_a_tier_has_the_cache_prices_of_the_price_below_it() -> None:
     with pytest.raises(ValueError, match="must name cache_write"):
-        tiered(Price(1, 2, 1, 1), [Tier(5, Price(1, 2, 1))])
+        tiered(Price(1, 2, 1, 1), [PriceTier(5, Price(1, 2, 1))])
 
 
 @pytest.mark.parametrize(
@@ -119,8 +121,8 @@ def test_a_tier_has_the_cache_prices_of_the_price_below_it() -> None:
     ],
 )
 def test_an_overruled_price_keeps_its_tiers_at_least_as_dear(parts: dict[str, int], base: Price, tier: Price) -> None:
-    listed = tiered(Price(10, 20, 1), [Tier(1000, Price(15, 30, 2))])
-    assert overruled(listed, parts) == replace(base, tiers=(Tier(1000, tier),))
+    listed = tiered(Price(10, 20, 1), [PriceTier(1000, Price(15, 30, 2))])
+    assert overruled(listed, parts) == replace(base, tiers=(PriceTier(1000, tier),))
 
 
 def test_a_model_is_found_by_its_name_with_or_without_the_providers() -> None:
@@ -153,7 +155,7 @@ def test_the_shipped_list_can_be_read_and_says_when_and_where_it_was() -> None:
 def test_the_shipped_list_knows_whose_price_rises(model: str) -> None:
     price = load().of(model)
     assert [tier.above_tokens for tier in price.tiers] == [200_000]
-    assert price.cost(Usage(200_001, 1)) > 1.9 * price.cost(Usage(200_000, 1))
+    assert price.cost(TokenUsage(200_001, 1)) > 1.9 * price.cost(TokenUsage(200_000, 1))
 
 
 def test_the_shipped_list_knows_each_models_window_and_images_and_who_thinks() -> None:
@@ -231,7 +233,7 @@ def test_tiers_and_traits_are_read(tmp_path: Path) -> None:
     traits = "context_tokens = 9000\nimage_tokens = 900\nimage_tokens_low = 85\nreasoning = true\n"
     path.write_text(DATED + "[models.x]\ninput = 1\noutput = 2\n" + traits + TIER.format(50, 2, 4) + TIER.format(500, 2, 5))
     usd = 10**9
-    price = Price(usd, 2 * usd, tiers=(Tier(50, Price(2 * usd, 4 * usd)), Tier(500, Price(2 * usd, 5 * usd))))
+    price = Price(usd, 2 * usd, tiers=(PriceTier(50, Price(2 * usd, 4 * usd)), PriceTier(500, Price(2 * usd, 5 * usd))))
     assert load(path) == Prices({"x": price}, date(2026, 11, 1), "", {"x": Traits(9000, ImageTokens(900, 85), reasoning=True)})
 
 

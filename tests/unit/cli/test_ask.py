@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from app.cli.ask import say_who_wrote, show
-from app.cli.client import Client
+from app.cli.client import ServerClient as Client
 
 NOBODY = cast("Client", None)
 """No server is asked where there is an answer."""

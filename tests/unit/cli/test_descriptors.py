@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from app.cli import descriptors
 from app.errors import ConfigurationError
-from app.settings import Redis, Settings
+from app.settings import RedisSettings, Settings
 
 
 def test_the_soft_limit_is_raised_to_the_hard_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_no_limit_at_all_is_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_files_are_left_for_the_database_redis_and_a_provider_for_each_caller() -> None:
     assert descriptors.max_connections(Settings(), 1024) == (1024 - 64 - 50) // 2
-    with_redis = Settings(redis=Redis(url=SecretStr("redis://x"), connections=50))
+    with_redis = Settings(redis=RedisSettings(url=SecretStr("redis://x"), connections=50))
     assert descriptors.max_connections(with_redis, 1024) == (1024 - 64 - 50 - 50) // 2
 
 

@@ -9,20 +9,20 @@ from uuid import uuid4
 import pytest
 
 from app.budget.alerting import ToldAlert
-from app.budget.spending import Attempted, Call
-from app.dashboard import charts, figures
+from app.budget.spending import Attempted, RequestSpending
+from app.dashboard import charts, formatting
 from app.dashboard.alerts import notices
 from app.dashboard.calls import reasons
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def call(**more: Any) -> Call:
+def call(**more: Any) -> RequestSpending:
     usual = {
         "at": AT, "request_id": "r", "purpose": "chat", "project": None, "model_asked": "auto", "provider": "anthropic", "model_answered": "m",
         "cache": "miss", "nanousd": 1, "saved_nanousd": 0, "milliseconds": 1, "status": 200,
     }  # fmt: skip
-    return Call(**(usual | more))
+    return RequestSpending(**(usual | more))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def call(**more: Any) -> Call:
         (call(status=599), ["failed with status 599"]),
     ],
 )  # fmt: skip
-def test_a_call_says_why(given: Call, said: list[str]) -> None:
+def test_a_call_says_why(given: RequestSpending, said: list[str]) -> None:
     assert [each.text for each in reasons(given)] == said
 
 
@@ -58,7 +58,7 @@ def test_what_comes_every_day_is_one_line() -> None:
 def test_a_provider_keeps_its_colour_and_small_ones_are_put_together() -> None:
     assert charts.tones(["anthropic", "groq"]) == [2, 1]
     amounts = {f"p{n}": [n, 0] for n in range(12)} | {"groq": [100, 5]}
-    made = charts.of_money("id", "title", [("1", "Day 1"), ("2", "Day 2")], amounts, write=figures.dollars)
+    made = charts.of_money("id", "title", [("1", "Day 1"), ("2", "Day 2")], amounts, write=formatting.dollars)
     assert [each.name for each in made.series] == ["groq", "p11", "p10", "p9", "p8", "p7", "others"]
     assert sum(round(value * 10**9) for each in made.series for value in each.values if value) == sum(map(sum, amounts.values()))
     assert len({each.tone for each in made.series}) == 7

@@ -18,7 +18,7 @@ from app.embeddings.bulk import (
     MAX_QUESTION_CHARS,
     MAX_QUESTION_TEXTS,
     MAX_READ_CHARS,
-    Admission,
+    BulkAdmission,
     BulkLane,
     TwoLanes,
     cost_of,
@@ -236,8 +236,8 @@ async def test_a_lane_that_closes_tells_whoever_waits() -> None:
     assert all(isinstance(each, Unavailable) and "stopping" in each.message for each in results)
 
 
-def admission(lane: BulkLane, *, a_caller: int = 100, of_all: int = 1000, seconds: float = 60) -> Admission:
-    return Admission(lane, max_texts_a_caller=a_caller, max_texts=of_all, max_wait_seconds=seconds)
+def admission(lane: BulkLane, *, a_caller: int = 100, of_all: int = 1000, seconds: float = 60) -> BulkAdmission:
+    return BulkAdmission(lane, max_texts_a_caller=a_caller, max_texts=of_all, max_wait_seconds=seconds)
 
 
 async def test_a_caller_with_too_many_texts_waiting_is_refused_and_another_is_not() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings.cache import CachedEmbedder
 from app.embeddings.coalescing import LARGE, MAX_CHARS, MAX_TEXTS, CoalescingEmbedder
 from app.embeddings.embedder import Encoded
@@ -182,8 +182,8 @@ async def test_an_error_of_a_shared_run_reaches_who_asked_for_tokens_and_who_did
     assert [type(result) for result in results] == [Unavailable, Unavailable]
 
 
-def memory(entries: int) -> Memory:
-    return Memory("lru", entries=entries, most_bytes=2**20)
+def memory(entries: int) -> MemoryCache:
+    return MemoryCache("lru", entries=entries, most_bytes=2**20)
 
 
 async def test_a_text_is_embedded_once_also_within_one_call() -> None:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.embeddings import late_interaction
 from app.embeddings.cache import MAX_QUESTION_TOKENS, MAX_QUESTIONS, CachedEmbedder
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.embedder import Encoded, Floats, Packed
-from app.embeddings.late import LateEmbedder
+from app.embeddings.lazy import LazyEmbedder
 from app.errors import Unavailable
 
 
@@ -60,8 +60,8 @@ def _vector(text: str) -> Floats:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def cached(inner: Spelled, *, entries: int = 1000) -> tuple[CachedEmbedder, Memory]:
-    memory = Memory("lru", entries=entries, most_bytes=2**22)
+def cached(inner: Spelled, *, entries: int = 1000) -> tuple[CachedEmbedder, MemoryCache]:
+    memory = MemoryCache("lru", entries=entries, most_bytes=2**22)
     return CachedEmbedder(CoalescingEmbedder(inner), memory, ttl_seconds=60), memory
 
 
@@ -210,7 +210,7 @@ async def test_token_vectors_of_a_model_that_is_away_are_unavailable() -> None:
     async def load() -> Spelled:
         return Spelled()
 
-    late = LateEmbedder(load, model="spelled")
+    late = LazyEmbedder(load, model="spelled")
     with pytest.raises(Unavailable, match="There are no embeddings"):
         await late.embed_tokens(["why?"])
     with pytest.raises(Unavailable, match="There are no embeddings"):
@@ -227,7 +227,7 @@ async def test_what_a_runtime_throws_over_tokens_is_unavailable() -> None:
     async def load() -> Spelled:
         return inner
 
-    late = LateEmbedder(load, model="spelled")
+    late = LazyEmbedder(load, model="spelled")
     await late.load()
     with pytest.raises(Unavailable, match="The embedding model failed"):
         await late.embed_tokens(["why?"])

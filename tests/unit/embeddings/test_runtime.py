@@ -21,7 +21,7 @@ from app.embeddings.runtime import SHARED_TEXTS, Lane, RuntimeEmbedder, are_ques
 from app.embeddings.tokens import MAX_TOKENS, ROUNDED_TO, Tokenizer
 from app.embeddings.windows import PARTS
 from app.errors import Unavailable
-from app.settings import Embeddings
+from app.settings import EmbeddingsSettings
 
 
 @pytest.mark.parametrize(("texts", "tokens", "shared"), [(1, 20, False), (2, 20, True), (32, 64, True), (33, 20, False), (4, 65, False)])
@@ -349,7 +349,7 @@ def test_each_request_has_run_before_a_second_thread_may_use_one(
     monkeypatch.setattr("app.embeddings.runtime.Tokenizer", lambda file: Words())
     load(
         cast("ModelFiles", FakeModel(tmp_path)),
-        Embeddings(runtime="openvino", precision="bf16", threads=3),
+        EmbeddingsSettings(runtime="openvino", precision="bf16", threads=3),
         tmp_path / "compiled",
         lane=lane,
     )

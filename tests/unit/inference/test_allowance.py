@@ -7,37 +7,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.budget.estimate import Estimate
-from app.budget.prices import Price, Usage
+from app.budget.prices import Price, TokenUsage
 from app.inference import allowance
 from app.inference.allowance import OutputCount, Truncator, beginning, disbelief, fewest_tokens
-from app.inference.chain import Candidate
+from app.inference.chain import ChainProvider
 from app.inference.wires.compatible import CompatibleWire
 
 ASKED = Estimate(input_tokens=1_000, max_tokens=200, nanousd=10, choices=2)
 TEXTS = st.text(max_size=300) | st.sampled_from(["word " * 90, "0123456789" * 30, "漢字かな" * 40, "\n\t " * 50, "🙂" * 60])
 
 
-def candidate(window: int | None = None) -> Candidate:
+def candidate(window: int | None = None) -> ChainProvider:
     wire = CompatibleWire(kind="local", api_base="http://127.0.0.1:9", api_key=None, connect_seconds=1, connections=1)
-    return Candidate("one", "local", "one-model", Price(1, 1), wire, context_tokens=window)
+    return ChainProvider("one", "local", "one-model", Price(1, 1), wire, context_tokens=window)
 
 
 @pytest.mark.parametrize(
     ("usage", "window", "thinks", "believed"),
     [
-        (Usage(input=900, output=400), None, False, True),
-        (Usage(input=900, output=496), None, False, True),
-        (Usage(input=900, output=497), None, False, False),
-        (Usage(input=900, output=850), None, True, True),
-        (Usage(input=900, output=900), None, True, False),
-        (Usage(input=4_000, output=1), None, False, True),
-        (Usage(input=4_001, output=1), None, False, False),
-        (Usage(input=1_501, output=1), 1_500, False, False),
-        (Usage(input=950, output=1), 500, False, True),  # our bound of the prompt is above the window: it may be wrong
-        (Usage(input=10**12, output=10**12), None, True, False),
+        (TokenUsage(input=900, output=400), None, False, True),
+        (TokenUsage(input=900, output=496), None, False, True),
+        (TokenUsage(input=900, output=497), None, False, False),
+        (TokenUsage(input=900, output=850), None, True, True),
+        (TokenUsage(input=900, output=900), None, True, False),
+        (TokenUsage(input=4_000, output=1), None, False, True),
+        (TokenUsage(input=4_001, output=1), None, False, False),
+        (TokenUsage(input=1_501, output=1), 1_500, False, False),
+        (TokenUsage(input=950, output=1), 500, False, True),  # our bound of the prompt is above the window: it may be wrong
+        (TokenUsage(input=10**12, output=10**12), None, True, False),
     ],
 )
-def test_a_usage_is_believed_as_far_as_it_can_be_true(usage: Usage, window: int | None, thinks: bool, believed: bool) -> None:
+def test_a_usage_is_believed_as_far_as_it_can_be_true(usage: TokenUsage, window: int | None, thinks: bool, believed: bool) -> None:
     said = disbelief(usage, ASKED, candidate(window), thinks=thinks)
     assert (said is None) == believed
     assert said is None or f"{usage.output:,}" in said or f"{usage.input:,}" in said

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.inference import answers
 from app.inference.answers import Produced
-from app.inference.faults import Fault
+from app.inference.provider_errors import ProviderError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -47,7 +47,7 @@ def test_anything_is_an_answer_or_a_fault(data: object) -> None:
     for read in (answers.completion, answers.chunk):
         try:
             read(data, b"raw")
-        except Fault as fault:
+        except ProviderError as fault:
             assert fault.message
 
 
@@ -55,12 +55,12 @@ def test_anything_is_an_answer_or_a_fault(data: object) -> None:
 def test_what_is_no_json_is_malformed(raw: bytes) -> None:
     try:
         answers.decoded(raw)
-    except Fault as fault:
+    except ProviderError as fault:
         assert (fault.kind, fault.unknown) == ("malformed", True)
 
 
 def test_nesting_without_end_is_malformed() -> None:
-    with pytest.raises(Fault):
+    with pytest.raises(ProviderError):
         answers.decoded(b"[" * 100_000)
 
 
@@ -91,7 +91,7 @@ def test_an_answer_needs_no_text(said: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_no_answer_is_a_fault(data: object, kind: str) -> None:
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         answers.completion(data, b"")
     assert caught.value.kind == kind
 
@@ -103,9 +103,9 @@ def test_nothing_with_a_reason_is_an_answer(content: object, finish: str) -> Non
 
 
 def test_an_answer_without_a_choice_says_what_it_used() -> None:
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         answers.completion({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}, b"")
-    assert (caught.value.usage, caught.value.unknown) == (Usage(3, 2), True)
+    assert (caught.value.usage, caught.value.unknown) == (TokenUsage(3, 2), True)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "new\nline", "größe", 7, None])
@@ -147,7 +147,7 @@ def test_a_chunk_may_say_nothing(data: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("data", [[], "hi", 7, {"choices": 7}, {"choices": "hi"}, {"choices": [7]}])
 def test_what_is_no_chunk_is_malformed(data: object) -> None:
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         taken(data)
     assert caught.value.kind == "malformed"
 
@@ -160,12 +160,12 @@ def test_produced_is_the_sum_of_its_chunks(texts: list[str]) -> None:
     produced.add(taken(piece("stop")))
     produced.add(taken({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}))
     assert produced.text == "".join(texts)
-    assert (produced.finish, produced.usage, produced.plain) == ("stop", Usage(1, 2), True)
+    assert (produced.finish, produced.usage, produced.plain) == ("stop", TokenUsage(1, 2), True)
     assert produced.said == any(texts)
 
 
 def test_a_stream_must_have_an_end() -> None:
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         answers.check_end(None)
     assert (caught.value.kind, caught.value.unknown) == ("cut", True)
 
@@ -271,5 +271,5 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
 
 @pytest.mark.parametrize("raw", [b'{"a": NaN, "b": "\\ud83e"}', b'{"a": "\\ud83e"', b"\xf0"])
 def test_a_half_is_no_excuse_for_what_is_no_json(raw: bytes) -> None:
-    with pytest.raises(Fault):
+    with pytest.raises(ProviderError):
         answers.decoded_whole(raw)

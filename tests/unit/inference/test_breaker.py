@@ -10,12 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from app.inference.breaker import MAX_PROBE_SECONDS, Breaker, Refusal, Ticket
-from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault
-from app.settings import Breaker as Options
+from app.inference.breaker import MAX_PROBE_SECONDS, CircuitBreaker, Refusal, Ticket
+from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, ProviderError
+from app.settings import BreakerSettings as Options
 
 OPTIONS = Options(failures=3, reset_seconds=20, window_seconds=60, window_calls=6, window_share=0.5)
-COUNTS, SAYS_NOTHING = Fault("server_error", "it answered 500", 500), Fault("caller", "too hot", 400)
+COUNTS, SAYS_NOTHING = ProviderError("server_error", "it answered 500", 500), ProviderError("caller", "too hot", 400)
 MOMENT = 1000.0
 
 
@@ -97,9 +97,9 @@ class Breakers(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.told: list[str] = []
-        self.breaker = Breaker("one", OPTIONS, now=lambda: self.model.now, changed=self._changed)
+        self.breaker = CircuitBreaker("one", OPTIONS, now=lambda: self.model.now, changed=self._changed)
 
-    def _changed(self, breaker: Breaker, what: str) -> None:
+    def _changed(self, breaker: CircuitBreaker, what: str) -> None:
         self.told.append(breaker.state if what == "state" else what)
 
     @rule(target=calls, count=st.integers(1, 4))
@@ -123,7 +123,7 @@ class Breakers(RuleBasedStateMachine):
         call.ticket.failed(COUNTS) if failed else call.ticket.passed()
         self.model.ended(call, failed=failed)
         if again:
-            call.ticket.failed(Fault("rate_limited", "429", retry_after=1000))
+            call.ticket.failed(ProviderError("rate_limited", "429", retry_after=1000))
             call.ticket.passed()
             call.ticket.dropped()
 
@@ -136,7 +136,7 @@ class Breakers(RuleBasedStateMachine):
     def be_asked_to_wait(self, call: Call, seconds: float, counts: bool) -> None:
         self.model.left_alone(seconds, for_its_rate=counts)
         self.model.told.append("limit")
-        call.ticket.failed(Fault("rate_limited" if counts else "caller", "429", 429, retry_after=seconds))
+        call.ticket.failed(ProviderError("rate_limited" if counts else "caller", "429", 429, retry_after=seconds))
         self.model.ended(call, failed=True if counts else None)
 
     @rule(seconds=st.sampled_from([0.5, 10.0, 19.5, 20.0, 40.0, 60.0]))
@@ -186,16 +186,16 @@ class Clock:
         return self.now
 
 
-def admitted(breaker: Breaker) -> Ticket:
+def admitted(breaker: CircuitBreaker) -> Ticket:
     ticket = breaker.admit()
     assert isinstance(ticket, Ticket)
     return ticket
 
 
-def opened() -> tuple[Breaker, Clock, Ticket]:
+def opened() -> tuple[CircuitBreaker, Clock, Ticket]:
     """An open breaker, and a call from before it opened."""
     clock = Clock()
-    breaker = Breaker("one", OPTIONS, now=clock)
+    breaker = CircuitBreaker("one", OPTIONS, now=clock)
     early = admitted(breaker)
     for _ in range(OPTIONS.failures):
         admitted(breaker).failed(COUNTS)
@@ -244,7 +244,7 @@ def test_a_late_end_of_a_call_from_before_it_opened_neither_closes_nor_prolongs_
 
 def test_late_ends_of_calls_from_before_it_opened_do_not_shut_it_again_after_the_probe() -> None:
     clock = Clock()
-    breaker = Breaker("one", OPTIONS, now=clock)
+    breaker = CircuitBreaker("one", OPTIONS, now=clock)
     early = [admitted(breaker) for _ in range(2 * OPTIONS.failures)]
     for ticket in early[: OPTIONS.failures]:
         ticket.failed(COUNTS)
@@ -256,7 +256,7 @@ def test_late_ends_of_calls_from_before_it_opened_do_not_shut_it_again_after_the
 
 
 def test_half_of_the_last_calls_failing_opens_it_though_never_three_in_a_row() -> None:
-    breaker = Breaker("one", OPTIONS, now=Clock())
+    breaker = CircuitBreaker("one", OPTIONS, now=Clock())
     for _ in range(OPTIONS.window_calls // 2):
         assert breaker.state == "closed"
         admitted(breaker).passed()
@@ -267,7 +267,7 @@ def test_half_of_the_last_calls_failing_opens_it_though_never_three_in_a_row() -
 @pytest.mark.parametrize(("seconds", "state"), [(OPTIONS.window_seconds, "open"), (OPTIONS.window_seconds + 1, "closed")])
 def test_what_lies_just_within_the_window_still_counts(seconds: float, state: str) -> None:
     clock = Clock()
-    breaker = Breaker("one", OPTIONS, now=clock)
+    breaker = CircuitBreaker("one", OPTIONS, now=clock)
     for failed in (True, False, True, False):
         admitted(breaker).failed(COUNTS) if failed else admitted(breaker).passed()
     clock.now += seconds
@@ -287,7 +287,7 @@ def test_once_closed_it_counts_from_the_start() -> None:
 
 def test_what_is_older_than_the_window_is_forgotten() -> None:
     clock = Clock()
-    breaker = Breaker("one", OPTIONS, now=clock)
+    breaker = CircuitBreaker("one", OPTIONS, now=clock)
     for _ in range(20):
         admitted(breaker).failed(COUNTS)
         admitted(breaker).passed()
@@ -297,7 +297,7 @@ def test_what_is_older_than_the_window_is_forgotten() -> None:
 
 def test_of_a_provider_that_never_fails_only_the_windows_calls_are_remembered() -> None:
     clock = Clock()
-    breaker = Breaker("one", OPTIONS, now=clock)
+    breaker = CircuitBreaker("one", OPTIONS, now=clock)
     for _ in range(1000):
         admitted(breaker).passed()
         clock.now += 1
@@ -306,8 +306,8 @@ def test_of_a_provider_that_never_fails_only_the_windows_calls_are_remembered() 
 
 def test_a_providers_own_limit_keeps_everybody_off_without_opening_it() -> None:
     clock = Clock()
-    breaker = Breaker("one", OPTIONS, now=clock)
-    admitted(breaker).failed(Fault("rate_limited", "429", 429, retry_after=20))
+    breaker = CircuitBreaker("one", OPTIONS, now=clock)
+    admitted(breaker).failed(ProviderError("rate_limited", "429", 429, retry_after=20))
     breaker.hold_off(5, rate_limited=False)  # the longer one stands
     assert breaker.admit() == Refusal(20, limited=True)
     assert breaker.state == "closed"
@@ -316,14 +316,14 @@ def test_a_providers_own_limit_keeps_everybody_off_without_opening_it() -> None:
 
 
 def test_a_provider_that_fails_and_says_until_when_is_left_alone_but_not_for_its_rate() -> None:
-    breaker = Breaker("one", OPTIONS, now=Clock())
-    admitted(breaker).failed(Fault("server_error", "503", 503, retry_after=20))
+    breaker = CircuitBreaker("one", OPTIONS, now=Clock())
+    admitted(breaker).failed(ProviderError("server_error", "503", 503, retry_after=20))
     assert breaker.admit() == Refusal(20, limited=False)
 
 
 def test_no_limit_is_obeyed_for_longer_than_an_hour() -> None:
-    breaker = Breaker("one", OPTIONS, now=Clock())
-    admitted(breaker).failed(Fault("rate_limited", "429", 429, retry_after=10**9))
+    breaker = CircuitBreaker("one", OPTIONS, now=Clock())
+    admitted(breaker).failed(ProviderError("rate_limited", "429", 429, retry_after=10**9))
     assert breaker.limited_seconds == MAX_RETRY_AFTER_SECONDS
 
 
@@ -341,22 +341,22 @@ def test_a_probe_that_hangs_does_not_keep_the_others_out() -> None:
 
 
 def test_the_echo_of_a_shared_calls_failure_does_not_count() -> None:
-    breaker = Breaker("one", OPTIONS, now=Clock())
+    breaker = CircuitBreaker("one", OPTIONS, now=Clock())
     for place in range(3 * OPTIONS.failures):
-        admitted(breaker).failed(Fault("server_error", "it answered 500", 500, echo=place > 0))
+        admitted(breaker).failed(ProviderError("server_error", "it answered 500", 500, echo=place > 0))
     assert breaker.state == "closed"
 
 
 def test_without_anybody_to_tell_it_works_alone() -> None:
     breaker, clock, _ = opened()
     clock.now += OPTIONS.reset_seconds
-    admitted(breaker).failed(Fault("rate_limited", "429", 429, retry_after=90))
+    admitted(breaker).failed(ProviderError("rate_limited", "429", 429, retry_after=90))
     assert (breaker.state, breaker.limited_seconds) == ("open", 90)
 
 
 def test_the_third_answer_within_ten_minutes_that_cannot_be_true_opens_it() -> None:
     now, told = [MOMENT], []
-    breaker = Breaker("one", OPTIONS, now=lambda: now[0], changed=lambda _, what: told.append(what))
+    breaker = CircuitBreaker("one", OPTIONS, now=lambda: now[0], changed=lambda _, what: told.append(what))
     for wait in (0, 400, 250, 0):  # the first is forgotten by the third
         now[0] += wait
         ticket = admitted(breaker)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.budget.prices import Price, Prices, Tier, Traits
+from app.budget.prices import Price, Prices, PriceTier, Traits
 from app.errors import ConfigurationError, NotFound
 from app.inference.catalog import Catalog
 from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.through_litellm import LitellmWire
-from app.settings import Inference, Provider
+from app.settings import InferenceSettings, ProviderSettings
 from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
 from tests.fakes.embedder import WordsEmbedder
 
@@ -24,24 +24,24 @@ LISTED = Prices({
     "big": Price(3 * USD, 15 * USD, cached_input=USD // 2, cache_write=4 * USD),
     "small": Price(USD, 2 * USD),
     "vectors": Price(USD // 10),
-    "rising": Price(USD, 2 * USD, tiers=(Tier(1000, Price(2 * USD, 4 * USD)),)),
+    "rising": Price(USD, 2 * USD, tiers=(PriceTier(1000, Price(2 * USD, 4 * USD)),)),
 }, traits={"rising": Traits(5000, ImageTokens(900, 85), reasoning=True)})  # fmt: skip
 KEYS = {"KEY": "sk-secret"}
 
 
-def provider(model: str = "big", kind: str = "openai", **more: Any) -> Provider:
-    return Provider(kind=kind, model=model, **{"api_key_env": "KEY", **more})
+def provider(model: str = "big", kind: str = "openai", **more: Any) -> ProviderSettings:
+    return ProviderSettings(kind=kind, model=model, **{"api_key_env": "KEY", **more})
 
 
 def catalog(
-    providers: Mapping[str, Provider],
+    providers: Mapping[str, ProviderSettings],
     *,
     chain: tuple[str, ...] | None = None,
     profiles: Mapping[str, tuple[str, ...]] | None = None,
     environment: Mapping[str, str] = KEYS,
     own: bool = False,
 ) -> Catalog:
-    options = Inference(chain=tuple(providers) if chain is None else chain, profiles=dict(profiles or {}))
+    options = InferenceSettings(chain=tuple(providers) if chain is None else chain, profiles=dict(profiles or {}))
     return Catalog(providers, options, LISTED, embedder=WordsEmbedder() if own else None, environment=environment)
 
 
@@ -151,7 +151,7 @@ def test_a_providers_own_price_rises_only_as_it_says_itself() -> None:
     own = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}
     flat, rising = catalog({"one": provider("rising", **own), "two": provider("rising", price_tiers=TIERS, **own)}).candidates("rising")
     assert flat.price == Price(USD, 2 * USD)
-    assert rising.price == Price(USD, 2 * USD, tiers=(Tier(1000, Price(4 * USD, 20 * USD)),))
+    assert rising.price == Price(USD, 2 * USD, tiers=(PriceTier(1000, Price(4 * USD, 20 * USD)),))
 
 
 def test_tiers_may_be_put_on_a_listed_price() -> None:

@@ -13,16 +13,16 @@ from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, DeadlineExceeded, RateLimited, Refused
 from app.inference import chain
 from app.inference.breaker import Refusal
-from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, Candidate, Step, Trail, after, larger
-from app.inference.faults import Fault, Kind
+from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, AttemptLog, ChainProvider, Step, after, larger
+from app.inference.provider_errors import FailureKind, ProviderError
 from app.inference.wires.wire import Wire
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
 CALLERS = {"caller", "content_policy"}
 
 
-def candidate(name: str = "one", *, context: int | None = None) -> Candidate:
-    return Candidate(name, "openai", f"{name}-model", Price(0), cast("Wire", None), context)
+def candidate(name: str = "one", *, context: int | None = None) -> ChainProvider:
+    return ChainProvider(name, "openai", f"{name}-model", Price(0), cast("Wire", None), context)
 
 
 def too_dear(asked: int) -> BudgetExceeded:
@@ -31,11 +31,11 @@ def too_dear(asked: int) -> BudgetExceeded:
 
 kinds = st.sampled_from(KINDS)
 found_faults = st.builds(
-    Fault, kinds, st.just("it failed"), st.none() | st.sampled_from([400, 429, 500, 502, 503]), st.none() | st.floats(0, 100)
+    ProviderError, kinds, st.just("it failed"), st.none() | st.sampled_from([400, 429, 500, 502, 503]), st.none() | st.floats(0, 100)
 )
 refusals = st.builds(Refusal, st.floats(0, 100), st.booleans())
 trails = st.builds(
-    Trail,
+    AttemptLog,
     faults=st.lists(st.tuples(st.just(candidate("a")), found_faults), max_size=3),
     refusals=st.lists(st.tuples(st.just(candidate("b")), refusals), max_size=3),
     unaffordable=st.lists(st.tuples(st.just(candidate("c")), st.builds(too_dear, st.integers(1, 9))), max_size=3),
@@ -44,8 +44,8 @@ trails = st.builds(
 
 @pytest.mark.parametrize("retries_left", [0, 1])
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_what_the_caller_caused_stops_and_only_what_likely_passes_is_tried_again(kind: Kind, retries_left: int) -> None:
-    step = after(Fault(kind, "it failed"), retries_left=retries_left)
+def test_only_what_the_caller_caused_stops_and_only_what_likely_passes_is_tried_again(kind: FailureKind, retries_left: int) -> None:
+    step = after(ProviderError(kind, "it failed"), retries_left=retries_left)
     if kind in CALLERS:
         assert step == Step("stop")
     elif kind == "reset" and retries_left:
@@ -57,25 +57,27 @@ def test_only_what_the_caller_caused_stops_and_only_what_likely_passes_is_tried_
 @pytest.mark.parametrize(
     ("fault", "step"),
     [
-        pytest.param(Fault("server_error", "", 500), Step("retry", RETRY_PAUSE_SECONDS), id="500 may be an accident"),
-        pytest.param(Fault("server_error", "", 503), Step("next"), id="503 is not"),
-        pytest.param(Fault("server_error", "", None), Step("next"), id="an error without a status"),
-        pytest.param(Fault("server_error", "", 503, retry_after=0.1), Step("next"), id="whatever it says of its return"),
-        pytest.param(Fault("rate_limited", "", 429), Step("next"), id="a limit without an end"),
-        pytest.param(Fault("rate_limited", "", 429, retry_after=0), Step("retry", 0), id="a limit that is over"),
+        pytest.param(ProviderError("server_error", "", 500), Step("retry", RETRY_PAUSE_SECONDS), id="500 may be an accident"),
+        pytest.param(ProviderError("server_error", "", 503), Step("next"), id="503 is not"),
+        pytest.param(ProviderError("server_error", "", None), Step("next"), id="an error without a status"),
+        pytest.param(ProviderError("server_error", "", 503, retry_after=0.1), Step("next"), id="whatever it says of its return"),
+        pytest.param(ProviderError("rate_limited", "", 429), Step("next"), id="a limit without an end"),
+        pytest.param(ProviderError("rate_limited", "", 429, retry_after=0), Step("retry", 0), id="a limit that is over"),
         pytest.param(
-            Fault("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS), Step("retry", MAX_RETRY_WAIT_SECONDS), id="a short one"
+            ProviderError("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS),
+            Step("retry", MAX_RETRY_WAIT_SECONDS),
+            id="a short one",
         ),
-        pytest.param(Fault("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS + 0.01), Step("next"), id="a long one"),
+        pytest.param(ProviderError("rate_limited", "", 429, retry_after=MAX_RETRY_WAIT_SECONDS + 0.01), Step("next"), id="a long one"),
     ],
 )
-def test_a_retry_waits_as_long_as_the_fault_needs(fault: Fault, step: Step) -> None:
+def test_a_retry_waits_as_long_as_the_fault_needs(fault: ProviderError, step: Step) -> None:
     assert after(fault, retries_left=1) == step
     assert after(fault, retries_left=0) == Step("next")
 
 
 @given(found_faults, st.integers(-1, 3))
-def test_no_wait_is_longer_than_a_caller_bears_and_none_is_without_a_retry_left(fault: Fault, retries_left: int) -> None:
+def test_no_wait_is_longer_than_a_caller_bears_and_none_is_without_a_retry_left(fault: ProviderError, retries_left: int) -> None:
     step = after(fault, retries_left=retries_left)
     assert 0 <= step.seconds <= MAX_RETRY_WAIT_SECONDS
     assert step.to != "retry" or retries_left > 0
@@ -90,8 +92,11 @@ def test_a_prompt_too_long_goes_on_to_larger_windows_and_to_unknown_ones() -> No
 
 
 def test_a_trail_names_each_attempt_and_whom_it_left_alone() -> None:
-    trail = Trail(
-        [(candidate("a"), Fault("server_error", "it answered 500", 500)), (candidate("a"), Fault("reset", "the connection broke"))],
+    trail = AttemptLog(
+        [
+            (candidate("a"), ProviderError("server_error", "it answered 500", 500)),
+            (candidate("a"), ProviderError("reset", "the connection broke")),
+        ],
         [(candidate("b"), Refusal(12.4, limited=False))],
         [(candidate("c"), too_dear(5))],
     )
@@ -104,53 +109,57 @@ def test_a_trail_names_each_attempt_and_whom_it_left_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", ["caller", "content_policy", "context_too_long", "unsupported"])
-def test_a_providers_words_about_the_prompt_are_not_repeated_among_the_attempts(kind: Kind) -> None:
-    trail = Trail([(candidate("a"), Fault(kind, "the secret plan is too long")), (candidate("b"), Fault("reset", "it broke"))])
+def test_a_providers_words_about_the_prompt_are_not_repeated_among_the_attempts(kind: FailureKind) -> None:
+    trail = AttemptLog(
+        [(candidate("a"), ProviderError(kind, "the secret plan is too long")), (candidate("b"), ProviderError("reset", "it broke"))]
+    )
     assert trail.told() == f"a (a-model): {kind.replace('_', ' ')}; b (b-model): it broke"
 
 
 def test_what_nobody_can_be_paid_for_is_a_budgets_error_the_cheapest_ones() -> None:
     dear, cheap = too_dear(90), too_dear(20)
-    assert Trail(unaffordable=[(candidate("a"), dear), (candidate("b"), cheap)]).error() is cheap
+    assert AttemptLog(unaffordable=[(candidate("a"), dear), (candidate("b"), cheap)]).error() is cheap
     left_alone = [(candidate("c"), Refusal(20, limited=False))]
-    assert Trail(refusals=left_alone, unaffordable=[(candidate("b"), cheap)]).error() is cheap
+    assert AttemptLog(refusals=left_alone, unaffordable=[(candidate("b"), cheap)]).error() is cheap
 
 
 @pytest.mark.parametrize("kind", ["context_too_long", "unsupported"])
-def test_what_nobody_can_take_is_told_in_the_last_ones_words(kind: Kind) -> None:
-    first = Fault("context_too_long", "8k", 400)
-    last = Fault(kind, "128k", 400, code="context_length_exceeded", param="messages")
-    error = Trail([(candidate("a"), first), (candidate("b"), last)]).error()
+def test_what_nobody_can_take_is_told_in_the_last_ones_words(kind: FailureKind) -> None:
+    first = ProviderError("context_too_long", "8k", 400)
+    last = ProviderError(kind, "128k", 400, code="context_length_exceeded", param="messages")
+    error = AttemptLog([(candidate("a"), first), (candidate("b"), last)]).error()
     assert isinstance(error, Refused)
     assert (error.message, error.code, error.param) == ("128k", "context_length_exceeded", "messages")
 
 
 def test_where_everybody_limits_the_rate_the_soonest_return_is_told() -> None:
-    trail = Trail([(candidate("a"), Fault("rate_limited", "429", retry_after=30))], [(candidate("b"), Refusal(20, limited=True))])
+    trail = AttemptLog(
+        [(candidate("a"), ProviderError("rate_limited", "429", retry_after=30))], [(candidate("b"), Refusal(20, limited=True))]
+    )
     assert isinstance(error := trail.error(), RateLimited)
     assert error.retry_after == 20
 
 
 def test_a_rate_limit_without_an_end_is_a_second() -> None:
-    assert isinstance(error := Trail([(candidate(), Fault("rate_limited", "429"))]).error(), RateLimited)
+    assert isinstance(error := AttemptLog([(candidate(), ProviderError("rate_limited", "429"))]).error(), RateLimited)
     assert error.retry_after == 1
 
 
 @pytest.mark.parametrize(
     "trail",
     [
-        Trail([(candidate("a"), Fault("rate_limited", "429"))], [(candidate("b"), Refusal(20, limited=False))]),
-        Trail([(candidate("a"), Fault("rate_limited", "429")), (candidate("b"), Fault("timeout", "no answer"))]),
-        Trail([(candidate("a"), Fault("rate_limited", "429"))], unaffordable=[(candidate("b"), too_dear(5))]),
+        AttemptLog([(candidate("a"), ProviderError("rate_limited", "429"))], [(candidate("b"), Refusal(20, limited=False))]),
+        AttemptLog([(candidate("a"), ProviderError("rate_limited", "429")), (candidate("b"), ProviderError("timeout", "no answer"))]),
+        AttemptLog([(candidate("a"), ProviderError("rate_limited", "429"))], unaffordable=[(candidate("b"), too_dear(5))]),
     ],
     ids=["one fails", "one times out", "one is too dear"],
 )
-def test_a_limit_is_the_callers_to_wait_for_only_if_nothing_else_went_wrong(trail: Trail) -> None:
+def test_a_limit_is_the_callers_to_wait_for_only_if_nothing_else_went_wrong(trail: AttemptLog) -> None:
     assert isinstance(trail.error(), AllProvidersFailed)
 
 
 @given(trails)
-def test_the_end_of_a_chain_is_one_of_four_errors_and_never_sends_back_too_late(trail: Trail) -> None:
+def test_the_end_of_a_chain_is_one_of_four_errors_and_never_sends_back_too_late(trail: AttemptLog) -> None:
     error = trail.error()
     assert isinstance(error, AllProvidersFailed | RateLimited | Refused | BudgetExceeded)
     waits = [fault.retry_after for _, fault in trail.faults] + [refusal.seconds for _, refusal in trail.refusals]
@@ -163,23 +172,23 @@ def test_the_end_of_a_chain_is_one_of_four_errors_and_never_sends_back_too_late(
 
 
 def test_a_request_whose_time_ran_out_tells_what_it_had_tried() -> None:
-    assert isinstance(error := Trail().out_of_time(), DeadlineExceeded)
+    assert isinstance(error := AttemptLog().out_of_time(), DeadlineExceeded)
     assert error.message == "The request's deadline passed before any provider answered. Try again later."
-    error = Trail([(candidate("a"), Fault("timeout", "no answer in time"))]).out_of_time()
+    error = AttemptLog([(candidate("a"), ProviderError("timeout", "no answer in time"))]).out_of_time()
     assert error.message.endswith("answered. a (a-model): no answer in time. Try again later.")
 
 
 def test_a_refusal_keeps_the_providers_words_code_and_field() -> None:
-    error = chain.refused(Fault("caller", "too hot", 400, code="invalid_value", param="temperature"))
+    error = chain.refused(ProviderError("caller", "too hot", 400, code="invalid_value", param="temperature"))
     assert (error.message, error.code, error.param) == ("too hot", "invalid_value", "temperature")
-    assert chain.refused(Fault("caller", "no")).code == "provider_refused"
+    assert chain.refused(ProviderError("caller", "no")).code == "provider_refused"
 
 
 @pytest.mark.parametrize(("room", "final"), [(1000, True), (2000, True), (4000, False), (None, False)])
 def test_too_long_is_final_only_where_nobody_with_more_room_is_left_out(room: int | None, final: bool) -> None:
     small, other = candidate("small", context=2000), candidate("other", context=room)
-    trail = Trail(
-        [(small, Fault("context_too_long", "too long", 400))],
+    trail = AttemptLog(
+        [(small, ProviderError("context_too_long", "too long", 400))],
         [(other, Refusal(20, limited=False))],
     )
     assert isinstance(trail.error(), Refused if final else AllProvidersFailed)

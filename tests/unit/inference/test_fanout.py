@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.inference import fanout as module
-from app.inference.fanout import Fanout, Place
-from app.inference.stored import said
-from app.inference.stream import Broken, Piece
+from app.inference.cached_answer import said
+from app.inference.fanout import Fanout, ReaderPosition
+from app.inference.stream import BrokenStream, StreamPiece
 
 HEAD = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
 
-def piece(text: str, *, plain: bool = True) -> Piece:
+def piece(text: str, *, plain: bool = True) -> StreamPiece:
     """Not plain: the text stands in a field of its own."""
     if plain:
-        return Piece(said(HEAD, text, first=False), text)
-    return Piece(msgspec.json.encode({**HEAD, "choices": [{"index": 0, "delta": {"reasoning": text}, "finish_reason": None}]}), None)
+        return StreamPiece(said(HEAD, text, first=False), text)
+    return StreamPiece(msgspec.json.encode({**HEAD, "choices": [{"index": 0, "delta": {"reasoning": text}, "finish_reason": None}]}), None)
 
 
 def words(events: list[bytes]) -> str:
@@ -57,7 +57,7 @@ async def _play(steps: list[Any]) -> None:
     fanout, spoken = new(), ""
     assert fanout.leader is not None
     leader: list[bytes] = []
-    readers: list[tuple[Place, list[bytes]]] = []
+    readers: list[tuple[ReaderPosition, list[bytes]]] = []
     lost: set[int] = set()
     for kind, first, second in steps:
         if kind == "say":
@@ -66,7 +66,7 @@ async def _play(steps: list[Any]) -> None:
             while fanout.leader.at < len(fanout._log):  # it keeps up
                 leader.append(fanout._next(fanout.leader))
         elif kind == "join" and fanout.whole and len(readers) < 4:
-            readers.append((Place(), []))
+            readers.append((ReaderPosition(), []))
         elif kind == "read" and first < len(readers):
             _read(fanout, readers, first, second, lost)
     fanout.end()
@@ -78,14 +78,14 @@ async def _play(steps: list[Any]) -> None:
     assert not lost or not fanout.whole
 
 
-def _read(fanout: Fanout, readers: list[tuple[Place, list[bytes]]], number: int, most: int, lost: set[int]) -> None:
+def _read(fanout: Fanout, readers: list[tuple[ReaderPosition, list[bytes]]], number: int, most: int, lost: set[int]) -> None:
     place, events = readers[number]
     for _ in range(most):
         if number in lost or place.at == len(fanout._log):
             return
         try:
             events.append(fanout._next(place))
-        except Broken:
+        except BrokenStream:
             lost.add(number)
 
 
@@ -98,7 +98,7 @@ def test_where_there_is_only_text_nobody_is_ever_too_slow_and_little_is_kept_as_
             assert fanout._bytes <= 300
         fanout.end()
         for _ in range(2):
-            assert words([event async for event in fanout.read(Place())]) == "".join(texts)
+            assert words([event async for event in fanout.read(ReaderPosition())]) == "".join(texts)
         assert fanout.whole
 
     with pytest.MonkeyPatch.context() as patch:
@@ -108,7 +108,7 @@ def test_where_there_is_only_text_nobody_is_ever_too_slow_and_little_is_kept_as_
 
 async def test_who_keeps_up_gets_the_providers_own_bytes() -> None:
     fanout = new()
-    place = fanout.leader or Place()
+    place = fanout.leader or ReaderPosition()
     came = []
     for number in range(2000):
         each = piece(f"word {number} ")
@@ -126,7 +126,7 @@ async def test_the_leader_is_waited_for_where_it_would_lose_something_and_no_lon
             await fanout.add(piece("thinking", plain=False))
 
     saying = asyncio.create_task(say())
-    reader = fanout.read(fanout.leader or Place())
+    reader = fanout.read(fanout.leader or ReaderPosition())
     for _ in range(10):
         assert words([await anext(reader)]) == "thinking"
     assert not saying.done()
@@ -139,9 +139,9 @@ async def test_the_leader_is_waited_for_where_it_would_lose_something_and_no_lon
 async def test_an_error_comes_after_what_was_said() -> None:
     fanout, events = new(), []
     await fanout.add(piece("so far"))
-    fanout.end(Broken("It broke."))
-    with pytest.raises(Broken, match="It broke"):
-        async for event in fanout.read(Place()):
+    fanout.end(BrokenStream("It broke."))
+    with pytest.raises(BrokenStream, match="It broke"):
+        async for event in fanout.read(ReaderPosition()):
             events.append(event)
     assert words(events) == "so far"
 
@@ -159,7 +159,7 @@ async def test_the_provider_is_read_no_further_than_a_bounded_piece_ahead_of_the
     saying = asyncio.create_task(say())
     await _settled()
     assert said_so_far == ahead  # nobody has begun to read
-    slow, fast = fanout.read(fanout.leader or Place()), fanout.read(Place())
+    slow, fast = fanout.read(fanout.leader or ReaderPosition()), fanout.read(ReaderPosition())
     await anext(slow)
     for _ in range(20):
         await anext(fast)

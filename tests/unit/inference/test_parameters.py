@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.budget.prices import Price
-from app.inference.chain import Candidate
-from app.inference.faults import Fault
+from app.inference.chain import ChainProvider
 from app.inference.parameters import ALLOWED_PARAMETERS, NEVER, THINKING_TOKENS, call_for, check, thinks
+from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
@@ -25,14 +25,14 @@ OURS = {"api_base": "http://evil.example", "api_key": "sk-other", "mock_response
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
-def candidate(kind: str) -> Candidate:
+def candidate(kind: str) -> ChainProvider:
     address = "http://127.0.0.1:9/v1"
     wire: Wire
     if kind in {"openai", "groq", "local"}:
         wire = CompatibleWire(kind=kind, api_base=address, api_key="k", connect_seconds=1, connections=1)
     else:
         wire = LitellmWire(kind=kind, api_base=address, api_key="k", connect_seconds=1, connections=1)
-    return Candidate("one", kind, "one-model", Price(0), wire)
+    return ChainProvider("one", kind, "one-model", Price(0), wire)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_an_image_that_a_provider_would_fetch_at_an_unknown_price_is_not_for_it(
     content = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
     request = ChatRequest("auto", [{"role": "user", "content": content}])
     if kind == "gemini" and url.startswith("https"):
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(ProviderError) as caught:
             check(candidate(kind), request)
         assert (caught.value.kind, caught.value.counts, caught.value.param) == ("unsupported", False, "messages")
     else:

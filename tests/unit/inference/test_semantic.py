@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.errors import Unavailable
-from app.inference.request import Asker, ChatRequest
-from app.inference.semantic import MAX_SEEN_CHARS, Question, Semantic, objections, question_of
-from app.settings import SemanticCache
+from app.inference.request import CallContext, ChatRequest
+from app.inference.semantic import MAX_SEEN_CHARS, CacheQuestion, Semantic, objections, question_of
+from app.settings import SemanticCacheSettings
 from tests.fakes.embedder import WordsEmbedder
 
 TEAM = UUID(int=1)
@@ -88,11 +88,11 @@ def test_one_more_word_that_says_something_is_always_seen(text: str, place: int,
     assert objections(" ".join(words), " ".join(changed))
 
 
-def asker(team: UUID = TEAM) -> Asker:
-    return Asker(uuid4(), team, uuid4().hex)
+def asker(team: UUID = TEAM) -> CallContext:
+    return CallContext(uuid4(), team, uuid4().hex)
 
 
-def asking(text: Any, *before: dict[str, Any], team: UUID = TEAM, **fields: Any) -> Question | None:
+def asking(text: Any, *before: dict[str, Any], team: UUID = TEAM, **fields: Any) -> CacheQuestion | None:
     messages = [*before, {"role": "user", "content": text}]
     return question_of(
         ChatRequest("auto", messages, parameters={**fields, "messages": messages}, max_tokens=fields.get("max_tokens")), asker(team), ()
@@ -135,7 +135,7 @@ class Away(WordsEmbedder):
 
 
 def opened(embedder: WordsEmbedder | None = None, **options: Any) -> Semantic:
-    settings = SemanticCache(**{"enabled": True, "threshold": 0.9, "timeout_seconds": 1, **options})
+    settings = SemanticCacheSettings(**{"enabled": True, "threshold": 0.9, "timeout_seconds": 1, **options})
     return Semantic(embedder or WordsEmbedder(), settings, now=lambda: CLOCK[0])
 
 
@@ -145,40 +145,40 @@ HERE, THERE = b"here", b"there"
 
 async def test_the_most_alike_that_nothing_speaks_against_is_found_in_its_own_partition() -> None:
     semantic = opened()
-    await semantic.remember(Question("restart the worker", HERE), b"1", 60)
-    await semantic.remember(Question("restart the worker 2", HERE), b"2", 60)
-    await semantic.remember(Question("something else entirely", HERE), b"3", 60)
-    ((key, cosine),) = await semantic.near(Question("Restart the worker", HERE))
+    await semantic.remember(CacheQuestion("restart the worker", HERE), b"1", 60)
+    await semantic.remember(CacheQuestion("restart the worker 2", HERE), b"2", 60)
+    await semantic.remember(CacheQuestion("something else entirely", HERE), b"3", 60)
+    ((key, cosine),) = await semantic.near(CacheQuestion("Restart the worker", HERE))
     assert (key, cosine) == (b"1", pytest.approx(1, abs=1e-5))
-    assert await semantic.near(Question("Restart the worker", THERE)) == []
-    assert await semantic.near(Question("Restart a server", HERE)) == []
+    assert await semantic.near(CacheQuestion("Restart the worker", THERE)) == []
+    assert await semantic.near(CacheQuestion("Restart a server", HERE)) == []
 
 
 async def test_where_nothing_is_remembered_nothing_is_embedded() -> None:
     embedder = WordsEmbedder()
     semantic = opened(embedder)
-    assert await semantic.near(Question("restart the worker", HERE)) == []
+    assert await semantic.near(CacheQuestion("restart the worker", HERE)) == []
     assert embedder.embedded == []
 
 
 @pytest.mark.parametrize("embedder", [Slow(), Away()])
 async def test_an_embedder_that_is_slow_or_away_is_a_miss(embedder: WordsEmbedder) -> None:
     semantic = opened(timeout_seconds=0.01)
-    await semantic.remember(Question("restart the worker", HERE), b"1", 60)
+    await semantic.remember(CacheQuestion("restart the worker", HERE), b"1", 60)
     semantic._embedder = embedder
-    assert await semantic.near(Question("restart the worker", HERE)) == []
+    assert await semantic.near(CacheQuestion("restart the worker", HERE)) == []
     assert semantic.counts.errors == 1
 
 
 async def test_it_ends_with_its_answer_and_never_holds_more_than_it_may() -> None:
     semantic = opened(entries=3)
     for number in range(5):
-        await semantic.remember(Question(f"word{number}", HERE), bytes([number]), 60)
+        await semantic.remember(CacheQuestion(f"word{number}", HERE), bytes([number]), 60)
     assert (len(semantic), semantic.counts.evictions) == (3, 2)
-    assert await semantic.near(Question("word0", HERE)) == []
-    assert [key for key, _ in await semantic.near(Question("word4", HERE))] == [bytes([4])]
+    assert await semantic.near(CacheQuestion("word0", HERE)) == []
+    assert [key for key, _ in await semantic.near(CacheQuestion("word4", HERE))] == [bytes([4])]
     CLOCK[0] += 61
-    assert await semantic.near(Question("word4", HERE)) == []
+    assert await semantic.near(CacheQuestion("word4", HERE)) == []
     assert len(semantic) == 2
 
 
@@ -191,7 +191,7 @@ def test_its_books_are_right_whatever_is_remembered_and_forgotten(steps: list[tu
                 semantic.forget(bytes([key]))
                 kept.pop(key, None)
             else:
-                await semantic.remember(Question(f"word{key}", partition), bytes([key]), 60)
+                await semantic.remember(CacheQuestion(f"word{key}", partition), bytes([key]), 60)
                 kept[key] = partition
             assert len(semantic) <= 4
             assert len(semantic) + len(semantic._free) == 4

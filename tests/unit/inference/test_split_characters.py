@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.inference import answers
-from app.inference.faults import Fault
+from app.inference.provider_errors import ProviderError
 from app.inference.wires.split_characters import SplitCharacters
 
 HIGH, LOW, LONE = "\ud83e", "\udd9c", "\ufffd"
@@ -99,7 +99,7 @@ def test_an_event_without_a_half_is_passed_on_as_it_came() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"no", b"[" * 100_000, b'{"a": NaN}', b'{"a":' * 100_000, b'{"a": "\\ud83e}'])
 def test_what_is_no_json_is_malformed(raw: bytes) -> None:
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         SplitCharacters().event(raw)
     assert (caught.value.kind, caught.value.unknown) == ("malformed", True)
 

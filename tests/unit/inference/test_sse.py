@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.faults import Fault
+from app.inference.provider_errors import ProviderError
 from app.inference.wires import sse
 from app.inference.wires.sse import Events
 
@@ -71,7 +71,7 @@ def test_comments_and_empty_events_are_passed_over() -> None:
 def test_an_event_has_an_end(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
     events = Events()
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(ProviderError) as caught:
         for _ in range(3):
             list(events.feed(piece))
     assert caught.value.kind == "malformed"

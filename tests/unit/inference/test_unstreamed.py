@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.inference.answers import Produced
-from app.inference.faults import Fault
+from app.inference.provider_errors import ProviderError
 from app.inference.wires import unstreamed
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
@@ -33,7 +33,7 @@ def joined(data: object) -> tuple[Produced, list[dict[str, Any]]]:
 def test_a_text_comes_in_one_piece_then_its_finish_then_its_usage() -> None:
     produced, told = joined(whole({"role": "assistant", "content": "hi there", "refusal": None}, usage=USAGE))
     assert (produced.text, produced.finish, produced.finished, produced.plain) == ("hi there", "stop", {0}, True)
-    assert (produced.usage, produced.model) == (Usage(9, 3), "m")
+    assert (produced.usage, produced.model) == (TokenUsage(9, 3), "m")
     head = {"id": "1", "object": "chat.completion.chunk", "created": 5, "model": "m"}
     assert told == [
         {**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "hi there"}, "finish_reason": None}]},
@@ -59,7 +59,7 @@ def test_an_empty_answer_finishes_and_a_usage_is_found_within_a_choice() -> None
     data = whole({"content": ""})
     data["choices"][0]["usage"] = USAGE
     produced, _ = joined(data)
-    assert (produced.text, produced.finish, produced.usage) == ("", "stop", Usage(9, 3))
+    assert (produced.text, produced.finish, produced.usage) == ("", "stop", TokenUsage(9, 3))
 
 
 @pytest.mark.parametrize("finish", [None, "", "null"])
@@ -71,7 +71,7 @@ def test_what_has_no_finish_gets_none(finish: str | None) -> None:
     "data", [[], "hi", {}, {"choices": []}, {"choices": [{}]}, whole({"content": None}, finish=None), {"error": {"message": "no"}}]
 )
 def test_what_is_no_completion_is_a_fault(data: object) -> None:
-    with pytest.raises(Fault):
+    with pytest.raises(ProviderError):
         list(unstreamed.chunks(data))
 
 

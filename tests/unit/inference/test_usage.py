@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 from app.inference.usage import MAX_COUNT, parse_usage, reply_usage
 
 COUNTS = st.none() | st.integers(-5, 10_000) | st.booleans() | st.text("0123456789.-x", max_size=3) | st.floats()
@@ -29,75 +29,79 @@ def block(prompt: object = 1000, output: object = 10, **more: Any) -> dict[str, 
 @pytest.mark.parametrize(
     ("given", "read"),
     [
-        pytest.param(block(3, 5, total_tokens=8), Usage(3, 5), id="OpenAI"),
-        pytest.param(block(prompt_tokens_details={"cached_tokens": 640}), Usage(1000, 10, 640), id="OpenAI's cache"),
-        pytest.param(block(prompt_tokens_details={"cached_tokens": 4000}), Usage(1000, 10, 1000), id="more cached than sent"),
+        pytest.param(block(3, 5, total_tokens=8), TokenUsage(3, 5), id="OpenAI"),
+        pytest.param(block(prompt_tokens_details={"cached_tokens": 640}), TokenUsage(1000, 10, 640), id="OpenAI's cache"),
+        pytest.param(block(prompt_tokens_details={"cached_tokens": 4000}), TokenUsage(1000, 10, 1000), id="more cached than sent"),
         pytest.param(
             block(1_000_000, 10, prompt_cache_hit_tokens=900_000, prompt_cache_miss_tokens=100_000),
-            Usage(1_000_000, 10, 900_000),
+            TokenUsage(1_000_000, 10, 900_000),
             id="DeepSeek",
         ),
         pytest.param(
-            block(None, 7, prompt_cache_hit_tokens=64, prompt_cache_miss_tokens=36), Usage(100, 7, 64), id="DeepSeek, only the parts"
+            block(None, 7, prompt_cache_hit_tokens=64, prompt_cache_miss_tokens=36), TokenUsage(100, 7, 64), id="DeepSeek, only the parts"
         ),
         pytest.param(
             block(prompt_tokens_details={"cached_tokens": 0}, prompt_cache_hit_tokens=512, prompt_cache_miss_tokens=488),
-            Usage(1000, 10, 512),
+            TokenUsage(1000, 10, 512),
             id="a gateway's nought beside the real number",
         ),
-        pytest.param(block(cached_tokens=768), Usage(1000, 10, 768), id="Moonshot"),
-        pytest.param(block(num_cached_tokens=128), Usage(1000, 10, 128), id="Mistral"),
+        pytest.param(block(cached_tokens=768), TokenUsage(1000, 10, 768), id="Moonshot"),
+        pytest.param(block(num_cached_tokens=128), TokenUsage(1000, 10, 128), id="Mistral"),
         pytest.param(
             {"input_tokens": 50, "output_tokens": 9, "cache_read_input_tokens": 3000, "cache_creation_input_tokens": 200},
-            Usage(3250, 9, 3000, 200),
+            TokenUsage(3250, 9, 3000, 200),
             id="Anthropic: beside its input",
         ),
         pytest.param(
             block(3250, 9, total_tokens=3259, cache_read_input_tokens=3000, cache_creation_input_tokens=200),
-            Usage(3250, 9, 3000, 200),
+            TokenUsage(3250, 9, 3000, 200),
             id="Anthropic through litellm: within the prompt",
         ),
         pytest.param(
             block(500, 9, total_tokens=809, cache_read_input_tokens=300, cache_creation_input_tokens=0),
-            Usage(800, 9, 300),
+            TokenUsage(800, 9, 300),
             id="Anthropic through another gateway: the total says that they are beside the prompt",
         ),
         pytest.param(
             block(50, 9, cache_read_input_tokens=3000, cache_creation_input_tokens=200),
-            Usage(3250, 9, 3000, 200),
+            TokenUsage(3250, 9, 3000, 200),
             id="Anthropic through another gateway: more than the prompt",
         ),
         pytest.param(
             {"input_tokens": 900, "output_tokens": 40, "total_tokens": 940, "input_tokens_details": {"cached_tokens": 512}},
-            Usage(900, 40, 512),
+            TokenUsage(900, 40, 512),
             id="OpenAI's Responses",
         ),
         pytest.param(
-            block(prompt_tokens_details={"cached_tokens": 100, "cache_write_tokens": 300}), Usage(1000, 10, 100, 300), id="OpenRouter"
+            block(prompt_tokens_details={"cached_tokens": 100, "cache_write_tokens": 300}), TokenUsage(1000, 10, 100, 300), id="OpenRouter"
         ),
         pytest.param(
             block(
                 700, 12, total_tokens=1012, completion_tokens_details={"reasoning_tokens": 300}, prompt_tokens_details={"cached_tokens": 2}
             ),
-            Usage(700, 312, 2),
+            TokenUsage(700, 312, 2),
             id="xAI: thoughts that only the total holds",
         ),
         pytest.param(
-            block(700, 312, total_tokens=1012, completion_tokens_details={"reasoning_tokens": 300}), Usage(700, 312), id="OpenAI's thoughts"
+            block(700, 312, total_tokens=1012, completion_tokens_details={"reasoning_tokens": 300}),
+            TokenUsage(700, 312),
+            id="OpenAI's thoughts",
         ),
         pytest.param(
-            block(700, 12, completion_tokens_details={"reasoning_tokens": 300}), Usage(700, 312), id="thoughts beside an answer, no total"
+            block(700, 12, completion_tokens_details={"reasoning_tokens": 300}),
+            TokenUsage(700, 312),
+            id="thoughts beside an answer, no total",
         ),
-        pytest.param({"prompt_tokens": 3, "total_tokens": 8}, Usage(3, 5), id="no output but a total"),
-        pytest.param(block(12.0, 7.0, total_tokens=19.0), Usage(12, 7), id="whole floats"),
-        pytest.param(block("12", "7"), Usage(12, 7), id="digits"),
-        pytest.param(block(prompt_tokens_details=None, completion_tokens_details=None), Usage(1000, 10), id="no details"),
-        pytest.param(block(prompt_tokens_details=[7], cached_tokens={"a": 1}), Usage(1000, 10), id="details of another shape"),
-        pytest.param(block(prompt_tokens_details={"cached_tokens": -4}), Usage(1000, 10), id="a part that can't be believed"),
-        pytest.param(block(prompt_tokens_details={"cached_tokens": True}), Usage(1000, 10), id="a part that is no number"),
+        pytest.param({"prompt_tokens": 3, "total_tokens": 8}, TokenUsage(3, 5), id="no output but a total"),
+        pytest.param(block(12.0, 7.0, total_tokens=19.0), TokenUsage(12, 7), id="whole floats"),
+        pytest.param(block("12", "7"), TokenUsage(12, 7), id="digits"),
+        pytest.param(block(prompt_tokens_details=None, completion_tokens_details=None), TokenUsage(1000, 10), id="no details"),
+        pytest.param(block(prompt_tokens_details=[7], cached_tokens={"a": 1}), TokenUsage(1000, 10), id="details of another shape"),
+        pytest.param(block(prompt_tokens_details={"cached_tokens": -4}), TokenUsage(1000, 10), id="a part that can't be believed"),
+        pytest.param(block(prompt_tokens_details={"cached_tokens": True}), TokenUsage(1000, 10), id="a part that is no number"),
     ],
 )
-def test_each_dialect_is_read(given: object, read: Usage) -> None:
+def test_each_dialect_is_read(given: object, read: TokenUsage) -> None:
     assert parse_usage(given) == read
 
 
@@ -146,15 +150,15 @@ def test_more_than_any_window_holds_is_read_as_the_most_so_that_it_is_disputed(h
 @pytest.mark.parametrize(
     ("given", "read"),
     [
-        ({"prompt_tokens": 9, "total_tokens": 9}, Usage(9)),
-        ({"prompt_tokens": 9}, Usage(9)),
-        ({"total_tokens": 9}, Usage(9)),
+        ({"prompt_tokens": 9, "total_tokens": 9}, TokenUsage(9)),
+        ({"prompt_tokens": 9}, TokenUsage(9)),
+        ({"total_tokens": 9}, TokenUsage(9)),
         ({"prompt_tokens": -9}, None),
         ({}, None),
         (None, None),
     ],
 )
-def test_embeddings_have_no_output(given: object, read: Usage | None) -> None:
+def test_embeddings_have_no_output(given: object, read: TokenUsage | None) -> None:
     assert parse_usage(given, output=0) == read
 
 
@@ -169,7 +173,7 @@ def test_embeddings_have_no_output(given: object, read: Usage | None) -> None:
     ],
 )
 def test_a_usage_is_found_where_it_stands(reply: dict[str, Any]) -> None:
-    assert reply_usage(reply) == Usage(5, 7)
+    assert reply_usage(reply) == TokenUsage(5, 7)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.knowledge.extraction import extract
-from app.knowledge.item import Candidate
+from app.knowledge.item import ItemCandidate
 from app.sessions.event import Event, Outcome, ToolUse
 
 Turn = tuple[str, str] | tuple[str, str, str] | tuple[str, str, str, Outcome]
@@ -37,9 +37,9 @@ def events(*turns: Turn) -> list[Event]:
     return made
 
 
-def learnt(*turns: Turn) -> list[Candidate]:
+def learnt(*turns: Turn) -> list[ItemCandidate]:
     return list(extract(events(*turns)))
 
 
-def texts(found: Iterable[Candidate]) -> list[str]:
+def texts(found: Iterable[ItemCandidate]) -> list[str]:
     return [each.text for each in found]

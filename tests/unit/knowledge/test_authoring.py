@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.errors import RateLimited
-from app.knowledge.authoring import TITLE_CHARS, Gate, Words, revision_of, title_of
+from app.knowledge.authoring import TITLE_CHARS, ItemFields, WriteAdmission, revision_of, title_of
 
 LONG = "Backups of the staging database are taken at three in the morning and whatever was changed by hand before that is gone for good"
 
@@ -36,18 +36,18 @@ def test_a_long_sentence_is_no_longer_title_and_is_not_cut_in_a_word(text: str) 
 
 
 def test_a_revision_names_a_wording() -> None:
-    words = Words("gotcha", "A title", "A text", ("a.py",))
-    assert revision_of(words) == revision_of(Words("gotcha", "A title", "A text", ("a.py",)))
+    words = ItemFields("gotcha", "A title", "A text", ("a.py",))
+    assert revision_of(words) == revision_of(ItemFields("gotcha", "A title", "A text", ("a.py",)))
     changed = [
-        Words("refactoring", "A title", "A text", ("a.py",)),
-        Words("gotcha", "A", "title A text", ("a.py",)),
-        Words("gotcha", "A title", "A text"),
+        ItemFields("refactoring", "A title", "A text", ("a.py",)),
+        ItemFields("gotcha", "A", "title A text", ("a.py",)),
+        ItemFields("gotcha", "A title", "A text"),
     ]
     assert len({revision_of(each) for each in [words, *changed]}) == 4
 
 
 async def test_so_many_of_one_caller_wait_and_others_still_come_in() -> None:
-    gate = Gate(at_once=1, max_waiting=3)
+    gate = WriteAdmission(at_once=1, max_waiting=3)
     async with AsyncExitStack() as held:
         await held.enter_async_context(gate.turn("first"))
 

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from app.knowledge.derivations import Origin, Settled, digest, numbers
-from app.knowledge.item import Candidate
+from app.knowledge.derivations import PastDecisions, WordingOrigin, digest, numbers
+from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import wording
 
 SESSION, OTHER, ITEM = uuid4(), uuid4(), uuid4()
@@ -27,13 +27,13 @@ def near(cosine: float) -> np.ndarray:
     return unit(cosine, float(np.sqrt(1 - cosine**2)))
 
 
-def candidate(text: str, event: str) -> Candidate:
-    return Candidate("new key", "gotcha", "Lesson", text, 0.7, event, "L1", text)
+def candidate(text: str, event: str) -> ItemCandidate:
+    return ItemCandidate("new key", "gotcha", "Lesson", text, 0.7, event, "L1", text)
 
 
-def origin(text: str, event: str, item: UUID | None = None) -> Origin:
+def origin(text: str, event: str, item: UUID | None = None) -> WordingOrigin:
     words = wording("Lesson", text)
-    return Origin(SESSION, event, digest(words), frozenset(numbers(words)), unit(1), item)
+    return WordingOrigin(SESSION, event, digest(words), frozenset(numbers(words)), unit(1), item)
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,20 @@ def origin(text: str, event: str, item: UUID | None = None) -> Origin:
     ],
 )
 def test_a_deleted_item_is_recognised_in_what_extraction_finds_now(session: UUID, event: str, text: str, cosine: float, same: bool) -> None:
-    settled = Settled(forgotten=[origin("The pool has 5 connections", "1")])
+    settled = PastDecisions(forgotten=[origin("The pool has 5 connections", "1")])
     assert settled.forgets(session, candidate(text, event), near(cosine)) is same
 
 
 def test_a_copied_event_is_the_same_in_every_session() -> None:
-    settled = Settled(forgotten=[origin("The pool has 5 connections", COPIED)])
+    settled = PastDecisions(forgotten=[origin("The pool has 5 connections", COPIED)])
     assert settled.forgets(OTHER, candidate("The pool is too small", COPIED), near(0.8))
 
 
 def test_what_a_person_corrected_takes_the_nearest_wording() -> None:
     farther, nearer = origin("The pool is small", "1", uuid4()), origin("The pool is too small", "1", ITEM)
-    settled = Settled(pinned=[Origin(farther.session_id, "1", farther.digest, farther.numbers, near(0.9), farther.item), nearer])
+    settled = PastDecisions(
+        pinned=[WordingOrigin(farther.session_id, "1", farther.digest, farther.numbers, near(0.9), farther.item), nearer]
+    )
     assert settled.item_of(SESSION, candidate("So small a pool", "1"), unit(1)) == ITEM
     assert settled.item_of(SESSION, candidate("Something else", "1"), unit(0, 0, 1)) is None
     assert not settled.forgets(SESSION, candidate("So small a pool", "1"), unit(1))
@@ -68,12 +70,12 @@ def test_what_a_person_corrected_takes_the_nearest_wording() -> None:
 
 def test_of_two_items_of_one_event_only_the_nearer_is_the_deleted_one() -> None:
     deleted, other = candidate("The pool is too small", "1"), replace(candidate("The pool is opened late", "1"), key="other")
-    settled = Settled(forgotten=[origin("The pool has 5 connections", "1")], siblings=[(deleted, near(0.95)), (other, near(0.8))])
+    settled = PastDecisions(forgotten=[origin("The pool has 5 connections", "1")], siblings=[(deleted, near(0.95)), (other, near(0.8))])
     assert settled.forgets(SESSION, deleted, near(0.95))
     assert not settled.forgets(SESSION, other, near(0.8))
 
 
 def test_an_item_of_the_same_event_is_new_while_the_deleted_one_is_still_found() -> None:
-    settled = Settled(forgotten=[replace(origin("The pool has 5 connections", "1"), claimed=True)])
+    settled = PastDecisions(forgotten=[replace(origin("The pool has 5 connections", "1"), claimed=True)])
     assert not settled.forgets(SESSION, candidate("The pool is opened late", "1"), near(0.8))
     assert settled.forgets(SESSION, candidate("The pool has 5 connections", "1"), near(0.8))

@@ -11,8 +11,8 @@ import pytest
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound, NotPermitted
 from app.knowledge.answer import Answer, Query
-from app.knowledge.authoring import Author, Change, Words
-from app.knowledge.browsing import Filter
+from app.knowledge.authoring import Author, ItemCorrection, ItemFields
+from app.knowledge.browsing import ItemFilter
 from app.knowledge.reader import KnowledgeReader
 from app.knowledge.writer import KnowledgeWriter
 from app.telemetry import metrics
@@ -56,8 +56,8 @@ class Room:
 
 
 WRITES: dict[str, Callable[[KnowledgeWriter, Requester], Awaitable[object]]] = {
-    "record": lambda writer, asked: writer.record(asked, "shop", Words("gotcha", "", "text")),
-    "correct": lambda writer, asked: writer.correct(asked, ITEM, Change(text="text")),
+    "record": lambda writer, asked: writer.record(asked, "shop", ItemFields("gotcha", "", "text")),
+    "correct": lambda writer, asked: writer.correct(asked, ITEM, ItemCorrection(text="text")),
     "judge": lambda writer, asked: writer.judge(asked, ITEM, "wrong"),
     "forget": lambda writer, asked: writer.forget(asked, ITEM),
 }
@@ -95,7 +95,7 @@ async def test_a_question_is_counted_once_by_the_operation_that_ends_it(monkeypa
 
 async def test_a_project_that_is_not_there_has_no_items() -> None:
     room = Room(accounts=None)
-    page = await room.reader.list(ADA, Filter(), project="nowhere", limit=5)
+    page = await room.reader.list(ADA, ItemFilter(), project="nowhere", limit=5)
     assert (list(page.items), page.next, room.touched) == ([], None, ["accounts"])
 
 

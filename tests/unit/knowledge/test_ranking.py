@@ -14,7 +14,7 @@ from app.embeddings.longform import MODEL as LONG_MODEL
 from app.knowledge.answer import Query, Result
 from app.knowledge.neighbours import pack
 from app.knowledge.ranking import MIN_SUPPORTED, SESSION_WEIGHT, Support, rank
-from app.settings import Knowledge as Limits
+from app.settings import KnowledgeSettings as Limits
 from app.storage.vectors import lexical
 
 WORDS = ["queue", "broker", "retries", "timeout", "payment", "worker", "ECONNREFUSED", "app/mail.py", "cache", "index", "queries"]

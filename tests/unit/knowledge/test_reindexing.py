@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from app.errors import CairnError, Conflict, VectorStoreUnavailable
 from app.knowledge.index import BATCH, Index
 from app.knowledge.reindexing import AWAY_SECONDS, PAUSE_SECONDS, Reindexing
-from app.settings import Vectors
+from app.settings import VectorsSettings
 
-OPTIONS = Vectors(reindex_after=100, reindex_share=0.1)
+OPTIONS = VectorsSettings(reindex_after=100, reindex_share=0.1)
 
 
 class Store:

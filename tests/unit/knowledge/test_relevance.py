@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.knowledge.relevance import EXACT, Asked, Relevance
+from app.knowledge.relevance import EXACT, QuestionTerms, Relevance
 from app.storage.vectors import lexical
 
 ASKED = ["why", "payment", "worker", "timeout"]
 
 
 def relevance(*, cosine: float, asked: list[str], codes: list[str], found: frozenset[str]) -> Relevance:
-    return Asked(asked, codes).relevance(cosine, found)
+    return QuestionTerms(asked, codes).relevance(cosine, found)
 
 
 def test_a_near_vector_is_relevant_without_a_shared_word() -> None:
@@ -64,7 +64,7 @@ TEXTS = st.text(st.sampled_from("abcxyzsie 09_-./:ABCÉßﬁ中文"), max_size=6
 @example(question="ﬁle", text="FILES", cosine=0.9)
 @example(question="boxes Straße", text="box STRASSE", cosine=0.1)
 def test_no_item_is_more_relevant_than_a_look_at_its_text_allows(question: str, text: str, cosine: float) -> None:
-    asked = Asked(lexical.terms(question), lexical.codes(question))
+    asked = QuestionTerms(lexical.terms(question), lexical.codes(question))
     assert asked.relevance(cosine, lexical.distinct(text)).score <= asked.at_most(cosine, text) + 1e-9
 
 

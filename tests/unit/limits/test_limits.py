@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.limits.limits import Admission, RateLimits
-from app.settings import Limits
+from app.settings import LimitsSettings
 
 
 class Clock:
@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limits(clock: Clock) -> RateLimits:
-    return RateLimits(Limits(model_requests_a_minute=2, model_tokens_a_minute=1000, requests_a_minute=3), now=clock)
+    return RateLimits(LimitsSettings(model_requests_a_minute=2, model_tokens_a_minute=1000, requests_a_minute=3), now=clock)
 
 
 async def ask(limits: RateLimits, key: UUID, *, model: bool = True) -> Admission:
@@ -87,13 +87,13 @@ async def test_tokens_count_once_they_are_known_and_calls_under_way_may_run_over
 
 
 async def test_without_limits_nothing_is_counted() -> None:
-    limits = RateLimits(Limits())
+    limits = RateLimits(LimitsSettings())
     assert not limits.any
     assert await limits.admit(uuid4(), model=True) is None
 
 
 async def test_one_limit_alone_leaves_the_others_open() -> None:
-    limits = RateLimits(Limits(model_tokens_a_minute=10))
+    limits = RateLimits(LimitsSettings(model_tokens_a_minute=10))
     assert limits.any
     assert await limits.admit(uuid4(), model=False) is None
     key = uuid4()

@@ -7,7 +7,7 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.limits.own import Own
+from app.limits.own import LocalLimits
 from app.limits.window import WINDOW_SECONDS, Window
 
 LIMITS = st.integers(1, 20)
@@ -17,7 +17,7 @@ PAUSES = st.lists(st.floats(0, 40) | st.floats(0, 0.1) | st.sampled_from([0.0, 2
 
 def admitted(limit: int, start: float, pauses: list[float]) -> tuple[list[float], list[float]]:
     """When requests were let through, and when refused."""
-    own, now = Own(), start
+    own, now = LocalLimits(), start
     through: list[float] = []
     refused: list[float] = []
     for pause in pauses:
@@ -44,7 +44,7 @@ def test_who_is_refused_would_have_been_over_the_limit_of_the_last_sixty_one_sec
 def test_who_is_refused_is_let_through_after_the_wait_that_was_told_and_not_before(
     limit: int, start: float, pauses: list[float], idle: float
 ) -> None:
-    own, now = Own(), float(start)
+    own, now = LocalLimits(), float(start)
     quota = {"requests": limit}
     for pause in pauses:
         now += pause
@@ -74,7 +74,7 @@ def test_what_was_used_is_counted_whole_and_all_of_it_comes_back(uses: list[tupl
 
 
 def test_tokens_that_ran_over_their_limit_are_waited_for() -> None:
-    own, quota = Own(), {"requests": 10, "tokens": 100}
+    own, quota = LocalLimits(), {"requests": 10, "tokens": 100}
     assert own.take("key", quota, 0).granted
     own.use("key", "tokens", 90, 1)
     assert own.take("key", quota, 2).granted
@@ -86,7 +86,7 @@ def test_tokens_that_ran_over_their_limit_are_waited_for() -> None:
 
 
 def test_keys_that_have_gone_quiet_are_forgotten() -> None:
-    own, quota = Own(), {"requests": 1}
+    own, quota = LocalLimits(), {"requests": 1}
     for number in range(30_000):
         assert own.take(f"key {number}", quota, number * 0.1).granted
     assert len(own._windows) <= 10_000

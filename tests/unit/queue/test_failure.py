@@ -18,7 +18,7 @@ from app.errors import (
     VectorStoreUnavailable,
 )
 from app.queue.failure import backoff_seconds, cause_of, failure_of
-from app.settings import Worker
+from app.settings import WorkerSettings
 
 
 @pytest.mark.parametrize("kind", [InvalidInput, UnknownFormat, TooLarge, NotFound, Unreadable])
@@ -53,11 +53,11 @@ def test_a_group_of_several_is_what_waiting_will_not_mend() -> None:
 
 @given(attempts=st.integers(1, 10_000), base=st.floats(0.01, 100), most=st.floats(0.01, 1000))
 def test_the_pause_before_the_next_attempt_is_bounded_and_never_nothing(attempts: int, base: float, most: float) -> None:
-    pause = backoff_seconds(attempts, Worker(backoff_seconds=base, backoff_max_seconds=most))
+    pause = backoff_seconds(attempts, WorkerSettings(backoff_seconds=base, backoff_max_seconds=most))
     assert 0 < pause <= most
 
 
 @given(attempts=st.integers(1, 20))
 def test_the_pause_doubles_with_each_attempt_give_or_take_the_jitter(attempts: int) -> None:
-    settings = Worker(backoff_seconds=1, backoff_max_seconds=1e9)
+    settings = WorkerSettings(backoff_seconds=1, backoff_max_seconds=1e9)
     assert 2 ** (attempts - 1) / 2 <= backoff_seconds(attempts, settings) <= 2 ** (attempts - 1)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from app.errors import UnknownFormat
 from app.sessions.event import Event, Format, SessionHeader
-from app.sessions.formats import HEAD_BYTES, Tally, detect, parse
-from app.settings import Sessions
+from app.sessions.formats import HEAD_BYTES, ParseTally, detect, parse
+from app.settings import SessionsSettings
 
-LIMITS = Sessions()
+LIMITS = SessionsSettings()
 
 
 def lines(*records: object) -> bytes:
@@ -165,12 +165,14 @@ ALL: dict[Format, bytes] = {
 }  # fmt: skip
 
 
-def read(data: bytes, format: Format, *, step: int = 10**9, limits: Sessions = LIMITS) -> tuple[list[SessionHeader], list[Event], Tally]:
+def read(
+    data: bytes, format: Format, *, step: int = 10**9, limits: SessionsSettings = LIMITS
+) -> tuple[list[SessionHeader], list[Event], ParseTally]:
     def chunks() -> Iterator[bytes]:
         for start in range(0, len(data), step):
             yield data[start : start + step]
 
-    tally = Tally()
+    tally = ParseTally()
     made = list(parse(chunks(), format=format, limits=limits, tally=tally))
     return [each for each in made if isinstance(each, SessionHeader)], [each for each in made if isinstance(each, Event)], tally
 
@@ -322,7 +324,7 @@ def test_a_line_past_the_limit_is_dropped_and_counted() -> None:
         GENERIC + huge + lines({"id": "e4", "role": "user", "text": "still here?"}),
         "generic",
         step=1000,
-        limits=Sessions(max_line_bytes=10_000),
+        limits=SessionsSettings(max_line_bytes=10_000),
     )
     assert [event.id for event in events] == ["e1", "e2", "e3", "e4"]
     assert tally.problems == [("L4", "line too long")]
@@ -478,7 +480,9 @@ def test_a_session_without_a_name_keeps_its_identity_while_it_grows(name: str | 
     second = {"role": "assistant", "text": "hi"}
     ids = []
     for body in (lines(first), lines(first) + b'{"role": "assis', lines(first, second)):
-        headers = [each for each in parse(iter([body]), format="generic", limits=LIMITS, tally=Tally()) if isinstance(each, SessionHeader)]
+        headers = [
+            each for each in parse(iter([body]), format="generic", limits=LIMITS, tally=ParseTally()) if isinstance(each, SessionHeader)
+        ]
         ids.append(headers[0].external_id)
     assert len(set(ids)) == 1
 
@@ -490,7 +494,7 @@ def test_a_files_own_words_do_not_reach_the_report(kind: object) -> None:
 
 
 def test_reasons_are_bounded() -> None:
-    tally = Tally()
+    tally = ParseTally()
     for number in range(200):
         tally.skip_kind("record", f"kind{'abcdefghij'[number % 10]}{'klmnopqrst'[number // 10 % 10]}{'uv'[number // 100]}")
     assert len(tally.skipped) <= 51
@@ -499,12 +503,12 @@ def test_reasons_are_bounded() -> None:
 
 def test_a_message_longer_than_a_line_may_be_ends_the_reading_of_a_document() -> None:
     body = json.dumps({"messages": [{"role": "user", "text": "hello"}, {"role": "user", "text": "x" * 1_000_000}]}).encode()
-    tally = Tally()
+    tally = ParseTally()
     made = list(
         parse(
             iter([body[n : n + 1000] for n in range(0, len(body), 1000)]),
             format="generic",
-            limits=Sessions(max_line_bytes=200_000),
+            limits=SessionsSettings(max_line_bytes=200_000),
             tally=tally,
         )
     )

@@ -11,7 +11,7 @@ import pytest
 from app.sessions.event import Event, Role, ToolUse
 from app.sessions.formats.generic import parse
 from app.sessions.formats.lines import Line
-from app.sessions.formats.tally import Tally
+from app.sessions.formats.tally import ParseTally
 from app.sessions.live_events import GivenEvent, GivenToolCall, event_of
 
 
@@ -43,6 +43,6 @@ def test_a_tool_that_has_not_ended_yet_has_no_outcome() -> None:
 def test_words_are_read_as_those_of_a_transcript(role: Role, text: str) -> None:
     record = {"id": "a", "role": role, "text": text, "timestamp": "2026-10-01T10:00:00Z"}
     lines = iter([Line(1, json.dumps(record))])
-    (read,) = [each for each in parse(lines, Tally()) if isinstance(each, Event)]
+    (read,) = [each for each in parse(lines, ParseTally()) if isinstance(each, Event)]
     live = event_of(GivenEvent("a", role, text, timestamp=datetime(2026, 10, 1, 10, tzinfo=UTC)))
     assert (live.role, live.kind, live.text, live.at) == (read.role, read.kind, read.text, read.at)

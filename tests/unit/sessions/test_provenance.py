@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from app.sessions.event import Event, Format, SessionHeader, Usage
-from app.sessions.formats import Tally, parse
+from app.sessions.event import Event, Format, ReplyUsage, SessionHeader
+from app.sessions.formats import ParseTally, parse
 from app.sessions.formats.tools import MAX_FILES, files_of
 from app.sessions.intake import date_in
 from app.sessions.redacted import address
-from app.settings import Sessions
+from app.settings import SessionsSettings
 
 
 def read(text: str, format: Format) -> tuple[list[SessionHeader], list[Event]]:
     def chunks() -> Iterator[bytes]:
         yield text.encode()
 
-    found = list(parse(chunks(), format=format, limits=Sessions(), tally=Tally()))
+    found = list(parse(chunks(), format=format, limits=SessionsSettings(), tally=ParseTally()))
     return [each for each in found if isinstance(each, SessionHeader)], [each for each in found if isinstance(each, Event)]
 
 
@@ -62,11 +62,11 @@ def test_claude_code_tells_branch_version_model_parents_tokens_and_files() -> No
     assert (last.branch, last.agent_version, last.model, last.directory) == ("fix-login", "2.1.0", "claude-x", "/home/a/shop")
     prompt, reply, tool = events
     assert (prompt.parent, prompt.model, prompt.usage) == (None, None, None)
-    assert (reply.parent, reply.model, reply.usage) == ("u1", "claude-x", Usage(105, 1, 90))
+    assert (reply.parent, reply.model, reply.usage) == ("u1", "claude-x", ReplyUsage(105, 1, 90))
     assert (tool.parent, tool.files, tool.usage) == (
         "u2",
         ("/home/a/shop/app.py",),
-        Usage(0, 39, 0),
+        ReplyUsage(0, 39, 0),
     )  # one reply in two records: counted once
 
 
@@ -125,8 +125,8 @@ def test_codex_tells_its_repository_model_and_tokens() -> None:
     assert (last.repository, last.branch, last.commit) == ("git@example.org:acme/shop.git", "main", "abc")
     assert (last.agent_version, last.model, last.title) == ("0.146.0", "gpt-x", "Fix it")
     prompt, reply, tool = events
-    assert (prompt.model, reply.model, reply.usage) == (None, "gpt-x", Usage(100, 7, 2))
-    assert (tool.files, tool.usage) == (("app/a.py", "app/b.py"), Usage(50, 0, 0))
+    assert (prompt.model, reply.model, reply.usage) == (None, "gpt-x", ReplyUsage(100, 7, 2))
+    assert (tool.files, tool.usage) == (("app/a.py", "app/b.py"), ReplyUsage(50, 0, 0))
 
 
 def test_a_codex_fork_is_a_session_of_its_own() -> None:
@@ -177,7 +177,7 @@ def test_generic_records_tell_what_they_know_by_any_of_the_usual_names() -> None
         "generic",
     )
     assert (headers[-1].repository, headers[-1].branch) == ("https://example.org/acme/shop", "main")
-    assert (events[1].model, events[1].parent, events[1].usage) == ("m", "one-1", Usage(8, 3, 0, 250_000_000))
+    assert (events[1].model, events[1].parent, events[1].usage) == ("m", "one-1", ReplyUsage(8, 3, 0, 250_000_000))
 
 
 def test_aider_tells_its_version_and_model() -> None:

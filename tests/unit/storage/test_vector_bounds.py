@@ -12,7 +12,7 @@ from app.errors import InvalidInput
 from app.storage.vectors.bounds import MAX_HITS, MAX_TERM_ID, check_points, check_search
 from app.storage.vectors.frames import MAX_BYTES
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.store import DIMS, Point, Within
+from app.storage.vectors.store import DIMS, VectorPoint, Within
 
 NOTHING = SparseVector([], [])
 GOOD = np.full(384, 1 / np.sqrt(384), np.float32)
@@ -32,14 +32,14 @@ def test_a_vector_that_is_not_finite_is_refused(value: float) -> None:
     bad = GOOD.copy()
     bad[5] = value
     with pytest.raises(InvalidInput, match="not finite"):
-        check_points([Point(uuid4(), {"dense_384": bad}, NOTHING, {})])
+        check_points([VectorPoint(uuid4(), {"dense_384": bad}, NOTHING, {})])
 
 
 def test_a_vector_of_another_length_is_refused() -> None:
     with pytest.raises(InvalidInput, match="384 numbers"):
         check_search(5, None, vector=GOOD[:10])
     with pytest.raises(InvalidInput, match="1536 numbers"):
-        check_points([Point(uuid4(), {"dense_384": GOOD, "dense_1536": GOOD}, NOTHING, {})])
+        check_points([VectorPoint(uuid4(), {"dense_384": GOOD, "dense_1536": GOOD}, NOTHING, {})])
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -63,7 +63,7 @@ def test_malformed_terms_are_refused_in_points_and_questions(terms: SparseVector
         check_search(5, None, terms=terms)
     assert caught.value.param == "terms"
     with pytest.raises(InvalidInput, match=told):
-        check_points([Point(uuid4(), {"dense_384": GOOD}, NOTHING, {}), Point(uuid4(), {"dense_384": GOOD}, terms, {})])
+        check_points([VectorPoint(uuid4(), {"dense_384": GOOD}, NOTHING, {}), VectorPoint(uuid4(), {"dense_384": GOOD}, terms, {})])
 
 
 def test_terms_may_take_the_whole_range_of_ids_in_any_order() -> None:

@@ -16,7 +16,7 @@ from app.storage.vectors.damage import (
     MAX_RENEWALS,
     NOT_NOW,
     RENEWALS_SECONDS,
-    History,
+    CrashHistory,
     failure_of,
     opening_failure_of,
 )
@@ -63,41 +63,41 @@ def test_a_request_that_cannot_be_met_is_no_damage_but_at_the_start_there_is_non
 
 
 def test_one_that_cannot_be_opened_is_damaged_at_once() -> None:
-    assert History().died(CANT_OPEN, answered=False, now=0)
+    assert CrashHistory().died(CANT_OPEN, answered=False, now=0)
 
 
 @pytest.mark.parametrize("status", [-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, FAILED])
 def test_one_whose_engine_crashes_again_and_again_is_damaged(status: int) -> None:
-    history = History()
+    history = CrashHistory()
     said = [history.died(status, answered=True, now=place * 20.0) for place in range(MAX_DEATHS)]
     assert not any(said[:-1])
     assert "died 3 times" in said[-1]
 
 
 def test_deaths_far_apart_say_nothing() -> None:
-    history = History()
+    history = CrashHistory()
     assert not any(history.died(-signal.SIGSEGV, answered=True, now=place * DEATHS_SECONDS) for place in range(10))
 
 
 @pytest.mark.parametrize("status", [0, 1, NOT_NOW, -signal.SIGTERM, -signal.SIGKILL])
 def test_one_that_somebody_ended_is_not_damaged_however_often(status: int) -> None:
-    history = History()
+    history = CrashHistory()
     assert not any(history.died(status, answered=True, now=float(place)) for place in range(20))
 
 
 @pytest.mark.parametrize("status", [1, NOT_NOW, -signal.SIGTERM])
 def test_one_that_cannot_start_for_another_reason_is_not_damaged(status: int) -> None:
-    history = History()
+    history = CrashHistory()
     assert not any(history.died(status, answered=False, now=float(place)) for place in range(20))
 
 
 def test_one_that_is_killed_each_time_it_is_opened_may_ask_for_any_amount_of_memory() -> None:
-    history = History()
+    history = CrashHistory()
     assert [bool(history.died(-signal.SIGKILL, answered=False, now=float(place))) for place in range(3)] == [False, False, True]
 
 
 def test_what_a_new_index_does_not_mend_is_not_set_aside_for_ever() -> None:
-    history = History()
+    history = CrashHistory()
     for place in range(MAX_RENEWALS):
         assert history.may_renew(float(place))
         history.renewed(float(place))
@@ -106,7 +106,7 @@ def test_what_a_new_index_does_not_mend_is_not_set_aside_for_ever() -> None:
 
 
 def test_a_rebuilt_index_begins_without_a_past() -> None:
-    history = History()
+    history = CrashHistory()
     for place in range(2):
         history.died(FAILED, answered=True, now=float(place))
     history.replaced()
@@ -115,7 +115,7 @@ def test_a_rebuilt_index_begins_without_a_past() -> None:
 
 def test_an_end_by_somebody_else_is_not_blamed_on_crashes_long_ago() -> None:
     """The disk did not let the index be set aside, so the crashes still stand."""
-    history = History()
+    history = CrashHistory()
     for place in range(MAX_DEATHS):
         history.died(FAILED, answered=True, now=float(place))
     assert not history.died(-signal.SIGTERM, answered=True, now=5)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInput
 from app.storage.vectors import frames
-from app.storage.vectors.frames import Ask, Broken, Request, SparseParts, WirePeriod
+from app.storage.vectors.frames import Ask, EngineRequest, ProtocolViolation, SparseParts, WirePeriod
 
 
 async def read_all(data: bytes) -> list[bytes]:
@@ -36,26 +36,26 @@ WORDS = SparseParts([1, 2**32 - 1], [0.5, 1.5])
     ],
 )
 def test_what_was_packed_is_read_again(ask: Ask) -> None:
-    frame = frames.pack(Request(7, "search", frames.raw(ask)))
+    frame = frames.pack(EngineRequest(7, "search", frames.raw(ask)))
     (data,) = asyncio.run(read_all(frame))
-    request = msgspec.msgpack.decode(data, type=Request)
+    request = msgspec.msgpack.decode(data, type=EngineRequest)
     assert (request.number, request.method) == (7, "search")
     assert msgspec.msgpack.decode(request.body, type=Ask) == ask
 
 
 @given(st.integers(0, 60))
 def test_a_stream_cut_anywhere_ends_after_its_last_whole_frame(cut: int) -> None:
-    frame = frames.pack(Request(1, "status", frames.raw(None)))
+    frame = frames.pack(EngineRequest(1, "status", frames.raw(None)))
     data = frame * 3
     assert len(asyncio.run(read_all(data[:cut]))) == min(cut, len(data)) // len(frame)
 
 
 def test_a_frame_announced_too_large_is_not_waited_for() -> None:
-    with pytest.raises(Broken, match="at most"):
+    with pytest.raises(ProtocolViolation, match="at most"):
         asyncio.run(read_all(b"\xff\xff\xff\xff"))
 
 
 def test_a_message_too_large_is_refused_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "MAX_BYTES", 100)
     with pytest.raises(InvalidInput, match="fewer or shorter"):
-        frames.pack(Request(1, "upsert", frames.raw("x" * 200)))
+        frames.pack(EngineRequest(1, "upsert", frames.raw("x" * 200)))

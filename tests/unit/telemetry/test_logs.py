@@ -73,8 +73,8 @@ def test_a_json_line_keeps_its_order_and_its_types() -> None:
 @pytest.mark.parametrize("format", ["json", "console"])
 def test_our_lines_and_other_libraries_come_in_one_shape(format: str) -> None:
     code = (
-        "import logging, structlog\nfrom app.telemetry import logs\nfrom app.settings import Log\n"
-        f"logs.configure(Log(format={format!r}), clean=str)\nlogs.bind_request('r1')\n"
+        "import logging, structlog\nfrom app.telemetry import logs\nfrom app.settings import LogSettings\n"
+        f"logs.configure(LogSettings(format={format!r}), clean=str)\nlogs.bind_request('r1')\n"
         "structlog.get_logger().info('ours', a=1)\nstructlog.get_logger().debug('hidden')\nlogging.getLogger('uvicorn').warning('theirs %s', 2)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -88,8 +88,8 @@ def test_our_lines_and_other_libraries_come_in_one_shape(format: str) -> None:
 
 def test_a_line_is_cleaned_of_secrets_whatever_key_they_stand_under() -> None:
     code = (
-        "import logging, structlog\nfrom app.telemetry import logs\nfrom app.settings import Log\n"
-        "logs.configure(Log(format='json'), clean=lambda text: text.replace('tulip-47-secret', '[gone]'))\n"
+        "import logging, structlog\nfrom app.telemetry import logs\nfrom app.settings import LogSettings\n"
+        "logs.configure(LogSettings(format='json'), clean=lambda text: text.replace('tulip-47-secret', '[gone]'))\n"
         "log = structlog.get_logger()\nlog.warning('dashboard.failed', path='/dashboard/developers/tulip-47-secret', reason='tulip-47-secret is wrong')\n"
         "logging.getLogger('aiohttp').warning('GET http://h/?key=%s', 'tulip-47-secret')\n"
     )

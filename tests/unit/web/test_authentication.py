@@ -21,7 +21,7 @@ from app.errors import DatabaseUnavailable, NotAuthenticated, NotFound, NotPermi
 from app.limits.limits import RateLimits
 from app.main import ACCESS, create_app
 from app.services import Services
-from app.settings import Limits, Settings
+from app.settings import LimitsSettings, Settings
 from app.web.authentication import Authentication
 from app.web.requester import REQUESTER, SCRAPER
 
@@ -114,11 +114,15 @@ class Bench:
         await send({"type": "http.response.body", "body": b""})
 
 
-def served(accounts: FakeAccounts, *, limits: Limits | None = None, scrape_key: str | None = None) -> Services:
+def served(accounts: FakeAccounts, *, limits: LimitsSettings | None = None, scrape_key: str | None = None) -> Services:
     """Services of which only these parts are there."""
     made = object.__new__(Services)
     settings = Settings(scrape_key=None if scrape_key is None else SecretStr(scrape_key))
-    for name, value in {"account_services": SimpleNamespace(accounts=accounts), "limits": RateLimits(limits or Limits()), "settings": settings}.items():
+    for name, value in {
+        "account_services": SimpleNamespace(accounts=accounts),
+        "limits": RateLimits(limits or LimitsSettings()),
+        "settings": settings,
+    }.items():
         object.__setattr__(made, name, value)
     return made
 
@@ -288,7 +292,7 @@ async def test_an_admins_route_refuses_a_developer_before_its_body_is_read(bench
 
 async def test_over_its_limit_a_key_is_refused_unread_and_told_what_is_left() -> None:
     accounts = FakeAccounts({"ada": developer(), "root": Requester(TEAM, "core", role="admin")})
-    bench = Bench(accounts, served(accounts, limits=Limits(requests_a_minute=1)))
+    bench = Bench(accounts, served(accounts, limits=LimitsSettings(requests_a_minute=1)))
     with capture_logs() as logged:
         answers = [await bench.ask("POST", path, key="ada") for path in ("/v1/knowledge/query", "/v1/knowledge/query", "/v1/nowhere")]
         admins = [await bench.ask("GET", "/v1/models", key="root") for _ in range(3)]
@@ -302,7 +306,7 @@ async def test_over_its_limit_a_key_is_refused_unread_and_told_what_is_left() ->
 
 async def test_a_request_with_wrong_headers_is_counted_too() -> None:
     accounts = FakeAccounts({"ada": developer()})
-    bench = Bench(accounts, served(accounts, limits=Limits(requests_a_minute=1)))
+    bench = Bench(accounts, served(accounts, limits=LimitsSettings(requests_a_minute=1)))
     statuses = [(await bench.ask("GET", "/v1/models", ("x-cairn-team", "other"), key="ada"))[0] for _ in range(2)]
     assert statuses == [403, 429]
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from app.knowledge.passages.dates.grammar import Found, found_periods
-from app.knowledge.passages.dates.periods import Period, hull
-from app.knowledge.passages.dates.tokens import Reading, Token, read
+from app.knowledge.passages.dates.grammar import FoundPeriod, found_periods
+from app.knowledge.passages.dates.periods import DayRange, hull
+from app.knowledge.passages.dates.tokens import ReadText, Token, read
 from app.knowledge.passages.dates.words import ACCENTS
 
-__all__ = ["EARLIEST", "Named", "named", "window"]
+__all__ = ["EARLIEST", "NamedPeriod", "named", "window"]
 
 EARLIEST = date(1970, 1, 1)
 """Start of a period without a beginning: "before May"."""
@@ -26,7 +26,7 @@ _JOINT = re.compile(r"(?:comma:)?(?:joined|one|onward):(?:(?:the|of|in|on|from|s
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedPeriod:
     """The period that a question names, [since, until) in UTC, and the words that name it, without accents: `since`, `last`, `week`."""
 
     since: datetime
@@ -50,7 +50,7 @@ def window(text: str, now: datetime) -> tuple[datetime, datetime] | None:
     return None if found is None else (found.since, found.until)
 
 
-def named(text: str, now: datetime) -> Named | None:
+def named(text: str, now: datetime) -> NamedPeriod | None:
     """Return the same as `window`, with the words that name the period."""
     zone = now.tzinfo or UTC
     try:
@@ -62,10 +62,10 @@ def named(text: str, now: datetime) -> Named | None:
         since, until = (datetime.combine(each, time(), zone).astimezone(UTC) for each in (period.start, period.end))
     except (OverflowError, ValueError):  # before the year 1 or after 9999
         return None
-    return Named(since, until, tuple(each.text for each in reading.words[words]))
+    return NamedPeriod(since, until, tuple(each.text for each in reading.words[words]))
 
 
-def _period(reading: Reading, today: date) -> tuple[Period, slice] | None:
+def _period(reading: ReadText, today: date) -> tuple[DayRange, slice] | None:
     """Return the period and the slice of the words that name it."""
     found = found_periods(reading, today)
     for place, first in enumerate(found):
@@ -76,9 +76,9 @@ def _period(reading: Reading, today: date) -> tuple[Period, slice] | None:
     return None
 
 
-def _joined(words: Sequence[Token], first: Found, others: Sequence[Found]) -> list[Found]:
+def _joined(words: Sequence[Token], first: FoundPeriod, others: Sequence[FoundPeriod]) -> list[FoundPeriod]:
     """Return the periods joined to the first, in a chain: "March and April and May" is three periods."""
-    made: list[Found] = []
+    made: list[FoundPeriod] = []
     end = first.end
     for other in others:
         joint = _JOINT.fullmatch("".join(f"{each.kind}:" for each in words[end : other.start]))
@@ -89,20 +89,20 @@ def _joined(words: Sequence[Token], first: Found, others: Sequence[Found]) -> li
     return made
 
 
-def _reach(words: Sequence[Token], first: Found, joined: Sequence[Found], today: date) -> Period:
+def _reach(words: Sequence[Token], first: FoundPeriod, joined: Sequence[FoundPeriod], today: date) -> DayRange:
     """Merge joined periods, and open a side for "since", "before" and "after"."""
     period = first.period
     for other in joined:
         if other.opener == "before":  # since March and before May
-            return Period(period.start, other.period.start)
+            return DayRange(period.start, other.period.start)
         period = hull(period, other.period)
     last = (joined or [first])[-1]
     closer = words[last.end].kind if last.end < len(words) else ""
     if first.opener in ("before", "vor") or closer == "ago":
-        return Period(EARLIEST, period.start)
+        return DayRange(EARLIEST, period.start)
     if first.opener == "after" or closer == "later":
         one_day = period.end - period.start <= _DAY  # "after Monday's deploy": what came later on Monday counts
-        return Period(period.start if one_day else period.end, today + _DAY)
+        return DayRange(period.start if one_day else period.end, today + _DAY)
     if not joined and (first.opener == "since" or closer == "onward"):
-        return Period(period.start, max(today + _DAY, period.end))
+        return DayRange(period.start, max(today + _DAY, period.end))
     return period

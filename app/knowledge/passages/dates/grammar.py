@@ -9,9 +9,9 @@ from datetime import date, timedelta
 from typing import Literal
 
 from app.knowledge.passages.dates import periods
-from app.knowledge.passages.dates.periods import Period
+from app.knowledge.passages.dates.periods import DayRange
 from app.knowledge.passages.dates.phrases import Phrase, opener
-from app.knowledge.passages.dates.tokens import Reading
+from app.knowledge.passages.dates.tokens import ReadText
 from app.knowledge.passages.dates.words import AFTER_MAY, FIRST_NAMES, FRENCH, MEASURES, PAST, SINGULARS_IN_S, VERSIONED
 
 _ANY_UNIT = "(?:units?|year_mark|day_mark):"
@@ -55,21 +55,21 @@ FIRST_YEAR = 2000
 
 Certainty = Literal["sure", "joined", "framed"]
 """sure: a period by itself. joined: only if joined to one ("March and April"). framed: only inside "between … and", "from … to"."""
-Read = tuple[Period, Certainty] | None
+Read = tuple[DayRange, Certainty] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPeriod:
     """A period and the words [start, end) that name it. `opener`: the kind of the preceding word (since, before …), which opens a side."""
 
-    period: Period
+    period: DayRange
     certainty: Certainty
     start: int
     end: int
     opener: str
 
 
-def found_periods(reading: Reading, today: date) -> list[Found]:
+def found_periods(reading: ReadText, today: date) -> list[FoundPeriod]:
     """Return every possible period, in order."""
     kinds = "".join(f"{each.kind}:" for each in reading.words)
     made = []
@@ -77,11 +77,11 @@ def found_periods(reading: Reading, today: date) -> list[Found]:
         start, end = kinds.count(":", 0, match.start()), kinds.count(":", 0, match.end())
         phrase = Phrase(reading, start, end, opener(reading.words, start), today)
         if read := _RULES[match.lastgroup or ""](phrase):
-            made.append(Found(*read, start, end, phrase.opener))
+            made.append(FoundPeriod(*read, start, end, phrase.opener))
     return made
 
 
-def _if_any(period: Period | None, certainty: Certainty = "sure") -> Read:
+def _if_any(period: DayRange | None, certainty: Certainty = "sure") -> Read:
     return None if period is None else (period, certainty)
 
 
@@ -151,7 +151,7 @@ def _date(phrase: Phrase) -> Read:
     return _if_any(_of_month(phrase, phrase.numbers("number", "ordinal")[0]), _of_date(phrase))
 
 
-def _of_month(phrase: Phrase, day: int) -> Period | None:
+def _of_month(phrase: Phrase, day: int) -> DayRange | None:
     month, year = phrase.numbers("month", "ambiguous", "abbreviation")[0], phrase.number("year")
     return periods.dated(year, month, day) if year else periods.latest_date(month, day, phrase.today)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.knowledge.passages.dates.periods import Unit
-from app.knowledge.passages.dates.tokens import Reading, Token
+from app.knowledge.passages.dates.tokens import ReadText, Token
 
 _SENTENCE_END = re.compile(r"[.!?\n]")
 
@@ -17,7 +17,7 @@ _SENTENCE_END = re.compile(r"[.!?\n]")
 class Phrase:
     """Words [start, end) of a question. `opener`: the kind of the preceding word, skipping articles: "since the", "antes de"."""
 
-    reading: Reading
+    reading: ReadText
     start: int
     end: int
     opener: str

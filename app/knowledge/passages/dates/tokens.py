@@ -54,14 +54,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadText:
     """A tokenized question: the text without accents and code, and its tokens in order; `stop` marks the end of a sentence or bracket."""
 
     text: str
     words: Sequence[Token]
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> ReadText:
     """Tokenize a question; no tokens if nothing in it can name a period (the common case, decided quickly)."""
     text = text[:MAX_CHARS].strip()
     if len(text) > 1 and text[0] in "\"'“„«「" and text[-1] in "\"'”“»」":
@@ -69,11 +69,11 @@ def read(text: str) -> Reading:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)[:MAX_CHARS].translate(ACCENTS)
     if not _TIMELY.search(text) and LATIN_TRIGGERS.isdisjoint(_LATIN.findall(text.lower())):
-        return Reading(text, ())
+        return ReadText(text, ())
     text = _CODE.sub(" _ ", text)
     for pattern, word in PHRASES:
         text = pattern.sub(word, text)
-    return Reading(text, list(islice(_tokens(text), MAX_WORDS)))
+    return ReadText(text, list(islice(_tokens(text), MAX_WORDS)))
 
 
 def _tokens(text: str) -> Iterator[Token]:

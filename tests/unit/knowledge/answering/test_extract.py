@@ -17,7 +17,7 @@ from app.knowledge.answer import Result
 from app.knowledge.answering.answering import Answering
 from app.knowledge.answering.extract import MAX_QUOTES, MAX_TOKENS, extract
 from app.knowledge.item import Quote
-from app.settings import Knowledge
+from app.settings import KnowledgeSettings
 from app.tokens import count_text
 
 
@@ -123,7 +123,7 @@ async def test_an_odd_question_is_answered_within_bounds(question: str) -> None:
 
 
 async def test_without_vectors_the_words_choose_and_it_says_so() -> None:
-    composed = await Answering(Away(), Knowledge(embedding_timeout_seconds=60)).compose(ASKED, [result(f"{ANSWER}\n\n{FILLER}")])
+    composed = await Answering(Away(), KnowledgeSettings(embedding_timeout_seconds=60)).compose(ASKED, [result(f"{ANSWER}\n\n{FILLER}")])
     assert composed.degraded
     assert ANSWER in composed.text
     assert composed.text.endswith(f"[{len(composed.quotes)}]")

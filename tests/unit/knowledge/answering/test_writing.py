@@ -16,7 +16,7 @@ from app.knowledge.answering.answering import Answering, Composed
 from app.knowledge.answering.cited import checked, declined
 from app.knowledge.answering.writing import Bill, Checker, Sentence, prompt
 from app.knowledge.item import Quote
-from app.settings import Knowledge
+from app.settings import KnowledgeSettings
 from app.tokens import count_text
 from tests.unit.knowledge.answering.test_extract import Letters
 
@@ -64,7 +64,7 @@ class Says:
 
 
 def answering() -> Answering:
-    return Answering(Letters(), Knowledge(embedding_timeout_seconds=60, answer_timeout_seconds=60))
+    return Answering(Letters(), KnowledgeSettings(embedding_timeout_seconds=60, answer_timeout_seconds=60))
 
 
 RESULTS = [result("The port is 8080 in staging."), result("It moved to 8443 in March.")]

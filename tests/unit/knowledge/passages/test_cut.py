@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.knowledge.passages.blocks import MAX_CHARS, MAX_REPEATS, pieces
-from app.knowledge.passages.cut import MAX_PASSAGES_AN_EVENT, CutState, Cutter
+from app.knowledge.passages.cut import MAX_PASSAGES_AN_EVENT, CutState, PassageCutter
 from app.sessions.event import Event, Kind, Outcome, ToolUse
 
 
@@ -22,11 +22,11 @@ def called(name: str, given: str, output: str, *, outcome: Outcome = "ok", code:
 
 
 def texts(*events: Event) -> list[str]:
-    return [each.text for each in Cutter("s").cut(enumerate(events, 1))]
+    return [each.text for each in PassageCutter("s").cut(enumerate(events, 1))]
 
 
 def test_a_passage_knows_its_exchange_its_heading_and_the_prompt_it_answers() -> None:
-    first, second, answer = Cutter("s").cut(
+    first, second, answer = PassageCutter("s").cut(
         enumerate(
             [said("Where is the cache kept?", "prompt"), said("## Cache\nIt is kept in Redis."), said("And the queue is in PostgreSQL.")], 1
         )
@@ -44,12 +44,12 @@ def test_a_session_cut_in_two_runs_gives_the_same_passages_as_in_one() -> None:
             1,
         )
     )
-    whole = Cutter("s").cut(events)
+    whole = PassageCutter("s").cut(events)
     for middle in range(len(events) + 1):
-        before = Cutter("s")
+        before = PassageCutter("s")
         first = before.cut(events[:middle])
         stored = json.loads(json.dumps(before.state.as_json()))
-        assert first + Cutter("s", CutState.from_json(stored)).cut(events[middle:]) == whole
+        assert first + PassageCutter("s", CutState.from_json(stored)).cut(events[middle:]) == whole
     assert whole[1].files == ("app/jobs.py",)
 
 
@@ -79,12 +79,14 @@ def test_tools_that_only_look_leave_no_passage(name: str, given: str) -> None:
 
 
 def test_what_a_sub_agent_reports_was_said() -> None:
-    (passage,) = Cutter("s").feed(1, called("Task", "look around", "The pool is closed before the worker ends."))
+    (passage,) = PassageCutter("s").feed(1, called("Task", "look around", "The pool is closed before the worker ends."))
     assert (passage.kind, passage.role, passage.sidechain, passage.exchange) == ("said", "assistant", True, 0)
 
 
 def test_a_prompt_to_a_sub_agent_opens_no_exchange() -> None:
-    made = Cutter("s").cut(enumerate([said("Find out why it hangs.", "prompt"), said("Search for locks.", "prompt", sidechain=True)], 1))
+    made = PassageCutter("s").cut(
+        enumerate([said("Find out why it hangs.", "prompt"), said("Search for locks.", "prompt", sidechain=True)], 1)
+    )
     assert [each.exchange for each in made] == [1, 1]
 
 
@@ -129,7 +131,7 @@ def test_any_text_is_cut_into_bounded_pieces_that_can_be_stored(text: str) -> No
 
 
 def test_exact_repeats_have_one_key_white_space_aside() -> None:
-    first, second, other = Cutter("s").cut(
+    first, second, other = PassageCutter("s").cut(
         enumerate([said("The port is 8080 here."), said("The port  is 8080 here.\n"), said("The port is 8081 here.")])
     )
     assert first.key == second.key != other.key

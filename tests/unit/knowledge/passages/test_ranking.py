@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.embeddings import late_interaction
-from app.knowledge.passages import Candidate, Place, Question, Ranked, fuse, neighbours, rank_passages
+from app.knowledge.passages import PassageCandidate, Place, Question, Ranked, fuse, neighbours, rank_passages
 from app.knowledge.passages.composing import FIRST, GAP, MAX_A_SESSION, NEAR, REACH, compose
 from app.knowledge.passages.ranking import rank_candidates, standardized, token_weights
 from app.knowledge.passages.terms import PART, query_weights, terms
@@ -21,21 +21,21 @@ def question(text: str = "why", **given: Any) -> Question:
     return Question(text, (), np.zeros((0, late_interaction.DIMS), dtype=np.float32), **given)
 
 
-def candidate(number: int, text: str = "some words", *, session: str | None = None, **given: Any) -> Candidate:
+def candidate(number: int, text: str = "some words", *, session: str | None = None, **given: Any) -> PassageCandidate:
     given = {"bm25": 1.0, "cosine": 0.5} | given
-    return Candidate(str(number), session or f"s{number}", 1, number, text, b"", **given)
+    return PassageCandidate(str(number), session or f"s{number}", 1, number, text, b"", **given)
 
 
 def count(text: str) -> int:
     return len(text.split())
 
 
-def first(asked: Question, *candidates: Candidate) -> str:
+def first(asked: Question, *candidates: PassageCandidate) -> str:
     return rank_candidates(asked, candidates).scored[0].candidate.id
 
 
-def composed(candidates: Sequence[Candidate], around: Sequence[Candidate] = (), **given: Any) -> list[Ranked]:
-    places: Mapping[Place, Candidate] = {(one.session, one.ordinal): one for one in around}
+def composed(candidates: Sequence[PassageCandidate], around: Sequence[PassageCandidate] = (), **given: Any) -> list[Ranked]:
+    places: Mapping[Place, PassageCandidate] = {(one.session, one.ordinal): one for one in around}
     return compose(question(), rank_candidates(question(), candidates), places, count=count, **given)
 
 
@@ -64,7 +64,7 @@ def test_what_both_legs_found_comes_before_what_one_found() -> None:
     ],
     ids=["code", "file", "project", "dates"],
 )
-def test_what_the_caller_names_steers_between_equals(asked: Question, steered: Candidate) -> None:
+def test_what_the_caller_names_steers_between_equals(asked: Question, steered: PassageCandidate) -> None:
     assert first(asked, candidate(1), steered, candidate(3)) == "2"
     assert first(question(), candidate(1), steered, candidate(3)) == "1"
 
@@ -85,7 +85,7 @@ def test_late_interaction_decides_between_candidates_that_the_legs_think_equal()
     tokens = late_interaction.unit(generator.normal(size=(2, 384)).astype(np.float32))
     asked = Question("pool", ("pool",), late_interaction.question_vectors(tokens[:1]))
     packed = [late_interaction.pack(["pool"], tokens[place : place + 1]) for place in (1, 0)]
-    made = [Candidate(str(place), f"s{place}", 1, 0, "the pool", packed[place], 1.0, 0.5) for place in range(2)]
+    made = [PassageCandidate(str(place), f"s{place}", 1, 0, "the pool", packed[place], 1.0, 0.5) for place in range(2)]
     assert first(asked, *made) == "1"
 
 
@@ -186,9 +186,9 @@ def test_what_was_said_later_on_the_same_subject_comes_first(said: str, when: st
         "bread needs salt": late_interaction.pack(["salt"], vectors[1:]),
     }
 
-    def told(number: int, text: str, at: str | None, score: float) -> Candidate:
+    def told(number: int, text: str, at: str | None, score: float) -> PassageCandidate:
         given: dict[str, Any] = {"bm25": score, "cosine": 0.5, "at": datetime.fromisoformat(f"{at}T00:00:00+00:00") if at else None}
-        return Candidate(str(number), f"s{number}", 1, 0, text, packed[text], **given)
+        return PassageCandidate(str(number), f"s{number}", 1, 0, text, packed[text], **given)
 
     rest = [candidate(number, bm25=1.0, cosine=0.1) for number in range(10, 20)]
     made = composed([told(1, "the pool has ten", when, 9.0), told(2, said, then, 8.0), *rest])

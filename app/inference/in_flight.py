@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 from app.budget.requests import RequestOutcome
 from app.errors import BudgetExceeded, CairnError
-from app.inference.fanout import Fanout, Place
+from app.inference.cached_answer import CachedAnswer
+from app.inference.fanout import Fanout, ReaderPosition
 from app.inference.outcomes import outcome_of
-from app.inference.request import Answer, Receipt, Tier
-from app.inference.stored import Stored
-from app.inference.stream import Broken, Stream
+from app.inference.request import CompletionAnswer, Receipt, Tier
+from app.inference.stream import BrokenStream, Stream
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundAnswer:
     """A whole answer and the cache tier it came from. `similarity`: cosine to the other prompt whose answer it is."""
 
-    stored: Stored
+    stored: CachedAnswer
     tier: Tier
     similarity: float | None = None
 
@@ -32,7 +32,7 @@ class Stopped(Exception):
     """The work ended without an answer: everybody left, the server stops, or it failed."""
 
 
-class Flight:
+class InFlightRequest:
     """A request in progress. Whoever wants its answer calls `join` and `leave` once; when the last one leaves, it is cancelled.
 
     `opened`: the stream once its first token has come; None if the answer comes whole. `landed`: the whole answer; None if it can't be
@@ -42,9 +42,9 @@ class Flight:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[Stream | None] = loop.create_future()
-        self.landed: asyncio.Future[Found | None] = loop.create_future()
+        self.landed: asyncio.Future[FoundAnswer | None] = loop.create_future()
         self.fanout: Fanout | None = None
-        self.answer: Answer | None = None
+        self.answer: CompletionAnswer | None = None
         """The engine's own answer, for the first requester, if it came whole."""
         self.private = False
         """The answer was shrunk to the first requester's budget, or disputed: not shared."""
@@ -69,7 +69,7 @@ class Flight:
         return self._task
 
     @property
-    def leading(self) -> Place:
+    def leading(self) -> ReaderPosition:
         """The first requester's position in the stream, once that has begun."""
         assert self.fanout is not None
         assert self.fanout.leader is not None
@@ -78,7 +78,7 @@ class Flight:
     def join(self) -> None:
         self._members += 1
 
-    async def whole(self) -> Found | None:
+    async def whole(self) -> FoundAnswer | None:
         """Wait for the whole answer; meanwhile a stream is read without backpressure."""
         self._wait(1)
         try:
@@ -120,7 +120,7 @@ class Flight:
             async for piece in pieces:
                 await self.fanout.add(piece)
 
-    def land(self, found: Found | None) -> None:
+    def land(self, found: FoundAnswer | None) -> None:
         """Publish the whole answer, or None, and close the fan-out."""
         if not self.opened.done():
             self.opened.set_result(None)
@@ -145,16 +145,16 @@ class Flight:
                 future.set_exception(error)
                 future.exception()  # mark as retrieved: there may be no waiter
         if self.fanout is not None:
-            raised = error if isinstance(error, CairnError) else Broken("The shared stream was stopped. Send the request again.")
+            raised = error if isinstance(error, CairnError) else BrokenStream("The shared stream was stopped. Send the request again.")
             self.fanout.end(raised)
 
 
 def shared(error: BaseException) -> bool:
     """Tell whether an error concerns followers too. Another's exhausted budget, or a broken stream, does not."""
-    return isinstance(error, CairnError) and not isinstance(error, BudgetExceeded | Broken)
+    return isinstance(error, CairnError) and not isinstance(error, BudgetExceeded | BrokenStream)
 
 
-class Reading:
+class StreamReading:
     """One requester's view of an in-flight stream, from its beginning. Creating it needs a `join`; it leaves by itself at the end.
 
     `ended` is called once, with this reader's receipt and outcome.
@@ -162,10 +162,10 @@ class Reading:
 
     def __init__(
         self,
-        flight: Flight,
+        flight: InFlightRequest,
         stream: Stream,
         receipt: Receipt,
-        place: Place,
+        place: ReaderPosition,
         *,
         usage_asked: bool,
         ended: Callable[[Receipt, RequestOutcome], None],

@@ -13,8 +13,8 @@ from app import clock
 from app.budget.alerting import AlertReader
 from app.budget.holds import Subject
 from app.budget.limits import Account
-from app.budget.periods import Calendar, Period
-from app.budget.tables import Balance, Hold, Movement
+from app.budget.periods import BudgetPeriod, Calendar
+from app.budget.tables import BalanceRow, HoldRow, MovementRow
 from app.storage.database import Database, rows_of
 
 PAGE = 100
@@ -28,7 +28,7 @@ class Budget:
     month's end at the pace so far.
     """
 
-    period: Period
+    period: BudgetPeriod
     limit: int | None
     added: int
     spent: int
@@ -57,7 +57,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MovementEntry:
     """One movement. See `tables.Movement`."""
 
     id: int
@@ -110,7 +110,7 @@ class Books:
         """This month's state of each; None where nothing has opened the month yet."""
         period = self._calendar.month_of(clock.now())
         ids = [account.id for account in accounts]
-        balances = select(Balance.__table__).where(Balance.subject_id.in_(ids), Balance.period_start == period.start)
+        balances = select(BalanceRow.__table__).where(BalanceRow.subject_id.in_(ids), BalanceRow.period_start == period.start)
         async with self._database.begin() as connection:
             rows = {row.subject_id: row for row in await connection.execute(balances)}
             said: dict[UUID, list[str]] = {}
@@ -142,8 +142,8 @@ class Books:
     async def spent(self) -> list[Spent]:
         """Of every developer who has asked this month, who spent most first: for whoever watches all of them."""
         period = self._calendar.month_of(clock.now())
-        mine = (Balance.period_start == period.start, Balance.subject == "developer")
-        query = select(Balance.__table__).where(*mine).order_by(Balance.spent_nanousd.desc(), Balance.subject_id)
+        mine = (BalanceRow.period_start == period.start, BalanceRow.subject == "developer")
+        query = select(BalanceRow.__table__).where(*mine).order_by(BalanceRow.spent_nanousd.desc(), BalanceRow.subject_id)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return [
@@ -157,15 +157,15 @@ class Books:
             for row in rows
         ]
 
-    async def history(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[Entry]:
+    async def history(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[MovementEntry]:
         """Movements, the newest first. `before`: the last id of the page before."""
-        mine = Movement.developer_id == account.id if account.subject == "developer" else Movement.team_id == account.id
-        query = select(*_ENTRY).where(mine).order_by(Movement.id.desc()).limit(limit)
+        mine = MovementRow.developer_id == account.id if account.subject == "developer" else MovementRow.team_id == account.id
+        query = select(*_ENTRY).where(mine).order_by(MovementRow.id.desc()).limit(limit)
         if before is not None:
-            query = query.where(Movement.id < before)
-        return [Entry(*row) for row in await self._database.read(rows_of(query))]
+            query = query.where(MovementRow.id < before)
+        return [MovementEntry(*row) for row in await self._database.read(rows_of(query))]
 
-    async def whole_history(self, account: Account) -> AsyncGenerator[Entry]:
+    async def whole_history(self, account: Account) -> AsyncGenerator[MovementEntry]:
         """All movements, page by page: an export never holds them at once."""
         before: int | None = None
         while page := await self.history(account, before=before, limit=PAGE):
@@ -175,14 +175,14 @@ class Books:
 
     async def unreconciled(self, account: Account, *, among: Sequence[UUID] | None = None, limit: int = 1000) -> list[UUID]:
         """Holds whose outcome is unknown, the oldest first; `among`: only of these."""
-        query = select(Hold.id).where(*_unreconciled_of(account, among)).order_by(Hold.created_at).limit(limit)
+        query = select(HoldRow.id).where(*_unreconciled_of(account, among)).order_by(HoldRow.created_at).limit(limit)
         async with self._database.begin() as connection:
             return list(await connection.scalars(query))
 
     async def covering_less(self, account: Account, nanousd: int, *, among: Sequence[UUID] | None) -> tuple[UUID, int] | None:
         """Find an unreconciled hold that covered less than `nanousd`, and what it covered; `among`: only of these."""
-        short = (*_unreconciled_of(account, among), Hold.nanousd < nanousd)
-        query = select(Hold.id, Hold.nanousd).where(*short).order_by(Hold.nanousd).limit(1)
+        short = (*_unreconciled_of(account, among), HoldRow.nanousd < nanousd)
+        query = select(HoldRow.id, HoldRow.nanousd).where(*short).order_by(HoldRow.nanousd).limit(1)
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else (row.id, row.nanousd)
@@ -205,7 +205,7 @@ class Books:
         ]
 
 
-def forecast(spent: int, period: Period, now: datetime) -> int:
+def forecast(spent: int, period: BudgetPeriod, now: datetime) -> int:
     """Linear: the pace since the month began, at least a day's worth of it, to the month's end."""
     whole = (period.end - period.start).total_seconds()
     elapsed = min(max((now - period.start).total_seconds(), 86_400.0), whole)
@@ -213,16 +213,16 @@ def forecast(spent: int, period: Period, now: datetime) -> int:
 
 
 def _unreconciled_of(account: Account, among: Sequence[UUID] | None) -> list[ColumnElement[bool]]:
-    mine = Hold.developer_id == account.id if account.subject == "developer" else Hold.team_id == account.id
-    return [mine, Hold.state == "unreconciled", *([] if among is None else [Hold.id.in_(among)])]
+    mine = HoldRow.developer_id == account.id if account.subject == "developer" else HoldRow.team_id == account.id
+    return [mine, HoldRow.state == "unreconciled", *([] if among is None else [HoldRow.id.in_(among)])]
 
 
-def _unreconciled(ids: Sequence[UUID], period: Period) -> Select[UUID, int]:
+def _unreconciled(ids: Sequence[UUID], period: BudgetPeriod) -> Select[UUID, int]:
     each = [
-        select(column.label("subject_id"), Hold.nanousd).where(
-            column.in_(ids), Hold.state == "unreconciled", Hold.period_start == period.start
+        select(column.label("subject_id"), HoldRow.nanousd).where(
+            column.in_(ids), HoldRow.state == "unreconciled", HoldRow.period_start == period.start
         )
-        for column in (Hold.developer_id, Hold.team_id)
+        for column in (HoldRow.developer_id, HoldRow.team_id)
     ]
     both = union_all(*each).subquery()
     return select(both.c.subject_id, func.sum(both.c.nanousd).label("nanousd")).group_by(both.c.subject_id)
@@ -230,7 +230,7 @@ def _unreconciled(ids: Sequence[UUID], period: Period) -> Select[UUID, int]:
 
 def _recount() -> Select[*tuple[object, ...]]:
     """Every balance beside the sums of its movements and of its open holds; also sums whose balance is gone."""
-    stored, moved, reserved = select(Balance.__table__).subquery(), _summed(Movement), _summed(Hold)
+    stored, moved, reserved = select(BalanceRow.__table__).subquery(), _summed(MovementRow), _summed(HoldRow)
     keys = union(*(select(part.c.subject, part.c.subject_id, part.c.period_start) for part in (stored, moved, reserved))).subquery()
     query = select(
         *keys.c,
@@ -260,15 +260,15 @@ def _recount() -> Select[*tuple[object, ...]]:
     return select(*both).where(wrong).order_by(both.period_start, both.subject_id)
 
 
-def _summed(table: type[Movement] | type[Hold]) -> Subquery:
+def _summed(table: type[MovementRow] | type[HoldRow]) -> Subquery:
     each = []
     for subject, column in (("developer", table.developer_id), ("team", table.team_id)):
         named = select(literal(subject).label("subject"), column.label("subject_id"), table.period_start, table.nanousd, table.tokens)
         query = named.where(column.is_not(None))
-        each.append(query.where(Hold.state == "held") if table is Hold else query)
+        each.append(query.where(HoldRow.state == "held") if table is HoldRow else query)
     both = union_all(*each).subquery()
     of = (both.c.subject, both.c.subject_id, both.c.period_start)
     return select(*of, func.sum(both.c.nanousd).label("nanousd"), func.sum(both.c.tokens).label("tokens")).group_by(*of).subquery()
 
 
-_ENTRY = [getattr(Movement, each.name) for each in fields(Entry)]
+_ENTRY = [getattr(MovementRow, each.name) for each in fields(MovementEntry)]

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from app.inference.faults import Fault
-from app.inference.wires.wire import Embedded
+from app.inference.provider_errors import ProviderError
+from app.inference.wires.wire import EmbeddingResult
 
 MAX_TEXTS_SHARED, MAX_CHARS_SHARED = 128, 65_536
 """Size limits of a shared call; larger requests go alone, so that they don't hold up others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class BatchShare:
     """One request's share of a call: its vectors, and its part of the call's tokens."""
 
     vectors: Sequence[Sequence[float]]
@@ -23,12 +23,12 @@ class Share:
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class BatchSlot:
     """One waiting request. `held_tokens`: the tokens held for it. `sent`: it is in a call, so it may cost."""
 
     texts: list[str]
     held_tokens: int
-    future: asyncio.Future[Share]
+    future: asyncio.Future[BatchShare]
     sent: bool = False
 
     @property
@@ -40,21 +40,21 @@ class Seat:
         return not self.future.done()
 
 
-class Gather:
+class EmbeddingBatcher:
     """Batches requests for one provider, model and parameter set: up to `max_requests` of them, or what comes within `seconds`."""
 
-    def __init__(self, call: Callable[[list[str]], Awaitable[Embedded]], *, max_requests: int, seconds: float) -> None:
+    def __init__(self, call: Callable[[list[str]], Awaitable[EmbeddingResult]], *, max_requests: int, seconds: float) -> None:
         self._call = call
         self._max_requests = max_requests
         self._seconds = seconds
-        self._waiting: list[Seat] = []
+        self._waiting: list[BatchSlot] = []
         self._timer: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Task[None]] = set()
 
-    def seat(self, texts: list[str], *, held_tokens: int) -> Seat:
+    def seat(self, texts: list[str], *, held_tokens: int) -> BatchSlot:
         """Enqueue texts; await `seat.future`. A failed call raises Fault for every request in it, but counts once for the breaker."""
         loop = asyncio.get_running_loop()
-        seat = Seat(texts, held_tokens, loop.create_future())
+        seat = BatchSlot(texts, held_tokens, loop.create_future())
         if _fills([seat]):
             self._send_off([seat])
             return seat
@@ -74,12 +74,12 @@ class Gather:
         if taken:
             self._send_off(taken)
 
-    def _send_off(self, taken: list[Seat]) -> None:
+    def _send_off(self, taken: list[BatchSlot]) -> None:
         task = asyncio.create_task(self._send(taken), name="embeddings")
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _send(self, taken: list[Seat]) -> None:
+    async def _send(self, taken: list[BatchSlot]) -> None:
         """Make one call, and cancel it once every requester has left."""
         this = asyncio.current_task()
 
@@ -95,7 +95,7 @@ class Gather:
         except asyncio.CancelledError:
             for seat in taken:
                 seat.future.cancel()
-        except Fault as fault:
+        except ProviderError as fault:
             if fault.kind == "caller" and len(taken) > 1:
                 await self._each_alone(taken)
             else:
@@ -105,7 +105,7 @@ class Gather:
         else:
             _share(taken, found)
 
-    async def _each_alone(self, taken: list[Seat]) -> None:
+    async def _each_alone(self, taken: list[BatchSlot]) -> None:
         """Retry each request in a call of its own: one was refused, and the refusal may quote its text to the others."""
         for seat in taken:
             if not seat.here:
@@ -118,20 +118,20 @@ class Gather:
                 _share([seat], found)
 
 
-def _fills(seats: Sequence[Seat]) -> bool:
+def _fills(seats: Sequence[BatchSlot]) -> bool:
     """Tell whether the requests take more than half of a call's limits: another might not fit."""
     texts, chars = sum(len(seat.texts) for seat in seats), sum(seat.chars for seat in seats)
     return texts > MAX_TEXTS_SHARED // 2 or chars > MAX_CHARS_SHARED // 2
 
 
-def _fail(taken: list[Seat], error: Exception) -> None:
+def _fail(taken: list[BatchSlot], error: Exception) -> None:
     counted = False
     for seat in [seat for seat in taken if seat.here]:
-        seat.future.set_exception(replace(error, echo=counted) if isinstance(error, Fault) else error)
+        seat.future.set_exception(replace(error, echo=counted) if isinstance(error, ProviderError) else error)
         counted = True
 
 
-def _share(taken: list[Seat], found: Embedded) -> None:
+def _share(taken: list[BatchSlot], found: EmbeddingResult) -> None:
     """Split the call's tokens in proportion to what is held for each; the remainder goes where the hold has room."""
     total = None if found.usage is None else found.usage.total
     held = sum(seat.held_tokens for seat in taken) or 1
@@ -143,5 +143,5 @@ def _share(taken: list[Seat], found: Embedded) -> None:
     start = 0
     for seat, tokens in zip(taken, parts, strict=True):
         if seat.here:
-            seat.future.set_result(Share(found.vectors[start : start + len(seat.texts)], found.model, tokens))
+            seat.future.set_result(BatchShare(found.vectors[start : start + len(seat.texts)], found.model, tokens))
         start += len(seat.texts)

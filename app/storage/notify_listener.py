@@ -30,10 +30,10 @@ QUIET_SECONDS = 15.0
 Heard = Callable[[str | None], None]
 
 
-class Notices:
+class NotifyListener:
     """Sends and receives notices on one channel."""
 
-    def __init__(self, settings: config.Database, url: str, *, name: str, channel: str) -> None:
+    def __init__(self, settings: config.DatabaseSettings, url: str, *, name: str, channel: str) -> None:
         self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
         self._settings = settings
         self._name = name

@@ -11,16 +11,16 @@ from pydantic import SecretStr
 
 from app import supervision
 from app.errors import ConfigurationError
-from app.inference import sharing as sharing_room
-from app.inference.breaker import Breaker, Refusal, Ticket
-from app.inference.faults import Fault
-from app.inference.sharing import Sharing
-from app.settings import Breaker as Options
-from app.settings import Redis as RedisOptions
+from app.inference import breaker_sync as sharing_room
+from app.inference.breaker import CircuitBreaker, Refusal, Ticket
+from app.inference.breaker_sync import BreakerSync
+from app.inference.provider_errors import ProviderError
+from app.settings import BreakerSettings as Options
+from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
 
-FAULT = Fault("server_error", "it answered 503", 503)
+FAULT = ProviderError("server_error", "it answered 503", 503)
 
 
 class Clock:
@@ -35,10 +35,10 @@ class Clock:
 class Server:
     """One of two."""
 
-    breaker: Breaker
-    sharing: Sharing
+    breaker: CircuitBreaker
+    sharing: BreakerSync
 
-    def fail(self, times: int = 5, fault: Fault = FAULT) -> None:
+    def fail(self, times: int = 5, fault: ProviderError = FAULT) -> None:
         for _ in range(times):
             ticket = self.breaker.admit()
             assert isinstance(ticket, Ticket)
@@ -60,8 +60,8 @@ async def servers(redis_server: RedisServer, clock: Clock) -> AsyncIterator[tupl
         await client.flushall()
         made = []
         for _ in range(2):
-            sharing = Sharing(client)
-            made.append(Server(Breaker("groq", Options(), now=clock, changed=sharing.changed), sharing))
+            sharing = BreakerSync(client)
+            made.append(Server(CircuitBreaker("groq", Options(), now=clock, changed=sharing.changed), sharing))
         yield made[0], made[1]
 
 
@@ -108,7 +108,7 @@ async def test_a_failed_probe_keeps_it_open_for_both(servers: tuple[Server, Serv
 
 async def test_a_providers_own_wait_holds_for_both(servers: tuple[Server, Server]) -> None:
     one, two = servers
-    one.fail(1, Fault("rate_limited", "429", 429, retry_after=30))
+    one.fail(1, ProviderError("rate_limited", "429", 429, retry_after=30))
     await one.exchange()
     await two.exchange()
     refusal = two.breaker.admit()
@@ -119,7 +119,7 @@ async def test_a_providers_own_wait_holds_for_both(servers: tuple[Server, Server
 
 async def test_the_other_hears_why_a_provider_wants_to_be_left_alone(servers: tuple[Server, Server]) -> None:
     one, two = servers
-    one.fail(1, Fault("server_error", "503", 503, retry_after=30))
+    one.fail(1, ProviderError("server_error", "503", 503, retry_after=30))
     await one.exchange()
     await two.exchange()
     refusal = two.breaker.admit()
@@ -176,7 +176,7 @@ async def test_what_cannot_be_read_of_one_breaker_keeps_nothing_from_the_others(
             await client.rpush(name, "x")
         else:
             await client.set(name, b"\xff\xfe" if kind == "noise" else "slow-start:7", px=60_000)
-    other = Breaker("anthropic", Options(), now=Clock())
+    other = CircuitBreaker("anthropic", Options(), now=Clock())
     one.fail()
     await one.exchange()
     await two.sharing.exchange({"anthropic": other, "groq": two.breaker})

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.books import forecast
-from app.budget.outlook import outlook
+from app.budget.balances import forecast
+from app.budget.forecast import outlook
 from app.budget.periods import Calendar
 
 PERIOD = Calendar("UTC").month_of(datetime(2026, 11, 15, tzinfo=UTC))

@@ -14,10 +14,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import LongForm
-from app.knowledge.changes import Changed, note
-from app.knowledge.election import elect
+from app.knowledge.changes import ChangedItem, note
+from app.knowledge.merging import elect
 from app.knowledge.neighbours import pack, wording
-from app.knowledge.tables import Evidence, Knowledge
+from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
@@ -30,14 +30,14 @@ DONE_SECONDS = 86_400
 """Once nothing is left: only a worker of an older version makes more, and to look takes reading all evidence."""
 
 
-class Tails:
+class LongFormBackfill:
     """Embeds one batch of evidence at a time; see the module's docstring."""
 
     def __init__(self, database: Database, long_form: LongForm) -> None:
         self._database = database
         self._long_form = long_form
         self._due = 0.0
-        self._unprocessed = Evidence.long_embedding_model.is_distinct_from(long_form.model)
+        self._unprocessed = EvidenceRow.long_embedding_model.is_distinct_from(long_form.model)
 
     async def maintain(self) -> int:
         """Look at one batch, the short ones first. Returns how many are done; after 0, nothing is looked for until tomorrow."""
@@ -51,8 +51,8 @@ class Tails:
     async def fill(self) -> int:
         """Embed one batch of evidence that is new to this encoder. Returns its size; 0: none is left, or other writers hold the rest."""
         async with self._database.begin() as connection:
-            columns = select(Evidence.id, Evidence.knowledge_id, Evidence.title, Evidence.text)
-            rows = (await connection.execute(columns.where(self._unprocessed).order_by(Evidence.id).limit(BATCH))).all()
+            columns = select(EvidenceRow.id, EvidenceRow.knowledge_id, EvidenceRow.title, EvidenceRow.text)
+            rows = (await connection.execute(columns.where(self._unprocessed).order_by(EvidenceRow.id).limit(BATCH))).all()
         if not rows:
             return 0
         vectors = await self._long_form.embed([wording(row.title, row.text) for row in rows])
@@ -65,16 +65,16 @@ class Tails:
         Returns the number of rows; rows that others are changing are left for the next call.
         """
         most = self._long_form.short_bytes - len(wording("", ""))
-        short = func.octet_length(Evidence.title) + func.octet_length(Evidence.text) <= most
-        items = select(Knowledge.id).where(
-            Knowledge.id.in_(select(Evidence.knowledge_id).where(self._unprocessed, short).order_by(Evidence.id).limit(SHORT_BATCH))
+        short = func.octet_length(EvidenceRow.title) + func.octet_length(EvidenceRow.text) <= most
+        items = select(ItemRow.id).where(
+            ItemRow.id.in_(select(EvidenceRow.knowledge_id).where(self._unprocessed, short).order_by(EvidenceRow.id).limit(SHORT_BATCH))
         )
         async with self._database.begin() as connection:
             held = list(await connection.scalars(items.with_for_update(skip_locked=True)))
-            free = select(Evidence.id).where(self._unprocessed, short, Evidence.knowledge_id == any_(literal(held, ARRAY(Uuid))))
+            free = select(EvidenceRow.id).where(self._unprocessed, short, EvidenceRow.knowledge_id == any_(literal(held, ARRAY(Uuid))))
             marked = await connection.execute(
-                update(Evidence)
-                .where(Evidence.id.in_(free.with_for_update(skip_locked=True)))
+                update(EvidenceRow)
+                .where(EvidenceRow.id.in_(free.with_for_update(skip_locked=True)))
                 .values(long_embedding=None, long_embedding_model=self._long_form.model)
             )
             await self._mark_processed(connection, held)
@@ -82,22 +82,24 @@ class Tails:
 
     async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> int:
         """Store the vectors, skipping rows that others have locked: this transaction never waits, so it can't be part of a deadlock."""
-        items = select(Knowledge.id, Knowledge.project_id, Knowledge.team_id).where(
-            Knowledge.id.in_({row.knowledge_id for row, _ in looked_at})
-        )
-        locked = await connection.execute(items.order_by(Knowledge.id).with_for_update(skip_locked=True))
-        held = {row.id: Changed(row.id, row.project_id, row.team_id) for row in locked}
-        evidence = select(Evidence.id).where(
-            Evidence.id.in_([row.id for row, _ in looked_at]), Evidence.knowledge_id.in_(held), self._unprocessed
+        items = select(ItemRow.id, ItemRow.project_id, ItemRow.team_id).where(ItemRow.id.in_({row.knowledge_id for row, _ in looked_at}))
+        locked = await connection.execute(items.order_by(ItemRow.id).with_for_update(skip_locked=True))
+        held = {row.id: ChangedItem(row.id, row.project_id, row.team_id) for row in locked}
+        evidence = select(EvidenceRow.id).where(
+            EvidenceRow.id.in_([row.id for row, _ in looked_at]), EvidenceRow.knowledge_id.in_(held), self._unprocessed
         )
         free = set(await connection.scalars(evidence.with_for_update(skip_locked=True)))
         found = [(row, vector) for row, vector in looked_at if row.id in free]
         if not found:
             return 0
         # Rows that were reworded meanwhile don't match: their new words were embedded when they were stored.
-        same = (Evidence.id == bindparam("row_id"), Evidence.title == bindparam("said_title"), Evidence.text == bindparam("said_text"))
+        same = (
+            EvidenceRow.id == bindparam("row_id"),
+            EvidenceRow.title == bindparam("said_title"),
+            EvidenceRow.text == bindparam("said_text"),
+        )
         await connection.execute(
-            update(Evidence).where(*same).values(long_embedding=bindparam("long"), long_embedding_model=self._long_form.model),
+            update(EvidenceRow).where(*same).values(long_embedding=bindparam("long"), long_embedding_model=self._long_form.model),
             [
                 {"row_id": row.id, "said_title": row.title, "said_text": row.text, "long": None if vector is None else pack(vector)}
                 for row, vector in found
@@ -110,9 +112,9 @@ class Tails:
 
     async def _mark_processed(self, connection: AsyncConnection, items: Sequence[UUID]) -> None:
         """Mark items that have no long vector and no unprocessed evidence as processed: they need no election, and the index no update."""
-        unseen = select(Evidence.knowledge_id).where(Evidence.knowledge_id == Knowledge.id, self._unprocessed)
+        unseen = select(EvidenceRow.knowledge_id).where(EvidenceRow.knowledge_id == ItemRow.id, self._unprocessed)
         await connection.execute(
-            update(Knowledge)
-            .where(Knowledge.id == any_(literal(items, ARRAY(Uuid))), Knowledge.long_embedding.is_(None), ~unseen.exists())
+            update(ItemRow)
+            .where(ItemRow.id == any_(literal(items, ARRAY(Uuid))), ItemRow.long_embedding.is_(None), ~unseen.exists())
             .values(long_embedding_model=self._long_form.model)
         )

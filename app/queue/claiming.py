@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.queue.tables import Job
+from app.queue.tables import JobRow
 
 QUEUED, RUNNING = literal_column("'queued'", Text), literal_column("'running'", Text)
 """Literals, not bound parameters: in a generic plan PostgreSQL can only then match the partial indexes."""
@@ -27,43 +27,43 @@ def next_job(kinds: Collection[str], *, oldest_up_to: int | None = None) -> Sele
 
     A job that waits for its next attempt isn't due, so younger jobs of its lane overtake it.
     """
-    due = and_(Job.state == QUEUED, Job.run_at <= func.now())
-    lapsed = and_(_lapsed(), Job.attempts < Job.max_attempts)
+    due = and_(JobRow.state == QUEUED, JobRow.run_at <= func.now())
+    lapsed = and_(_lapsed(), JobRow.attempts < JobRow.max_attempts)
     aged = oldest_up_to is not None
-    order = (Job.run_at, Job.created_at, Job.id) if aged else (Job.priority, Job.run_at, Job.created_at, Job.id)
+    order = (JobRow.run_at, JobRow.created_at, JobRow.id) if aged else (JobRow.priority, JobRow.run_at, JobRow.created_at, JobRow.id)
     return (
-        select(Job.id)
-        .where(*((Job.priority <= oldest_up_to,) if aged else ()))
-        .where(Job.kind.in_(list(kinds)), or_(lapsed, and_(due, or_(Job.lane.is_(None), and_(~_lane_is_busy(), ~_older_is_due())))))
+        select(JobRow.id)
+        .where(*((JobRow.priority <= oldest_up_to,) if aged else ()))
+        .where(JobRow.kind.in_(list(kinds)), or_(lapsed, and_(due, or_(JobRow.lane.is_(None), and_(~_lane_is_busy(), ~_older_is_due())))))
         .order_by(*order)
         .limit(1)
-        .with_for_update(skip_locked=True, of=Job)
+        .with_for_update(skip_locked=True, of=JobRow)
     )
 
 
 def bury() -> ReturningUpdate[UUID]:
     """Fail jobs whose worker died at every attempt; return their ids."""
-    dead = select(Job.id).where(_lapsed(), Job.attempts >= Job.max_attempts).with_for_update(skip_locked=True)
-    error = literal(DIED, JSONB).op("||")(func.jsonb_build_object("attempts", Job.attempts))
+    dead = select(JobRow.id).where(_lapsed(), JobRow.attempts >= JobRow.max_attempts).with_for_update(skip_locked=True)
+    error = literal(DIED, JSONB).op("||")(func.jsonb_build_object("attempts", JobRow.attempts))
     return (
-        update(Job)
-        .where(Job.id.in_(dead))
+        update(JobRow)
+        .where(JobRow.id.in_(dead))
         .values(state="failed", error=error, finished_at=func.now(), worker=None, lease_until=None)
-        .returning(Job.id)
+        .returning(JobRow.id)
     )
 
 
 def _lapsed() -> ColumnElement[bool]:
-    return and_(Job.state == RUNNING, Job.lease_until < func.now())
+    return and_(JobRow.state == RUNNING, JobRow.lease_until < func.now())
 
 
 def _lane_is_busy() -> ColumnElement[bool]:
     """Build the condition that a job of the lane runs. Uncorrelated, so evaluated once for all candidates."""
-    other = aliased(Job)
-    return Job.lane.in_(select(other.lane).where(other.state == RUNNING, other.lane.is_not(None)))
+    other = aliased(JobRow)
+    return JobRow.lane.in_(select(other.lane).where(other.state == RUNNING, other.lane.is_not(None)))
 
 
 def _older_is_due() -> ColumnElement[bool]:
-    other = aliased(Job)
-    older = tuple_(other.created_at, other.id) < tuple_(Job.created_at, Job.id)
-    return exists().where(other.lane == Job.lane, other.state == QUEUED, other.run_at <= func.now(), older)
+    other = aliased(JobRow)
+    older = tuple_(other.created_at, other.id) < tuple_(JobRow.created_at, JobRow.id)
+    return exists().where(other.lane == JobRow.lane, other.state == QUEUED, other.run_at <= func.now(), older)

@@ -1,4 +1,4 @@
-"""The kinds of provider failure: every wire raises `Fault`, and nothing else.
+"""The kinds of provider failure: every wire raises `ProviderError`, and nothing else.
 
 The kind alone decides what follows (retry, next provider, give up; breaker; money): see `chain.py`.
 """
@@ -14,9 +14,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from app import clock
-from app.budget.prices import Usage
+from app.budget.prices import TokenUsage
 
-Kind = Literal[
+FailureKind = Literal[
     "unreachable",  # refused, no such host, no connection in time: nothing was sent
     "reset",  # the connection broke before an answer began
     "timeout",  # no answer, no first token, or no next token in time
@@ -55,15 +55,15 @@ _KEY, _KEY_WORDS = ("api_key_invalid", "invalid_api_key"), ("api key not valid",
 
 
 @dataclass(slots=True)
-class Fault(Exception):
+class ProviderError(Exception):
     """A failed attempt at a provider. `unknown`: it may have worked and charged for it. `usage`: what it reported, if it did."""
 
-    kind: Kind
+    kind: FailureKind
     message: str
     status: int | None = None
     retry_after: float | None = None
     unknown: bool = False
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     code: str | None = None
     param: str | None = None
     echo: bool = False
@@ -80,23 +80,23 @@ class Fault(Exception):
         return not self.echo and self.kind not in {"unsupported", "context_too_long", "content_policy", "caller"}
 
 
-def unreachable(message: str) -> Fault:
-    return Fault("unreachable", message)
+def unreachable(message: str) -> ProviderError:
+    return ProviderError("unreachable", message)
 
 
-def reset(message: str) -> Fault:
-    return Fault("reset", message, unknown=True)
+def reset(message: str) -> ProviderError:
+    return ProviderError("reset", message, unknown=True)
 
 
-def timeout(message: str) -> Fault:
-    return Fault("timeout", message, unknown=True)
+def timeout(message: str) -> ProviderError:
+    return ProviderError("timeout", message, unknown=True)
 
 
-def malformed(message: str, *, usage: Usage | None = None) -> Fault:
-    return Fault("malformed", message, unknown=True, usage=usage)
+def malformed(message: str, *, usage: TokenUsage | None = None) -> ProviderError:
+    return ProviderError("malformed", message, unknown=True, usage=usage)
 
 
-def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
+def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
     """Classify a provider's error reply. Its own words go only to the caller who caused it: they may name our account."""
     error = _error_object(body)
     text, code, param = (
@@ -113,30 +113,34 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
     if status == 429 and "request too large" in searched:
         status = 413  # rejected for its size, not for the rate
     if status == 429:
-        return Fault("rate_limited", "it limits the rate (429)", status, retry_after=wait)
+        return ProviderError("rate_limited", "it limits the rate (429)", status, retry_after=wait)
     if status >= 500 or status in {408, 409, 425}:
-        return Fault("server_error", f"it answered {status}", status, retry_after=wait)
+        return ProviderError("server_error", f"it answered {status}", status, retry_after=wait)
     if status < 400:
         return malformed(f"it answered {status} without an answer")
     if any(each in searched for each in _TOO_LONG) or status == 413:
-        return Fault("context_too_long", text or "The prompt is too long.", status, code="context_length_exceeded", param="messages")
+        return ProviderError(
+            "context_too_long", text or "The prompt is too long.", status, code="context_length_exceeded", param="messages"
+        )
     if any(each in searched for each in _POLICY):
-        return Fault("content_policy", text or "The provider's content policy refuses it.", status, code="content_policy_violation")
-    return Fault("caller", text or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None)
+        return ProviderError("content_policy", text or "The provider's content policy refuses it.", status, code="content_policy_violation")
+    return ProviderError(
+        "caller", text or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None
+    )
 
 
-def _our_fault(status: int, code: str, text: str) -> Fault | None:
+def _our_fault(status: int, code: str, text: str) -> ProviderError | None:
     """Return the fault if our key, account or configuration is to blame. Judged by status and code: a message may quote the prompt."""
     if status in {401, 403} or (status == 400 and (any(each in code for each in _KEY) or text.startswith(_KEY_WORDS))):
-        return Fault("key", f"it rejected Cairn's API key ({status})", status)
+        return ProviderError("key", f"it rejected Cairn's API key ({status})", status)
     if status == 402 or "insufficient_quota" in code or (status == 400 and text.startswith("your credit balance")):
-        return Fault("quota", f"Cairn's account there has no credit left ({status})", status)
+        return ProviderError("quota", f"Cairn's account there has no credit left ({status})", status)
     if status == 404:
-        return Fault("model", "it doesn't know the configured model (404)", status)
+        return ProviderError("model", "it doesn't know the configured model (404)", status)
     return None
 
 
-def of_error_object(error: object) -> Fault:
+def of_error_object(error: object) -> ProviderError:
     """Classify an error object sent with status 200 or within a stream, by the status that it states."""
     found = error if isinstance(error, dict) else {"message": str(error)}
     stated = next((each for each in (found.get("status"), found.get("code"), found.get("status_code")) if isinstance(each, int)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from app.dashboard.assets import Assets
-from app.dashboard.live import Live
+from app.dashboard.live import LiveFeeds
 from app.dashboard.rendering import Renderer
 from app.dashboard.throttle import Throttle
 from app.settings import Settings
@@ -19,7 +19,7 @@ class Desk:
         self.renderer = Renderer(self.assets, time_zone=settings.budget.time_zone)
         self.throttle = Throttle(tries=options.sign_in_tries, seconds=options.sign_in_minutes * 60)
         self.pages = Turns()
-        self.live = Live(most=options.max_live, seconds=options.live_seconds)
+        self.live = LiveFeeds(most=options.max_live, seconds=options.live_seconds)
 
 
 def desk_of(request: Request) -> Desk:

@@ -24,7 +24,7 @@ Load = Callable[[], Awaitable[TokenEmbedder]]
 T = TypeVar("T")
 
 
-class LateEmbedder:
+class LazyEmbedder:
     """An embedder that is loaded later. `away`: why there is no model; None once there is one."""
 
     def __init__(self, load: Load, *, model: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.budget.ledger import Ledger
-from app.budget.tables import Hold, Process
+from app.budget.tables import HoldRow, ProcessRow
 from app.part import Loop
 from app.storage.database import Database
 
@@ -24,7 +24,7 @@ STRAY_SECONDS = 10
 DIED = "its process died before its end was known"
 
 
-class Keeper:
+class HoldSweeper:
     """One in each process that takes holds. `silent_seconds` is how long a process may miss its heartbeat."""
 
     def __init__(self, database: Database, ledger: Ledger, *, process_id: UUID, silent_seconds: float) -> None:
@@ -67,28 +67,33 @@ class Keeper:
         if swept:
             log.warning("budget.swept", holds=swept)
         async with self._database.begin() as connection:
-            await connection.execute(delete(Process).where(Process.seen_at < func.now() - 10 * self._silent))
+            await connection.execute(delete(ProcessRow).where(ProcessRow.seen_at < func.now() - 10 * self._silent))
         return swept
 
     async def close(self) -> None:
         """A clean end: what is still open then (there should be nothing) is swept by others at once."""
         async with self._database.begin() as connection:
-            await connection.execute(delete(Process).where(Process.id == self._process_id))
+            await connection.execute(delete(ProcessRow).where(ProcessRow.id == self._process_id))
 
     async def _beat(self) -> None:
-        row = upsert(Process).values(id=self._process_id)
+        row = upsert(ProcessRow).values(id=self._process_id)
         async with self._database.begin() as connection:
             await connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": func.now()}))
 
     async def _ours(self) -> Sequence[UUID]:
         """This process's open holds that are older than any doubt."""
         doubtful = func.now() - timedelta(seconds=STRAY_SECONDS)
-        query = select(Hold.id).where(Hold.state == "held", Hold.process_id == self._process_id, Hold.created_at < doubtful)
+        query = select(HoldRow.id).where(HoldRow.state == "held", HoldRow.process_id == self._process_id, HoldRow.created_at < doubtful)
         async with self._database.begin() as connection:
             return (await connection.scalars(query)).all()
 
     async def _orphans(self) -> Sequence[UUID]:
-        dead = or_(Process.id.is_(None), Process.seen_at < func.now() - self._silent)
-        query = select(Hold.id).outerjoin(Process, Process.id == Hold.process_id).where(Hold.state == "held", dead).limit(SWEPT_AT_ONCE)
+        dead = or_(ProcessRow.id.is_(None), ProcessRow.seen_at < func.now() - self._silent)
+        query = (
+            select(HoldRow.id)
+            .outerjoin(ProcessRow, ProcessRow.id == HoldRow.process_id)
+            .where(HoldRow.state == "held", dead)
+            .limit(SWEPT_AT_ONCE)
+        )
         async with self._database.begin() as connection:
             return (await connection.scalars(query)).all()

@@ -9,12 +9,12 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.dashboard.budget import router as budget
-from app.dashboard.desk import Desk, desk_of
 from app.dashboard.items import router as items
 from app.dashboard.knowledge import router as knowledge
 from app.dashboard.live import router as live
 from app.dashboard.page_route import SIGN_IN, PageRoute, retry_after
 from app.dashboard.sessions import router as sessions
+from app.dashboard.state import Desk, desk_of
 from app.dashboard.system import router as system
 from app.dashboard.team import router as team
 from app.dashboard.visitor import MOST_FIELDS, PATH, changing, check_origin, forget, remember, text_of, visitor

@@ -8,23 +8,23 @@ import pytest
 from sqlalchemy import text
 
 from app import supervision
-from app.cache.favourites import MOST_WRITTEN, Favourites
-from app.cache.memory import Memory
+from app.cache.memory import MemoryCache
 from app.cache.shared import DatabaseTier
-from app.cache.tiers import Tiers, sealed
+from app.cache.tiers import TieredCache, sealed
+from app.cache.warmup import MOST_WRITTEN, CacheWarmup
 from app.errors import DatabaseUnavailable
-from app.settings import Prewarm
+from app.settings import PrewarmSettings
 from app.storage.database import Database
 
 KEYS = [bytes([n]) * 16 for n in range(20)]
 
 
-def memory(entries: int = 100) -> Memory:
-    return Memory("lru", entries=entries, most_bytes=2**20, jitter=0)
+def memory(entries: int = 100) -> MemoryCache:
+    return MemoryCache("lru", entries=entries, most_bytes=2**20, jitter=0)
 
 
-def favourites(database: Database, held: Memory, *, name: str = "own", own: bool = True, **bounds: int) -> Favourites:
-    made = Favourites(database, name, held, Prewarm(**bounds), own_ttl_seconds=60 if own else None)  # type: ignore[arg-type]
+def favourites(database: Database, held: MemoryCache, *, name: str = "own", own: bool = True, **bounds: int) -> CacheWarmup:
+    made = CacheWarmup(database, name, held, PrewarmSettings(**bounds), own_ttl_seconds=60 if own else None)  # type: ignore[arg-type]
     held.note_uses(most=1000)
     return made
 
@@ -82,7 +82,7 @@ async def test_what_has_ended_stays_away_and_what_is_newer_stays(database: Datab
 
 async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> None:
     held = memory()
-    tiers = Tiers("own", held, [DatabaseTier(database, "own")], timeout_seconds=30)
+    tiers = TieredCache("own", held, [DatabaseTier(database, "own")], timeout_seconds=30)
     noting = favourites(database, held, own=False)
     tiers.set(KEYS[0], b"kept below", 60)
     await tiers.close()
@@ -92,7 +92,7 @@ async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> 
     await noting.write()
     assert await rows(database) == {KEYS[0]: 1}
     later = memory()
-    again = Tiers("own", later, [], timeout_seconds=30)
+    again = TieredCache("own", later, [], timeout_seconds=30)
     assert await favourites(database, later, own=False).bring_back() == 1
     found = await again.get(KEYS[0])
     assert found is not None

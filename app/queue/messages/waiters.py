@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from app.part import Loop
-from app.queue.messages.message import Place
+from app.queue.messages.message import Channel
 
 SLICES = 20
 
@@ -47,16 +47,16 @@ class Waiter:
         self._queue.pop(self, None)
 
 
-class Bell:
+class Waiters:
     """The queues of waiters, one for each group; needs no connection or task per waiter."""
 
     def __init__(self) -> None:
-        self._groups: dict[Place, dict[str, tuple[_Queue, set[Waiter]]]] = {}
-        self._polled: list[tuple[Place, str]] = []
+        self._groups: dict[Channel, dict[str, tuple[_Queue, set[Waiter]]]] = {}
+        self._polled: list[tuple[Channel, str]] = []
         self._slice = 0
 
     @contextmanager
-    def waiting(self, place: Place, group: str) -> Iterator[Waiter]:
+    def waiting(self, place: Channel, group: str) -> Iterator[Waiter]:
         """Queue a waiter for the length of the block. One that leaves with a wake-up unused passes it on to the next."""
         groups = self._groups.setdefault(place, {})
         queue, members = groups.setdefault(group, (OrderedDict(), set()))
@@ -74,12 +74,12 @@ class Bell:
             if not groups:
                 self._groups.pop(place, None)
 
-    def ring(self, place: Place) -> None:
+    def ring(self, place: Channel) -> None:
         """Wake one waiter of each of the channel's groups: a message has arrived."""
         for queue, _ in self._groups.get(place, {}).values():
             _ring_one(queue)
 
-    def ring_group(self, place: Place, group: str) -> None:
+    def ring_group(self, place: Channel, group: str) -> None:
         queue, _ = self._groups.get(place, {}).get(group, (OrderedDict(), None))
         _ring_one(queue)
 

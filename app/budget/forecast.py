@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.budget.books import forecast
-from app.budget.periods import Period
+from app.budget.balances import forecast
+from app.budget.periods import BudgetPeriod
 
 EIGHTY_PERCENT = 1.2816
 """Standard deviations either side of the middle that hold 80 % of a normal distribution."""
@@ -25,7 +25,7 @@ class Outlook:
     high: int | None = None
 
 
-def outlook(spent: int, past: Sequence[int], period: Period, now: datetime) -> Outlook:
+def outlook(spent: int, past: Sequence[int], period: BudgetPeriod, now: datetime) -> Outlook:
     """`past`: what each whole day so far cost, days without a call as 0; today, which isn't over, is not among them.
 
     The middle is `books.forecast`'s, so that every place shows one figure. The range: the days to come differ from the mean as

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.knowledge.freshness import freshness
-from app.knowledge.tables import Evidence, Knowledge
+from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.tables import AnyRow
 
 CORROBORATION = 0.05
@@ -47,10 +47,10 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
     if not ids:
         return Elected((), 0, 0)
     # Locked in one order by every transaction, so that two with the same items can't deadlock.
-    columns = (Knowledge.id, Knowledge.origin, Knowledge.corrected_at, Knowledge.created_at)
-    rows = await connection.execute(select(*columns).where(Knowledge.id.in_(ids)).order_by(Knowledge.id).with_for_update())
+    columns = (ItemRow.id, ItemRow.origin, ItemRow.corrected_at, ItemRow.created_at)
+    rows = await connection.execute(select(*columns).where(ItemRow.id.in_(ids)).order_by(ItemRow.id).with_for_update())
     known = {row.id: row for row in rows}
-    evidence = await connection.execute(select(Evidence.__table__).where(Evidence.knowledge_id.in_(ids)))
+    evidence = await connection.execute(select(EvidenceRow.__table__).where(EvidenceRow.knowledge_id.in_(ids)))
     by_item: dict[UUID, list[AnyRow]] = defaultdict(list)
     for row in evidence:
         by_item[row.knowledge_id].append(row)
@@ -59,9 +59,9 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
     elected = [_elected_columns(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
     confirmed = [_confirmed_columns(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
     for views in filter(None, (elected, confirmed)):
-        await connection.execute(update(Knowledge).where(Knowledge.id == bindparam("item")), views)
+        await connection.execute(update(ItemRow).where(ItemRow.id == bindparam("item")), views)
     if orphans := [item for item in ids if item not in by_item and item not in recorded]:
-        await connection.execute(delete(Knowledge).where(Knowledge.id.in_(orphans)))
+        await connection.execute(delete(ItemRow).where(ItemRow.id.in_(orphans)))
     return Elected(ids, kept=len(ids) - len(orphans), removed=len(orphans))
 
 

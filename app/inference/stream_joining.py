@@ -14,11 +14,11 @@ MIN_CONTINUED_CHARS = 8
 """Below this a continuation and a restart can't be told apart: ask for a restart."""
 
 
-class Different(Exception):
+class AnswerMismatch(Exception):
     """The new answer differs from the delivered text: nothing of it may be delivered."""
 
 
-class Joiner:
+class StreamJoiner:
     """Takes the new answer's text and returns what follows the delivered text. `prefilled`: the provider was asked to continue it."""
 
     def __init__(self, delivered: str, *, prefilled: bool) -> None:
@@ -44,7 +44,7 @@ class Joiner:
             return ""
         found = self._decide() if self._undecided else ""
         if not self.joined:
-            raise Different
+            raise AnswerMismatch
         return found
 
     def _decide(self) -> str:
@@ -54,7 +54,7 @@ class Joiner:
         if self._delivered.startswith(self._seen[: len(self._delivered)]) and heard.lstrip().startswith(beginning):
             return self._repeated()
         if (letters := _letters(beginning)) and letters in _letters(heard):
-            raise Different
+            raise AnswerMismatch
         return self._continued()
 
     def _repeated(self) -> str:
@@ -62,7 +62,7 @@ class Joiner:
             self.joined = True
             return self._seen[len(self._delivered) :]
         if not self._delivered.startswith(self._seen):
-            raise Different
+            raise AnswerMismatch
         return ""
 
     def _continued(self) -> str:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.keeping import MAX_CHECKED_CHARS, REACH_CHARS, STEP_CHARS, holds_secret, keepable
-from app.inference.stored import Stored, whole
+from app.inference.cacheability import MAX_CHECKED_CHARS, REACH_CHARS, STEP_CHARS, holds_secret, keepable
+from app.inference.cached_answer import CachedAnswer, whole
 
 KEY = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
 PEM = (
@@ -26,8 +26,8 @@ JWT = (
 PROSE = "The tide comes in twice a day and the boats lie on the sand until then. "
 
 
-def answer(text: str, finish: str = "stop") -> Stored:
-    return Stored(whole({"id": "1"}, text, finish, {}), "one", "model", 1)
+def answer(text: str, finish: str = "stop") -> CachedAnswer:
+    return CachedAnswer(whole({"id": "1"}, text, finish, {}), "one", "model", 1)
 
 
 @given(st.integers(0, MAX_CHECKED_CHARS), st.sampled_from([KEY, PEM, JWT]))
@@ -50,10 +50,10 @@ async def test_clean_text_of_any_length_holds_none() -> None:
         (answer(""), False),
         (answer(f"Use {KEY}."), False),
         (answer("x" * (MAX_CHECKED_CHARS + 1)), False),
-        (Stored(msgspec.json.encode({"choices": []}), "one", "model", 1), False),
+        (CachedAnswer(msgspec.json.encode({"choices": []}), "one", "model", 1), False),
     ],
 )
-async def test_only_whole_clean_answers_are_kept(found: Stored, kept: bool) -> None:
+async def test_only_whole_clean_answers_are_kept(found: CachedAnswer, kept: bool) -> None:
     assert await keepable(found) is kept
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import clock
-from app.inference import faults
-from app.inference.faults import MAX_RETRY_AFTER_SECONDS, Fault, Kind
+from app.inference import provider_errors
+from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, FailureKind, ProviderError
 
 
 def said(message: str = "", **more: object) -> bytes:
@@ -56,7 +56,7 @@ def said(message: str = "", **more: object) -> bytes:
     ],
 )
 def test_a_status_has_its_kind(status: int, body: bytes, kind: str) -> None:
-    fault = faults.of_status(status, body, {})
+    fault = provider_errors.of_status(status, body, {})
     assert fault.kind == kind
     assert fault.unknown == (kind == "malformed")
 
@@ -68,8 +68,8 @@ def test_a_status_has_its_kind(status: int, body: bytes, kind: str) -> None:
     header=st.text(max_size=30),
 )
 def test_any_reply_is_a_fault_with_words(status: int, body: bytes, header: str) -> None:
-    fault = faults.of_status(status, body, {"retry-after": header})
-    assert fault.kind in get_args(Kind)
+    fault = provider_errors.of_status(status, body, {"retry-after": header})
+    assert fault.kind in get_args(FailureKind)
     assert str(fault)
     assert fault.retry_after is None or 0 <= fault.retry_after <= MAX_RETRY_AFTER_SECONDS
 
@@ -78,24 +78,24 @@ def test_any_reply_is_a_fault_with_words(status: int, body: bytes, header: str) 
     "body", [b"[" * 50_000, b'[{"error": {"message": "in a list", "code": 400}}]', b'{"message": "bare"}', b'{"error": "a text"}', b"7"]
 )
 def test_an_error_may_have_any_shape(body: bytes) -> None:
-    assert faults.of_status(400, body, {}).kind == "caller"
+    assert provider_errors.of_status(400, body, {}).kind == "caller"
 
 
 def test_only_the_callers_own_mistakes_are_told_in_the_providers_words() -> None:
     secret = "organization org-123, project p-9"
     for status in (401, 402, 403, 404, 429, 500, 503):
-        assert secret not in str(faults.of_status(status, said(secret), {}))
+        assert secret not in str(provider_errors.of_status(status, said(secret), {}))
     for status, words in ((400, ""), (400, "maximum context length"), (400, "content_policy")):
-        assert secret in str(faults.of_status(status, said(f"{words} {secret}"), {}))
+        assert secret in str(provider_errors.of_status(status, said(f"{words} {secret}"), {}))
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(str(faults.of_status(400, said("x" * 5000), {}))) == faults.MAX_MESSAGE_CHARS
+    assert len(str(provider_errors.of_status(400, said("x" * 5000), {}))) == provider_errors.MAX_MESSAGE_CHARS
 
 
 def test_the_breaker_hears_of_the_provider_not_of_the_caller() -> None:
     silent = {"unsupported", "context_too_long", "content_policy", "caller"}
-    assert {kind for kind in get_args(Kind) if not Fault(kind, "x").counts} == silent
+    assert {kind for kind in get_args(FailureKind) if not ProviderError(kind, "x").counts} == silent
 
 
 @pytest.mark.parametrize(
@@ -122,27 +122,27 @@ def test_the_breaker_hears_of_the_provider_not_of_the_caller() -> None:
     ],
 )
 def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
-    assert faults.retry_after({"retry-after": value}) == seconds
-    assert faults.retry_after({"Retry-After": value}) == seconds
+    assert provider_errors.retry_after({"retry-after": value}) == seconds
+    assert provider_errors.retry_after({"Retry-After": value}) == seconds
 
 
 def test_retry_after_as_a_date() -> None:
-    soon = faults.retry_after({"retry-after": format_datetime(clock.now() + timedelta(seconds=60), usegmt=True)})
+    soon = provider_errors.retry_after({"retry-after": format_datetime(clock.now() + timedelta(seconds=60), usegmt=True)})
     assert soon is not None
     assert 55 < soon <= 60
-    assert faults.retry_after({"retry-after": format_datetime(clock.now() - timedelta(days=1), usegmt=True)}) == 0
-    assert faults.retry_after({"retry-after": "Mon, 01 Jan 99999999999 00:00:00 GMT"}) is None
+    assert provider_errors.retry_after({"retry-after": format_datetime(clock.now() - timedelta(days=1), usegmt=True)}) == 0
+    assert provider_errors.retry_after({"retry-after": "Mon, 01 Jan 99999999999 00:00:00 GMT"}) is None
 
 
 def test_geminis_wait_stands_in_its_body_and_the_header_wins() -> None:
     body = said("quota", details=[{"@type": "x.ErrorInfo"}, "odd", {"@type": "x.RetryInfo", "retryDelay": "36.5s"}])
-    assert faults.of_status(429, body, {}).retry_after == 36.5
-    assert faults.of_status(429, body, {"retry-after": "0"}).retry_after == 0
-    assert faults.of_status(429, said("quota", details=[{"retryDelay": "soon"}]), {}).retry_after is None
-    assert faults.of_status(429, said("quota", details=[{"retryDelay": "1764320000s"}]), {}).retry_after == MAX_RETRY_AFTER_SECONDS
-    assert faults.of_status(429, said("quota", details=[{"retryDelay": "-7s"}]), {}).retry_after == 0
-    assert faults.of_status(429, said("quota", details=[{"retryDelay": "nans"}]), {}).retry_after is None
-    assert faults.of_status(429, said("quota", details={"retryDelay": "3s"}), {}).retry_after is None
+    assert provider_errors.of_status(429, body, {}).retry_after == 36.5
+    assert provider_errors.of_status(429, body, {"retry-after": "0"}).retry_after == 0
+    assert provider_errors.of_status(429, said("quota", details=[{"retryDelay": "soon"}]), {}).retry_after is None
+    assert provider_errors.of_status(429, said("quota", details=[{"retryDelay": "1764320000s"}]), {}).retry_after == MAX_RETRY_AFTER_SECONDS
+    assert provider_errors.of_status(429, said("quota", details=[{"retryDelay": "-7s"}]), {}).retry_after == 0
+    assert provider_errors.of_status(429, said("quota", details=[{"retryDelay": "nans"}]), {}).retry_after is None
+    assert provider_errors.of_status(429, said("quota", details={"retryDelay": "3s"}), {}).retry_after is None
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,5 @@ def test_geminis_wait_stands_in_its_body_and_the_header_wins() -> None:
     ],
 )
 def test_an_error_in_an_answers_place(error: object, kind: str, status: int | None) -> None:
-    fault = faults.of_error_object(error)
+    fault = provider_errors.of_error_object(error)
     assert (fault.kind, fault.status) == (kind, status)

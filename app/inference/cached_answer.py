@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from app.inference.chain import Candidate
-from app.inference.request import Asker, ChatRequest
+from app.inference.chain import ChainProvider
+from app.inference.request import CallContext, ChatRequest
 
 REPLAY_CHUNK_CHARS = 48
 """Characters per chunk of a replayed stream."""
@@ -20,7 +20,7 @@ UNCACHEABLE_FIELDS = ("tools", "functions", "logprobs", "modalities")
 VERSION = 1
 
 
-class Stored(msgspec.Struct, frozen=True, array_like=True):
+class CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
     """A complete answer: the provider's JSON, its provider and model, its price in nano-dollars, and its duration."""
 
     body: bytes
@@ -30,7 +30,7 @@ class Stored(msgspec.Struct, frozen=True, array_like=True):
     seconds: float = 0.0
 
 
-def key_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candidate]) -> bytes:
+def key_of(request: ChatRequest, asker: CallContext, candidates: Sequence[ChainProvider]) -> bytes:
     """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters)."""
     parameters = {name: value for name, value in request.parameters.items() if name not in NOT_IN_KEY and value is not None}
     whole = {
@@ -44,19 +44,19 @@ def key_of(request: ChatRequest, asker: Asker, candidates: Sequence[Candidate]) 
     return hashlib.blake2b(msgspec.json.encode(whole, order="sorted"), digest_size=24).digest()
 
 
-def packed(stored: Stored) -> bytes:
+def packed(stored: CachedAnswer) -> bytes:
     return msgspec.msgpack.encode(stored)
 
 
-def unpacked(value: bytes) -> Stored | None:
+def unpacked(value: bytes) -> CachedAnswer | None:
     """Decode a cached answer; None if another version wrote it."""
     try:
-        return msgspec.msgpack.decode(value, type=Stored)
+        return msgspec.msgpack.decode(value, type=CachedAnswer)
     except msgspec.MsgspecError:
         return None
 
 
-def chunks(stored: Stored) -> Iterator[bytes]:
+def chunks(stored: CachedAnswer) -> Iterator[bytes]:
     """Yield a cached answer as stream chunks, without its usage."""
     whole = msgspec.json.decode(stored.body)
     head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.books import Budget, forecast
+from app.budget.balances import Budget, forecast
 from app.budget.periods import Calendar
 from tests.unit.budget.test_periods import at
 

@@ -1,6 +1,6 @@
 """A child process that copies knowledge from PostgreSQL into an index under construction, off the server's event loop.
 
-The server starts `python -m app.knowledge.copier PLACE [SINCE]` at low priority; it prints its progress to standard output.
+The server starts `python -m app.knowledge.reindexer PLACE [SINCE]` at low priority; it prints its progress to standard output.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GENTLY = 15
 AT_ONCE = 1
 
 
-class Copier:
+class Reindexer:
     """Runs the child process. `env`: the variables by which it finds this Cairn's PostgreSQL and data folder."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -41,7 +41,7 @@ class Copier:
 
         The child exits when this process ends, however it ends: it watches the standard input that it got from here.
         """
-        command = [sys.executable, "-m", "app.knowledge.copier", place, *([] if since is None else [since.isoformat()])]
+        command = [sys.executable, "-m", "app.knowledge.reindexer", place, *([] if since is None else [since.isoformat()])]
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=self._env, start_new_session=True)
         assert process.stdout is not None
         done = 0

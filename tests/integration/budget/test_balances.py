@@ -13,7 +13,7 @@ from app import clock
 from app.accounts.requester import Requester
 from app.alerts.budget_evaluator import told_alerts
 from app.budget import limits as limiting
-from app.budget.books import Books
+from app.budget.balances import Books
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.limits import Account
@@ -70,7 +70,7 @@ async def test_own_is_for_developers(bank: Bank, budgets: Budgets) -> None:
 async def test_history_comes_in_pages_and_whole_for_a_developer_and_a_team(
     bank: Bank, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.budget.books.PAGE", 2)
+    monkeypatch.setattr("app.budget.balances.PAGE", 2)
     payer = await bank.payer(1000)
     for amount in range(1, 6):
         await bank.settle(await bank.hold(payer, 10), amount)
@@ -133,11 +133,11 @@ async def test_limits_stand_for_the_months_that_come(bank: Bank, budgets: Budget
 
 
 async def test_the_teams_tokens_are_so_many_a_day_over_the_whole_month(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.budget.limits import Limits
-    from app.settings import Budget
+    from app.budget.limits import BudgetLimits
+    from app.settings import BudgetSettings
 
     monkeypatch.setattr(clock, "now", lambda: datetime(2028, 2, 11, tzinfo=UTC))
-    limits = Limits(bank.database, bank.accounts, bank.calendar, Budget(team_tokens_a_day=100))
+    limits = BudgetLimits(bank.database, bank.accounts, bank.calendar, BudgetSettings(team_tokens_a_day=100))
     subject = Account("team", bank.team_id, bank.team_id)
     await limits.open_one(subject, clock.now())
     budget = (await Books(bank.database, bank.calendar, told_alerts).budgets([subject]))[bank.team_id]

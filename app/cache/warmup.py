@@ -12,11 +12,11 @@ import structlog
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.cache.memory import Memory
-from app.cache.tables import Cached
+from app.cache.memory import MemoryCache
+from app.cache.tables import CachedRow
 from app.errors import Unavailable
 from app.part import Loop
-from app.settings import Prewarm
+from app.settings import PrewarmSettings
 from app.storage.database import Database
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ MOST_WRITTEN = 500
 """Only the most used keys are written, so that a write is one short transaction."""
 
 
-class Favourites:
+class CacheWarmup:
     """Persists and restores a cache's most used entries.
 
     `own_ttl_seconds`: for a cache without a PostgreSQL tier: reused values are stored there, for this long after their last use. None: the
@@ -38,8 +38,8 @@ class Favourites:
         self,
         database: Database,
         name: str,
-        memory: Memory,
-        options: Prewarm,
+        memory: MemoryCache,
+        options: PrewarmSettings,
         *,
         valid: Callable[[bytes, bytes], bool] = lambda _key, _value: True,
         own_ttl_seconds: float | None = None,
@@ -87,13 +87,13 @@ class Favourites:
     async def bring_back(self) -> int:
         """Load the most used entries into memory, within the limits. Returns their number."""
         began = perf_counter()
-        left = func.extract("epoch", Cached.ends_at - func.now())
-        sofar = func.sum(func.octet_length(Cached.value)).over(order_by=(Cached.hits.desc(), Cached.key))
-        used = (Cached.cache == self._name) & (Cached.hits > 0) & (Cached.ends_at > func.now())
-        most = select(Cached.key, left.label("seconds"), sofar.label("bytes")).where(used).order_by(Cached.hits.desc(), Cached.key)
+        left = func.extract("epoch", CachedRow.ends_at - func.now())
+        sofar = func.sum(func.octet_length(CachedRow.value)).over(order_by=(CachedRow.hits.desc(), CachedRow.key))
+        used = (CachedRow.cache == self._name) & (CachedRow.hits > 0) & (CachedRow.ends_at > func.now())
+        most = select(CachedRow.key, left.label("seconds"), sofar.label("bytes")).where(used).order_by(CachedRow.hits.desc(), CachedRow.key)
         bounded = most.limit(self._options.entries).subquery()
-        query = select(Cached.key, Cached.value, bounded.c.seconds).join(bounded, bounded.c.key == Cached.key)
-        query = query.where(Cached.cache == self._name, bounded.c.bytes <= self._options.max_bytes).order_by(bounded.c.bytes)
+        query = select(CachedRow.key, CachedRow.value, bounded.c.seconds).join(bounded, bounded.c.key == CachedRow.key)
+        query = query.where(CachedRow.cache == self._name, bounded.c.bytes <= self._options.max_bytes).order_by(bounded.c.bytes)
         async with self._database.begin() as connection:
             found = (await connection.execute(query)).all()
         rows = [row for row in found if self._valid(row.key, row.value)]
@@ -114,8 +114,10 @@ class Favourites:
         if self._own_ttl is not None:
             return await self._put(counted, self._own_ttl)
         if counted:
-            live = (Cached.cache == self._name) & (Cached.key == bindparam("k")) & (Cached.ends_at > func.now())  # the rest is the sweep's
-            rows = update(Cached).where(live).values(hits=Cached.hits + bindparam("n"))
+            live = (
+                (CachedRow.cache == self._name) & (CachedRow.key == bindparam("k")) & (CachedRow.ends_at > func.now())
+            )  # the rest is the sweep's
+            rows = update(CachedRow).where(live).values(hits=CachedRow.hits + bindparam("n"))
             async with self._database.begin() as connection:
                 await connection.execute(rows, [{"k": key, "n": count} for key, count in counted])
         return len(counted)
@@ -124,10 +126,10 @@ class Favourites:
         ends_at = func.now() + timedelta(seconds=ttl_seconds)
         held = [(key, value, count) for key, count in counted if (value := self._memory.peek(key)) is not None]
         if held:
-            row = upsert(Cached).values(
+            row = upsert(CachedRow).values(
                 [{"cache": self._name, "key": key, "value": value, "hits": count, "ends_at": ends_at} for key, value, count in held]
             )
-            changed = {"value": row.excluded.value, "hits": Cached.hits + row.excluded.hits, "ends_at": row.excluded.ends_at}
+            changed = {"value": row.excluded.value, "hits": CachedRow.hits + row.excluded.hits, "ends_at": row.excluded.ends_at}
             async with self._database.begin() as connection:
                 await connection.execute(row.on_conflict_do_update(index_elements=["cache", "key"], set_=changed))
         return len(held)

@@ -10,8 +10,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.request import Asker, ChatRequest
-from app.inference.stored import Stored, key_of, packed, unpacked
+from app.inference.cached_answer import CachedAnswer, key_of, packed, unpacked
+from app.inference.request import CallContext, ChatRequest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
@@ -25,7 +25,7 @@ PARAMETERS = st.dictionaries(st.sampled_from(["seed", "stop", "team", "model", "
 
 
 def key(messages: Any, parameters: Any, team: int) -> bytes:
-    return key_of(ChatRequest("auto", messages, parameters=parameters), Asker(uuid4(), UUID(int=team), uuid4().hex), ())
+    return key_of(ChatRequest("auto", messages, parameters=parameters), CallContext(uuid4(), UUID(int=team), uuid4().hex), ())
 
 
 @given(st.tuples(MESSAGES, PARAMETERS, st.integers(0, 3)), st.tuples(MESSAGES, PARAMETERS, st.integers(0, 3)))
@@ -46,6 +46,6 @@ def test_no_prompt_reaches_another_teams_key(messages: Any, parameters: Any) -> 
 
 def test_what_an_earlier_version_kept_is_read_without_its_seconds() -> None:
     old = msgspec.msgpack.encode([b"{}", "one", "model", 7])
-    assert unpacked(old) == Stored(b"{}", "one", "model", 7, 0.0)
-    new = Stored(b"{}", "one", "model", 7, 1.5)
+    assert unpacked(old) == CachedAnswer(b"{}", "one", "model", 7, 0.0)
+    new = CachedAnswer(b"{}", "one", "model", 7, 1.5)
     assert unpacked(packed(new)) == new

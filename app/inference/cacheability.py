@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from app.inference.stored import Stored
+from app.inference.cached_answer import CachedAnswer
 from app.redaction import suspicious
 
 MAX_CHECKED_CHARS = 65_536
@@ -17,7 +17,7 @@ REACH_CHARS = 16_384
 """Upper bound of how far a redaction rule reads from where a secret begins (the longest: a JWT)."""
 
 
-async def keepable(found: Stored) -> bool:
+async def keepable(found: CachedAnswer) -> bool:
     """Tell whether an answer may be cached. Long texts are scanned in steps, yielding to the event loop: 25,000 characters take 0.5 ms."""
     choices = msgspec.json.decode(found.body).get("choices") or []
     texts = [choice["message"].get("content") for choice in choices]

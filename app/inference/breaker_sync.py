@@ -13,7 +13,7 @@ from uuid import uuid4
 import redis.exceptions
 
 from app.errors import Unavailable
-from app.inference.breaker import Breaker, What
+from app.inference.breaker import CircuitBreaker, What
 from app.part import Loop
 from app.storage.redis import readable
 
@@ -30,7 +30,7 @@ RATE, FAILING = "rate", "failing"
 STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn:breaker:probe:"
 
 
-class Sharing:
+class BreakerSync:
     """Publishes breaker changes to Redis and applies those of others, in a loop."""
 
     def __init__(self, client: Redis) -> None:
@@ -39,10 +39,10 @@ class Sharing:
         self._changed: set[tuple[str, What]] = set()
         self._away = False
 
-    def changed(self, breaker: Breaker, what: What) -> None:
+    def changed(self, breaker: CircuitBreaker, what: What) -> None:
         self._changed.add((breaker.name, what))
 
-    def loops(self, breakers: Mapping[str, Breaker]) -> tuple[Loop, ...]:
+    def loops(self, breakers: Mapping[str, CircuitBreaker]) -> tuple[Loop, ...]:
         """Return the exchange with the other servers."""
         return (
             Loop(
@@ -55,7 +55,7 @@ class Sharing:
             ),
         )
 
-    async def _meet(self, breakers: Mapping[str, Breaker]) -> None:
+    async def _meet(self, breakers: Mapping[str, CircuitBreaker]) -> None:
         """Exchange states, after an outage with all that is open here: Redis may have come back empty. Raises Unavailable."""
         if self._away:
             self._changed |= {(name, "state") for name, breaker in breakers.items() if breaker.state == "open"}
@@ -66,7 +66,7 @@ class Sharing:
             raise Unavailable(f"Redis does not answer ({type(error).__name__}).") from error
         self._away = False
 
-    async def exchange(self, breakers: Mapping[str, Breaker]) -> None:
+    async def exchange(self, breakers: Mapping[str, CircuitBreaker]) -> None:
         """Publish local changes, then apply what the other processes published."""
         for name, what in sorted(self._changed):
             await (self._tell_state if what == "state" else self._tell_limit)(breakers[name])
@@ -86,7 +86,7 @@ class Sharing:
                 _hold_off(breakers[name], max(0, int(limited_left)) / 1000, rate_limited=_text(why) == RATE)
             await self._hear(breakers[name], None if state is None else _text(state), max(0, int(state_left)) / 1000)
 
-    async def _tell_state(self, breaker: Breaker) -> None:
+    async def _tell_state(self, breaker: CircuitBreaker) -> None:
         """Publish an open breaker with its remaining time, or a closed one as long as others may still hold it open; ignore half-open."""
         if breaker.state == "open":
             await self._client.set(STATE + breaker.name, "open", px=max(1, int(breaker.seconds_left * 1000)))
@@ -95,12 +95,12 @@ class Sharing:
             await self._client.set(STATE + breaker.name, "closed", px=int(CLOSED_SECONDS * 1000))
             await self._client.delete(PROBE + breaker.name)
 
-    async def _tell_limit(self, breaker: Breaker) -> None:
+    async def _tell_limit(self, breaker: CircuitBreaker) -> None:
         if breaker.limited_seconds >= LEAST_SHARED_SECONDS:
             why = RATE if breaker.rate_limited else FAILING
             await self._client.set(LIMITED + breaker.name, why, px=int(breaker.limited_seconds * 1000))
 
-    async def _hear(self, breaker: Breaker, state: str | None, seconds: float) -> None:
+    async def _hear(self, breaker: CircuitBreaker, state: str | None, seconds: float) -> None:
         if state == "open" and breaker.state == "closed":
             breaker.open_until(seconds)
         elif state == "closed" and breaker.state == "open":
@@ -108,7 +108,7 @@ class Sharing:
         elif breaker.state == "open" and breaker.seconds_left <= 2 * PERIOD_SECONDS and not await self._may_probe(breaker):
             breaker.wait(4 * PERIOD_SECONDS)
 
-    async def _may_probe(self, breaker: Breaker) -> bool:
+    async def _may_probe(self, breaker: CircuitBreaker) -> bool:
         """Tell whether this process holds, or just got, the lease for the next probe."""
         key = PROBE + breaker.name
         if await self._client.set(key, self._id, nx=True, px=int(LEASE_SECONDS * 1000)):
@@ -117,7 +117,7 @@ class Sharing:
         return holder is not None and _text(holder) == self._id
 
 
-def _hold_off(breaker: Breaker, seconds: float, *, rate_limited: bool) -> None:
+def _hold_off(breaker: CircuitBreaker, seconds: float, *, rate_limited: bool) -> None:
     if seconds > breaker.limited_seconds + LEAST_SHARED_SECONDS:
         breaker.hold_off(seconds, rate_limited=rate_limited)
 

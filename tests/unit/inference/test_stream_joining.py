@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.rescue import HELD_BACK_CHARS, REPEATED_CHARS, Different, Joiner
+from app.inference.stream_joining import HELD_BACK_CHARS, REPEATED_CHARS, AnswerMismatch, StreamJoiner
 
 ANSWER = "The sky is blue because air scatters short waves more than long ones."
 
@@ -28,12 +28,12 @@ def pieces(text: str, lengths: Sequence[int]) -> list[str]:
 
 def joined(delivered: str, new: Sequence[str], *, prefilled: bool) -> str | None:
     """What the caller has of it in the end; None: the new answer was another one, and nothing of it was delivered after that."""
-    joiner = Joiner(delivered, prefilled=prefilled)
+    joiner = StreamJoiner(delivered, prefilled=prefilled)
     came: list[str] = []
     try:
         came.extend(joiner.feed(each) for each in new)
         came.append(joiner.end())
-    except Different:
+    except AnswerMismatch:
         assert "".join(came) == ""
         return None
     assert joiner.joined
@@ -89,7 +89,7 @@ def test_a_provider_that_restarts_though_asked_to_continue_is_joined_word_for_wo
 
 
 def test_a_continuation_is_held_back_until_it_is_none_of_a_new_beginning() -> None:
-    joiner = Joiner("The sky is", prefilled=True)
+    joiner = StreamJoiner("The sky is", prefilled=True)
     long = " and so on" * (HELD_BACK_CHARS // 10)
     assert [joiner.feed(each) for each in (" blue", long, " today")] == ["", " blue" + long, " today"]
     assert (joiner.end(), joiner.joined) == ("", True)
@@ -102,9 +102,9 @@ def test_a_new_beginning_after_a_greeting_is_no_continuation(greeting: str) -> N
 
 @pytest.mark.parametrize("prefilled", [True, False])
 def test_another_answer_is_known_by_its_first_word_that_differs(prefilled: bool) -> None:
-    joiner = Joiner(ANSWER, prefilled=prefilled)
+    joiner = StreamJoiner(ANSWER, prefilled=prefilled)
     assert joiner.feed(ANSWER[:30]) == ""
-    with pytest.raises(Different):
+    with pytest.raises(AnswerMismatch):
         joiner.feed(" nobody knows")
         joiner.end()
 
