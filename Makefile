@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test serve check format bench pictures load-test clean
+.PHONY: help install demo test test-fast serve check format bench pictures load-test clean
 
 help:            ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -24,14 +24,18 @@ demo: install    ## ingest the example sessions, ask them questions, see cited a
 test: install    ## every test, against a real PostgreSQL, Qdrant's engine and real HTTP that it starts itself
 	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
+test-fast: install ## the unit tests: no server, no database, half a minute
+	$(BIN)/python -m pytest -n auto tests/unit
+
 serve: install   ## cairn serve on 127.0.0.1:8080
 	@$(BIN)/cairn serve
 
-check: install   ## ruff, mypy, import-linter, alembic check
+check: install   ## ruff, mypy, import-linter, words, alembic check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.words_check
 	$(BIN)/python -m tests.schema_check
 
 format: install  ## let ruff format and mend what it can

@@ -1,4 +1,4 @@
-"""Cairn: what a team of engineers learnt, with a citation. The rooms are described in docs/tour.md."""
+"""Cairn: what a team of engineers learnt, with a citation. The rooms are described in docs/explanation/tour.md."""
 
 import os
 

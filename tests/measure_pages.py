@@ -1,4 +1,4 @@
-"""The tables of docs/metrics.md and docs/rollups.md, from what is declared: python -m tests.measure_pages writes them, a test compares."""
+"""Writes the tables of docs/reference/metrics.md and rollups.md from what is declared: python -m tests.measure_pages; a test compares."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.alerts.series import SERIES
 from app.telemetry.measures import MEASURES
 from app.telemetry.registry import Declaration, Timing
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 METRICS, ROLLUPS = DOCS / "metrics.md", DOCS / "rollups.md"
 METRICS_HEAD = "| metric | type | labels | series | what |\n| --- | --- | --- | --- | --- |\n"
 ROLLUPS_HEAD = "| series | kind | labels | unit | what |\n| --- | --- | --- | --- | --- |\n"

@@ -107,7 +107,7 @@ async def _rows(connection: AsyncConnection, first: datetime, end: datetime, ste
 
 def _steps(names: Sequence[str], since: datetime, until: datetime, step: timedelta) -> tuple[datetime, int]:
     if unknown := sorted(set(names) - SERIES.keys()):
-        raise InvalidInput(f"There is no series {', '.join(unknown)}. docs/rollups.md lists them.", param="name")
+        raise InvalidInput(f"There is no series {', '.join(unknown)}. docs/reference/rollups.md lists them.", param="name")
     if since.tzinfo is None or until.tzinfo is None or until <= since:
         raise InvalidInput("since must lie before until, and both need a time zone.", param="since")
     if step < MINUTE or step % MINUTE:

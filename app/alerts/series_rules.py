@@ -57,7 +57,7 @@ class SeriesRule(NamedRule):
         labels, kind = PROBES.get(self.series), "level"
         if labels is None:
             if self.series not in SERIES:
-                raise ValueError(f"there is no series {self.series!r}: docs/rollups.md lists them")
+                raise ValueError(f"there is no series {self.series!r}: docs/reference/rollups.md lists them")
             labels, kind = SERIES[self.series].labels, SERIES[self.series].kind
         if self.take not in KINDS[kind]:
             raise ValueError(f"take = {self.take!r} doesn't fit {self.series}, a {kind}: {', '.join(sorted(KINDS[kind]))}")

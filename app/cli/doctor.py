@@ -101,7 +101,11 @@ async def _served(client: ServerClient, settings: Settings) -> AsyncIterator[Che
     for name in (each for each in ready if each not in {"status", "reasons"}):
         yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _words(name, ready[name]))
     if "replicas" in ready and "redis" not in ready:
-        yield Check("replicas", "note", "without CAIRN_REDIS__URL only the server that took a write knows of it: see docs/operations.md")
+        yield Check(
+            "replicas",
+            "note",
+            "without CAIRN_REDIS__URL only the server that took a write knows of it: see docs/how-to/read-from-replicas.md",
+        )
     yield Check("schema", "ok", "the newest: a server refuses to run on another")
     answer = await client.post("/v1/knowledge/query", {"query": "is anybody there?", "limit": 1, "min_score": 0})
     away = "embeddings" in answer["degraded"]

@@ -1,4 +1,4 @@
-"""Meter attempts: one hold before each, one end after it. docs/operations.md has the table of ends."""
+"""Meter attempts: one hold before each, one end after it. docs/how-to/use-models.md has the table of ends."""
 
 from __future__ import annotations
 

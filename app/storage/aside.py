@@ -1,6 +1,6 @@
 """Sets aside damaged files that can be rebuilt: renames them with a time stamp beside the original, and prunes old ones.
 
-Never used for PostgreSQL's folder or the keys, which are the truth (docs/operations.md, "The data folder"). Every function does disk I/O:
+Never used for PostgreSQL's folder or the keys, which are the truth (docs/reference/data-folder.md). Every function does disk I/O:
 call it in a thread.
 """
 

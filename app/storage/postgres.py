@@ -36,7 +36,7 @@ SYSTEM_USER = "pgserver"
 SOCKET_NAME = ".s.PGSQL.5432"
 START_SECONDS, STOP_SECONDS = 60, 30
 WATCH_SECONDS, WATCH_MAX_SECONDS = 0.5, 30.0
-RESTORE = "PostgreSQL holds the truth, so Cairn never moves or deletes its data: restore a backup (docs/operations.md, Backup and restore)."
+RESTORE = "PostgreSQL holds the truth, so Cairn never moves or deletes its data: restore a backup (docs/how-to/back-up-and-restore.md)."
 
 
 @dataclass(frozen=True, slots=True)

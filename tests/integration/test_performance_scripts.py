@@ -82,7 +82,7 @@ def test_a_short_benchmark_measures_and_says_what_is_worse_than_before(tmp_path:
 
 @pytest.mark.parametrize(("ways", "sizes"), [("ingest,dedup,query", [100]), ("hold", [100, 200]), ("dashboard,team page", [100])])
 def test_growth_is_measured_fitted_and_drawn_where_it_was_asked_for(ways: str, sizes: list[int], tmp_path: Path) -> None:
-    docs = ROOT / "docs" / "performance.md"
+    docs = ROOT / "docs" / "explanation" / "performance.md"
     before, found = docs.read_bytes(), tmp_path / "growth.json"
     given = [f"--sizes={','.join(map(str, sizes))}", f"--only={ways}", "--iterations=1", f"--out={tmp_path}", f"--json={found}"]
     done = ran("measure_growth", *given)

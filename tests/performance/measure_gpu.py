@@ -2,7 +2,7 @@
 
 On a machine with Cairn installed:      python tests/performance/measure_gpu.py
 For a bare machine without a network:   python tests/performance/measure_gpu.py --pack .gpu
-                                        python3 tests/performance/measure_gpu.py --packed .gpu    (there; docs/operations.md has the whole command)
+                                        python3 tests/performance/measure_gpu.py --packed .gpu    (there; docs/how-to/use-a-gpu.md has the whole command)
 
 Packed, the weights are rounded to fp16 (45 MB instead of 90, what a lent machine takes at once) for both sides alike. Exit 1 unless
 every vector agrees (cosine ≥ 0.999) and batches are at least 5 times as fast.

@@ -285,7 +285,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", type=_names, default=[], help=f"some of: {', '.join(WAYS)}")
     parser.add_argument("--iterations", type=int, default=500, help="questions a size; of the slower paths a share of it")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--out", type=Path, help="the folder for growth.svg and performance.md; docs, where everything is measured")
+    parser.add_argument(
+        "--out", type=Path, help="the folder for growth.svg and performance.md; docs/explanation, where everything is measured"
+    )
     parser.add_argument("--again", type=Path, help="measure nothing: these are the figures")
     given = parser.parse_args()
     if given.iterations < 1:
@@ -326,7 +328,7 @@ def main() -> int:
     if given.json:
         told = {each.way.name: {"points": [asdict(point) for point in each.points], "fit": each.fit and asdict(each.fit)} for each in found}
         given.json.write_text(json.dumps({"made": made, "ways": told}, indent=2, ensure_ascii=False) + "\n")
-    out = given.out or (None if given.only else ROOT / "docs")
+    out = given.out or (None if given.only else ROOT / "docs" / "explanation")
     for path in growth_page.write(out, found, made) if out else []:
         print("written:", path)
     return 0

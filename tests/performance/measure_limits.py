@@ -1,6 +1,6 @@
 """What a limit costs a request: the decision, with the headers, over Redis; and the server's CPU for a completion with and without one.
 
-`python -m tests.performance.measure_limits`: microseconds, for docs/operations.md and docs/decisions/0010. No target: see the door's own.
+`python -m tests.performance.measure_limits`: microseconds, for docs/how-to/limit-keys.md and docs/decisions/0010. No target: see the door's own.
 """
 
 from __future__ import annotations
