@@ -24,7 +24,7 @@ from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
 from tests.fakes.redis_server import RedisServer
 
-pytest_plugins = ("tests.heavy",)
+pytest_plugins = ("tests.heavy", "tests.skipped")
 hypothesis_settings.register_profile(
     "cairn", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )  # a busy machine is no fault of the code's: speed has scripts of its own

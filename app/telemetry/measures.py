@@ -1,7 +1,7 @@
 """Every measure, declared once: name, help, kind, labels, unit, and whether it is rolled up. Reads top to bottom by what is measured.
 
 From here come Prometheus's metrics (`metrics.py` raises and sets them), the series of the roll-ups (app/alerts/series.py), and what
-docs/reference/metrics.md and docs/reference/rollups.md say, which a test compares. Names and labels are an interface: dashboards and rules read them.
+metrics.md and rollups.md in docs/reference say, which a test compares. Names and labels are an interface: dashboards and rules read them.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInf
 
 def _default(field: FieldInfo) -> str:
     value: Any = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
-    if value is PydanticUndefined or value is None or value == "" or value == () or value == {} or isinstance(value, dict | BaseModel):
+    if value is PydanticUndefined or value is None or isinstance(value, dict | BaseModel) or not str(value) or value == ():
         return ""
     if isinstance(value, Path):
         value = str(value).replace(str(Path.home()), "~")

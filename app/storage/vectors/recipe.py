@@ -29,6 +29,6 @@ def is_of_several(where: Mapping[str, Sequence[str]]) -> bool:
 def candidates(limit: int) -> int:
     """Return how many candidates each side of a fusion contributes: too few miss points good on both sides and best on neither.
 
-    Four times the limit instead of twice found the same ten at 100,000 items, and took 2.3 ms instead of 1.6 (docs/explanation/performance.md).
+    Four times the limit instead of twice found the same ten at 100,000 items, and took 2.3 ms instead of 1.6 (see performance.md).
     """
     return max(2 * limit, 50)
