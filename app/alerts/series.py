@@ -1,4 +1,4 @@
-"""Every series of the roll-ups by name: the measures that are rolled up (app/telemetry/measures.py). docs/reference/rollups.md lists them."""
+"""Every series of the roll-ups by name: the measures that are rolled up (telemetry/measures.py). docs/reference/rollups.md lists them."""
 
 from __future__ import annotations
 
