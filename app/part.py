@@ -1,4 +1,4 @@
-"""What a room hands to the composition: plain records of plain callables. Imports no room, so every room can import it.
+"""The record that a room hands to the composition: plain callables. Imports no room, so every room can import it.
 
 A room's factory is an async context manager: it opens the room's objects, yields them together with a `Part`, and closes them at the end.
 The composition root (`app/services/opening.py`) lists the factories in order and reads nothing of a room but its part.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a dependency is, and why, in a sentence for the operator. `down`: nothing works without it."""
+    """The state of a dependency, and the reason in a sentence for the operator. `down`: nothing works without it."""
 
     state: State = "ok"
     reason: str | None = None
@@ -79,7 +79,7 @@ class Maintenance:
 
 
 class Cache(Protocol):
-    """What is shown of a cache, and how it is emptied."""
+    """A cache as the composition sees it: its figures, and how it is emptied."""
 
     name: str
     saved_nanousd: int
@@ -110,7 +110,7 @@ class Forget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What a room adds to the process that it is open in. Everything is optional.
+    """A room's additions to the process that it is open in. Everything is optional.
 
     jobs         Kind → handler, run by workers.
     loops        Begin once all parts are open; end in reverse, before the part, and what was opened before it, closes.

@@ -31,7 +31,7 @@ JITTER = 0.5
 
 @dataclass(slots=True)
 class LoopHealth:
-    """How one loop is. `failures`: in a row."""
+    """The health of one loop. `failures`: in a row."""
 
     loop: Loop
     failures: int = 0

@@ -36,7 +36,7 @@ KEYS = "keys"
 """The topic of what other processes are to forget."""
 CACHED_SECONDS = 30
 CACHED_KEYS = 10_000
-MOST_NANOUSD = 2**63 - 1
+MAX_NANOUSD = 2**63 - 1
 _requester_in = msgspec.msgpack.Decoder(Requester).decode
 
 
@@ -117,7 +117,7 @@ class Accounts:
         """InvalidInput for a name or limit that can't be used, NotFound for an unknown team, Conflict for a taken name."""
         check_account_name(name)
         limit = self._default_limit if monthly_limit_nanousd is None else monthly_limit_nanousd
-        if not 0 <= limit <= MOST_NANOUSD:
+        if not 0 <= limit <= MAX_NANOUSD:
             raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
         async with self._database.begin() as connection:
             team_id = await _team_id(connection, team)
@@ -146,7 +146,7 @@ class Accounts:
         return await self._database.read(read)
 
     async def names(self, ids: Collection[UUID]) -> dict[UUID, str]:
-        """Of developers and teams, whichever they are; unknown ids are left out."""
+        """Return the names of developers and teams by id; unknown ids are left out."""
         found: dict[UUID, str] = {}
         async with self._database.begin() as connection:
             for table in (DeveloperRow, TeamRow):

@@ -1,4 +1,4 @@
-"""Which project a session belongs to: the repository where one is recorded, else the folder, seen through worktrees. Pure.
+"""Tells the project of a session: its repository where one is recorded, else its folder, seen through worktrees. Pure.
 
 A folder's name alone tells two clients' `backend` apart from nothing, so what stands above it counts too, unless that is a person's
 home or a place where anything is kept.

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.identity import ProjectIdentity
-from app.accounts.names import MOST_CHARS, check_project_name
+from app.accounts.names import MAX_CHARS, check_project_name
 from app.accounts.tables import ProjectRow
 from app.errors import Conflict, InvalidInput, NotFound
 from app.storage.tables import AnyRow
@@ -99,12 +99,12 @@ async def _make(connection: AsyncConnection, team_id: UUID, identity: ProjectIde
 
 async def _free(connection: AsyncConnection, team_id: UUID, wanted: Sequence[str]) -> str:
     """Return the first of these names that the team has no project of; where all are taken, the last with a number behind it."""
-    names = [each[-MOST_CHARS:].strip() for each in wanted]
+    names = [each[-MAX_CHARS:].strip() for each in wanted]
     taken = set(await connection.scalars(select(ProjectRow.name).where(ProjectRow.team_id == team_id)))
     free = next((each for each in names if each not in taken), None)
     number = 2
     while free is None:
-        numbered = f"{names[-1][: MOST_CHARS - 10]} {number}"
+        numbered = f"{names[-1][: MAX_CHARS - 10]} {number}"
         free, number = (None if numbered in taken else numbered), number + 1
     return free
 

@@ -1,4 +1,4 @@
-"""Who sent a request, and what they may do: the record that every operation is given, and the one table of roles. Knows no HTTP, no key."""
+"""The requester, the record that every operation is given, and the one table of what each role may do. Knows no HTTP, no key."""
 
 from __future__ import annotations
 

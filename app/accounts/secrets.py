@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from app.errors import ConfigurationError
 from app.settings import Settings
 
-LEAST_CHARS = 24
+MIN_CHARS = 24
 ADMIN_FILE, SECRET_FILE = "admin.key", "secret.key"
 DATABASE_MARKER = "postgres/PG_VERSION"
 """There once the embedded database has been made, which is later than the secret key."""
@@ -62,8 +62,8 @@ def _load(settings: Settings, given: SecretStr | None, file: Path, variable: str
         raise ConfigurationError(
             f"{variable} must be set beside CAIRN_DATABASE__URL, to the same value on every server. Make one: {_RECIPE}"
         )
-    if len(key) < LEAST_CHARS or not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigurationError(f"{source} must be at least {LEAST_CHARS} ASCII characters without a space. {cure}")
+    if len(key) < MIN_CHARS or not (key.isascii() and key.isprintable()) or " " in key:
+        raise ConfigurationError(f"{source} must be at least {MIN_CHARS} ASCII characters without a space. {cure}")
     return key, fresh
 
 

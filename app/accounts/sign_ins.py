@@ -51,7 +51,7 @@ class SignIns:
         return sign_in
 
     async def who(self, sign_in: UUID, *, team: str | None = None) -> Requester:
-        """Who signed in. NotAuthenticated once it is over; an admin looks at `team`, a developer only at their own (NotPermitted)."""
+        """Return a sign-in's requester. NotAuthenticated: it is over. NotPermitted: a developer asks for another `team` than their own."""
         query = (
             select(
                 SignInRow.key_id, SignInRow.admin_digest, ApiKeyRow.revoked_at, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name

@@ -40,7 +40,7 @@ class BudgetRule(NamedRule):
 
     @property
     def alerts(self) -> list[str]:
-        """What its alerts are called; of those that name a day or a hold, the beginning."""
+        """Return the names of its alerts; for those that name a day or a hold, their beginning."""
         match self.budget:
             case "spent":
                 return [f"{share}%" if self.days_left is None else f"{share}%-early" for share in self.shares]

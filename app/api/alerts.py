@@ -1,4 +1,4 @@
-"""What the rules say now, what fires, and what a day of measurements suggests."""
+"""Routes of alerts: each rule's value now, what fires, and recommendations from a day of measurements."""
 
 from __future__ import annotations
 

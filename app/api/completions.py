@@ -33,16 +33,16 @@ from app.web.turns import Turns, exports_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
 
-MOST_MESSAGES, MOST_PARTS, MOST_TEXTS = 10_000, 1_000, 2048
-MOST_PRODUCED_TOKENS = 2**20
+MAX_MESSAGES, MAX_PARTS, MAX_TEXTS = 10_000, 1_000, 2048
+MAX_PRODUCED_TOKENS = 2**20
 """Of all choices together: so much is held before the call."""
 MAX_TOKENS = 2**24
-MOST_TOKEN_IDS = 100_000
+MAX_TOKEN_IDS = 100_000
 ENCODED_AT_ONCE = 32
 """Vectors of a reply: a millisecond."""
 TOKENS_OF = "text-embedding-3-small"
 """Whose encoding a client uses for a model that it doesn't know."""
-NAME, MOST_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
+NAME, MAX_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
 """The caller's own names in a header: none that could be anything else."""
 NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `local`; what was dropped stands in `x-cairn-dropped`."
 
@@ -90,7 +90,7 @@ Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")
 
 class ChatMessage(Loose):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | Annotated[list[Part], Field(fail_fast=True, max_length=MOST_PARTS)] | None = None
+    content: str | Annotated[list[Part], Field(fail_fast=True, max_length=MAX_PARTS)] | None = None
     name: Plain | None = Field(None, max_length=256)
     tool_calls: Annotated[list[dict[str, Any]], Field(fail_fast=True, max_length=512)] | None = None
     tool_call_id: str | None = Field(None, max_length=256)
@@ -119,7 +119,7 @@ class ChatBody(Loose):
     )
 
     model: ModelName = Field(min_length=1, max_length=200, examples=[AUTO])
-    messages: Annotated[list[ChatMessage], Field(fail_fast=True, min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[ChatMessage], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
     stream: bool | None = Field(None, strict=True)
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, strict=True, ge=1, le=MAX_TOKENS)
@@ -145,8 +145,8 @@ class ChatBody(Loose):
     )
 
 
-Texts = Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MOST_TEXTS)]
-TokenIds = Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(fail_fast=True, min_length=1, max_length=MOST_TOKEN_IDS)]
+Texts = Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MAX_TEXTS)]
+TokenIds = Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(fail_fast=True, min_length=1, max_length=MAX_TOKEN_IDS)]
 
 
 class EmbeddingsBody(RequestBody):
@@ -155,7 +155,7 @@ class EmbeddingsBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "auto", "input": ["one text", "another"]}]})
 
     model: ModelName = Field(min_length=1, max_length=200, examples=[AUTO])
-    input: str | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True, min_length=1, max_length=MOST_TEXTS)]
+    input: str | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True, min_length=1, max_length=MAX_TEXTS)]
     dimensions: int | None = Field(None, strict=True, ge=1, le=4096)
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = Field(None, max_length=512)
@@ -217,8 +217,8 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         bytes=int(request.headers.get("content-length") or 0) or len(await request.body()),
         cache=_wish(request, asked=body.cache),
     )
-    if asked.choices * (asked.max_tokens or 1) > MOST_PRODUCED_TOKENS:
-        raise InvalidInput(f"n × max_tokens is above {MOST_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
+    if asked.choices * (asked.max_tokens or 1) > MAX_PRODUCED_TOKENS:
+        raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
     asker = _asker(request, payer, "chat", x_cairn_project)
     engine = services_of(request).inference.engine
     if body.stream:
@@ -300,7 +300,7 @@ def _wish(request: Request, *, asked: bool | None) -> CacheWish:
 
 
 def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
-    """What is known when the first byte goes out."""
+    """Return the response headers, with what is known at the first byte."""
     access_log.note_receipt(request.scope, receipt)
     ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
     headers = {
@@ -318,7 +318,7 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     if receipt.similarity is not None:
         headers["x-cairn-similarity"] = f"{receipt.similarity:.4f}"
     if receipt.dropped:
-        headers["x-cairn-dropped"] = ", ".join(name if NAME.fullmatch(name) else "?" for name in receipt.dropped[:MOST_NAMED])
+        headers["x-cairn-dropped"] = ", ".join(name if NAME.fullmatch(name) else "?" for name in receipt.dropped[:MAX_NAMED])
     if receipt.shrunk_to is not None:
         headers["x-cairn-shrunk-max-tokens"] = str(receipt.shrunk_to)
     return headers

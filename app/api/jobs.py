@@ -26,7 +26,7 @@ class ProgressReply(ResponseBody):
 
 
 class JobError(ResponseBody):
-    """Of the last attempt. A job that is `queued` again will be tried again."""
+    """The error of the last attempt. A job that is `queued` again will be retried."""
 
     code: str
     message: str

@@ -29,13 +29,13 @@ KEEP_ALIVE_SECONDS = 15.0
 STREAM_SECONDS = 900.0
 """Then a stream ends, and its caller shows its key again: one that was revoked hears no more."""
 KEEP_ALIVE = b": keep-alive\n\n"
-MOST_AT_ONCE, MOST_IDS = 100, 1000
+MAX_AT_ONCE, MAX_IDS = 100, 1000
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=f"^{NAME.pattern.split('{')[0]}+$")]
 Channel = Annotated[str, Path(min_length=1, max_length=100, pattern=f"^{CHANNEL.pattern.split('{')[0]}+$", examples=["reviews"])]
 Group = Annotated[Name, Query(description="Each group gets every message; its members share them.", examples=["reviewers"])]
 Consumer = Annotated[Name, Query(description="Which member of the group asks.", examples=["agent-7"])]
-Limit = Annotated[int, Query(ge=1, le=MOST_AT_ONCE)]
+Limit = Annotated[int, Query(ge=1, le=MAX_AT_ONCE)]
 
 
 class MessageBody(RequestBody):
@@ -76,7 +76,7 @@ class AcknowledgeBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"group": "reviewers", "ids": ["1791-0"]}]})
 
     group: Name
-    ids: list[Annotated[str, Field(min_length=1, max_length=50)]] = Field(min_length=1, max_length=MOST_IDS)
+    ids: list[Annotated[str, Field(min_length=1, max_length=50)]] = Field(min_length=1, max_length=MAX_IDS)
 
 
 class AcknowledgeReply(ResponseBody):

@@ -1,4 +1,4 @@
-"""What the schemas share: strict bodies, names, and texts that PostgreSQL can hold."""
+"""Base classes and fields of the schemas: strict bodies, names, texts that PostgreSQL can store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from app.accounts.names import MOST_CHARS, check_account_name, check_project_name
+from app.accounts.names import MAX_CHARS, check_account_name, check_project_name
 from app.errors import InvalidInput
 from app.knowledge.item import Quote
 from app.redaction.labels import check_label
@@ -49,7 +49,7 @@ def _checked(check: NameCheck, name: str) -> str:
     return name
 
 
-Short = Field(min_length=1, max_length=MOST_CHARS, examples=["shop"])
+Short = Field(min_length=1, max_length=MAX_CHARS, examples=["shop"])
 Label = Annotated[str, AfterValidator(_label)]
 """An identifier that a caller chooses and no room checks: refused where it looks like a secret."""
 AccountName = Annotated[str, AfterValidator(_account_name), Short]

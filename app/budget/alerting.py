@@ -1,4 +1,4 @@
-"""What the alert engine (app/alerts) learns of budgets, and how this room reads what it told. Decides nothing: rules do.
+"""Hands facts about budgets to the alert engine (app/alerts), and reads the alerts it has told. Decides nothing: rules do.
 
 The ledger notes what moved at the cost of a dictionary entry; the engine takes the notes when it comes to them.
 """
@@ -66,7 +66,7 @@ class FullCharge:
 
 @dataclass(frozen=True, slots=True)
 class BudgetChanges:
-    """What moved since it was last taken: each balance once, in its newest state."""
+    """The balances that changed since they were last taken, each once, in its newest state."""
 
     balances: Sequence[BalanceState] = ()
     charges: Sequence[FullCharge] = ()

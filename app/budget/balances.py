@@ -1,4 +1,4 @@
-"""What the ledger tells: a budget's state, its history, whether the balances are what the rows add up to. Reads only."""
+"""Reads the ledger: the state of a budget, its history, and whether the balances are the sums of the rows. Writes nothing."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Books:
         return Budget(period, limit, 0, 0, 0, 0, 0, limit_tokens=None, spent_tokens=0, held_tokens=0, alerts=())
 
     async def spent(self) -> list[Spent]:
-        """Of every developer who has asked this month, who spent most first: for whoever watches all of them."""
+        """Return the balances of all developers with a request this month, the highest spending first."""
         period = self._calendar.month_of(clock.now())
         mine = (BalanceRow.period_start == period.start, BalanceRow.subject == "developer")
         query = select(BalanceRow.__table__).where(*mine).order_by(BalanceRow.spent_nanousd.desc(), BalanceRow.subject_id)

@@ -73,7 +73,7 @@ class Budgets:
         return [NamedBudget(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
 
     async def among(self, developers: Sequence[DeveloperView]) -> dict[UUID, Budget]:
-        """Of these. Opens no month: where nobody has yet, it is told as it will be."""
+        """Return the budgets of these developers. Opens no month: an unopened one is shown as it will open."""
         found = await self._books.budgets([Account("developer", each.id, each.team_id) for each in developers])
         return {each.id: found[each.id] or self._books.unopened(each.monthly_limit_nanousd) for each in developers}
 
@@ -82,7 +82,7 @@ class Budgets:
         return await self._state(await self._team(team))
 
     async def spending(self) -> list[tuple[str, Spent]]:
-        """Of every developer who has asked this month, by name; who spent most first. One look, and nothing is opened."""
+        """Return the budgets of all developers with a request this month, the highest spending first. One query; opens no month."""
         found = await self._books.spent()
         names = await self._accounts.names([each.developer_id for each in found])
         return [(names[each.developer_id], each) for each in found if each.developer_id in names]

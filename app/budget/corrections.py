@@ -81,7 +81,7 @@ async def _locked(connection: AsyncConnection, row: AnyRow) -> list[AnyRow]:
 
 
 async def _charged(connection: AsyncConnection, row: AnyRow) -> tuple[int, int]:
-    """What the call is charged until now, in both units: a reconciliation tells the difference to what was held."""
+    """Return what the call is charged so far, in dollars and tokens; a reconciliation records the difference to its hold."""
     sums = select(func.coalesce(func.sum(MovementRow.nanousd), 0), func.coalesce(func.sum(MovementRow.tokens), 0))
     nanousd, tokens = (await connection.execute(sums.where(MovementRow.corrects == row.id))).one()
     before = (row.held_nanousd, row.held_tokens) if row.kind == "reconcile" else (0, 0)

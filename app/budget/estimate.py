@@ -1,4 +1,4 @@
-"""What a call may cost at most: before it is made, so that a hold is a true upper bound."""
+"""Estimates the worst-case price of a call before it is made, so that its hold is a true upper bound."""
 
 from __future__ import annotations
 

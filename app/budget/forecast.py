@@ -1,4 +1,4 @@
-"""Where a month is heading: what will be spent at its end, with a range. Pure."""
+"""Forecasts the spending at a month's end, with a range. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.budget.periods import BudgetPeriod
 
 EIGHTY_PERCENT = 1.2816
 """Standard deviations either side of the middle that hold 80 % of a normal distribution."""
-LEAST_DAYS = 3
+MIN_DAYS = 3
 """Of fewer whole days nothing is said about how much days differ."""
 
 
@@ -32,7 +32,7 @@ def outlook(spent: int, past: Sequence[int], period: BudgetPeriod, now: datetime
     the past ones did (s·√n), and that mean is itself only known from k days (s·n/√k).
     """
     middle = forecast(spent, period, now)
-    if len(past) < LEAST_DAYS or now >= period.end:
+    if len(past) < MIN_DAYS or now >= period.end:
         return Outlook(middle)
     left = (period.end - now).total_seconds() / 86_400
     mean = sum(past) / len(past)

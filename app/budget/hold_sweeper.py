@@ -1,4 +1,4 @@
-"""What keeps the ledger true while processes die: heartbeat, the sweep of the dead's holds, ends that waited, strays."""
+"""Keeps the ledger true while processes die: heartbeat, sweep of dead processes' holds, postponed ends, stray holds."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ nobody's: what the provider made or reported can't be true, and the hold was cha
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Who is charged: both, or none."""
+    """The developer and the team that are charged: both, or none."""
 
     developer_id: UUID
     team_id: UUID
@@ -52,7 +52,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is left of a payer's budgets, of the developer's and the team's the smaller. None: no limit."""
+    """The room left in a payer's budgets: the smaller of the developer's and the team's. None: no limit."""
 
     nanousd: int | None
     tokens: int | None
@@ -63,7 +63,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt really cost. `price` is noted beside it, in nano-dollars per million tokens; `note`: why it is disputed."""
+    """The real cost of an attempt. `price`: in nano-dollars per million tokens, for the record; `note`: why it is disputed."""
 
     usage: TokenUsage
     nanousd: int

@@ -31,7 +31,7 @@ from app.telemetry import metrics, traces
 
 log = structlog.get_logger()
 
-MOST_IN_A_STATEMENT = 128
+MAX_IN_A_STATEMENT = 128
 UNWRITABLE = "its settlement could not be written"
 HOLD, SETTLE = "select budget_hold($1::jsonb)", "select budget_settle($1::jsonb)"
 ROOM = statements.load("budget", "room")
@@ -69,9 +69,9 @@ class Ledger:
         self._open_period = open_period
         self._watch = watch
         self._timeout = timeout_seconds
-        self._holding = GroupCommit(self._hold_batch, most=MOST_IN_A_STATEMENT, name="holds")
-        self._ending = GroupCommit(self._settle_batch, most=MOST_IN_A_STATEMENT, name="settlements")
-        self._rooms = GroupCommit(self._room_batch, most=MOST_IN_A_STATEMENT, name="rooms")
+        self._holding = GroupCommit(self._hold_batch, most=MAX_IN_A_STATEMENT, name="holds")
+        self._ending = GroupCommit(self._settle_batch, most=MAX_IN_A_STATEMENT, name="settlements")
+        self._rooms = GroupCommit(self._room_batch, most=MAX_IN_A_STATEMENT, name="rooms")
         self._opening: dict[tuple[Payer, datetime], asyncio.Task[None]] = {}
         self._open: set[UUID] = set()
         """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""
@@ -180,8 +180,8 @@ class Ledger:
     async def catch_up(self) -> int:
         """Write the endings that PostgreSQL couldn't take. Returns how many are still waiting."""
         waiting = list(self._unwritten.values())
-        for start in range(0, len(waiting), MOST_IN_A_STATEMENT):
-            await self._settle_batch(waiting[start : start + MOST_IN_A_STATEMENT])
+        for start in range(0, len(waiting), MAX_IN_A_STATEMENT):
+            await self._settle_batch(waiting[start : start + MAX_IN_A_STATEMENT])
         return len(self._unwritten)
 
     async def close(self) -> None:
@@ -218,7 +218,7 @@ class Ledger:
         await asyncio.shield(self._opening[key])
 
     def _nobody_came(self, asking: asyncio.Future[Hold | None]) -> None:
-        """Who asked is gone: a hold that is granted now is given back."""
+        """Give back a hold whose requester left before it was granted."""
         if not asking.cancelled() and asking.exception() is None and (hold := asking.result()) is not None:
             self._submit(hold.id, kind="release")
 

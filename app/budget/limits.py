@@ -1,4 +1,4 @@
-"""Who may spend how much: standing limits, the balances of a month, top-ups. Every change is a movement with its author."""
+"""Sets limits: standing ones, those of a month's balances, top-ups. Every change is a movement with its author."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class BudgetLimits:
         await connection.execute(row.on_conflict_do_nothing())
 
     async def _standing(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> Mapping[Unit, int | None]:
-        """What was set; else a developer's own limit, and a team's ceiling of tokens: so many a day, over the whole month."""
+        """Return the limit that was set; else a developer's default, or a team's tokens a day over the whole month."""
         found: dict[Unit, int | None] = {"nanousd": None, "tokens": None}
         if account.subject == "developer":
             found["nanousd"] = await self._accounts.noted_limit(connection, account.id)

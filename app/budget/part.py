@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class BudgetServices:
-    """Who takes holds, who looks at budgets, what a call may cost, what was asked, where it went."""
+    """The room's live objects: the ledger, budgets, prices, the request log, spending."""
 
     ledger: Ledger
     budgets: Budgets

@@ -1,4 +1,4 @@
-"""What a million tokens cost, by model, and what else bounds a call: config/prices.toml. Knows no provider; a caller may overrule it."""
+"""Prices per million tokens, by model, and other bounds of a call, from config/prices.toml. Knows no provider; a caller may overrule it."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class Price:
 
     @property
     def dearest_input(self) -> int:
-        """Of a million input tokens, whatever the provider's cache does: for an estimate."""
+        """Return the highest price of a million input tokens, whatever the provider's cache does."""
         return max(self.input, self.cached_input or 0, self.cache_write or 0)
 
     def noted(self, prompt_tokens: int) -> dict[str, int | None]:
-        """What a movement tells of the price that it was charged at; `above_tokens`: the tier's, where it was one."""
+        """Describe the price for a movement; `above_tokens`: of the tier, where one applied."""
         above = max((tier.above_tokens for tier in self.tiers if prompt_tokens > tier.above_tokens), default=None)
         parts = dict.fromkeys(PARTS) | self.at(prompt_tokens).parts
         return parts if above is None else {**parts, "above_tokens": above}
@@ -84,7 +84,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceTier:
-    """What a call costs whose prompt has more tokens than `above_tokens`."""
+    """The price of a call whose prompt has more tokens than `above_tokens`."""
 
     above_tokens: int
     price: Price
@@ -117,7 +117,7 @@ def overruled(price: Price, parts: Mapping[str, int]) -> Price:
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What else of a model bounds what a call may cost. `context_tokens` None: its window isn't known; `reasoning`: it may think unseen."""
+    """Other bounds on the price of a call. `context_tokens` None: its window is unknown; `reasoning`: it may bill hidden thinking."""
 
     context_tokens: int | None = None
     images: ImageTokens = ANY_IMAGE

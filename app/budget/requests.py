@@ -20,13 +20,13 @@ from app.storage.grouped import GroupCommit
 log = structlog.get_logger()
 
 CacheTier = Literal["miss", "memory", "redis", "database", "semantic"]
-MOST_IN_A_STATEMENT, MOST_WAITING = 1000, 10_000
+MAX_IN_A_STATEMENT, MAX_WAITING = 1000, 10_000
 GATHERED_SECONDS = 0.05
 """Nobody waits for it, so one statement serves all of this time: it halves what logging a request costs."""
 
 
 class RequestOutcome(IntEnum):
-    """How a request ended. The numbers are stored (`requests.status`): those that a caller over HTTP gets, or would have got."""
+    """The outcome of a request. The numbers are stored (`requests.status`): the HTTP status that a caller gets, or would have got."""
 
     ANSWERED = 200
     REFUSED = 400
@@ -44,7 +44,7 @@ class RequestOutcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """What became of one request. `nanousd` is what it cost, `saved_nanousd` what a cache spared."""
+    """The record of one request. `nanousd`: its cost; `saved_nanousd`: what a cache saved."""
 
     request_id: str
     developer_id: UUID
@@ -68,7 +68,7 @@ FIELDS = tuple(each.name for each in fields(RequestRecord))
 class RequestLog:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writing = GroupCommit(self._write, most=MOST_IN_A_STATEMENT, name="request log")
+        self._writing = GroupCommit(self._write, most=MAX_IN_A_STATEMENT, name="request log")
         self._unwritten: list[RequestRecord] = []
 
     def add(self, request: RequestRecord) -> None:
@@ -91,6 +91,6 @@ class RequestLog:
                 )
             self._unwritten = []
         except Unavailable as error:
-            self._unwritten = rows[-MOST_WAITING:]
+            self._unwritten = rows[-MAX_WAITING:]
             log.warning("requests.wait", count=len(self._unwritten), lost=len(rows) - len(self._unwritten), code=error.code)
         return [None] * len(requests)

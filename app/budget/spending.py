@@ -1,4 +1,4 @@
-"""What a month's money went to: by day, provider, model and purpose; what caches saved; the last calls. Reads only.
+"""Breaks a month's spending down by day, provider, model and purpose; cache savings; the last calls. Reads only.
 
 Each figure is summed from the ledger's own rows, so the parts of a page add up to its total to the nano-dollar.
 """
@@ -22,7 +22,7 @@ from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow, RequestR
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
-MOST_ENDS = 400
+MAX_ENDS = 400
 """Of a developer's newest movements, looked through for how the last calls ended."""
 
 
@@ -43,7 +43,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What answers from one cache tier spared this month."""
+    """Savings of one cache tier this month."""
 
     cache: str
     calls: int
@@ -110,7 +110,7 @@ class Spending:
         return self._calendar.day_of(clock.now())
 
     async def slices(self, developer_id: UUID, period: BudgetPeriod) -> list[Slice]:
-        """Where a developer's month went. Their sum is what is spent."""
+        """Return a developer's spending of a month in parts, which add up to all of it."""
         async with self._database.begin() as connection:
             return [Slice(*row) for row in await connection.execute(_slices(developer_id, period))]
 
@@ -124,7 +124,7 @@ class Spending:
         return {subject_id: dict(zip(its_days, amounts, strict=True)) for subject_id, its_days, amounts in rows}
 
     async def saved(self, developer_id: UUID, period: BudgetPeriod) -> list[Saved]:
-        """What each cache tier spared a developer this month, the most first."""
+        """Return the savings of each cache tier for a developer this month, largest first."""
         amount = func.sum(RequestRow.saved_nanousd)
         mine = and_(
             RequestRow.developer_id == developer_id,
@@ -148,7 +148,7 @@ class Spending:
         return [_call(row, attempts[row.request_id], marks.get(row.request_id)) for row in rows]
 
     async def limit_changes(self, team_id: UUID, *, developer_id: UUID | None = None, limit: int) -> list[LimitChange]:
-        """Who changed whose limit, the newest first; of one developer, or of all of the team."""
+        """Return changes of limits with their authors, newest first; of one developer, or of the whole team."""
         query = select(*(getattr(MovementRow, each.name) for each in fields(LimitChange)))
         query = query.where(MovementRow.team_id == team_id, MovementRow.kind.in_(("limit", "top_up")))
         if developer_id is not None:
@@ -212,7 +212,7 @@ async def _attempts(connection: AsyncConnection, requests: Sequence[str]) -> dic
 
 async def _marks(connection: AsyncConnection, developer_id: UUID, requests: Sequence[str]) -> dict[str, str | None]:
     newest = select(MovementRow.request_id, MovementRow.mark).where(MovementRow.developer_id == developer_id)
-    rows = await connection.execute(newest.order_by(MovementRow.id.desc()).limit(MOST_ENDS))
+    rows = await connection.execute(newest.order_by(MovementRow.id.desc()).limit(MAX_ENDS))
     wanted = set(requests)
     found: dict[str, str | None] = {}
     for row in rows:

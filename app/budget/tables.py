@@ -16,7 +16,7 @@ from app.storage.tables import Base, CreatedAt, Id
 
 
 class StandingLimitRow(Base):
-    """What a subject may spend a month from now on, where it isn't the default. `amount` null: no limit."""
+    """A subject's monthly limit from now on, where it isn't the default. `amount` null: no limit."""
 
     __tablename__ = "budget_limits"
     __table_args__ = (
@@ -129,7 +129,7 @@ class MovementRow(Base):
 
 
 class DayRow(Base):
-    """What a subject spent on a day of the configured time zone: the daily figure that alerts, the chart of a month."""
+    """A subject's spending on a day of the configured time zone: for the daily alert and the chart of a month."""
 
     __tablename__ = "budget_days"
 

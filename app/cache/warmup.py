@@ -21,8 +21,8 @@ from app.storage.database import Database
 
 log = structlog.get_logger()
 
-MOST_NOTED = 10_000
-MOST_WRITTEN = 500
+MAX_NOTED = 10_000
+MAX_WRITTEN = 500
 """Only the most used keys are written, so that a write is one short transaction."""
 
 
@@ -56,7 +56,7 @@ class CacheWarmup:
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the loop that loads once, then writes usage periodically. Uses count from here on."""
-        self._memory.note_uses(most=MOST_NOTED)
+        self._memory.note_uses(most=MAX_NOTED)
         return (
             Loop(
                 name=f"cache.warmup.{self._name}",
@@ -109,7 +109,7 @@ class CacheWarmup:
     async def write(self) -> int:
         """Add the uses since the last write to the rows. Returns the number of keys written."""
         uses = self._memory.uses()
-        most = heapq.nlargest(MOST_WRITTEN, uses.items(), key=lambda each: each[1])
+        most = heapq.nlargest(MAX_WRITTEN, uses.items(), key=lambda each: each[1])
         counted = sorted(most)  # one order for every server: two that write the same rows can't deadlock
         if self._own_ttl is not None:
             return await self._put(counted, self._own_ttl)

@@ -1,4 +1,4 @@
-"""What a server or worker says of its settings when it starts."""
+"""Warns about settings when a server or worker starts."""
 
 from __future__ import annotations
 

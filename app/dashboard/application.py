@@ -17,7 +17,7 @@ from app.dashboard.sessions import router as sessions
 from app.dashboard.state import Desk, desk_of
 from app.dashboard.system import router as system
 from app.dashboard.team import router as team
-from app.dashboard.visitor import MOST_FIELDS, PATH, changing, check_origin, forget, remember, text_of, visitor
+from app.dashboard.visitor import MAX_FIELDS, PATH, changing, check_origin, forget, remember, text_of, visitor
 from app.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited
 from app.settings import Settings
 from app.web import errors
@@ -28,7 +28,7 @@ from app.web.requester import services_of
 
 log = structlog.get_logger()
 
-MOST_KEY_CHARS = 200
+MAX_KEY_CHARS = 200
 WRONG = "This key is not valid: it may be mistyped or revoked. An admin makes a new one."
 
 router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
@@ -61,8 +61,8 @@ async def sign_in(request: Request) -> Response:
     services, desk = services_of(request), desk_of(request)
     check_origin(request)
     try:
-        key = text_of(await request.form(max_files=0, max_fields=MOST_FIELDS), "key")
-        begun = await services.sign_ins.begin(key[:MOST_KEY_CHARS], hours=services.settings.dashboard.session_hours)
+        key = text_of(await request.form(max_files=0, max_fields=MAX_FIELDS), "key")
+        begun = await services.sign_ins.begin(key[:MAX_KEY_CHARS], hours=services.settings.dashboard.session_hours)
     except NotAuthenticated as error:
         return await _wrong_key(request, desk, error)
     except InvalidInput as error:
@@ -116,7 +116,7 @@ async def _sign_in_page(
 
 
 def _wanted(request: Request) -> str:
-    """Where to go on: a page of ours, whatever the address says."""
+    """Return the page to go on to: always one of ours, whatever the address says."""
     wanted = own_path(request.query_params.get("next", ""), otherwise=PATH)
     path = unquote(urlsplit(wanted).path)
     within = path == PATH or (path.startswith(f"{PATH}/") and "//" not in path and ".." not in path.split("/"))

@@ -165,7 +165,7 @@ def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> 
 
 
 def _empty_on(budget: Budget, ahead: Outlook, start: datetime, now: datetime, zone: ZoneInfo) -> date | None:
-    """When the limit is reached at this pace; None: not in this month."""
+    """Forecast the day on which the limit is reached; None: not this month."""
     if budget.limit is None or budget.spent <= 0 or ahead.middle <= budget.limit + budget.added or not budget.remaining:
         return None
     elapsed = max(now - start, timedelta(days=1))

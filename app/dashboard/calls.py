@@ -1,4 +1,4 @@
-"""Why a call cost what it cost, in words. Pure."""
+"""Explains in words why a call cost what it did. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a chart shows, as data. Its texts are written here; the browser's library only draws. The same data is the table behind it."""
+"""Charts as data. Texts are written here; the browser's library only draws. The same data is the table behind a chart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.money import to_usd
 
-MOST_SERIES = 7
+MAX_SERIES = 7
 OTHERS = "others"
 TONES = {"groq": 1, "anthropic": 2, "openai": 3, "gemini": 4, "local": 5, OTHERS: 7, "spent": 1}
 """A provider keeps its colour, whoever else is shown."""
@@ -66,7 +66,7 @@ def of_money(
 ) -> Chart:
     """Stacked bars of nano-dollars. `columns`: (label, title); `amounts`: by series. The largest series first, the small ones together."""
     ordered = sorted(amounts, key=lambda each: (-sum(amounts[each]), each))
-    kept, rest = (ordered, []) if len(ordered) <= MOST_SERIES else (ordered[: MOST_SERIES - 1], ordered[MOST_SERIES - 1 :])
+    kept, rest = (ordered, []) if len(ordered) <= MAX_SERIES else (ordered[: MAX_SERIES - 1], ordered[MAX_SERIES - 1 :])
     rows = [(each, list(amounts[each])) for each in kept]
     if rest:
         rows.append((OTHERS, [sum(column) for column in zip(*(amounts[each] for each in rest), strict=True)]))

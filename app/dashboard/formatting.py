@@ -1,4 +1,4 @@
-"""How figures are written. The only place where an amount becomes text: exact, rounded half up, never calculated with again.
+"""Writes figures. The only place where an amount becomes text: exact, rounded half up, never calculated with again.
 
 A sum is shown to the cent. One call mostly costs less than that: it is shown to a hundredth of a cent. What is smaller still, and
 not nothing, says so. The exact amount is in the element's title and value.
@@ -108,7 +108,7 @@ def moment(at: datetime | None, zone: tzinfo, *, today: date | None = None) -> M
 
 
 def name(text: object) -> Markup:
-    """What someone chose to be called: whatever its letters do, they do it inside."""
+    """Isolate a name, so that its letters' direction can't affect the text around it."""
     said = escape(text)
     return Markup(f'<bdi class="name" title="{said}">{said}</bdi>')  # noqa: S704 - escaped in the line above
 

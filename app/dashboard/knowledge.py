@@ -61,7 +61,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class SearchForm:
-    """What the search box was asked, and what came."""
+    """The question of the search box, and its answer."""
 
     text: str
     project: str

@@ -25,7 +25,7 @@ CHANGED, ENDED, KEEP_ALIVE = b"event: changed\ndata: {}\n\n", b"event: ended\nda
 
 
 class LiveFeeds:
-    """How many watch, and how often they look."""
+    """Counts the open live feeds, and paces their queries."""
 
     def __init__(self, *, most: int, seconds: float) -> None:
         self._most = most

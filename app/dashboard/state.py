@@ -1,4 +1,4 @@
-"""What the pages of one server share: templates, files, who watches, who tried wrong keys."""
+"""State that the pages of one server share: templates, files, live feeds, failed sign-ins."""
 
 from __future__ import annotations
 

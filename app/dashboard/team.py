@@ -74,7 +74,7 @@ class Team:
 
     @property
     def at_risk(self) -> list[Row]:
-        """Whose limit is reached or will be, the worst first."""
+        """Return developers whose limit is or will be reached, the worst first."""
         return sorted((row for row in self.rows if row.risk), key=lambda row: (-row.used_percent, -row.forecast, row.name))
 
     @property
@@ -238,7 +238,7 @@ def _risk(used: int, middle: int, room: int, spent: int) -> str:
 
 
 def _nanousd(given: str) -> int:
-    """What a person typed: `12`, `12.50`, `$12.50`, `1,200`. `12,50` is refused: where a comma is a decimal point, it isn't 1,250."""
+    """Parse a typed amount: `12`, `12.50`, `$12.50`, `1,200`. Refuses `12,50`: where a comma is a decimal point, it isn't 1,250."""
     typed = given.removeprefix("$").strip()
     try:
         return from_usd(typed.replace(",", "") if GROUPED.fullmatch(typed) else typed)

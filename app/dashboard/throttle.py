@@ -1,4 +1,4 @@
-"""How often wrong keys may be tried from one address. In this process's memory; bounded.
+"""Limits how often wrong keys may be tried from one address. In this process's memory; bounded.
 
 Only wrong keys are slowed: a right one always signs in, whatever strangers try, behind the same proxy too. What makes guessing hopeless is
 the keys' length; this keeps guesses from being cheap, and says to a person that something else than patience is needed.
@@ -15,7 +15,7 @@ import cachebox
 
 from app.errors import RateLimited
 
-MOST_ADDRESSES = 10_000
+MAX_ADDRESSES = 10_000
 
 
 class Throttle:
@@ -25,7 +25,7 @@ class Throttle:
         self._tries = tries
         self._seconds = seconds
         self._now = now
-        self._by_address: cachebox.LRUCache[str, deque[float]] = cachebox.LRUCache(MOST_ADDRESSES)
+        self._by_address: cachebox.LRUCache[str, deque[float]] = cachebox.LRUCache(MAX_ADDRESSES)
 
     def failed(self, address: str) -> None:
         """Count a wrong key. RateLimited where the address has tried too many within the window: those are not counted."""

@@ -1,4 +1,4 @@
-"""Who looks: the signed cookie behind a page, and the token that a change must bring. Neither holds a key."""
+"""The visitor of a page: its signed cookie, and the token that a change must bring (CSRF). Neither holds a key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from app.web.requester import services_of
 
 COOKIE, PATH = "cairn_dashboard", "/dashboard"
 TOKEN = "csrf"  # noqa: S105 - the field's name
-MOST_FIELDS = 20
+MAX_FIELDS = 20
 
 
 class SignedOut(NotAuthenticated):
@@ -38,7 +38,7 @@ class SignedOut(NotAuthenticated):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who signed in, and the services that they look at. `token` is new for each page."""
+    """A signed-in requester, and the services. `token` is new for each page."""
 
     services: Services
     requester: Requester
@@ -47,7 +47,7 @@ class Visitor:
 
     @property
     def team_query(self) -> str:
-        """What links carry on: the team that an admin looks at."""
+        """The query that links carry on: the team that an admin looks at."""
         chosen = self.requester.is_admin and self.requester.team != DEFAULT_TEAM
         return f"?{urlencode({'team': self.requester.team})}" if chosen else ""
 
@@ -76,7 +76,7 @@ async def admin(request: Request) -> Visitor:
 async def changing(request: Request, who: Visitor) -> FormData:
     """The form of a change. NotPermitted unless it was sent from one of our pages, by who is signed in."""
     check_origin(request)
-    form = await request.form(max_files=0, max_fields=MOST_FIELDS)
+    form = await request.form(max_files=0, max_fields=MAX_FIELDS)
     sent = request.headers.get("x-csrf") or form.get(TOKEN)
     if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.services, who.sign_in)):
         raise NotPermitted("This form is no longer good: load the page again and repeat the change.")

@@ -24,7 +24,7 @@ PERIOD_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
 """Between two exchanges; and at the longest while Redis is away."""
 LEASE_SECONDS = 5.0
 """Lease of the right to probe; expires in case its holder has no request to probe with."""
-LEAST_SHARED_SECONDS = 1.0
+MIN_SHARED_SECONDS = 1.0
 CLOSED_SECONDS = 30.0
 RATE, FAILING = "rate", "failing"
 STATE, LIMITED, PROBE = "cairn:breaker:state:", "cairn:breaker:limited:", "cairn:breaker:probe:"
@@ -96,7 +96,7 @@ class BreakerSync:
             await self._client.delete(PROBE + breaker.name)
 
     async def _tell_limit(self, breaker: CircuitBreaker) -> None:
-        if breaker.limited_seconds >= LEAST_SHARED_SECONDS:
+        if breaker.limited_seconds >= MIN_SHARED_SECONDS:
             why = RATE if breaker.rate_limited else FAILING
             await self._client.set(LIMITED + breaker.name, why, px=int(breaker.limited_seconds * 1000))
 
@@ -118,7 +118,7 @@ class BreakerSync:
 
 
 def _hold_off(breaker: CircuitBreaker, seconds: float, *, rate_limited: bool) -> None:
-    if seconds > breaker.limited_seconds + LEAST_SHARED_SECONDS:
+    if seconds > breaker.limited_seconds + MIN_SHARED_SECONDS:
         breaker.hold_off(seconds, rate_limited=rate_limited)
 
 

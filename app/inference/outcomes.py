@@ -1,4 +1,4 @@
-"""How a request to the engine ended, as the request log notes it."""
+"""Maps an error to the outcome that the request log notes."""
 
 from __future__ import annotations
 

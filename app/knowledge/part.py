@@ -78,7 +78,7 @@ class KnowledgeServices:
 
 @dataclass(frozen=True, slots=True)
 class _Below:
-    """What the room stands on."""
+    """The lower rooms' services that this room is built on."""
 
     settings: Settings
     role: Role

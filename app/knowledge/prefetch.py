@@ -26,11 +26,11 @@ from app.telemetry import metrics
 
 log = structlog.get_logger()
 
-MOST_CHARS = 500
+MAX_CHARS = 500
 """Longer questions are hardly ever repeated word for word, and the table holds their text."""
-MOST_FOLLOWERS = 4
-MOST_WAITING = 8
-MOST_AHEAD = 100
+MAX_FOLLOWERS = 4
+MAX_WAITING = 8
+MAX_AHEAD = 100
 """Half of the default cache size, so that prefetched answers never evict the other half."""
 
 
@@ -62,7 +62,7 @@ class PrefetchingSearch:
         self._now = now
         self._last: cachebox.LRUCache[bytes, Query] = cachebox.LRUCache(options.remembered)
         self._followers: cachebox.LRUCache[bytes, dict[Query, int]] = cachebox.LRUCache(options.remembered)
-        self._waiting: deque[tuple[UUID, Query]] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[UUID, Query]] = deque(maxlen=MAX_WAITING)
         self._ahead: dict[tuple[UUID, Query], float] = {}
         self._under_way = 0
         self._asked_at = 0.0
@@ -79,7 +79,7 @@ class PrefetchingSearch:
             self._under_way -= 1
         plain = replace(query, cache="auto", asker=None)
         self._judge((team_id, plain), came=answer.cache != "miss")
-        if query.cache == "auto" and len(query.text) <= MOST_CHARS:
+        if query.cache == "auto" and len(query.text) <= MAX_CHARS:
             self._note(team_id, query.asker, plain)
         return answer
 
@@ -112,7 +112,7 @@ class PrefetchingSearch:
         self._judge((team_id, query), came=False)
         self._ahead[team_id, query] = self._now() + self._ttl
         self._count("ahead")
-        while len(self._ahead) > MOST_AHEAD:
+        while len(self._ahead) > MAX_AHEAD:
             self._judge(next(iter(self._ahead)), came=False)
         return True
 
@@ -124,7 +124,7 @@ class PrefetchingSearch:
             place = _digest(who, before)
             after = self._followers.get(place) or {}
             after[query] = after.get(query, 0) + 1
-            if len(after) > MOST_FOLLOWERS:
+            if len(after) > MAX_FOLLOWERS:
                 del after[min((each for each in after if each != query), key=lambda each: after[each])]
             self._followers[place] = after
         likely = self._followers.get(_digest(who, query)) or {}

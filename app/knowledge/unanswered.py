@@ -22,7 +22,7 @@ from app.storage.database import Database, rows_of
 READ_CHARS, KEPT_CHARS = 2000, 300
 """Only the first READ_CHARS are redacted; of a longer question MARGIN_CHARS are cut off their end, lest the cut halve a secret unseen."""
 MARGIN_CHARS = 400
-MOST_WAITING, MOST_OF_A_TEAM = 500, 200
+MAX_WAITING, MAX_OF_A_TEAM = 500, 200
 KEPT_DAYS = 90
 GATHERED_SECONDS = 1.0
 
@@ -45,9 +45,9 @@ class Unanswered:
         self._woken = asyncio.Event()
 
     def note(self, team_id: UUID, text: str) -> None:
-        """Queue a question and return at once. Beyond MOST_WAITING, new questions are dropped."""
+        """Queue a question and return at once. Beyond MAX_WAITING, new questions are dropped."""
         said = shown(text)
-        if said and ((team_id, said) in self._waiting or len(self._waiting) < MOST_WAITING):
+        if said and ((team_id, said) in self._waiting or len(self._waiting) < MAX_WAITING):
             self._waiting[team_id, said] += 1
             self._woken.set()
 
@@ -68,7 +68,7 @@ class Unanswered:
         return (Loop(name="knowledge.unanswered", step=self.write, pause=GATHERED_SECONDS, wake=self._woken, meanwhile=meanwhile),)
 
     async def write(self) -> None:
-        """Write the queued questions; then delete, of each team written, the expired ones and all but the latest MOST_OF_A_TEAM."""
+        """Write the queued questions; then delete, of each team written, the expired ones and all but the latest MAX_OF_A_TEAM."""
         self._woken.clear()
         waiting, self._waiting = self._waiting, Counter()
         if not waiting:
@@ -82,7 +82,7 @@ class Unanswered:
             await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "question"], set_=again), asked)
             for team_id in sorted({team_id for team_id, _ in waiting}):
                 mine = UnansweredRow.team_id == team_id
-                oldest = select(UnansweredRow.question).where(mine).order_by(UnansweredRow.last_at.desc()).offset(MOST_OF_A_TEAM)
+                oldest = select(UnansweredRow.question).where(mine).order_by(UnansweredRow.last_at.desc()).offset(MAX_OF_A_TEAM)
                 old = UnansweredRow.last_at < func.now() - timedelta(days=KEPT_DAYS)
                 await connection.execute(delete(UnansweredRow).where(mine, old | UnansweredRow.question.in_(oldest)))
 

@@ -25,8 +25,8 @@ from app.storage.database import Database
 log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
-POST_SECONDS, MOST_POSTS = 10, 12
-FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 15, 3600
+POST_SECONDS, MAX_POSTS = 10, 12
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 15, 3600
 """Backoff bounds. The first exceeds POST_SECONDS, so that no other process posts the same notice meanwhile."""
 DELIVERED_AT_ONCE = 20
 KEPT = timedelta(days=30)
@@ -70,8 +70,8 @@ class Outbox:
         async with self._database.begin() as connection:
             rows = (await connection.execute(due.with_for_update(skip_locked=True))).all()
             for row in rows:
-                pause = timedelta(seconds=min(FIRST_PAUSE_SECONDS * 2**row.attempts, MOST_PAUSE_SECONDS))
-                later = None if row.attempts + 1 >= MOST_POSTS else func.now() + pause
+                pause = timedelta(seconds=min(FIRST_PAUSE_SECONDS * 2**row.attempts, MAX_PAUSE_SECONDS))
+                later = None if row.attempts + 1 >= MAX_POSTS else func.now() + pause
                 taken = update(Row).where(Row.id == row.id).values(attempts=row.attempts + 1, next_at=later)
                 await connection.execute(taken)
         answers = await asyncio.gather(*(self._post(self._url, row.body) for row in rows))

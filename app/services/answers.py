@@ -76,7 +76,7 @@ class EngineWriter:
 
 
 class PendingAnswer:
-    """What was found for a question, and the answer that is still to be composed of it. Counted once, when it is whole."""
+    """The results for a question, and the answer still to be composed from them. Counted once, when it is complete."""
 
     def __init__(self, answering: Answering, query: Query, found: Answer, writer: EngineWriter | None) -> None:
         self.found = found
@@ -90,7 +90,7 @@ class PendingAnswer:
 
     @property
     def receipt(self) -> Receipt | None:
-        """Of the model's call; None where none was made (yet)."""
+        """The receipt of the model's call; None: none was made (yet)."""
         return None if self._writer is None else self._writer.receipt
 
     async def compose(self) -> Composed:

@@ -1,4 +1,4 @@
-"""What a worker does every ten minutes: each part's maintenance, one step after the other."""
+"""Runs each part's maintenance in a worker, every ten minutes, one step after the other."""
 
 from __future__ import annotations
 

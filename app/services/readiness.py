@@ -1,4 +1,4 @@
-"""How each part is, right now."""
+"""Asks each part for its state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What each dependency says right now; of some that aren't ok, why, in a sentence. `status` is the worst that matters."""
+    """The state of each dependency, with reasons for some that aren't ok. `status` is the worst that matters."""
 
     states: dict[str, State]
     reasons: dict[str, str]

@@ -40,7 +40,7 @@ __all__ = ["Role", "Services"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What rooms handed over, room by room. Routes and commands take from it what they need; rooms never see it.
+    """The live objects of all rooms. Routes and commands take from it what they need; rooms never see it.
 
     parts     What iterates over all rooms iterates over these: readiness, gauges, caches, jobs, maintenance.
     """

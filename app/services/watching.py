@@ -1,4 +1,4 @@
-"""Which measure becomes which series of the roll-ups, and what is looked at. Opens this process's recorder."""
+"""Connects measures with series of the roll-ups, and opens this process's recorder."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from app.telemetry import metrics
 
 @dataclass(frozen=True, slots=True)
 class SessionServices:
-    """How sessions come in, what is derived from them, and how they go."""
+    """The room's live objects: intake, the journal, projections, the purge."""
 
     uploads: Uploads
     journal: Journal

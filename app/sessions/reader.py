@@ -34,7 +34,7 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionProgress:
-    """How far one projection has come with a session; `parked`: why it failed on it, `retry_at` None: not before its version changes."""
+    """A projection's progress with a session; `parked`: why it failed on it; `retry_at` None: not before its version changes."""
 
     name: str
     events: int
@@ -88,7 +88,7 @@ def _shown(requester: Requester, session: Session, project: str) -> ShownSession
 
 
 def _progress(standing: ProjectionStatus, session: Session, version: str) -> ProjectionProgress:
-    """What it had of another version counts as nothing."""
+    """Return the progress; a checkpoint of another version counts as none."""
     found = standing.checkpoint if standing.checkpoint is not None and standing.checkpoint.version == version else None
     if found is None:
         return ProjectionProgress(standing.projection, 0, current=session.event_count == 0)

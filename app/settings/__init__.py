@@ -148,12 +148,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def embedded(self) -> bool:
-        """Whether Cairn runs its own PostgreSQL (and so owns this machine's data folder)."""
+        """True if Cairn runs its own PostgreSQL, and so owns this machine's data folder."""
         return self.database.url is None
 
     @property
     def webhook(self) -> str | None:
-        """Where all alerts are posted."""
+        """The address that all alerts are posted to."""
         found = self.alerts.webhook_url or self.budget.webhook_url
         return None if found is None else found.get_secret_value()
 

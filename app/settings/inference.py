@@ -1,4 +1,4 @@
-"""What can be set of the door to models: providers, their prices, chains, time limits, breakers."""
+"""Settings of the door to models: providers, their prices, chains, time limits, breakers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.settings.sections import Section
 
 
 class PriceTierSettings(Section):
-    """What a call costs whose prompt has more tokens than `above_tokens`."""
+    """The price of a call whose prompt has more tokens than `above_tokens`."""
 
     above_tokens: int = Field(ge=1)
     input_usd_per_mtok: float = Field(ge=0)

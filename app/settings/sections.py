@@ -1,4 +1,4 @@
-"""What can be set, section by section, with its bounds and default. `config/cairn.toml` says the same to operators."""
+"""Settings, section by section, with bounds and defaults. `config/cairn.toml` says the same to operators."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class AlertsSettings(Section):
 
 
 class CacheSizeSettings(Section):
-    """What a cache's memory may hold, and what goes first."""
+    """Bounds of a cache's memory, and its eviction policy."""
 
     policy: Literal["lru", "lfu", "w-tinylfu"] = "w-tinylfu"
     entries: int = Field(2000, ge=1)
@@ -218,7 +218,7 @@ class CacheSizeSettings(Section):
 
 
 class CompletionsCacheSettings(CacheSizeSettings):
-    """What a repeated prompt costs: nothing. Of a team, never across."""
+    """The cache of completions: a repeated prompt of a team costs nothing. Never shared across teams."""
 
     enabled: bool = True
     ttl_seconds: float = Field(7200, gt=0)
@@ -235,7 +235,7 @@ class SemanticCacheSettings(Section):
 
 
 class QueriesCacheSettings(CacheSizeSettings):
-    """What a repeated question costs: a look at what has changed. Of a team, never across."""
+    """The cache of knowledge queries: a repeated question only checks for changes. Never shared across teams."""
 
     enabled: bool = True
     policy: Literal["lru", "lfu", "w-tinylfu"] = "lru"
@@ -253,7 +253,7 @@ class EmbeddingsCacheSettings(CacheSizeSettings):
 
 
 class KeysCacheSettings(CacheSizeSettings):
-    """Who is behind a key."""
+    """The cache of keys and their requesters."""
 
     policy: Literal["lru", "lfu", "w-tinylfu"] = "lru"
     entries: int = Field(10_000, ge=1)
@@ -262,7 +262,7 @@ class KeysCacheSettings(CacheSizeSettings):
 
 
 class PrewarmSettings(Section):
-    """What was used most is brought into memory behind a start, and never in its way."""
+    """The warm-up: the most used entries are loaded behind a start, never in its way."""
 
     enabled: bool = True
     entries: int = Field(500, ge=1, description="of each cache")
@@ -272,7 +272,7 @@ class PrewarmSettings(Section):
 
 
 class PrefetchSettings(Section):
-    """What usually follows a question is searched ahead while nobody asks."""
+    """Prefetching: the question that usually follows is searched while nobody asks."""
 
     enabled: bool = False
     remembered: int = Field(2000, ge=1, description="questions whose followers are known")
@@ -309,7 +309,7 @@ PerMinute = Annotated[int | None, BeforeValidator(_off)]
 
 
 class LimitsSettings(Section):
-    """Of each key, within any minute, or off. The admin key has none."""
+    """Limits of each key, within any minute, or off. The admin key has none."""
 
     model_requests_a_minute: PerMinute = Field(None, ge=1, le=10**9, description="completions and embeddings")
     model_tokens_a_minute: PerMinute = Field(None, ge=1, le=10**12, description="of those, prompt and answer, counted after each call")

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
 """Before it listens again: after the first failure, and at the longest."""
-MOST_TOLD = 1000
+MAX_TOLD = 1000
 QUIET_SECONDS = 15.0
 """After this long without a notice to send, the connection is pinged."""
 
@@ -50,7 +50,7 @@ class NotifyListener:
 
         If too many are queued it is dropped, and `crowded`, if given, is sent in its place.
         """
-        if len(self._untold) < MOST_TOLD:
+        if len(self._untold) < MAX_TOLD:
             self._untold[words] = None
         elif crowded is not None:
             self._untold[crowded] = None

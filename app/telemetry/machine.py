@@ -1,4 +1,4 @@
-"""How full the machine is: of the CPU and the memory that the container may use where it has a limit (cgroup v2 or v1), else of all.
+"""Measures the load of the machine: CPU and memory within the container's limits (cgroup v2 or v1), else of the whole.
 
 Files of the kernel's own, read without waiting. `root` and `proc`: where a test puts its own.
 """
@@ -30,7 +30,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class MachineLimits:
-    """What a container is held to. None: nothing of its own."""
+    """The limits of a container. None: no limit of its own."""
 
     cores: float | None
     memory: int | None
@@ -47,7 +47,7 @@ class Machine:
 
     @property
     def limits(self) -> MachineLimits:
-        """Of this process's group and of those around it: the lowest counts. They may change while it runs."""
+        """Read the lowest limits of this process's group and of those around it. They may change while it runs."""
         cores = [found for group in self._groups if (found := _cores(group)) is not None]
         memory = [found for group in self._groups if (found := _memory_limit(group)) is not None]
         whole = float(psutil.cpu_count() or 1)
@@ -142,7 +142,7 @@ def _cpu_seconds(group: Path) -> float | None:
 
 
 def _disk(folder: Path) -> float:
-    """Of what this user may fill."""
+    """Return the share of the disk in use, of what this user may fill."""
     found = os.statvfs(folder)
     mine, taken = found.f_bavail, found.f_blocks - found.f_bfree
     return float(taken / (taken + mine)) if taken + mine else 0.0

@@ -93,7 +93,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class RollUp:
-    """How a measure is kept by the minute: the series' name and unit, and what differs from the measure.
+    """The series that a measure is rolled up into by the minute: name, unit, and what differs from the measure.
 
     `labels` and `relabel`: where the series has other labels. `what`: where the metric's help doesn't fit. `summed`: of a timing only
     the sum is kept, as a counter.

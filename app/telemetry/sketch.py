@@ -37,7 +37,7 @@ def place(value: float) -> int:
 
 
 class Sketch:
-    """How often which size was seen. Adding two is exact: nothing is lost in merging."""
+    """A histogram of sizes with relative precision. Merging two is exact."""
 
     __slots__ = ("counts", "sum")
 
@@ -60,7 +60,7 @@ class Sketch:
         self.sum += other.sum
 
     def since(self, before: Sketch | None) -> Sketch:
-        """What came after an earlier state of the same sketch."""
+        """Return the difference to an earlier state of the same sketch."""
         if before is None:
             return Sketch(self.counts, self.sum)
         come = {at: count - before.counts.get(at, 0) for at, count in self.counts.items()}

@@ -1,4 +1,4 @@
-"""Where a process stands, on demand: on SIGUSR1 every thread's stack goes to standard error, also where Python's lock is held for ever."""
+"""Writes every thread's stack to standard error on SIGUSR1, also while Python's lock is held for ever."""
 
 from __future__ import annotations
 

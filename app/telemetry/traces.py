@@ -31,7 +31,7 @@ MAX_CONTENT_CHARS = 8_000
 
 
 class Span:
-    """Of a context. This one is nothing: what there is while no collector is configured."""
+    """A span that does nothing: the one there is while no collector is configured."""
 
     __slots__ = ()
 
@@ -97,7 +97,7 @@ def on() -> bool:
 
 
 def content() -> bool:
-    """Whether prompts were asked for."""
+    """Tell whether prompts are to be put into spans."""
     return _State.content
 
 

@@ -24,7 +24,7 @@ from app.web.requester import REQUESTER, SCRAPER, services_in
 
 @dataclass(frozen=True, slots=True)
 class PathAccess:
-    """Which paths take no key (`open`, and all under `open_under`), which also the scrape key. Every other path takes a key.
+    """Paths that take no key (`open`, and all under `open_under`), or also the scrape key. Every other path takes a key.
 
     `models`: calls of models, which have limits of their own.
     """
@@ -98,5 +98,5 @@ def _is_scrape_key(services: Services, key: str) -> bool:
 
 
 def _is_taken(scope: Scope) -> bool:
-    """Whether a route takes this path and method. Asked only where somebody is to be refused."""
+    """Tell whether a route takes this path and method. Asked only where a request is to be refused."""
     return any(route.matches(dict(scope))[0] is Match.FULL for route in scope["app"].routes)

@@ -1,4 +1,4 @@
-"""What a request's `Cache-Control` allows, as a browser means it."""
+"""Reads a request's `Cache-Control`, as a browser means it."""
 
 from __future__ import annotations
 

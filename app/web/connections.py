@@ -50,7 +50,7 @@ class ConnectionLimits:
 
 
 class Connection(Protocol):
-    """What the registry asks of a connection. `bucket` None: behind a trusted proxy, between two requests."""
+    """A connection as the registry sees it. `bucket` None: behind a trusted proxy, between two requests."""
 
     bucket: str | None
     keyed: bool
@@ -167,7 +167,7 @@ class Connections:
         return reason
 
     def _make_room(self) -> bool:
-        """Of those without a key the one that waits longest goes, else a caller's that rests. False: all are at work."""
+        """Cut the keyless connection that waits longest, else an idle one of a caller. Returns False if all are at work."""
         victim = _first(each for each in self._unkeyed if each.evictable) or _first(each for each in self._keyed if each.resting)
         if victim is None:
             return False
@@ -175,7 +175,7 @@ class Connections:
         return True
 
     def _crowded(self, bucket: str) -> bool:
-        """Whether an address has so many that wait for its own requests' end. Makes room by cutting the one that waits longest."""
+        """Tell whether an address has too many connections, all at work; else make room by cutting the one that waits longest."""
         held = self._by_address.get(bucket, {})
         if len(held) < self.limits.per_address:
             return False

@@ -83,7 +83,7 @@ def parsed(node: str) -> Address | None:
 
 
 def bucket(address: str) -> str:
-    """What an address is counted under: itself, or its IPv6 network."""
+    """Return the key that an address is counted under: itself, or its IPv6 network."""
     found = parsed(address)
     if isinstance(found, IPv6Address):
         return str(IPv6Network((int(found) >> (128 - IPV6_PREFIX) << (128 - IPV6_PREFIX), IPV6_PREFIX)))

@@ -17,9 +17,9 @@ from fastapi.routing import APIRoute
 from app.errors import InvalidInput, TooLarge, Unreadable
 from app.nesting import MAX_DEPTH, may_be_deep, too_deep
 
-MOST_CONTAINERS = 250_000
+MAX_CONTAINERS = 250_000
 """Lists and objects of a body: a megabyte of brackets would become a gigabyte of them."""
-MOST_NAMED_BYTES = 65_536
+MAX_NAMED_BYTES = 65_536
 """A body that is no JSON is read once more by Python's slower decoder, to name what is wrong, if it is no longer than this."""
 BOM = b"\xef\xbb\xbf"
 DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
@@ -43,7 +43,7 @@ class JsonRoute(APIRoute):
     request_class: ClassVar[type[JsonRequest]] = JsonRequest
 
     async def admit(self, request: Request) -> None:
-        """What comes before the body is read."""
+        """Check a request before its body is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -60,8 +60,8 @@ def parse(raw: bytes, *, mend: bool = True) -> Any:
 
     `mend`: half a character, as JavaScript writes it where a text was cut, becomes U+FFFD; else it is Unreadable.
     """
-    if raw.count(b"[") + raw.count(b"{") > MOST_CONTAINERS:
-        raise TooLarge(f"The body has more than {MOST_CONTAINERS:,} lists and objects. Send less.")
+    if raw.count(b"[") + raw.count(b"{") > MAX_CONTAINERS:
+        raise TooLarge(f"The body has more than {MAX_CONTAINERS:,} lists and objects. Send less.")
     try:
         value = msgspec.json.decode(raw.removeprefix(BOM))
     except RecursionError:
@@ -76,8 +76,8 @@ def parse(raw: bytes, *, mend: bool = True) -> Any:
 
 
 def _odd(raw: bytes, *, mend: bool, why: str) -> Any:
-    """What Python takes for JSON and msgspec doesn't: half characters, NaN, numbers out of range."""
-    if b"\\ud" not in raw.lower() and len(raw) > MOST_NAMED_BYTES:
+    """Parse with Python's reader what msgspec refuses: lone surrogates, NaN, numbers out of range."""
+    if b"\\ud" not in raw.lower() and len(raw) > MAX_NAMED_BYTES:
         raise json.JSONDecodeError(why, "", 0)
     try:
         found = json.loads(raw.decode())

@@ -1,4 +1,4 @@
-"""How fresh a request's reads must be: from its caller's own earlier writes, and from the position that it sends back.
+"""Tells how fresh a request's reads must be: by its caller's earlier writes, and by the position that it sends back.
 
 As pure ASGI, and only where there are replicas: an answer that met the primary leaves once its position is known to all servers.
 """

@@ -20,7 +20,7 @@ from app.web import errors
 from app.web.connections import KEY, ConnectionLimits, Connections, Reason
 from app.web.forwarded import TrustedProxies, bucket
 
-MOST_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together. The parser itself knows no bound, and nobody has shown a key yet."""
 RETRY_SECONDS = 5
 REFUSED_SECONDS = 2.0
@@ -65,7 +65,7 @@ Phase = Literal["resting", "head", "body", "whole"]
 
 
 class _AnswerTransport:
-    """What an answer is written to: the connection's transport, but `close`, which uvicorn calls after an answer that ends it, is ours."""
+    """The transport that an answer is written to; its `close`, which uvicorn calls after the last answer, is ours."""
 
     __slots__ = ("close", "is_closing", "write")
 
@@ -149,9 +149,9 @@ class Protocol(HttpToolsProtocol):
             earned = self._patience + len(data) / self._limits.body_bytes_per_second
             self._patience = min(earned, self._limits.body_seconds)
         super().data_received(data)
-        if self._phase == "head" and self._head_bytes > MOST_HEAD_BYTES and not self._over:
+        if self._phase == "head" and self._head_bytes > MAX_HEAD_BYTES and not self._over:
             self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, UNREADABLE, f"Request line and headers are over {MOST_HEAD_BYTES} bytes."
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, UNREADABLE, f"Request line and headers are over {MAX_HEAD_BYTES} bytes."
             )
 
     def on_message_begin(self) -> None:
@@ -304,7 +304,7 @@ class Protocol(HttpToolsProtocol):
             self._begun = False
 
     def _unread(self, seconds: float) -> bool:
-        """Whether what we have to send has not moved for too long."""
+        """Tell whether the client has read nothing of the answer for too long."""
         unsent = self.transport.get_write_buffer_size()
         if unsent == 0 or unsent != self._unsent:
             self._unsent, self._unsent_seconds = unsent, 0.0

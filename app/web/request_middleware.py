@@ -66,7 +66,7 @@ class RequestMiddleware:
 
 
 class CountedBody:
-    """What comes in: counted while it streams, whatever its header announced."""
+    """A request body that is counted while it streams, whatever its header announced."""
 
     def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
         self._announced = Headers(scope=scope).get("content-length", "")
@@ -104,7 +104,7 @@ class CountedBody:
 
 
 class StampedResponse:
-    """What goes out: stamped with the request id. A refusal waits until the body is read: who is busy sending doesn't listen."""
+    """A response with the request id. A refusal waits until the body is read: a client that is still sending doesn't listen."""
 
     def __init__(self, send: Send, request_id: str, body: CountedBody) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""What routes depend on: the requester that `authentication.py` has put into the scope, and the services that answer. Checks no key."""
+"""Dependencies of routes: the requester that `authentication.py` has put into the scope, and the services. Checks no key."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TheServices = Annotated[Services, Depends(_services)]
 
 
 def requester_of(request: Request) -> Requester:
-    """Who sent the request. KeyError (a 500) on a path that takes no key: nobody is let in by mistake."""
+    """Return the request's requester. KeyError (a 500) on a path that takes no key: nobody is let in by mistake."""
     requester = request.scope[REQUESTER]
     assert isinstance(requester, Requester)
     return requester

@@ -16,7 +16,7 @@ from aiohttp import web
 
 Says = Literal["text", "tool", "thought", "both choices", "new choices", "empty calls"]
 ENDLESS = 10**9
-MOST_WHOLE_PIECES = 20_000
+MAX_WHOLE_PIECES = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class _OpenAI:
         self._lie = lie
 
     def whole(self) -> dict[str, Any]:
-        lie, text = self._lie, self._lie.piece * min(self._lie.pieces, MOST_WHOLE_PIECES)
+        lie, text = self._lie, self._lie.piece * min(self._lie.pieces, MAX_WHOLE_PIECES)
         message = {"role": "assistant", "content": None if lie.says == "tool" else text} | _extra(lie, text)
         choices = [{"index": place, "message": message, "finish_reason": _finish(lie)} for place in _choices(lie)]
         return {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": choices} | self._usage()
@@ -135,7 +135,7 @@ class _Anthropic:
         self._lie = lie
 
     def whole(self) -> dict[str, Any]:
-        lie, text = self._lie, self._lie.piece * min(self._lie.pieces, MOST_WHOLE_PIECES)
+        lie, text = self._lie, self._lie.piece * min(self._lie.pieces, MAX_WHOLE_PIECES)
         block = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": text}} if lie.says == "tool" else {"type": "text", "text": text}
         given, made = lie.usage or (0, 0)
         return {
@@ -169,7 +169,7 @@ class _Gemini:
         self._lie = lie
 
     def whole(self) -> dict[str, Any]:
-        return self._answer(self._lie.piece * min(self._lie.pieces, MOST_WHOLE_PIECES), last=True)
+        return self._answer(self._lie.piece * min(self._lie.pieces, MAX_WHOLE_PIECES), last=True)
 
     def stream(self) -> Iterator[bytes]:
         for _ in range(self._lie.pieces):

@@ -39,7 +39,7 @@ from tests.performance.load.record import Record, Summary, by_route
 from tests.performance.load.watch import Look, Watch
 from tests.running import ROOT
 
-PROJECT, MOST_DEVELOPERS, LIMIT_USD = "load-test", 50, 10_000
+PROJECT, MAX_DEVELOPERS, LIMIT_USD = "load-test", 50, 10_000
 PER_TOKEN_MS = 5.0
 TICK_SECONDS = 0.1
 WORSE = 1.10
@@ -93,7 +93,7 @@ async def opened(given: argparse.Namespace, session: aiohttp.ClientSession) -> A
                 job = await asyncio.to_thread(server.upload, file, PROJECT)
                 await asyncio.to_thread(server.finished, job)
             url, admin, processes = server.url, server.key, server.family()
-        keys = [await _key(session, url, admin, number) for number in range(min(given.users, MOST_DEVELOPERS))]
+        keys = [await _key(session, url, admin, number) for number in range(min(given.users, MAX_DEVELOPERS))]
         yield Place(url, keys, PROJECT, models=given.models or not given.url), admin, processes
 
 

@@ -23,7 +23,7 @@ from tests.performance.measure_recall_served import DATA
 from tests.running import Running, running
 
 QUESTIONS = DATA / "questions"
-MOST_TOKENS = 400
+MAX_TOKENS = 400
 
 
 def answers(scratch: Path, *, verbose: bool = False) -> list[Figure]:
@@ -45,7 +45,7 @@ def answers(scratch: Path, *, verbose: bool = False) -> list[Figure]:
             "answers", "say nothing where nothing answers", "", sum(each["abstained"] for each in others) / len(others), 0.5, at_least=True
         ),
         Figure("answers", "say nothing where something answers", "", sum(each["abstained"] for _, each in answerable) / len(held), 0.05),
-        Figure("answers", "tokens of the longest", "", max(tokens), MOST_TOKENS),
+        Figure("answers", "tokens of the longest", "", max(tokens), MAX_TOKENS),
         Figure("answers", "tokens on average", "", sum(tokens) / len(tokens)),
     ]
 

@@ -34,7 +34,7 @@ ONE_RATE, FOUR_RATE, FOUR_BUSY_RATE = 500, 200, 1000
 """Pairs a second, of all processes together. Four processes with 50 calls each under way make 200 where a call takes a second."""
 PAST_ROWS = (0, 100_000, 1_000_000)
 FILLED_AT_ONCE = 100_000
-MOST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 ANSWER_BYTES = 2**26
 
 FILL = """
@@ -100,7 +100,7 @@ class Loads:
         self._connection = connection
         self._limits = limits
         self._iterations = iterations
-        self._order = Order(url, [], at_once=0, rate=0, warm_up=0, pairs=0, seconds=MOST_SECONDS)
+        self._order = Order(url, [], at_once=0, rate=0, warm_up=0, pairs=0, seconds=MAX_SECONDS)
 
     async def saturated(self, team: Sequence[Payer]) -> list[Figure]:
         paid = await self._paid("one process, 64 at once", team, at_once=64, pairs=40)
@@ -206,7 +206,7 @@ async def _started(orders: Sequence[Order]) -> AsyncIterator[list[Process]]:
         for process in started:
             assert process.stdin is not None
             process.stdin.close()
-        async with asyncio.timeout(MOST_SECONDS):
+        async with asyncio.timeout(MAX_SECONDS):
             await asyncio.gather(*(process.wait() for process in started))
     finally:
         for process in started:
@@ -218,7 +218,7 @@ async def _started(orders: Sequence[Order]) -> AsyncIterator[list[Process]]:
 async def _line(process: Process) -> bytes:
     """The next line that it says; RuntimeError where it ends or stays silent instead."""
     assert process.stdout is not None
-    async with asyncio.timeout(3 * MOST_SECONDS):
+    async with asyncio.timeout(3 * MAX_SECONDS):
         line = await process.stdout.readline()
     if not line:
         raise RuntimeError(f"A process that pays ended with {await process.wait()}: its last words are above.")

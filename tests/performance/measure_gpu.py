@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from app.embeddings.runtime import RuntimeEmbedder
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXTS, SINGLES, LEAST_COSINE, LEAST_RATIO = 4096, 50, 0.999, 5.0
+TEXTS, SINGLES, MIN_COSINE, MIN_RATIO = 4096, 50, 0.999, 5.0
 CPU_TEXTS = 512
 """The processor gets fewer: its rate is the same, and the machine is lent."""
 WORDS = (8, 20, 60, 120, 200)
@@ -195,7 +195,7 @@ def verdict(report: dict[str, object]) -> int:
     if not isinstance(found, dict):
         return 0
     ratio, cosine = found["times_the_fastest_processor_path"], found["least_cosine"]
-    return 0 if ratio is not None and ratio >= LEAST_RATIO and cosine is not None and cosine >= LEAST_COSINE else 1
+    return 0 if ratio is not None and ratio >= MIN_RATIO and cosine is not None and cosine >= MIN_COSINE else 1
 
 
 def main() -> int:

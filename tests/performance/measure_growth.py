@@ -56,28 +56,28 @@ from tests.performance.past_calls import past_calls
 from tests.running import ROOT, Failed, Running, running
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-MOST_ITEMS, MOST_CALLS = 100_000, 1_000_000
+MAX_ITEMS, MAX_CALLS = 100_000, 1_000_000
 BATCH = 20
 """Items of a session: as an upload, and as what dedup is given."""
 WAYS = {
     each.name: each
     for each in (
-        Way("ingest", "ms an item", "items", MOST_ITEMS),
-        Way("dedup", "ms an item", "items", MOST_ITEMS),
-        Way("query", "ms a question", "items", MOST_ITEMS),
-        Way("hold", "ms a hold with its settlement", "calls", MOST_CALLS),
-        Way("dashboard", "ms a developer's page", "calls", MOST_CALLS),
-        Way("team page", "ms a team's page", "calls", MOST_CALLS),
+        Way("ingest", "ms an item", "items", MAX_ITEMS),
+        Way("dedup", "ms an item", "items", MAX_ITEMS),
+        Way("query", "ms a question", "items", MAX_ITEMS),
+        Way("hold", "ms a hold with its settlement", "calls", MAX_CALLS),
+        Way("dashboard", "ms a developer's page", "calls", MAX_CALLS),
+        Way("team page", "ms a team's page", "calls", MAX_CALLS),
     )
 }
 SHARES = {"ingest": 0.05, "dedup": 0.1, "query": 1.0, "hold": 0.2, "dashboard": 0.4, "team page": 0.4}
 """Of the iterations; `hold` is measured in four pairs an iteration."""
-LEAST, MOST_WARM_UP = 3, 100
+LEAST, MAX_WARM_UP = 3, 100
 DAYS, DEVELOPERS, LOOKED_AT, TEAM = 365, 50, "developer007", "big"
 PAGES = {"dashboard": f"/dashboard/developers/{LOOKED_AT}?team={TEAM}", "team page": f"/dashboard/team?team={TEAM}"}
 FRESH = 21
 WIDE = 180
-MOST_SECONDS = 1800.0
+MAX_SECONDS = 1800.0
 console = Console(stderr=True)
 
 Say = Callable[[str], None]
@@ -218,7 +218,7 @@ class Measurement:
         return max(LEAST, round(self._iterations * SHARES[name]))
 
     def _warm_up(self, name: str) -> int:
-        return min(MOST_WARM_UP, self._times(name))
+        return min(MAX_WARM_UP, self._times(name))
 
 
 async def _signed_in(server: Running) -> str:
@@ -246,7 +246,7 @@ async def measure(sizes: Sequence[int], only: Sequence[str], iterations: int, sc
             if not console.is_terminal:
                 console.print(what)
 
-        async with asyncio.timeout(MOST_SECONDS), aclosing(Measurement(sizes, only, iterations, scratch, say).run()) as found:
+        async with asyncio.timeout(MAX_SECONDS), aclosing(Measurement(sizes, only, iterations, scratch, say).run()) as found:
             async for name, point in found:
                 points[name].append(point)
                 bar.advance(task)

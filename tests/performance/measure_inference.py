@@ -33,7 +33,7 @@ TOKENS, PACE_MS = 100, 5
 SLOW_TOKENS, SLOW_PACE_MS = 30, 100
 """Of those that are open at once: 500 of them make 5,000 chunks a second."""
 WARM_UP = 100
-MOST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 CHAT = "/v1/chat/completions"
 DONE = b"data: [DONE]\n\n"
 
@@ -87,7 +87,7 @@ class Door:
         """Each call through Cairn beside one that goes to the provider itself."""
         _say("one at a time")
         body, ours, theirs = _asking("auto"), [], []
-        async with self._callers(1) as [through], connected(self.quick, 1) as [direct], asyncio.timeout(MOST_SECONDS):
+        async with self._callers(1) as [through], connected(self.quick, 1) as [direct], asyncio.timeout(MAX_SECONDS):
             for _ in range(WARM_UP + count):
                 theirs.append(await direct.post(CHAT, body))
                 ours.append(self._paid(await through.post(CHAT, body)))
@@ -107,7 +107,7 @@ class Door:
         """From when the provider's chunk went to Cairn until the caller had it."""
         _say("a stream's chunks")
         delays = []
-        async with self._callers(1) as [through], asyncio.timeout(MOST_SECONDS):
+        async with self._callers(1) as [through], asyncio.timeout(MAX_SECONDS):
             for _ in range(streams):
                 self.tap.chunks.clear()
                 reply = self._paid(await through.post(CHAT, _asking("paced-1", TOKENS)))
@@ -121,7 +121,7 @@ class Door:
         async def ask(connection: Connection) -> Reply:
             return self._paid(await connection.post(CHAT, body))
 
-        async with self._callers(AT_ONCE) as callers, asyncio.timeout(MOST_SECONDS), self._watched():
+        async with self._callers(AT_ONCE) as callers, asyncio.timeout(MAX_SECONDS), self._watched():
             await closed_loop(callers, count // 5, ask)
             began = perf_counter()
             replies = await closed_loop(callers, count, ask)
@@ -136,7 +136,7 @@ class Door:
         name = f"{STREAMS} streams"
         _say(f"{name} at once")
         body = _asking("slow-1", SLOW_TOKENS)
-        async with self._callers(STREAMS) as callers, asyncio.timeout(MOST_SECONDS), self._watched():
+        async with self._callers(STREAMS) as callers, asyncio.timeout(MAX_SECONDS), self._watched():
             began = perf_counter()
             replies = [self._paid(each) for each in await asyncio.gather(*(caller.post(CHAT, body) for caller in callers))]
         whole = [each for each in replies if each.body.endswith(DONE) and len(each.chunks) == SLOW_TOKENS + 1]

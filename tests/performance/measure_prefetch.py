@@ -21,7 +21,7 @@ from app.sessions.formats.tally import ParseTally
 
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 LIFETIMES = (5, 20, 10**9)
-LEAST_SEEN = (1, 2)
+MIN_SEEN = (1, 2)
 LOOKING = ("grep", "glob", "search", "read", "find", "list", "ls")
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     for name, wanted in (("prompts", prompt), ("lookups of agents", lookup)):
         traces = list(sessions(wanted))
         for lifetime in LIFETIMES:
-            for least in LEAST_SEEN:
+            for least in MIN_SEEN:
                 questions, hits, ahead, used = replay(traces, lifetime=lifetime, least=least)
                 good = "ever" if lifetime > 10**6 else f"{lifetime} questions"
                 waste = f"{100 * (1 - used / ahead):.0f} %" if ahead else "–"

@@ -45,7 +45,7 @@ from tests.running import Running, running
 MORE, A_SESSION, WRITERS = 50_000, 100, 2
 ASKING, PAUSE_SECONDS = 4, 0.02
 UPLOADS, PROMPTS = 5, 200
-MOST_SECONDS = 1500
+MAX_SECONDS = 1500
 
 
 async def reindex(scratch: Path, items: int = ITEMS, more: int = MORE) -> list[Figure]:
@@ -135,7 +135,7 @@ async def _until_indexed(server: Running, writer: asyncio.subprocess.Process, wa
     """When the last item could be found, and when the last re-index that it called for was over."""
     if await writer.wait():
         raise RuntimeError("The writer failed: its last words are above.")
-    until, ingested = time.perf_counter() + MOST_SECONDS, 0.0
+    until, ingested = time.perf_counter() + MAX_SECONDS, 0.0
     while time.perf_counter() < until:
         figures = await _figures(server)
         if not ingested and not figures["cairn_index_pending"] and figures['cairn_vector_points{kind="all"}'] >= wanted:
@@ -143,7 +143,7 @@ async def _until_indexed(server: Running, writer: asyncio.subprocess.Process, wa
         if ingested and figures['cairn_vector_points{kind="unindexed"}'] < 0.1 * wanted and not _building(server):
             return ingested, time.perf_counter()
         await asyncio.sleep(2)
-    raise RuntimeError(f"Not indexed after {MOST_SECONDS} s: {figures}")
+    raise RuntimeError(f"Not indexed after {MAX_SECONDS} s: {figures}")
 
 
 def _building(server: Running) -> bool:

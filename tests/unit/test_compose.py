@@ -21,7 +21,7 @@ MOUNTED = "/run/secrets/"
 ONCE = {"migrate"}
 """Runs to its end before the others start."""
 OURS = ("server", "worker", "migrate")
-MOST_OF_EACH = 4
+MAX_OF_EACH = 4
 """Servers, and workers, that PostgreSQL's connections are to be enough for."""
 
 NAME: Json = {"type": "string", "pattern": "^[a-zA-Z0-9._-]+$"}
@@ -235,7 +235,7 @@ def test_the_connections_are_enough_for_more_servers_and_workers(compose: Json, 
     of_worker = 2 * settings.worker.pool_size + own
     given = re.search(r"max_connections=(\d+)", " ".join(compose["services"]["postgres"]["command"]))
     assert given is not None
-    assert MOST_OF_EACH * (of_server + of_worker) + 10 <= int(given[1])
+    assert MAX_OF_EACH * (of_server + of_worker) + 10 <= int(given[1])
 
 
 def test_redis_keeps_the_messages_that_wait_in_it(compose: Json) -> None:

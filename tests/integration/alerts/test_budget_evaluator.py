@@ -311,10 +311,10 @@ async def test_a_webhook_that_is_away_is_tried_twelve_times_and_then_left(watche
     hook = Outbox(watched.bank.database, AWAY)
     await spend(watched.bank, await watched.bank.payer(1000), 600)
     await watched.said()
-    for _ in range(posting.MOST_POSTS + 2):
+    for _ in range(posting.MAX_POSTS + 2):
         assert await hook.deliver() == 0
     async with watched.bank.database.begin() as connection:
-        assert (await connection.scalars(text("select attempts from notices"))).all() == [posting.MOST_POSTS]
+        assert (await connection.scalars(text("select attempts from notices"))).all() == [posting.MAX_POSTS]
 
 
 async def test_the_webhook_runs_by_itself_and_outlives_errors(

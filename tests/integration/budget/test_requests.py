@@ -36,7 +36,7 @@ async def test_said_twice_a_request_is_one_row(database: Database) -> None:
 async def test_while_postgresql_is_away_they_wait_and_the_oldest_are_lost_first(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging, "MOST_WAITING", 2)
+    monkeypatch.setattr(logging, "MAX_WAITING", 2)
     log = RequestLog(database)
 
     def away() -> None:

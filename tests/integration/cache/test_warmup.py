@@ -11,7 +11,7 @@ from app import supervision
 from app.cache.memory import MemoryCache
 from app.cache.shared import DatabaseTier
 from app.cache.tiers import TieredCache, sealed
-from app.cache.warmup import MOST_WRITTEN, CacheWarmup
+from app.cache.warmup import MAX_WRITTEN, CacheWarmup
 from app.errors import DatabaseUnavailable
 from app.settings import PrewarmSettings
 from app.storage.database import Database
@@ -100,8 +100,8 @@ async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> 
 
 
 async def test_a_writing_is_bounded(database: Database) -> None:
-    await used(database, {n.to_bytes(16, "big"): 1 for n in range(MOST_WRITTEN + 300)}, size=1)
-    assert len(await rows(database)) <= MOST_WRITTEN
+    await used(database, {n.to_bytes(16, "big"): 1 for n in range(MAX_WRITTEN + 300)}, size=1)
+    assert len(await rows(database)) <= MAX_WRITTEN
 
 
 async def test_without_postgresql_it_waits_for_nothing_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from app import supervision
 from app.knowledge.answer import Query
-from app.knowledge.prefetch import MOST_CHARS, PrefetchingSearch
+from app.knowledge.prefetch import MAX_CHARS, PrefetchingSearch
 from app.settings import PrefetchSettings
 from tests.integration.knowledge.conftest import Bench, lesson
 from tests.integration.knowledge.servers import server
@@ -119,11 +119,11 @@ async def test_the_table_is_bounded_and_keeps_no_long_text(bench: Bench, search:
     for n in range(60):
         await ask(bench, search, Query(f"question {n}", project="shop"), asker=UUID(int=n))
         await ask(bench, search, FIRST, Query(f"question {n}", project="shop"))
-    await ask(bench, search, replace(FIRST, text="x" * (MOST_CHARS + 1)))
+    await ask(bench, search, replace(FIRST, text="x" * (MAX_CHARS + 1)))
     assert len(search._followers) <= 50
     assert len(search._last) <= 50
     assert max(len(after) for after in search._followers.values()) <= 4
-    assert max(len(query.text) for query in search._last.values()) <= MOST_CHARS
+    assert max(len(query.text) for query in search._last.values()) <= MAX_CHARS
     assert len(search._waiting) <= 8
 
 

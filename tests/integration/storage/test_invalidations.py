@@ -82,9 +82,9 @@ async def test_what_no_notice_can_carry_is_said_as_all_of_it(processes: tuple[Pr
 
 async def test_too_much_at_once_is_said_as_all_of_it(processes: tuple[Process, Process]) -> None:
     one, two = processes
-    for number in range(notices_room.MOST_TOLD + 100):
+    for number in range(notices_room.MAX_TOLD + 100):
         one.bus.publish("keys", str(number))
-    await two.heard(*(("keys", str(number)) for number in range(notices_room.MOST_TOLD)), ("keys", None))
+    await two.heard(*(("keys", str(number)) for number in range(notices_room.MAX_TOLD)), ("keys", None))
 
 
 async def test_who_was_cut_off_forgets_everything_when_it_listens_again(processes: tuple[Process, Process], database: Database) -> None:

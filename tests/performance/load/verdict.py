@@ -8,10 +8,10 @@ from statistics import median
 from tests.performance.load.record import Record, Summary, summary
 from tests.performance.load.watch import Look
 
-MOST_P95_MS = 2000.0
+MAX_P95_MS = 2000.0
 GROWTH_SHARE, GROWTH_MB = 0.15, 60.0
 """Memory grows when its median of the last quarter is above that of the second by more than both: caches fill in the first."""
-LEAST_LOOKS = 40
+MIN_LOOKS = 40
 NEARLY = 0.95
 """Of the best throughput: who reaches that with fewer users had reached the limit."""
 BUSY_CORES = 0.9
@@ -19,7 +19,7 @@ BUSY_CORES = 0.9
 
 def failures(routes: Sequence[Summary], looks: Sequence[Look]) -> list[str]:
     """Why the exit status is 1, in words; empty when it was good."""
-    found = [f"{each.route}: p95 is {each.p95:,.0f} ms, above {MOST_P95_MS:,.0f}" for each in routes if each.p95 > MOST_P95_MS]
+    found = [f"{each.route}: p95 is {each.p95:,.0f} ms, above {MAX_P95_MS:,.0f}" for each in routes if each.p95 > MAX_P95_MS]
     if failed := sum(each.failed for each in routes if each.route != "all"):
         found.append(f"{failed} requests failed")
     if any(look.pool and look.in_use is not None and look.in_use >= look.pool for look in looks):
@@ -32,7 +32,7 @@ def failures(routes: Sequence[Summary], looks: Sequence[Look]) -> list[str]:
 def growth_mb(looks: Sequence[Look]) -> float | None:
     """None: it doesn't grow, or too little was seen to tell."""
     seen = [look.memory_mb for look in looks if look.memory_mb]
-    if len(seen) < LEAST_LOOKS:
+    if len(seen) < MIN_LOOKS:
         return None
     quarter = len(seen) // 4
     before, after = median(seen[quarter : 2 * quarter]), median(seen[-quarter:])
@@ -44,7 +44,7 @@ def breaking(steps: Sequence[tuple[int, Summary]]) -> tuple[int, str] | None:
     for users, step in steps:
         if step.failed:
             return users, f"{step.failed} of {step.requests} requests failed"
-        if step.p95 > MOST_P95_MS:
+        if step.p95 > MAX_P95_MS:
             return users, f"p95 reached {step.p95:,.0f} ms"
     return None
 

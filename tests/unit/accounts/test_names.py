@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.accounts.names import MOST_CHARS, check_account_name, check_project_name, project_name_of
+from app.accounts.names import MAX_CHARS, check_account_name, check_project_name, project_name_of
 from app.errors import InvalidInput
 
 
@@ -34,7 +34,7 @@ def test_a_project_name_that_cannot_be_printed_is_refused(name: str) -> None:
     assert caught.value.param == "project"
 
 
-@given(st.text(st.characters(codec=None), max_size=3 * MOST_CHARS))
+@given(st.text(st.characters(codec=None), max_size=3 * MAX_CHARS))
 def test_what_is_made_of_any_folder_is_a_valid_project_name_or_nothing(folder: str) -> None:
     name = project_name_of(folder)
     if name is not None:

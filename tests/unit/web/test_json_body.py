@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import InvalidInput, TooLarge, Unreadable
 from app.nesting import MAX_DEPTH, too_deep
-from app.web.json_body import MOST_CONTAINERS, parse
+from app.web.json_body import MAX_CONTAINERS, parse
 
 
 def nested(depth: int, kind: str) -> str:
@@ -48,7 +48,7 @@ def test_broad_is_not_deep() -> None:
 
 def test_more_lists_than_memory_bears_are_refused() -> None:
     with pytest.raises(TooLarge):
-        parse(b"[" + b"[]," * MOST_CONTAINERS + b"[]]")
+        parse(b"[" + b"[]," * MAX_CONTAINERS + b"[]]")
 
 
 @pytest.mark.parametrize("half", ["\\ud83d", "\\uDE00", "\\ud83d\\ud83d", "a\\udc00b"])
