@@ -5,7 +5,6 @@ It is stored with its notice in one transaction; the unique constraint of `budge
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
@@ -24,11 +23,13 @@ from app.alerts.rules import Rules
 from app.alerts.tables import BudgetAlert
 from app.budget.alerting import MAX_WAITING, BudgetChanges, BudgetFacts, ToldAlert
 from app.errors import Unavailable
+from app.part import Loop
 from app.storage.database import Database
 
 log = structlog.get_logger()
 
-AWAY_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 5.0
+"""Between two tries while PostgreSQL is away, at the longest."""
 STORED_AT_ONCE = 1000
 MAX_REMEMBERED = 100_000
 """Alerts that this process knows to be stored: asked about again they cost no query."""
@@ -62,27 +63,36 @@ class BudgetEvaluator:
         self._rules = rules.enabled_budgets
         self._names = names
         self._daily_tokens = daily_tokens if any(rule.budget == "day_tokens" for rule in self._rules) else None
+        self._begun = False
         self._waiting = BudgetChanges()
         self._stored: cachebox.LRUCache[tuple[UUID, datetime, str], bool] = cachebox.LRUCache(MAX_REMEMBERED)
 
-    async def run(self) -> None:
-        """Evaluate whatever moves, for ever; first this month's balances, which a process that died may not have come to."""
-        started = False
-        while True:
-            try:
-                if not started:
-                    self._waiting = await self._facts.this_month()
-                    started = True
-                elif self._waiting.empty:
-                    await self._facts.moved()
-                await self.evaluate()
-            except Unavailable as error:
-                log.warning("budget.alerts.away", code=error.code)
-                await asyncio.sleep(AWAY_SECONDS)
-            except Exception:
-                log.exception("budget.alerts.failed")
-                started, self._waiting = True, BudgetChanges()  # what can't be judged must not keep the others waiting
-                await asyncio.sleep(AWAY_SECONDS)
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the evaluation of whatever moves; first of this month's balances, which a process that died may not have come to."""
+        self._facts.woken.set()
+        return (
+            Loop(
+                name="alerts.budgets",
+                step=self._round,
+                pause=0.0,
+                wake=self._facts.woken,
+                max_backoff_seconds=MAX_PAUSE_SECONDS,
+                meanwhile="Nobody is told that a budget nears its end; the limits themselves hold.",
+            ),
+        )
+
+    async def _round(self) -> None:
+        """Evaluate what moved. Unavailable: it is kept for the next round."""
+        try:
+            if not self._begun:
+                self._waiting = await self._facts.this_month()
+                self._begun = True
+            await self.evaluate()
+        except Unavailable:
+            raise
+        except Exception:
+            self._begun, self._waiting = True, BudgetChanges()  # what can't be judged must not keep the others waiting
+            raise
 
     async def evaluate(self) -> list[Crossing]:
         """Store and tell what is newly crossed. Unavailable: what moved is kept for the next call."""

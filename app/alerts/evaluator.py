@@ -5,7 +5,6 @@ Alert states are kept in PostgreSQL: a server that starts, or takes over, goes o
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from app.alerts.rules import Rules
 from app.alerts.series import SERIES
 from app.alerts.series_rules import PROBES, SeriesRule
 from app.alerts.tables import AlertHistoryRow, AlertStateRow, EvaluationTurn
-from app.errors import Unavailable
+from app.part import Loop
 from app.storage.database import Database
 
 log = structlog.get_logger()
@@ -68,20 +67,18 @@ class Evaluator:
         self._every = timedelta(seconds=every_seconds)
         self._probes = probes or {}
 
-    async def run(self) -> None:
-        """Evaluate once a period, for ever, half a period after the roll-ups are written."""
-        seconds, away = self._every.total_seconds(), False
-        while True:
-            await asyncio.sleep(seconds - (clock.now().timestamp() - seconds / 2) % seconds)
-            try:
-                await self.evaluate()
-                away = False
-            except Unavailable as error:
-                if not away:
-                    log.warning("alerts.wait", code=error.code)
-                away = True
-            except Exception:
-                log.exception("alerts.failed")
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the evaluation, once a period, half a period after the roll-ups are written."""
+        seconds = self._every.total_seconds()
+        return (
+            Loop(
+                name="alerts.series",
+                step=self.evaluate,
+                pause=lambda: seconds - (clock.now().timestamp() - seconds / 2) % seconds,
+                at_once=False,
+                meanwhile="No alert begins to fire or ends.",
+            ),
+        )
 
     async def evaluate(self) -> list[StateChange]:
         """Evaluate every rule, if it is this server's turn: empty where another has just done so. Returns what began to fire or is over."""

@@ -6,7 +6,6 @@ running minute is written; at kill -9 the last 15 seconds are lost. While Postgr
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from app.alerts.rollup import CounterSum, Key, Level, Measured
 from app.alerts.series import SERIES
 from app.alerts.tables import RollupMinute
 from app.errors import Unavailable
+from app.part import Loop
 from app.storage.database import Database
 from app.telemetry.registry import Declaration, Relabel, Timing
 from app.telemetry.sketch import Sketch
@@ -60,7 +60,7 @@ class Recorder:
         self._before: dict[int, dict[Key, Any]] = {}
         self._levels: dict[str, dict[Key, Level]] = {}
         self._waiting: deque[tuple[datetime, bytes]] = deque(maxlen=MAX_WAITING)
-        self._away = False
+        self._due: float | None = None
 
     def declared(self, declarations: Iterable[Declaration]) -> None:
         """Record every declared measure that has a source and is rolled up. Those without one are looked at: see `levels`."""
@@ -88,12 +88,22 @@ class Recorder:
         """Look at several levels before each write."""
         self._looks.append(look)
 
-    async def run(self) -> None:
-        """Look and write, for ever."""
+    def loops(self) -> tuple[Loop, ...]:
+        """Return what looks and what writes. What was recorded before this is not counted.
+
+        Written at once, so that `cairn doctor` has something to judge; then on the quarters of the minute, as all servers do.
+        """
         self._fold(start_over=True)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look_often(), name="look")
-            tasks.create_task(self._write_often(), name="write roll-ups")
+        meanwhile = "What is measured is not kept over time."
+        return (
+            Loop(name="alerts.samples", step=self._sample, pause=self._until_due, at_once=False, meanwhile=meanwhile),
+            Loop(
+                name="alerts.rollups",
+                step=self._look_and_write,
+                pause=lambda: WRITE_SECONDS - clock.now().timestamp() % WRITE_SECONDS,
+                meanwhile=meanwhile,
+            ),
+        )
 
     async def write(self, now: datetime | None = None) -> None:
         """Write this minute's row, and first those before it that wait. Unavailable: they wait here for the next write."""
@@ -130,33 +140,24 @@ class Recorder:
     def _see(self, series: str, key: Key, value: float) -> None:
         self._levels.setdefault(series, {}).setdefault(key, Level()).see(value)
 
-    async def _look_often(self) -> None:
-        """Measure the event loop's lag (how much later than asked it comes back), and look at what changes within moments."""
-        lag_key, due = (self._role,), perf_counter() + LOOK_SECONDS
-        while True:
-            await asyncio.sleep(max(0.0, due - perf_counter()))
-            now = perf_counter()
-            self._lag.observe(max(0.0, now - due), lag_key)
-            due = max(due + LOOK_SECONDS, now)
-            for series, look in self._quick:
-                self._see(series, NOTHING, look())
+    def _until_due(self) -> float:
+        now = perf_counter()
+        if self._due is None:
+            self._due = now + LOOK_SECONDS
+        return max(0.0, self._due - now)
 
-    async def _write_often(self) -> None:
-        """Write at once, so that `cairn doctor` has something to judge; then on the quarters of the minute, as all servers do."""
-        while True:
-            try:
-                await self.look()
-                await self.write()
-                if self._away:
-                    log.info("rollups.written_again")
-                self._away = False
-            except Unavailable as error:
-                if not self._away:
-                    log.warning("rollups.wait", code=error.code)
-                self._away = True
-            except Exception:
-                log.exception("rollups.failed")
-            await asyncio.sleep(WRITE_SECONDS - clock.now().timestamp() % WRITE_SECONDS)
+    async def _sample(self) -> None:
+        """Measure the event loop's lag (how much later than asked it comes back), and look at what changes within moments."""
+        now = perf_counter()
+        due = now if self._due is None else self._due
+        self._lag.observe(max(0.0, now - due), (self._role,))
+        self._due = max(due + LOOK_SECONDS, now)
+        for series, look in self._quick:
+            self._see(series, NOTHING, look())
+
+    async def _look_and_write(self) -> None:
+        await self.look()
+        await self.write()
 
     def _fold(self, *, start_over: bool) -> bytes:
         """Pack what came since the minute began. `start_over`: the next minute begins here."""

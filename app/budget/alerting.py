@@ -84,7 +84,8 @@ class BudgetFacts:
         self._calendar = calendar
         self._moved: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._charges: list[FullCharge] = []
-        self._woken = asyncio.Event()
+        self.woken = asyncio.Event()
+        """Set once something was noted."""
 
     def note(self, balances: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> None:
         """Remember which balances moved, and which holds ended above what they covered. Costs no query; bounded."""
@@ -93,15 +94,11 @@ class BudgetFacts:
         for end in ended:
             if end["above"] is not None and balances and len(self._charges) < MAX_WAITING:
                 self._charges.append(_charge(balances, end))
-        self._woken.set()
-
-    async def moved(self) -> None:
-        """Wait until something was noted."""
-        await self._woken.wait()
+        self.woken.set()
 
     def take(self) -> BudgetChanges:
         """Hand over what was noted, and forget it."""
-        self._woken.clear()
+        self.woken.clear()
         moved, self._moved = self._moved, {}
         charges, self._charges = self._charges, []
         return BudgetChanges([_state(row) for row in moved.values()], charges)

@@ -24,7 +24,7 @@ from app.alerts.rules import load as load_rules
 from app.alerts.watch import Watch
 from app.budget.part import BudgetServices
 from app.errors import Unavailable
-from app.part import Cache, Levels, Loop, Maintenance, Opened, Part, Role
+from app.part import Cache, Levels, Maintenance, Opened, Part, Role
 from app.queue.outbox import Outbox
 from app.services.composition import caches_of
 from app.settings import Settings
@@ -75,28 +75,13 @@ async def open_watch(
         database, budget.facts, notifications, rules, names=accounts.names, daily_tokens=settings.budget.team_tokens_a_day
     )
     alarms = Alarms(database)
-    evaluating = Loop(
-        name="alerts.rules",
-        step=evaluator.run,
-        pause=1.0,
-        lasting=True,
-        meanwhile="No alert begins to fire or ends.",
-    )
-
-    judging = Loop(
-        name="budget.alerts",
-        step=budgets.run,
-        pause=1.0,
-        lasting=True,
-        meanwhile="Nobody is told that a budget nears its end; the limits themselves hold.",
-    )
 
     async def firing() -> None:
         metrics.set_firing((each.rule, each.severity) for each in await alarms.firing())
 
     part = Part(
         name="alerts",
-        loops=[judging, evaluating] if role == "serve" and settings.alerts.enabled else [judging],
+        loops=(*budgets.loops(), *(evaluator.loops() if role == "serve" and settings.alerts.enabled else ())),
         gauges=[firing],
         maintenance=[Maintenance("spans", lambda: ageing.age(database, clock.now()))],
     )
@@ -118,8 +103,7 @@ def record(recorder: Recorder, parts: Sequence[Part], folder: DataFolder, role: 
         return _machine(await asyncio.to_thread(machine.look), role)
 
     recorder.levels(look_at_machine)
-    writing = Loop(name="alerts.rollups", step=recorder.run, pause=1.0, lasting=True, meanwhile="What is measured is not kept over time.")
-    return Part(name="rollups", loops=[writing])
+    return Part(name="rollups", loops=recorder.loops())
 
 
 def _caches(recorder: Recorder, caches: Mapping[str, Cache]) -> None:

@@ -200,7 +200,7 @@ async def test_what_a_process_that_died_had_not_told_is_told_at_the_next_start(w
     payer = await watched.bank.payer(1000)
     await spend(watched.bank, payer, 1000)
     watched.facts.take()  # noted, and never judged
-    running = asyncio.create_task(watched.server().run())
+    running = asyncio.create_task(supervision.run(*watched.server().loops()))
     async with asyncio.timeout(60):
         while not (rules := await stored(watched.bank)):
             await asyncio.sleep(0.01)
@@ -225,8 +225,7 @@ async def test_it_runs_by_itself_and_outlives_errors(watched: Watched, monkeypat
         return await real(subjects)
 
     monkeypatch.setattr(watched.facts, "tokens_today", tokens_today)
-    monkeypatch.setattr("app.alerts.budget_evaluator.AWAY_SECONDS", 0.01)
-    running = asyncio.create_task(watched.alerts.run())
+    running = asyncio.create_task(supervision.run(*watched.alerts.loops()))
     spent = 0
     async with asyncio.timeout(60):
         while "50%" not in await stored(watched.bank):

@@ -77,8 +77,9 @@ async def test_every_loop_of_a_server_is_measured_by_its_name(api: Api) -> None:
     page = (await api.ask("GET", "/metrics")).text
     for name in (
         "alerts.rollups",
-        "alerts.rules",
-        "budget.alerts",
+        "alerts.samples",
+        "alerts.budgets",
+        "alerts.series",
         "budget.hold_sweeper",
         "cache.warmup.completions",
         "cache.warmup.embeddings",

@@ -216,7 +216,7 @@ async def test_its_levels_and_samples_are_recorded(monkeypatch: pytest.MonkeyPat
         made = record(Recorder(None, role="worker", lag=measures.loop_lag), rooms.parts, _Folder(), "worker")  # type: ignore[arg-type]
     assert registered["pool.used"] == 1
     assert registered[zoo.levels.__qualname__] == 1
-    assert [each.name for each in made.loops] == ["alerts.rollups"]
+    assert [each.name for each in made.loops] == ["alerts.samples", "alerts.rollups"]
 
 
 class _Folder:
