@@ -11,7 +11,7 @@ from app.inference.wires.through_litellm import LitellmWire
 from app.inference.wires.wire import ProviderCall, Wire
 from tests.fakes.provider import FakeProvider, FaultName
 from tests.fakes.provider.faults import RefusalName
-from tests.fakes.provider.refusals import FailureKind as Format
+from tests.fakes.provider.refusals import Kind as Format
 
 KEY = "sk-a-key-of-ours-0123456789"
 TOOLS = [

@@ -149,7 +149,7 @@ async def test_a_builder_killed_while_it_builds_is_noticed(taught: Bench, index:
 
     before(monkeypatch, "optimize", kill_soon)
     async with asyncio.timeout(HANGS_SECONDS):
-        with pytest.raises(VectorStoreUnavailable, match="built again"):
+        with pytest.raises(VectorStoreUnavailable, match="the build is retried"):
             await index.rebuild()
     await all_found(taught, NAMES)
 
@@ -162,7 +162,7 @@ async def test_a_killed_copier_ends_the_rebuild_and_the_old_index_stays(taught: 
 
     killing = asyncio.create_task(kill())
     async with asyncio.timeout(HANGS_SECONDS):
-        with pytest.raises(VectorStoreUnavailable, match="Copying"):
+        with pytest.raises(VectorStoreUnavailable, match="copier of the new vector index"):
             await index.rebuild()
     await killing
     assert len(engines()) == 1
