@@ -1,4 +1,4 @@
-"""The way in and out: sign in with a key, sign out, and what is no page of ours."""
+"""Installs the dashboard: sign-in with a key, sign-out, static files, and the page for unknown paths."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ rest = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 
 
 def install(app: FastAPI, settings: Settings) -> None:
-    """Put the pages into the application; nothing where they are switched off."""
+    """Add the pages to the application, unless they are disabled in the settings."""
     if settings.dashboard.enabled:
         app.state.dashboard = Desk(settings)
         for each in (router, budget, team, knowledge, items, sessions, system, live, rest):
@@ -57,7 +57,7 @@ async def sign_in_form(request: Request) -> Response:
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    """A right key begins a sign-in, and goes on to where the visitor wanted to go. Only wrong ones are counted against an address."""
+    """Sign in with a valid key and redirect to the page that was asked for. Only invalid keys count against the address."""
     services, desk = services_of(request), desk_of(request)
     check_origin(request)
     try:
@@ -76,7 +76,7 @@ async def sign_in(request: Request) -> Response:
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """Ends the sign-in itself: a copy of its cookie opens nothing afterwards."""
+    """End the sign-in on the server: copies of its cookie become invalid too."""
     who = await visitor(request)
     await changing(request, who)
     await who.services.sign_ins.end(who.sign_in)
@@ -96,7 +96,7 @@ async def nothing() -> Response:
 
 
 async def _wrong_key(request: Request, desk: Desk, wrong: NotAuthenticated) -> Response:
-    address = request.client.host if request.client else ""  # behind a trusted proxy, the one that it names (web/protocol.py)
+    address = request.client.host if request.client else ""  # behind a trusted proxy: the client's own address (web/protocol.py)
     log.info("dashboard.refused", address=address)
     try:
         desk.throttle.failed(bucket(address))

@@ -1,4 +1,4 @@
-"""Items one by one: listed, recorded, corrected, judged and deleted by people; with their evidence and history."""
+"""Pages of items: list, record, correct, judge and delete them; one with its evidence and history."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ItemListFilters(AddressFilters):
 
     @property
     def filter(self) -> ItemFilter:
-        """All but the project, which is named. InvalidInput for a type or a date that can't be."""
+        """All filters but the project, which is passed by name. Raises InvalidInput for an unknown type or date."""
         if self.type and self.type not in KNOWLEDGE_TYPES:
             raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
@@ -117,7 +117,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
 
 @router.post("/{item_id}/correct")
 async def correct(request: Request, item_id: UUID) -> Response:
-    """A form sends every field, and its own line ends: only what a person changed of it is a correction."""
+    """Correct only the fields that were changed: a form sends all of them, with CRLF line ends."""
     who = await visitor(request)
     form = await changing(request, who)
     shown = await who.services.knowledge.reader.item(who.requester, item_id)
@@ -165,12 +165,12 @@ def _line_ends(text: str) -> str:
 
 
 def _paths(form: FormData) -> tuple[str, ...]:
-    """One a line."""
+    """Parse the paths, one a line."""
     return tuple(line.strip() for line in _lines(form, "paths").split("\n") if line.strip())
 
 
 def _own_verdict(who: Visitor, entries: list[HistoryEvent]) -> str:
-    """Find the visitor's own verdict, whose button is shown as pressed; empty: none."""
+    """Return the visitor's own verdict, whose button is shown as pressed; empty: none."""
     mine = (entry.verdict for entry in entries if entry.verdict and (entry.developer_id, entry.by_admin) == _person(who))
     return next(mine, None) or ""
 

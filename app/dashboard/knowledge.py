@@ -1,4 +1,4 @@
-"""Knowledge: how much the team knows, what is new, what is asked in vain; a search, and its answer."""
+"""The page "Knowledge": counts, recent items, unanswered questions; a search and its answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A count beside others; `parts`: of it, by freshness, in thousandths of the longest bar."""
+    """One bar of a chart; `parts`: its items by freshness, in thousandths of the longest bar."""
 
     name: str
     items: int
@@ -120,7 +120,7 @@ async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
 
 
 def source_of(who: Visitor, quote: Quote) -> str:
-    """Make a citation's address: its place in the session, or the item that a person wrote down."""
+    """Return a citation's URL: its place in the session, or the item that a person recorded."""
     if quote.session_id is None:
         return f"{PATH}/knowledge/items/{quote.locator}{who.team_query}"
     query = {"at": quote.locator, **({"team": who.requester.team} if who.team_query else {})}
@@ -146,12 +146,12 @@ async def _asked(who: Visitor, request: Request) -> SearchForm:
 
 
 def _came_to_read(request: Request) -> bool:
-    """Tell a person who opens the page, from here, from what costs a model's answer unasked: another site's link, a page that refreshes."""
+    """Tell whether a person opened this page from here. A refresh by script or another site's link must not pay for a model's answer."""
     return request.headers.get("sec-fetch-dest") == "document" and request.headers.get("sec-fetch-site") in {"same-origin", "none"}
 
 
 def _bars(counts: dict[str, Counter[str]]) -> list[Bar]:
-    """The longest first."""
+    """Make the bars, the longest first."""
     longest = max((each.total() for each in counts.values()), default=0)
     bars = [Bar(name, each.total(), [(age, formatting.permille(each[age], longest)) for age in FRESHNESS]) for name, each in counts.items()]
     return sorted(bars, key=lambda bar: (-bar.items, bar.name))

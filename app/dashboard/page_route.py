@@ -1,4 +1,4 @@
-"""A route whose errors are pages: who isn't signed in is asked to, everybody else is told what to do next."""
+"""Route classes of the pages: errors are rendered as pages, and a visitor who isn't signed in is redirected to the sign-in."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class PageRoute(APIRoute):
 
 
 class DataPageRoute(PageRoute):
-    """A page that reads much: some at a time (`turns.py`), so that questions go on while many look."""
+    """A page with many queries: such pages are rendered in turns (`turns.py`), so that the API stays fast while many are open."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -76,7 +76,7 @@ def retry_after(error: CairnError) -> dict[str, str]:
 
 
 def _wants_page(request: Request) -> bool:
-    """False: a script of ours asks, and shows the message where the person is."""
+    """Tell whether an error should be a page; our own scripts get JSON, and show its message in place."""
     return "x-csrf" not in request.headers
 
 
@@ -94,13 +94,13 @@ def _to_sign_in(request: Request, error: SignedOut) -> Response:
 
 
 def _place(request: Request) -> str:
-    """As it was asked for, percent-encoded: whatever a name in it holds."""
+    """Return the requested path and query, still percent-encoded."""
     path = request.scope.get("raw_path", b"").decode("ascii", "replace") or request.url.path
     return f"{path}?{request.url.query}" if request.url.query else path
 
 
 async def _error(request: Request, error: CairnError, *, status: int | None = None) -> Response:
-    """`status`: where another than the error's own in `web/errors.py`."""
+    """Render an error as a page or as JSON. `status` replaces the error's own in `web/errors.py`."""
     status, headers = status or errors.status_of(error), retry_after(error)
     if not _wants_page(request):
         return errors.reply(status, error.message, "refused", headers=headers)

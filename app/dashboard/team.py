@@ -1,4 +1,4 @@
-"""The team, for admins: who spends what, who is at risk; limits and keys are changed here. Every change of a limit names its author."""
+"""The page "Team", for admins: spending and risk by developer; limits and keys are changed here. Changes record their author."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A developer's month. `spark`: each day so far, against their dearest. `risk` empty: none."""
+    """A developer's month. `spark`: each day so far, in percent of the most expensive one. `risk` empty: none."""
 
     name: str
     keys: int
@@ -79,12 +79,12 @@ class Team:
 
     @property
     def limits(self) -> int:
-        """All developers' limits together."""
+        """The sum of all developers' limits, in nano-dollars."""
         return sum(row.room for row in self.rows)
 
     @property
     def together(self) -> dict[str, int]:
-        """The sums below the table."""
+        """The sums in the table's last row, in nano-dollars."""
         return {
             "spent": sum(row.budget.spent for row in self.rows),
             "held": sum(row.budget.held for row in self.rows),
@@ -104,7 +104,7 @@ async def team(request: Request) -> Response:
 
 @router.get("/team.csv")
 async def table(request: Request) -> Response:
-    """The table for a spreadsheet: exact amounts."""
+    """Export the table as CSV with exact amounts."""
     who = await admin(request)
     found = await gather(who, request)
     lines = [spreadsheet.line(["developer", "spent_usd", "held_usd", "limit_usd", "left_usd", "forecast_usd", "used_percent", "at_risk"])]
@@ -127,7 +127,7 @@ async def set_team_limit(request: Request) -> Response:
 
 @router.get("/developers/{name:path}/movements.csv")
 async def history(request: Request, name: str) -> Response:
-    """Every movement of a developer's budget: exact amounts, page by page."""
+    """Export every movement of a developer's budget as CSV with exact amounts, streamed."""
     who = await admin(request)
     entries = await who.services.budget.budgets.whole_history(who.requester, (await _theirs(who, name)).name)
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
@@ -153,7 +153,7 @@ async def set_limit(request: Request, name: str) -> Response:
 
 @router.post("/developers/{name:path}/keys")
 async def create_key(request: Request, name: str) -> Response:
-    """The page with the new key: the only time that it can be seen, so no redirect."""
+    """Create a key and show it; no redirect, since a key can be shown only this once."""
     who = await admin(request)
     await changing(request, who)
     view = await _theirs(who, name)
@@ -173,7 +173,7 @@ async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
 
 
 async def gather(who: Visitor, request: Request) -> Team:
-    """A dozen queries, however many developers there are."""
+    """Load all that the page shows, in a dozen queries, however many developers there are."""
     spending, budgets = who.services.budget.spending, who.services.budget.budgets
     team_id, zone = who.requester.team_id, desk_of(request).renderer.zone
     period, today, now = spending.month(), spending.today(), clock.now()
@@ -247,7 +247,7 @@ def _nanousd(given: str) -> int:
 
 
 async def _theirs(who: Visitor, name: str) -> DeveloperView:
-    """A developer, of whatever team: an admin may see all."""
+    """Return a developer of any team: an admin may see all. NotFound for an unknown name."""
     return await who.services.accounts.find_developer(name)
 
 

@@ -1,7 +1,7 @@
 """Limits how often wrong keys may be tried from one address. In this process's memory; bounded.
 
-Only wrong keys are slowed: a right one always signs in, whatever strangers try, behind the same proxy too. What makes guessing hopeless is
-the keys' length; this keeps guesses from being cheap, and says to a person that something else than patience is needed.
+Only wrong keys are throttled: a valid one always signs in, whatever others try behind the same proxy. Keys are too long to be guessed
+anyway; this makes guessing expensive, and tells a person to look for another key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_ADDRESSES = 10_000
 
 
 class Throttle:
-    """A sliding window by address, so nobody waits longer than it is long."""
+    """Counts failed sign-ins in a sliding window per address; nobody waits longer than the window."""
 
     def __init__(self, *, tries: int, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         self._tries = tries
@@ -28,7 +28,7 @@ class Throttle:
         self._by_address: cachebox.LRUCache[str, deque[float]] = cachebox.LRUCache(MAX_ADDRESSES)
 
     def failed(self, address: str) -> None:
-        """Count a wrong key. RateLimited where the address has tried too many within the window: those are not counted."""
+        """Count a wrong key. RateLimited if the address has reached the limit of the window; refused tries are not counted."""
         if address not in self._by_address:
             self._by_address[address] = deque(maxlen=self._tries)
         mine, moment = self._by_address[address], self._now()

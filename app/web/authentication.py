@@ -1,6 +1,6 @@
-"""The one way in: a request's key is checked here, once, before its body is read. Whatever answers finds its requester in the scope.
+"""Authentication: checks a request's key once, before its body is read, and puts the requester into the ASGI scope.
 
-Pure ASGI, so that it holds for routes and mounted applications alike. Closed by default: only the paths named as open take no key.
+Pure ASGI, so that it covers routes and mounted applications alike. Fail-closed: only the paths named as open take no key.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PathAccess:
 class Authentication:
     """Refuses with 401, 403 or 429 before the body is read, and puts the requester into the scope of what it lets through.
 
-    What no route takes is answered 404 or 405, whoever asks.
+    A path or method that no route takes is answered 404 or 405, with or without a key.
     """
 
     def __init__(self, app: ASGIApp, *, access: PathAccess) -> None:
@@ -65,7 +65,7 @@ class Authentication:
         await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope, services: Services) -> None:
-        """Find who asks, count it, and put them into the scope. The errors of a key, of a limit, and of the headers beside the key."""
+        """Authenticate, count against the rate limits, and put the requester into the scope. CairnError for a bad key, limit or header."""
         path, headers = scope["path"], read_key_headers(scope)
         key = headers.key
         if path in self._access.scraped and _is_scrape_key(services, key):
@@ -85,7 +85,7 @@ class Authentication:
 
 
 async def _completed(requester: Requester, headers: KeyHeaders, services: Services) -> Requester:
-    """Add what the headers beside the key say. InvalidInput, NotFound for a team, NotPermitted for another's."""
+    """Apply the headers beside the key. InvalidInput for a bad header, NotFound for an unknown team, NotPermitted for another one."""
     headers.check()
     if headers.team is not None:
         requester = await services.accounts.in_team(requester, headers.team)

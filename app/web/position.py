@@ -1,6 +1,6 @@
 """Tells how fresh a request's reads must be: by its caller's earlier writes, and by the position that it sends back.
 
-As pure ASGI, and only where there are replicas: an answer that met the primary leaves once its position is known to all servers.
+Pure ASGI, installed only with replicas. A response that used the primary is sent once its position is known to all (read your writes).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ READING = frozenset({"GET", "HEAD"})
 
 
 class Position:
-    """By (method, path): `also_reading` change nothing, as GET and HEAD; all others read at the primary alone. `apart`: not looked at."""
+    """Sets each request's read position. By (method, path): GET, HEAD and `also_reading` may use replicas, all others only the primary;
+    `apart` are passed through.
+    """
 
     def __init__(self, app: ASGIApp, *, also_reading: Container[tuple[str, str]], apart: Container[tuple[str, str]]) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""A redirect never leaves this host: what `location` may say. Every answer passes here (`request_middleware.py`), whoever made it."""
+"""Keeps redirects on this host (no open redirect). `request_middleware.py` applies it to every response, whoever made it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOME = "/"
 
 
 def own_path(place: str, *, otherwise: str = HOME) -> str:
-    """The place, if every browser takes it for a path of the host that it is on; else `otherwise`.
+    """Return the place if every browser reads it as a path of the same host; else `otherwise`.
 
     Browsers read a backslash as a slash, drop tabs and line breaks wherever they stand, and take `//` at the beginning for a host's name.
     """
@@ -26,7 +26,7 @@ def own_path(place: str, *, otherwise: str = HOME) -> str:
 
 
 def keep_here(headers: MutableHeaders) -> None:
-    """Make a redirect's place a path. The router's own (a slash too many) name the host that the request named: its path is enough."""
+    """Reduce `location` to a path. The router's own redirects (a slash too many) repeat the request's Host header, which is not trusted."""
     place = headers.get(HEADER)
     if place is None:
         return
