@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Authentication, access=ACCESS)
     if settings.database.replica_urls:
         models = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
-        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, apart=models)
+        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=models)
     app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
     for room in (

@@ -219,13 +219,13 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
     )
     if asked.choices * (asked.max_tokens or 1) > MAX_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
-    asker = _asker(request, payer, "chat", x_cairn_project)
+    context = _call_context(request, payer, "chat", x_cairn_project)
     engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
-        stream = await unless_disconnected(request, engine.open_stream(asked, asker, usage_asked=usage_asked))
+        stream = await unless_disconnected(request, engine.open_stream(asked, context, usage_asked=usage_asked))
         return EventStream(stream.events(), _headers(request, stream.receipt), unread=stream.abandon)
-    answer = await unless_disconnected(request, engine.complete(asked, asker))
+    answer = await unless_disconnected(request, engine.complete(asked, context))
     return Response(answer.body, media_type="application/json", headers=_headers(request, answer.receipt))
 
 
@@ -244,10 +244,10 @@ async def embed(
     x_cairn_project: Project = None,
 ) -> Response:
     asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
-    asker = _asker(request, payer, "embeddings", x_cairn_project)
+    context = _call_context(request, payer, "embeddings", x_cairn_project)
     here = services.inference.catalog.runs_here(body.model)
     with services.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
-        found = await unless_disconnected(request, services.inference.engine.embed(asked, asker))
+        found = await unless_disconnected(request, services.inference.engine.embed(asked, context))
     reply = await _vectors(found, exports_of(request), base64=body.encoding_format == "base64")
     return Response(reply, media_type="application/json", headers=_headers(request, found.receipt))
 
@@ -276,10 +276,10 @@ async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noq
     return ProviderList(providers=found)
 
 
-def _asker(request: Request, payer: Requester, otherwise: str, project: str | None) -> CallContext:
-    """Return the context of a call. `otherwise`: its purpose where the caller names none."""
+def _call_context(request: Request, payer: Requester, default_purpose: str, project: str | None) -> CallContext:
+    """Return the context of a call. `default_purpose`: its purpose where the caller names none."""
     assert payer.developer_id is not None
-    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or otherwise, project, token_counter(request))
+    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or default_purpose, project, token_counter(request))
 
 
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:

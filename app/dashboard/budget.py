@@ -21,7 +21,7 @@ from app.dashboard.alerts import NoticeLine, notices
 from app.dashboard.calls import Reason, reasons
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.services import Services
 
@@ -99,17 +99,17 @@ async def shown(
     request: Request, who: Visitor, view: DeveloperView, *, new_key: str | None = None, problem: str | None = None, status: int = 200
 ) -> Response:
     """Render a developer's page; admins also get the forms for limits and keys."""
-    desk, accounts = desk_of(request), who.services.accounts
+    state, accounts = state_of(request), who.services.accounts
     mark = await mark_of(who, "budget", view.name)
-    month = await gather(who.services, view, desk.renderer.zone)
+    month = await load_month(who.services, view, state.renderer.zone)
     changes = await who.services.budget.spending.limit_changes(view.team_id, developer_id=view.id, limit=10)
     keys = await accounts.keys_of(view.id) if who.requester.is_admin else []
-    return await desk.renderer.page(
+    return await state.renderer.page(
         "budget.html", who, status=status, month=month, view=view, keys=keys, changes=changes, mark=mark, new_key=new_key, problem=problem
     )
 
 
-async def gather(services: Services, view: DeveloperView, zone: ZoneInfo) -> Month:
+async def load_month(services: Services, view: DeveloperView, zone: ZoneInfo) -> Month:
     """Load all that the page shows, one query after the other: a page holds one database connection at a time."""
     spending = services.budget.spending
     period, today, now = spending.month(), spending.today(), clock.now()
@@ -154,8 +154,8 @@ def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> 
     """Sum the slices by `key`, the most expensive first."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 5)
     for each in slices:
-        figures_ = (each.attempts, each.nanousd, each.input_tokens, each.output_tokens, each.cached_tokens)
-        sums[key(each)] = [have + more for have, more in zip(sums[key(each)], figures_, strict=True)]
+        amounts = (each.attempts, each.nanousd, each.input_tokens, each.output_tokens, each.cached_tokens)
+        sums[key(each)] = [have + more for have, more in zip(sums[key(each)], amounts, strict=True)]
     most = max((each[1] for each in sums.values()), default=0)
     parts = [
         SpendingShare(name, under, attempts, nanousd, given, made, cached, formatting.permille(nanousd, most))

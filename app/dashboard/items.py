@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse
 from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.knowledge import source_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
-from app.dashboard.visitor import PATH, Visitor, changing, text_of, visitor
+from app.dashboard.state import state_of
+from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
 from app.knowledge.authoring import MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
 from app.knowledge.browsing import ItemFilter
@@ -66,7 +66,7 @@ async def listed(request: Request) -> Response:
     except InvalidInput as error:
         problem = error.message
     projects = await list_projects(who.services, who.requester)
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "items.html",
         who,
         filters=filters,
@@ -82,7 +82,7 @@ async def listed(request: Request) -> Response:
 @router.post("")
 async def record(request: Request) -> Response:
     who = await visitor(request)
-    form = await changing(request, who)
+    form = await verified_form(request, who)
     words = ItemFields(text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     recorded, new = await who.services.knowledge.writer.record(who.requester, text_of(form, "project"), words)
     log.info("dashboard.item_recorded", item=str(recorded.item.id), new=new)
@@ -97,7 +97,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
     entries = await reader.history(who.requester, item_id)
     author_id = shown.item.developer_id
     authors = await who.services.accounts.names([author_id] if author_id is not None else [])
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "item.html",
         who,
         item=shown.item,
@@ -119,7 +119,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
 async def correct(request: Request, item_id: UUID) -> Response:
     """Correct only the fields that were changed: a form sends all of them, with CRLF line ends."""
     who = await visitor(request)
-    form = await changing(request, who)
+    form = await verified_form(request, who)
     shown = await who.services.knowledge.reader.item(who.requester, item_id)
     change = _changed(shown.item, text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     if change.fields:
@@ -133,7 +133,7 @@ async def correct(request: Request, item_id: UUID) -> Response:
 @router.post("/{item_id}/feedback")
 async def judge(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
-    form = await changing(request, who)
+    form = await verified_form(request, who)
     await who.services.knowledge.writer.judge(who.requester, item_id, text_of(form, "verdict"), _lines(form, "note"))
     return _to(who, f"{ITEMS}/{item_id}")
 
@@ -141,7 +141,7 @@ async def judge(request: Request, item_id: UUID) -> Response:
 @router.post("/{item_id}/delete")
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
-    await changing(request, who)
+    await verified_form(request, who)
     await who.services.knowledge.writer.forget(who.requester, item_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)

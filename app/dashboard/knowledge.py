@@ -16,7 +16,7 @@ from app import clock
 from app.dashboard import formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.answer import Answer, Query
@@ -81,10 +81,10 @@ async def overview(request: Request) -> Response:
     mark = await mark_of(who, "knowledge", None)
     projects = {each.id: each.name for each in await list_projects(who.services, who.requester)}
     asked = await _asked(who, request)
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "knowledge.html",
         who,
-        known=await gather(who, projects),
+        known=await load_known(who, projects),
         asked=asked,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
@@ -93,7 +93,7 @@ async def overview(request: Request) -> Response:
     )
 
 
-async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
+async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
     knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
     heaps = await knowledge.overview.heaps(list(projects)) if projects else []
     by_age: Counter[str] = Counter()
@@ -138,14 +138,14 @@ async def _asked(who: Visitor, request: Request) -> SearchForm:
     elif kind:
         query = replace(query, types=(kind,))
     try:
-        answer = await begin_answer(who.services, who.requester, query, may_write=_came_to_read(request))
+        answer = await begin_answer(who.services, who.requester, query, may_write=_is_navigation(request))
     except (InvalidInput, NotFound) as error:
         return SearchForm(text, project, kind, None, None, error.message)
     composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
     return SearchForm(text, project, kind, answer.found, composed, "")
 
 
-def _came_to_read(request: Request) -> bool:
+def _is_navigation(request: Request) -> bool:
     """Tell whether a person opened this page from here. A refresh by script or another site's link must not pay for a model's answer."""
     return request.headers.get("sec-fetch-dest") == "document" and request.headers.get("sec-fetch-site") in {"same-origin", "none"}
 

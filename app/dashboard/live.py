@@ -27,19 +27,19 @@ CHANGED, ENDED, KEEP_ALIVE = b"event: changed\ndata: {}\n\n", b"event: ended\nda
 class LiveFeeds:
     """Counts the open live feeds, and paces their queries."""
 
-    def __init__(self, *, most: int, seconds: float) -> None:
-        self._most = most
-        self._watching = 0
+    def __init__(self, *, max_feeds: int, seconds: float) -> None:
+        self._max_feeds = max_feeds
+        self._open = 0
         self.seconds = seconds
 
     def check(self) -> None:
         """Raise Unavailable when too many feeds are open."""
-        if self._watching >= self._most:
+        if self._open >= self._max_feeds:
             raise Unavailable("So many pages are open that this one isn't live. Load it again for new figures.", retry_after=30)
 
     async def events(self, mark: Callable[[], Awaitable[str]], *, since: str, over: Callable[[], bool]) -> AsyncGenerator[bytes]:
         """Yield an event whenever `mark` changes, until the visitor leaves or is signed out, `over()`, or STREAM_SECONDS."""
-        self._watching += 1
+        self._open += 1
         try:
             until, quiet_since = time.monotonic() + STREAM_SECONDS, time.monotonic()
             yield b"retry: 3000\n\n"
@@ -59,7 +59,7 @@ class LiveFeeds:
                     yield KEEP_ALIVE
                 await asyncio.sleep(self.seconds)
         finally:
-            self._watching -= 1
+            self._open -= 1
 
 
 async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
@@ -97,13 +97,13 @@ async def live(request: Request, of: Subject, since: str = "", developer: str | 
         return await mark_of(await visitor(request), of, developer)
 
     await mark()  # raise before the response starts, so that an error still has an HTTP status
-    watched, exchange = live_of(request), services_of(request).messages
-    watched.check()
-    events = watched.events(mark, since=since, over=lambda: exchange.stopping)
+    feeds, exchange = feeds_of(request), services_of(request).messages
+    feeds.check()
+    events = feeds.events(mark, since=since, over=lambda: exchange.stopping)
     return Feed(events, {}, unread=_nothing)
 
 
-def live_of(request: Request) -> LiveFeeds:
+def feeds_of(request: Request) -> LiveFeeds:
     """Return the server's live feeds. Here, not in `state.py`, which imports this module."""
     found = request.app.state.dashboard.live
     assert isinstance(found, LiveFeeds)

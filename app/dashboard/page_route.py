@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 
-from app.dashboard.state import desk_of
-from app.dashboard.visitor import PATH, SignedOut, forget
+from app.dashboard.state import state_of
+from app.dashboard.visitor import PATH, SignedOut, delete_cookie
 from app.errors import CairnError, NotFound, NotPermitted, RateLimited, Unavailable
 from app.web import errors, request_ids
 
@@ -64,7 +64,7 @@ class DataPageRoute(PageRoute):
         async def in_turn(request: Request) -> Response:
             if request.method != "GET":
                 return await handle(request)
-            async with desk_of(request).pages.turn():
+            async with state_of(request).pages.turn():
                 return await handle(request)
 
         return in_turn
@@ -89,7 +89,7 @@ def _to_sign_in(request: Request, error: SignedOut) -> Response:
             query["ended"] = "1"
         answer = RedirectResponse(f"{SIGN_IN}?{urlencode(query)}" if query else SIGN_IN, status_code=303)
     if error.was:
-        forget(answer)
+        delete_cookie(answer)
     return answer
 
 
@@ -105,6 +105,6 @@ async def _error(request: Request, error: CairnError, *, status: int | None = No
     if not _wants_page(request):
         return errors.reply(status, error.message, "refused", headers=headers)
     title = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), "That didn't work")
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "error.html", None, status=status, headers=headers, title=title, message=error.message, request_id=request_ids.current()
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.browsing import ItemFilter as Learnt
@@ -56,7 +56,7 @@ async def listed(request: Request) -> Response:
     except (InvalidInput, NotFound) as error:
         problem = error.message
     projects = await list_projects(who.services, who.requester)
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "sessions.html",
         who,
         filters=filters,
@@ -81,7 +81,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
     else:
         stretch = await browsing.read(session_id, after=min(max(0, after), session.event_count), limit=READ, max_chars=EVENT_CHARS)
     here, events = f"{SESSIONS}/{session_id}", stretch.events
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "session.html",
         who,
         session=session,

@@ -16,7 +16,7 @@ from app.alerts.rollups import SeriesReading
 from app.dashboard import charts, formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, admin
 from app.errors import Unavailable
 from app.inference.breaker import State as BreakerState
@@ -109,12 +109,12 @@ async def system(request: Request) -> Response:
     who = await admin(request)
     mark = await mark_of(who, "system", None)
     span = request.query_params.get("span", "day")
-    found = await gather(who, request, span if span in SPANS else "day")
-    return await desk_of(request).renderer.page("system.html", who, system=found, spans=list(SPANS), mark=mark)
+    found = await load_system(who, request, span if span in SPANS else "day")
+    return await state_of(request).renderer.page("system.html", who, system=found, spans=list(SPANS), mark=mark)
 
 
-async def gather(who: Visitor, request: Request, span: str) -> System:
-    services, zone = who.services, desk_of(request).renderer.zone
+async def load_system(who: Visitor, request: Request, span: str) -> System:
+    services, zone = who.services, state_of(request).renderer.zone
     length, step, said = SPANS[span]
     now = clock.now()
     reading = await services.watch.rollups.read([*TIMINGS, *OTHERS], since=now - length, until=now, step=step)

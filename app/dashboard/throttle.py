@@ -34,11 +34,12 @@ class Throttle:
         mine, moment = self._by_address[address], self._now()
         if len(mine) == self._tries and (wait := mine[0] + self._seconds - moment) > 0:
             raise RateLimited(
-                f"This key is not valid, and too many wrong keys came from your address. Try another in {_said(wait)}.", retry_after=wait
+                f"This key is not valid, and too many wrong keys came from your address. Try another in {_duration_text(wait)}.",
+                retry_after=wait,
             )
         mine.append(moment)
 
 
-def _said(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     whole = math.ceil(seconds)
     return f"{whole} s" if whole < 120 else f"{math.ceil(whole / 60)} minutes"

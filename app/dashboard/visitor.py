@@ -73,7 +73,7 @@ async def admin(request: Request) -> Visitor:
     return found
 
 
-async def changing(request: Request, who: Visitor) -> FormData:
+async def verified_form(request: Request, who: Visitor) -> FormData:
     """Return the form of a change, after checking its origin and CSRF token. NotPermitted if either is wrong."""
     check_origin(request)
     form = await request.form(max_files=0, max_fields=MAX_FIELDS)
@@ -93,14 +93,14 @@ def check_origin(request: Request) -> None:
         raise NotPermitted("This form was sent from another site.")
 
 
-def remember(response: Response, services: Services, sign_in: UUID, *, secure: bool) -> None:
+def set_cookie(response: Response, services: Services, sign_in: UUID, *, secure: bool) -> None:
     seconds = round(services.settings.dashboard.session_hours * 3600)
     response.set_cookie(
         COOKIE, f"{sign_in}.{_signature(services, sign_in)}", max_age=seconds, path=PATH, httponly=True, samesite="lax", secure=secure
     )
 
 
-def forget(response: Response) -> None:
+def delete_cookie(response: Response) -> None:
     response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="lax")
 
 

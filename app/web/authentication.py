@@ -18,7 +18,7 @@ from app.storage.replicas.read_session import identify
 from app.web import access_log, errors
 from app.web.connections import mark_keyed
 from app.web.key_headers import KeyHeaders, read_key_headers
-from app.web.rate_limits import RequestLimits, stamping
+from app.web.rate_limits import RequestLimits, with_limit_headers
 from app.web.requester import REQUESTER, SCRAPER, services_in
 
 
@@ -55,11 +55,11 @@ class Authentication:
             return
         services = services_in(scope)
         if services.limits.any:
-            send = stamping(scope, send)
+            send = with_limit_headers(scope, send)
         try:
             await self._admit(scope, services)
         except CairnError as error:
-            if isinstance(error, RateLimited) or _is_taken(scope):
+            if isinstance(error, RateLimited) or _has_route(scope):
                 await errors.reply_to(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -79,12 +79,12 @@ class Authentication:
         if services.limits.any:
             await self._limits.admit(scope, services.limits, requester, model=path in self._access.models)
         if headers.team is not None or headers.developer is not None or headers.purpose is not None or headers.twice:
-            requester = await _completed(requester, headers, services)
+            requester = await _with_headers(requester, headers, services)
             access_log.note_requester(scope, requester)
         scope[REQUESTER] = requester
 
 
-async def _completed(requester: Requester, headers: KeyHeaders, services: Services) -> Requester:
+async def _with_headers(requester: Requester, headers: KeyHeaders, services: Services) -> Requester:
     """Apply the headers beside the key. InvalidInput for a bad header, NotFound for an unknown team, NotPermitted for another one."""
     headers.check()
     if headers.team is not None:
@@ -97,6 +97,6 @@ def _is_scrape_key(services: Services, key: str) -> bool:
     return scrape is not None and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), scrape.get_secret_value().encode())
 
 
-def _is_taken(scope: Scope) -> bool:
+def _has_route(scope: Scope) -> bool:
     """Tell whether a route takes this path and method. Asked only where a request is to be refused."""
     return any(route.matches(dict(scope))[0] is Match.FULL for route in scope["app"].routes)

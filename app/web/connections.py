@@ -31,7 +31,7 @@ MAX_LEAVING = 100
 MAX_LINGERING = 50
 """Lingering closes: connections that were answered while their client still sends. Half of `MAX_LEAVING`, so that refusals keep
 their response; and at most an eighth of all connections, so that file descriptors are left."""
-SAID_SECONDS = 60.0
+CUT_LOG_SECONDS = 60.0
 """Cuts are logged as one summary a minute: a line for each would let an attacker flood the log."""
 KEY = "cairn.connection"
 
@@ -83,7 +83,7 @@ class Connections:
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._cuts = Counter[str]()
         self._timer: asyncio.TimerHandle | None = None
-        self._swept_at = self._said_at = 0.0
+        self._swept_at = self._logged_at = 0.0
 
     def __len__(self) -> int:
         return len(self._unkeyed) + len(self._keyed)
@@ -211,10 +211,10 @@ class Connections:
             self.sweep(passed, now)
         except Exception:
             log.exception("http.sweep_failed")
-        if self._cuts and now - self._said_at >= SAID_SECONDS:
+        if self._cuts and now - self._logged_at >= CUT_LOG_SECONDS:
             log.warning("http.connections_cut", **self._cuts)
             self._cuts.clear()
-            self._said_at = now
+            self._logged_at = now
         again = len(self) or self._leaving
         self._timer = loop.call_later(SWEEP_SECONDS, self._swept, loop) if again else None
 

@@ -22,7 +22,7 @@ READ_SECONDS = 30.0
 
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Got]) -> Got:
     """Return the work's result. If the client disconnects first, cancel the work, wait for its end, and raise ClientDisconnect."""
-    return await _raced(request.receive, work)
+    return await _run_until_disconnect(request.receive, work)
 
 
 class EventStream(Response):
@@ -43,7 +43,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
         try:
-            await _raced(receive, self._send(send))
+            await _run_until_disconnect(receive, self._send(send))
         finally:
             if not self._begun:
                 await self._unread()
@@ -81,8 +81,8 @@ def one_line(event: bytes) -> bytes:
     return event if b"\n" not in event and b"\r" not in event else event.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
-async def _raced(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_gone(receive))
+async def _run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_wait_for_disconnect(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -95,6 +95,6 @@ async def _raced(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
                 await task
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -22,8 +22,8 @@ MAX_CONTAINERS = 250_000
 MAX_NAMED_BYTES = 65_536
 """A refused body up to this size is parsed again by Python's slower decoder, so that the error can name the field."""
 BOM = b"\xef\xbb\xbf"
-DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
-HALF = 'The JSON holds half a character (such as "\\ud83d" without its second half): a text was cut within one. Cut it elsewhere.'
+TOO_DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
+LONE_SURROGATE = 'The JSON holds half a character (such as "\\ud83d" without its second half): a text was cut within one. Cut it elsewhere.'
 
 
 class JsonRequest(Request):
@@ -65,49 +65,49 @@ def parse(raw: bytes, *, mend: bool = True) -> Any:
     try:
         value = msgspec.json.decode(raw.removeprefix(BOM))
     except RecursionError:
-        raise Unreadable(DEEP) from None
+        raise Unreadable(TOO_DEEP) from None
     except UnicodeDecodeError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
     except msgspec.DecodeError as error:
-        value = _odd(raw.removeprefix(BOM), mend=mend, why=str(error))
+        value = _parse_leniently(raw.removeprefix(BOM), mend=mend, why=str(error))
     if may_be_deep(raw):
         _check_depth(value)
     return value
 
 
-def _odd(raw: bytes, *, mend: bool, why: str) -> Any:
+def _parse_leniently(raw: bytes, *, mend: bool, why: str) -> Any:
     """Parse with Python's reader what msgspec refuses: lone surrogates, NaN, numbers out of range."""
     if b"\\ud" not in raw.lower() and len(raw) > MAX_NAMED_BYTES:
         raise json.JSONDecodeError(why, "", 0)
     try:
         found = json.loads(raw.decode())
     except RecursionError:
-        raise Unreadable(DEEP) from None
+        raise Unreadable(TOO_DEEP) from None
     except ValueError:
         raise json.JSONDecodeError(why, "", 0) from None
     _check_depth(found)
-    if (place := _unspeakable(found)) is not None:
+    if (place := _non_finite_field(found)) is not None:
         raise InvalidInput(f"{place}: JSON knows no NaN, no infinity and no number beyond 1e308.", param=place)
     text = json.dumps(found, ensure_ascii=False)
     mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if not mend and mended != text:
-        raise Unreadable(HALF)
+        raise Unreadable(LONE_SURROGATE)
     try:
         return msgspec.json.decode(mended.encode())
     except msgspec.DecodeError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
 
 
-def _unspeakable(value: object, place: str = "") -> str | None:
+def _non_finite_field(value: object, place: str = "") -> str | None:
     """Find the first field that holds NaN or infinity; "body" for the body itself, None if there is none."""
     if isinstance(value, float) and not math.isfinite(value):
         return place or "body"
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((found for key, each in children if (found := _unspeakable(each, f"{place}.{key}" if place else str(key)))), None)
+    return next((found for key, each in children if (found := _non_finite_field(each, f"{place}.{key}" if place else str(key)))), None)
 
 
 def _check_depth(value: object) -> None:
     """Raise InvalidInput, which names the field, if the value is nested too deeply."""
     if too_deep(value):
         fields = value.items() if isinstance(value, dict) else ()
-        raise InvalidInput(DEEP, param=next((str(key) for key, each in fields if too_deep(each, limit=MAX_DEPTH - 1)), None))
+        raise InvalidInput(TOO_DEEP, param=next((str(key) for key, each in fields if too_deep(each, limit=MAX_DEPTH - 1)), None))

@@ -21,16 +21,16 @@ READING = frozenset({"GET", "HEAD"})
 
 class Position:
     """Sets each request's read position. By (method, path): GET, HEAD and `also_reading` may use replicas, all others only the primary;
-    `apart` are passed through.
+    `exempt` are passed through.
     """
 
-    def __init__(self, app: ASGIApp, *, also_reading: Container[tuple[str, str]], apart: Container[tuple[str, str]]) -> None:
+    def __init__(self, app: ASGIApp, *, also_reading: Container[tuple[str, str]], exempt: Container[tuple[str, str]]) -> None:
         self._app = app
         self._also_reading = also_reading
-        self._apart = apart
+        self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._apart:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._exempt:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER)

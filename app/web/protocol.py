@@ -29,7 +29,7 @@ LINGER_SECONDS, LINGER_BYTES = 5.0, 64 * 2**20
 """Bounds of a lingering close: a client that still sends is read, and its bytes dropped, up to these (RFC 9112, 9.6)."""
 MAX_PIPELINED, MAX_PIPELINED_KEYED = 8, 64
 """Pipelined requests that may wait on one connection. Bounded, since a few bytes make a request that is parsed and kept in memory."""
-SAID: dict[Reason, tuple[HTTPStatus, str, str]] = {
+REFUSALS: dict[Reason, tuple[HTTPStatus, str, str]] = {
     "head_slow": (
         HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
@@ -95,7 +95,7 @@ class Protocol(HttpToolsProtocol):
         self._proxies = proxies
         self._proxied = False
         self._phase: Phase = "head"
-        self._patience = self._limits.header_seconds
+        self._seconds_left = self._limits.header_seconds
         self._head_bytes = 0
         self._begun = False  # part of a request has been received
         self._unsent, self._unsent_seconds = 0, 0.0
@@ -117,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         self.bucket = None if self._proxied else bucket(peer)
         self._refusal = self._connections.opened(self)
         if self._refusal is not None:
-            self._patience = REFUSED_SECONDS
+            self._seconds_left = REFUSED_SECONDS
             if self._connections.overrun:
                 self.transport.abort()
 
@@ -141,13 +141,13 @@ class Protocol(HttpToolsProtocol):
         if self._over:
             return  # ignored: the connection is closing
         if self._refusal is not None:
-            self._refuse(*_said(self._refusal, self._limits))
+            self._refuse(*_refusal_of(self._refusal, self._limits))
             return
         if self._phase == "head":
             self._head_bytes += len(data)
         elif self._phase == "body":
-            earned = self._patience + len(data) / self._limits.body_bytes_per_second
-            self._patience = min(earned, self._limits.body_seconds)
+            earned = self._seconds_left + len(data) / self._limits.body_bytes_per_second
+            self._seconds_left = min(earned, self._limits.body_seconds)
         super().data_received(data)
         if self._phase == "head" and self._head_bytes > MAX_HEAD_BYTES and not self._over:
             self._refuse(
@@ -232,8 +232,8 @@ class Protocol(HttpToolsProtocol):
             return "answer_unread"
         if self.transport.is_closing() or (self._waits_for_us and not self._lingering):
             return None
-        self._patience -= seconds
-        if self._patience > 0:
+        self._seconds_left -= seconds
+        if self._seconds_left > 0:
             return None
         if self._lingering:
             self.transport.close()
@@ -249,8 +249,8 @@ class Protocol(HttpToolsProtocol):
         begun = current is not None and answering and (current.response_started or (self._entered and bool(self.pipeline)))
         if begun or self._over or self.transport.get_write_buffer_size():
             self.transport.abort()  # a truncated response must not look complete
-        elif self._refusal is not None or (reason in SAID and self._begun):
-            self._refuse(*_said(reason, self._limits))
+        elif self._refusal is not None or (reason in REFUSALS and self._begun):
+            self._refuse(*_refusal_of(reason, self._limits))
         else:
             self.transport.close()
         self._abandon()
@@ -299,7 +299,7 @@ class Protocol(HttpToolsProtocol):
         return self._phase == "head" and self._answering
 
     def _begin(self, phase: Phase, seconds: float) -> None:
-        self._phase, self._patience = phase, seconds
+        self._phase, self._seconds_left = phase, seconds
         if phase == "resting":
             self._begun = False
 
@@ -334,7 +334,7 @@ class Protocol(HttpToolsProtocol):
         if not self.transport.can_write_eof() or not self._connections.let_linger(self):
             self.transport.close()
             return
-        self._lingering, self._patience = True, LINGER_SECONDS
+        self._lingering, self._seconds_left = True, LINGER_SECONDS
         self.flow.resume_reading()
         self.transport.write_eof()
 
@@ -365,14 +365,14 @@ class Protocol(HttpToolsProtocol):
         self._linger()
 
 
-def _said(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str, str]:
-    status, code, message = SAID[reason]
+def _refusal_of(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str, str]:
+    status, code, message = REFUSALS[reason]
     return status, code, message.format(header=limits.header_seconds, body=limits.body_seconds, rate=limits.body_bytes_per_second)
 
 
 def _refusing(reason: Reason, limits: ConnectionLimits) -> Any:
     """Return an application that refuses one request, and keeps the proxy's connection open for other clients."""
-    status, code, message = _said(reason, limits)
+    status, code, message = _refusal_of(reason, limits)
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         answer: Response = errors.reply(status, message, code, headers={"retry-after": str(RETRY_SECONDS)})

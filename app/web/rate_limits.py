@@ -52,19 +52,19 @@ def token_counter(request: Request) -> Callable[[int], None]:
     return admission.used if isinstance(admission, Admission) else uncounted
 
 
-def stamping(scope: Scope, send: Send) -> Send:
+def with_limit_headers(scope: Scope, send: Send) -> Send:
     """Wrap `send` to add the state of the key's limits in OpenAI's `x-ratelimit-…` headers."""
 
     async def stamped(message: Message) -> None:
         admission = scope.get(_ADMISSION)
         if message["type"] == "http.response.start" and isinstance(admission, Admission):
-            _stamp(MutableHeaders(scope=message), admission)
+            _add_limit_headers(MutableHeaders(scope=message), admission)
         await send(message)
 
     return stamped
 
 
-def _stamp(headers: MutableHeaders, admission: Admission) -> None:
+def _add_limit_headers(headers: MutableHeaders, admission: Admission) -> None:
     for unit in UNITS:
         if (standing := admission.standing(unit)) is not None:
             headers.append(f"x-ratelimit-limit-{unit}", str(standing.limit))

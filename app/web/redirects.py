@@ -10,7 +10,7 @@ HEADER = "location"
 HOME = "/"
 
 
-def own_path(place: str, *, otherwise: str = HOME) -> str:
+def local_path(place: str, *, otherwise: str = HOME) -> str:
     """Return the place if every browser reads it as a path of the same host; else `otherwise`.
 
     Browsers read a backslash as a slash, drop tabs and line breaks wherever they stand, and take `//` at the beginning for a host's name.
@@ -25,7 +25,7 @@ def own_path(place: str, *, otherwise: str = HOME) -> str:
     return otherwise if parts.scheme or parts.netloc else place
 
 
-def keep_here(headers: MutableHeaders) -> None:
+def keep_on_host(headers: MutableHeaders) -> None:
     """Reduce `location` to a path. The router's own redirects (a slash too many) repeat the request's Host header, which is not trusted."""
     place = headers.get(HEADER)
     if place is None:
@@ -38,4 +38,4 @@ def keep_here(headers: MutableHeaders) -> None:
     if parts.scheme in {"http", "https"} and parts.netloc:
         query = f"?{parts.query}" if parts.query else ""
         place = f"/{parts.path.lstrip('/')}{query}"
-    headers[HEADER] = own_path(place)
+    headers[HEADER] = local_path(place)

@@ -120,7 +120,7 @@ class StampedResponse:
             headers = MutableHeaders(scope=message)
             headers[request_ids.HEADER] = self._request_id
             if 300 <= message["status"] < 400:
-                redirects.keep_here(headers)
+                redirects.keep_on_host(headers)
             if message["status"] >= 400 and not self._body.ended:
                 self._held = []
         if self._held is None:

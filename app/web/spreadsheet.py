@@ -15,11 +15,11 @@ BREAKS = frozenset("\t\r\n")
 
 def line(cells: Sequence[object]) -> str:
     held = io.StringIO()
-    csv.writer(held).writerow([harmless(each) for each in cells])
+    csv.writer(held).writerow([escape_formula(each) for each in cells])
     return held.getvalue()
 
 
-def harmless(cell: object) -> object:
+def escape_formula(cell: object) -> object:
     """Prefix a formula with an apostrophe; also behind white space and invisible characters, which importers strip."""
     if not isinstance(cell, str) or not cell:
         return cell
