@@ -92,7 +92,8 @@ class Truncator:
 class OutputCount:
     """Counts a streamed answer's output, and tokenizes only where that decides whether it has passed `limit` tokens.
 
-    No token is smaller than a byte: as long as the bytes fit, nothing is tokenized.
+    No token is smaller than a byte: as long as the bytes fit, nothing is tokenized. Pieces are counted apart, which differs by
+    a few tokens a cut, either way, from the whole: far less than OUTPUT_MARGIN.
     """
 
     def __init__(self, limit: int, *, model: str) -> None:

@@ -45,14 +45,15 @@ def test_a_usage_is_believed_as_far_as_it_can_be_true(usage: TokenUsage, window:
 
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=12), st.integers(0, 400))
-async def test_the_count_passes_exactly_where_the_pieces_together_do(pieces: list[str], limit: int) -> None:
+async def test_the_count_passes_where_the_pieces_together_do_but_for_a_few_tokens_a_cut(pieces: list[str], limit: int) -> None:
     count, so_far = OutputCount(limit, model="gpt-4o"), ""
     for piece in pieces:
         so_far += piece
         passed = await count.passed(piece)
         together = fewest_tokens(so_far, model="gpt-4o")
-        # Counted in pieces, a token or a word that the cut splits is two.
-        assert passed or together <= limit
+        # Counted in pieces, a token or a word that a cut splits is two; and byte-pair encoding is greedy: a long run of one
+        # character may be merged better behind a cut, by three tokens at most in 60,000 random texts.
+        assert passed or together <= limit + 4 * (len(pieces) - 1)
         assert not passed or together + 2 * len(pieces) > limit
         if passed:
             return
