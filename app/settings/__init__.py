@@ -122,9 +122,17 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    data_dir: Path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cairn"
-    admin_key: SecretStr | None = None
-    secret_key: SecretStr | None = None
+    data_dir: Path = Field(
+        Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cairn",
+        description="folder of everything that Cairn keeps on this machine: the embedded servers' data, made keys, models",
+    )
+    admin_key: SecretStr | None = Field(
+        None, description="the administrator's key, at least 24 ASCII characters; required in server mode, embedded made at first start"
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="keys the digests of API keys: another one voids them all; required in server mode, embedded made at first start",
+    )
     scrape_key: SecretStr | None = Field(None, description="reads /metrics and nothing else; the admin key does too")
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -137,7 +145,7 @@ class Settings(BaseSettings):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     budget: BudgetSettings = BudgetSettings()
     alerts: AlertsSettings = AlertsSettings()
-    providers: dict[str, ProviderSettings] = {}
+    providers: dict[str, ProviderSettings] = Field({}, description="providers of models by name, one section [providers.NAME] each")
     inference: InferenceSettings = InferenceSettings()
     cache: CacheSettings = CacheSettings()
     messages: MessagesSettings = MessagesSettings()

@@ -10,26 +10,44 @@ from app.settings.sections import Section
 class PriceTierSettings(Section):
     """The price of a call whose prompt has more tokens than `above_tokens`."""
 
-    above_tokens: int = Field(ge=1)
-    input_usd_per_mtok: float = Field(ge=0)
-    output_usd_per_mtok: float = Field(ge=0)
-    cached_input_usd_per_mtok: float | None = Field(None, ge=0)
-    cache_write_usd_per_mtok: float | None = Field(None, ge=0)
+    above_tokens: int = Field(ge=1, description="tokens of a prompt above which these prices hold, for all of its tokens")
+    input_usd_per_mtok: float = Field(ge=0, description="US dollars per million input tokens")
+    output_usd_per_mtok: float = Field(ge=0, description="US dollars per million output tokens")
+    cached_input_usd_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        description="US dollars per million input tokens read from the provider's cache; needed where the price below the tier has it",
+    )
+    cache_write_usd_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        description="US dollars per million input tokens written to the provider's cache; needed where the price below the tier has it",
+    )
 
 
 class ProviderSettings(Section):
     """One entry of `[providers.NAME]`. `kind` is litellm's name of the provider; "openai" and "local" serve any compatible `api_base`."""
 
-    kind: str = Field(min_length=1)
-    model: str = Field(min_length=1)
-    embedding_model: str | None = None
+    kind: str = Field(min_length=1, description="litellm's name of the provider; openai and local serve any compatible api_base")
+    model: str = Field(min_length=1, description="the provider's name of its model")
+    embedding_model: str | None = Field(None, description="the provider's name of its embedding model; none: it embeds nothing")
     api_key_env: str | None = Field(None, description="the variable that holds its key; without its key a provider is left out")
-    api_base: str | None = Field(None, pattern=r"^https?://\S+$")
-    input_usd_per_mtok: float | None = Field(None, ge=0)
-    output_usd_per_mtok: float | None = Field(None, ge=0)
-    cached_input_usd_per_mtok: float | None = Field(None, ge=0)
-    cache_write_usd_per_mtok: float | None = Field(None, ge=0)
-    embedding_usd_per_mtok: float | None = Field(None, ge=0)
+    api_base: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="address of its API, for instance http://127.0.0.1:11434/v1; none: the provider's own"
+    )
+    input_usd_per_mtok: float | None = Field(None, ge=0, description="US dollars per million input tokens; none: the price list's")
+    output_usd_per_mtok: float | None = Field(None, ge=0, description="US dollars per million output tokens; none: the price list's")
+    cached_input_usd_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        description="US dollars per million input tokens read from its cache; none: the list's, or as input if input and output are set",
+    )
+    cache_write_usd_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        description="US dollars per million input tokens written to its cache; none: the list's, or as input if input and output are set",
+    )
+    embedding_usd_per_mtok: float | None = Field(None, ge=0, description="US dollars per million tokens embedded; none: the price list's")
     price_tiers: tuple[PriceTierSettings, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
     context_tokens: int | None = Field(None, ge=1, description="its window; a longer prompt goes to the next provider")
     image_tokens: int | None = Field(None, ge=1, description="the most that it counts for one image")
@@ -41,7 +59,7 @@ class ProviderSettings(Section):
 class TimeoutSettings(Section):
     """Seconds."""
 
-    connect: float = Field(5, gt=0)
+    connect: float = Field(5, gt=0, description="seconds to open a connection to the provider")
     first_token: float = Field(15, gt=0, description="of a stream, from its start")
     idle: float = Field(15, gt=0, description="of a stream, between two tokens")
     answer: float = Field(120, gt=0, description="of one attempt that isn't streamed")
@@ -51,7 +69,7 @@ class TimeoutSettings(Section):
 class BreakerSettings(Section):
     failures: int = Field(5, ge=1, description="in a row open it")
     reset_seconds: float = Field(60, gt=0, description="until one request may probe")
-    window_seconds: float = Field(60, gt=0)
+    window_seconds: float = Field(60, gt=0, description="length of the window in which calls and failures are counted")
     window_calls: int = Field(20, ge=1, description="of at least so many within the window …")
     window_share: float = Field(0.5, gt=0, le=1, description="… this share failed: that opens it too")
 
@@ -61,8 +79,8 @@ class InferenceSettings(Section):
     profiles: dict[str, tuple[str, ...]] = Field({}, description="named chains: models of their own")
     retries: int = Field(1, ge=0, le=5, description="on the same provider, before the first byte, for what is likely to pass")
     rescue: bool = Field(True, description="continue a broken stream on the next provider")
-    max_body_bytes: int = Field(20 * 2**20, gt=0)
-    batch_concurrency: int = Field(10, ge=1)
+    max_body_bytes: int = Field(20 * 2**20, gt=0, description="bytes of a model call's body; a larger one is refused with 413")
+    batch_concurrency: int = Field(10, ge=1, description="requests of a batch that run at once, per first provider of their chains")
     embeddings_requests: int = Field(10, ge=1, description="embedding requests that share one call")
     embeddings_milliseconds: float = Field(100, ge=0, description="how long they wait for each other, while others are under way")
     timeouts: TimeoutSettings = TimeoutSettings()

@@ -49,11 +49,13 @@ def _network(text: str) -> Network:
 
 
 class ServerSettings(Section):
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
-    max_upload_bytes: int = Field(256 * 2**20, gt=0)
-    max_body_bytes: int = Field(2**20, gt=0)
-    shutdown_seconds: float = Field(10, gt=0)
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0: any that is free")
+    max_upload_bytes: int = Field(256 * 2**20, gt=0, description="bytes of a transcript; a larger one is refused with 413")
+    max_body_bytes: int = Field(
+        2**20, gt=0, description="bytes of any other request body, except model calls; a larger one is refused with 413"
+    )
+    shutdown_seconds: float = Field(10, gt=0, description="seconds that requests under way have to finish when the server stops")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (),
         description="of reverse proxies: only their x-forwarded-for, x-forwarded-proto and forwarded are believed",
@@ -69,21 +71,21 @@ class ServerSettings(Section):
 class DatabaseSettings(Section):
     """Without a `url`, Cairn starts its own PostgreSQL in the data folder."""
 
-    url: SecretStr | None = None
+    url: SecretStr | None = Field(None, description="PostgreSQL's URL; none: Cairn starts its own in the data folder")
     replica_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_apart)] = Field(
         (), description="streaming replicas of it: what may be a moment old is read there"
     )
     replica_max_lag_seconds: float = Field(10, gt=0, description="a replica that is further behind is left alone")
-    replica_max_lag_bytes: int = Field(256 * 2**20, gt=0)
+    replica_max_lag_bytes: int = Field(256 * 2**20, gt=0, description="a replica that is further behind, in bytes of WAL, is left alone")
     replica_test_seconds: float = Field(2, gt=0, le=5, description="how often each is asked how far it is")
-    pool_size: int = Field(20, ge=1)
-    max_overflow: int = Field(30, ge=0)
-    pre_ping: bool = True
-    recycle_seconds: int = Field(3600, gt=0)
-    acquire_timeout_seconds: float = Field(5, gt=0)
-    connect_timeout_seconds: float = Field(5, gt=0)
-    statement_timeout_seconds: float = Field(15, gt=0)
-    embedded_max_connections: int = Field(120, ge=20)
+    pool_size: int = Field(20, ge=1, description="connections of a server's pool that are kept open; a worker has worker.pool_size")
+    max_overflow: int = Field(30, ge=0, description="connections beyond pool_size that a server may open under load")
+    pre_ping: bool = Field(True, description="test a connection that has rested for a second before it is used")
+    recycle_seconds: int = Field(3600, gt=0, description="age in seconds from which a connection is replaced before its next use")
+    acquire_timeout_seconds: float = Field(5, gt=0, description="seconds to wait for a free connection, then 503")
+    connect_timeout_seconds: float = Field(5, gt=0, description="seconds to open a connection")
+    statement_timeout_seconds: float = Field(15, gt=0, description="seconds that a statement may run, or a transaction rest")
+    embedded_max_connections: int = Field(120, ge=20, description="connections that the embedded PostgreSQL accepts")
 
     @model_validator(mode="after")
     def _lag_is_told_by_tests(self) -> Self:
@@ -95,37 +97,47 @@ class DatabaseSettings(Section):
 class QdrantSettings(Section):
     """Without a `url`, Cairn runs Qdrant's engine in a child process."""
 
-    url: str | None = Field(None, pattern=r"^https?://\S+$")
-    api_key: SecretStr | None = None
-    collection: str = "cairn"
+    url: str | None = Field(None, pattern=r"^https?://\S+$", description="a Qdrant server's URL; none: its engine runs in a child process")
+    api_key: SecretStr | None = Field(None, description="the Qdrant server's API key")
+    collection: str = Field("cairn", description="name of the collection that holds the vectors")
 
 
 class RedisSettings(Section):
     """Without a `url` nothing is shared but what PostgreSQL holds."""
 
-    url: SecretStr | None = None
+    url: SecretStr | None = Field(
+        None, description="Redis's URL, which servers share breakers, caches, limits, positions and messages over; none: they don't"
+    )
     timeout_seconds: float = Field(0.5, gt=0, description="of one command: slower is away")
-    connections: int = Field(50, ge=1)
+    connections: int = Field(50, ge=1, description="connections open at once, per process")
 
 
 class VectorsSettings(Section):
-    timeout_seconds: float = Field(5, gt=0)
-    hnsw_m: int = Field(16, ge=4)
-    hnsw_ef_construct: int = Field(200, ge=16)
+    timeout_seconds: float = Field(5, gt=0, description="seconds of one call to the vector engine or the Qdrant server")
+    hnsw_m: int = Field(16, ge=4, description="edges of a point in the HNSW graph: more find more and need more memory")
+    hnsw_ef_construct: int = Field(
+        200, ge=16, description="neighbours considered while the HNSW graph is built: more find more and build slower"
+    )
     ef: int = Field(0, ge=0, le=4096, description="how broadly a graph is searched; 0: as measured when it was built")
     recall: float = Field(0.99, gt=0, le=1, description="what is measured for: of the ten nearest, so many are found")
-    oversampling: float = Field(2.0, ge=1)
+    oversampling: float = Field(2.0, ge=1, description="int8 candidates rescored with full vectors, as a multiple of the results asked for")
     reindex_after: int = Field(5000, ge=1, description="points without a graph before a re-index starts by itself …")
     reindex_share: float = Field(0.1, ge=0, le=1, description="… where they are at least this share of all")
 
 
 class EmbeddingsSettings(Section):
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    runtime: Literal["auto", "openvino", "onnxruntime"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: workers take a GPU where there is one; cpu; cuda: servers take it too"
+    )
+    runtime: Literal["auto", "openvino", "onnxruntime"] = Field(
+        "auto", description="auto, openvino or onnxruntime; auto: OpenVINO where the precision is bf16, else ONNX Runtime"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto, fp32 or bf16; auto: bf16 where the CPU multiplies it, else fp32"
+    )
     threads: int = Field(0, ge=0, description="0: as many as there are cores, at most 4")
-    batch_padded_tokens: int = Field(2048, ge=256)
-    timeout_seconds: float = Field(60, gt=0)
+    batch_padded_tokens: int = Field(2048, ge=256, description="tokens of a batch, padding included: bounds its memory")
+    timeout_seconds: float = Field(60, gt=0, description="seconds of embedding, the wait for a turn included; then 503")
     bulk_texts_a_caller: int = Field(4096, ge=1, description="that may wait at once; more are refused with 429")
     bulk_texts: int = Field(16_384, ge=1, description="of all callers together; more are refused with 503")
     bulk_wait_seconds: float = Field(90, gt=0, description="a caller's texts that would take longer are refused with 429")
@@ -134,38 +146,42 @@ class EmbeddingsSettings(Section):
 class SessionsSettings(Section):
     max_line_bytes: int = Field(16 * 2**20, ge=1024, description="a longer line is skipped and counted")
     max_text_chars: int = Field(64_000, ge=1000, description="a longer text is cut, after redaction, and counted")
-    max_live_events: int = Field(1000, ge=1)
-    upload_ttl_hours: float = Field(24, gt=0)
+    max_live_events: int = Field(1000, ge=1, description="events in one request; more are refused")
+    upload_ttl_hours: float = Field(24, gt=0, description="hours after which a dead job's unredacted upload is deleted")
 
 
 class WorkerSettings(Section):
-    concurrency: int = Field(2, ge=1)
-    poll_seconds: float = Field(0.2, gt=0)
-    lease_seconds: float = Field(30, ge=1)
-    max_attempts: int = Field(5, ge=1)
-    backoff_seconds: float = Field(2, gt=0)
-    backoff_max_seconds: float = Field(300, gt=0)
+    concurrency: int = Field(2, ge=1, description="jobs that a worker runs at once")
+    poll_seconds: float = Field(0.2, gt=0, description="seconds between looks for a job while there is none")
+    lease_seconds: float = Field(30, ge=1, description="a job whose worker has been silent for so many seconds is taken over")
+    max_attempts: int = Field(5, ge=1, description="attempts at a job, after which it is dead")
+    backoff_seconds: float = Field(2, gt=0, description="seconds before a job's second attempt; doubled before each further one")
+    backoff_max_seconds: float = Field(300, gt=0, description="the longest wait in seconds before another attempt")
     give_up_hours: float = Field(24, gt=0, description="a job waits so long for a part that is away")
-    stop_seconds: float = Field(5, ge=0)
-    pool_size: int = Field(5, ge=1)
+    stop_seconds: float = Field(
+        5, ge=0, description="seconds that jobs under way have to finish when the worker stops; then they are handed back"
+    )
+    pool_size: int = Field(5, ge=1, description="a worker's database connections; under load it may open as many again")
     backfill_sessions: int = Field(20, ge=1, description="sessions that one backfill job brings up to date")
     nice: int = Field(10, ge=0, le=19, description="of an embedded worker: who asks goes before what is read and learnt")
 
 
 class KnowledgeSettings(Section):
-    merge_threshold: float = Field(0.95, gt=0, le=1)
+    merge_threshold: float = Field(
+        0.95, gt=0, le=1, description="cosine from which two items may be merged; the guards in app/likeness/ decide too"
+    )
     min_relevance: float = Field(0.30, ge=0, le=1, description="items with a lower score are not shown")
     min_confidence: float = Field(
         0.055, ge=0, le=1, description="passages are shown where the question is answered with at least this probability"
     )
     max_items: int = Field(3, ge=0, description="of a question's results, where it asks for passages too")
     max_tokens: int = Field(1500, ge=100, le=20_000, description="of all results' texts together, unless the question says otherwise")
-    candidates: int = Field(40, ge=10)
+    candidates: int = Field(40, ge=10, description="items that are ranked for a question about items alone")
     embedding_timeout_seconds: float = Field(
         1.0, gt=0, description="a question whose vector takes longer is answered by its words alone, and says so"
     )
-    max_query_chars: int = Field(8000, ge=100)
-    max_limit: int = Field(100, ge=1)
+    max_query_chars: int = Field(8000, ge=100, description="characters of a question; a longer one is refused")
+    max_limit: int = Field(100, ge=1, description="results that a question may ask for")
     answer_model: str = Field(
         "", max_length=200, description="who writes answers: `auto`, a profile or a provider's model; empty: nobody, they are quoted"
     )
@@ -191,11 +207,11 @@ class BudgetSettings(Section):
     team_tokens_a_day: Annotated[int | None, BeforeValidator(_off)] = Field(
         2_700_000, ge=0, description="averaged over the month: a monthly wall; a day above it alerts. Or off"
     )
-    time_zone: str = "UTC"
+    time_zone: str = Field("UTC", description="a month begins at midnight there, for instance Europe/Berlin")
     timeout_seconds: float = Field(2, gt=0, le=5, description="a hold that isn't durable by then is refused")
     default_max_tokens: int = Field(1024, ge=1, description="sent where the caller names none, so that a hold is an upper bound")
     shrink: bool = Field(False, description="near the limit, lower max_tokens to what is affordable")
-    shrink_min_tokens: int = Field(256, ge=1)
+    shrink_min_tokens: int = Field(256, ge=1, description="tokens below which max_tokens is not lowered: the call is refused instead")
     process_silent_seconds: float = Field(30, ge=1, description="after this, a process is dead and its open holds are unreconciled")
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="the older name of alerts.webhook_url")
 
@@ -205,66 +221,72 @@ class AlertsSettings(Section):
 
     enabled: bool = Field(True, description="whether rules about series are evaluated; those about budgets always are")
     rules: Path = Field(ROOT / "config" / "alerts.toml", description="the file of the rules and their thresholds")
-    every_seconds: float = Field(15, ge=1)
+    every_seconds: float = Field(15, ge=1, description="seconds between evaluations of the rules about series")
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="alerts are posted here")
 
 
 class CacheSizeSettings(Section):
     """Bounds of a cache's memory, and its eviction policy."""
 
-    policy: Literal["lru", "lfu", "w-tinylfu"] = "w-tinylfu"
-    entries: int = Field(2000, ge=1)
-    max_bytes: int = Field(64 * 2**20, ge=2**16)
+    policy: Literal["lru", "lfu", "w-tinylfu"] = Field(
+        "w-tinylfu", description="what is evicted from memory when it is full: lru, lfu or w-tinylfu"
+    )
+    entries: int = Field(2000, ge=1, description="entries kept in each process's memory")
+    max_bytes: int = Field(64 * 2**20, ge=2**16, description="bytes of each process's memory that entries may take")
 
 
 class CompletionsCacheSettings(CacheSizeSettings):
     """The cache of completions: a repeated prompt of a team costs nothing. Never shared across teams."""
 
-    enabled: bool = True
-    ttl_seconds: float = Field(7200, gt=0)
+    enabled: bool = Field(True, description="answer a team's repeated prompt from the cache")
+    ttl_seconds: float = Field(7200, gt=0, description="seconds that an answer is kept, except those of temperature 0")
     deterministic_ttl_seconds: float = Field(86_400, gt=0, description="of temperature 0")
 
 
 class SemanticCacheSettings(Section):
     """The answer of another prompt that asks the same in other words. Measured in docs/decisions/0013 before it was left off."""
 
-    enabled: bool = False
+    enabled: bool = Field(False, description="answer a prompt that asks the same in other words from the cache")
     threshold: float = Field(0.95, ge=0.9, le=1, description="cosine; the guards decide too")
-    entries: int = Field(2000, ge=1, le=20_000)
+    entries: int = Field(2000, ge=1, le=20_000, description="prompts kept in each server's memory")
     timeout_seconds: float = Field(0.05, gt=0, le=1, description="what a miss may wait for it")
 
 
 class QueriesCacheSettings(CacheSizeSettings):
     """The cache of knowledge queries: a repeated question only checks for changes. Never shared across teams."""
 
-    enabled: bool = True
-    policy: Literal["lru", "lfu", "w-tinylfu"] = "lru"
-    entries: int = Field(200, ge=1)
-    max_bytes: int = Field(8 * 2**20, ge=2**16)
-    ttl_seconds: float = Field(300, gt=0)
+    enabled: bool = Field(True, description="answer a team's repeated question from the cache until what it covers has changed")
+    policy: Literal["lru", "lfu", "w-tinylfu"] = Field(
+        "lru", description="what is evicted from memory when it is full: lru, lfu or w-tinylfu"
+    )
+    entries: int = Field(200, ge=1, description="entries kept in each process's memory")
+    max_bytes: int = Field(8 * 2**20, ge=2**16, description="bytes of each process's memory that entries may take")
+    ttl_seconds: float = Field(300, gt=0, description="seconds that an answer is kept")
 
 
 class EmbeddingsCacheSettings(CacheSizeSettings):
     """Vectors of texts that were embedded before: 1.8 kB an entry."""
 
-    entries: int = Field(10_000, ge=1)
-    max_bytes: int = Field(20 * 2**20, ge=2**16)
-    ttl_seconds: float = Field(86_400, gt=0)
+    entries: int = Field(10_000, ge=1, description="entries kept in each process's memory")
+    max_bytes: int = Field(20 * 2**20, ge=2**16, description="bytes of each process's memory that entries may take")
+    ttl_seconds: float = Field(86_400, gt=0, description="seconds that a text's vector is kept")
 
 
 class KeysCacheSettings(CacheSizeSettings):
     """The cache of keys and their requesters."""
 
-    policy: Literal["lru", "lfu", "w-tinylfu"] = "lru"
-    entries: int = Field(10_000, ge=1)
-    max_bytes: int = Field(8 * 2**20, ge=2**16)
+    policy: Literal["lru", "lfu", "w-tinylfu"] = Field(
+        "lru", description="what is evicted from memory when it is full: lru, lfu or w-tinylfu"
+    )
+    entries: int = Field(10_000, ge=1, description="entries kept in each process's memory")
+    max_bytes: int = Field(8 * 2**20, ge=2**16, description="bytes of each process's memory that entries may take")
     ttl_seconds: float = Field(30, gt=0, le=300, description="a key revoked on another server is refused within this time")
 
 
 class PrewarmSettings(Section):
     """The warm-up: the most used entries are loaded behind a start, never in its way."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="bring the entries used most back into memory after a start; needs cache.database")
     entries: int = Field(500, ge=1, description="of each cache")
     max_bytes: int = Field(8 * 2**20, ge=2**16, description="of each cache")
     seconds: float = Field(5, gt=0, description="of each cache")
@@ -274,7 +296,7 @@ class PrewarmSettings(Section):
 class PrefetchSettings(Section):
     """Prefetching: the question that usually follows is searched while nobody asks."""
 
-    enabled: bool = False
+    enabled: bool = Field(False, description="search ahead what usually follows a question")
     remembered: int = Field(2000, ge=1, description="questions whose followers are known")
     min_seen: int = Field(2, ge=1, description="how often one must have followed the other")
     quiet_seconds: float = Field(0.25, gt=0, description="without a question, before one is searched ahead")
@@ -295,13 +317,13 @@ class CacheSettings(Section):
 class MessagesSettings(Section):
     """Between agents: on Redis where a team has one, else in PostgreSQL."""
 
-    max_payload_bytes: int = Field(65_536, ge=1, le=2**20)
+    max_payload_bytes: int = Field(65_536, ge=1, le=2**20, description="bytes of a message's payload; a larger one is refused")
     max_messages: int = Field(10_000, ge=1, description="kept of a channel; the oldest go first")
-    max_age_hours: float = Field(168, gt=0)
+    max_age_hours: float = Field(168, gt=0, description="hours that a message is kept")
     max_groups: int = Field(2000, ge=1, description="of a channel")
     visibility_seconds: float = Field(60, gt=0, description="a message that isn't acknowledged by then is given to the next one who asks")
     max_deliveries: int = Field(5, ge=1, description="then it is a dead letter")
-    dead_letter_hours: float = Field(720, gt=0)
+    dead_letter_hours: float = Field(720, gt=0, description="hours that a dead letter is kept")
     poll_seconds: float = Field(5, gt=0, description="who waits looks round so often for what a silent consumer left")
 
 
@@ -329,14 +351,14 @@ class TelemetrySettings(Section):
 class DashboardSettings(Section):
     """The pages under /dashboard."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="serve the pages under /dashboard")
     session_hours: float = Field(8, gt=0, le=720, description="then a key is asked for again")
     sign_in_tries: int = Field(10, ge=1, description="wrong keys of an address within sign_in_minutes, per server; a right one gets in")
-    sign_in_minutes: float = Field(5, gt=0)
+    sign_in_minutes: float = Field(5, gt=0, description="minutes within which wrong keys are counted")
     live_seconds: float = Field(2, gt=0, description="how often a page that is open asks whether something changed")
     max_live: int = Field(300, ge=1, description="pages that are open at once, per server; more are shown, but not live")
 
 
 class LogSettings(Section):
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    format: Literal["console", "json"] = Field("console", description="console, or json: one object a line")
