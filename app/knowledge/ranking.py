@@ -14,7 +14,7 @@ from app.embeddings.longform import closeness
 from app.knowledge.answer import Query, Result
 from app.knowledge.freshness import WEIGHT
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
-from app.knowledge.neighbours import unpack, unpack_long, wording
+from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
 from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, shown_freshness, speaks_of
 from app.storage.tables import AnyRow
@@ -70,7 +70,7 @@ def rank(
     cosines = _cosines(rows, vector)
     factors = [_factor(row, names[row.project_id], query, support.answered) for row in rows]
     session_gains = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
-    texts = [wording(row.title, row.text) for row in rows]
+    texts = [item_text(row.title, row.text) for row in rows]
     if vector is None:
         bounds = [factor + gain for factor, gain in zip(factors, session_gains, strict=True)]
     else:
