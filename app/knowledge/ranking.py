@@ -75,7 +75,7 @@ def rank(
         bounds = [factor + gain for factor, gain in zip(factors, session_gains, strict=True)]
     else:
         bounds = [
-            factor * asked.at_most(cosine, text) + gain
+            factor * asked.upper_bound(cosine, text) + gain
             for factor, cosine, text, gain in zip(factors, cosines, texts, session_gains, strict=True)
         ]
     supported = least_score if query.min_score is not None else min(least_score, MIN_SUPPORTED)
