@@ -121,7 +121,7 @@ class Intake:
             for gone in await self._journal.missing(connection, reading.sessions.keys()):  # purged since: forget the file's name too
                 await forget_in_jobs(connection, upload.team_id, gone)
             await self._uploads.delete(connection, upload.id)
-            await self._catch_up.take_back(connection, upload.team_id, reading.sessions.keys())
+            await self._catch_up.cancel_waiting(connection, upload.team_id, reading.sessions.keys())
             await self._catch_up.go_on_later(connection, job, done)
 
         return Done(_report(upload, reading, self._catch_up.report(done)), closing=closing)
