@@ -57,10 +57,10 @@ def rank(
     names: dict[UUID, str],
     *,
     limit: int,
-    least_score: float,
+    min_score: float,
     support: Support = NO_SUPPORT,
 ) -> list[Result]:
-    """Return the first `limit` items that score at least `least_score`. Without a vector, shared terms alone decide.
+    """Return the first `limit` items that score at least `min_score`. Without a vector, shared terms alone decide.
 
     `names`: the projects' names, by id.
     """
@@ -78,7 +78,7 @@ def rank(
             factor * asked.upper_bound(cosine, text) + gain
             for factor, cosine, text, gain in zip(factors, cosines, texts, session_gains, strict=True)
         ]
-    supported = least_score if query.min_score is not None else min(least_score, MIN_SUPPORTED)
+    supported = min_score if query.min_score is not None else min(min_score, MIN_SUPPORTED)
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
     for n in sorted(range(len(rows)), key=bounds.__getitem__, reverse=True):
@@ -87,7 +87,7 @@ def rank(
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
         score = round(min(1.0, seen.score * factors[n] + session_gains[n]), DIGITS)
-        if score < (supported if session_gains[n] else least_score):
+        if score < (supported if session_gains[n] else min_score):
             continue
         found.append((-score, str(rows[n].id), n, seen))
         (heappush if len(best) < limit else heappushpop)(best, score)

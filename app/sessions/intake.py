@@ -164,7 +164,7 @@ class Intake:
             lambda source: parse(source, format=upload.format, limits=self._limits, tally=reading.tally),
             batch=EVENTS_PER_BATCH,
             size=lambda each: size([each]) if isinstance(each, Event) else 0,
-            most=CHARS_PER_BATCH,
+            max_size=CHARS_PER_BATCH,
         )
         async for batch in parsed:
             for found, events in _runs(batch):

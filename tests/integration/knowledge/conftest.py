@@ -101,7 +101,7 @@ class Bench:
         return ProjectMerge(self.database, self.accounts, self.journal, self.projections)
 
     def backfill(self, queue: Queue, *, most: int = 20) -> Backfill:
-        return Backfill(queue=queue, checkpoints=self.checkpoints, catch_up=self.catch_up, projections=self.projections, most=most)
+        return Backfill(queue=queue, checkpoints=self.checkpoints, catch_up=self.catch_up, projections=self.projections, max_sessions=most)
 
     async def session(self, name: str, *, project: str = "shop", developer_id: UUID | None = None) -> UUID:
         if name not in self.sessions:
