@@ -1,4 +1,4 @@
-"""The application: rooms behind routes."""
+"""Builds the application: middleware, routes, lifespan. Knows no logic of a room."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from app.web.turns import Turns
 MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings")
 ACCESS = PathAccess(
     open=frozenset({"/healthz", "/readyz", reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
-    open_under=(f"{dashboard.PATH}/",),  # its pages ask their own cookie
+    open_under=(f"{dashboard.PATH}/",),  # its pages check their own cookie
     scraped=frozenset({"/metrics"}),
     models=frozenset(MODEL_CALLS),
 )
@@ -51,7 +51,7 @@ admin key does all, for the team that `x-cairn-team` names. Every answer carries
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The whole application. Its lifespan opens the services and closes them again."""
+    """Create the application. Its lifespan opens the services and closes them again."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,8 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.exports = Turns()
     app.add_middleware(Authentication, access=ACCESS)
     if settings.database.replica_urls:
-        models = {("POST", path) for path in MODEL_CALLS}  # the ledger's, which no replica is asked about
-        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, apart=models)
+        models = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
+        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=models)
     app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
     for room in (

@@ -1,4 +1,4 @@
-"""The answer in the replies of `mode: answer`: whole, or sentence by sentence; who wrote it, and what that cost."""
+"""Schemas and stream of `mode: answer`: the answer whole or sentence by sentence, its author and its cost. Knows no search."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def composed_reply(composed: Composed) -> ComposedReply:
 
 
 def bill_headers(bill: Bill | None) -> dict[str, str]:
-    """Make the headers that completions have too; none where no model was asked."""
+    """Return the cost headers that completions have too; none where no model was asked."""
     if bill is None:
         return {}
     left = {} if bill.left is None else {"x-cairn-budget-remaining-usd": usd_text(bill.left)}
@@ -79,7 +79,7 @@ def bill_headers(bill: Bill | None) -> dict[str, str]:
 
 
 async def answer_events(request: Request, answer: PendingAnswer, whole: Callable[[Composed], bytes]) -> AsyncGenerator[bytes]:
-    """Write `{"sentence": {text, citations}}` for each of a model's sentences, then the whole reply, which alone counts."""
+    """Yield `{"sentence": {text, citations}}` for each of a model's sentences, then the whole reply, which alone is authoritative."""
     try:
         async with aclosing(answer.stream()) as parts:
             async for part in parts:
@@ -92,7 +92,7 @@ async def answer_events(request: Request, answer: PendingAnswer, whole: Callable
 
 
 def note_bill(request: Request, answer: PendingAnswer) -> None:
-    """Tell the access log who wrote, and for how much."""
+    """Record the model and the cost of an answer for the access log."""
     if answer.receipt is not None:
         access_log.note_receipt(request.scope, answer.receipt)
 

@@ -35,15 +35,15 @@ router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
 
 MAX_MESSAGES, MAX_PARTS, MAX_TEXTS = 10_000, 1_000, 2048
 MAX_PRODUCED_TOKENS = 2**20
-"""Of all choices together: so much is held before the call."""
+"""The sum over all choices: the budget hold before the call covers this many."""
 MAX_TOKENS = 2**24
 MAX_TOKEN_IDS = 100_000
 ENCODED_AT_ONCE = 32
-"""Vectors of a reply: a millisecond."""
+"""Vectors encoded per turn of the event loop: about a millisecond."""
 TOKENS_OF = "text-embedding-3-small"
-"""Whose encoding a client uses for a model that it doesn't know."""
+"""Clients tokenize with this model's encoding (cl100k_base) for a model that they don't know."""
 NAME, MAX_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
-"""The caller's own names in a header: none that could be anything else."""
+"""Names of a caller's fields that may be echoed in a header (no header injection), and how many of them."""
 NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `local`; what was dropped stands in `x-cairn-dropped`."
 
 ModelName = Annotated[Label, StringConstraints(pattern=NO_NUL)]
@@ -52,7 +52,7 @@ Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", descript
 
 
 class Loose(BaseModel):
-    """As OpenAI takes it: what isn't known is passed on, or dropped and said."""
+    """Accepts unknown fields, as OpenAI does: they are passed on, or dropped and listed in `x-cairn-dropped`."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -85,7 +85,7 @@ class RefusalPart(RequestBody):
 
 
 Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
-"""Other kinds (files, sound, films) have prices that nobody can tell before the call."""
+"""Other kinds (files, audio, video) are refused: their price can't be bounded before the call."""
 
 
 class ChatMessage(Loose):
@@ -207,7 +207,7 @@ OPENAI: dict[int | str, dict[str, Any]] = {
     response_class=Response,
 )
 async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_project: Project = None) -> Response:
-    given: dict[str, Any] = await request.json()  # kept by the request: parsed once
+    given: dict[str, Any] = await request.json()  # cached by the request: parsed once
     asked = ChatRequest(
         model=body.model,
         messages=given["messages"],
@@ -219,13 +219,13 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
     )
     if asked.choices * (asked.max_tokens or 1) > MAX_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
-    asker = _asker(request, payer, "chat", x_cairn_project)
+    context = _call_context(request, payer, "chat", x_cairn_project)
     engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
-        stream = await unless_disconnected(request, engine.open_stream(asked, asker, usage_asked=usage_asked))
+        stream = await unless_disconnected(request, engine.open_stream(asked, context, usage_asked=usage_asked))
         return EventStream(stream.events(), _headers(request, stream.receipt), unread=stream.abandon)
-    answer = await unless_disconnected(request, engine.complete(asked, asker))
+    answer = await unless_disconnected(request, engine.complete(asked, context))
     return Response(answer.body, media_type="application/json", headers=_headers(request, answer.receipt))
 
 
@@ -244,10 +244,10 @@ async def embed(
     x_cairn_project: Project = None,
 ) -> Response:
     asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
-    asker = _asker(request, payer, "embeddings", x_cairn_project)
+    context = _call_context(request, payer, "embeddings", x_cairn_project)
     here = services.inference.catalog.runs_here(body.model)
     with services.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
-        found = await unless_disconnected(request, services.inference.engine.embed(asked, asker))
+        found = await unless_disconnected(request, services.inference.engine.embed(asked, context))
     reply = await _vectors(found, exports_of(request), base64=body.encoding_format == "base64")
     return Response(reply, media_type="application/json", headers=_headers(request, found.receipt))
 
@@ -276,14 +276,14 @@ async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noq
     return ProviderList(providers=found)
 
 
-def _asker(request: Request, payer: Requester, otherwise: str, project: str | None) -> CallContext:
-    """`otherwise`: the purpose of a call whose caller names none."""
+def _call_context(request: Request, payer: Requester, default_purpose: str, project: str | None) -> CallContext:
+    """Return the context of a call. `default_purpose`: its purpose where the caller names none."""
     assert payer.developer_id is not None
-    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or otherwise, project, token_counter(request))
+    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or default_purpose, project, token_counter(request))
 
 
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
-    """Token ids are put back into text: providers of other kinds, and our own model, have other tokens."""
+    """Decode token ids to text: other providers, and the local model, have other tokens. InvalidInput for an unknown id."""
     items = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
     try:
         return [each if isinstance(each, str) else text_of(each, model=TOKENS_OF) for each in items]
@@ -292,7 +292,7 @@ def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
 
 
 def _wish(request: Request, *, asked: bool | None) -> CacheWish:
-    """`Cache-Control`, and the request's own field."""
+    """Combine `Cache-Control` with the request's own `cache` field, which wins."""
     if asked is False:
         return "never"
     wish = cache_control.wish(request)
@@ -325,7 +325,7 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
 
 
 async def _vectors(found: Vectors, turns: Turns, *, base64: bool) -> bytes:
-    """Write the reply: of many vectors, some at a time, in turns with whoever else writes much."""
+    """Encode the reply. Many vectors are encoded in batches, in turn with other large replies, so that the event loop stays free."""
     shape = _base64 if base64 else list
     parts = []
     for start in range(0, len(found.vectors), ENCODED_AT_ONCE):
@@ -338,5 +338,5 @@ async def _vectors(found: Vectors, turns: Turns, *, base64: bool) -> bytes:
 
 
 def _base64(vector: Sequence[float]) -> str:
-    """Little-endian float32, as OpenAI's own client asks for it."""
+    """Encode as little-endian float32, as OpenAI's own client expects it."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

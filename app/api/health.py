@@ -1,4 +1,4 @@
-"""Alive, ready, measured."""
+"""Routes of operations: liveness, readiness, Prometheus metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vector index: rebuilt from PostgreSQL while queries go on."""
+"""Route that rebuilds the vector index from PostgreSQL, while queries use the old one. Knows no vectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/v1/index", tags=["operations"], route_class=AuthenticatedRoute)
 
 HEARTBEAT_SECONDS = 5.0
-"""Building the graphs takes minutes without news: the line before is said again, so that no proxy hangs up."""
+"""Building the HNSW graphs takes minutes without progress: the last line is repeated, so that no proxy times out."""
 NDJSON = "application/x-ndjson"
 
 
@@ -42,7 +42,7 @@ async def rebuild(services: TheServices, admin: Admin) -> StreamingResponse:  # 
 
 
 async def _progress(services: Services) -> AsyncIterator[bytes]:
-    """This stream owns the rebuild: it ends with it, also when the client leaves."""
+    """Run the rebuild and yield its progress. The stream owns the task: a client that disconnects cancels it."""
     now = {"done": 0, "total": 0}
     news = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""A job: how far it is, and what came of it."""
+"""Route of a job: its state, progress and result."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
 
 
 def _written(answer: Answer, composed: Composed | None) -> bytes:
-    """Write the reply here: FastAPI would check and write what has just been checked, on the busiest route of plugins."""
+    """Serialize the reply here: FastAPI would validate it a second time, on the busiest route of plugins."""
     degraded = list(answer.degraded if composed is None else composed.degraded_with(answer.degraded))
     found = AnswerReply(
         results=[_result(result) for result in answer.results],
@@ -228,7 +228,7 @@ async def read(services: TheServices, caller: Caller, item_id: UUID, response: R
 
 
 def item_reply(shown: ShownItem) -> ItemReply:
-    """Write an item as every route shows it."""
+    """Return an item as every route shows it."""
     item = shown.item
     return ItemReply.model_validate(
         {name: getattr(item, name) for name in ITEM_FIELDS}

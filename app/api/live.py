@@ -55,7 +55,7 @@ BODY = {
 
 
 def read(body: bytes, *, max_events: int) -> list[GivenEvent]:
-    """Read the events of an NDJSON body. Unreadable or InvalidInput name the line."""
+    """Parse the events of an NDJSON body. Unreadable and InvalidInput name the line."""
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
     if not lines:
         raise InvalidInput("The body is empty: send one JSON event a line.", param="events")
@@ -82,7 +82,7 @@ def _event(number: int, line: bytes) -> GivenEvent:
 
 
 def _bounded(line: bytes) -> bytes:
-    """A line as it may be read: lines that are deep, or hold half a character, go the slower way of every other body."""
+    """Return a line that is safe to parse: deeply nested lines and lone surrogates go through `json_body.parse` (slower) first."""
     if not may_be_deep(line) and b"\\ud" not in line.lower():
         return line
     return json.dumps(json_body.parse(line), ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""Messages between the agents of a team: put one in a channel, receive as a member of a group, acknowledge; what nobody could handle."""
+"""Routes of messages between a team's agents: publish to a channel, receive as a consumer group, acknowledge, list dead letters."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from app.web.requester import Caller, TheServices
 router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=AuthenticatedRoute)
 
 KEEP_ALIVE_SECONDS = 15.0
-"""A proxy that hears nothing for a minute hangs up."""
+"""Proxies close a connection that is silent for a minute."""
 STREAM_SECONDS = 900.0
-"""Then a stream ends, and its caller shows its key again: one that was revoked hears no more."""
+"""A stream ends after this, so that its caller authenticates again: a revoked key receives no more."""
 KEEP_ALIVE = b": keep-alive\n\n"
 MAX_AT_ONCE, MAX_IDS = 100, 1000
 
@@ -148,7 +148,7 @@ async def stream(
     request: Request, services: TheServices, caller: Caller, channel: Channel, group: Group, consumer: Consumer, limit: Limit = 10
 ) -> Response:
     receive = partial(operations.receive_messages, services, caller, channel, group=group, consumer=consumer, limit=limit)
-    first = await unless_disconnected(request, receive())  # before the answer begins: what is wrong is said with a status
+    first = await unless_disconnected(request, receive())  # before the response starts, so that an error still has an HTTP status
     return Feed(_events(services.messages, partial(receive, wait_seconds=KEEP_ALIVE_SECONDS), first), {}, unread=_nothing)
 
 
@@ -174,7 +174,7 @@ async def dead_letters(
 async def _events(
     exchange: MessageExchange, receive: Callable[[], Awaitable[Sequence[Message]]], first: Sequence[Message]
 ) -> AsyncGenerator[bytes]:
-    """Write messages until the caller leaves, the server stops, or the stream has had its time."""
+    """Yield messages until the client disconnects, the server stops, or STREAM_SECONDS are over."""
     yield KEEP_ALIVE
     found, clock = first, asyncio.get_running_loop().time
     until = clock() + STREAM_SECONDS
@@ -189,7 +189,7 @@ async def _events(
 
 
 def _view(message: Message) -> dict[str, object]:
-    """The payload goes out as it is stored: JSON's text already."""
+    """Return a message for the reply. Its payload is stored as JSON and copied without parsing."""
     return {
         "id": message.id,
         "channel": message.channel,
@@ -207,4 +207,4 @@ def _letter(letter: DeadLetter) -> dict[str, object]:
 
 
 async def _nothing() -> None:
-    """Events that nobody began to read: their messages are visible again in a while, as any that aren't acknowledged."""
+    """Do nothing for a stream that was never read: its unacknowledged messages become visible again by themselves."""

@@ -17,7 +17,7 @@ NO_FILE = "The form has no field `file`: send the transcript as -F file=@session
 
 
 def boundary(content_type: str) -> str | None:
-    """The boundary of a `multipart/form-data` content type; None for any other type."""
+    """Return the boundary of a `multipart/form-data` content type; None for any other type. Unreadable where it has none."""
     message = Message()
     message["content-type"] = content_type
     if message.get_content_type() != "multipart/form-data":
@@ -29,7 +29,7 @@ def boundary(content_type: str) -> str | None:
 
 
 class FilePart:
-    """One form's file: `name()` first, then `chunks()`. Nothing is held but what one network chunk brought."""
+    """The file of one form: call `name()` first, then `chunks()`. Buffers no more than one network chunk."""
 
     def __init__(self, stream: AsyncIterator[bytes], boundary: str) -> None:
         self._stream = stream
@@ -56,14 +56,14 @@ class FilePart:
             raise Unreadable("The multipart boundary can't be used: let the client library set the Content-Type.") from error
 
     async def name(self) -> str:
-        """Read up to the file's first bytes; its name as the client gave it. InvalidInput when the form has none."""
+        """Read up to the file's first bytes and return its name as the client gave it. InvalidInput when the form has no file."""
         while not self._seen:
             if not await self._feed():
                 raise InvalidInput(NO_FILE, param=FIELD)
         return self._name
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The file's bytes. Unreadable when the form ends before its last boundary: half a file is no file."""
+        """Yield the file's bytes. Unreadable when the form ends before its last boundary: a truncated file is refused."""
         while True:
             while self._ready:
                 yield self._ready.popleft()
@@ -73,7 +73,7 @@ class FilePart:
             raise Unreadable("The multipart body ends in its middle: send it again.")
 
     async def _feed(self) -> bool:
-        """One network chunk through the parser. False: there is no more."""
+        """Feed one network chunk to the parser. Returns False at the end of the stream."""
         chunk = await anext(self._stream, None)
         if chunk is None:
             return False

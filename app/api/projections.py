@@ -1,4 +1,4 @@
-"""Projections: how many sessions each has still to read, and on which it failed."""
+"""Route of projections: how many sessions each lags behind, and on which it failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets out of a text."""
+"""Route that redacts secrets from a text. Stores nothing."""
 
 from __future__ import annotations
 

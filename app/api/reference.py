@@ -1,4 +1,4 @@
-"""The API's description and the page that shows it: each written once, and sent as bytes ever after. Strangers may ask for both."""
+"""The OpenAPI description and the page that shows it: each rendered once, then served from memory. Both take no key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DESCRIPTION_PATH, DOCS_PATH = "/openapi.json", "/docs"
 
 
 def install(app: FastAPI) -> None:
-    """Serve both. The description is written when it is first asked for: all routes are there by then."""
+    """Add both routes. The description is rendered at the first request, when all routes are registered."""
     written: list[bytes] = []
     page = get_swagger_ui_html(openapi_url=DESCRIPTION_PATH, title=f"{app.title} - Swagger UI").body
 

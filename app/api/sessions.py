@@ -191,7 +191,7 @@ async def purge(services: TheServices, caller: Caller, session_id: UUID) -> Purg
 
 
 async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes]]:
-    """(the file's name where the client gave one, its bytes): raw, or out of a form."""
+    """Return the file's name (None where the client gave none) and its bytes, from a raw body or a form."""
     found = multipart.boundary(request.headers.get("content-type", ""))
     stream = aiter(request.stream())
     if found is None:

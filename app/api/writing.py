@@ -202,7 +202,7 @@ async def history(services: TheServices, caller: Caller, item_id: UUID) -> Histo
 
 
 def _revision(if_match: str | None) -> str | None:
-    """An etag's value, weak or not; `*` and nothing: whatever stands there."""
+    """Return the revision in an `if-match`, weak or not; None for `*` or no header: any revision matches. InvalidInput for others."""
     if if_match is None or if_match.strip() == "*":
         return None
     found = if_match.strip().removeprefix("W/").strip('"')

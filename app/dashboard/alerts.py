@@ -1,4 +1,4 @@
-"""The ledger's alerts in words. Pure."""
+"""Turns the ledger's alerts into text. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUPED = ("day-", "overrun-", "disputed-")
 
 @dataclass(frozen=True, slots=True)
 class NoticeLine:
-    """One line: what was said, of whom, last when."""
+    """One line about alerts: of the team or a budget, its text, and the time of the latest."""
 
     whose: Literal["team", "budget"]
     tone: Literal["warn", "bad"]
@@ -24,7 +24,7 @@ class NoticeLine:
 
 
 def notices(said: Sequence[ToldAlert]) -> list[NoticeLine]:
-    """The newest first. What may come every day, or with every call, is one line with how often."""
+    """Return the lines, the newest first. Alerts that can repeat daily or per call are grouped into one line with their count."""
     found: list[NoticeLine] = []
     grouped: dict[tuple[str, str], list[ToldAlert]] = {}
     for each in said:
@@ -40,7 +40,7 @@ def notices(said: Sequence[ToldAlert]) -> list[NoticeLine]:
 
 
 def _text(rule: str) -> str:
-    """`rule` as `app/alerts/budget_rules.py` names them."""
+    """Describe a rule, which `app/alerts/budget_rules.py` names."""
     if rule.startswith("tokens-"):
         return f"{rule.removeprefix('tokens-').removesuffix('%')} % of the month's tokens are used"
     if rule.endswith("-early"):

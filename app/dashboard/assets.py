@@ -1,4 +1,4 @@
-"""Scripts and styles: ours, and Chart.js out of its installed package. Each address names its content: a browser keeps it."""
+"""Static scripts and styles: our own, and Chart.js from its installed package. URLs carry a content hash, so browsers cache them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Asset:
 
 
 class Assets:
-    """By name. ConfigurationError where the chart library isn't installed."""
+    """All static files by name. ConfigurationError where the chart library isn't installed."""
 
     def __init__(self) -> None:
         found = {path.name: path for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
@@ -38,7 +38,7 @@ class Assets:
         return f"/dashboard/assets/{self._assets[name].digest}/{name}"
 
     def answer(self, digest: str, name: str, *, packed: bool) -> Response:
-        """NotFound for an unknown name. Whatever digest is asked for gets what there is now; only the right one may be kept."""
+        """Serve a file, whatever its digest; only the current digest is cacheable. NotFound for an unknown name."""
         asset = self._assets.get(name)
         if asset is None:
             raise NotFound("There is no such file.")
@@ -56,7 +56,7 @@ def _asset(path: Path) -> Asset:
 
 
 def _library() -> Path:
-    """Found without importing the package: its Python is for other frameworks."""
+    """Locate Chart.js without importing its package, whose Python code is for other frameworks."""
     for each in files(PACKAGE) or ():
         if str(each) == WITHIN:
             return Path(str(each.locate()))

@@ -1,4 +1,4 @@
-"""My budget: what is left, where it went, what the last calls cost and why. An admin sees the same of each developer."""
+"""The page "My budget": what is left, how it was spent, the last calls and why they cost what they did. Admins see each developer's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.dashboard.alerts import NoticeLine, notices
 from app.dashboard.calls import Reason, reasons
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.services import Services
 
@@ -33,7 +33,7 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class SpendingShare:
-    """A model's or a purpose's share of the month."""
+    """A model's or a purpose's share of the month's spending."""
 
     name: str
     under: str
@@ -76,7 +76,7 @@ class Month:
 
     @property
     def state(self) -> str:
-        """One word for how the month goes."""
+        """The month in one word: unlimited, over, near, ahead (the forecast exceeds the limit) or fine."""
         if self.room is None:
             return "unlimited"
         if self.budget.remaining == 0:
@@ -98,19 +98,19 @@ async def own(request: Request) -> Response:
 async def shown(
     request: Request, who: Visitor, view: DeveloperView, *, new_key: str | None = None, problem: str | None = None, status: int = 200
 ) -> Response:
-    """A developer's page; with what an admin may change where an admin looks."""
-    desk, accounts = desk_of(request), who.services.accounts
+    """Render a developer's page; admins also get the forms for limits and keys."""
+    state, accounts = state_of(request), who.services.accounts
     mark = await mark_of(who, "budget", view.name)
-    month = await gather(who.services, view, desk.renderer.zone)
+    month = await load_month(who.services, view, state.renderer.zone)
     changes = await who.services.budget.spending.limit_changes(view.team_id, developer_id=view.id, limit=10)
     keys = await accounts.keys_of(view.id) if who.requester.is_admin else []
-    return await desk.renderer.page(
+    return await state.renderer.page(
         "budget.html", who, status=status, month=month, view=view, keys=keys, changes=changes, mark=mark, new_key=new_key, problem=problem
     )
 
 
-async def gather(services: Services, view: DeveloperView, zone: ZoneInfo) -> Month:
-    """One question after the other: a page holds one connection at a time."""
+async def load_month(services: Services, view: DeveloperView, zone: ZoneInfo) -> Month:
+    """Load all that the page shows, one query after the other: a page holds one database connection at a time."""
     spending = services.budget.spending
     period, today, now = spending.month(), spending.today(), clock.now()
     budget = (await services.budget.budgets.among([view]))[view.id]
@@ -151,11 +151,11 @@ def _by_day(slices: Sequence[Slice], days: Sequence[date], today: date) -> chart
 
 
 def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> list[SpendingShare]:
-    """The dearest first."""
+    """Sum the slices by `key`, the most expensive first."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 5)
     for each in slices:
-        figures_ = (each.attempts, each.nanousd, each.input_tokens, each.output_tokens, each.cached_tokens)
-        sums[key(each)] = [have + more for have, more in zip(sums[key(each)], figures_, strict=True)]
+        amounts = (each.attempts, each.nanousd, each.input_tokens, each.output_tokens, each.cached_tokens)
+        sums[key(each)] = [have + more for have, more in zip(sums[key(each)], amounts, strict=True)]
     most = max((each[1] for each in sums.values()), default=0)
     parts = [
         SpendingShare(name, under, attempts, nanousd, given, made, cached, formatting.permille(nanousd, most))

@@ -42,7 +42,7 @@ class Reason:
 
 
 def reasons(call: RequestSpending) -> list[Reason]:
-    """The least usual first; empty for a call that simply worked."""
+    """Explain a call's cost, the least usual reason first; empty for a call without anything special."""
     found: list[Reason] = []
     answered = call.status == RequestOutcome.ANSWERED
     if not answered:

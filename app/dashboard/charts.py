@@ -11,12 +11,12 @@ from app.money import to_usd
 MAX_SERIES = 7
 OTHERS = "others"
 TONES = {"groq": 1, "anthropic": 2, "openai": 3, "gemini": 4, "local": 5, OTHERS: 7, "spent": 1}
-"""A provider keeps its colour, whoever else is shown."""
+"""Fixed colours: a provider has the same one in every chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartSeries:
-    """`values` only give lengths; `shown` is what is read. None: nothing was measured. `tone`: its colour, 1 to 7."""
+    """One series of a chart. `values` give the geometry (None: not measured), `shown` the texts, `tone` the colour, 1 to 7."""
 
     name: str
     tone: int
@@ -26,7 +26,7 @@ class ChartSeries:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`labels` stand on the axis, `titles` say the same in full. `ticks` writes the axis: a prefix and a unit behind the number."""
+    """A chart. `labels` are those of the axis, `titles` the same in full; `prefix` and `unit` stand around the axis' numbers."""
 
     id: str
     kind: Literal["stacked", "lines"]
@@ -43,7 +43,7 @@ class Chart:
         return not any(value for each in self.series for value in each.values)
 
     def data(self) -> dict[str, object]:
-        """For the browser."""
+        """Return the chart as JSON data for the browser's script."""
         series = [{"name": each.name, "tone": each.tone, "values": each.values, "shown": each.shown} for each in self.series]
         return {
             "kind": self.kind,
@@ -64,7 +64,7 @@ def of_money(
     *,
     write: Callable[[int], str],
 ) -> Chart:
-    """Stacked bars of nano-dollars. `columns`: (label, title); `amounts`: by series. The largest series first, the small ones together."""
+    """Make stacked bars of nano-dollars. `columns`: (label, title); `amounts` by series: the largest first, the smallest as "others"."""
     ordered = sorted(amounts, key=lambda each: (-sum(amounts[each]), each))
     kept, rest = (ordered, []) if len(ordered) <= MAX_SERIES else (ordered[: MAX_SERIES - 1], ordered[MAX_SERIES - 1 :])
     rows = [(each, list(amounts[each])) for each in kept]
@@ -89,7 +89,7 @@ def of_money(
 def lines(
     id_: str, title: str, labels: tuple[str, ...], titles: tuple[str, ...], values: Mapping[str, Sequence[float | None]], *, unit: str
 ) -> Chart:
-    """Lines over time; a gap where nothing was measured."""
+    """Make lines over time, with a gap where nothing was measured."""
     return Chart(
         id=id_,
         kind="lines",
@@ -105,6 +105,6 @@ def lines(
 
 
 def tones(names: Sequence[str]) -> list[int]:
-    """A colour for each: its own where it has one, else one that is free."""
+    """Assign each name its fixed colour if it has one, else a free one."""
     free = [tone for tone in (6, 5, 4, 3, 2, 1, 7) if tone not in {TONES.get(name) for name in names}]
     return [TONES.get(name) or (free.pop(0) if free else 7) for name in names]

@@ -1,4 +1,4 @@
-"""Filters of the pages that list: read from an address, kept in the next one; dates as people pick them."""
+"""Filters of list pages: read from the query string, and written into the links to further pages. Knows no page."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.dashboard.visitor import Visitor
 from app.errors import InvalidInput
 
 MAX_FILTER_CHARS = 200
-"""Of each filter that an address gives."""
+"""Longer values in the query string are cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddressFilters:
-    """Filters as a page's form and its address hold them: a field each, empty where it isn't set."""
+    """Base class: filters as the form and the query string hold them, one field each, empty where it isn't set."""
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -27,18 +27,18 @@ class AddressFilters:
 
     @property
     def query(self) -> dict[str, str]:
-        """Those that are set, for an address."""
+        """The filters that are set, for a query string."""
         return {each.name: value for each in fields(self) if (value := getattr(self, each.name))}
 
 
 def address(who: Visitor, path: str, **query: str | None) -> str:
-    """Make a page's address with what is given of its query, and the team that an admin looks at."""
+    """Make a page's URL from its path, the query values that are set, and the team that an admin looks at."""
     given = {name: value for name, value in query.items() if value} | ({"team": who.requester.team} if who.team_query else {})
     return f"{path}?{urlencode(given)}" if given else path
 
 
 def moment_of(date: str, param: str) -> datetime | None:
-    """The beginning of a day as a form's date field gives it; None where it is empty. InvalidInput for anything else."""
+    """Parse a form's date field to the beginning of that day; None where it is empty. InvalidInput for anything else."""
     try:
         return datetime.fromisoformat(date) if date else None
     except ValueError:

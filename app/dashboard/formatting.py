@@ -17,23 +17,23 @@ from app.money import NANO, usd_text
 CENT, FINE = Decimal("0.01"), Decimal("0.0001")
 MINUS: Final = "\u2212"
 ISOLATE: Final = ("\u2068", "\u2069")
-"""First strong isolate … pop: a name that is written from right to left must not turn the words around it."""
+"""Unicode isolates (FSI, PDI): a right-to-left name must not reorder the text around it."""
 
 
 def dollars(nanousd: int) -> str:
-    """A sum: to the cent."""
+    """Format a sum, rounded to the cent."""
     return _dollars(nanousd, CENT)
 
 
 def fine_dollars(nanousd: int) -> str:
-    """One call's price: to a hundredth of a cent, from a dollar on to the cent; nothing is `$0`."""
+    """Format one call's price: to a hundredth of a cent below a dollar, else to the cent; zero is `$0`."""
     if nanousd == 0:
         return "$0"
     return _dollars(nanousd, FINE if abs(nanousd) < NANO else CENT)
 
 
 def money(nanousd: int | None, *, fine: bool = False, brief: bool = False) -> Markup:
-    """An amount as an element: what is shown, and the exact one in `value` (nano-dollars) and, unless `brief`, in `title`."""
+    """Format an amount as an element, with the exact one in `value` (nano-dollars) and, unless `brief`, in `title`."""
     if nanousd is None:
         return Markup('<span class="quiet">no limit</span>')
     shown = (fine_dollars(nanousd) if fine else dollars(nanousd)).replace("<", "&lt;")
@@ -42,7 +42,7 @@ def money(nanousd: int | None, *, fine: bool = False, brief: bool = False) -> Ma
 
 
 def typed(nanousd: int | None) -> str:
-    """An amount as a person would type it into a form: exact."""
+    """Format an exact amount as a person would type it into a form."""
     if nanousd is None:
         return ""
     exact = Decimal(nanousd) / NANO
@@ -54,7 +54,7 @@ def count(number: int) -> str:
 
 
 def short_count(number: int) -> str:
-    """Tokens: 940, 12.4 k, 3.1 M."""
+    """Format a number of tokens: 940, 12.4 k, 3.1 M."""
     for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
         if abs(number) >= size:
             value = Decimal(number) / size
@@ -71,14 +71,14 @@ def size(bytes_: int) -> str:
 
 
 def percent(part: int, whole: int | None) -> int:
-    """Rounded down: 100 only when it is all. Of nothing: 100 if there is a part."""
+    """Return the percentage, rounded down, so that 100 means all of it. With no whole: 100 if there is a part."""
     if not whole:
         return 100 if part > 0 else 0
     return part * 100 // whole
 
 
 def permille(part: int, whole: int | None) -> int:
-    """For the length of a bar: 0 to 1000."""
+    """Return the length of a bar, 0 to 1000."""
     return max(0, min(1000, part * 1000 // whole)) if whole else (1000 if part > 0 else 0)
 
 
@@ -97,7 +97,7 @@ def short_day(moment: date) -> str:
 
 
 def moment(at: datetime | None, zone: tzinfo, *, today: date | None = None) -> Markup:
-    """A time of the ledger's own zone; the exact one in `datetime`."""
+    """Format a time in the ledger's time zone, with the exact one in the element's `datetime`."""
     if at is None:
         return Markup('<span class="quiet">no time</span>')
     local = at.astimezone(zone)
@@ -114,7 +114,7 @@ def name(text: object) -> Markup:
 
 
 def plain_name(text: str) -> str:
-    """The same where no element may stand: in a label, a title, a chart."""
+    """Isolate a name where no element is possible: in a label, a title, a chart."""
     return f"{ISOLATE[0]}{text}{ISOLATE[1]}"
 
 

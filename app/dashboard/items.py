@@ -1,4 +1,4 @@
-"""Items one by one: listed, recorded, corrected, judged and deleted by people; with their evidence and history."""
+"""Pages of items: list, record, correct, judge and delete them; one with its evidence and history."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse
 from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.knowledge import source_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
-from app.dashboard.visitor import PATH, Visitor, changing, text_of, visitor
+from app.dashboard.state import state_of
+from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
 from app.knowledge.authoring import MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
 from app.knowledge.browsing import ItemFilter
@@ -49,7 +49,7 @@ class ItemListFilters(AddressFilters):
 
     @property
     def filter(self) -> ItemFilter:
-        """All but the project, which is named. InvalidInput for a type or a date that can't be."""
+        """All filters but the project, which is passed by name. Raises InvalidInput for an unknown type or date."""
         if self.type and self.type not in KNOWLEDGE_TYPES:
             raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
@@ -66,7 +66,7 @@ async def listed(request: Request) -> Response:
     except InvalidInput as error:
         problem = error.message
     projects = await list_projects(who.services, who.requester)
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "items.html",
         who,
         filters=filters,
@@ -82,7 +82,7 @@ async def listed(request: Request) -> Response:
 @router.post("")
 async def record(request: Request) -> Response:
     who = await visitor(request)
-    form = await changing(request, who)
+    form = await verified_form(request, who)
     words = ItemFields(text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     recorded, new = await who.services.knowledge.writer.record(who.requester, text_of(form, "project"), words)
     log.info("dashboard.item_recorded", item=str(recorded.item.id), new=new)
@@ -97,7 +97,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
     entries = await reader.history(who.requester, item_id)
     author_id = shown.item.developer_id
     authors = await who.services.accounts.names([author_id] if author_id is not None else [])
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "item.html",
         who,
         item=shown.item,
@@ -117,9 +117,9 @@ async def shown(request: Request, item_id: UUID) -> Response:
 
 @router.post("/{item_id}/correct")
 async def correct(request: Request, item_id: UUID) -> Response:
-    """A form sends every field, and its own line ends: only what a person changed of it is a correction."""
+    """Correct only the fields that were changed: a form sends all of them, with CRLF line ends."""
     who = await visitor(request)
-    form = await changing(request, who)
+    form = await verified_form(request, who)
     shown = await who.services.knowledge.reader.item(who.requester, item_id)
     change = _changed(shown.item, text_of(form, "type"), text_of(form, "title"), _lines(form, "text"), _paths(form))
     if change.fields:
@@ -133,7 +133,7 @@ async def correct(request: Request, item_id: UUID) -> Response:
 @router.post("/{item_id}/feedback")
 async def judge(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
-    form = await changing(request, who)
+    form = await verified_form(request, who)
     await who.services.knowledge.writer.judge(who.requester, item_id, text_of(form, "verdict"), _lines(form, "note"))
     return _to(who, f"{ITEMS}/{item_id}")
 
@@ -141,7 +141,7 @@ async def judge(request: Request, item_id: UUID) -> Response:
 @router.post("/{item_id}/delete")
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
-    await changing(request, who)
+    await verified_form(request, who)
     await who.services.knowledge.writer.forget(who.requester, item_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
@@ -165,12 +165,12 @@ def _line_ends(text: str) -> str:
 
 
 def _paths(form: FormData) -> tuple[str, ...]:
-    """One a line."""
+    """Parse the paths, one a line."""
     return tuple(line.strip() for line in _lines(form, "paths").split("\n") if line.strip())
 
 
 def _own_verdict(who: Visitor, entries: list[HistoryEvent]) -> str:
-    """Find the visitor's own verdict, whose button is shown as pressed; empty: none."""
+    """Return the visitor's own verdict, whose button is shown as pressed; empty: none."""
     mine = (entry.verdict for entry in entries if entry.verdict and (entry.developer_id, entry.by_admin) == _person(who))
     return next(mine, None) or ""
 

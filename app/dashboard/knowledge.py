@@ -1,4 +1,4 @@
-"""Knowledge: how much the team knows, what is new, what is asked in vain; a search, and its answer."""
+"""The page "Knowledge": counts, recent items, unanswered questions; a search and its answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app import clock
 from app.dashboard import formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.answer import Answer, Query
@@ -38,7 +38,7 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A count beside others; `parts`: of it, by freshness, in thousandths of the longest bar."""
+    """One bar of a chart; `parts`: its items by freshness, in thousandths of the longest bar."""
 
     name: str
     items: int
@@ -81,10 +81,10 @@ async def overview(request: Request) -> Response:
     mark = await mark_of(who, "knowledge", None)
     projects = {each.id: each.name for each in await list_projects(who.services, who.requester)}
     asked = await _asked(who, request)
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "knowledge.html",
         who,
-        known=await gather(who, projects),
+        known=await load_known(who, projects),
         asked=asked,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
@@ -93,7 +93,7 @@ async def overview(request: Request) -> Response:
     )
 
 
-async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
+async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
     knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
     heaps = await knowledge.overview.heaps(list(projects)) if projects else []
     by_age: Counter[str] = Counter()
@@ -120,7 +120,7 @@ async def gather(who: Visitor, projects: dict[UUID, str]) -> Known:
 
 
 def source_of(who: Visitor, quote: Quote) -> str:
-    """Make a citation's address: its place in the session, or the item that a person wrote down."""
+    """Return a citation's URL: its place in the session, or the item that a person recorded."""
     if quote.session_id is None:
         return f"{PATH}/knowledge/items/{quote.locator}{who.team_query}"
     query = {"at": quote.locator, **({"team": who.requester.team} if who.team_query else {})}
@@ -138,20 +138,20 @@ async def _asked(who: Visitor, request: Request) -> SearchForm:
     elif kind:
         query = replace(query, types=(kind,))
     try:
-        answer = await begin_answer(who.services, who.requester, query, may_write=_came_to_read(request))
+        answer = await begin_answer(who.services, who.requester, query, may_write=_is_navigation(request))
     except (InvalidInput, NotFound) as error:
         return SearchForm(text, project, kind, None, None, error.message)
     composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
     return SearchForm(text, project, kind, answer.found, composed, "")
 
 
-def _came_to_read(request: Request) -> bool:
-    """Tell a person who opens the page, from here, from what costs a model's answer unasked: another site's link, a page that refreshes."""
+def _is_navigation(request: Request) -> bool:
+    """Tell whether a person opened this page from here. A refresh by script or another site's link must not pay for a model's answer."""
     return request.headers.get("sec-fetch-dest") == "document" and request.headers.get("sec-fetch-site") in {"same-origin", "none"}
 
 
 def _bars(counts: dict[str, Counter[str]]) -> list[Bar]:
-    """The longest first."""
+    """Make the bars, the longest first."""
     longest = max((each.total() for each in counts.values()), default=0)
     bars = [Bar(name, each.total(), [(age, formatting.permille(each[age], longest)) for age in FRESHNESS]) for name, each in counts.items()]
     return sorted(bars, key=lambda bar: (-bar.items, bar.name))

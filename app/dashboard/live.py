@@ -1,6 +1,6 @@
-"""Live pages: a stream that says "something changed", whereupon the page asks for itself again. One way to write a page, not two.
+"""Live pages: server-sent events that say "changed", upon which the page reloads itself, so that pages are rendered in one way only.
 
-Every few seconds each open page costs the look at its sign-in and one or two look-ups by index. A sign-in that is over ends its streams.
+Every few seconds an open page costs a check of its sign-in and one or two index look-ups. The end of a sign-in ends its streams.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ CHANGED, ENDED, KEEP_ALIVE = b"event: changed\ndata: {}\n\n", b"event: ended\nda
 class LiveFeeds:
     """Counts the open live feeds, and paces their queries."""
 
-    def __init__(self, *, most: int, seconds: float) -> None:
-        self._most = most
-        self._watching = 0
+    def __init__(self, *, max_feeds: int, seconds: float) -> None:
+        self._max_feeds = max_feeds
+        self._open = 0
         self.seconds = seconds
 
     def check(self) -> None:
-        """Unavailable when there are too many."""
-        if self._watching >= self._most:
+        """Raise Unavailable when too many feeds are open."""
+        if self._open >= self._max_feeds:
             raise Unavailable("So many pages are open that this one isn't live. Load it again for new figures.", retry_after=30)
 
     async def events(self, mark: Callable[[], Awaitable[str]], *, since: str, over: Callable[[], bool]) -> AsyncGenerator[bytes]:
-        """Until the visitor leaves, is signed out, the server stops, or the stream has had its time."""
-        self._watching += 1
+        """Yield an event whenever `mark` changes, until the visitor leaves or is signed out, `over()`, or STREAM_SECONDS."""
+        self._open += 1
         try:
             until, quiet_since = time.monotonic() + STREAM_SECONDS, time.monotonic()
             yield b"retry: 3000\n\n"
@@ -50,7 +50,7 @@ class LiveFeeds:
                     yield ENDED
                     return
                 except Unavailable:
-                    found = since  # it is away for the moment: what is shown stays
+                    found = since  # the database is unavailable for the moment: keep what is shown
                 if found != since:
                     since, quiet_since = found, time.monotonic()
                     yield CHANGED
@@ -59,11 +59,11 @@ class LiveFeeds:
                     yield KEEP_ALIVE
                 await asyncio.sleep(self.seconds)
         finally:
-            self._watching -= 1
+            self._open -= 1
 
 
 async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
-    """Changes when the page may show something else."""
+    """Return a fingerprint of what the page shows: it changes whenever the page may."""
     match of:
         case "budget":
             subject = who.requester.developer_id
@@ -82,7 +82,7 @@ async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
 
 
 SYSTEM_SECONDS = 15
-"""A page of what is measured: it is new as often as processes write what they measure, whatever happened."""
+"""The system page reloads at the interval at which processes write their measurements."""
 
 router = APIRouter(prefix=PATH, include_in_schema=False)
 
@@ -96,19 +96,19 @@ async def live(request: Request, of: Subject, since: str = "", developer: str | 
     async def mark() -> str:
         return await mark_of(await visitor(request), of, developer)
 
-    await mark()  # what is wrong is said with a status
-    watched, exchange = live_of(request), services_of(request).messages
-    watched.check()
-    events = watched.events(mark, since=since, over=lambda: exchange.stopping)
+    await mark()  # raise before the response starts, so that an error still has an HTTP status
+    feeds, exchange = feeds_of(request), services_of(request).messages
+    feeds.check()
+    events = feeds.events(mark, since=since, over=lambda: exchange.stopping)
     return Feed(events, {}, unread=_nothing)
 
 
-def live_of(request: Request) -> LiveFeeds:
-    """The desk's; asked for here so that the desk can know this module, and not the other way round."""
+def feeds_of(request: Request) -> LiveFeeds:
+    """Return the server's live feeds. Here, not in `state.py`, which imports this module."""
     found = request.app.state.dashboard.live
     assert isinstance(found, LiveFeeds)
     return found
 
 
 async def _nothing() -> None:
-    """Nothing stands behind events that nobody began to read."""
+    """Do nothing for a stream that was never read: it holds no resources."""

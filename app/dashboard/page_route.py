@@ -1,4 +1,4 @@
-"""A route whose errors are pages: who isn't signed in is asked to, everybody else is told what to do next."""
+"""Route classes of the pages: errors are rendered as pages, and a visitor who isn't signed in is redirected to the sign-in."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 
-from app.dashboard.state import desk_of
-from app.dashboard.visitor import PATH, SignedOut, forget
+from app.dashboard.state import state_of
+from app.dashboard.visitor import PATH, SignedOut, delete_cookie
 from app.errors import CairnError, NotFound, NotPermitted, RateLimited, Unavailable
 from app.web import errors, request_ids
 
@@ -56,7 +56,7 @@ class PageRoute(APIRoute):
 
 
 class DataPageRoute(PageRoute):
-    """A page that reads much: some at a time (`turns.py`), so that questions go on while many look."""
+    """A page with many queries: such pages are rendered in turns (`turns.py`), so that the API stays fast while many are open."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -64,7 +64,7 @@ class DataPageRoute(PageRoute):
         async def in_turn(request: Request) -> Response:
             if request.method != "GET":
                 return await handle(request)
-            async with desk_of(request).pages.turn():
+            async with state_of(request).pages.turn():
                 return await handle(request)
 
         return in_turn
@@ -76,7 +76,7 @@ def retry_after(error: CairnError) -> dict[str, str]:
 
 
 def _wants_page(request: Request) -> bool:
-    """False: a script of ours asks, and shows the message where the person is."""
+    """Tell whether an error should be a page; our own scripts get JSON, and show its message in place."""
     return "x-csrf" not in request.headers
 
 
@@ -89,22 +89,22 @@ def _to_sign_in(request: Request, error: SignedOut) -> Response:
             query["ended"] = "1"
         answer = RedirectResponse(f"{SIGN_IN}?{urlencode(query)}" if query else SIGN_IN, status_code=303)
     if error.was:
-        forget(answer)
+        delete_cookie(answer)
     return answer
 
 
 def _place(request: Request) -> str:
-    """As it was asked for, percent-encoded: whatever a name in it holds."""
+    """Return the requested path and query, still percent-encoded."""
     path = request.scope.get("raw_path", b"").decode("ascii", "replace") or request.url.path
     return f"{path}?{request.url.query}" if request.url.query else path
 
 
 async def _error(request: Request, error: CairnError, *, status: int | None = None) -> Response:
-    """`status`: where another than the error's own in `web/errors.py`."""
+    """Render an error as a page or as JSON. `status` replaces the error's own in `web/errors.py`."""
     status, headers = status or errors.status_of(error), retry_after(error)
     if not _wants_page(request):
         return errors.reply(status, error.message, "refused", headers=headers)
     title = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), "That didn't work")
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "error.html", None, status=status, headers=headers, title=title, message=error.message, request_id=request_ids.current()
     )

@@ -1,4 +1,4 @@
-"""Templates → pages. Every page leaves with the same strict headers; nothing in it may run that isn't a file of ours."""
+"""Renders templates to pages. Every page has the same strict headers: only our own files may be run (CSP)."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ HEADERS: Mapping[str, str] = {
 
 
 PIECES_AT_ONCE = 250
-"""A table of five hundred rows takes tens of milliseconds: others have their turn in between."""
+"""Template pieces between two yields to the event loop: a table of 500 rows takes tens of milliseconds."""
 
 
 class Renderer:
-    """Templates are read once: a page touches no file."""
+    """Renders pages. Templates are loaded and compiled once, so that no request reads a file."""
 
     def __init__(self, assets: Assets, *, time_zone: str) -> None:
         sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.html"))}
@@ -88,6 +88,6 @@ class Renderer:
 
 
 def _json(value: object) -> Markup:
-    """Data within a script element: no character of it can end the element."""
+    """Encode data for a script element, escaped so that it can't end the element."""
     raw = msgspec.json.encode(value).decode()
     return Markup(raw.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704 - escaped here

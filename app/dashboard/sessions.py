@@ -1,4 +1,4 @@
-"""Sessions: listed by project, agent, date and subject; read on from any place; what was learnt from each."""
+"""Pages of sessions: list them by project, agent, date and subject; read one from any place; the items learnt from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.dashboard.filtering import AddressFilters, address, moment_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.browsing import ItemFilter as Learnt
@@ -40,7 +40,7 @@ class SessionListFilters(AddressFilters):
 
     @property
     def filter(self) -> SessionFilter:
-        """All but the project, which is named. InvalidInput for a date that can't be."""
+        """All filters but the project, which is passed by name. Raises InvalidInput for an invalid date."""
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
         return SessionFilter(None, self.provider or None, since, until, self.subject)
 
@@ -56,7 +56,7 @@ async def listed(request: Request) -> Response:
     except (InvalidInput, NotFound) as error:
         problem = error.message
     projects = await list_projects(who.services, who.requester)
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "sessions.html",
         who,
         filters=filters,
@@ -70,7 +70,7 @@ async def listed(request: Request) -> Response:
 
 @router.get("/{session_id}")
 async def read(request: Request, session_id: UUID, at: str = "", after: int = 0) -> Response:
-    """A stretch of a session: around the place that a result cites, else from a seq on. What a transcript says is marked as quoted."""
+    """Show part of a session: around the place that a result cites, else after a sequence number. Transcript text is marked as quoted."""
     who = await visitor(request)
     browsing = who.services.sessions.browsing
     shown = await who.services.sessions.reader.show(who.requester, session_id)
@@ -81,7 +81,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
     else:
         stretch = await browsing.read(session_id, after=min(max(0, after), session.event_count), limit=READ, max_chars=EVENT_CHARS)
     here, events = f"{SESSIONS}/{session_id}", stretch.events
-    return await desk_of(request).renderer.page(
+    return await state_of(request).renderer.page(
         "session.html",
         who,
         session=session,

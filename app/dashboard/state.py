@@ -19,10 +19,10 @@ class Desk:
         self.renderer = Renderer(self.assets, time_zone=settings.budget.time_zone)
         self.throttle = Throttle(tries=options.sign_in_tries, seconds=options.sign_in_minutes * 60)
         self.pages = Turns()
-        self.live = LiveFeeds(most=options.max_live, seconds=options.live_seconds)
+        self.live = LiveFeeds(max_feeds=options.max_live, seconds=options.live_seconds)
 
 
-def desk_of(request: Request) -> Desk:
+def state_of(request: Request) -> Desk:
     found = request.app.state.dashboard
     assert isinstance(found, Desk)
     return found

@@ -1,4 +1,4 @@
-"""System, for admins: how fast, how much, how full, what is broken; now, and over time as the roll-ups have it."""
+"""The page "System", for admins: latency, throughput, saturation and failures, now and over time (from the roll-ups)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.alerts.rollups import SeriesReading
 from app.dashboard import charts, formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
+from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, admin
 from app.errors import Unavailable
 from app.inference.breaker import State as BreakerState
@@ -48,7 +48,7 @@ OVER = 10
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Percentiles of the whole span, with their chart. None: nothing was measured."""
+    """Latency percentiles of the whole span, with their chart."""
 
     title: str
     count: int
@@ -60,7 +60,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class HitRate:
-    """`share`, in percent: of all servers in the span, or of this one since it started where they have measured nothing."""
+    """A cache tier's hit rate. `share`, in percent: of all servers in the span; if nothing was measured, of this one since its start."""
 
     cache: str
     tier: str
@@ -71,7 +71,7 @@ class HitRate:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """A provider and its breaker here; what it opened in the span, on all servers."""
+    """A provider and its circuit breaker on this server; how often it opened in the span, on all servers."""
 
     name: str
     model: str
@@ -109,12 +109,12 @@ async def system(request: Request) -> Response:
     who = await admin(request)
     mark = await mark_of(who, "system", None)
     span = request.query_params.get("span", "day")
-    found = await gather(who, request, span if span in SPANS else "day")
-    return await desk_of(request).renderer.page("system.html", who, system=found, spans=list(SPANS), mark=mark)
+    found = await load_system(who, request, span if span in SPANS else "day")
+    return await state_of(request).renderer.page("system.html", who, system=found, spans=list(SPANS), mark=mark)
 
 
-async def gather(who: Visitor, request: Request, span: str) -> System:
-    services, zone = who.services, desk_of(request).renderer.zone
+async def load_system(who: Visitor, request: Request, span: str) -> System:
+    services, zone = who.services, state_of(request).renderer.zone
     length, step, said = SPANS[span]
     now = clock.now()
     reading = await services.watch.rollups.read([*TIMINGS, *OTHERS], since=now - length, until=now, step=step)
@@ -180,7 +180,7 @@ def _timed(reading: SeriesReading, name: str, title: str, lines: Callable[..., c
 
 
 def _hits(reading: SeriesReading, services: Services) -> list[HitRate]:
-    """By cache and tier: of all servers where the roll-ups have it, else of this one since it started."""
+    """Return the hit rates by cache and tier, from the roll-ups, else from this server's counters."""
     found = []
     for cache, tiers in services.caches.items():
         for tier, here in tiers.figures().items():
@@ -225,13 +225,13 @@ def _memory(reading: SeriesReading) -> str:
 
 
 def _rate(points: Sequence[SeriesPoint], step: timedelta, now: datetime) -> list[float | None]:
-    """A minute, also of the last step, which isn't over."""
+    """Return rates per minute; the last step, which isn't over, is divided by its elapsed time."""
     minutes = [max(1.0, min(step, now - each.at) / timedelta(minutes=1)) for each in points]
     return [round(each.sum / length, 2) if each.count else None for each, length in zip(points, minutes, strict=True)]
 
 
 def _shares(points: Sequence[SeriesPoint], *, most: bool = False) -> list[float | None]:
-    """In percent."""
+    """Return shares in percent: the maximum of each point with `most`, else its mean."""
     values = [each.max if most else each.mean for each in points]
     return [None if each is None else round(each * 100, 1) for each in values]
 

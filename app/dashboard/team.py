@@ -1,4 +1,4 @@
-"""The team, for admins: who spends what, who is at risk; limits and keys are changed here. Every change of a limit names its author."""
+"""The page "Team", for admins: spending and risk by developer; limits and keys are changed here. Changes record their author."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from app.dashboard import budget as developer_page
 from app.dashboard import charts, formatting
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.state import desk_of
-from app.dashboard.visitor import PATH, Visitor, admin, changing, text_of
+from app.dashboard.state import state_of
+from app.dashboard.visitor import PATH, Visitor, admin, text_of, verified_form
 from app.errors import InvalidInput
 from app.money import from_usd, usd_text
 from app.services import administration
@@ -46,7 +46,7 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A developer's month. `spark`: each day so far, against their dearest. `risk` empty: none."""
+    """A developer's month. `spark`: each day so far, in percent of the most expensive one. `risk` empty: none."""
 
     name: str
     keys: int
@@ -79,12 +79,12 @@ class Team:
 
     @property
     def limits(self) -> int:
-        """All developers' limits together."""
+        """The sum of all developers' limits, in nano-dollars."""
         return sum(row.room for row in self.rows)
 
     @property
     def together(self) -> dict[str, int]:
-        """The sums below the table."""
+        """The sums in the table's last row, in nano-dollars."""
         return {
             "spent": sum(row.budget.spent for row in self.rows),
             "held": sum(row.budget.held for row in self.rows),
@@ -97,16 +97,16 @@ class Team:
 async def team(request: Request) -> Response:
     who = await admin(request)
     mark = await mark_of(who, "team", None)
-    found = await gather(who, request)
+    found = await load_team(who, request)
     teams = [each.name for each in await administration.list_teams(who.services, who.requester)]
-    return await desk_of(request).renderer.page("team.html", who, team=found, teams=teams, mark=mark)
+    return await state_of(request).renderer.page("team.html", who, team=found, teams=teams, mark=mark)
 
 
 @router.get("/team.csv")
 async def table(request: Request) -> Response:
-    """The table for a spreadsheet: exact amounts."""
+    """Export the table as CSV with exact amounts."""
     who = await admin(request)
-    found = await gather(who, request)
+    found = await load_team(who, request)
     lines = [spreadsheet.line(["developer", "spent_usd", "held_usd", "limit_usd", "left_usd", "forecast_usd", "used_percent", "at_risk"])]
     for row in found.rows:
         amounts = (row.budget.spent, row.budget.held, row.room, row.left, row.forecast)
@@ -118,7 +118,7 @@ async def table(request: Request) -> Response:
 @router.post("/team/limit")
 async def set_team_limit(request: Request) -> Response:
     who = await admin(request)
-    given = text_of(await changing(request, who), "amount_usd")
+    given = text_of(await verified_form(request, who), "amount_usd")
     amount = None if not given else _nanousd(given)
     await who.services.budget.budgets.set_team_limits(who.requester, who.requester.team, {"nanousd": amount})
     log.info("dashboard.team_limit_set", team=who.requester.team, nanousd=amount)
@@ -127,9 +127,9 @@ async def set_team_limit(request: Request) -> Response:
 
 @router.get("/developers/{name:path}/movements.csv")
 async def history(request: Request, name: str) -> Response:
-    """Every movement of a developer's budget: exact amounts, page by page."""
+    """Export every movement of a developer's budget as CSV with exact amounts, streamed."""
     who = await admin(request)
-    entries = await who.services.budget.budgets.whole_history(who.requester, (await _theirs(who, name)).name)
+    entries = await who.services.budget.budgets.whole_history(who.requester, (await _developer_named(who, name)).name)
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
     lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -138,13 +138,13 @@ async def history(request: Request, name: str) -> Response:
 @router.get("/developers/{name:path}")
 async def developer(request: Request, name: str) -> Response:
     who = await admin(request)
-    return await developer_page.shown(request, who, await _theirs(who, name))
+    return await developer_page.shown(request, who, await _developer_named(who, name))
 
 
 @router.post("/developers/{name:path}/limit")
 async def set_limit(request: Request, name: str) -> Response:
     who = await admin(request)
-    form, view = await changing(request, who), await _theirs(who, name)
+    form, view = await verified_form(request, who), await _developer_named(who, name)
     amount = _nanousd(text_of(form, "amount_usd"))
     await who.services.budget.budgets.set_limit(who.requester, view.name, amount, note=NOTE)
     log.info("dashboard.limit_set", developer=view.name, nanousd=amount)
@@ -153,10 +153,10 @@ async def set_limit(request: Request, name: str) -> Response:
 
 @router.post("/developers/{name:path}/keys")
 async def create_key(request: Request, name: str) -> Response:
-    """The page with the new key: the only time that it can be seen, so no redirect."""
+    """Create a key and show it; no redirect, since a key can be shown only this once."""
     who = await admin(request)
-    await changing(request, who)
-    view = await _theirs(who, name)
+    await verified_form(request, who)
+    view = await _developer_named(who, name)
     key_id, key = await administration.create_key(who.services, who.requester, view.name)
     log.info("dashboard.key_created", developer=view.name, key=str(key_id))
     return await developer_page.shown(request, who, view, new_key=key, status=201)
@@ -165,17 +165,17 @@ async def create_key(request: Request, name: str) -> Response:
 @router.post("/developers/{name:path}/keys/{key_id}/revoke")
 async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
     who = await admin(request)
-    await changing(request, who)
-    view = await _theirs(who, name)
+    await verified_form(request, who)
+    view = await _developer_named(who, name)
     await administration.revoke_key(who.services, who.requester, key_id, owner=view)
     log.info("dashboard.key_revoked", developer=view.name, key=str(key_id))
     return _back_to(who, view)
 
 
-async def gather(who: Visitor, request: Request) -> Team:
-    """A dozen queries, however many developers there are."""
+async def load_team(who: Visitor, request: Request) -> Team:
+    """Load all that the page shows, in a dozen queries, however many developers there are."""
     spending, budgets = who.services.budget.spending, who.services.budget.budgets
-    team_id, zone = who.requester.team_id, desk_of(request).renderer.zone
+    team_id, zone = who.requester.team_id, state_of(request).renderer.zone
     period, today, now = spending.month(), spending.today(), clock.now()
     members = await who.services.accounts.list_developers(team_id=team_id)
     months = await budgets.among(members)
@@ -246,8 +246,8 @@ def _nanousd(given: str) -> int:
         raise InvalidInput(f"The limit {error}.", param="amount_usd") from None
 
 
-async def _theirs(who: Visitor, name: str) -> DeveloperView:
-    """A developer, of whatever team: an admin may see all."""
+async def _developer_named(who: Visitor, name: str) -> DeveloperView:
+    """Return a developer of any team: an admin may see all. NotFound for an unknown name."""
     return await who.services.accounts.find_developer(name)
 
 

@@ -29,7 +29,7 @@ MAX_FIELDS = 20
 
 
 class SignedOut(NotAuthenticated):
-    """Nobody is signed in, or no longer: the sign-in page says so. `was`: there was a cookie."""
+    """Raised where nobody is signed in (any more); leads to the sign-in page. `was`: there was a cookie."""
 
     def __init__(self, message: str, *, was: bool) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class Visitor:
 
 
 async def visitor(request: Request) -> Visitor:
-    """SignedOut unless the cookie is ours, its time isn't over and its key is still good. Asked with every page."""
+    """Return the signed-in visitor; every page calls this. SignedOut if the cookie is forged or expired, or its key is revoked."""
     services, cookie = services_of(request), request.cookies.get(COOKIE)
     sign_in = _sign_in_of(services, cookie) if cookie else None
     if sign_in is None:
@@ -73,19 +73,19 @@ async def admin(request: Request) -> Visitor:
     return found
 
 
-async def changing(request: Request, who: Visitor) -> FormData:
-    """The form of a change. NotPermitted unless it was sent from one of our pages, by who is signed in."""
+async def verified_form(request: Request, who: Visitor) -> FormData:
+    """Return the form of a change, after checking its origin and CSRF token. NotPermitted if either is wrong."""
     check_origin(request)
     form = await request.form(max_files=0, max_fields=MAX_FIELDS)
     sent = request.headers.get("x-csrf") or form.get(TOKEN)
     if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.services, who.sign_in)):
         raise NotPermitted("This form is no longer good: load the page again and repeat the change.")
-    identify("admin" if who.requester.is_admin else str(who.requester.developer_id))  # who changes something finds it, at replicas too
+    identify("admin" if who.requester.is_admin else str(who.requester.developer_id))  # read your writes, at replicas too
     return form
 
 
 def check_origin(request: Request) -> None:
-    """NotPermitted for a form that another site sent. Browsers say so in one header or the other; what says nothing is no browser."""
+    """Raise NotPermitted for a cross-site form, by `sec-fetch-site` or `origin`. A client that sends neither is no browser."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise NotPermitted("This form was sent from another site.")
     origin = request.headers.get("origin")
@@ -93,23 +93,23 @@ def check_origin(request: Request) -> None:
         raise NotPermitted("This form was sent from another site.")
 
 
-def remember(response: Response, services: Services, sign_in: UUID, *, secure: bool) -> None:
+def set_cookie(response: Response, services: Services, sign_in: UUID, *, secure: bool) -> None:
     seconds = round(services.settings.dashboard.session_hours * 3600)
     response.set_cookie(
         COOKIE, f"{sign_in}.{_signature(services, sign_in)}", max_age=seconds, path=PATH, httponly=True, samesite="lax", secure=secure
     )
 
 
-def forget(response: Response) -> None:
+def delete_cookie(response: Response) -> None:
     response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="lax")
 
 
 def text_of(form: FormData, field: str) -> str:
-    """InvalidInput where the form lacks it."""
+    """Return a form's text field, stripped. InvalidInput if the form lacks it."""
     value = form.get(field)
     if not isinstance(value, str):
         raise InvalidInput(f"{field} is missing: send the form again.", param=field)
-    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()  # a form names its own encoding
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()  # may hold lone surrogates
 
 
 def _team_of(request: Request) -> str | None:
@@ -135,12 +135,12 @@ def _token(services: Services, sign_in: UUID) -> bytes:
 
 
 def _digest(services: Services, what: str, sign_in: UUID) -> bytes:
-    """Keyed for one use: nothing signed for another means anything here."""
+    """Return an HMAC for one purpose (domain separation): a signature for another purpose is invalid here."""
     return hmac.digest(services.secrets.secret_key.encode(), f"dashboard {what} {sign_in}".encode(), hashlib.sha256)
 
 
 def _masked(token: bytes) -> str:
-    """Different each time, so that a compressed page tells nothing about it."""
+    """Mask the token with random bytes, different in each page (against BREACH)."""
     mask = secrets.token_bytes(len(token))
     return urlsafe_b64encode(mask + _xor(mask, token)).decode()
 

@@ -1,4 +1,4 @@
-"""The one line of the log, and the one measure, that every request ends in: its route, who sent it, who answered for how much."""
+"""Writes one log line and one metric per request: its route, requester, provider and cost. Logs the route's template, not its path."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from app.telemetry import metrics
 log = structlog.get_logger()
 
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: logged only at debug."""
+"""Polled every few seconds by machines: logged only at debug level."""
 CLIENT_LEFT = 499
-"""As nginx writes it: there is nobody who gets a status."""
+"""nginx's status for a client that disconnected; it is only logged, never sent."""
 UNKNOWN_ROUTE = "unknown"
 _REQUESTER, _RECEIPT = "cairn.logged_requester", "cairn.receipt"
 
 
 def note_requester(scope: Scope, requester: Requester) -> None:
-    """Keep whose request it is for its line. The last one noted counts: of a call of a model, who pays."""
+    """Record the requester for the log line. The last one recorded counts: for a model call, the payer."""
     scope[_REQUESTER] = requester
 
 
 def note_receipt(scope: Scope, receipt: Receipt) -> None:
-    """Keep what a call of a model cost for its line: read when it is written, since a stream's receipt is filled on the way."""
+    """Record a model call's receipt for the log line; read only when the line is written, since a stream fills it on the way."""
     scope[_RECEIPT] = receipt
 
 
 def write(scope: Scope, status: int | None, seconds: float) -> None:
-    """Write a request's line and count it. `status` None: the client left before the answer."""
+    """Write a request's log line and count it. `status` None: the client disconnected before the response."""
     route, status = route_of(scope), status or CLIENT_LEFT
     metrics.request_answered(method=scope["method"], route=route, status=status, seconds=seconds)
     say = log.debug if scope["path"] in QUIET else log.info
@@ -45,17 +45,17 @@ def write_client_left(scope: Scope) -> None:
 
 
 def write_failure(scope: Scope, error: Exception) -> None:
-    """Write what went wrong unforeseen, with its stack trace."""
+    """Log an unexpected error with its stack trace."""
     log.error("http.failed", method=scope["method"], route=route_of(scope), exc_info=error)
 
 
 def route_of(scope: Scope) -> str:
-    """The route's template: a path may hold a name, and would make a metric without end."""
+    """Return the route's template. The path itself may hold a name, and would make the metric's cardinality unbounded."""
     return str(getattr(scope.get("route"), "path", UNKNOWN_ROUTE))
 
 
 def _noted(scope: Scope) -> dict[str, Any]:
-    """The admin is named as such, with the team it acts for."""
+    """Return the recorded fields of the log line; for the admin also the team it acts for."""
     found: dict[str, Any] = {}
     requester: Requester | None = scope.get(_REQUESTER)
     if requester is not None:

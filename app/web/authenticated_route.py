@@ -1,4 +1,4 @@
-"""The class of every route under a key: its permission is checked before its body is read, its headers stand in the API's description."""
+"""Route classes for routes that take a key: permission is checked before the body is read, headers are listed in OpenAPI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.web.requester import TakesKey
 
 
 class AuthenticatedRoute(JsonRoute):
-    """FastAPI reads and parses a body before it solves dependencies; here the requester's permission comes first."""
+    """Checks the requester's permission first: FastAPI alone would parse the body before it resolves dependencies."""
 
     def __init__(self, path: str, endpoint: Any, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -29,13 +29,13 @@ class AuthenticatedRoute(JsonRoute):
 
 
 class VerbatimRequest(JsonRequest):
-    """Half a character is refused: no provider can be sent it, and a prompt that was mended would be another one."""
+    """Refuses lone surrogates: no provider accepts them, and a repaired prompt would be a different prompt."""
 
     mend: ClassVar[bool] = False
 
 
 class VerbatimRoute(AuthenticatedRoute):
-    """A route that takes a prompt."""
+    """A route that takes a prompt, which must stay as it was sent."""
 
     request_class: ClassVar[type[JsonRequest]] = VerbatimRequest
 

@@ -1,6 +1,6 @@
-"""The one way in: a request's key is checked here, once, before its body is read. Whatever answers finds its requester in the scope.
+"""Authentication: checks a request's key once, before its body is read, and puts the requester into the ASGI scope.
 
-Pure ASGI, so that it holds for routes and mounted applications alike. Closed by default: only the paths named as open take no key.
+Pure ASGI, so that it covers routes and mounted applications alike. Fail-closed: only the paths named as open take no key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.storage.replicas.read_session import identify
 from app.web import access_log, errors
 from app.web.connections import mark_keyed
 from app.web.key_headers import KeyHeaders, read_key_headers
-from app.web.rate_limits import RequestLimits, stamping
+from app.web.rate_limits import RequestLimits, with_limit_headers
 from app.web.requester import REQUESTER, SCRAPER, services_in
 
 
@@ -41,7 +41,7 @@ class PathAccess:
 class Authentication:
     """Refuses with 401, 403 or 429 before the body is read, and puts the requester into the scope of what it lets through.
 
-    What no route takes is answered 404 or 405, whoever asks.
+    A path or method that no route takes is answered 404 or 405, with or without a key.
     """
 
     def __init__(self, app: ASGIApp, *, access: PathAccess) -> None:
@@ -55,17 +55,17 @@ class Authentication:
             return
         services = services_in(scope)
         if services.limits.any:
-            send = stamping(scope, send)
+            send = with_limit_headers(scope, send)
         try:
             await self._admit(scope, services)
         except CairnError as error:
-            if isinstance(error, RateLimited) or _is_taken(scope):
+            if isinstance(error, RateLimited) or _has_route(scope):
                 await errors.reply_to(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope, services: Services) -> None:
-        """Find who asks, count it, and put them into the scope. The errors of a key, of a limit, and of the headers beside the key."""
+        """Authenticate, count against the rate limits, and put the requester into the scope. CairnError for a bad key, limit or header."""
         path, headers = scope["path"], read_key_headers(scope)
         key = headers.key
         if path in self._access.scraped and _is_scrape_key(services, key):
@@ -79,13 +79,13 @@ class Authentication:
         if services.limits.any:
             await self._limits.admit(scope, services.limits, requester, model=path in self._access.models)
         if headers.team is not None or headers.developer is not None or headers.purpose is not None or headers.twice:
-            requester = await _completed(requester, headers, services)
+            requester = await _with_headers(requester, headers, services)
             access_log.note_requester(scope, requester)
         scope[REQUESTER] = requester
 
 
-async def _completed(requester: Requester, headers: KeyHeaders, services: Services) -> Requester:
-    """Add what the headers beside the key say. InvalidInput, NotFound for a team, NotPermitted for another's."""
+async def _with_headers(requester: Requester, headers: KeyHeaders, services: Services) -> Requester:
+    """Apply the headers beside the key. InvalidInput for a bad header, NotFound for an unknown team, NotPermitted for another one."""
     headers.check()
     if headers.team is not None:
         requester = await services.accounts.in_team(requester, headers.team)
@@ -97,6 +97,6 @@ def _is_scrape_key(services: Services, key: str) -> bool:
     return scrape is not None and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), scrape.get_secret_value().encode())
 
 
-def _is_taken(scope: Scope) -> bool:
+def _has_route(scope: Scope) -> bool:
     """Tell whether a route takes this path and method. Asked only where a request is to be refused."""
     return any(route.matches(dict(scope))[0] is Match.FULL for route in scope["app"].routes)

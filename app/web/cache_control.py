@@ -8,7 +8,7 @@ from fastapi import Request
 
 
 def wish(request: Request) -> Literal["auto", "refresh", "never"]:
-    """`no-store`: neither read nor keep; `no-cache`: a new answer, which is kept."""
+    """Return `never` for `no-store` (neither read nor stored), `refresh` for `no-cache` (not read, but stored), else `auto`."""
     control = request.headers.get("cache-control", "").lower()
     if "no-store" in control:
         return "never"

@@ -1,7 +1,7 @@
-"""Open connections: who has shown a key, how many there may be, who must go first, and since when each has been waited for.
+"""The registry of open connections: which are authenticated, how many there may be, and which is cut first.
 
-A connection without a key is bounded three ways: by deadlines (`tick`), by a cap per address, by a cap of all. Past a cap the one that
-waits longest goes, so that strangers who hold connections open cannot keep anybody else out. Knows no HTTP: `protocol.py` does.
+A connection without a key is bounded three ways: by deadlines (`tick`), by a cap per address, by a total cap. Past a cap the one that
+waits longest is cut, so that held-open connections (slowloris) can't lock others out. Knows no HTTP: `protocol.py` does.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Reason = Literal["head_slow", "body_slow", "answer_unread", "idle", "too_many", 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 SWEEP_SECONDS = 1.0
 MAX_COUNTED_SECONDS = 2.0
-"""A loop that stood still says nothing about clients: so much of a pause, at most, is held against them."""
+"""At most this much of a sweep's interval counts towards deadlines: a blocked event loop is not the clients' fault."""
 YOUNG_SECONDS = 1.0
-"""A crowd that comes at once is let in, up to the cap of all: most of it shows a key with its first bytes."""
+"""Grace period before the cap per address applies: in a burst most connections send a key with their first bytes."""
 MAX_LEAVING = 100
-"""Connections that are refused or cut and still have a word to hear. Beyond, they are dropped without one."""
+"""Refused or cut connections that still wait for their error response. Beyond this number they are dropped without one."""
 MAX_LINGERING = 50
-"""Connections that were answered while their client was still sending, and are read on for a moment: half of `MAX_LEAVING` at most,
-so that the word to those who are refused stays, and an eighth of all that may be open, so that files are left."""
-SAID_SECONDS = 60.0
-"""Cuts are named in the log once a minute: under attack a line for each would be an attack of its own."""
+"""Lingering closes: connections that were answered while their client still sends. Half of `MAX_LEAVING`, so that refusals keep
+their response; and at most an eighth of all connections, so that file descriptors are left."""
+CUT_LOG_SECONDS = 60.0
+"""Cuts are logged as one summary a minute: a line for each would let an attacker flood the log."""
 KEY = "cairn.connection"
 
 
@@ -58,21 +58,21 @@ class Connection(Protocol):
 
     @property
     def evictable(self) -> bool:
-        """False while the application works on a whole request."""
+        """True unless the application is working on a complete request."""
 
     @property
     def resting(self) -> bool:
-        """Between two requests."""
+        """True between two requests (keep-alive)."""
 
     def tick(self, seconds: float) -> Reason | None:
-        """Let time pass; a reason to cut the connection."""
+        """Advance the deadlines by `seconds`; returns the reason to cut the connection, if one has passed."""
 
     def cut(self, reason: Reason) -> None:
-        """Answer where an answer is still possible, and close."""
+        """Send an error response where one is still possible, and close."""
 
 
 class Connections:
-    """The registry of one server. Each second it looks at every connection once; nothing is timed per request."""
+    """The connections of one server. One sweep a second checks every deadline, so that no request needs a timer of its own."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
@@ -83,7 +83,7 @@ class Connections:
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._cuts = Counter[str]()
         self._timer: asyncio.TimerHandle | None = None
-        self._swept_at = self._said_at = 0.0
+        self._swept_at = self._logged_at = 0.0
 
     def __len__(self) -> int:
         return len(self._unkeyed) + len(self._keyed)
@@ -93,7 +93,7 @@ class Connections:
         return len(self._leaving) > MAX_LEAVING
 
     def opened(self, connection: Connection) -> Reason | None:
-        """Take a connection in, where need be in the place of the one that waits longest. A reason: it must be refused."""
+        """Register a connection, cutting the one that waits longest where a cap is reached. Returns the reason where it must be refused."""
         self._wake()
         if len(self) >= self.limits.total and not self._make_room():
             return self._refused(connection, "too_many")
@@ -109,14 +109,14 @@ class Connections:
         self._uncount(connection)
 
     def key_shown(self, connection: Connection) -> None:
-        """From now on it counts as a caller's: no cap per address, and it goes last."""
+        """Count a connection as authenticated: exempt from the cap per address, and cut last."""
         if connection in self._unkeyed:
             del self._unkeyed[connection]
             self._uncount(connection)
             self._keyed[connection] = None
 
     def attribute(self, connection: Connection, bucket: str | None) -> Reason | None:
-        """Count a proxy's connection under the address that its next request comes from. A reason: that request must be refused."""
+        """Count a proxy's connection under the address of its next request. Returns the reason where that request must be refused."""
         if connection in self._leaving:
             return None
         self._uncount(connection)
@@ -135,14 +135,14 @@ class Connections:
     def cut(self, connection: Connection, reason: Reason) -> None:
         known = connection in self._leaving
         self.closed(connection)
-        self._leaving[connection] = None  # until its last bytes are out, or given up
+        self._leaving[connection] = None  # until its last bytes are sent, or dropped
         if reason != "idle" and not known:
             self._cuts[reason] += 1
             metrics.connection_cut(reason)
         connection.cut(reason)
 
     def let_linger(self, connection: Connection) -> bool:
-        """Let a connection that has its last answer stay open for a moment, outside of every cap. False: too many do already."""
+        """Allow a lingering close, outside of every cap. Returns False where too many linger already."""
         if len(self._leaving) - (connection in self._leaving) >= self._max_lingering:
             return False
         self.closed(connection)
@@ -150,7 +150,7 @@ class Connections:
         return True
 
     def sweep(self, seconds: float, now: float) -> None:
-        """Let `seconds` pass for every connection, and bring crowded addresses back within their cap."""
+        """Advance every connection's deadlines by `seconds`, and enforce the cap per address."""
         for connection in [*self._unkeyed, *self._keyed, *self._leaving]:
             if (reason := connection.tick(seconds)) is not None:
                 self.cut(connection, reason)
@@ -204,23 +204,23 @@ class Connections:
             self._timer = loop.call_later(SWEEP_SECONDS, self._swept, loop)
 
     def _swept(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Once a second, for as long as there are connections."""
+        """Sweep, log the cuts, and schedule the next sweep while there are connections."""
         now = loop.time()
         passed, self._swept_at = min(now - self._swept_at, MAX_COUNTED_SECONDS), now
         try:
             self.sweep(passed, now)
         except Exception:
             log.exception("http.sweep_failed")
-        if self._cuts and now - self._said_at >= SAID_SECONDS:
+        if self._cuts and now - self._logged_at >= CUT_LOG_SECONDS:
             log.warning("http.connections_cut", **self._cuts)
             self._cuts.clear()
-            self._said_at = now
+            self._logged_at = now
         again = len(self) or self._leaving
         self._timer = loop.call_later(SWEEP_SECONDS, self._swept, loop) if again else None
 
 
 def mark_keyed(scope: Scope) -> None:
-    """Whoever sent this request has shown a key that is good."""
+    """Mark the connection of a request as authenticated."""
     connection = scope.get(KEY)
     if connection is not None and not connection.keyed:
         connection.show_key()

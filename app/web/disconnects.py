@@ -1,4 +1,4 @@
-"""Clients that disconnect: what they asked for stops, and is paid for once, for what was produced."""
+"""Cancels work whose client disconnects; what was produced until then is charged once. Knows no route."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from app.web import errors
 
 Got = TypeVar("Got")
 READ_SECONDS = 30.0
-"""How long a caller may leave an event unread."""
+"""A client that leaves an event unread for this long is treated as disconnected."""
 
 
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Got]) -> Got:
-    """The work's result. When the caller hangs up first the work is cancelled, and ClientDisconnect is raised once it has ended."""
-    return await _raced(request.receive, work)
+    """Return the work's result. If the client disconnects first, cancel the work, wait for its end, and raise ClientDisconnect."""
+    return await _run_until_disconnect(request.receive, work)
 
 
 class EventStream(Response):
-    """JSON objects as server-sent events, each sent on as it comes. An error in the middle is the last event, and no [DONE] follows.
+    """A response of JSON objects as server-sent events. An error in the middle is the last event, and no [DONE] follows.
 
-    `unread` is called where the events were never begun: then nobody else ends what stands behind them.
+    `unread` is called if the generator was never started: its own `finally` would not run, and its resources would leak.
     """
 
     _last = b"data: [DONE]\n\n"
@@ -43,7 +43,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
         try:
-            await _raced(receive, self._send(send))
+            await _run_until_disconnect(receive, self._send(send))
         finally:
             if not self._begun:
                 await self._unread()
@@ -58,7 +58,7 @@ class EventStream(Response):
                     async with asyncio.timeout(READ_SECONDS):
                         await send({"type": "http.response.body", "body": self._frame(event), "more_body": True})
         except TimeoutError:
-            raise ClientDisconnect from None  # it is there, and reads no more: its provider and its hold wait for nobody
+            raise ClientDisconnect from None  # connected, but not reading: neither the provider nor the budget hold may wait for it
         except CairnError as error:
             last = b"data: " + msgspec.json.encode(errors.body_of(error)) + b"\n\n"
         await send({"type": "http.response.body", "body": last, "more_body": False})
@@ -68,7 +68,7 @@ class EventStream(Response):
 
 
 class Feed(EventStream):
-    """Server-sent events that bring their own ids and comments, one whole event each; the end is silent."""
+    """A response of complete server-sent events, with their own ids and comments; no [DONE] at the end."""
 
     _last = b""
 
@@ -77,12 +77,12 @@ class Feed(EventStream):
 
 
 def one_line(event: bytes) -> bytes:
-    """JSON's own line breaks are white space; in an event they would end the line."""
+    """Replace line breaks, which are white space in JSON but would end the line of a server-sent event."""
     return event if b"\n" not in event and b"\r" not in event else event.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
-async def _raced(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_gone(receive))
+async def _run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_wait_for_disconnect(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -95,6 +95,6 @@ async def _raced(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
                 await task
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The one table that maps errors to HTTP. Whatever goes wrong leaves in the same shape, and without a stack trace."""
+"""The one table that maps errors to HTTP statuses. Every error has the same JSON shape, without a stack trace."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ TYPES = {
     429: "rate_limit_error",
     503: "unavailable_error",
 }
-"""OpenAI's words where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
+"""OpenAI's error types where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
 
 
 UNEXPECTED = "Something went wrong on our side. The request id finds it in the server's log."
@@ -89,7 +89,7 @@ class ErrorReply(BaseModel):
 
 
 def responses(*more: int) -> dict[int | str, dict[str, object]]:
-    """A route's error replies, for the OpenAPI page: what every route that takes a key can answer, and more."""
+    """Return a route's error replies for OpenAPI: those of every route that takes a key, and `more`."""
     statuses = sorted({401, 403, 404, 422, 429, 503, *more})
     return {status: {"model": ErrorReply, "description": HTTPStatus(status).phrase} for status in statuses}
 
@@ -105,17 +105,17 @@ def reply(status: int, message: str, code: str, *, param: str | None = None, hea
 
 
 def body_of(error: CairnError) -> dict[str, object]:
-    """An error as the last event of a stream."""
+    """Return an error's JSON body, for the last event of a stream."""
     return _body(status_of(error), error.message, error.code, error.param)
 
 
 def status_of(error: CairnError) -> int:
-    """As its nearest ancestor in the table says."""
+    """Return the status of the error's nearest ancestor in the table; 500 if there is none."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def _body(status: int, message: str, code: str, param: str | None) -> dict[str, object]:
-    """Without secrets, whatever a message repeats of a request: the name of a field, of a model, of a rule."""
+    """Build the error body; secrets are redacted, since a message may quote the request (a field, a model, a rule)."""
     kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
     return {
         "error": {
@@ -129,7 +129,7 @@ def _body(status: int, message: str, code: str, param: str | None) -> dict[str, 
 
 
 def reply_to(error: CairnError) -> JSONResponse:
-    """An error of the tree as HTTP says it."""
+    """Return an error as an HTTP response, with the headers of its kind."""
     status = status_of(error)
     if status == 500:
         return unexpected()
@@ -137,7 +137,7 @@ def reply_to(error: CairnError) -> JSONResponse:
     if isinstance(error, Unavailable | RateLimited | AllProvidersFailed) and error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, BudgetExceeded):
-        headers["x-should-retry"] = "false"  # the OpenAI clients obey it
+        headers["x-should-retry"] = "false"  # OpenAI's clients obey it
         headers["x-cairn-budget-resets-at"] = error.resets_at.isoformat()
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = 'Bearer realm="cairn"'
@@ -154,7 +154,7 @@ async def _cairn(_: Request, error: Exception) -> Response:
 
 
 async def _validation(_: Request, error: Exception) -> Response:
-    """FastAPI's own checks: what is no JSON is 400, a field that is wrong is 422 and named."""
+    """Map FastAPI's validation errors: invalid JSON is 400, an invalid field is 422 and named."""
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
@@ -168,7 +168,7 @@ async def _validation(_: Request, error: Exception) -> Response:
 
 
 async def _http(_: Request, error: Exception) -> Response:
-    """The router's 404 and 405, and a body that could not be read: its cause says why."""
+    """Map the router's 404 and 405, and a body that could not be read, whose cause is reported."""
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, CairnError):
         return reply_to(error.__cause__)
@@ -184,6 +184,6 @@ async def _http(_: Request, error: Exception) -> Response:
 
 
 def field(place: Sequence[str | int]) -> str | None:
-    """("body", "tool", "name") → "tool.name". None: the body as a whole. A union's member (`str`, `list[…]`) is no part of the name."""
+    """Name a field: ("body", "tool", "name") → "tool.name"; None for the whole body. Members of a union (`str`, `list[…]`) are left out."""
     inner = place[1:] if place and place[0] in {"body", "query", "path", "header", "cookie"} else place
     return ".".join(str(part) for part in inner if not (isinstance(part, str) and (part in MEMBERS or "[" in part))) or None

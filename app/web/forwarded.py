@@ -1,7 +1,4 @@
-"""The address that a request comes from, where proxies stand between: forwarded addresses are believed from configured proxies only.
-
-Knows no server and no route: strings in, strings out.
-"""
+"""Finds the client's address behind proxies. Forwarded headers are trusted from configured proxies only. Knows no server and no route."""
 
 from __future__ import annotations
 
@@ -12,20 +9,20 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 IPV6_PREFIX = 64
-"""One customer's IPv6 network: an address of it costs nothing, so they are counted as one."""
+"""One customer's IPv6 network: it has 2^64 addresses for free, so they are counted as one."""
 SCHEMES = frozenset({"http", "https"})
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOrigin:
-    """`scheme` None: the proxy did not say; the connection's own holds."""
+    """A request's address and scheme. `scheme` None: the proxy did not say, so the connection's own holds."""
 
     address: str
     scheme: str | None
 
 
 class TrustedProxies:
-    """The proxies whose forwarded headers are believed. None by default: then every request comes from its connection's peer."""
+    """The proxies whose forwarded headers are trusted. None by default: then a request's address is its connection's peer."""
 
     def __init__(self, networks: Iterable[Network] = ()) -> None:
         self._networks = tuple(networks)
@@ -52,7 +49,7 @@ class TrustedProxies:
         return ClientOrigin(address, scheme if scheme in SCHEMES else None)
 
     def _walk(self, peer: str, hops: list[_Hop]) -> tuple[str, str | None]:
-        """From the nearest hop outwards. A hop that is no address ends the walk: what stands beyond it, nobody vouches for."""
+        """Walk from the nearest hop outwards, up to the first that is not trusted or no address: nothing beyond it can be trusted."""
         address, proto = peer, None
         for hop in reversed(hops):
             found = parsed(hop.node)
@@ -68,7 +65,7 @@ class TrustedProxies:
 
 
 def parsed(node: str) -> Address | None:
-    """An address with or without port, brackets or zone: `10.1.2.3:4711`, `[2001:db8::1]:443`. None for anything else."""
+    """Parse an address with or without port, brackets or zone: `10.1.2.3:4711`, `[2001:db8::1]:443`. None for anything else."""
     text = node.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -97,7 +94,7 @@ class _Hop:
 
 
 def _elements(values: Iterable[str]) -> Iterator[_Hop]:
-    """The hops of `forwarded` headers (RFC 7239). A quoted comma or semicolon splits a hop in two that are no addresses."""
+    """Yield the hops of `forwarded` headers (RFC 7239). A quoted comma or semicolon yields two invalid hops, which end the walk."""
     for element in (each for value in values for each in value.split(",")):
         pairs = dict(pair.strip().lower().partition("=")[::2] for pair in element.split(";"))
         yield _Hop(pairs.get("for", ""), pairs.get("proto", "").strip('"') or None)

@@ -1,4 +1,4 @@
-"""The one place that reads callers' JSON: bounded in size and depth, without half characters, without numbers that JSON doesn't know.
+"""The one parser of callers' JSON: bounded in size and depth, without lone surrogates, NaN or infinity.
 
 A route takes its body from here through its route class (`JsonRoute`); a route that reads lines calls `parse` itself.
 """
@@ -18,12 +18,12 @@ from app.errors import InvalidInput, TooLarge, Unreadable
 from app.nesting import MAX_DEPTH, may_be_deep, too_deep
 
 MAX_CONTAINERS = 250_000
-"""Lists and objects of a body: a megabyte of brackets would become a gigabyte of them."""
+"""Lists and objects of a body: a megabyte of brackets would need a gigabyte of memory."""
 MAX_NAMED_BYTES = 65_536
-"""A body that is no JSON is read once more by Python's slower decoder, to name what is wrong, if it is no longer than this."""
+"""A refused body up to this size is parsed again by Python's slower decoder, so that the error can name the field."""
 BOM = b"\xef\xbb\xbf"
-DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
-HALF = 'The JSON holds half a character (such as "\\ud83d" without its second half): a text was cut within one. Cut it elsewhere.'
+TOO_DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
+LONE_SURROGATE = 'The JSON holds half a character (such as "\\ud83d" without its second half): a text was cut within one. Cut it elsewhere.'
 
 
 class JsonRequest(Request):
@@ -38,7 +38,7 @@ class JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route whose body comes through `parse`. Every route that takes JSON is one; a test asks them all."""
+    """A route whose body comes through `parse`. Every route that takes JSON is one; a test checks this for all of them."""
 
     request_class: ClassVar[type[JsonRequest]] = JsonRequest
 
@@ -56,58 +56,58 @@ class JsonRoute(APIRoute):
 
 
 def parse(raw: bytes, *, mend: bool = True) -> Any:
-    """The value of a JSON text in UTF-8. JSONDecodeError where it is none; errors of ours say what else is wrong.
+    """Parse a JSON text in UTF-8. JSONDecodeError if it is invalid; TooLarge, Unreadable or InvalidInput if it breaks a bound.
 
-    `mend`: half a character, as JavaScript writes it where a text was cut, becomes U+FFFD; else it is Unreadable.
+    `mend`: a lone surrogate, as JavaScript writes it where a text was cut, becomes U+FFFD; else the body is Unreadable.
     """
     if raw.count(b"[") + raw.count(b"{") > MAX_CONTAINERS:
         raise TooLarge(f"The body has more than {MAX_CONTAINERS:,} lists and objects. Send less.")
     try:
         value = msgspec.json.decode(raw.removeprefix(BOM))
     except RecursionError:
-        raise Unreadable(DEEP) from None
+        raise Unreadable(TOO_DEEP) from None
     except UnicodeDecodeError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
     except msgspec.DecodeError as error:
-        value = _odd(raw.removeprefix(BOM), mend=mend, why=str(error))
+        value = _parse_leniently(raw.removeprefix(BOM), mend=mend, why=str(error))
     if may_be_deep(raw):
         _check_depth(value)
     return value
 
 
-def _odd(raw: bytes, *, mend: bool, why: str) -> Any:
+def _parse_leniently(raw: bytes, *, mend: bool, why: str) -> Any:
     """Parse with Python's reader what msgspec refuses: lone surrogates, NaN, numbers out of range."""
     if b"\\ud" not in raw.lower() and len(raw) > MAX_NAMED_BYTES:
         raise json.JSONDecodeError(why, "", 0)
     try:
         found = json.loads(raw.decode())
     except RecursionError:
-        raise Unreadable(DEEP) from None
+        raise Unreadable(TOO_DEEP) from None
     except ValueError:
         raise json.JSONDecodeError(why, "", 0) from None
     _check_depth(found)
-    if (place := _unspeakable(found)) is not None:
+    if (place := _non_finite_field(found)) is not None:
         raise InvalidInput(f"{place}: JSON knows no NaN, no infinity and no number beyond 1e308.", param=place)
     text = json.dumps(found, ensure_ascii=False)
     mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if not mend and mended != text:
-        raise Unreadable(HALF)
+        raise Unreadable(LONE_SURROGATE)
     try:
         return msgspec.json.decode(mended.encode())
     except msgspec.DecodeError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
 
 
-def _unspeakable(value: object, place: str = "") -> str | None:
-    """The first field that holds a number which JSON has no word for; "body" for the body itself."""
+def _non_finite_field(value: object, place: str = "") -> str | None:
+    """Find the first field that holds NaN or infinity; "body" for the body itself, None if there is none."""
     if isinstance(value, float) and not math.isfinite(value):
         return place or "body"
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((found for key, each in children if (found := _unspeakable(each, f"{place}.{key}" if place else str(key)))), None)
+    return next((found for key, each in children if (found := _non_finite_field(each, f"{place}.{key}" if place else str(key)))), None)
 
 
 def _check_depth(value: object) -> None:
-    """InvalidInput that names the field. (JSON that not even the decoder can follow is Unreadable.)"""
+    """Raise InvalidInput, which names the field, if the value is nested too deeply."""
     if too_deep(value):
         fields = value.items() if isinstance(value, dict) else ()
-        raise InvalidInput(DEEP, param=next((str(key) for key, each in fields if too_deep(each, limit=MAX_DEPTH - 1)), None))
+        raise InvalidInput(TOO_DEEP, param=next((str(key) for key, each in fields if too_deep(each, limit=MAX_DEPTH - 1)), None))

@@ -1,4 +1,4 @@
-"""The headers that say who asks: read in one pass, each at most once, in the lengths and forms that they may have. Knows no account."""
+"""Reads and checks the key and the `x-cairn-…` headers beside it: each at most once, bounded in length. Knows no account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ: Final = {name.encode(): name for name in (AUTHORIZATION, *MAX_CHARS)}
 
 @dataclass(slots=True)
 class KeyHeaders:
-    """As they were sent. `twice`: those that came more than once, with different values."""
+    """The headers as they were sent. `twice`: those that came more than once, with different values."""
 
     authorization: str | None = None
     team: str | None = None
@@ -27,7 +27,7 @@ class KeyHeaders:
 
     @property
     def key(self) -> str:
-        """The key. NotAuthenticated where there is none, or where two could be meant."""
+        """The key. Raises NotAuthenticated if there is none, or if two different ones were sent."""
         if AUTHORIZATION in self.twice:
             raise NotAuthenticated("Two different Authorization headers were sent: send one.")
         scheme, _, key = (self.authorization or "").partition(" ")

@@ -1,6 +1,6 @@
 """Tells how fresh a request's reads must be: by its caller's earlier writes, and by the position that it sends back.
 
-As pure ASGI, and only where there are replicas: an answer that met the primary leaves once its position is known to all servers.
+Pure ASGI, installed only with replicas. A response that used the primary is sent once its position is known to all (read your writes).
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ READING = frozenset({"GET", "HEAD"})
 
 
 class Position:
-    """By (method, path): `also_reading` change nothing, as GET and HEAD; all others read at the primary alone. `apart`: not looked at."""
+    """Sets each request's read position. By (method, path): GET, HEAD and `also_reading` may use replicas, all others only the primary;
+    `exempt` are passed through.
+    """
 
-    def __init__(self, app: ASGIApp, *, also_reading: Container[tuple[str, str]], apart: Container[tuple[str, str]]) -> None:
+    def __init__(self, app: ASGIApp, *, also_reading: Container[tuple[str, str]], exempt: Container[tuple[str, str]]) -> None:
         self._app = app
         self._also_reading = also_reading
-        self._apart = apart
+        self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._apart:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._exempt:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER)

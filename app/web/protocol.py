@@ -1,4 +1,4 @@
-"""The HTTP protocol's own edge, before there is a request: heads of bounded size, deadlines, and errors in the one shape."""
+"""The HTTP protocol below the application: heads of bounded size, deadlines, pipelining, errors in the API's one shape."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from app.web.connections import KEY, ConnectionLimits, Connections, Reason
 from app.web.forwarded import TrustedProxies, bucket
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers together. The parser itself knows no bound, and nobody has shown a key yet."""
+"""Request line and headers together. The parser itself has no bound, and the client is not authenticated yet."""
 RETRY_SECONDS = 5
 REFUSED_SECONDS = 2.0
-"""Who is refused at the door is answered once its request comes, or after this: an answer to who still sends would be lost."""
+"""A connection refused at accept is answered when its request arrives, or after this: a client that still sends would lose the response."""
 LINGER_SECONDS, LINGER_BYTES = 5.0, 64 * 2**20
-"""Who is answered while still sending is read on for so long, and so much is dropped (RFC 9112, 9.6)."""
+"""Bounds of a lingering close: a client that still sends is read, and its bytes dropped, up to these (RFC 9112, 9.6)."""
 MAX_PIPELINED, MAX_PIPELINED_KEYED = 8, 64
-"""Requests that wait on one connection behind the one that is being answered: each is parsed and kept, and a few bytes made it."""
-SAID: dict[Reason, tuple[HTTPStatus, str, str]] = {
+"""Pipelined requests that may wait on one connection. Bounded, since a few bytes make a request that is parsed and kept in memory."""
+REFUSALS: dict[Reason, tuple[HTTPStatus, str, str]] = {
     "head_slow": (
         HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
@@ -74,7 +74,7 @@ class _AnswerTransport:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, with bounds. `phase`: how far the request is that comes in at the moment; `whole`: all of it is here."""
+    """uvicorn's HTTP protocol with deadlines and bounds. `_phase` is that of the request being received; `whole`: received completely."""
 
     def __init__(
         self,
@@ -95,18 +95,18 @@ class Protocol(HttpToolsProtocol):
         self._proxies = proxies
         self._proxied = False
         self._phase: Phase = "head"
-        self._patience = self._limits.header_seconds
+        self._seconds_left = self._limits.header_seconds
         self._head_bytes = 0
-        self._begun = False  # something of a request has come
+        self._begun = False  # part of a request has been received
         self._unsent, self._unsent_seconds = 0, 0.0
         self._refusal: Reason | None = None
-        self._current: RequestResponseCycle | None = None  # the request to be answered next; `cycle` is the last that came
-        self._entered = False  # the application has begun with it
-        self._delayed: Any = None  # its application, while earlier answers aren't read
-        self._lingering, self._dropped = False, 0  # our side has ended; bytes that came after
+        self._current: RequestResponseCycle | None = None  # the request being answered; `cycle` is the last one received
+        self._entered = False  # the application has started on it
+        self._delayed: Any = None  # its application, while the client doesn't read earlier responses
+        self._lingering, self._dropped = False, 0  # our side is closed (FIN sent); bytes received after that
         self._answers: _AnswerTransport | None = None
 
-    # What asyncio and the parser call
+    # Called by asyncio and the parser
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -117,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         self.bucket = None if self._proxied else bucket(peer)
         self._refusal = self._connections.opened(self)
         if self._refusal is not None:
-            self._patience = REFUSED_SECONDS
+            self._seconds_left = REFUSED_SECONDS
             if self._connections.overrun:
                 self.transport.abort()
 
@@ -125,7 +125,7 @@ class Protocol(HttpToolsProtocol):
         self._connections.closed(self)
         self._abandon()
         super().connection_lost(exc)
-        self._answers = None  # no circle is left for the garbage collector
+        self._answers = None  # breaks a reference cycle
         if self.cycle is not None:
             self.cycle.transport = self.transport
 
@@ -139,15 +139,15 @@ class Protocol(HttpToolsProtocol):
         if self._lingering:
             self._drop(len(data))
         if self._over:
-            return  # what still comes is nobody's
+            return  # ignored: the connection is closing
         if self._refusal is not None:
-            self._refuse(*_said(self._refusal, self._limits))
+            self._refuse(*_refusal_of(self._refusal, self._limits))
             return
         if self._phase == "head":
             self._head_bytes += len(data)
         elif self._phase == "body":
-            earned = self._patience + len(data) / self._limits.body_bytes_per_second
-            self._patience = min(earned, self._limits.body_seconds)
+            earned = self._seconds_left + len(data) / self._limits.body_bytes_per_second
+            self._seconds_left = min(earned, self._limits.body_seconds)
         super().data_received(data)
         if self._phase == "head" and self._head_bytes > MAX_HEAD_BYTES and not self._over:
             self._refuse(
@@ -155,10 +155,10 @@ class Protocol(HttpToolsProtocol):
             )
 
     def on_message_begin(self) -> None:
-        if self._over:  # the parser can't be stopped within what it was given
+        if self._over:  # the parser can't be stopped within one chunk
             self.url, self.headers = b"", []
             return
-        if self._phase != "head":  # on a new connection its time runs from the beginning
+        if self._phase != "head":  # a new connection's deadline runs since it was opened
             self._begin("head", self._limits.header_seconds)
         self._head_bytes, self._begun = 0, True
         super().on_message_begin()
@@ -188,7 +188,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         if self._answering:
             self._phase = "whole"
-        else:  # answered before it was read to its end
+        else:  # answered before it was received completely
             self._begin("resting", self._limits.idle_seconds)
 
     def on_response_complete(self) -> None:
@@ -212,7 +212,7 @@ class Protocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    # What the registry asks
+    # Called by the registry (`connections.py`)
 
     @property
     def evictable(self) -> bool:
@@ -227,13 +227,13 @@ class Protocol(HttpToolsProtocol):
         self._connections.key_shown(self)
 
     def tick(self, seconds: float) -> Reason | None:
-        """Count only the time in which it is the client that is waited for."""
+        """Count only the time spent waiting for the client. Returns the reason to cut the connection, if a deadline has passed."""
         if self._unread(seconds):
             return "answer_unread"
         if self.transport.is_closing() or (self._waits_for_us and not self._lingering):
             return None
-        self._patience -= seconds
-        if self._patience > 0:
+        self._seconds_left -= seconds
+        if self._seconds_left > 0:
             return None
         if self._lingering:
             self.transport.close()
@@ -243,22 +243,22 @@ class Protocol(HttpToolsProtocol):
         return "idle" if self._phase == "resting" else "body_slow" if self._phase == "body" else "head_slow"
 
     def cut(self, reason: Reason) -> None:
-        """With an answer, unless one has begun, or nothing was asked."""
+        """Close the connection, with an error response unless another one has started or no request has come."""
         current = self._current
         answering = current is not None and not current.response_complete
         begun = current is not None and answering and (current.response_started or (self._entered and bool(self.pipeline)))
         if begun or self._over or self.transport.get_write_buffer_size():
-            self.transport.abort()  # half an answer must not be taken for a whole one
-        elif self._refusal is not None or (reason in SAID and self._begun):
-            self._refuse(*_said(reason, self._limits))
+            self.transport.abort()  # a truncated response must not look complete
+        elif self._refusal is not None or (reason in REFUSALS and self._begun):
+            self._refuse(*_refusal_of(reason, self._limits))
         else:
             self.transport.close()
         self._abandon()
 
-    # Within
+    # Internal
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Start a request, unless its connection is cut; who doesn't read the answers before it waits for it until they do."""
+        """Start a request unless its connection is cut; delay it while the client doesn't read earlier responses (backpressure)."""
         self._current, self._entered = cycle, False
         if self._over:
             self._abandon()
@@ -269,12 +269,12 @@ class Protocol(HttpToolsProtocol):
 
     async def _enter(self, cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
         if cycle.disconnected:
-            return  # cut before its turn came
+            return  # cut before it was started
         self._entered = True
         await app(scope, receive, send)
 
     def _abandon(self) -> None:
-        """Tell the request under way that nobody listens, and forget those that wait: a write would be an error of the transport."""
+        """Mark the running request as disconnected, and drop the pipelined ones: writing to a closed transport would fail."""
         if self._current is not None and not self._current.response_complete:
             self._current.disconnected = True
             self._current.message_event.set()
@@ -283,7 +283,7 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _over(self) -> bool:
-        """True once nothing more is answered here: cut, or closing."""
+        """True once the connection is closing: no more requests are answered."""
         return self._lingering or self.transport.is_closing()
 
     @property
@@ -299,7 +299,7 @@ class Protocol(HttpToolsProtocol):
         return self._phase == "head" and self._answering
 
     def _begin(self, phase: Phase, seconds: float) -> None:
-        self._phase, self._patience = phase, seconds
+        self._phase, self._seconds_left = phase, seconds
         if phase == "resting":
             self._begun = False
 
@@ -313,7 +313,7 @@ class Protocol(HttpToolsProtocol):
         return self._unsent_seconds >= self._limits.write_seconds
 
     def _attribute(self) -> Reason | None:
-        """A trusted proxy's request: whose it is, and whether they have too many."""
+        """Attribute a trusted proxy's request to its client. Returns the reason where that client has too many connections."""
         assert self.client is not None
         origin = self._proxies.origin(self.client[0], self.headers)
         self.scope["client"] = (origin.address, 0)
@@ -323,18 +323,18 @@ class Protocol(HttpToolsProtocol):
         return self._connections.attribute(self, None if origin.address == self.client[0] else bucket(origin.address))
 
     def _close_after_answer(self) -> None:
-        """End a connection with an answer; one that came before its request's end may meet a client that still sends."""
+        """Close after a response; linger if it was sent before the end of its request, since the client may still be sending."""
         if self._phase == "body":
             self._linger()
         else:
             self.transport.close()
 
     def _linger(self) -> None:
-        """End our side, then read and drop what still comes: a close with bytes unread is a reset, and the client may lose the answer."""
+        """Close our side, then read and drop the rest: closing with unread bytes sends RST, and the client may lose the response."""
         if not self.transport.can_write_eof() or not self._connections.let_linger(self):
             self.transport.close()
             return
-        self._lingering, self._patience = True, LINGER_SECONDS
+        self._lingering, self._seconds_left = True, LINGER_SECONDS
         self.flow.resume_reading()
         self.transport.write_eof()
 
@@ -345,12 +345,12 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
         if self._over:
-            return  # it has an answer already
+            return  # it has a response already
         current = self._current
         begun = current is not None and current.response_started and not current.response_complete
         self._abandon()
         if begun:
-            self.transport.abort()  # within another answer it would be read as a part of that one
+            self.transport.abort()  # inside another response it would be read as part of that one
             return
         request_id = uuid4().hex
         kind = "unavailable_error" if status is HTTPStatus.SERVICE_UNAVAILABLE else "invalid_request_error"
@@ -365,14 +365,14 @@ class Protocol(HttpToolsProtocol):
         self._linger()
 
 
-def _said(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str, str]:
-    status, code, message = SAID[reason]
+def _refusal_of(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str, str]:
+    status, code, message = REFUSALS[reason]
     return status, code, message.format(header=limits.header_seconds, body=limits.body_seconds, rate=limits.body_bytes_per_second)
 
 
 def _refusing(reason: Reason, limits: ConnectionLimits) -> Any:
-    """An application that answers one request of a proxy's connection, which others use after it."""
-    status, code, message = _said(reason, limits)
+    """Return an application that refuses one request, and keeps the proxy's connection open for other clients."""
+    status, code, message = _refusal_of(reason, limits)
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         answer: Response = errors.reply(status, message, code, headers={"retry-after": str(RETRY_SECONDS)})

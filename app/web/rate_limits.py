@@ -1,4 +1,4 @@
-"""The limits of keys: who is over one is refused before anything is parsed, held or asked. What is left stands in the answer."""
+"""Applies the rate limits of keys before anything is parsed or held; the response carries what is left. Knows no window."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 UNITS: Final[tuple[Unit, ...]] = ("requests", "tokens")
 MAX_LOGGED_KEYS, LOGGED_SECONDS = 10_000, 60
-"""Who is refused is named in the log once a minute: a refusal must stay cheap."""
+"""A refused key is logged once a minute, so that refusals stay cheap."""
 _ADMISSION = "cairn.admission"
 
 
@@ -32,7 +32,7 @@ class RequestLimits:
         self._logged: cachebox.TTLCache[UUID, None] = cachebox.TTLCache(MAX_LOGGED_KEYS, LOGGED_SECONDS)
 
     async def admit(self, scope: Scope, limits: RateLimits, requester: Requester, *, model: bool) -> None:
-        """Count one request, and keep how the limits stand for its answer. RateLimitExceeded where one is reached."""
+        """Count one request, and keep the state of the limits for its response. RateLimitExceeded where one is reached."""
         if requester.key_id is None:
             return
         admission = await limits.admit(requester.key_id, model=model)
@@ -47,24 +47,24 @@ class RequestLimits:
 
 
 def token_counter(request: Request) -> Callable[[int], None]:
-    """Return where the tokens of a request's calls are counted, once they are known."""
+    """Return the callback that counts a request's tokens once they are known."""
     admission = request.scope.get(_ADMISSION)
     return admission.used if isinstance(admission, Admission) else uncounted
 
 
-def stamping(scope: Scope, send: Send) -> Send:
-    """Send an answer with how its key's limits stand, in OpenAI's headers."""
+def with_limit_headers(scope: Scope, send: Send) -> Send:
+    """Wrap `send` to add the state of the key's limits in OpenAI's `x-ratelimit-…` headers."""
 
     async def stamped(message: Message) -> None:
         admission = scope.get(_ADMISSION)
         if message["type"] == "http.response.start" and isinstance(admission, Admission):
-            _stamp(MutableHeaders(scope=message), admission)
+            _add_limit_headers(MutableHeaders(scope=message), admission)
         await send(message)
 
     return stamped
 
 
-def _stamp(headers: MutableHeaders, admission: Admission) -> None:
+def _add_limit_headers(headers: MutableHeaders, admission: Admission) -> None:
     for unit in UNITS:
         if (standing := admission.standing(unit)) is not None:
             headers.append(f"x-ratelimit-limit-{unit}", str(standing.limit))

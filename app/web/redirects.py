@@ -1,4 +1,4 @@
-"""A redirect never leaves this host: what `location` may say. Every answer passes here (`request_middleware.py`), whoever made it."""
+"""Keeps redirects on this host (no open redirect). `request_middleware.py` applies it to every response, whoever made it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ HEADER = "location"
 HOME = "/"
 
 
-def own_path(place: str, *, otherwise: str = HOME) -> str:
-    """The place, if every browser takes it for a path of the host that it is on; else `otherwise`.
+def local_path(place: str, *, otherwise: str = HOME) -> str:
+    """Return the place if every browser reads it as a path of the same host; else `otherwise`.
 
     Browsers read a backslash as a slash, drop tabs and line breaks wherever they stand, and take `//` at the beginning for a host's name.
     """
@@ -25,8 +25,8 @@ def own_path(place: str, *, otherwise: str = HOME) -> str:
     return otherwise if parts.scheme or parts.netloc else place
 
 
-def keep_here(headers: MutableHeaders) -> None:
-    """Make a redirect's place a path. The router's own (a slash too many) name the host that the request named: its path is enough."""
+def keep_on_host(headers: MutableHeaders) -> None:
+    """Reduce `location` to a path. The router's own redirects (a slash too many) repeat the request's Host header, which is not trusted."""
     place = headers.get(HEADER)
     if place is None:
         return
@@ -38,4 +38,4 @@ def keep_here(headers: MutableHeaders) -> None:
     if parts.scheme in {"http", "https"} and parts.netloc:
         query = f"?{parts.query}" if parts.query else ""
         place = f"/{parts.path.lstrip('/')}{query}"
-    headers[HEADER] = own_path(place)
+    headers[HEADER] = local_path(place)

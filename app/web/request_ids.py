@@ -1,4 +1,4 @@
-"""The request's id: taken from `x-request-id` where it can be trusted to be one, made otherwise. It stands in logs and errors."""
+"""The request's id for logs and errors: from `x-request-id` if that is well-formed, else a new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def choose(offered: str | None) -> str:
-    """The caller's id if it is one (short, no control characters, no secret: it goes into logs), else a new one."""
+    """Return the caller's id if it is safe to log (short, no control characters, no secret), else a new one; bind it to the context."""
     usable = offered is not None and _SHAPE.fullmatch(offered) is not None and not looks_like_a_secret(offered)
     chosen = offered if offered is not None and usable else uuid4().hex
     _current.set(chosen)

@@ -1,4 +1,4 @@
-"""The outermost layer, as pure ASGI: request id, limits on what comes in, what went wrong unforeseen, the access log.
+"""The outermost middleware: request id, limits of body sizes, unexpected errors, the access log. Knows no route.
 
 Pure ASGI because Starlette's `BaseHTTPMiddleware` buffers streams and breaks cancellation.
 """
@@ -19,11 +19,11 @@ from app.telemetry import logs, traces
 from app.web import access_log, errors, redirects, request_ids
 
 DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 5.0
-"""Of a refused request this much is still read past its limit, and no longer than this."""
+"""Bounds of reading on after a refusal: bytes past the limit, and seconds. Clients read the response only when they have sent all."""
 
 
 class RequestMiddleware:
-    """`limits`: (method, path) → the most bytes of a body; every other request: `limit`."""
+    """Wraps the application. `limits`: maximum bytes of a body by (method, path); `limit` for every other request."""
 
     def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[tuple[str, str], int]) -> None:
         self._app = app
@@ -61,7 +61,7 @@ class RequestMiddleware:
         except Exception as error:
             access_log.write_failure(scope, error)
             if answer.status is not None:
-                raise  # a stream broke in its middle: the connection is cut, so that nobody takes it for whole
+                raise  # a stream failed in its middle: the connection is cut, so that it does not look complete
             await errors.unexpected()(scope, body.receive, answer.send)
 
 
@@ -86,7 +86,7 @@ class CountedBody:
         return message
 
     async def drain(self) -> None:
-        """Read on and forget, for a while."""
+        """Read and discard the rest of the body, up to DRAIN_BYTES and DRAIN_SECONDS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self.ended and self._read < self._limit + DRAIN_BYTES:
@@ -115,12 +115,12 @@ class StampedResponse:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            # FastAPI calls a body that broke off a 400, which nobody gets: the server writes no more to a client that left, or was cut.
+            # FastAPI answers a truncated body with 400, which is never sent: its client has disconnected, or was cut. Log it as such.
             self.status = None if self._body.left else message["status"]
             headers = MutableHeaders(scope=message)
             headers[request_ids.HEADER] = self._request_id
             if 300 <= message["status"] < 400:
-                redirects.keep_here(headers)
+                redirects.keep_on_host(headers)
             if message["status"] >= 400 and not self._body.ended:
                 self._held = []
         if self._held is None:

@@ -16,7 +16,7 @@ from app.web import access_log
 from app.web.key_headers import DEVELOPER, PURPOSE, TEAM, described
 
 REQUESTER, SCRAPER = "cairn.requester", "cairn.scraper"
-"""Where the scope holds who sent the request; true where it was the scrape key, which is nobody's."""
+"""Keys of the scope: the requester; and True where the request came with the scrape key, which belongs to no requester."""
 
 TEAM_HEADER: Final = described(TEAM, "Admin only: the team to act for. Without it: `default`.")
 DEVELOPER_HEADER: Final = described(DEVELOPER, "Admin only: the developer who pays for a call of a model.")
@@ -30,12 +30,12 @@ def services_in(scope: Scope) -> Services:
 
 
 def services_of(request: Request) -> Services:
-    """The same as `TheServices`, without the cost of a dependency: 20 µs on the way of every call of a model."""
+    """Return the services, without a FastAPI dependency: that would cost 20 µs of every model call."""
     return services_in(request.scope)
 
 
 async def _services(request: Request) -> Services:
-    """It waits for nothing, but FastAPI would send a plain function through a thread: 0.15 ms."""
+    """Return the services. Async only because FastAPI runs a plain function in a thread, which costs 0.15 ms."""
     return services_of(request)
 
 
@@ -50,9 +50,9 @@ def requester_of(request: Request) -> Requester:
 
 
 class TakesKey(SecurityBase):
-    """A dependency: the route's requester. In the API's description it is the key, with the headers that go with it.
+    """A dependency: the route's requester. In OpenAPI it is the security scheme, with the headers that go with it.
 
-    `needs`: a permission that the requester's role must include; `AuthenticatedRoute` asks for it before the body is read.
+    `needs`: a permission that the requester's role must include; `AuthenticatedRoute` checks it before the body is read.
     """
 
     headers: tuple[dict[str, Any], ...] = (TEAM_HEADER,)
@@ -63,7 +63,7 @@ class TakesKey(SecurityBase):
         self.model = HTTPBearer(description="A developer's key (`cairn keys create NAME`) or the admin key.").model
 
     def check(self, scope: Scope) -> None:
-        """NotPermitted where the requester lacks the permission."""
+        """Raise NotPermitted if the requester lacks the permission."""
         scope[REQUESTER].check(self.needs)
 
     async def __call__(self, request: Request) -> Requester:
@@ -88,7 +88,7 @@ class TakesPayer(TakesKey):
 
 
 class TakesScrapeKey(TakesKey):
-    """The scrape key, where one is set, or the admin key."""
+    """A dependency: accepts the scrape key, where one is set, or the admin key."""
 
     headers = ()
 

@@ -1,4 +1,4 @@
-"""CSV for people who open it in a spreadsheet: what begins like a formula is quoted as text, so that nobody's name or note is run."""
+"""CSV that is safe to open in a spreadsheet: cells that begin like a formula are escaped (no CSV injection)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import unicodedata
 from collections.abc import Sequence
 
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20\u2212\ufe62\ufe63\ufe66\ufe6b")
-"""What a spreadsheet takes for a formula's beginning; full-width, small and typographic signs too, which some read as the plain ones."""
+"""Characters that begin a formula; also the full-width, small and typographic ones, which some spreadsheets normalise."""
 BREAKS = frozenset("\t\r\n")
-"""At a cell's beginning some spreadsheets skip them, others begin a new cell there."""
+"""At the beginning of a cell some spreadsheets skip these, others start a new cell."""
 
 
 def line(cells: Sequence[object]) -> str:
     held = io.StringIO()
-    csv.writer(held).writerow([harmless(each) for each in cells])
+    csv.writer(held).writerow([escape_formula(each) for each in cells])
     return held.getvalue()
 
 
-def harmless(cell: object) -> object:
-    """The cell, with an apostrophe before what would be run: also behind white space and what can't be seen, which importers strip."""
+def escape_formula(cell: object) -> object:
+    """Prefix a formula with an apostrophe; also behind white space and invisible characters, which importers strip."""
     if not isinstance(cell, str) or not cell:
         return cell
     seen = next((char for char in cell if not _invisible(char)), "")
@@ -28,5 +28,5 @@ def harmless(cell: object) -> object:
 
 
 def _invisible(char: str) -> bool:
-    """White space, controls, formats (a byte-order mark, a zero-width space), what has no meaning."""
+    """Tell white space, control, format (byte-order mark, zero-width space) and unassigned characters from visible ones."""
     return char.isspace() or unicodedata.category(char).startswith(("C", "Z"))

@@ -1,7 +1,7 @@
-"""Much work in the event loop, taken in turns: exports and pages leave room for whoever asks a question meanwhile. Knows no route.
+"""Cooperative scheduling of long work in the event loop: exports and pages take turns, so that queries stay fast. Knows no route.
 
-A question needs the loop a dozen times. Were each of ten exporters to work for a millisecond in between, it would take 120 ms more; with
-turns and pauses it waits for one of them, every second time, whatever their number.
+A query needs the loop a dozen times. If each of ten exports worked for a millisecond in between, it would take 120 ms more; with turns
+and pauses it waits for at most one of them, every second time, whatever their number.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from starlette.requests import Request
 T = TypeVar("T")
 
 MAX_PAUSE_SECONDS = 0.05
-"""A turn that waited for PostgreSQL didn't keep the loop for as long."""
+"""Upper bound of the pause: a turn that waited for PostgreSQL did not block the loop all that time."""
 MAX_WAIT_SECONDS = 2.0
 ROWS_A_TURN = 25
-"""Of an export: a millisecond or two."""
+"""Rows of an export per turn: one or two milliseconds of work."""
 
 
 class Turns:
-    """One at a time, in the order in which they asked; each turn ends with a pause as long as its work took.
+    """A fair lock (first come, first served) whose turns each end with a pause as long as the work took.
 
-    `clock` and `sleep`: in seconds; a test gives its own.
+    `clock` and `sleep`: in seconds, replaced in tests.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn; what is done within should end soon. One that hangs keeps nobody waiting for longer than `max_wait_seconds`."""
+        """Wait for a turn, at most `max_wait_seconds`: then the work goes on without one, so that a hanging turn blocks nobody."""
         ours = await self._acquired()
         try:
             began = self._clock()
@@ -61,7 +61,7 @@ class Turns:
             return False
 
     async def lines(self, head: str, entries: AsyncGenerator[T], line: Callable[[T], str]) -> AsyncGenerator[str]:
-        """An export: the entries' lines, some at a time; no turn is held while they are sent."""
+        """Yield an export: `head`, then the entries' lines, ROWS_A_TURN per turn. No turn is held while they are sent."""
         async with aclosing(entries):
             yield head
             ended = False
@@ -78,7 +78,7 @@ class Turns:
 
 
 def exports_of(request: Request) -> Turns:
-    """The application's: all exports share it."""
+    """Return the application's turns, which all exports share."""
     found = request.app.state.exports
     assert isinstance(found, Turns)
     return found

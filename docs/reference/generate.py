@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 from app.settings import Settings
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 BEGIN, END = "<!-- written by docs/reference/generate.py -->", "<!-- end -->"
 METHODS = ("get", "post", "put", "patch", "delete")
 MAX_DEFAULT = 60
@@ -48,7 +49,7 @@ def _default(field: FieldInfo) -> str:
     if value is PydanticUndefined or value is None or isinstance(value, dict | BaseModel) or not str(value) or value == ():
         return ""
     if isinstance(value, Path):
-        value = str(value).replace(str(Path.home()), "~")
+        value = str(value).replace(f"{ROOT}/", "").replace(str(Path.home()), "~")
     if isinstance(value, list | tuple):
         value = " ".join(str(each) for each in value)
     shown = _cell(str(value))

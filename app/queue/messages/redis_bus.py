@@ -54,9 +54,10 @@ IDLE_MS = 3_600_000
 class RedisBus:
     """A `Bus` on Redis. Streams are named `cairn:messages:{TEAM:CHANNEL}`, dead letters `…:dead`; their TTL is the age limit."""
 
-    def __init__(self, client: Redis, options: Options) -> None:
+    def __init__(self, client: Redis, options: Options, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._client = client
         self._options = options
+        self._answer_seconds = answer_seconds
         self._take = client.register_script(TAKE)
         self._sweep = client.register_script(SWEEP)
         self._limiter = asyncio.Semaphore(AT_ONCE)
@@ -182,10 +183,10 @@ class RedisBus:
         return f"{max(0, int(time.time() * 1000) - self._age_ms)}-0"
 
     @asynccontextmanager
-    async def _command(self, seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
+    async def _command(self, seconds: float | None = None) -> AsyncIterator[None]:
         async with self._limiter:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(seconds or self._answer_seconds):
                     yield
             except AWAY as error:
                 raise Unavailable(

@@ -59,7 +59,7 @@ async def make(bus: str, client: Redis, database: Database, database_url: str) -
     def made(**options: object) -> MessageExchange:
         chosen = Options.model_validate({"poll_seconds": 0.2, **options})
         notices = NotifyListener(Settings().database, database_url, name="test", channel=CHANNEL)
-        kept = RedisBus(client, chosen) if bus == "redis" else PostgresBus(database, notices, chosen)
+        kept = RedisBus(client, chosen, answer_seconds=60) if bus == "redis" else PostgresBus(database, notices, chosen)
         exchange = MessageExchange(kept, chosen)
         running.append(asyncio.create_task(supervision.run(*exchange.loops())))
         return exchange

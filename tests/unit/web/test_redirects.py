@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import MutableHeaders
 
-from app.web.redirects import keep_here, own_path
+from app.web.redirects import keep_on_host, local_path
 
 AWAY = [
     "https://evil.example/",
@@ -34,12 +34,12 @@ AWAY = [
 
 @pytest.mark.parametrize("place", AWAY)
 def test_what_a_browser_could_take_for_another_host_is_not_followed(place: str) -> None:
-    assert own_path(place, otherwise="/dashboard") == "/dashboard"
+    assert local_path(place, otherwise="/dashboard") == "/dashboard"
 
 
 @pytest.mark.parametrize("place", ["/", "/dashboard", "/dashboard/team?team=a%2Fb#x", "/v1/sessions?next=https://evil.example"])
 def test_a_path_of_ours_stays(place: str) -> None:
-    assert own_path(place) == place
+    assert local_path(place) == place
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_a_path_of_ours_stays(place: str) -> None:
 )
 def test_every_answers_redirect_is_made_a_path(place: str, kept: str) -> None:
     headers = MutableHeaders({"location": place})
-    keep_here(headers)
+    keep_on_host(headers)
     assert headers["location"] == kept

@@ -17,17 +17,17 @@ BEFORE = ["", " ", "   ", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2028", "\x0
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_formula_is_quoted_whatever_stands_before_it(sign: str, before: str) -> None:
     cell = f"{before}{sign}cmd|' /C calc'!A0"
-    assert spreadsheet.harmless(cell) == f"'{cell}"
+    assert spreadsheet.escape_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["\tplain", "\rplain", "\nplain"])
 def test_a_cell_that_begins_with_a_tab_or_a_break_is_quoted(cell: str) -> None:
-    assert spreadsheet.harmless(cell) == f"'{cell}"
+    assert spreadsheet.escape_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["ada", "  ada", "a=b", "1.50", "ümlaut", "", " ", 5, -5, None, 1.5])
 def test_everything_else_stays_as_it_is(cell: object) -> None:
-    assert spreadsheet.harmless(cell) == cell
+    assert spreadsheet.escape_formula(cell) == cell
 
 
 def test_a_line_reads_back_as_its_cells() -> None:
