@@ -60,7 +60,7 @@ class Accounts:
         self._secret_key = secret_key
         self._default_limit = default_limit_nanousd
         cached = cached or KeysCacheSettings()
-        self.known = MemoryCache(cached.policy, entries=cached.entries, most_bytes=cached.max_bytes)
+        self.known = MemoryCache(cached.policy, entries=cached.entries, max_bytes=cached.max_bytes)
         self._known_seconds = cached.ttl_seconds
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._projects: cachebox.TTLCache[UUID, str] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)

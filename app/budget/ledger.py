@@ -69,9 +69,9 @@ class Ledger:
         self._open_period = open_period
         self._watch = watch
         self._timeout = timeout_seconds
-        self._holding = GroupCommit(self._hold_batch, most=MAX_IN_A_STATEMENT, name="holds")
-        self._ending = GroupCommit(self._settle_batch, most=MAX_IN_A_STATEMENT, name="settlements")
-        self._rooms = GroupCommit(self._room_batch, most=MAX_IN_A_STATEMENT, name="rooms")
+        self._holding = GroupCommit(self._hold_batch, max_weight=MAX_IN_A_STATEMENT, name="holds")
+        self._ending = GroupCommit(self._settle_batch, max_weight=MAX_IN_A_STATEMENT, name="settlements")
+        self._rooms = GroupCommit(self._room_batch, max_weight=MAX_IN_A_STATEMENT, name="rooms")
         self._opening: dict[tuple[Payer, datetime], asyncio.Task[None]] = {}
         self._open: set[UUID] = set()
         """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""

@@ -68,7 +68,7 @@ FIELDS = tuple(each.name for each in fields(RequestRecord))
 class RequestLog:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writing = GroupCommit(self._write, most=MAX_IN_A_STATEMENT, name="request log")
+        self._writing = GroupCommit(self._write, max_weight=MAX_IN_A_STATEMENT, name="request log")
         self._unwritten: list[RequestRecord] = []
 
     def add(self, request: RequestRecord) -> None:

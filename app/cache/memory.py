@@ -56,19 +56,19 @@ class Store(Protocol):
 
 
 class MemoryCache:
-    """A cache of bytes with at most `entries` and `most_bytes`. TTLs are shortened by a random share of up to `jitter`."""
+    """A cache of bytes with at most `entries` and `max_bytes`. TTLs are shortened by a random share of up to `jitter`."""
 
     def __init__(
-        self, policy: Policy, *, entries: int, most_bytes: int, jitter: float = 0.1, now: Callable[[], float] = time.monotonic
+        self, policy: Policy, *, entries: int, max_bytes: int, jitter: float = 0.1, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.entries = entries
         self._store: Store = _TinyLfu(entries) if policy == "w-tinylfu" else _Recent(policy, entries)
         self._counted = ByteCounter()
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._jitter = jitter
         self._now = now
         self._uses: dict[bytes, int] | None = None
-        self._most_uses = 0
+        self._max_uses = 0
         self.hits = self.misses = self.stored = self.expired = self.dropped = 0
 
     @property
@@ -96,7 +96,7 @@ class MemoryCache:
             self.misses += 1
             return None
         self.hits += 1
-        if self._uses is not None and (key in self._uses or len(self._uses) < self._most_uses):
+        if self._uses is not None and (key in self._uses or len(self._uses) < self._max_uses):
             self._uses[key] = self._uses.get(key, 0) + 1
         return entry.value
 
@@ -105,9 +105,9 @@ class MemoryCache:
         entry = self._store.get(key)
         return None if entry is None or entry.ends <= self._now() else entry.value
 
-    def note_uses(self, *, most: int) -> None:
-        """Start counting hits per key, for at most `most` keys."""
-        self._uses, self._most_uses = self._uses or {}, most
+    def note_uses(self, *, max_keys: int) -> None:
+        """Start counting hits per key, for at most `max_keys` keys."""
+        self._uses, self._max_uses = self._uses or {}, max_keys
 
     def uses(self) -> dict[bytes, int]:
         """Return hits per key since the last call, and reset them."""
@@ -117,9 +117,9 @@ class MemoryCache:
     def set(self, key: bytes, value: bytes, ttl_seconds: float) -> None:
         """Store a value until its TTL or eviction. Values that are too large are not stored."""
         self.dropped += self._store.delete(key)
-        if len(value) + OVERHEAD_BYTES > self._most_bytes // MAX_VALUE_FRACTION:
+        if len(value) + OVERHEAD_BYTES > self._max_bytes // MAX_VALUE_FRACTION:
             return
-        while self.size + len(value) + OVERHEAD_BYTES > self._most_bytes and self._store.make_room():
+        while self.size + len(value) + OVERHEAD_BYTES > self._max_bytes and self._store.make_room():
             pass
         seconds = ttl_seconds * (1 - random.random() * self._jitter)  # noqa: S311 - jitter: entries stored together must not expire together
         self._store.set(key, CacheEntry(value, self._now() + seconds, self._counted), seconds)

@@ -24,7 +24,7 @@ def cache_part(database: Database) -> Part:
 
 
 def memory(options: CacheSizeSettings) -> MemoryCache:
-    return MemoryCache(options.policy, entries=options.entries, most_bytes=options.max_bytes)
+    return MemoryCache(options.policy, entries=options.entries, max_bytes=options.max_bytes)
 
 
 def tiers(
@@ -57,5 +57,5 @@ def favourites_of(
         options,
         valid=valid,
         own_ttl_seconds=own_ttl_seconds,
-        begun=partial(storage.invalidations.begun, most_seconds=LISTENING_SECONDS),
+        begun=partial(storage.invalidations.begun, max_seconds=LISTENING_SECONDS),
     )

@@ -22,7 +22,7 @@ from app.cli.client import ServerClient, connect
 from app.cli.exits import Unreachable
 from app.cli.output import err, plain
 from app.settings import Settings
-from app.storage.aside import make_way
+from app.storage.aside import ensure_file_slot
 from app.storage.folder import DataFolder
 
 START_SECONDS, STOP_SECONDS, PROBE_SECONDS = 180, 60, 2
@@ -39,9 +39,9 @@ class Announcement:
 
 def announce(folder: DataFolder, announcement: Announcement) -> None:
     """Write the announcement atomically (temporary file, then rename)."""
-    made = make_way(folder.announcement.with_suffix(f".{announcement.pid}"), part="files")
+    made = ensure_file_slot(folder.announcement.with_suffix(f".{announcement.pid}"), part="files")
     made.write_text(json.dumps({"url": announcement.url, "pid": announcement.pid}))
-    made.replace(make_way(folder.announcement, part="files"))
+    made.replace(ensure_file_slot(folder.announcement, part="files"))
 
 
 def withdraw(folder: DataFolder, pid: int) -> None:
@@ -106,7 +106,7 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
 @asynccontextmanager
 async def _exclusive(folder: DataFolder) -> AsyncIterator[None]:
     """Lock the folder, so that one command at a time runs a server of its own; others wait."""
-    with make_way(folder.path / TURN_NAME, part="files").open("a") as lock:
+    with ensure_file_slot(folder.path / TURN_NAME, part="files").open("a") as lock:
         if not _locked(lock):
             with err.status("Another command runs its own server; waiting for its end …"):
                 while not _locked(lock):  # noqa: ASYNC110 - another process holds it
@@ -125,7 +125,7 @@ def _locked(lock: IO[str]) -> bool:
 @asynccontextmanager
 async def started(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """Run `cairn serve` as a child for the length of the context; yield its URL once ready."""
-    log = make_way(folder.path / LOG_NAME, part="files")
+    log = ensure_file_slot(folder.path / LOG_NAME, part="files")
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0",

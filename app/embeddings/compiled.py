@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from app.storage.aside import make_folder, make_way, set_aside
+from app.storage.aside import ensure_file_slot, make_folder, set_aside
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ def checked(cache: Path) -> Iterator[Path | None]:
     """
     try:
         make_folder(cache, part=PART)
-        lock = make_way(cache / ".lock", part=PART).open("a")
+        lock = ensure_file_slot(cache / ".lock", part=PART).open("a")
     except OSError as error:
         log.warning("embeddings.compiled_not_kept", reason=error.strerror)
         yield None
@@ -49,7 +49,7 @@ def _remove_damaged(cache: Path) -> bool:
         for blob in cache.glob("*.blob"):
             noted = blob.with_suffix(SUFFIX)
             if not noted.is_file() or not blob.is_file():
-                make_way(blob, part=PART).unlink(missing_ok=True)
+                ensure_file_slot(blob, part=PART).unlink(missing_ok=True)
             elif _digest(blob) != noted.read_text(errors="replace"):
                 set_aside(blob, part=PART, reason="the compiled model is not what was written", stem=STEM)
                 noted.unlink()
@@ -61,7 +61,7 @@ def _remove_damaged(cache: Path) -> bool:
 
 def _write_digests(cache: Path) -> None:
     for blob in cache.glob("*.blob"):
-        noted = make_way(blob.with_suffix(SUFFIX), part=PART)
+        noted = ensure_file_slot(blob.with_suffix(SUFFIX), part=PART)
         if not noted.exists():
             noted.write_text(_digest(blob))
 

@@ -18,7 +18,7 @@ from typing import IO
 import structlog
 
 from app.errors import ConfigurationError
-from app.storage.aside import make_folder, make_way, set_aside
+from app.storage.aside import ensure_file_slot, make_folder, set_aside
 
 log = structlog.get_logger()
 
@@ -101,7 +101,7 @@ async def _export(models: Path, folder: Path) -> None:
 def _lock(models: Path) -> IO[str]:
     """Take the export's file lock, which the kernel releases however the process ends."""
     make_folder(models, part=PART)
-    lock = make_way(models / ".lock", part=PART).open("a")
+    lock = ensure_file_slot(models / ".lock", part=PART).open("a")
     fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 

@@ -40,7 +40,7 @@ def max_stream_bytes(estimate: Estimate) -> int:
     return STREAM_BYTES + max_output(estimate) * STREAM_BYTES_A_TOKEN
 
 
-def disbelief(usage: TokenUsage, estimate: Estimate, candidate: ChainProvider, *, thinks: bool) -> str | None:
+def implausibility(usage: TokenUsage, estimate: Estimate, candidate: ChainProvider, *, thinks: bool) -> str | None:
     """Return why a reported usage can't be true; None if it can.
 
     `thinks`: the model may produce hidden reasoning, which some providers bill beside `max_tokens`: the bound is then doubled.

@@ -213,19 +213,19 @@ def _strings(value: object) -> Iterator[str]:
                     yield from _strings(each)
 
 
-def unbilled(chunk: Chunk) -> bytes:
+def without_usage(chunk: Chunk) -> bytes:
     """Return a chunk's JSON without the provider's usage: the caller gets ours, once, at the end."""
     data, choices = chunk.data, chunk.data.get("choices") or ()
     groq = data.get("x_groq")
     if not data.get("usage") and not (isinstance(groq, dict) and "usage" in groq) and not any("usage" in each for each in choices):
         return chunk.raw
-    bare = _without_usage(data)
+    bare = _drop_usage(data)
     if isinstance(groq, dict):
-        bare["x_groq"] = _without_usage(groq)
-    return msgspec.json.encode({**bare, "choices": [_without_usage(each) for each in choices]})
+        bare["x_groq"] = _drop_usage(groq)
+    return msgspec.json.encode({**bare, "choices": [_drop_usage(each) for each in choices]})
 
 
-def _without_usage(found: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_usage(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "usage"}
 
 

@@ -215,7 +215,7 @@ class CachedEngine:
             found = await asyncio.shield(flight.landed)
         finally:
             if reading is None:
-                flight.unled()
+                flight.detach_leader()
                 await flight.leave()
         assert found is not None
         return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)

@@ -44,7 +44,7 @@ class Step:
     seconds: float = 0.0
 
 
-def after(fault: ProviderError, *, retries_left: int) -> Step:
+def next_step(fault: ProviderError, *, retries_left: int) -> Step:
     """Decide what follows a fault: a caller's mistake and a content policy stop the chain; they are not routed around."""
     if fault.kind in {"caller", "content_policy"}:
         return Step("stop")
@@ -66,7 +66,7 @@ def _retry_pause(fault: ProviderError) -> float | None:
             return None
 
 
-def larger(candidates: Sequence[ChainProvider], than: ChainProvider) -> list[ChainProvider]:
+def with_larger_context(candidates: Sequence[ChainProvider], than: ChainProvider) -> list[ChainProvider]:
     """Return the candidates whose context window may hold a prompt that was too long for `than`."""
     if than.context_tokens is None:
         return list(candidates)
@@ -112,7 +112,7 @@ class AttemptLog:
         absent = [candidate for candidate, _ in self.refusals]
         for candidate, fault in self.faults:
             if fault.kind == "context_too_long":
-                absent = larger(absent, candidate)
+                absent = with_larger_context(absent, candidate)
         return bool(absent)
 
     def out_of_time(self) -> CairnError:

@@ -187,11 +187,11 @@ class InferenceEngine:
                             else:
                                 ticket.failed(fault)
                             _report_fault(candidate, fault)
-                            step = chain.after(fault, retries_left=self._options.retries - tries)
+                            step = chain.next_step(fault, retries_left=self._options.retries - tries)
                             if step.to == "stop":
                                 raise chain.refused(fault) from fault
                             if fault.kind == "context_too_long":
-                                left[:] = chain.larger(left, candidate)
+                                left[:] = chain.with_larger_context(left, candidate)
                             if step.to == "next":
                                 break
                             tries += 1

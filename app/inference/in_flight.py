@@ -104,7 +104,7 @@ class InFlightRequest:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def unled(self) -> None:
+    def detach_leader(self) -> None:
         """Detach the first requester: backpressure no longer waits for it."""
         self._has_leader = False
         if self.fanout is not None:
@@ -209,6 +209,6 @@ class StreamReading:
             return
         self._left = True
         if self._leading:
-            self._flight.unled()
+            self._flight.detach_leader()
         self._ended(self.receipt, outcome)
         await self._flight.leave()

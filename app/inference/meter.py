@@ -152,7 +152,7 @@ class OpenHold:
         An impossible usage is disputed. The charge is known on return, though the row may still be being written: until then the hold
         stands, which is more.
         """
-        if (reason := self._disbelief(usage)) is not None:
+        if (reason := self._implausibility(usage)) is not None:
             await self.dispute(reason, kind="usage", model=model)
             return
         end = self._begin_end(lambda: self._settled(usage, text, model=model, partial=partial))
@@ -180,13 +180,13 @@ class OpenHold:
 
     def abandon(self, usage: TokenUsage | None, text: str, *, model: str | None) -> None:
         """Settle in the background from what was produced: the caller left in mid-stream."""
-        if (reason := self._disbelief(usage)) is not None:
+        if (reason := self._implausibility(usage)) is not None:
             self._begin_end(lambda: self._disputed(reason, "usage", model=model))
         else:
             self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
 
-    def _disbelief(self, usage: TokenUsage | None) -> str | None:
-        return None if usage is None else allowance.disbelief(usage, self.estimate, self._candidate, thinks=self._thinks)
+    def _implausibility(self, usage: TokenUsage | None) -> str | None:
+        return None if usage is None else allowance.implausibility(usage, self.estimate, self._candidate, thinks=self._thinks)
 
     async def _settled(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool) -> None:
         mark: Mark = "usage"

@@ -179,7 +179,7 @@ class Stream:
             return None
         bare = chunk.bare
         self._bare = self._bare and bare
-        return StreamPiece(answers.unbilled(chunk), chunk.text if bare and chunk.finish is None else None)
+        return StreamPiece(answers.without_usage(chunk), chunk.text if bare and chunk.finish is None else None)
 
     def _joined(self, chunk: Chunk, joiner: StreamJoiner) -> StreamPiece | None:
         """Return what of the next provider's chunk follows the delivered text, under the first stream's id."""

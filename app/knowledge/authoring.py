@@ -24,12 +24,12 @@ from app.accounts.names import check_project_name
 from app.clock import now
 from app.embeddings import Embedder, LongForm
 from app.errors import Conflict, InvalidInput, NotPermitted, RateLimited
-from app.knowledge.changes import ChangedItem, note
+from app.knowledge.changes import ChangedItem, record_changes
 from app.knowledge.derivations import digest
 from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.locks import hold_project
-from app.knowledge.neighbours import pack, wording
-from app.knowledge.store import hold_item, owned
+from app.knowledge.locks import lock_project
+from app.knowledge.neighbours import item_text, pack
+from app.knowledge.store import lock_item, owned
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
 from app.redaction.labels import free_text
@@ -177,7 +177,7 @@ class Authoring:
                 await connection.execute(
                     insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
                 )
-                await note(connection, [ChangedItem(item, project_id, author.team_id)])
+                await record_changes(connection, [ChangedItem(item, project_id, author.team_id)])
         return item, True
 
     async def correct(self, author: Author, item_id: UUID, change: ItemCorrection) -> bool:
@@ -197,7 +197,7 @@ class Authoring:
                 reworded = (words.title, words.text) != (row.title, row.text)
                 embedded = await self._embed(words) if reworded else {}
                 async with self._database.begin() as connection:
-                    held = await hold_item(connection, author.team_id, item_id)
+                    held = await lock_item(connection, author.team_id, item_id)
                     if revision_of(held) == revision_of(row) and held.project_id == row.project_id:
                         return await _store_correction(connection, author, held, words, embedded)
         raise Conflict("Others are changing this item at the same time: read it again, and repeat the correction.")
@@ -214,13 +214,13 @@ class Authoring:
     async def _locked_project(self, connection: AsyncConnection, team_id: UUID, project: str) -> UUID:
         """Return the id of the named project, locked. Conflict if it was merged into another one while waiting for the lock."""
         project_id = await self._accounts.project_id(connection, team_id, project)
-        await hold_project(connection, project_id)
+        await lock_project(connection, project_id)
         if await self._accounts.project_id(connection, team_id, project) != project_id:
             raise Conflict(f"The project {project!r} is being merged into another one: try again.")
         return project_id
 
     async def _embed(self, words: ItemFields) -> dict[str, object]:
-        said = [wording(words.title, words.text)]
+        said = [item_text(words.title, words.text)]
         (vector,), (long,) = await self._embedder.embed(said), await self._long_form.embed(said)
         return {
             "embedding": pack(vector),
@@ -303,7 +303,7 @@ async def _store_correction(
     await connection.execute(insert(RevisionRow).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
     if "text" in changed:
         await count_verdicts(connection, row)
-    await note(connection, [ChangedItem(row.id, row.project_id, row.team_id)])
+    await record_changes(connection, [ChangedItem(row.id, row.project_id, row.team_id)])
     return True
 
 

@@ -70,7 +70,7 @@ class CachedSearch:
             if value is not None and (found := _decoded(value.value, team_id)) is not None:
                 took = (perf_counter() - began) * 1000
                 if not found.results:
-                    self._search.asked_in_vain(team_id, query)
+                    self._search.record_unanswered(team_id, query)
                 self._tiers.spared(value.tier, seconds=max(0.0, found.took_ms - took) / 1000)
                 return Answer(found.results, round(took, 3), (), cache=value.tier, tokens=found.tokens)
         read_newest()  # the version was read from the primary, so the answer cached under it must be as new
@@ -83,7 +83,7 @@ class CachedSearch:
             )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
-    async def holds(self, team_id: UUID, query: Query) -> bool:
+    async def is_cached(self, team_id: UUID, query: Query) -> bool:
         """Tell whether the memory tier has the answer, without counting a hit or a miss."""
         key = await self._key(team_id, query)
         return key is not None and key in self._tiers.memory

@@ -27,7 +27,7 @@ class ChangedItem(NamedTuple):
     team_id: UUID
 
 
-async def note(connection: AsyncConnection, changed: Iterable[ChangedItem]) -> None:
+async def record_changes(connection: AsyncConnection, changed: Iterable[ChangedItem]) -> None:
     """Write the changes to the outbox and renew their projects' versions: after the commit, no earlier cached answer is served."""
     rows = list(changed)
     if not rows:
@@ -37,7 +37,7 @@ async def note(connection: AsyncConnection, changed: Iterable[ChangedItem]) -> N
     await _renew(connection, places)
 
 
-async def heard(connection: AsyncConnection, projects: Collection[UUID | None]) -> None:
+async def index_caught_up(connection: AsyncConnection, projects: Collection[UUID | None]) -> None:
     """Renew the versions of projects whose changes the index has applied, since it may answer differently now. None: all projects."""
     known = sorted({project for project in projects if project is not None})
     wanted = select(VersionRow.project_id).where(VersionRow.project_id.in_(known)).order_by(VersionRow.project_id).with_for_update()

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.knowledge.item import ItemCandidate
-from app.knowledge.neighbours import Neighbourhood, unpack, whole_of, wording
+from app.knowledge.neighbours import Neighbourhood, item_text, unpack, whole_of
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, RevisionRow
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
@@ -80,7 +80,7 @@ class PastDecisions:
         if not found:
             return cls()
         candidates = [candidate for candidate, _ in found]
-        digests = [digest(wording(each.title, each.text)) for each in candidates]
+        digests = [digest(item_text(each.title, each.text)) for each in candidates]
         events = [each.event_id for each in candidates]
         here = or_(ForgottenRow.session_id == session_id, ForgottenRow.event_id.in_(events), ForgottenRow.digest.in_(digests))
         gone = await connection.execute(
@@ -106,7 +106,7 @@ class PastDecisions:
         origins = [replace(_origin(row), claimed=claimed(row)) for row in pinned]
         return cls(tombstones, origins, found, pinned, hidden.all())
 
-    def forgets(self, session_id: UUID, candidate: ItemCandidate, vector: Vector) -> bool:
+    def was_deleted(self, session_id: UUID, candidate: ItemCandidate, vector: Vector) -> bool:
         """Tell whether a person deleted what this candidate says."""
         return _match(self.forgotten, session_id, candidate, vector, self.siblings) is not None
 
@@ -118,9 +118,9 @@ class PastDecisions:
     def widen(self, neighbourhood: Neighbourhood) -> None:
         """Add the original words of corrected items, and the words of hidden ones, so that other sessions' equivalents merge into them."""
         for row in self._pinned_evidence:
-            neighbourhood.add(row.knowledge_id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
+            neighbourhood.add(row.knowledge_id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
         for row in self._hidden_items:
-            neighbourhood.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
+            neighbourhood.add(row.id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
 
 
 async def pinned_among(connection: AsyncConnection, items: Sequence[UUID]) -> set[UUID]:
@@ -128,7 +128,7 @@ async def pinned_among(connection: AsyncConnection, items: Sequence[UUID]) -> se
     return set(await connection.scalars(select(ItemRow.id).where(ItemRow.id.in_(items), PINNED))) if items else set()
 
 
-async def bury(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> None:
+async def write_tombstones(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> None:
     """Write a tombstone for each piece of an item's evidence, in the transaction that deletes the item."""
     evidence = await connection.execute(select(EvidenceRow.__table__).where(EvidenceRow.knowledge_id == item_id))
     tombstones = [
@@ -137,8 +137,8 @@ async def bury(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> 
             "candidate_key": row.candidate_key,
             "project_id": project_id,
             "event_id": row.event_id,
-            "digest": digest(wording(row.title, row.text)),
-            "numbers": numbers(wording(row.title, row.text)),
+            "digest": digest(item_text(row.title, row.text)),
+            "numbers": numbers(item_text(row.title, row.text)),
             "embedding": row.embedding,
             "embedding_model": row.embedding_model,
         }
@@ -177,7 +177,7 @@ def _match(
     origins: Sequence[WordingOrigin], session_id: UUID, candidate: ItemCandidate, vector: Vector, siblings: Sequence[Found]
 ) -> WordingOrigin | None:
     """Return the nearest of the origins that match the candidate and aren't nearer to one of its siblings; None if none is."""
-    words = wording(candidate.title, candidate.text)
+    words = item_text(candidate.title, candidate.text)
     same, said = digest(words), frozenset(numbers(words))
     nearest, best = None, 0.0
     for origin in origins:
@@ -206,7 +206,7 @@ def _tombstone(row: AnyRow) -> WordingOrigin:
 
 
 def _origin(row: AnyRow) -> WordingOrigin:
-    words = wording(row.title, row.text)
+    words = item_text(row.title, row.text)
     return WordingOrigin(row.session_id, row.event_id, digest(words), frozenset(numbers(words)), unpack(row.embedding), row.knowledge_id)
 
 

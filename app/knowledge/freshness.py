@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.changes import ChangedItem, note
+from app.knowledge.changes import ChangedItem, record_changes
 from app.knowledge.item import Freshness
 from app.knowledge.tables import ItemRow
 
@@ -28,7 +28,7 @@ def freshness(last_seen_at: datetime, now: datetime) -> Freshness:
 
 
 async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 1000) -> int:
-    """Update up to `batch` items whose freshness is out of date, and note the changes. Returns the number of items updated."""
+    """Update up to `batch` items whose freshness is out of date, and record the changes. Returns the number of items updated."""
     label = case(
         (ItemRow.last_seen_at > now - FRESH, literal("fresh")),
         (ItemRow.last_seen_at > now - AGING, literal("aging")),
@@ -39,5 +39,5 @@ async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 10
     relabelled = update(ItemRow).where(ItemRow.id.in_(aged)).values(freshness=label, updated_at=func.now())
     moved = await connection.execute(relabelled.returning(ItemRow.id, ItemRow.project_id, ItemRow.team_id))
     changed = [ChangedItem(*row) for row in moved]
-    await note(connection, changed)
+    await record_changes(connection, changed)
     return len(changed)

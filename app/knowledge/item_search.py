@@ -63,7 +63,7 @@ class ItemSearch:
     def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
         """Rank the candidates, and return the first `limit` relevant ones."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
-        return rank(query, found.rows, vector, found.names, limit=limit, least_score=least, support=support)
+        return rank(query, found.rows, vector, found.names, limit=limit, min_score=least, support=support)
 
     async def _candidates(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[UUID] | None:
         """Return ids from the vector store's fused search; None: use PostgreSQL's full-text index instead."""

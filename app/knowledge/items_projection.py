@@ -16,7 +16,7 @@ from app.knowledge.extraction import VERSION, Shortlist, choose, survey
 from app.knowledge.extraction.classifier import Numbers, fitted_for
 from app.knowledge.index import Index
 from app.knowledge.item import ItemCandidate
-from app.knowledge.neighbours import wording
+from app.knowledge.neighbours import item_text
 from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, Source
 from app.sessions.event import Event
 from app.sessions.journal import Journal, Session
@@ -89,7 +89,7 @@ class ItemsProjection:
         unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
         if not unknown:
             return {}
-        words = [wording(each.title, each.text) for each in unknown]
+        words = [item_text(each.title, each.text) for each in unknown]
         vectors, longs = await self._embedder.embed(words), await self._long_form.embed(words)
         names = self._embedder.model, self._long_form.model
         return {

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidInput
 from app.knowledge.authoring import Author, WriteAdmission
-from app.knowledge.changes import ChangedItem, note
-from app.knowledge.store import hold_item
+from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.store import lock_item
 from app.knowledge.tables import FeedbackRow
 from app.knowledge.verdicts import count_verdicts
 from app.knowledge.weighing import VERDICTS
@@ -41,10 +41,10 @@ class Judging:
             raise InvalidInput("note holds a NUL character, which can't be stored: take it out.", param="note")
         values = {"id": uuid4(), "knowledge_id": item_id, "verdict": verdict, "note": free_text(remark).strip(), **author.columns}
         async with self._gate.turn(author), self._database.begin() as connection:
-            row = await hold_item(connection, author.team_id, item_id)
+            row = await lock_item(connection, author.team_id, item_id)
             await _replace(connection, author, values)
             await count_verdicts(connection, row)
-            await note(connection, [ChangedItem(item_id, row.project_id, row.team_id)])
+            await record_changes(connection, [ChangedItem(item_id, row.project_id, row.team_id)])
 
 
 async def _replace(connection: AsyncConnection, author: Author, values: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-async def hold_project(connection: AsyncConnection, project_id: UUID) -> None:
+async def lock_project(connection: AsyncConnection, project_id: UUID) -> None:
     """Lock a project against other writers until the caller's transaction ends, so that two can't both find the same thing new.
 
     Lock order, against deadlocks: sessions first (`Journal.hold`), then projects, by ascending id.

@@ -14,9 +14,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import LongForm
-from app.knowledge.changes import ChangedItem, note
-from app.knowledge.merging import elect
-from app.knowledge.neighbours import pack, wording
+from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.merging import rederive
+from app.knowledge.neighbours import item_text, pack
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
@@ -43,7 +43,7 @@ class LongFormBackfill:
         """Look at one batch, the short ones first. Returns how many are done; after 0, nothing is looked for until tomorrow."""
         if time.monotonic() < self._due:
             return 0
-        done = await self.pass_short() or await self.fill()
+        done = await self.mark_short() or await self.fill()
         if not done:
             self._due = time.monotonic() + DONE_SECONDS
         return done
@@ -55,16 +55,16 @@ class LongFormBackfill:
             rows = (await connection.execute(columns.where(self._unprocessed).order_by(EvidenceRow.id).limit(BATCH))).all()
         if not rows:
             return 0
-        vectors = await self._long_form.embed([wording(row.title, row.text) for row in rows])
+        vectors = await self._long_form.embed([item_text(row.title, row.text) for row in rows])
         async with self._database.begin() as connection:
             return await self._store(connection, list(zip(rows, vectors, strict=True)))
 
-    async def pass_short(self) -> int:
+    async def mark_short(self) -> int:
         """Mark a batch of evidence too short to need long vectors, before `fill`: seconds, not minutes, for a hundred thousand.
 
         Returns the number of rows; rows that others are changing are left for the next call.
         """
-        most = self._long_form.short_bytes - len(wording("", ""))
+        most = self._long_form.short_bytes - len(item_text("", ""))
         short = func.octet_length(EvidenceRow.title) + func.octet_length(EvidenceRow.text) <= most
         items = select(ItemRow.id).where(
             ItemRow.id.in_(select(EvidenceRow.knowledge_id).where(self._unprocessed, short).order_by(EvidenceRow.id).limit(SHORT_BATCH))
@@ -106,8 +106,8 @@ class LongFormBackfill:
             ],
         )
         await self._mark_processed(connection, list(held))
-        elected = await elect(connection, {row.knowledge_id for row, vector in found if vector is not None})
-        await note(connection, [held[item] for item in elected.items])
+        elected = await rederive(connection, {row.knowledge_id for row, vector in found if vector is not None})
+        await record_changes(connection, [held[item] for item in elected.items])
         return len(found)
 
     async def _mark_processed(self, connection: AsyncConnection, items: Sequence[UUID]) -> None:

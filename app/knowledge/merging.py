@@ -2,7 +2,7 @@
 
 An item that a person wrote (recorded or corrected) keeps its words; evidence only confirms it.
 
-Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); the caller notes the change (`changes.note`).
+Called inside the transaction that changed the evidence (a merge, a withdrawal, a purge); the caller calls `changes.record_changes`.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _UUID, _DIGEST = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I
 
 
 @dataclass(frozen=True, slots=True)
-class Elected:
-    """Result of an election. `items`: all items concerned, including those removed."""
+class Rederived:
+    """Result of deriving items again. `items`: all items concerned, including those removed."""
 
     items: Sequence[UUID]
     kept: int
     removed: int
 
 
-async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
+async def rederive(connection: AsyncConnection, items: Iterable[UUID]) -> Rederived:
     """Recompute items from their evidence, and delete those without any."""
     ids = sorted(set(items))
     if not ids:
-        return Elected((), 0, 0)
+        return Rederived((), 0, 0)
     # Locked in one order by every transaction, so that two with the same items can't deadlock.
     columns = (ItemRow.id, ItemRow.origin, ItemRow.corrected_at, ItemRow.created_at)
     rows = await connection.execute(select(*columns).where(ItemRow.id.in_(ids)).order_by(ItemRow.id).with_for_update())
@@ -62,7 +62,7 @@ async def elect(connection: AsyncConnection, items: Iterable[UUID]) -> Elected:
         await connection.execute(update(ItemRow).where(ItemRow.id == bindparam("item")), views)
     if orphans := [item for item in ids if item not in by_item and item not in recorded]:
         await connection.execute(delete(ItemRow).where(ItemRow.id.in_(orphans)))
-    return Elected(ids, kept=len(ids) - len(orphans), removed=len(orphans))
+    return Rederived(ids, kept=len(ids) - len(orphans), removed=len(orphans))
 
 
 def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:

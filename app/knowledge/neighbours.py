@@ -80,7 +80,7 @@ class Neighbourhood:
         near = ItemRow.id.in_(known.union(undrained))  # a UNION, not an OR, for which PostgreSQL would read the whole project
         made = cls(threshold)
         for row in await connection.execute(_ITEMS.where(ItemRow.project_id == project_id, near)):
-            made.add(row.id, wording(row.title, row.text), unpack(row.embedding), whole_of(row))
+            made.add(row.id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
         return made
 
     def add(self, item: UUID, wording: str, vector: Vector, whole: Vector | None = None) -> None:
@@ -95,7 +95,7 @@ class Neighbourhood:
         self._wordings.append(wording)
         self._wholes.append(whole)
 
-    def twin(self, wording: str, vector: Vector, whole: Vector | None = None) -> UUID | None:
+    def duplicate_of(self, wording: str, vector: Vector, whole: Vector | None = None) -> UUID | None:
         """Return the nearest item that says the same, also in its later windows, or None."""
         if not self._items:
             return None
@@ -117,7 +117,7 @@ _ITEMS: Select[UUID, str, str, bytes, bytes | None, str | None] = select(
 )
 
 
-def wording(title: str, text: str) -> str:
+def item_text(title: str, text: str) -> str:
     """Return the text of an item that is embedded, indexed and compared."""
     return f"{title}\n{text}"
 

@@ -90,8 +90,8 @@ class PassageRows:
         return await self._reads.rows(statements[period is not None], given)
 
 
-def rarest(terms: Sequence[int], shares: Mapping[int, float], *, most: float = MAX_SHARE) -> list[int]:
-    """Choose the rarest terms, at least one, that together occur in at most a share of `most` of all passages.
+def rarest(terms: Sequence[int], shares: Mapping[int, float], *, max_share: float = MAX_SHARE) -> list[int]:
+    """Choose the rarest terms, at least one, that together occur in at most a share of `max_share` of all passages.
 
     Looking up a common term would hit most of a project, and with MAX_MATCHING reached, miss the one passage that has the rare term.
     """
@@ -99,7 +99,7 @@ def rarest(terms: Sequence[int], shares: Mapping[int, float], *, most: float = M
     total = 0.0
     for term in sorted(terms, key=lambda term: shares.get(term, 0.0)):
         total += shares.get(term, 0.0)
-        if kept and total > most:
+        if kept and total > max_share:
             break
         kept.append(term)
     return kept

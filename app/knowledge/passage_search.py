@@ -24,10 +24,10 @@ from app.knowledge.neighbours import unpack_half
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, SaidWithin
 from app.knowledge.passages import PassageCandidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
-from app.knowledge.passages.abstention import confidence, features, with_relevance, worths
+from app.knowledge.passages.abstention import confidence, features, relevances, with_relevance
 from app.knowledge.passages.composing import compose
 from app.knowledge.passages.passage import indexed
-from app.knowledge.passages.question import understood
+from app.knowledge.passages.question import parse_question
 from app.knowledge.passages.ranking import RERANKED, Scored, inverse_frequency
 from app.knowledge.ranking import DIGITS
 from app.knowledge.reads import Reads
@@ -83,9 +83,9 @@ class FoundPassages:
     def by_session(self) -> dict[UUID, float]:
         """Return how well each session's best passage answers, 0 to 1."""
         best: dict[UUID, float] = {}
-        for each, worth in zip(self.relevant, worths([one.score for one in self.relevant], self.answered), strict=True):
+        for each, relevance in zip(self.relevant, relevances([one.score for one in self.relevant], self.answered), strict=True):
             session = self.rows[each.candidate.id].session_id
-            best[session] = max(best.get(session, 0.0), worth)
+            best[session] = max(best.get(session, 0.0), relevance)
         return best
 
     @property
@@ -93,7 +93,7 @@ class FoundPassages:
         return {self.rows[each.candidate.id].session_id for each in self.relevant}
 
 
-_NO_QUESTION = understood("", (), _NO_TOKENS)
+_NO_QUESTION = parse_question("", (), _NO_TOKENS)
 NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION, ()))
 
 
@@ -121,7 +121,7 @@ class PassageSearch:
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
         named = dates.named(query.text, clock.now())
-        question = understood(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, named=named)
+        question = parse_question(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, named=named)
         ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
         told = confidence(features(ranking)) if encoded else None
         relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))

@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
-from app.knowledge.changes import ChangedItem, note
+from app.knowledge.changes import ChangedItem, record_changes
 from app.knowledge.item import Quote
-from app.knowledge.locks import hold_project
+from app.knowledge.locks import lock_project
 from app.knowledge.passages.cut import CutState
 from app.knowledge.passages.passage import Passage
 from app.knowledge.tables import OutboxRow, PassageCutRow, PassagePlaceRow, PassageRow
@@ -144,7 +144,7 @@ class PassageStore:
         """
         async with self._database.begin() as connection:
             await self._journal.hold(connection, session.id)  # before the project, in the order a purge locks them: no deadlock
-            await hold_project(connection, session.project_id)
+            await lock_project(connection, session.project_id)
             ids, stored, renewed = await self._passages(connection, session, part, embedded)
             wanted = {(passage.seq, number): _place(session, number, passage, ids) for number, passage in part.placed}
             before = {(row.seq, row.number): row for row in await connection.execute(select(*_PLACE).where(_within(session.id, part)))}
@@ -158,7 +158,7 @@ class PassageStore:
             changed = stored | renewed | left | {place["passage_id"] for place in new}
             await _keep_states(connection, session.id, part)
             await checkpointed(connection, None if part.last else part.upto)
-            await note(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(changed)])
+            await record_changes(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(changed)])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0))) if changed else 0
         return StoredPassages(len(stored), withdrawn, mark or 0)
 
@@ -167,18 +167,18 @@ class PassageStore:
 
         A passage that is also in another session stays, with its places there.
         """
-        await hold_project(connection, session.project_id)
+        await lock_project(connection, session.project_id)
         places = delete(PassagePlaceRow).where(PassagePlaceRow.session_id == session.id).returning(PassagePlaceRow.passage_id)
         passages = set(await connection.scalars(places))
         await connection.execute(delete(PassageCutRow).where(PassageCutRow.session_id == session.id))
         gone = await _delete_orphans(connection, passages)
-        await note(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(passages)])
+        await record_changes(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(passages)])
         return gone
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
         """Move a project's passages to another one, in the caller's transaction, which must hold its sessions. Duplicates are merged."""
         for each in sorted((project_id, into)):
-            await hold_project(connection, each)
+            await lock_project(connection, each)
         theirs = PassageRow.__table__.alias("theirs")
         both = and_(PassageRow.project_id == project_id, theirs.c.project_id == into, theirs.c.key == PassageRow.key)
         twins = (await connection.execute(select(PassageRow.id, theirs.c.id.label("into")).where(both))).all()
@@ -189,7 +189,7 @@ class PassageStore:
         moved = update(PassageRow).where(PassageRow.project_id == project_id).values(project_id=into).returning(PassageRow.id)
         ids = (await connection.scalars(moved)).all()
         changed = [*gone, *(twin.into for twin in twins), *ids]
-        await note(connection, [ChangedItem(each, project, team_id) for each in changed for project in (project_id, into)])
+        await record_changes(connection, [ChangedItem(each, project, team_id) for each in changed for project in (project_id, into)])
 
     async def _passages(
         self, connection: AsyncConnection, session: Session, part: CutPart, embedded: Mapping[bytes, EmbeddedPassage]

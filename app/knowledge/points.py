@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import PASSAGE
-from app.knowledge.neighbours import unpack, unpack_half, wording
+from app.knowledge.neighbours import item_text, unpack, unpack_half
 from app.knowledge.passages import terms as passage_terms
 from app.knowledge.passages.passage import indexed
 from app.knowledge.tables import ItemRow, PassagePlaceRow, PassageRow
@@ -66,7 +66,7 @@ def _item(row: AnyRow) -> VectorPoint:
     }
     if row.intent is not None:
         payload["intent"] = row.intent
-    terms = lexical.document(wording(row.title, row.text))
+    terms = lexical.document(item_text(row.title, row.text))
     return VectorPoint(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
 
 

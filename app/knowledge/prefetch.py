@@ -104,7 +104,7 @@ class PrefetchingSearch:
 
     async def fetch(self, team_id: UUID, query: Query) -> bool:
         """Prefetch a query. Returns False if its answer is cached already, its vector isn't, or the search was degraded."""
-        if not self._knows(query.text) or await self._search.holds(team_id, query):
+        if not self._knows(query.text) or await self._search.is_cached(team_id, query):
             return False
         answer = await self._search.query(team_id, replace(query, cache="refresh"))
         if answer.degraded:

@@ -14,7 +14,7 @@ from app.embeddings.longform import closeness
 from app.knowledge.answer import Query, Result
 from app.knowledge.freshness import WEIGHT
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
-from app.knowledge.neighbours import unpack, unpack_long, wording
+from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
 from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, shown_freshness, speaks_of
 from app.storage.tables import AnyRow
@@ -57,10 +57,10 @@ def rank(
     names: dict[UUID, str],
     *,
     limit: int,
-    least_score: float,
+    min_score: float,
     support: Support = NO_SUPPORT,
 ) -> list[Result]:
-    """Return the first `limit` items that score at least `least_score`. Without a vector, shared terms alone decide.
+    """Return the first `limit` items that score at least `min_score`. Without a vector, shared terms alone decide.
 
     `names`: the projects' names, by id.
     """
@@ -70,15 +70,15 @@ def rank(
     cosines = _cosines(rows, vector)
     factors = [_factor(row, names[row.project_id], query, support.answered) for row in rows]
     session_gains = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
-    texts = [wording(row.title, row.text) for row in rows]
+    texts = [item_text(row.title, row.text) for row in rows]
     if vector is None:
         bounds = [factor + gain for factor, gain in zip(factors, session_gains, strict=True)]
     else:
         bounds = [
-            factor * asked.at_most(cosine, text) + gain
+            factor * asked.upper_bound(cosine, text) + gain
             for factor, cosine, text, gain in zip(factors, cosines, texts, session_gains, strict=True)
         ]
-    supported = least_score if query.min_score is not None else min(least_score, MIN_SUPPORTED)
+    supported = min_score if query.min_score is not None else min(min_score, MIN_SUPPORTED)
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
     for n in sorted(range(len(rows)), key=bounds.__getitem__, reverse=True):
@@ -87,7 +87,7 @@ def rank(
         terms = lexical.distinct(texts[n])
         seen = asked.relevance(cosines[n], terms) if vector is not None else asked.coverage_alone(terms)
         score = round(min(1.0, seen.score * factors[n] + session_gains[n]), DIGITS)
-        if score < (supported if session_gains[n] else least_score):
+        if score < (supported if session_gains[n] else min_score):
             continue
         found.append((-score, str(rows[n].id), n, seen))
         (heappush if len(best) < limit else heappushpop)(best, score)

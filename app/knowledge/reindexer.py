@@ -25,7 +25,7 @@ from app.storage.priority import lower_priority
 from app.storage.vectors import open_store
 from app.telemetry import logs
 
-GENTLY = 15
+NICENESS = 15
 """The nice value: queries and model calls go first."""
 AT_ONCE = 1
 
@@ -96,7 +96,7 @@ def _print_progress(done: int, total: int) -> None:
 
 
 def main() -> None:
-    lower_priority(GENTLY)
+    lower_priority(NICENESS)
     place, *since = sys.argv[1:]
     asyncio.run(_run(place, datetime.fromisoformat(since[0]) if since else None))
 

@@ -54,7 +54,7 @@ class QuestionTerms:
         coverage = self._coverage(found)
         return Relevance(score=coverage, cosine=0.0, coverage=coverage, exact=tuple([code for code in self.codes if code in found]))
 
-    def at_most(self, cosine: float, text: str) -> float:
+    def upper_bound(self, cosine: float, text: str) -> float:
         """Return an upper bound of `relevance`, ten times cheaper: searches the text for the terms instead of splitting it.
 
         A term is a substring of its text, or its plural in -ies is (see `lexical`): a term found in neither form isn't one of the item's.

@@ -68,7 +68,7 @@ class Search:
         self._items = ItemSearch(reads=reads, accounts=accounts, index=index, vectors=vectors, limits=limits)
         self._passages = PassageSearch(reads=reads, accounts=accounts, index=index, vectors=vectors, limits=limits)
 
-    def asked_in_vain(self, team_id: UUID, query: Query) -> None:
+    def record_unanswered(self, team_id: UUID, query: Query) -> None:
         """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found."""
         filtered = query.types or query.since or query.until or set(query.kinds) != set(KINDS)
         if self._unanswered is not None and query.min_score is None and not filtered:
@@ -85,7 +85,7 @@ class Search:
         encoded = await self._encode(query.text, degraded)
         results, tokens = await self._results(scope, query, encoded, degraded)
         if not results and not degraded:
-            self.asked_in_vain(team_id, query)
+            self.record_unanswered(team_id, query)
         return Answer(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
 
     async def _results(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> tuple[list[Result], int]:
@@ -107,10 +107,10 @@ class Search:
         items = _cited(items, sessions)
         room = query.max_tokens or self._limits.max_tokens
         if not passages.relevant:
-            return fitted(items, room)
-        items, spent = fitted(items, room // ITEMS_SHARE, cut=False)
+            return fit_budget(items, room)
+        items, spent = fit_budget(items, room // ITEMS_SHARE, cut=False)
         said = self._passages.results(query, passages, around, sessions, max_tokens=room - spent)
-        return fitted(sorted([*said, *items], key=lambda result: -result.score)[: query.limit], room)
+        return fit_budget(sorted([*said, *items], key=lambda result: -result.score)[: query.limit], room)
 
     async def _items_alone(
         self, scope: Scope, query: Query, vector: Vector | None, candidates: FoundItems, passages: FoundPassages
@@ -121,7 +121,7 @@ class Search:
             support = Support(sessions=passages.by_session(), rejected=not passages.relevant)
         items = self._items.results(query, candidates, vector, limit=query.limit, support=support)
         sessions = await self._journal.cited(scope.team_id, _sessions_of(items))
-        return fitted(_cited(items, sessions), query.max_tokens or self._limits.max_tokens)
+        return fit_budget(_cited(items, sessions), query.max_tokens or self._limits.max_tokens)
 
     def _wants_items(self, query: Query) -> bool:
         return query.asks_for("item") and (self._limits.max_items > 0 or not query.asks_for(PASSAGE))
@@ -167,7 +167,7 @@ class Search:
             return None
 
 
-def fitted(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[list[Result], int]:
+def fit_budget(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[list[Result], int]:
     """Keep, in order, the results that fit into `room` tokens; return them and their tokens. `cut`: truncate the first to make it fit."""
     kept: list[Result] = []
     left = room

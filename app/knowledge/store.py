@@ -17,14 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.embeddings.longform import parts_of
 from app.errors import NotFound, NotPermitted
-from app.knowledge.changes import ChangedItem, note
-from app.knowledge.derivations import PastDecisions, bury, lift_corrections, pinned_among
+from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.derivations import PastDecisions, lift_corrections, pinned_among, write_tombstones
 from app.knowledge.derivations import move as move_settled
 from app.knowledge.freshness import freshness
 from app.knowledge.item import Freshness, ItemCandidate, Quote
-from app.knowledge.locks import hold_project
-from app.knowledge.merging import Elected, elect
-from app.knowledge.neighbours import Nearby, Neighbourhood, look_up, pack, wording
+from app.knowledge.locks import lock_project
+from app.knowledge.merging import Rederived, rederive
+from app.knowledge.neighbours import Nearby, Neighbourhood, item_text, look_up, pack
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, OutboxRow
 from app.sessions.journal import Journal, Session
 from app.storage.database import Database
@@ -160,7 +160,7 @@ class KnowledgeStore:
         )
         async with self._database.begin() as connection:
             await self._journal.hold(connection, source.session_id)  # before the project, in the order a purge locks them: no deadlock
-            await hold_project(connection, source.project_id)
+            await lock_project(connection, source.project_id)
             held = await _evidence_by_key(connection, source.session_id)
             forgotten = set(
                 await connection.scalars(select(ForgottenRow.candidate_key).where(ForgottenRow.session_id == source.session_id))
@@ -183,14 +183,14 @@ class KnowledgeStore:
             found = [(each.candidate, each.vector) for each in new]
             keys = {candidate.key for candidate in candidates}
             settled = await PastDecisions.read(connection, source.session_id, source.project_id, found, keys=keys)
-            fresh = [each for each in new if not settled.forgets(source.session_id, each.candidate, each.vector)]
+            fresh = [each for each in new if not settled.was_deleted(source.session_id, each.candidate, each.vector)]
             placed = await _assign_items(connection, source, fresh, nearby, self._threshold, settled)
             touched.update(placed.merged_into)
-            elected = await elect(connection, touched)
+            elected = await rederive(connection, touched)
             if checkpointed is not None:
                 await checkpointed(connection)
             items = dict.fromkeys([*placed.made, *elected.items])
-            await note(connection, [ChangedItem(item, source.project_id, source.team_id) for item in items])
+            await record_changes(connection, [ChangedItem(item, source.project_id, source.team_id) for item in items])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0)))
         return ReconcileCounts(
             new=len(placed.made),
@@ -224,35 +224,35 @@ class KnowledgeStore:
         `developer_id`: who asks (None: an admin). NotPermitted unless they are the item's author.
         """
         async with self._database.begin() as connection:
-            row = await hold_item(connection, team_id, item_id)
+            row = await lock_item(connection, team_id, item_id)
             if developer_id is not None and row.developer_id != developer_id:
                 raise NotPermitted("Only its author or an admin can delete this item. Say that it is wrong or stale: POST …/feedback.")
-            await bury(connection, item_id, row.project_id)
+            await write_tombstones(connection, item_id, row.project_id)
             await connection.execute(delete(ItemRow).where(ItemRow.id == item_id))
-            await note(connection, [ChangedItem(item_id, row.project_id, team_id)])
+            await record_changes(connection, [ChangedItem(item_id, row.project_id, team_id)])
 
-    async def withdraw_session(self, connection: AsyncConnection, session: Session) -> Elected:
+    async def withdraw_session(self, connection: AsyncConnection, session: Session) -> Rederived:
         """Withdraw all evidence of a session, in the caller's transaction, which must hold the session.
 
         Items with evidence from other sessions stay, in those sessions' words.
         """
-        await hold_project(connection, session.project_id)
+        await lock_project(connection, session.project_id)
         await lift_corrections(connection, session.id)
         items = await connection.scalars(
             delete(EvidenceRow).where(EvidenceRow.session_id == session.id).returning(EvidenceRow.knowledge_id)
         )
-        withdrawn = await elect(connection, items)
-        await note(connection, [ChangedItem(item, session.project_id, session.team_id) for item in withdrawn.items])
+        withdrawn = await rederive(connection, items)
+        await record_changes(connection, [ChangedItem(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
         """Move a project's items to another project, in the caller's transaction, which must hold the project's sessions."""
         for each in sorted((project_id, into)):
-            await hold_project(connection, each)
+            await lock_project(connection, each)
         await move_settled(connection, project_id, into)
         moved = update(ItemRow).where(ItemRow.project_id == project_id).values(project_id=into).returning(ItemRow.id)
         items = (await connection.scalars(moved)).all()
-        await note(connection, [ChangedItem(item, project, team_id) for item in items for project in (project_id, into)])
+        await record_changes(connection, [ChangedItem(item, project, team_id) for item in items for project in (project_id, into)])
 
     async def count(self) -> int:
         async with self._database.begin() as connection:
@@ -278,9 +278,9 @@ async def _assign_items(
     evidence: list[dict[str, object]] = []
     for each in fresh:
         await asyncio.sleep(0)  # comparing is slow CPU work: let the job's heartbeat run
-        words = wording(each.candidate.title, each.candidate.text)
+        words = item_text(each.candidate.title, each.candidate.text)
         item = settled.item_of(source.session_id, each.candidate, each.vector)
-        item = item or neighbourhood.twin(words, each.vector, each.whole)
+        item = item or neighbourhood.duplicate_of(words, each.vector, each.whole)
         if item is None:
             item = uuid4()
             made.append(item)
@@ -300,9 +300,9 @@ async def _evidence_by_key(connection: AsyncConnection, session_id: UUID) -> dic
     return {row.candidate_key: row for row in rows}
 
 
-async def hold_item(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
+async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
     """Lock an item's project against other writers until the transaction ends, and return the item's row. NotFound for another team's."""
-    await hold_project(connection, (await owned(connection, team_id, item_id)).project_id)
+    await lock_project(connection, (await owned(connection, team_id, item_id)).project_id)
     return await owned(connection, team_id, item_id)
 
 

@@ -1,4 +1,4 @@
-"""Counts an item's verdicts into its row, for search. The caller holds the item and notes the change (`changes.note`)."""
+"""Counts an item's verdicts into its row, for search. The caller locks the item and records the change (`changes.record_changes`)."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Versions:
 
     def __init__(self, direct: DedicatedConnection) -> None:
         self._direct = direct
-        self._reads: GroupCommit[Scope, str] = GroupCommit(self._read, most=MAX_AT_ONCE, name="knowledge versions")
+        self._reads: GroupCommit[Scope, str] = GroupCommit(self._read, max_weight=MAX_AT_ONCE, name="knowledge versions")
 
     async def of(self, scope: Scope) -> str:
         """Return a text that changes with every change of knowledge and never recurs. DatabaseUnavailable when it can't be read."""

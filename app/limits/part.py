@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.limits.limits import RateLimits
-from app.limits.shared import AT_ONCE, SharedLimits
+from app.limits.shared import MAX_CONCURRENT, SharedLimits
 from app.part import Opened, Part, Role
 from app.settings import Settings
 from app.storage.redis import open_redis
@@ -21,7 +21,7 @@ async def open_limits(settings: Settings, role: Role) -> AsyncIterator[Opened[Ra
     if role != "serve" or not alone.any:
         yield alone, Part(name=NAME)
         return
-    async with open_redis(settings.redis.model_copy(update={"connections": AT_ONCE})) as client:
+    async with open_redis(settings.redis.model_copy(update={"connections": MAX_CONCURRENT})) as client:
         if client is None:
             yield alone, Part(name=NAME)
             return

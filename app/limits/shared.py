@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 Got = TypeVar("Got")
 PREFIX = "cairn:limits:"
-AT_ONCE = 16
+MAX_CONCURRENT = 16
 """Concurrent commands, each on a connection: the client's `max_connections` must allow them."""
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 2.0
 """Between two probes of a Redis that is down: after the first failure, and at the longest."""
@@ -43,7 +43,7 @@ class SharedLimits:
         self._timeout = timeout_seconds
         self._take = client.register_script(TAKE)
         self._use = client.register_script(USE)
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Semaphore(MAX_CONCURRENT)
         self._away = asyncio.Event()
         self._unreported: dict[str, int] = {}
         self._reporting: asyncio.Task[None] | None = None

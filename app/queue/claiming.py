@@ -41,7 +41,7 @@ def next_job(kinds: Collection[str], *, oldest_up_to: int | None = None) -> Sele
     )
 
 
-def bury() -> ReturningUpdate[UUID]:
+def dead_letter() -> ReturningUpdate[UUID]:
     """Fail jobs whose worker died at every attempt; return their ids."""
     dead = select(JobRow.id).where(_lapsed(), JobRow.attempts >= JobRow.max_attempts).with_for_update(skip_locked=True)
     error = literal(DIED, JSONB).op("||")(func.jsonb_build_object("attempts", JobRow.attempts))

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.errors import NotFound
-from app.queue.claiming import QUEUED, RUNNING, bury, next_job
+from app.queue.claiming import QUEUED, RUNNING, dead_letter, next_job
 from app.queue.failure import Failure, away_seconds, backoff_seconds
 from app.queue.tables import JobRow
 from app.settings import WorkerSettings
@@ -165,7 +165,7 @@ class Queue:
         )
         await connection.execute(waits, [values | {"idempotency_key": key} for key, values in sorted(rows.items())])
 
-    async def take_back(self, connection: AsyncConnection, *, kind: str, team_id: UUID | None, keys: Collection[str]) -> None:
+    async def cancel_waiting(self, connection: AsyncConnection, *, kind: str, team_id: UUID | None, keys: Collection[str]) -> None:
         """Delete those jobs of `enqueue_once` that still wait, in the caller's transaction."""
         names = [f"{kind}:{team_id}:{key}" for key in sorted(keys)]
         held = select(JobRow.id).where(JobRow.idempotency_key.in_(names), JobRow.state == QUEUED)
@@ -199,7 +199,7 @@ class Queue:
         }
         async with self._database.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
-            buried = (await connection.scalars(bury())).all()
+            buried = (await connection.scalars(dead_letter())).all()
             chosen = await connection.scalar(next_job(kinds, oldest_up_to=NORMAL)) if self._claims % AGED_EVERY == 0 else None
             chosen = chosen or await connection.scalar(next_job(kinds))
             taken = update(JobRow).where(JobRow.id == chosen).values(values).returning(*_COLUMNS)

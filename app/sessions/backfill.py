@@ -28,14 +28,14 @@ YIELDED = timedelta(seconds=5)
 
 
 class Backfill:
-    """Plans and runs the backfill jobs. `most`: sessions that one job brings up to date."""
+    """Plans and runs the backfill jobs. `max_sessions`: sessions that one job brings up to date."""
 
-    def __init__(self, *, queue: Queue, checkpoints: Checkpoints, catch_up: CatchUp, projections: Projections, most: int) -> None:
+    def __init__(self, *, queue: Queue, checkpoints: Checkpoints, catch_up: CatchUp, projections: Projections, max_sessions: int) -> None:
         self._queue = queue
         self._checkpoints = checkpoints
         self._catch_up = catch_up
         self._projections = projections
-        self._most = most
+        self._max_sessions = max_sessions
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the planning of a backfill whenever one is due, for a worker."""
@@ -54,7 +54,7 @@ class Backfill:
     async def job(self, job: Job, progress: Progress) -> Done:
         """Bring some sessions up to date, stopping early if other jobs wait. Enqueues the next job if sessions remain."""
         del job
-        due = await self._checkpoints.due(self._projections.versions, limit=self._most)
+        due = await self._checkpoints.due(self._projections.versions, limit=self._max_sessions)
         done, count, yielded = CaughtUp(), 0, False
         for team_id, session_id in due:
             if count and (yielded := bool((await self._queue.backlog()).waiting)):

@@ -108,11 +108,11 @@ class CatchUp:
         told = {each.result_field: {name: done.counts[each.name][name] for name in each.counted} for each in self._projections}
         return told | ({"parked": done.parked} if done.parked else {})
 
-    async def take_back(self, connection: AsyncConnection, team_id: UUID, session_ids: Iterable[UUID]) -> None:
+    async def cancel_waiting(self, connection: AsyncConnection, team_id: UUID, session_ids: Iterable[UUID]) -> None:
         """Delete the waiting catch-up jobs of sessions that are up to date, in the caller's transaction."""
         versions = self._projections.versions
         current = [each for each in sorted(session_ids) if await self._checkpoints.is_current(connection, each, versions)]
-        await self._queue.take_back(connection, kind=CATCH_UP, team_id=team_id, keys=[str(each) for each in current])
+        await self._queue.cancel_waiting(connection, kind=CATCH_UP, team_id=team_id, keys=[str(each) for each in current])
 
     async def go_on_later(self, connection: AsyncConnection, job: Job, done: CaughtUp) -> None:
         """Enqueue catch-up jobs for the postponed sessions, in the caller's transaction."""

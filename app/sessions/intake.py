@@ -121,7 +121,7 @@ class Intake:
             for gone in await self._journal.missing(connection, reading.sessions.keys()):  # purged since: forget the file's name too
                 await forget_in_jobs(connection, upload.team_id, gone)
             await self._uploads.delete(connection, upload.id)
-            await self._catch_up.take_back(connection, upload.team_id, reading.sessions.keys())
+            await self._catch_up.cancel_waiting(connection, upload.team_id, reading.sessions.keys())
             await self._catch_up.go_on_later(connection, job, done)
 
         return Done(_report(upload, reading, self._catch_up.report(done)), closing=closing)
@@ -164,7 +164,7 @@ class Intake:
             lambda source: parse(source, format=upload.format, limits=self._limits, tally=reading.tally),
             batch=EVENTS_PER_BATCH,
             size=lambda each: size([each]) if isinstance(each, Event) else 0,
-            most=CHARS_PER_BATCH,
+            max_size=CHARS_PER_BATCH,
         )
         async for batch in parsed:
             for found, events in _runs(batch):

@@ -154,8 +154,8 @@ class Journal:
     async def storable(self, events: Sequence[Event]) -> list[Storable]:
         """Redact and cut the events, each id once; in a thread if the text is long."""
         if size(events) <= INLINE_CHARS:
-            return storable(events, most_chars=self._limits.max_text_chars)
-        return await asyncio.to_thread(storable, events, most_chars=self._limits.max_text_chars)
+            return storable(events, max_chars=self._limits.max_text_chars)
+        return await asyncio.to_thread(storable, events, max_chars=self._limits.max_text_chars)
 
     async def append(self, session_id: UUID, events: Sequence[Event], *, from_file: bool = True) -> Appended:
         """Redact and append new events, in pages committed one by one, each with the job that projects it.

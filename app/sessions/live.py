@@ -52,7 +52,7 @@ class LiveIntake:
         self._journal = journal
         self._admitted: cachebox.LRUCache[tuple[UUID, str, UUID | None], UUID] = cachebox.LRUCache(KNOWN_SESSIONS)
         self._appends: GroupCommit[EventBatch, Appended | None] = GroupCommit(
-            self._write, most=EVENTS_TOGETHER, name="live events", weight=lambda each: len(each.rows)
+            self._write, max_weight=EVENTS_TOGETHER, name="live events", weight=lambda each: len(each.rows)
         )
 
     async def take(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> LiveResult:

@@ -81,7 +81,7 @@ async def open_sessions(
             checkpoints=checkpoints,
             catch_up=catch_up,
             projections=projections,
-            most=settings.worker.backfill_sessions,
+            max_sessions=settings.worker.backfill_sessions,
         ),
         reader=SessionReader(accounts=accounts, journal=journal, browsing=browsing, checkpoints=checkpoints, projections=projections),
     )

@@ -52,7 +52,7 @@ class Purge:
             # Locked against projections (`Journal.hold`): what one committed before is deleted below; a later commit raises NotFound.
             session = await self._journal.hold_for_purge(connection, team_id, session_id)
             await _forget_file(connection, session)
-            await self._queue.take_back(connection, kind=CATCH_UP, team_id=team_id, keys=[str(session_id)])
+            await self._queue.cancel_waiting(connection, kind=CATCH_UP, team_id=team_id, keys=[str(session_id)])
             removed = {each.name: await each.forget(connection, session) for each in self._projections}
             for part in self._parts:
                 removed |= {each.name: await each.forget(connection, session) for each in part.forgets}

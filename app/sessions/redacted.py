@@ -29,13 +29,13 @@ class Storable:
     result_secrets: Counter[str] = field(default_factory=Counter)
 
 
-def storable(events: Sequence[Event], *, most_chars: int) -> list[Storable]:
+def storable(events: Sequence[Event], *, max_chars: int) -> list[Storable]:
     """Redact the events, each id once: a repeated event can only add the result that its tool call lacked."""
     folded: dict[str, Event] = {}
     for event in events:
         first = folded.get(event.id)
         folded[event.id] = event if first is None else _with_result(first, event)
-    return [_storable(event, most_chars) for event in folded.values()]
+    return [_storable(event, max_chars) for event in folded.values()]
 
 
 def size(events: Iterable[Event]) -> int:

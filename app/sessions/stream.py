@@ -23,30 +23,30 @@ async def through_thread(
     *,
     batch: int,
     size: Callable[[Out], int] = lambda _: 0,
-    most: int = 0,
+    max_size: int = 0,
 ) -> AsyncIterator[list[Out]]:
     """Run a generator over `source` in a thread, and yield its output in lists of at most `batch`.
 
-    A list ends early once the sum of its items' `size` reaches `most` (0: no limit).
+    A list ends early once the sum of its items' `size` reaches `max_size` (0: no limit).
     """
     loop = asyncio.get_running_loop()
     output = transform(_pulled(source, loop))
     # Not the default pool: the source itself needs its threads, which could deadlock.
     thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
     try:
-        while made := await loop.run_in_executor(thread, _batch, output, batch, size, most):
+        while made := await loop.run_in_executor(thread, _batch, output, batch, size, max_size):
             yield made
     finally:
         thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _batch(output: Iterator[Out], count: int, size: Callable[[Out], int], most: int) -> list[Out]:
+def _batch(output: Iterator[Out], count: int, size: Callable[[Out], int], max_size: int) -> list[Out]:
     made: list[Out] = []
     weight = 0
     for each in output:
         made.append(each)
         weight += size(each)
-        if len(made) == count or (most and weight >= most):
+        if len(made) == count or (max_size and weight >= max_size):
             break
     return made
 

@@ -75,7 +75,7 @@ def make_folder(path: Path, *, part: str, mode: int = 0o700) -> None:
         path.chmod(path.stat().st_mode | stat.S_IRWXU)
 
 
-def make_way(path: Path, *, part: str) -> Path:
+def ensure_file_slot(path: Path, *, part: str) -> Path:
     """Set aside anything but a plain file at `path`, which is about to be written. Returns `path`. Raises OSError if it can't be moved."""
     if (path.exists() or path.is_symlink()) and not path.is_file():
         set_aside(path, part=part, reason="something that is no file stands where a file should be")

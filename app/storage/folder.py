@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from app.errors import ConfigurationError
-from app.storage.aside import make_way
+from app.storage.aside import ensure_file_slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ MAX_SOCKET_PATH_BYTES = 100
 """Bytes of a Unix socket's path; the systems allow 107 (Linux) and 103 (macOS)."""
 
 
-def own(folder: Path) -> IO[str]:
+def lock_folder(folder: Path) -> IO[str]:
     """Lock a part's folder exclusively until the returned file is closed or the process ends.
 
     Raises ConfigurationError, naming the process that owns it already, or if the lock file can't be opened.
@@ -88,7 +88,7 @@ def own(folder: Path) -> IO[str]:
 def _lock_file(path: Path) -> IO[str]:
     """Open the lock file. A regular file is never moved, since another process may hold the lock; anything else is set aside."""
     try:
-        make_way(path, part="files")
+        ensure_file_slot(path, part="files")
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             path.chmod(0o600)
         return path.open("a+", encoding="ascii", errors="replace")

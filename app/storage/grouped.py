@@ -17,20 +17,20 @@ Answer = TypeVar("Answer")
 class GroupCommit(Generic[Item, Answer]):
     """Batches items for `run`, which returns one answer per item, in order.
 
-    An exception in an item's place fails that item alone; one that `run` raises fails the whole batch. `most`: bound on a batch's total
-    weight; a heavier item runs alone.
+    An exception in an item's place fails that item alone; one that `run` raises fails the whole batch. `max_weight`: bound on a
+    batch's total weight; a heavier item runs alone.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
         *,
-        most: int,
+        max_weight: int,
         name: str,
         weight: Callable[[Item], int] = lambda _: 1,
     ) -> None:
         self._run = run
-        self._most = most
+        self._max_weight = max_weight
         self._weight = weight
         self._name = name
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
@@ -66,7 +66,7 @@ class GroupCommit(Generic[Item, Answer]):
                     future.set_result(answer)
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
-        taken, room = [self._waiting.popleft()], self._most
+        taken, room = [self._waiting.popleft()], self._max_weight
         room -= self._weight(taken[0][0])
         while self._waiting and (room := room - self._weight(self._waiting[0][0])) >= 0:
             taken.append(self._waiting.popleft())

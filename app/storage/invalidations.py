@@ -42,11 +42,11 @@ class Invalidations:
         one = what is not None and len(what) <= LONGEST and what.isprintable()
         self._notices.tell(f"{topic} {what}" if one else topic, crowded=topic)
 
-    async def begun(self, *, most_seconds: float) -> None:
-        """Wait, up to `most_seconds`, until this process listens; it then drops its caches once, as it may have missed something."""
+    async def begun(self, *, max_seconds: float) -> None:
+        """Wait, up to `max_seconds`, until this process listens; it then drops its caches once, as it may have missed something."""
         if self._notices is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(most_seconds):
+                async with asyncio.timeout(max_seconds):
                     await self._notices.begun.wait()
 
     def loops(self) -> tuple[Loop, ...]:

@@ -25,8 +25,8 @@ import psutil
 import structlog
 
 from app.errors import ConfigurationError
-from app.storage.aside import make_folder, make_way, set_aside
-from app.storage.folder import own, socket_folder
+from app.storage.aside import ensure_file_slot, make_folder, set_aside
+from app.storage.folder import lock_folder, socket_folder
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class _Cluster:
         """Run one of PostgreSQL's programs. Raises ConfigurationError with the end of its output if it fails."""
         command = [str(self.binaries / program), *arguments]
         environment = {**os.environ, "LC_ALL": "C"}
-        output = make_way(self.folder.parent / f"{program}.out", part="files")
+        output = ensure_file_slot(self.folder.parent / f"{program}.out", part="files")
         with output.open("wb") as out:  # not a pipe: the server would inherit it and hold it open
             done = subprocess.run(  # noqa: S603 - our own binaries, no shell
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd="/", env=environment, timeout=timeout, check=False,
@@ -74,7 +74,7 @@ async def embedded_postgres(folder: Path, *, max_connections: int) -> AsyncItera
 
     Raises ConfigurationError if another Cairn owns the folder or the server can't start.
     """
-    lock = await asyncio.to_thread(own, folder)
+    lock = await asyncio.to_thread(lock_folder, folder)
     try:
         cluster = await _started(folder, max_connections)
         watch = asyncio.create_task(_watch(cluster, max_connections), name="watch postgres")

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InvalidInput
-from app.storage.replicas.read_session import ReadSession, position_in, reading_within, spelled
+from app.storage.replicas.read_session import ReadSession, format_lsn, position_in, reading_within
 from app.storage.replicas.replicated import ReplicatedDatabase
 from app.web import errors
 
@@ -46,7 +46,7 @@ class Position:
 
         async def acknowledged(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400 and (reached := await database.acknowledge(reading)):
-                MutableHeaders(scope=message)[HEADER] = spelled(reached)
+                MutableHeaders(scope=message)[HEADER] = format_lsn(reached)
             await send(message)
 
         with reading_within(reading):

@@ -19,4 +19,4 @@ def models_folder() -> Path:
 
 def uncached_embedder(options: EmbeddingsSettings | None = None) -> AbstractAsyncContextManager[CachedEmbedder]:
     """This machine's embedder, as for batches, with a cache too small to help."""
-    return open_embedder(options or EmbeddingsSettings(), models_folder(), MemoryCache("lru", entries=1, most_bytes=2**16), ttl_seconds=60)
+    return open_embedder(options or EmbeddingsSettings(), models_folder(), MemoryCache("lru", entries=1, max_bytes=2**16), ttl_seconds=60)

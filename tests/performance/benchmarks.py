@@ -26,7 +26,7 @@ from sqlalchemy import text
 
 from app import settings as settings_module
 from app.knowledge.item import ItemCandidate
-from app.knowledge.neighbours import wording
+from app.knowledge.neighbours import item_text
 from app.knowledge.store import EmbeddedCandidate, Source
 from app.services import Services, open_services
 from app.sessions.event import SessionHeader
@@ -77,7 +77,7 @@ async def embedding(iterations: int, scratch: Path) -> list[Figure]:
             "one question",
             await timed(lambda: services.embedder.embed([next(asked)]), iterations=iterations, warm_up=20),
         )
-        texts = [wording(title, body) for title, body in lessons(500, seed=3)]
+        texts = [item_text(title, body) for title, body in lessons(500, seed=3)]
         began = time.perf_counter()
         await services.embedder.embed(texts)
         figures.append(Figure("embedding", "500 items", "texts/s", len(texts) / (time.perf_counter() - began)))
@@ -188,7 +188,7 @@ async def _fill(services: Services, count: int) -> None:
                 connection, team_id=team_id, project_id=project_id, developer_id=None, header=header, transcript="synthetic.jsonl"
             )
         part = made[start : start + ITEMS_A_SESSION]
-        vectors = await services.embedder.embed([wording(*pair) for pair in part])
+        vectors = await services.embedder.embed([item_text(*pair) for pair in part])
         candidates = [
             ItemCandidate(f"{start + n}", "bug_solution", title, body, 0.7, f"{n}", f"L{n}", body) for n, (title, body) in enumerate(part)
         ]

@@ -22,7 +22,7 @@ from app import settings as settings_module
 from app.clock import now
 from app.embeddings import Embedder
 from app.embeddings.longform import MODEL as LONG_MODEL
-from app.knowledge.neighbours import pack, wording
+from app.knowledge.neighbours import item_text, pack
 from app.services import Services, open_services
 from app.storage import migrations
 from tests.fakes.models import models_folder
@@ -70,7 +70,7 @@ async def vectors_of(embedder: Embedder, texts: list[str]) -> NDArray[np.float32
 
 async def _store(services: Services, count: int) -> None:
     pairs = list(varied_lessons(count, seed=SEED))
-    vectors = await vectors_of(services.embedder, [wording(*pair) for pair in pairs])
+    vectors = await vectors_of(services.embedder, [item_text(*pair) for pair in pairs])
     async with services.database.begin() as connection:
         team = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
         projects = [await services.accounts.project_id(connection, team, project(number)) for number in range(PROJECTS)]

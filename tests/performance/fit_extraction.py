@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 from app.embeddings.model import NAME
 from app.knowledge.extraction.classifier import COEFFICIENTS, EXAMPLES, Numbers, design, examples_digest
-from app.knowledge.extraction.drafts import judged
+from app.knowledge.extraction.drafts import classifier_text
 from app.knowledge.extraction.features import features_of
 from app.knowledge.extraction.types import cues_of
 from app.knowledge.item import KNOWLEDGE_TYPES
@@ -47,7 +47,7 @@ if __name__ == "__main__":
     texts = [(text, KNOWLEDGE_TYPES.index(name)) for name, each in examples["keep"].items() for text in each]
     texts += [(text, -1) for each in examples["junk"].values() for text in each]
     texts += [(text.rstrip(".。"), type_) for text, type_ in texts]  # entries of a list often end without a full stop
-    said = [judged(text) for text, _ in texts]
+    said = [classifier_text(text) for text, _ in texts]
     features = np.stack([features_of(text) for text in said])
     with_cues = np.hstack([features, np.stack([cues_of(text) for text in said])])
     vectors = blocking_embedder().embed_blocking(said).astype(np.float64)

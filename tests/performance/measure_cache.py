@@ -72,7 +72,7 @@ def traces() -> dict[str, list[bytes]]:
 
 def hit_rate(policy: Policy, trace: Sequence[bytes], slots: int) -> float:
     """Each miss is set, as a cache of answers does."""
-    memory = MemoryCache(policy, entries=slots, most_bytes=2**30, jitter=0)
+    memory = MemoryCache(policy, entries=slots, max_bytes=2**30, jitter=0)
     hits = 0
     for key in trace:
         if memory.get(key) is None:
@@ -103,7 +103,7 @@ def policies() -> list[Figure]:
 
 
 def _costs(policy: Policy) -> list[Figure]:
-    memory = MemoryCache(policy, entries=SLOTS, most_bytes=2**30)
+    memory = MemoryCache(policy, entries=SLOTS, max_bytes=2**30)
     keys = [number.to_bytes(4, "big") for number in range(SLOTS)]
     spent: dict[str, float] = {}
     for name, act in (("set", lambda key: memory.set(key, b"x" * 200, 1e6)), ("hit", memory.get)):

@@ -36,7 +36,7 @@ from app import clock
 from app import settings as settings_module
 from app.accounts.requester import Requester
 from app.knowledge.item import ItemCandidate
-from app.knowledge.neighbours import wording
+from app.knowledge.neighbours import item_text
 from app.knowledge.store import EmbeddedCandidate, Source
 from app.redaction.labels import free_text
 from app.services import Services, open_services
@@ -163,7 +163,7 @@ class Measurement:
                     transcript="growth.jsonl",
                 )
             candidates = [ItemCandidate(str(n), "bug_solution", *pair, 0.7, str(n), f"L{n}", pair[1]) for n, pair in enumerate(pairs)]
-            vectors = await services.embedder.embed([wording(*pair) for pair in pairs])
+            vectors = await services.embedder.embed([item_text(*pair) for pair in pairs])
             embedded = {
                 each.key: EmbeddedCandidate(each, vector, services.embedder.model) for each, vector in zip(candidates, vectors, strict=True)
             }

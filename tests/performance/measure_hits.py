@@ -87,7 +87,7 @@ def _hit(reply: Reply) -> Reply:
 def _taken_mb(policy: Policy) -> float:
     """What a process grows by while three times as much as it may hold passes through a cache."""
     process, most = psutil.Process(), FULL_MB * 2**20
-    memory = MemoryCache(policy, entries=ENTRIES, most_bytes=most)
+    memory = MemoryCache(policy, entries=ENTRIES, max_bytes=most)
     gc.collect()
     before = process.memory_info().rss
     for number in range(3 * most // VALUE_BYTES):

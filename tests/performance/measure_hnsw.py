@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
-from app.knowledge.neighbours import wording
+from app.knowledge.neighbours import item_text
 from app.knowledge.points import SCHEMA
 from app.settings import VectorsSettings
 from app.storage.vectors import lexical
@@ -139,7 +139,7 @@ def _two_passes(measured: Measured, name: str) -> list[Figure]:
 
 async def _embedded(items: int) -> tuple[Floats, Floats]:
     async with uncached_embedder() as embedder:
-        vectors = await vectors_of(embedder, [wording(*pair) for pair in varied_lessons(items, seed=SEED)])
+        vectors = await vectors_of(embedder, [item_text(*pair) for pair in varied_lessons(items, seed=SEED)])
         return vectors, (await embedder.embed(varied_questions(ASKED))).astype(np.float32)
 
 

@@ -23,7 +23,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.accounts.requester import Requester
 from app.limits.limits import RateLimits
-from app.limits.shared import AT_ONCE, SharedLimits
+from app.limits.shared import MAX_CONCURRENT, SharedLimits
 from app.main import ACCESS
 from app.settings import LimitsSettings
 from app.settings import RedisSettings as RedisOptions
@@ -54,7 +54,7 @@ async def main() -> None:
 async def _decisions(redis: RedisServer) -> None:
     key, options = uuid4(), LimitsSettings(**LIMITS)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(open_redis(RedisOptions(url=SecretStr(redis.url), connections=AT_ONCE)))
+        client = await stack.enter_async_context(open_redis(RedisOptions(url=SecretStr(redis.url), connections=MAX_CONCURRENT)))
         assert client is not None
         shared = SharedLimits(client, timeout_seconds=1)
         now = int(time.time())

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from app.knowledge.neighbours import wording
+from app.knowledge.neighbours import item_text
 from app.knowledge.relevance import QuestionTerms
 from app.storage.vectors import lexical
 from tests.fakes.models import uncached_embedder
@@ -102,10 +102,10 @@ async def _recall(questions: Sequence[str], replies: Sequence[Reply], items: int
     pairs = list(varied_lessons(items, seed=SEED))
     shares = []
     async with uncached_embedder() as embedder:
-        vectors = await vectors_of(embedder, [wording(*pair) for pair in pairs])
+        vectors = await vectors_of(embedder, [item_text(*pair) for pair in pairs])
         asked = await embedder.embed(questions)
     mine = {place: [n for n in range(items) if n // A_SESSION % PROJECTS == place] for place in range(PROJECTS)}
-    words = {place: [lexical.distinct(wording(*pairs[n])) for n in mine[place]] for place in mine}
+    words = {place: [lexical.distinct(item_text(*pairs[n])) for n in mine[place]] for place in mine}
     for number, (question, reply) in enumerate(zip(questions, replies, strict=True)):
         place = number % PROJECTS
         cosines = vectors[mine[place]] @ asked[number]

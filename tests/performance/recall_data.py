@@ -85,7 +85,7 @@ def journal(data: Path) -> dict[str, dict[str, list[Event]]]:
 
 def _redacted(events: list[Event], limits: SessionsSettings) -> list[Event]:
     made = []
-    for stored in storable(events, most_chars=1_000_000):
+    for stored in storable(events, max_chars=1_000_000):
         row = stored.row
         tool = row["tool_name"] and ToolUse(row["tool_name"], row["tool_input"] or "", row["tool_output"] or "", row["exit_code"])
         made.append(

@@ -14,7 +14,7 @@ from app.embeddings.embedder import Encoded
 from app.knowledge.passages.composing import Place
 from app.knowledge.passages.dates import named
 from app.knowledge.passages.passage import Passage
-from app.knowledge.passages.question import Question, understood
+from app.knowledge.passages.question import Question, parse_question
 from app.knowledge.passages.ranking import WEIGHTS, PassageCandidate, Weights, fuse
 from app.knowledge.passages.terms import AVERAGE_TERMS, query_weights, terms
 from app.storage.vectors.lexical import K1, B
@@ -68,7 +68,7 @@ class Index:
         lexical = {self.candidates[row].id: scores[row] for row in sorted(scores, key=lambda row: -scores[row])[:LEG]}
         dense = {self.candidates[row].id: float(cosines[row]) for row in np.argsort(-cosines)[:LEG]}
         chosen = [(each, self.candidates[self.rows[each]]) for each in fuse(lexical, dense, weights=weights)]
-        return understood(text, encoded.pieces, encoded.tokens, named=named(text, clock.now())), [
+        return parse_question(text, encoded.pieces, encoded.tokens, named=named(text, clock.now())), [
             replace(one, bm25=lexical.get(each), cosine=dense.get(each)) for each, one in chosen
         ]
 

@@ -16,7 +16,7 @@ from app.knowledge.answer import Result
 from app.knowledge.answering.sentences import TextSentence, pieces
 from app.knowledge.item import Quote
 from app.knowledge.passages import terms
-from app.knowledge.passages.question import understood
+from app.knowledge.passages.question import parse_question
 from app.knowledge.passages.ranking import inverse_frequency, late_scores, token_weights
 from app.tokens import count_text
 
@@ -120,7 +120,7 @@ def _is_question(sentence: str) -> bool:
 
 async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncoder) -> list[float]:
     encoded, packed = await encoder.encode(question), await encoder.embed_packed(texts)
-    asked = understood(question, encoded.pieces, encoded.tokens)
+    asked = parse_question(question, encoded.pieces, encoded.tokens)
     scores: list[float] = late_scores(
         asked, [each.late for each in packed], token_weights(asked, [text.casefold() for text in texts])
     ).tolist()

@@ -50,7 +50,7 @@ VECTOR_SCALE = 4.0
 """A unit vector's components are about 0.05: scaled to the features' magnitude, so that one ridge penalty suits both."""
 
 
-def worth(features: Numbers, vectors: Numbers | None) -> Numbers:
+def keep_odds(features: Numbers, vectors: Numbers | None) -> Numbers:
     """Return the log-odds that each row's statement is worth keeping."""
     name = "keep_words" if vectors is None else "keep_vectors"
     odds: Numbers = (design(features, vectors) @ coefficients()[name]).round(4)

@@ -49,9 +49,9 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
         corrects = ending(prompt.text) == "corrected"
-        told = tuple(replace(said, text=judged(said.text)) for said in statements(prompt))
+        told = tuple(replace(said, text=classifier_text(said.text)) for said in statements(prompt))
         told = tuple(
-            said for said in told if may_stand(said.text) and not _is_request(without_lead(said.text)) and not memory.was_served(said.text)
+            said for said in told if may_be_item(said.text) and not _is_request(without_lead(said.text)) and not memory.is_known(said.text)
         )
         for said in told:
             weight = CORRECTION if corrects else 0.0 if is_rule(said.text) else -REPORT
@@ -60,11 +60,11 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
     outcome = (ACCEPTED if exchange.ending == "accepted" else 0.0) + (TESTED if exchange.tests_passed else 0.0)
     outcome += (CHANGED if exchange.changed_files else 0.0) - (REJECTED if exchange.ending == "corrected" else 0.0)
     for place, reply in enumerate(replies):
-        told = tuple(said for said in statements(reply) if _may_join(said.text) and not memory.was_served(said.text))
+        told = tuple(said for said in statements(reply) if _may_join(said.text) and not memory.is_known(said.text))
         final = FINAL if place == len(replies) - 1 else 0.0
         for said in told:
-            if may_stand(without_lead(said.text)) and not (exchange.ending == "corrected" and contradicts(exchange.verdict, said.text)):
-                yield Draft(replace(said, text=judged(said.text)), told, outcome + final, number, intent)
+            if may_be_item(without_lead(said.text)) and not (exchange.ending == "corrected" and contradicts(exchange.verdict, said.text)):
+                yield Draft(replace(said, text=classifier_text(said.text)), told, outcome + final, number, intent)
 
 
 PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
@@ -72,12 +72,12 @@ PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.
 only their rules and corrections are lessons."""
 
 
-def judged(text: str) -> str:
+def classifier_text(text: str) -> str:
     """Return the text that the classifier reads: without an opening such as "I see that …" or "This change …"."""
     return capital(without_lead(text)) if is_talk(text) or is_dangling(text) else text
 
 
-def may_stand(text: str) -> bool:
+def may_be_item(text: str) -> bool:
     """Tell whether a text may become an item: not a question, an opening, a plan, a guess, a passing state or an order to a model."""
     length = len(text) + sum("\u3400" <= char <= "\u9fff" for char in text)
     if not MIN_CHARS <= length <= MAX_CHARS or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):

@@ -75,12 +75,12 @@ def exchanges(events: Iterable[Event], memory: SessionMemory) -> Iterator[Exchan
     current = Exchange(None)
     for event in events:
         if event.kind == "tool" and event.tool is not None and _is_served(event):
-            memory.serve(event.tool.output)
+            memory.mark_known(event.tool.output)
             continue
         if event.kind == "notice":
-            memory.serve(event.text[:MAX_READ_CHARS])
+            memory.mark_known(event.text[:MAX_READ_CHARS])
         elif event.tool is not None and (_READ.search(event.tool.name) or _READ_COMMAND.match(event.tool.input)):
-            memory.serve(event.tool.output[:MAX_READ_CHARS])
+            memory.mark_known(event.tool.output[:MAX_READ_CHARS])
         if event.kind == "prompt" and not event.sidechain:
             current.ending, current.verdict = ending(event.text), event.text[:MAX_VERDICT_CHARS]
             yield current

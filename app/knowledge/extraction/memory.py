@@ -22,7 +22,7 @@ class SessionMemory:
     """Statements already seen, shingles of text that was served or read, and commands that failed."""
 
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    _served: set[int] = field(default_factory=set)
+    _known: set[int] = field(default_factory=set)
     failures: OrderedDict[str, tuple[str, str]] = field(default_factory=OrderedDict)
     """Program → (command, error line) of its last failure that no later success has resolved."""
 
@@ -34,13 +34,13 @@ class SessionMemory:
         if len(self._seen) > MAX_STATEMENTS:
             self._seen.popitem(last=False)
 
-    def serve(self, text: str) -> None:
+    def mark_known(self, text: str) -> None:
         """Remember a text that Cairn, a notice or a read file brought into the session: repeating it is not evidence."""
-        if len(self._served) < MAX_SHINGLES:
-            self._served.update(shingles(text))
+        if len(self._known) < MAX_SHINGLES:
+            self._known.update(shingles(text))
 
-    def was_served(self, text: str) -> bool:
-        return bool(self._served) and share_in(text, self._served) >= SERVED_SHARE
+    def is_known(self, text: str) -> bool:
+        return bool(self._known) and share_in(text, self._known) >= SERVED_SHARE
 
     def fail(self, program: str, command: str, error: str) -> None:
         self.failures[program] = (command, error)

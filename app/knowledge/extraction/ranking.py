@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.knowledge.extraction.candidate import candidate_of
-from app.knowledge.extraction.classifier import Numbers, type_odds, worth
+from app.knowledge.extraction.classifier import Numbers, keep_odds, type_odds
 from app.knowledge.extraction.drafts import Draft
 from app.knowledge.extraction.features import features_of
 from app.knowledge.extraction.memory import share_in, shingles
@@ -60,7 +60,7 @@ def shortlist(drafts: Iterable[Draft]) -> Shortlist:
             current, of_exchange = draft.exchange, []
             exchanges += 1
         features = features_of(draft.core.text)
-        score = draft.prior if draft.fixed else _prior(draft) + float(worth(features[None, :], None)[0])
+        score = draft.prior if draft.fixed else _prior(draft) + float(keep_odds(features[None, :], None)[0])
         of_exchange = heapq.nlargest(MAX_FROM_EXCHANGE, [*of_exchange, (score, -seen, draft, features)], key=lambda each: each[:2])
     best = sorted(heapq.nlargest(MAX_EMBEDDED, [*best, *of_exchange], key=lambda each: each[:2]), key=lambda each: -each[1])
     rows = np.stack([each[3] for each in best]) if best else np.zeros((0, 0))
@@ -71,7 +71,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[ItemCandidate]:
     """Return the session's items, in session order. Without vectors, words alone decide."""
     if not found.drafts:
         return []
-    odds = worth(found.features, vectors)
+    odds = keep_odds(found.features, vectors)
     cues = np.stack([cues_of(each.core.text) for each in found.drafts])
     types = type_odds(np.hstack([found.features, cues]), vectors)
     scores = [draft.prior if draft.fixed else float(odds[place]) + _prior(draft) for place, draft in enumerate(found.drafts)]

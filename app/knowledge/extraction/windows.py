@@ -58,13 +58,13 @@ def joined(group: Sequence[Statement]) -> str:
     return text
 
 
-def excerpt_of(group: Sequence[Statement], core: Statement, most: int) -> str:
-    """Quote the message verbatim, `most` characters at most: the whole group if it holds the statement, else from the statement on."""
+def excerpt_of(group: Sequence[Statement], core: Statement, max_chars: int) -> str:
+    """Quote the message verbatim, `max_chars` characters at most: the whole group if it holds the statement, else from the statement on."""
     said = core.event.text
     for first in (group[0], core):
         start = said.find(first.raw)
         inside = said.find(core.raw, max(0, start))
         end = said.find(group[-1].raw, inside) + len(group[-1].raw) if inside >= 0 else -1
-        if 0 <= start < end and inside + len(core.raw) <= start + most:
-            return said[start : min(end, start + most)]
-    return core.raw[:most]
+        if 0 <= start < end and inside + len(core.raw) <= start + max_chars:
+            return said[start : min(end, start + max_chars)]
+    return core.raw[:max_chars]

@@ -14,7 +14,7 @@ that an event's cost doesn't grow with its session. A table of passages needs:
 (384 × float32) and its packed token vectors, `terms.document` the sparse BM25 vector for an index with an IDF modifier.
 `late_interaction.VERSION` belongs to the projection's version.
 
-Searching. `question.understood(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, named=dates.named(text, now))`
+Searching. `question.parse_question(text, encoded.pieces, encoded.tokens, files=…, prefer_project=…, named=dates.named(text, now))`
 parses the question and the period that it names ("last week"). The dense and the lexical leg each return 60 passages with raw scores,
 BM25 (of `terms.query`) and cosine by id; `fuse(bm25, cosine)` chooses 40 to read. Make each a `PassageCandidate` (`text` is `indexed`;
 a score is None from the leg that didn't find it), then call `rank_passages(question, candidates, around)`: at most `limit` results of at

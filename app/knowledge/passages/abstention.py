@@ -42,11 +42,11 @@ def confidence(found: Sequence[float]) -> float:
 
 def with_relevance(results: Sequence[Ranked], answered: float) -> list[Ranked]:
     """Set each result's `relevance`, which `min_score` is compared with: the first has the answer's confidence, the others less."""
-    found = worths([each.score for each in results], answered)
-    return [replace(each, relevance=worth) for each, worth in zip(results, found, strict=True)]
+    found = relevances([each.score for each in results], answered)
+    return [replace(each, relevance=relevance) for each, relevance in zip(results, found, strict=True)]
 
 
-def worths(scores: Sequence[float], answered: float) -> list[float]:
+def relevances(scores: Sequence[float], answered: float) -> list[float]:
     """Map fused scores to relevances, 0 to 1: the best gets the answer's confidence, the others decay exponentially (see SPREAD)."""
     top = max(scores, default=0.0)
     return [answered * math.exp(min(0.0, (score - top) / SPREAD)) for score in scores]

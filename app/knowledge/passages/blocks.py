@@ -114,30 +114,30 @@ def _blocks(text: str) -> Iterator[tuple[str, bool]]:
         yield "\n".join(lines), False
 
 
-def _fitting(block: str, most: int) -> Iterator[str]:
-    """Split a block into parts of at most `most` characters: by lines, then sentences, then anywhere."""
-    if len(block) <= most:
+def _fitting(block: str, max_chars: int) -> Iterator[str]:
+    """Split a block into parts of at most `max_chars` characters: by lines, then sentences, then anywhere."""
+    if len(block) <= max_chars:
         yield block
         return
     gathered = ""
-    for part in _parts(block, most):
-        if gathered and len(gathered) + len(part) > most:
+    for part in _parts(block, max_chars):
+        if gathered and len(gathered) + len(part) > max_chars:
             yield gathered.strip("\n")
             gathered = ""
         gathered += part
     yield gathered.strip("\n")
 
 
-def _parts(block: str, most: int) -> Iterator[str]:
+def _parts(block: str, max_chars: int) -> Iterator[str]:
     for line in block.splitlines(keepends=True):
-        if len(line) <= most:
+        if len(line) <= max_chars:
             yield line
             continue
         start = 0
         ends = [found.end() for found in _SENTENCE.finditer(line)]
         for end in (*ends, len(line)):
-            while end - start > most:
-                yield line[start : start + most]
-                start += most
+            while end - start > max_chars:
+                yield line[start : start + max_chars]
+                start += max_chars
             yield line[start:end]
             start = end

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.knowledge.passages.blocks import TextBlock, pieces
-from app.knowledge.passages.outputs import is_report, is_served, told, touched
+from app.knowledge.passages.outputs import informative_text, is_report, is_served, touched
 from app.knowledge.passages.passage import Passage, SourceKind
 from app.sessions.event import Event
 
@@ -94,7 +94,7 @@ class PassageCutter:
             self.state.files = [file, *(each for each in self.state.files if each != file)][:MAX_FILES]
         if is_report(event) and event.tool is not None:
             return self._said(seq, replace(event, text=event.tool.output, role="assistant", kind="reply", sidechain=True))
-        text, has_output = told(event)
+        text, has_output = informative_text(event)
         if not text or _UNTRUSTED_JSON.search(text):
             return []
         return [self._passage(seq, event, "output" if has_output else "command", TextBlock("", text))]

@@ -40,7 +40,7 @@ def is_report(event: Event) -> bool:
     return event.tool is not None and event.outcome == "ok" and bool(_SUB_AGENT.fullmatch(event.tool.name))
 
 
-def told(event: Event) -> tuple[str, bool]:
+def informative_text(event: Event) -> tuple[str, bool]:
     """Return the informative text of a tool call, and whether it includes output; ("", False) if there is none."""
     tool = event.tool
     if tool is None or event.outcome == "rejected":

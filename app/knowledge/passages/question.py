@@ -37,7 +37,7 @@ class Question:
     timely: frozenset[str] = frozenset()
 
 
-def understood(
+def parse_question(
     text: str,
     pieces: Sequence[str],
     tokens: NDArray[np.float32],

@@ -74,7 +74,7 @@ class MessageExchange:
     def __init__(self, bus: Bus, options: Options) -> None:
         self._bus = bus
         self._options = options
-        self._bell = Waiters()
+        self._waiters = Waiters()
         self._stopping = False
         self._counted, self._count_after = 0, 0.0
 
@@ -93,7 +93,7 @@ class MessageExchange:
             raise TooLarge(f"The payload is larger than {most:,} bytes. Store it elsewhere and send where it is.", param="payload")
         clean = redacted(payload) if len(given) <= CHARS_IN_THE_LOOP else await asyncio.to_thread(redacted, payload)
         made = await self._bus.publish(place, MessageDraft(sender, kind, clean[0], to))
-        self._bell.ring(place)
+        self._waiters.wake(place)
         metrics.messages("published", 1)
         return Published(made, clean[1])
 
@@ -107,7 +107,7 @@ class MessageExchange:
         place, until = _place(team_id, channel), asyncio.get_running_loop().time() + wait_seconds
         check_name(group, param="group")
         check_name(consumer, param="consumer")
-        with self._bell.waiting(place, group) as waiter:
+        with self._waiters.waiting(place, group) as waiter:
             while True:
                 taken = await self._bus.take(place, group, consumer, limit)
                 if taken.dead:
@@ -118,7 +118,7 @@ class MessageExchange:
                 if not taken.more and (self._stopping or not await waiter.wait(until)):
                     break
         if taken.more:
-            self._bell.ring_group(place, group)
+            self._waiters.wake_group(place, group)
         metrics.messages("delivered", len(taken.messages))
         return taken.messages
 
@@ -146,12 +146,12 @@ class MessageExchange:
 
     def loops(self) -> tuple[Loop, ...]:
         """Return what wakes those who wait here."""
-        return (*self._bus.loops(self._heard), *self._bell.loops(self._options.poll_seconds))
+        return (*self._bus.loops(self._heard), *self._waiters.loops(self._options.poll_seconds))
 
     def stop(self) -> None:
         """Let all waiters return what there is: the server is stopping."""
         self._stopping = True
-        self._bell.ring_everyone()
+        self._waiters.wake_all()
 
     @property
     def stopping(self) -> bool:
@@ -159,9 +159,9 @@ class MessageExchange:
 
     def _heard(self, place: Channel | None) -> None:
         if place is None:
-            self._bell.ring_everyone()
+            self._waiters.wake_all()
         else:
-            self._bell.ring(place)
+            self._waiters.wake(place)
 
 
 def _place(team_id: UUID, channel: str) -> Channel:

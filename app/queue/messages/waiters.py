@@ -21,25 +21,25 @@ class Waiter:
 
     def __init__(self, queue: _Queue) -> None:
         self._queue = queue
-        self._rung = asyncio.Event()
+        self._woken = asyncio.Event()
         queue[self] = None
 
     @property
-    def rung(self) -> bool:
-        return self._rung.is_set()
+    def woken(self) -> bool:
+        return self._woken.is_set()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._queue.pop(self, None)
-        self._rung.set()
+        self._woken.set()
 
     async def wait(self, until: float) -> bool:
         """Wait to be woken until the loop's clock reaches `until`; return whether it was."""
         try:
             async with asyncio.timeout_at(until):
-                await self._rung.wait()
+                await self._woken.wait()
         except TimeoutError:
             return False
-        self._rung.clear()
+        self._woken.clear()
         self._queue[self] = None
         return True
 
@@ -67,49 +67,49 @@ class Waiters:
         finally:
             members.discard(waiter)
             waiter.leave()
-            if waiter.rung:
-                _ring_one(queue)
+            if waiter.woken:
+                _wake_one(queue)
             if not members:
                 groups.pop(group, None)
             if not groups:
                 self._groups.pop(place, None)
 
-    def ring(self, place: Channel) -> None:
+    def wake(self, place: Channel) -> None:
         """Wake one waiter of each of the channel's groups: a message has arrived."""
         for queue, _ in self._groups.get(place, {}).values():
-            _ring_one(queue)
+            _wake_one(queue)
 
-    def ring_group(self, place: Channel, group: str) -> None:
+    def wake_group(self, place: Channel, group: str) -> None:
         queue, _ = self._groups.get(place, {}).get(group, (OrderedDict(), None))
-        _ring_one(queue)
+        _wake_one(queue)
 
-    def ring_everyone(self) -> None:
+    def wake_all(self) -> None:
         """Wake every waiter: notifications may have been missed."""
         for groups in self._groups.values():
             for _, members in groups.values():
                 for waiter in members:
-                    waiter.ring()
+                    waiter.wake()
 
     def loops(self, seconds: float) -> tuple[Loop, ...]:
-        """Return the poll: each group's first is woken once in that time, for what no ring tells, a silent consumer's messages."""
+        """Return the poll: each group's first is woken once in that time, for what no notification tells, a silent consumer's messages."""
         return (
             Loop(
                 name="queue.messages.poll",
-                step=self._ring_slice,
+                step=self._wake_slice,
                 pause=seconds / SLICES,
                 meanwhile="Messages of a consumer that fell silent wait until another message comes.",
             ),
         )
 
-    async def _ring_slice(self) -> None:
+    async def _wake_slice(self) -> None:
         """Wake the first of each group in the next slice of those that waited when the first slice was cut."""
         if self._slice == 0:
             self._polled = [(place, group) for place, groups in self._groups.items() for group in groups]
         for place, group in self._polled[self._slice :: SLICES]:
-            self.ring_group(place, group)
+            self.wake_group(place, group)
         self._slice = (self._slice + 1) % SLICES
 
 
-def _ring_one(queue: _Queue) -> None:
+def _wake_one(queue: _Queue) -> None:
     if queue:
-        next(iter(queue)).ring()
+        next(iter(queue)).wake()

@@ -89,7 +89,7 @@ class Positions:
         except Exception as error:  # noqa: BLE001
             self._failed(error)
 
-    async def mend(self) -> None:
+    async def repair(self) -> None:
         """Mark positions as incomplete in Redis once it is back, if it missed a write."""
         if self._client is None or not self._missed:
             return

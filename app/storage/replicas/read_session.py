@@ -66,7 +66,7 @@ def identify(name: str) -> None:
         reading.name = name
 
 
-def spelled(position: int) -> str:
+def format_lsn(position: int) -> str:
     """Format a WAL position as PostgreSQL does: 16/B374D848."""
     return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
 

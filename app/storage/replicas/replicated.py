@@ -44,7 +44,7 @@ async def open_replicated(settings: config.DatabaseSettings, url: str, *, name: 
     if len({each.name for each in standbys}) < len(standbys):
         raise ConfigurationError("CAIRN_DATABASE__REPLICA_URLS names a server twice: name each once.")
     database = await ReplicatedDatabase(make_engine(settings, url, name=name), primary, standbys, positions).proved()
-    await database.test()
+    await database.probe()
     return database
 
 
@@ -101,20 +101,20 @@ class ReplicatedDatabase(Database):
     def well(self) -> bool:
         return all(each.usable for each in self.standbys)
 
-    async def test(self) -> None:
+    async def probe(self) -> None:
         """Probe each replica once. The primary is sampled first, to measure them against."""
         try:
             await self._primary.sample()
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             log.debug("replicas.no_sample", reason=type(error).__name__)
-        await asyncio.gather(*(each.test() for each in self.standbys))
+        await asyncio.gather(*(each.probe() for each in self.standbys))
 
     def loops(self, *, every_seconds: float) -> tuple[Loop, ...]:
         """Return the periodic probe of the replicas."""
         return (
             Loop(
                 name="storage.replicas",
-                step=self._tested,
+                step=self._repair_and_probe,
                 pause=every_seconds,
                 at_once=False,
                 max_backoff_seconds=every_seconds,
@@ -132,9 +132,9 @@ class ReplicatedDatabase(Database):
             lag = each.lag
             metrics.set_replica(each.name, usable=each.usable, lag=None if lag is None else (lag.seconds, lag.bytes))
 
-    async def _tested(self) -> None:
-        await self._positions.mend()
-        await self.test()
+    async def _repair_and_probe(self) -> None:
+        await self._positions.repair()
+        await self.probe()
 
     async def close(self) -> None:
         for standby in self.standbys:

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 ANSWER_SECONDS = 1.0
 """Time limit for connecting and for reporting the replay position."""
-_TEST = (
+_PROBE = (
     "select array[pg_is_in_recovery()::int::bigint, (coalesce(pg_last_wal_replay_lsn(), '0/0') - '0/0')::bigint,"
     " (select system_identifier from pg_control_system())]"
 )
@@ -49,18 +49,18 @@ class Standby:
         waits = {"pre_ping": False, "connect_timeout_seconds": ANSWER_SECONDS, "acquire_timeout_seconds": ANSWER_SECONDS}
         pooled = make_engine(settings.model_copy(update=waits), url, name="cairn reads")
         self._engine = read_only(pooled)
-        self._tests = DedicatedConnection(settings, url, name="cairn tests", timeout_seconds=ANSWER_SECONDS)
+        self._probes = DedicatedConnection(settings, url, name="cairn tests", timeout_seconds=ANSWER_SECONDS)
         self._primary = primary
         self._settings = settings
         self._trouble: str | None = "not tested yet"
-        self._tested = 0.0
+        self._probed = 0.0
         self._reading: set[asyncio.Timeout] = set()
         self.lag: Lag | None = None
 
     @property
     def usable(self) -> bool:
         """True if its last probe succeeded recently: without probes its lag is unknown."""
-        return self._trouble is None and time.monotonic() - self._tested <= used_seconds(self._settings)
+        return self._trouble is None and time.monotonic() - self._probed <= used_seconds(self._settings)
 
     def weight(self, name: str) -> bytes:
         """Rank the replica for a requester by rendezvous hashing: each has one preferred replica, the same on every server."""
@@ -95,10 +95,10 @@ class Standby:
                 self.leave(f"a read failed ({type(error.__cause__ or error).__name__})")
             raise NotHere from error
 
-    async def test(self) -> None:
+    async def probe(self) -> None:
         """Probe the replica. If it doesn't answer, stop using it and cancel the reads that wait for it."""
         try:
-            follows, replayed, system = await self._tests.value(_TEST)
+            follows, replayed, system = await self._probes.value(_PROBE)
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             cause = error.__cause__ or error
             self.leave(f"it does not answer ({type(cause).__name__})")
@@ -111,7 +111,7 @@ class Standby:
             return
         if self._trouble is not None:
             log.info("replica.used", replica=self.name)
-        self._trouble, self._tested = None, time.monotonic()
+        self._trouble, self._probed = None, time.monotonic()
 
     def leave(self, why: str) -> None:
         """Stop using the replica until a probe succeeds."""
@@ -120,7 +120,7 @@ class Standby:
         self._trouble = why
 
     async def close(self) -> None:
-        await self._tests.close()
+        await self._probes.close()
         await self._engine.dispose()
 
     def _judge(self, *, follows: bool, replayed: int, system: int) -> str | None:

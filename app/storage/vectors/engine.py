@@ -33,7 +33,7 @@ REBUILT = "its index was damaged or lost and is rebuilt from PostgreSQL. Try aga
 HANG_UP_SECONDS = 2
 LOCK_SECONDS = 10
 """Time to wait for the folder's lock: a killed owner's engine may still be flushing."""
-GENTLY = 15
+NICENESS = 15
 """Nice value of the threads that build graphs, so that queries and requests go first."""
 
 
@@ -136,7 +136,7 @@ class VectorEngine:
             case "delete":
                 shard.delete(decode(body, type=list[str]))
             case "optimize":
-                session_priority(GENTLY)
+                session_priority(NICENESS)
                 try:
                     _at_low_priority(lambda: self._optimize(decode(body, type=float)))
                 finally:
@@ -158,7 +158,7 @@ def _at_low_priority(work: Callable[[], None]) -> None:
 
     def lower() -> None:
         if sys.platform == "linux":  # elsewhere single threads have no priority
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GENTLY)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
     with ThreadPoolExecutor(1, initializer=lower) as thread:
         thread.submit(work).result()

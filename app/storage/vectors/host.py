@@ -18,7 +18,7 @@ import structlog
 from app.errors import Unavailable, VectorStoreUnavailable
 from app.settings import VectorsSettings as Options
 from app.storage.child import BACKOFF_FIRST, BACKOFF_MAX, Child
-from app.storage.folder import own
+from app.storage.folder import lock_folder
 from app.storage.vectors.connection import EngineConnection
 from app.storage.vectors.damage import CrashHistory
 from app.storage.vectors.frames import ShardOptions, WireStatus
@@ -88,7 +88,7 @@ class EngineHost:
 
         Enters once the engine answers, or is known not to; it is then retried in the background.
         """
-        lock = await asyncio.to_thread(own, self._place.folder)
+        lock = await asyncio.to_thread(lock_folder, self._place.folder)
         try:
             self._resume_watch()
             try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import ConfigurationError
-from app.storage.aside import make_folder, make_way, prune, set_aside
+from app.storage.aside import ensure_file_slot, make_folder, prune, set_aside
 from app.storage.folder import socket_folder
 
 PART, STEM = "vectors", "index"
@@ -122,7 +122,7 @@ class IndexFolder:
 
     def _remove_socket(self, socket: Path) -> None:
         if socket.is_dir():
-            make_way(socket, part=PART)
+            ensure_file_slot(socket, part=PART)
         else:
             socket.unlink(missing_ok=True)
 
@@ -160,8 +160,8 @@ class IndexFolder:
 
     def _point_to(self, number: int) -> None:
         """Write the pointer by write, fsync, rename and fsync of the folder: after a power cut it is the old or the new one."""
-        make_way(self.folder / "current", part=PART)
-        made = make_way(self.folder / "current.new", part=PART)
+        ensure_file_slot(self.folder / "current", part=PART)
+        made = ensure_file_slot(self.folder / "current.new", part=PART)
         with made.open("w") as out:
             out.write(str(number))
             out.flush()

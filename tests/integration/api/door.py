@@ -121,7 +121,7 @@ async def open_door(
         engine = InferenceEngine(
             catalog, Meter(api.services.budget.ledger, budget or BudgetSettings()), api.services.budget.requests, options
         )
-        tiers = TieredCache("completions", MemoryCache("lru", entries=100, most_bytes=2**20), lower or (), timeout_seconds=10)
+        tiers = TieredCache("completions", MemoryCache("lru", entries=100, max_bytes=2**20), lower or (), timeout_seconds=10)
         by_meaning = None if semantic is None else Semantic(embedder or api.services.embedder, semantic)
         front = CachedEngine(engine, catalog, tiers, CompletionsCacheSettings(), by_meaning=by_meaning) if cached else engine
         before = api.app.state.services

@@ -37,7 +37,7 @@ def tier(request: pytest.FixtureRequest, client: Redis, database: Database) -> C
 
 
 def made(*lower: CacheTier, timeout: float = 10, name: str = "test", bus: Invalidations | None = None) -> TieredCache:
-    return TieredCache(name, MemoryCache("lru", entries=100, most_bytes=2**20), lower, timeout_seconds=timeout, invalidations=bus)
+    return TieredCache(name, MemoryCache("lru", entries=100, max_bytes=2**20), lower, timeout_seconds=timeout, invalidations=bus)
 
 
 async def test_a_tier_keeps_a_value_and_says_how_long(tier: CacheTier) -> None:
@@ -178,7 +178,7 @@ class Bad:
 async def test_a_tier_that_hangs_or_fails_is_left_alone_for_a_while(database: Database, hangs: bool) -> None:
     bad, now = Bad(hangs=hangs), 0.0
     rows = DatabaseTier(database, "test")
-    tiers = TieredCache("test", MemoryCache("lru", entries=9, most_bytes=2**20), [bad, rows], timeout_seconds=2, now=lambda: now)  # type: ignore[list-item]
+    tiers = TieredCache("test", MemoryCache("lru", entries=9, max_bytes=2**20), [bad, rows], timeout_seconds=2, now=lambda: now)  # type: ignore[list-item]
     await rows.set(b"key", sealed(b"key", b"value"), 60)
     found = await tiers.get(b"key")
     assert found is not None

@@ -20,12 +20,12 @@ KEYS = [bytes([n]) * 16 for n in range(20)]
 
 
 def memory(entries: int = 100) -> MemoryCache:
-    return MemoryCache("lru", entries=entries, most_bytes=2**20, jitter=0)
+    return MemoryCache("lru", entries=entries, max_bytes=2**20, jitter=0)
 
 
 def favourites(database: Database, held: MemoryCache, *, name: str = "own", own: bool = True, **bounds: int) -> CacheWarmup:
     made = CacheWarmup(database, name, held, PrewarmSettings(**bounds), own_ttl_seconds=60 if own else None)  # type: ignore[arg-type]
-    held.note_uses(most=1000)
+    held.note_uses(max_keys=1000)
     return made
 
 

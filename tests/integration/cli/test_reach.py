@@ -9,7 +9,7 @@ import pytest
 
 from app.cli.reach import Announcement, announce, announced, listens, withdraw
 from app.errors import ConfigurationError
-from app.storage.folder import DataFolder, own
+from app.storage.folder import DataFolder, lock_folder
 
 HERE = Announcement("http://127.0.0.1:8080", os.getpid())
 NONSENSE = {
@@ -58,23 +58,23 @@ def test_an_address_that_cannot_be_is_not_listened_at(url: str) -> None:
 def test_a_lock_with_nonsense_in_it_still_locks_and_is_never_moved(tmp_path: Path) -> None:
     (tmp_path / "part.lock").write_bytes(bytes(range(256)))
     before = (tmp_path / "part.lock").stat().st_ino
-    with own(tmp_path / "part") as lock:
+    with lock_folder(tmp_path / "part") as lock:
         (tmp_path / "part.lock").write_bytes(b"\xff\x00nonsense")
         with pytest.raises(ConfigurationError, match="process unknown"):
-            own(tmp_path / "part")
+            lock_folder(tmp_path / "part")
         assert lock.fileno() > 0
     assert (tmp_path / "part.lock").stat().st_ino == before
 
 
 def test_a_folder_in_the_place_of_a_lock_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "part.lock").mkdir()
-    with own(tmp_path / "part"), pytest.raises(ConfigurationError, match=f"process {os.getpid()}"):
-        own(tmp_path / "part")
+    with lock_folder(tmp_path / "part"), pytest.raises(ConfigurationError, match=f"process {os.getpid()}"):
+        lock_folder(tmp_path / "part")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads what nobody may read")
 def test_a_lock_of_ours_that_may_not_be_read_is_opened_and_not_moved(tmp_path: Path) -> None:
     (tmp_path / "part.lock").touch(mode=0)
     before = (tmp_path / "part.lock").stat().st_ino
-    with own(tmp_path / "part"):
+    with lock_folder(tmp_path / "part"):
         assert (tmp_path / "part.lock").stat().st_ino == before

@@ -59,7 +59,7 @@ async def gone(pid: int) -> None:
 
 
 async def test_a_batch_has_the_vectors_that_its_texts_have_alone_and_in_their_order() -> None:
-    memory = MemoryCache("lru", entries=1, most_bytes=2**16)
+    memory = MemoryCache("lru", entries=1, max_bytes=2**16)
     async with (
         open_embedder(EmbeddingsSettings(device="cpu"), models_folder(), memory, ttl_seconds=60) as questions,
         open_bulk(questions, EmbeddingsSettings(device="cpu"), models_folder()) as bulk,

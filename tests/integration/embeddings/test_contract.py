@@ -154,7 +154,7 @@ def test_a_worker_without_a_gpu_imports_no_torch() -> None:
         pytest.skip("there is a GPU: a worker imports torch to use it")
     code = (
         "import asyncio, sys; from pathlib import Path; from app.cache.memory import MemoryCache; from app.embeddings import open_embedder; from app.settings import EmbeddingsSettings\n"
-        "memory = MemoryCache('lru', entries=9, most_bytes=2**20)\n"
+        "memory = MemoryCache('lru', entries=9, max_bytes=2**20)\n"
         "async def main():\n"
         "    async with open_embedder(EmbeddingsSettings(), Path(sys.argv[1]), memory, ttl_seconds=60, batches=True) as embedder: await embedder.embed(['hello'])\n"
         "asyncio.run(main())\n"

@@ -146,7 +146,7 @@ async def test_another_process_that_exports_is_waited_for(models: Path, monkeypa
 
 
 def opened(models: Path) -> AbstractAsyncContextManager[CachedEmbedder]:
-    return open_embedder(EmbeddingsSettings(device="cpu"), models, MemoryCache("lru", entries=9, most_bytes=2**20), ttl_seconds=60)
+    return open_embedder(EmbeddingsSettings(device="cpu"), models, MemoryCache("lru", entries=9, max_bytes=2**20), ttl_seconds=60)
 
 
 FAILURES: dict[str, tuple[BaseException, str]] = {
@@ -199,9 +199,7 @@ async def test_a_setting_that_asks_for_a_gpu_that_is_not_there_is_still_refused(
 
     monkeypatch.setattr(cuda, "devices", lambda: 0)
     with pytest.raises(ConfigurationError, match="cuda"):
-        async with open_embedder(
-            EmbeddingsSettings(device="cuda"), models, MemoryCache("lru", entries=9, most_bytes=2**20), ttl_seconds=60
-        ):
+        async with open_embedder(EmbeddingsSettings(device="cuda"), models, MemoryCache("lru", entries=9, max_bytes=2**20), ttl_seconds=60):
             pytest.fail("it started without the GPU that it was told to use")
 
 
@@ -269,7 +267,7 @@ def test_where_nothing_can_be_kept_it_is_compiled_without(tmp_path: Path, monkey
 
 async def test_vectors_are_right_though_the_compiled_model_was_damaged(models: Path) -> None:
     options = EmbeddingsSettings(runtime="openvino", device="cpu")
-    memory = MemoryCache("lru", entries=1, most_bytes=2**16)
+    memory = MemoryCache("lru", entries=1, max_bytes=2**16)
     async with open_embedder(options, models, memory, ttl_seconds=60) as embedder:
         before = (await embedder.embed(["the payment worker timed out"]))[0]
 
@@ -281,7 +279,7 @@ async def test_vectors_are_right_though_the_compiled_model_was_damaged(models: P
         blob.write_bytes(bytes(data))
 
     await asyncio.to_thread(damage)
-    async with open_embedder(options, models, MemoryCache("lru", entries=1, most_bytes=2**16), ttl_seconds=60) as embedder:
+    async with open_embedder(options, models, MemoryCache("lru", entries=1, max_bytes=2**16), ttl_seconds=60) as embedder:
         after = (await embedder.embed(["the payment worker timed out"]))[0]
     assert float(before @ after) > 0.999
     assert len(list((models / "compiled").glob("compiled.damaged-*"))) == 1

@@ -26,7 +26,7 @@ TAIL = "The pgbouncer pool must run in session mode, because prepared statements
 @pytest.fixture(scope="module")
 async def embedder() -> AsyncIterator[Embedder]:
     async with open_embedder(
-        EmbeddingsSettings(device="cpu"), models_folder(), MemoryCache("lru", entries=100, most_bytes=2**20), ttl_seconds=60
+        EmbeddingsSettings(device="cpu"), models_folder(), MemoryCache("lru", entries=100, max_bytes=2**20), ttl_seconds=60
     ) as opened:
         yield opened
 

@@ -29,7 +29,7 @@ TEXTS = [
 
 
 def memory(entries: int = 100) -> MemoryCache:
-    return MemoryCache("lru", entries=entries, most_bytes=2**20)
+    return MemoryCache("lru", entries=entries, max_bytes=2**20)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_start_after_the_export_imports_no_torch() -> None:
     code = (
         "import asyncio, sys; from pathlib import Path; from app.embeddings import open_embedder; from app.settings import EmbeddingsSettings; from app.cache.memory import MemoryCache\n"
         "async def main():\n"
-        "    async with open_embedder(EmbeddingsSettings(), Path(sys.argv[1]), MemoryCache('lru', entries=9, most_bytes=2**20), ttl_seconds=60) as embedder: await embedder.embed(['hello'])\n"
+        "    async with open_embedder(EmbeddingsSettings(), Path(sys.argv[1]), MemoryCache('lru', entries=9, max_bytes=2**20), ttl_seconds=60) as embedder: await embedder.embed(['hello'])\n"
         "asyncio.run(main())\n"
         "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])"
     )

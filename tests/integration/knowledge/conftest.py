@@ -16,7 +16,7 @@ from app.accounts.requester import Requester
 from app.knowledge.index import Index
 from app.knowledge.item import ItemCandidate
 from app.knowledge.items_projection import ItemsProjection
-from app.knowledge.neighbours import wording
+from app.knowledge.neighbours import item_text
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.points import SCHEMA
@@ -101,7 +101,7 @@ class Bench:
         return ProjectMerge(self.database, self.accounts, self.journal, self.projections)
 
     def backfill(self, queue: Queue, *, most: int = 20) -> Backfill:
-        return Backfill(queue=queue, checkpoints=self.checkpoints, catch_up=self.catch_up, projections=self.projections, most=most)
+        return Backfill(queue=queue, checkpoints=self.checkpoints, catch_up=self.catch_up, projections=self.projections, max_sessions=most)
 
     async def session(self, name: str, *, project: str = "shop", developer_id: UUID | None = None) -> UUID:
         if name not in self.sessions:
@@ -130,7 +130,7 @@ class Bench:
         session_id = await self.session(name, project=project, developer_id=developer_id)
         known = await self.store.known(session_id)
         unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
-        words = [wording(each.title, each.text) for each in unknown]
+        words = [item_text(each.title, each.text) for each in unknown]
         vectors = await self.embedder.embed(words) if unknown else []
         embedded = {
             each.key: EmbeddedCandidate(each, vector, "words", *((long, self.long_form.model) if self.knows_long else ()))

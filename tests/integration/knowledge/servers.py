@@ -36,7 +36,7 @@ async def server(
         embedder=bench.embedder,
         limits=limits,
     )
-    memory = MemoryCache(options.policy, entries=options.entries, most_bytes=options.max_bytes)
+    memory = MemoryCache(options.policy, entries=options.entries, max_bytes=options.max_bytes)
     tiers = TieredCache("queries", memory, lower, timeout_seconds=10)
     try:
         yield CachedSearch(search, tiers, Versions(direct), accounts=accounts, index=index, options=options, tuned="test")

@@ -24,7 +24,7 @@ def tails(bench: Bench) -> LongFormBackfill:
 async def fill(tails: LongFormBackfill) -> int:
     """All there is; how many."""
     total = 0
-    for step in (tails.pass_short, tails.fill):
+    for step in (tails.mark_short, tails.fill):
         while done := await step():
             total += done
     return total

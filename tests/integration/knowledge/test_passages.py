@@ -335,7 +335,7 @@ async def test_the_checkpoint_and_the_passages_are_one_transaction(bench: Bench,
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(passage_store, "note", broken)
+    monkeypatch.setattr(passage_store, "record_changes", broken)
     await bench.bring_up(session)
     assert await rows(bench, "select count(*) from passages") == [(0,)]
     (standing,) = await bench.checkpoints.standing(session, ["passages"])

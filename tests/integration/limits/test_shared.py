@@ -23,7 +23,7 @@ from app import supervision
 from app.limits.limits import RateLimits
 from app.limits.own import LocalLimits
 from app.limits.scripts import TAKE, USE
-from app.limits.shared import AT_ONCE, SharedLimits
+from app.limits.shared import MAX_CONCURRENT, SharedLimits
 from app.settings import LimitsSettings
 from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis
@@ -51,7 +51,7 @@ async def servers(redis_server: RedisServer) -> AsyncIterator[tuple[Server, Serv
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(2):
-            options = RedisOptions(url=SecretStr(redis_server.url), connections=AT_ONCE, timeout_seconds=2)
+            options = RedisOptions(url=SecretStr(redis_server.url), connections=MAX_CONCURRENT, timeout_seconds=2)
             client = await stack.enter_async_context(open_redis(options))
             assert client is not None
             await client.flushall()

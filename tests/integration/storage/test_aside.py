@@ -10,7 +10,7 @@ import pytest
 
 from app import clock
 from app.storage import aside
-from app.storage.aside import MAX_AGE, MAX_KEPT, MIN_FREE_BYTES, kept, make_folder, make_way, prune, set_aside
+from app.storage.aside import MAX_AGE, MAX_KEPT, MIN_FREE_BYTES, ensure_file_slot, kept, make_folder, prune, set_aside
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def test_a_folder_that_is_one_stays_and_so_does_a_link_to_one(tmp_path: Path) ->
 
 def test_a_file_can_be_written_where_a_folder_stood_and_a_file_stays(tmp_path: Path) -> None:
     (tmp_path / "place").mkdir()
-    make_way(tmp_path / "place", part="files").write_text("written")
-    make_way(tmp_path / "place", part="files")
+    ensure_file_slot(tmp_path / "place", part="files").write_text("written")
+    ensure_file_slot(tmp_path / "place", part="files")
     assert (tmp_path / "place").read_text() == "written"
     assert len(kept(tmp_path, "place")) == 1
 

@@ -20,7 +20,7 @@ from app.errors import ConfigurationError, DatabaseUnavailable, NotFound
 from app.storage.database import Database, rows_of
 from app.storage.postgres import embedded_postgres
 from app.storage.replicas.positions import KNOWN, POSITION, UNKNOWN, YOUNG, Positions
-from app.storage.replicas.read_session import ReadSession, identify, position_in, reading_within, spelled
+from app.storage.replicas.read_session import ReadSession, format_lsn, identify, position_in, reading_within
 from app.storage.replicas.replicated import ReplicatedDatabase, open_replicated
 from app.telemetry import metrics
 from tests.fakes.redis_server import RedisServer
@@ -284,7 +284,7 @@ async def test_a_write_that_redis_missed_makes_everybody_read_at_the_primary_onc
         await standby.pause()
         await write(one, "ada", 1)
         one._positions._client = redis
-        await one._positions.mend()
+        await one._positions.repair()
         assert await read(two, "ada") == 1
 
 
@@ -308,11 +308,11 @@ async def test_a_killed_replica_costs_no_read_and_is_used_again_when_it_is_back(
             ends.set()
             await asyncio.gather(*readers)
         assert set(seen) == {0}
-        await database.test()
+        await database.probe()
         assert not database.well
         await asyncio.to_thread(standby.start)
         while not database.well:
-            await database.test()
+            await database.probe()
         before = count(database.standbys[0].name)
         assert await read(database, "ada") == 0
         assert count(database.standbys[0].name) == before + 1
@@ -336,13 +336,13 @@ async def test_a_replica_that_hangs_is_not_waited_for(primary: str, standby: Sta
         standby.signal(signal.SIGSTOP)
         try:
             assert await read(database, "grace") == 0
-            await database.test()
+            await database.probe()
             assert not database.well
             assert "standby" not in await under_way
         finally:
             standby.signal(signal.SIGCONT)
         while not database.well:
-            await database.test()
+            await database.probe()
 
 
 async def test_a_replica_that_lags_too_far_is_left_alone_until_it_has_caught_up(primary: str, standby: StandbyServer) -> None:
@@ -350,7 +350,7 @@ async def test_a_replica_that_lags_too_far_is_left_alone_until_it_has_caught_up(
         assert database.well
         await standby.pause()
         await ask(primary, "select pg_logical_emit_message(false, 'cairn', repeat('x', 5000), true)")
-        await database.test()
+        await database.probe()
         assert not database.well
         lag = database.standbys[0].lag
         assert lag is not None
@@ -358,7 +358,7 @@ async def test_a_replica_that_lags_too_far_is_left_alone_until_it_has_caught_up(
         assert await read(database, "grace") == 0
         await standby.resume()
         await caught_up(primary, standby)
-        await database.test()
+        await database.probe()
         assert database.well
 
 
@@ -370,7 +370,7 @@ async def test_a_server_that_starts_does_not_trust_a_replica_whose_lag_it_cannot
         assert await read(database, "grace") == 1
         await standby.resume()
         await caught_up(primary, standby)
-        await database.test()
+        await database.probe()
         assert database.well
 
 
@@ -430,7 +430,7 @@ async def test_a_promoted_replica_is_not_read_from_the_first_read_on(primary: st
             await asyncio.to_thread(third.promote)
             await third.ask("update counter set n = 99")
             assert await read(database, "grace") == 0
-            await database.test()
+            await database.probe()
             assert not database.well
     finally:
         await asyncio.to_thread(third.stop)
@@ -472,6 +472,6 @@ async def test_urls_that_cannot_be_used_are_refused_without_being_shown(urls: tu
 
 
 def test_positions_are_spelled_as_postgresql_does() -> None:
-    assert spelled(0x16B374D848) == "16/B374D848"
+    assert format_lsn(0x16B374D848) == "16/B374D848"
     assert position_in("16/b374d848") == 0x16B374D848
     assert [position_in(each) for each in ("", "16", "16/", "x/1", "1/123456789", "\uff11/2", " 1/2", "1/2\n")] == [None] * 8

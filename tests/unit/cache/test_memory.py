@@ -22,7 +22,7 @@ class Clock:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_was_set_is_found_until_its_end(policy: Policy) -> None:
     clock = Clock()
-    memory = MemoryCache(policy, entries=10, most_bytes=2**20, jitter=0.5, now=clock)
+    memory = MemoryCache(policy, entries=10, max_bytes=2**20, jitter=0.5, now=clock)
     memory.set(b"a", b"1", 10)
     clock.now = 4.9
     assert memory.get(b"a") == b"1"
@@ -34,7 +34,7 @@ def test_what_was_set_is_found_until_its_end(policy: Policy) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_jitter_lets_what_came_together_end_apart(policy: Policy) -> None:
     clock = Clock()
-    memory = MemoryCache(policy, entries=1000, most_bytes=2**22, jitter=0.5, now=clock)
+    memory = MemoryCache(policy, entries=1000, max_bytes=2**22, jitter=0.5, now=clock)
     for place in range(500):
         memory.set(str(place).encode(), b"1", 100)
     clock.now = 75
@@ -46,7 +46,7 @@ def test_jitter_lets_what_came_together_end_apart(policy: Policy) -> None:
 @given(values=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3000)), max_size=120))
 def test_neither_bound_is_ever_passed(policy: Policy, values: list[tuple[int, int]]) -> None:
     most = 20_000
-    memory = MemoryCache(policy, entries=16, most_bytes=most)
+    memory = MemoryCache(policy, entries=16, max_bytes=most)
     for key, size in values:
         memory.set(bytes([key]), b"x" * size, 100)
         assert memory.size <= most
@@ -59,7 +59,7 @@ def test_neither_bound_is_ever_passed(policy: Policy, values: list[tuple[int, in
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_value_that_would_push_out_too_many_is_not_kept(policy: Policy) -> None:
-    memory = MemoryCache(policy, entries=10, most_bytes=10_000)
+    memory = MemoryCache(policy, entries=10, max_bytes=10_000)
     memory.set(b"small", b"1", 10)
     memory.set(b"large", b"x" * 9000, 10)
     assert (memory.get(b"large"), memory.get(b"small")) == (None, b"1")
@@ -67,7 +67,7 @@ def test_a_value_that_would_push_out_too_many_is_not_kept(policy: Policy) -> Non
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_delete_and_clear_are_no_evictions(policy: Policy) -> None:
-    memory = MemoryCache(policy, entries=10, most_bytes=2**20)
+    memory = MemoryCache(policy, entries=10, max_bytes=2**20)
     for key in (b"a", b"b", b"c"):
         memory.set(key, b"1", 10)
     memory.delete(b"a")
@@ -78,7 +78,7 @@ def test_delete_and_clear_are_no_evictions(policy: Policy) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_written_again_a_key_holds_the_new_value_once(policy: Policy) -> None:
-    memory = MemoryCache(policy, entries=10, most_bytes=2**20)
+    memory = MemoryCache(policy, entries=10, max_bytes=2**20)
     memory.set(b"a", b"1", 10)
     memory.set(b"a", b"22", 10)
     assert (memory.get(b"a"), len(memory), memory.size, memory.evictions) == (b"22", 1, 2 + OVERHEAD_BYTES, 0)
@@ -86,7 +86,7 @@ def test_written_again_a_key_holds_the_new_value_once(policy: Policy) -> None:
 
 def test_the_least_recently_and_the_least_often_used_go_first() -> None:
     for policy, gone in (("lru", b"a"), ("lfu", b"b")):
-        memory = MemoryCache(policy, entries=2, most_bytes=2**20)  # type: ignore[arg-type]
+        memory = MemoryCache(policy, entries=2, max_bytes=2**20)  # type: ignore[arg-type]
         memory.set(b"a", b"1", 10)
         for _ in range(3):
             memory.get(b"a")

@@ -26,7 +26,7 @@ class Inner:
 
 async def counted(entries: int, asked: Sequence[str], *, encoded: bool = False) -> dict[str, float]:
     before = dict(measures.embedding_cache.totals)
-    cache = CachedEmbedder(Inner(), MemoryCache("lru", entries=entries, most_bytes=2**20), ttl_seconds=60)
+    cache = CachedEmbedder(Inner(), MemoryCache("lru", entries=entries, max_bytes=2**20), ttl_seconds=60)
     for text in asked:
         await (cache.encode(text) if encoded else cache.embed([text]))
     return {key[0]: total - before.get(key, 0) for key, total in measures.embedding_cache.totals.items() if total != before.get(key, 0)}

@@ -183,7 +183,7 @@ async def test_an_error_of_a_shared_run_reaches_who_asked_for_tokens_and_who_did
 
 
 def memory(entries: int) -> MemoryCache:
-    return MemoryCache("lru", entries=entries, most_bytes=2**20)
+    return MemoryCache("lru", entries=entries, max_bytes=2**20)
 
 
 async def test_a_text_is_embedded_once_also_within_one_call() -> None:

@@ -61,7 +61,7 @@ def _vector(text: str) -> Floats:
 
 
 def cached(inner: Spelled, *, entries: int = 1000) -> tuple[CachedEmbedder, MemoryCache]:
-    memory = MemoryCache("lru", entries=entries, most_bytes=2**22)
+    memory = MemoryCache("lru", entries=entries, max_bytes=2**22)
     return CachedEmbedder(CoalescingEmbedder(inner), memory, ttl_seconds=60), memory
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.budget.estimate import Estimate
 from app.budget.prices import Price, TokenUsage
 from app.inference import allowance
-from app.inference.allowance import OutputCount, Truncator, beginning, disbelief, fewest_tokens
+from app.inference.allowance import OutputCount, Truncator, beginning, fewest_tokens, implausibility
 from app.inference.chain import ChainProvider
 from app.inference.wires.compatible import CompatibleWire
 
@@ -38,7 +38,7 @@ def candidate(window: int | None = None) -> ChainProvider:
     ],
 )
 def test_a_usage_is_believed_as_far_as_it_can_be_true(usage: TokenUsage, window: int | None, thinks: bool, believed: bool) -> None:
-    said = disbelief(usage, ASKED, candidate(window), thinks=thinks)
+    said = implausibility(usage, ASKED, candidate(window), thinks=thinks)
     assert (said is None) == believed
     assert said is None or f"{usage.output:,}" in said or f"{usage.input:,}" in said
 

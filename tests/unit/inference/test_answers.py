@@ -197,14 +197,14 @@ def test_what_the_model_wrote_is_counted_and_not_the_json_around_it(message: dic
 
 def test_a_chunk_reaches_the_caller_without_the_providers_usage() -> None:
     bare = taken(piece(content="hi"))
-    assert answers.unbilled(bare) is bare.raw
+    assert answers.without_usage(bare) is bare.raw
     billed = {**piece(content="hi"), "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
-    assert json.loads(answers.unbilled(taken(billed))) == piece(content="hi")
+    assert json.loads(answers.without_usage(taken(billed))) == piece(content="hi")
     groqs = {**piece(content="hi"), "x_groq": {"id": "1", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}}
-    assert json.loads(answers.unbilled(taken(groqs))) == {**piece(content="hi"), "x_groq": {"id": "1"}}
+    assert json.loads(answers.without_usage(taken(groqs))) == {**piece(content="hi"), "x_groq": {"id": "1"}}
     inside = piece(content="hi")
     inside["choices"][0]["usage"] = {"prompt_tokens": 1}
-    assert json.loads(answers.unbilled(taken(inside))) == piece(content="hi")
+    assert json.loads(answers.without_usage(taken(inside))) == piece(content="hi")
 
 
 def test_a_whole_answer_is_cut_choice_by_choice() -> None:

@@ -13,7 +13,7 @@ from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, DeadlineExceeded, RateLimited, Refused
 from app.inference import chain
 from app.inference.breaker import Refusal
-from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, AttemptLog, ChainProvider, Step, after, larger
+from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, AttemptLog, ChainProvider, Step, next_step, with_larger_context
 from app.inference.provider_errors import FailureKind, ProviderError
 from app.inference.wires.wire import Wire
 
@@ -45,7 +45,7 @@ trails = st.builds(
 @pytest.mark.parametrize("retries_left", [0, 1])
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_the_caller_caused_stops_and_only_what_likely_passes_is_tried_again(kind: FailureKind, retries_left: int) -> None:
-    step = after(ProviderError(kind, "it failed"), retries_left=retries_left)
+    step = next_step(ProviderError(kind, "it failed"), retries_left=retries_left)
     if kind in CALLERS:
         assert step == Step("stop")
     elif kind == "reset" and retries_left:
@@ -72,13 +72,13 @@ def test_only_what_the_caller_caused_stops_and_only_what_likely_passes_is_tried_
     ],
 )
 def test_a_retry_waits_as_long_as_the_fault_needs(fault: ProviderError, step: Step) -> None:
-    assert after(fault, retries_left=1) == step
-    assert after(fault, retries_left=0) == Step("next")
+    assert next_step(fault, retries_left=1) == step
+    assert next_step(fault, retries_left=0) == Step("next")
 
 
 @given(found_faults, st.integers(-1, 3))
 def test_no_wait_is_longer_than_a_caller_bears_and_none_is_without_a_retry_left(fault: ProviderError, retries_left: int) -> None:
-    step = after(fault, retries_left=retries_left)
+    step = next_step(fault, retries_left=retries_left)
     assert 0 <= step.seconds <= MAX_RETRY_WAIT_SECONDS
     assert step.to != "retry" or retries_left > 0
     assert (step.to == "stop") == (fault.kind in CALLERS)
@@ -86,9 +86,9 @@ def test_no_wait_is_longer_than_a_caller_bears_and_none_is_without_a_retry_left(
 
 def test_a_prompt_too_long_goes_on_to_larger_windows_and_to_unknown_ones() -> None:
     small, same, large, unknown = (candidate(context=tokens) for tokens in (1000, 8000, 128_000, None))
-    assert larger([small, same, large, unknown], candidate(context=8000)) == [large, unknown]
-    assert larger([small, large, unknown], candidate(context=None)) == [small, large, unknown]
-    assert larger([], candidate(context=8000)) == []
+    assert with_larger_context([small, same, large, unknown], candidate(context=8000)) == [large, unknown]
+    assert with_larger_context([small, large, unknown], candidate(context=None)) == [small, large, unknown]
+    assert with_larger_context([], candidate(context=8000)) == []
 
 
 def test_a_trail_names_each_attempt_and_whom_it_left_alone() -> None:

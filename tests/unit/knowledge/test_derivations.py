@@ -10,7 +10,7 @@ import pytest
 
 from app.knowledge.derivations import PastDecisions, WordingOrigin, digest, numbers
 from app.knowledge.item import ItemCandidate
-from app.knowledge.neighbours import wording
+from app.knowledge.neighbours import item_text
 
 SESSION, OTHER, ITEM = uuid4(), uuid4(), uuid4()
 COPIED = "7f0a1c9e-52f4-4c3a-9b1d-0c6f1e2d3a4b"
@@ -32,7 +32,7 @@ def candidate(text: str, event: str) -> ItemCandidate:
 
 
 def origin(text: str, event: str, item: UUID | None = None) -> WordingOrigin:
-    words = wording("Lesson", text)
+    words = item_text("Lesson", text)
     return WordingOrigin(SESSION, event, digest(words), frozenset(numbers(words)), unit(1), item)
 
 
@@ -50,12 +50,12 @@ def origin(text: str, event: str, item: UUID | None = None) -> WordingOrigin:
 )
 def test_a_deleted_item_is_recognised_in_what_extraction_finds_now(session: UUID, event: str, text: str, cosine: float, same: bool) -> None:
     settled = PastDecisions(forgotten=[origin("The pool has 5 connections", "1")])
-    assert settled.forgets(session, candidate(text, event), near(cosine)) is same
+    assert settled.was_deleted(session, candidate(text, event), near(cosine)) is same
 
 
 def test_a_copied_event_is_the_same_in_every_session() -> None:
     settled = PastDecisions(forgotten=[origin("The pool has 5 connections", COPIED)])
-    assert settled.forgets(OTHER, candidate("The pool is too small", COPIED), near(0.8))
+    assert settled.was_deleted(OTHER, candidate("The pool is too small", COPIED), near(0.8))
 
 
 def test_what_a_person_corrected_takes_the_nearest_wording() -> None:
@@ -65,17 +65,17 @@ def test_what_a_person_corrected_takes_the_nearest_wording() -> None:
     )
     assert settled.item_of(SESSION, candidate("So small a pool", "1"), unit(1)) == ITEM
     assert settled.item_of(SESSION, candidate("Something else", "1"), unit(0, 0, 1)) is None
-    assert not settled.forgets(SESSION, candidate("So small a pool", "1"), unit(1))
+    assert not settled.was_deleted(SESSION, candidate("So small a pool", "1"), unit(1))
 
 
 def test_of_two_items_of_one_event_only_the_nearer_is_the_deleted_one() -> None:
     deleted, other = candidate("The pool is too small", "1"), replace(candidate("The pool is opened late", "1"), key="other")
     settled = PastDecisions(forgotten=[origin("The pool has 5 connections", "1")], siblings=[(deleted, near(0.95)), (other, near(0.8))])
-    assert settled.forgets(SESSION, deleted, near(0.95))
-    assert not settled.forgets(SESSION, other, near(0.8))
+    assert settled.was_deleted(SESSION, deleted, near(0.95))
+    assert not settled.was_deleted(SESSION, other, near(0.8))
 
 
 def test_an_item_of_the_same_event_is_new_while_the_deleted_one_is_still_found() -> None:
     settled = PastDecisions(forgotten=[replace(origin("The pool has 5 connections", "1"), claimed=True)])
-    assert not settled.forgets(SESSION, candidate("The pool is opened late", "1"), near(0.8))
-    assert settled.forgets(SESSION, candidate("The pool has 5 connections", "1"), near(0.8))
+    assert not settled.was_deleted(SESSION, candidate("The pool is opened late", "1"), near(0.8))
+    assert settled.was_deleted(SESSION, candidate("The pool has 5 connections", "1"), near(0.8))

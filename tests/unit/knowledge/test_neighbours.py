@@ -24,10 +24,10 @@ def test_of_hundreds_of_look_alikes_a_bounded_number_is_compared_the_nearest_fir
     for place, item in enumerate(ids):
         found.add(item, f"port {place}", np.array([1.0, place / 1000], dtype=np.float32) / np.hypot(1.0, place / 1000))
     towards = np.array([1.0, 0.15], dtype=np.float32) / np.hypot(1.0, 0.15)
-    assert found.twin("port 1000", towards) is None
+    assert found.duplicate_of("port 1000", towards) is None
     assert len(compared) == NEAREST
     assert all(abs(int(words.split()[1]) - 150) <= NEAREST for words in compared)
-    assert found.twin("port 150", towards) == ids[150]
+    assert found.duplicate_of("port 150", towards) == ids[150]
 
 
 def test_a_passages_vector_keeps_its_direction_in_half_of_the_room_and_one_of_before_is_read_too() -> None:

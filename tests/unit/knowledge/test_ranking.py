@@ -79,7 +79,7 @@ def _unit(vector: Any) -> Any:
 
 def ranked(query: Query, found: list[Row], vector: Any) -> list[Result]:
     least = Limits().min_relevance if query.min_score is None else query.min_score
-    return rank(query, found, vector, NAMES, limit=query.limit, least_score=least)  # type: ignore[arg-type]
+    return rank(query, found, vector, NAMES, limit=query.limit, min_score=least)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -110,8 +110,8 @@ def test_without_a_vector_every_text_is_read() -> None:
 def test_what_was_distilled_answers_no_better_than_what_was_said_and_what_was_written_down_by_itself() -> None:
     found, vector = rows(1)
     found[0].origin = "recorded"
-    plain = {each.id: each.score for each in rank(Query("broker", limit=60), found, vector, NAMES, limit=60, least_score=0.0)}  # type: ignore[arg-type]
-    lower = rank(Query("broker", limit=60), found, vector, NAMES, limit=60, least_score=0.0, support=Support(answered=0.5))  # type: ignore[arg-type]
+    plain = {each.id: each.score for each in rank(Query("broker", limit=60), found, vector, NAMES, limit=60, min_score=0.0)}  # type: ignore[arg-type]
+    lower = rank(Query("broker", limit=60), found, vector, NAMES, limit=60, min_score=0.0, support=Support(answered=0.5))  # type: ignore[arg-type]
     assert {each.id: each.score for each in lower} == {
         item: pytest.approx(score * (1.0 if item == found[0].id else 0.5), abs=1e-4) for item, score in plain.items()
     }
@@ -131,7 +131,7 @@ def test_an_item_gains_by_the_passages_of_its_session_and_then_needs_less_of_its
     def supported(query: Query) -> list[Result]:
         least = Limits().min_relevance if query.min_score is None else query.min_score
         support = Support(sessions={said: 0.5})
-        return rank(query, found, vector, NAMES, limit=10, least_score=least, support=support)  # type: ignore[arg-type]
+        return rank(query, found, vector, NAMES, limit=10, min_score=least, support=support)  # type: ignore[arg-type]
 
     (only,) = supported(Query("broker", explain=True))
     assert only.id == found[0].id
@@ -149,7 +149,7 @@ def test_the_first_ten_are_those_of_a_ranking_of_all_where_sessions_count_too(se
         row.session_id = UUID(int=number % 7)
         sessions[row.session_id] = (number % 7) / 7
     few, everything = (
-        rank(Query("payment retries"), found, vector, NAMES, limit=limit, least_score=0.3, support=Support(sessions=sessions))  # type: ignore[arg-type]
+        rank(Query("payment retries"), found, vector, NAMES, limit=limit, min_score=0.3, support=Support(sessions=sessions))  # type: ignore[arg-type]
         for limit in (10, len(found))
     )
     assert [(each.id, each.score) for each in few] == [(each.id, each.score) for each in everything[:10]]
@@ -158,7 +158,7 @@ def test_the_first_ten_are_those_of_a_ranking_of_all_where_sessions_count_too(se
 def test_where_nothing_said_answers_only_what_a_person_wrote_may() -> None:
     found, vector = rows(1)
     found[0].origin = "recorded"
-    told = rank(Query("broker"), found, vector, NAMES, limit=60, least_score=0.0, support=Support(rejected=True))  # type: ignore[arg-type]
+    told = rank(Query("broker"), found, vector, NAMES, limit=60, min_score=0.0, support=Support(rejected=True))  # type: ignore[arg-type]
     assert [each.id for each in told] == [found[0].id]
 
 

@@ -17,8 +17,8 @@ def event(text: str = "", **fields: object) -> Event:
     return replace(Event("e1", "user", "prompt", text, "L1"), **fields)  # type: ignore[arg-type]
 
 
-def row_of(made: Event, most_chars: int = 1000) -> dict[str, object]:
-    [one] = storable([made], most_chars=most_chars)
+def row_of(made: Event, max_chars: int = 1000) -> dict[str, object]:
+    [one] = storable([made], max_chars=max_chars)
     return one.row
 
 
@@ -30,7 +30,7 @@ def test_no_field_keeps_a_secret() -> None:
 
 
 def test_secrets_are_counted_by_kind_and_those_of_the_result_apart() -> None:
-    [one] = storable([event(f"{KEY} and {KEY}", tool=ToolUse("bash", "env", KEY))], most_chars=1000)
+    [one] = storable([event(f"{KEY} and {KEY}", tool=ToolUse("bash", "env", KEY))], max_chars=1000)
     assert sum(one.secrets.values()) == 3
     assert sum(one.result_secrets.values()) == 1
 
@@ -44,7 +44,7 @@ def test_a_text_of_just_the_limit_is_not_cut() -> None:
 
 
 def test_a_secret_that_the_cut_would_have_halved_is_gone_whole() -> None:
-    text = str(row_of(event("x" * 990 + " " + KEY), most_chars=1000)["text"])
+    text = str(row_of(event("x" * 990 + " " + KEY), max_chars=1000)["text"])
     assert KEY[:12] not in text
 
 
@@ -91,10 +91,10 @@ def test_a_title_is_cut() -> None:
 def test_an_event_said_twice_is_stored_once_and_gets_the_result_that_came_with_the_second() -> None:
     call = event(role="tool", kind="tool", tool=ToolUse("bash", "pytest"))
     result = replace(call, tool=ToolUse("bash", "pytest", "1 failed", 1), outcome="failed")
-    [one] = storable([call, result, call], most_chars=1000)
+    [one] = storable([call, result, call], max_chars=1000)
     assert (one.row["tool_output"], one.row["exit_code"], one.row["outcome"]) == ("1 failed", 1, "failed")
 
 
 def test_an_event_said_twice_with_another_text_keeps_the_first() -> None:
-    [one] = storable([event("first"), event("second")], most_chars=1000)
+    [one] = storable([event("first"), event("second")], max_chars=1000)
     assert one.row["text"] == "first"

@@ -32,7 +32,7 @@ class Watched:
 
 
 def grouped(inner: Watched, most: int = 100) -> GroupCommit[int, int]:
-    return GroupCommit(inner.run, most=most, name="doubling")
+    return GroupCommit(inner.run, max_weight=most, name="doubling")
 
 
 async def begun(inner: Watched) -> None:
@@ -159,7 +159,7 @@ async def test_finishing_when_nothing_runs_returns_and_the_group_goes_on() -> No
 async def test_a_batch_is_bounded_by_what_its_items_weigh_and_a_heavy_one_goes_alone() -> None:
     inner = Watched()
     inner.gate.clear()
-    group: GroupCommit[int, int] = GroupCommit(inner.run, most=10, name="weighed", weight=lambda item: item)
+    group: GroupCommit[int, int] = GroupCommit(inner.run, max_weight=10, name="weighed", weight=lambda item: item)
     asked = [group.submit(item) for item in (1, 4, 6, 1, 25, 3)]
     await begun(inner)
     inner.gate.set()

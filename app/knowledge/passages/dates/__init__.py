@@ -1,6 +1,6 @@
 """Recognises the period that a question names ("what did we decide last week?"). Pure; used as a boost in ranking: precision before recall.
 
-`tokens` finds time words, `words` and `signs` list them in six languages, `grammar` builds periods from them with the calendar of
+`tokens` finds time words, `words` and `cjk_words` list them in six languages, `grammar` builds periods from them with the calendar of
 `periods`; this module joins periods ("between March and May"), opens them ("since Tuesday") and converts them to UTC. Ignored: vague words
 ("recently"), the future, quoted text, code, names and versions that contain a date, "today" in the sense of "nowadays".
 """

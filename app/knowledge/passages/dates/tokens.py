@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from app.knowledge.passages.dates.cjk_words import CHINESE_WEEKDAYS, CHINESE_WEEKS, CJK_LEXICON, CJK_NUMERALS, CJK_TOKEN, JAPANESE_WEEKDAYS
 from app.knowledge.passages.dates.periods import Unit
-from app.knowledge.passages.dates.signs import CHINESE_WEEKDAYS, CHINESE_WEEKS, CJK_LEXICON, CJK_NUMERALS, CJK_TOKEN, JAPANESE_WEEKDAYS
 from app.knowledge.passages.dates.words import ACCENTS, LATIN_TRIGGERS, LEXICON, PHRASES, Meaning
 
 MAX_CHARS, MAX_WORDS = 2_000, 500

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.knowledge.passages.dates import named, periods, window
-from app.knowledge.passages.dates.signs import CJK_LEXICON
+from app.knowledge.passages.dates.cjk_words import CJK_LEXICON
 from app.knowledge.passages.dates.tokens import MAX_CHARS
 from app.knowledge.passages.dates.words import LEXICON
 
