@@ -204,12 +204,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A request to a model. `model`: as the caller named it."""
+    """A request to a model. `model`: as the caller named it. `dialect`: the caller's, whose names `options.other` has; None: nobody's."""
 
     model: str
     turns: tuple[Turn, ...]
     tools: tuple[ToolDefinition | HostedTool, ...] = ()
     options: Options = Options()
+    dialect: DialectName | None = None
 
     def parts(self) -> Iterator[Part]:
         """Yield every part, those inside tool results included."""

@@ -51,11 +51,13 @@ class Dialect(Protocol):
 
     def write_request(self, conversation: Conversation) -> WrittenRequest: ...
 
-    def read_answer(self, body: Mapping[str, Any]) -> WholeAnswer: ...
+    def read_answer(self, body: Mapping[str, Any], asked: Conversation | None = None) -> WholeAnswer:
+        """Read a provider's whole answer. `asked`: what it answers, where this dialect's request had to change its tools (custom ones)."""
 
     def write_answer(self, answer: WholeAnswer, *, extra: Mapping[str, Any]) -> dict[str, Any]: ...
 
-    def event_reader(self) -> EventReader: ...
+    def event_reader(self, asked: Conversation | None = None) -> EventReader:
+        """Return a reader of one stream. `asked`: as in `read_answer`."""
 
     def event_writer(self, *, input_tokens: int, usage_asked: bool = True) -> EventWriter:
         """Return a writer. `input_tokens`: the prompt's, as counted before the call, for dialects that tell it first."""
