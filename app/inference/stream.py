@@ -200,7 +200,10 @@ class Stream:
         """Add a charged attempt's tokens to the final usage."""
         each, so_far = upstream.charged, self._totals
         self._totals = TokenUsage(
-            input=so_far.input + each.input, output=so_far.output + each.output, cached_input=so_far.cached_input + each.cached_input
+            input=so_far.input + each.input,
+            output=so_far.output + each.output,
+            cached_input=so_far.cached_input + each.cached_input,
+            cache_write=so_far.cache_write + each.cache_write,
         )
 
     def _tokens(self) -> dict[str, Any]:
