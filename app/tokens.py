@@ -124,8 +124,8 @@ def _images(messages: Sequence[Mapping[str, object]]) -> Iterator[tuple[object, 
 def _image(part: object) -> str | None:
     """Return an image block's URL in OpenAI's format; None if it is none."""
     match part:
-        case {"type": "image_url", "image_url": {"url": str() as url}, **more} if not more and url.startswith(("data:image/", "https://")):
-            return url
+        case {"type": "image_url", "image_url": {"url": str() as url}, **more} if more.keys() <= {"cache_control"}:
+            return url if url.startswith(("data:image/", "https://")) else None
         case _:
             return None
 

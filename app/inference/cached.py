@@ -7,12 +7,10 @@ only if the caller asks for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-
-import msgspec
 
 from app.budget.requests import RequestOutcome
 from app.cache.tiers import TieredCache
@@ -26,9 +24,10 @@ from app.inference.engine import InferenceEngine
 from app.inference.fanout import ReaderPosition
 from app.inference.in_flight import FoundAnswer, InFlightRequest, StreamReading, shared
 from app.inference.outcomes import outcome_of
+from app.inference.replay import Replay
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
 from app.inference.semantic import CacheQuestion, Semantic
-from app.inference.stream import BrokenStream, Stream, summary
+from app.inference.stream import BrokenStream, Stream
 from app.settings import CompletionsCacheSettings
 from app.telemetry import measures
 
@@ -53,27 +52,6 @@ class _Asked:
     plan: _Plan
     began: float
     followed: int = 0
-
-
-class Replay:
-    """A cached answer, replayed as a stream."""
-
-    def __init__(self, kept: CachedAnswer, receipt: Receipt, *, usage_asked: bool) -> None:
-        self.receipt = receipt
-        self._exact_hit = kept
-        self._usage_asked = usage_asked
-
-    async def events(self) -> AsyncGenerator[bytes]:
-        for chunk in answers.chunks(self._exact_hit):
-            yield chunk
-        if self._usage_asked:
-            whole = msgspec.json.decode(self._exact_hit.body)
-            head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}
-            usage = {**(whole.get("usage") or {}), **summary(self.receipt)}
-            yield msgspec.json.encode({**head, "choices": [], "usage": usage})
-
-    async def abandon(self) -> None:
-        return None
 
 
 class CachedEngine:
@@ -353,7 +331,13 @@ class CachedEngine:
         source = stream.receipt
         waited = perf_counter() - asked.began
         return Receipt(
-            source.provider, source.model, asked_model=source.asked_model, cache="memory", dropped=source.dropped, upstream_seconds=waited
+            source.provider,
+            source.model,
+            asked_model=source.asked_model,
+            cache="memory",
+            dropped=source.dropped,
+            upstream_seconds=waited,
+            input_tokens=source.input_tokens,
         )
 
     def _read(self, asked: _Asked, receipt: Receipt, outcome: RequestOutcome) -> None:

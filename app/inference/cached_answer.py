@@ -56,9 +56,8 @@ def unpacked(value: bytes) -> CachedAnswer | None:
         return None
 
 
-def chunks(stored: CachedAnswer) -> Iterator[bytes]:
-    """Yield a cached answer as stream chunks, without its usage."""
-    whole = msgspec.json.decode(stored.body)
+def chunks(whole: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield a cached answer's JSON as stream chunks, without its usage."""
     head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}
     for choice in whole["choices"]:
         index, message = choice.get("index", 0), choice["message"]

@@ -145,6 +145,7 @@ class OpenHold:
         self.estimate = estimate
         self.charged = TokenUsage()
         receipt.left = hold.left
+        receipt.input_tokens = estimate.input_tokens
 
     async def settle(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool = False) -> None:
         """Charge the provider's usage; without one, our own count of the prompt and the output.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.inference import vendor_fields
 from app.inference.chain import ChainProvider
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
@@ -24,6 +25,8 @@ OWN_SERVER = "local"
 NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "cache"})
 THINKING_TOKENS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16_384}
 """Reasoning tokens that litellm grants Anthropic's models per `reasoning_effort`. Anthropic refuses (400) unless < `max_tokens`."""
+EFFORT_KINDS = frozenset({"anthropic"})
+"""Provider kinds whose models think when asked to, whether or not they are listed as `reasoning`."""
 URL_FETCHING_KINDS = frozenset({"gemini"})
 """Provider kinds that fetch a URL as a file or video, at a price that can't be known beforehand."""
 
@@ -51,11 +54,16 @@ def thinks(candidate: ChainProvider, request: ChatRequest) -> bool:
 
 
 def call_for(candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[ProviderCall, tuple[str, ...]]:
-    """Return the call for a provider, and the names of the dropped parameters."""
+    """Return the call for a provider, and the names of what it can't be given: parameters, and fields of messages."""
     given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}
     allowed = given.keys() if candidate.kind == OWN_SERVER else given.keys() & ALLOWED_PARAMETERS
     kept = {name: given[name] for name in given if name in allowed and candidate.wire.supports(name)}
     if candidate.kind == "anthropic" and thinking_tokens(kept) >= max_tokens:
         kept.pop("reasoning_effort", None)
-    dropped = tuple(sorted(given.keys() - kept.keys()))
-    return ProviderCall(candidate.model, request.messages, {**kept, "max_tokens": max_tokens}), dropped
+    if candidate.kind not in EFFORT_KINDS and not candidate.reasoning:
+        kept = {name: value for name, value in kept.items() if name not in request.optional}
+    if "tools" in kept:
+        kept["tools"] = vendor_fields.tools_for(candidate.kind, kept["tools"])
+    messages, lost = vendor_fields.messages_for(candidate.kind, request.messages)
+    dropped = tuple(sorted({*given.keys() - kept.keys(), *lost}))
+    return ProviderCall(candidate.model, messages, {**kept, "max_tokens": max_tokens}), dropped

@@ -13,6 +13,7 @@ from app.cache.tiers import TieredCache
 from app.embeddings.part import EmbeddingServices
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
+from app.inference.conversations import ConversationEngine
 from app.inference.engine import InferenceEngine
 from app.inference.meter import Meter
 from app.inference.semantic import Semantic
@@ -33,10 +34,14 @@ BREAKER_LEVELS = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class InferenceServices:
-    """The one door to models, and who stands behind it."""
+    """The one door to models, and who stands behind it. `conversations`: the same engine, for typed conversations of any dialect."""
 
     engine: CachedEngine
     catalog: Catalog
+
+    @property
+    def conversations(self) -> ConversationEngine:
+        return ConversationEngine(self.engine)
 
 
 @asynccontextmanager

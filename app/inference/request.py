@@ -36,7 +36,10 @@ class CallContext:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat completion. `parameters`: OpenAI's other fields as given; `bytes`: the size of the request as received."""
+    """A chat completion. `parameters`: OpenAI's other fields as given; `bytes`: the size of the request as received.
+
+    `optional`: names of parameters that are left out, not tried, where the model isn't known to take them.
+    """
 
     model: str
     messages: Sequence[Mapping[str, Any]]
@@ -45,6 +48,7 @@ class ChatRequest:
     choices: int = 1
     bytes: int = 0
     cache: CacheWish = "auto"
+    optional: frozenset[str] = frozenset()
 
     @property
     def tools(self) -> Sequence[Any]:
@@ -66,6 +70,7 @@ class Receipt:
     """The provider that answered and the cost in nano-dollars. `left`: remaining budget, None without a limit.
 
     `upstream_seconds`: time spent waiting for providers. `asked_model`: the configured name (`model`: the provider's own).
+    `input_tokens`: the prompt's upper bound, by our own count, as held.
     `produced`: output tokens. `disputed`: the provider produced or reported more than can be true.
     `saved`: the price of a cached answer when it was made; None if nothing was saved, or it isn't known yet.
     `similarity`: cosine to the prompt whose answer this is, in the semantic cache.
@@ -83,6 +88,7 @@ class Receipt:
     shrunk_to: int | None = None
     upstream_seconds: float = 0.0
     asked_model: str = ""
+    input_tokens: int = 0
     produced: int = 0
     disputed: bool = False
 

@@ -1,0 +1,150 @@
+"""Answer typed conversations: each is written as Chat Completions for the engine, and what comes back is read into the typed answer.
+
+Money, chain, breakers, caches, the log and the rescue of streams are the engine's own, so they are the same for every dialect. Knows no
+caller's dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import msgspec
+
+from app.budget.prices import TokenUsage
+from app.errors import AllProvidersFailed, InvalidInput
+from app.inference.answer_events import AnswerEvent, UsageReported, WholeAnswer
+from app.inference.conversation import Conversation
+from app.inference.dialects.chat import CHAT
+from app.inference.dialects.dialect import EventReader
+from app.inference.provider_errors import ProviderError
+from app.inference.request import CacheWish, CallContext, ChatRequest, CompletionAnswer, Receipt
+from app.inference.stream import BrokenStream
+
+MAX_PRODUCED_TOKENS = 2**20
+"""The sum over all choices: the budget hold before the call covers this many."""
+OPTIONAL = frozenset({"reasoning_effort", "verbosity"})
+"""Parameters that agents always send, whatever the model: left out where it isn't known to take them."""
+
+
+class ChunkStream(Protocol):
+    """A stream of the engine: chunks of Chat Completions as JSON, the usage last."""
+
+    receipt: Receipt
+
+    def events(self) -> AsyncGenerator[bytes]: ...
+
+    async def abandon(self) -> None: ...
+
+
+class ChatEngine(Protocol):
+    """The engine, or a wrapper of it."""
+
+    async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer: ...
+
+    async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> ChunkStream: ...
+
+
+class AnswerStream(Protocol):
+    """A stream that has begun, so its receipt tells who answers. Read `events` to its end, close it, or call `abandon` unread."""
+
+    receipt: Receipt
+
+    @property
+    def charged(self) -> TokenUsage:
+        """The tokens that were charged, of all attempts; known once the events are exhausted."""
+
+    def events(self) -> AsyncGenerator[AnswerEvent]:
+        """Yield the answer's events. Raises BrokenStream if it can't be completed: what was delivered was paid."""
+
+    async def abandon(self) -> None:
+        """End the stream unread."""
+
+
+class ConversationEngine:
+    """The engine's operations on typed conversations."""
+
+    def __init__(self, engine: ChatEngine) -> None:
+        self._engine = engine
+
+    async def complete(
+        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheWish = "auto"
+    ) -> tuple[WholeAnswer, Receipt]:
+        """Return a whole answer. `size`: of the request as received, in bytes; 0: unknown.
+
+        Raises InvalidInput for what can't be sent, else the same errors as `InferenceEngine.complete`.
+        """
+        request, dropped = chat_request(conversation, size=size, cache=cache)
+        answer = await self._engine.complete(request, context)
+        receipt = _with_dropped(answer.receipt, dropped)
+        try:
+            return CHAT.read_answer(msgspec.json.decode(answer.body), conversation), receipt
+        except ProviderError as fault:
+            raise AllProvidersFailed(f"The answer of {receipt.provider} can't be read: {fault.message}. Send the request again.") from fault
+
+    async def open_stream(
+        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheWish = "auto"
+    ) -> AnswerStream:
+        """Open a stream and wait for its first token. Raises the same errors as `complete`."""
+        request, dropped = chat_request(conversation, size=size, cache=cache)
+        stream = await self._engine.open_stream(request, context, usage_asked=True)
+        _with_dropped(stream.receipt, dropped)
+        return ConversationStream(stream, CHAT.event_reader(conversation))
+
+
+class ConversationStream:
+    """The typed view of one of the engine's streams."""
+
+    def __init__(self, stream: ChunkStream, reader: EventReader) -> None:
+        self.receipt = stream.receipt
+        self.charged = TokenUsage()
+        self._stream = stream
+        self._reader = reader
+
+    async def events(self) -> AsyncGenerator[AnswerEvent]:
+        async with aclosing(self._stream.events()) as chunks:
+            async for raw in chunks:
+                for event in self._read(self._reader.feed(msgspec.json.decode(raw))):
+                    yield event
+        for event in self._read(self._reader.end()):
+            yield event
+
+    async def abandon(self) -> None:
+        await self._stream.abandon()
+
+    def _read(self, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+        try:
+            for event in events:
+                if isinstance(event, UsageReported):
+                    self.charged = event.usage
+                yield event
+        except ProviderError as fault:
+            said = f"The stream of {self.receipt.provider} can't be read: {fault.message}."
+            raise BrokenStream(f"{said} What was delivered so far was charged. Send the request again for a whole answer.") from fault
+
+
+def chat_request(conversation: Conversation, *, size: int, cache: CacheWish) -> tuple[ChatRequest, tuple[str, ...]]:
+    """Return the engine's request, and the names of what it can't say. Raises InvalidInput for what can't be sent."""
+    options = conversation.options
+    if options.choices * (options.max_tokens or 1) > MAX_PRODUCED_TOKENS:
+        raise InvalidInput(f"The tokens asked for are above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
+    written = CHAT.write_request(conversation)
+    body: Mapping[str, Any] = written.body
+    request = ChatRequest(
+        model=conversation.model,
+        messages=body["messages"],
+        parameters=body,
+        max_tokens=options.max_tokens,
+        choices=options.choices,
+        bytes=size or len(msgspec.json.encode(body)),
+        cache=cache,
+        optional=frozenset() if conversation.dialect == "chat" else OPTIONAL,
+    )
+    return request, written.dropped
+
+
+def _with_dropped(receipt: Receipt, dropped: tuple[str, ...]) -> Receipt:
+    """Put the names on the receipt, before those that the provider's call lost."""
+    receipt.dropped = (*dropped, *(name for name in receipt.dropped if name not in dropped))
+    return receipt
