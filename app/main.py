@@ -19,6 +19,7 @@ from app.api import (
     jobs,
     knowledge,
     messages,
+    models,
     projections,
     projects,
     redaction,
@@ -67,8 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.exports = Turns()
     app.add_middleware(Authentication, access=ACCESS)
     if settings.database.replica_urls:
-        models = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
-        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=models)
+        exempt = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
+        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=exempt)
     app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
     for room in (
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
         budgets,
         caches,
         messages,
+        models,
         index,
         alerts,
         projections,

@@ -97,6 +97,11 @@ class Catalog:
         chains = [name for name, names in self._chains.items() if any(each in self._ready for each in names)]
         return list(dict.fromkeys([*chains, *(each.model for each in self._ready.values()), *self.embedding]))
 
+    def require(self, model: str) -> None:
+        """Raise NotFound, with the names that there are, unless a request may use this name: for answers or for embeddings."""
+        if model not in self.embedding and model not in self.models():
+            self.candidates(model)
+
     def runs_here(self, model: str) -> bool:
         """Tell whether an embedding model is the built-in one, which runs on this machine. False for an unknown model."""
         try:

@@ -52,6 +52,25 @@ def names(made: Catalog, model: str) -> list[str]:
 THREE = {"one": provider("big"), "two": provider("small", kind="groq"), "three": provider("big", kind="anthropic")}
 
 
+@pytest.mark.parametrize("model", ["auto", "cheap", "big", "one", "two/small", "all-MiniLM-L6-v2"])
+def test_each_name_that_a_request_may_use_is_known(model: str) -> None:
+    catalog(THREE, profiles={"cheap": ("two",)}, own=True).require(model)
+
+
+@pytest.mark.parametrize("model", ["gpt-99", "two/big", "cairn", "AUTO", "auto/x"])
+def test_an_unknown_name_is_refused_with_the_list(model: str) -> None:
+    made = catalog(THREE, profiles={"cheap": ("two",)}, own=True)
+    with pytest.raises(NotFound, match="There are: auto, cheap, big, small, all-MiniLM-L6-v2") as raised:
+        made.require(model)
+    assert (raised.value.code, raised.value.param) == ("model_not_found", "model")
+
+
+def test_a_model_without_a_price_is_refused_for_that_reason() -> None:
+    with pytest.raises(NotFound, match="price") as raised:
+        catalog({"one": provider("unpriced"), "two": provider("small")}).require("unpriced")
+    assert raised.value.code == "model_without_price"
+
+
 def test_a_chain_is_asked_in_its_own_order() -> None:
     made = catalog(THREE, chain=("three", "one"), profiles={"cheap": ("two", "one")})
     assert names(made, "auto") == ["three", "one"]
