@@ -147,6 +147,11 @@ def said_in(dialect: DialectName, conversation: Conversation) -> Conversation:
     return replace(_SAID[dialect](conversation), dialect=None)
 
 
+def answer_said_in(dialect: DialectName, answer: WholeAnswer) -> WholeAnswer:
+    """Return what a dialect can say of an answer."""
+    return _SAID_OF_ANSWERS[dialect](answer)
+
+
 def joined(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     """Join turns of one speaker that follow each other: dialects cut them differently."""
     found: list[Turn] = []
@@ -171,5 +176,47 @@ def _ordered(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: order.index(type(part)) if type(part) in order else 9 if isinstance(part, last) else 5))  # type: ignore[arg-type]
 
 
-_SAID: dict[DialectName, Callable[[Conversation], Conversation]] = {"chat": _in_chat}
+def _in_messages(conversation: Conversation) -> Conversation:
+    """Messages: what the system says stands first; calls take objects, whose white space is lost; unsigned thinking isn't taken back; an
+    effort asks for thinking; a form of the answer is always strict, and has no name."""
+    system = [replace(turn, role="system") for turn in conversation.turns if turn.role in {"system", "developer"}]
+    others = [turn for turn in conversation.turns if turn.role not in {"system", "developer"}]
+    turns = [replace(turn, parts=tuple(map(_with_object, filter(_provable, turn.parts)))) for turn in (*system, *others)]
+    given = conversation.options
+    form = given.output_format
+    return replace(
+        conversation,
+        turns=joined(turns),
+        options=replace(
+            given,
+            tool_choice=given.tool_choice or (None if given.parallel_tools is None else ToolChoice("auto")),
+            parallel_tools=None if given.tool_choice == ToolChoice("none") else given.parallel_tools,
+            reasoning=None if given.reasoning is None else replace(given.reasoning, adaptive=True),
+            output_format=None if form is None else replace(form, name=None, strict=True),
+        ),
+    )
+
+
+def _provable(part: Part) -> bool:
+    return not isinstance(part, Thinking) or part.signature is not None or part.sealed is not None
+
+
+def _with_object(part: Part) -> Part:
+    if not isinstance(part, ToolInvocation) or part.kind == "custom":
+        return part
+    return replace(part, arguments=json.dumps(json.loads(part.arguments), separators=(",", ":"), ensure_ascii=False))
+
+
+_SAID: dict[DialectName, Callable[[Conversation], Conversation]] = {"chat": _in_chat, "messages": _in_messages}
 """By dialect; a new one adds its own."""
+
+
+def _answer_in_messages(answer: WholeAnswer) -> WholeAnswer:
+    """Messages: calls take objects; a refusal is a text, and a reason of its own."""
+    (choice,) = answer.choices
+    refused = any(isinstance(part, RefusalText) for part in choice.parts) and choice.reason == "end"
+    parts = tuple(Text(part.text) if isinstance(part, RefusalText) else _with_object(part) for part in choice.parts)
+    return replace(answer, choices=(AnswerChoice(parts, "refusal" if refused else choice.reason),))
+
+
+_SAID_OF_ANSWERS: dict[DialectName, Callable[[WholeAnswer], WholeAnswer]] = {"chat": lambda answer: answer, "messages": _answer_in_messages}
