@@ -22,8 +22,9 @@ from app.knowledge.locks import lock_project
 from app.knowledge.passages.cut import CutState
 from app.knowledge.passages.passage import Passage
 from app.knowledge.tables import OutboxRow, PassageCutRow, PassagePlaceRow, PassageRow
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed
+from app.sessions.session import Session
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 

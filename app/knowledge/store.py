@@ -26,7 +26,8 @@ from app.knowledge.locks import lock_project
 from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import Nearby, Neighbourhood, item_text, look_up, pack
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, OutboxRow
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
+from app.sessions.session import Session
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.part import Loop
-from app.queue.jobs import LOW, Job, Queue
-from app.queue.worker import Done, Progress
+from app.queue.jobs import LOW, Done, Job, NewJob, Progress, Queue
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.projections import Projections
@@ -71,6 +70,5 @@ class Backfill:
         return Done({"backfilled": count, **self._catch_up.report(done)}, closing=closing)
 
     async def _enqueue(self, connection: AsyncConnection, after: timedelta) -> None:
-        await self._queue.enqueue(
-            connection, kind=BACKFILL, payload={}, lane=BACKFILL, idempotency_key="all", run_at=clock.now() + after, priority=LOW
-        )
+        job = NewJob(kind=BACKFILL, payload={}, lane=BACKFILL, idempotency_key="all", run_at=clock.now() + after, priority=LOW)
+        await self._queue.enqueue(connection, job)

@@ -18,10 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.errors import CairnError, NotFound, Unavailable
 from app.queue.failure import failure_of, places
-from app.queue.jobs import Job, JobRequest, Queue
-from app.queue.worker import Done, Progress
+from app.queue.jobs import Done, Job, KeyedJob, Progress, Queue
 from app.sessions.checkpoints import Checkpoints
-from app.sessions.journal import CATCH_UP, Journal, Session
+from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.projections import (
     Checkpoint,
     Current,
@@ -35,6 +34,7 @@ from app.sessions.projections import (
     next_step,
     retry_after,
 )
+from app.sessions.session import Session
 from app.storage.database import Database
 from app.telemetry import metrics
 
@@ -118,7 +118,7 @@ class CatchUp:
         """Enqueue catch-up jobs for the postponed sessions, in the caller's transaction."""
         assert job.team_id is not None
         for session_id, at in sorted(done.later.items()):
-            wanted = JobRequest(str(session_id), {"session_id": str(session_id)}, job.team_id, job.developer_id)
+            wanted = KeyedJob(str(session_id), {"session_id": str(session_id)}, job.team_id, job.developer_id)
             await self._queue.enqueue_once(connection, kind=CATCH_UP, wanted=[wanted], run_at=at)
 
     async def _bring_up(self, projection: Projection, team_id: UUID, session_id: UUID, done: CaughtUp, *, patient: bool) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
-from app.sessions.journal import SESSION_COLUMNS, Session
+from app.sessions.journal import SESSION_COLUMNS
 from app.sessions.projections import Checkpoint, Overtaken
+from app.sessions.session import Session
 from app.sessions.tables import CheckpointRow as Row
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database, rows_of

@@ -21,20 +21,20 @@ from app.accounts.requester import Requester
 from app.errors import NotFound, UnknownFormat
 from app.queue.failure import cause_of
 from app.queue.forgetting import note_subject
-from app.queue.jobs import Job, Queue
-from app.queue.worker import Done, Progress
+from app.queue.jobs import Done, Job, NewJob, Progress, Queue
 from app.sessions.catch_up import CatchUp, CaughtUp
-from app.sessions.event import Event, SessionHeader
+from app.sessions.event import Event, GivenTranscript, SessionHeader
 from app.sessions.formats import ParseTally, parse
 from app.sessions.formats.values import believed
-from app.sessions.journal import FACTS, Journal
+from app.sessions.journal import Journal
 from app.sessions.live import UNNAMED_PROJECT
 from app.sessions.purge import UNTOLD, forget_in_jobs
 from app.sessions.redacted import size
-from app.sessions.stream import through_thread
-from app.sessions.uploads import GivenTranscript, Upload, Uploads
+from app.sessions.session import FACTS
+from app.sessions.uploads import Upload, Uploads
 from app.settings import SessionsSettings as Limits
 from app.storage.database import Database
+from app.storage.generator_thread import through_thread
 
 INGEST = "ingest"
 EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
@@ -96,14 +96,14 @@ class Intake:
         requester.check("write")
 
         async def enqueue(connection: AsyncConnection, upload_id: UUID) -> UUID:
-            return await self._queue.enqueue(
-                connection,
+            job = NewJob(
                 kind=INGEST,
                 payload={"upload_id": str(upload_id)},
                 team_id=requester.team_id,
                 developer_id=requester.developer_id,
                 lane=None if given.project is None else f"{requester.team_id}:{given.project}",
             )
+            return await self._queue.enqueue(connection, job)
 
         return await self._uploads.receive(requester, stream, given, limit=limit, complete=enqueue)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.sessions.journal import Session
+from app.sessions.session import Session
 
 MAX_ATTEMPTS = 5
 """Failures of a projection on a session before it is parked until its version changes."""

@@ -13,8 +13,9 @@ from app.errors import NotPermitted
 from app.part import Part
 from app.queue.forgetting import SUBJECTS, Told, forget
 from app.queue.jobs import Queue
-from app.sessions.journal import CATCH_UP, Journal, Session
+from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.projections import Projections
+from app.sessions.session import Session
 from app.sessions.uploads import JOB_FIELD, UNNAMED, discard, forget_names, named
 from app.storage.database import Database
 

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
-from app.sessions.browsing import SessionBrowsing, SessionFilter
+from app.sessions.browsing import SessionBrowsing
 from app.sessions.checkpoints import Checkpoints, ProjectionStatus
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.projections import Projections
+from app.sessions.session import Session, SessionFilter
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import zstandard
@@ -21,7 +21,7 @@ from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
 from app.queue.forgetting import dead_and_purged
 from app.queue.jobs import needed
 from app.redaction import redact
-from app.sessions.event import Format
+from app.sessions.event import Format, GivenFormat, GivenTranscript
 from app.sessions.formats import HEAD_BYTES, check_text, detect
 from app.sessions.formats.values import believed
 from app.sessions.tables import UploadChunkRow, UploadRow
@@ -53,16 +53,6 @@ class Upload:
     bytes: int
     modified_at: datetime | None
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class GivenTranscript:
-    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked."""
-
-    name: str
-    project: str | None = None
-    format: Format | Literal["auto"] = "auto"
-    modified_at: datetime | None = None
 
 
 class Uploads:
@@ -142,7 +132,7 @@ class Uploads:
             old = or_(and_(or_(abandoned, past), UploadRow.id.not_in(waiting)), UploadRow.id.in_(purged))
             return (await connection.execute(delete(UploadRow).where(old))).rowcount
 
-    async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: Format | Literal["auto"], limit: int) -> None:
+    async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: GivenFormat, limit: int) -> None:
         """Receive the whole stream, chunk by chunk."""
         size = seq = 0
         async with aclosing(_chunked(stream)) as chunks:
@@ -196,7 +186,7 @@ async def discard(connection: AsyncConnection, upload_ids: Collection[UUID]) -> 
     await connection.execute(delete(UploadRow).where(UploadRow.id.in_(list(upload_ids))))
 
 
-def _format(head: bytes, given: Format | Literal["auto"]) -> Format:
+def _format(head: bytes, given: GivenFormat) -> Format:
     if given == "auto":
         return detect(head)
     check_text(head)

@@ -24,31 +24,34 @@ from pydantic_settings import (
 )
 
 from app.errors import ConfigurationError
+from app.settings.caches import (
+    CacheSettings,
+    CacheSizeSettings,
+    CompletionsCacheSettings,
+    EmbeddingsCacheSettings,
+    EvictionPolicy,
+    KeysCacheSettings,
+    PrefetchSettings,
+    PrewarmSettings,
+    QueriesCacheSettings,
+    SemanticCacheSettings,
+)
 from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
 from app.settings.renamed import old_names, rename_in_environment, rename_in_file
 from app.settings.sections import (
     ROOT,
     AlertsSettings,
     BudgetSettings,
-    CacheSettings,
-    CacheSizeSettings,
-    CompletionsCacheSettings,
     DashboardSettings,
     DatabaseSettings,
-    EmbeddingsCacheSettings,
     EmbeddingsSettings,
-    KeysCacheSettings,
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
     MessagesSettings,
-    PrefetchSettings,
-    PrewarmSettings,
     QdrantSettings,
-    QueriesCacheSettings,
     RedisSettings,
     Section,
-    SemanticCacheSettings,
     ServerSettings,
     SessionsSettings,
     TelemetrySettings,
@@ -70,6 +73,7 @@ __all__ = [
     "DatabaseSettings",
     "EmbeddingsCacheSettings",
     "EmbeddingsSettings",
+    "EvictionPolicy",
     "InferenceSettings",
     "KeysCacheSettings",
     "KnowledgeSettings",

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Sequence
 
 BREADTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
-NAME = "dense_384"
 SAMPLE, K = 200, 10
 """Queries asked, and nearest neighbours compared for each: resolves recall to 1 in 2,000."""
 STORED = 1_000

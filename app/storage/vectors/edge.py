@@ -18,8 +18,8 @@ from app.storage.vectors.connection import EngineConnection
 from app.storage.vectors.frames import Ask, SparseParts, WireHit, WirePeriod, WirePoint, WireStatus
 from app.storage.vectors.host import EdgeStaging, EngineHost
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.recipe import SPARSE
-from app.storage.vectors.store import Hit, StoreStatus, Vector, VectorName, VectorPoint, Where, Within
+from app.storage.vectors.recipe import DENSE, SPARSE
+from app.storage.vectors.store import Hit, StoreStatus, Vector, VectorPoint, Where, Within
 
 POINTS_A_FRAME = 32
 """About 3 ms of work on either side, so that no search waits longer."""
@@ -47,13 +47,12 @@ class EdgeStore:
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         min_score: float | None = None,
         with_vectors: bool = False,
         within: Within | None = None,
     ) -> list[Hit]:
-        check_search(limit, within, vector=vector, name=name)
-        return await self._search(_ask(vector, name, where, limit, min_score=min_score, with_vectors=with_vectors, within=within))
+        check_search(limit, within, vector=vector)
+        return await self._search(Ask(_packed(vector), DENSE, None, _lists(where), limit, min_score, with_vectors, within=_period(within)))
 
     async def lexical(
         self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
@@ -61,7 +60,8 @@ class EdgeStore:
         check_search(limit, within, terms=terms)
         if not terms.indices:
             return []
-        return await self._search(_ask(None, SPARSE, where, limit, terms=terms, within=within, corpus=corpus))
+        filtered = Ask(None, SPARSE, _parts(terms), _lists(where), limit, None, False, within=_period(within), corpus=_corpus(corpus))
+        return await self._search(filtered)
 
     async def hybrid(
         self,
@@ -70,14 +70,24 @@ class EdgeStore:
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         with_vectors: bool = False,
         within: Within | None = None,
         corpus: Where | None = None,
     ) -> list[Hit]:
-        check_search(limit, within, vector=vector, name=name, terms=terms)
-        ask = _ask(vector, name, where, limit, terms=terms, with_vectors=with_vectors, within=within, corpus=corpus)
-        return await self._search(ask)
+        check_search(limit, within, vector=vector, terms=terms)
+        return await self._search(
+            Ask(
+                _packed(vector),
+                DENSE,
+                _parts(terms),
+                _lists(where),
+                limit,
+                None,
+                with_vectors,
+                within=_period(within),
+                corpus=_corpus(corpus),
+            )
+        )
 
     async def status(self) -> StoreStatus:
         self._check()
@@ -154,29 +164,12 @@ async def delete_points(engine: EngineConnection, ids: Sequence[UUID]) -> None:
     await engine.call("delete", [str(each) for each in ids])
 
 
-def _ask(
-    vector: Vector | None,
-    using: str,
-    where: Where,
-    limit: int,
-    *,
-    terms: SparseVector | None = None,
-    min_score: float | None = None,
-    with_vectors: bool = False,
-    within: Within | None = None,
-    corpus: Where | None = None,
-) -> Ask:
-    return Ask(
-        None if vector is None else _packed(vector),
-        using,
-        None if terms is None else _parts(terms),
-        _lists(where),
-        limit,
-        min_score,
-        with_vectors,
-        within=None if within is None else WirePeriod(within.field, _utc(within.since), _utc(within.until)),
-        corpus=None if corpus is None else _lists(corpus),
-    )
+def _period(within: Within | None) -> WirePeriod | None:
+    return None if within is None else WirePeriod(within.field, _utc(within.since), _utc(within.until))
+
+
+def _corpus(corpus: Where | None) -> dict[str, list[str]] | None:
+    return None if corpus is None else _lists(corpus)
 
 
 def _packed(vector: Vector) -> bytes:

@@ -23,7 +23,7 @@ from app.storage.vectors.connection import EngineConnection
 from app.storage.vectors.damage import CrashHistory
 from app.storage.vectors.frames import ShardOptions, WireStatus
 from app.storage.vectors.place import IndexFolder
-from app.storage.vectors.store import DIMS, IndexSchema
+from app.storage.vectors.store import IndexSchema
 
 log = structlog.get_logger()
 
@@ -320,7 +320,7 @@ async def _to_completion(work: Callable[..., T], *arguments: Any) -> T:
 
 def _shard_options(options: Options, schema: IndexSchema) -> ShardOptions:
     return ShardOptions(
-        dims={str(name): DIMS[name] for name in schema.vectors},
+        dims=dict(schema.vectors),
         keywords=list(schema.keywords),
         floats=list(schema.floats),
         datetimes=list(schema.datetimes),

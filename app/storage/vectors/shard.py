@@ -19,6 +19,7 @@ import qdrant_edge as edge
 from app.storage.vectors import breadth
 from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WireHit, WirePoint
 from app.storage.vectors.recipe import (
+    DENSE,
     EXACT_MATCHES,
     EXACT_SHARE,
     FULL_SCAN_THRESHOLD_KB,
@@ -109,13 +110,13 @@ class Shard:
 
     def _sample(self) -> list[list[float]]:
         """Return up to `breadth.STORED` vectors. Ids are random, so any page is a fair sample."""
-        records, _ = self._shard.scroll(edge.ScrollRequest(limit=breadth.STORED, with_payload=False, with_vector=[breadth.NAME]))
-        vectors = [record.vector[breadth.NAME] for record in records if isinstance(record.vector, dict) and breadth.NAME in record.vector]
+        records, _ = self._shard.scroll(edge.ScrollRequest(limit=breadth.STORED, with_payload=False, with_vector=[DENSE]))
+        vectors = [record.vector[DENSE] for record in records if isinstance(record.vector, dict) and DENSE in record.vector]
         return [vector for vector in vectors if isinstance(vector, list) and isinstance(vector[0], float)]
 
     def _nearest(self, question: breadth.Vector, ef: int | None) -> list[str]:
         params = edge.SearchParams(exact=True) if ef is None else self._params(ef)
-        asked = edge.Query.Nearest(list(question), using=breadth.NAME)
+        asked = edge.Query.Nearest(list(question), using=DENSE)
         return [str(point.id) for point in self._shard.query(edge.QueryRequest(limit=breadth.K, query=asked, params=params))]
 
     def _params(self, ef: int | None = None) -> edge.SearchParams:

@@ -24,16 +24,17 @@ from app.knowledge.search import Search
 from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, ReconcileCounts, Source
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
-from app.sessions.browsing import SessionBrowsing, SessionFilter
+from app.sessions.browsing import SessionBrowsing
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
 from app.sessions.intake import Intake
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.live import LiveIntake
 from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
+from app.sessions.session import Session, SessionFilter
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database

@@ -15,10 +15,9 @@ from sqlalchemy import text
 from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavailable
 from app.knowledge.answer import Query
 from app.queue.jobs import Job, Queue
-from app.sessions.event import Event
+from app.sessions.event import Event, GivenTranscript
 from app.sessions.intake import ANOTHERS, PURGED, SESSIONS_AT_ONCE, Intake
 from app.sessions.live import LiveIntake
-from app.sessions.uploads import GivenTranscript
 from app.settings import Settings
 from app.storage.vectors.store import StoreStatus
 from tests.integration.knowledge.conftest import Bench, lesson

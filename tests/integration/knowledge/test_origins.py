@@ -14,9 +14,9 @@ from sqlalchemy import text
 from app.errors import Conflict, InvalidInput, NotFound
 from app.knowledge.answer import Query
 from app.queue.jobs import Queue
+from app.sessions.event import GivenTranscript
 from app.sessions.intake import Intake
-from app.sessions.journal import Session
-from app.sessions.uploads import GivenTranscript
+from app.sessions.session import Session
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 

@@ -12,12 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound, VectorStoreUnavailable
-from app.queue.jobs import Queue
+from app.queue.jobs import NewJob, Queue
 from app.sessions.catch_up import CatchUp, CaughtUp
 from app.sessions.event import Event, ToolUse
-from app.sessions.journal import CATCH_UP, Session
+from app.sessions.journal import CATCH_UP
 from app.sessions.projections import MAX_ATTEMPTS, Checkpointed, Counts, Projected, Projections
 from app.sessions.purge import Purge
+from app.sessions.session import Session
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -411,8 +412,8 @@ async def test_the_job_of_a_session_that_was_purged_meanwhile_ends_well(shop: Sh
 async def test_what_a_live_session_says_goes_before_uploads_and_both_before_a_backfill(shop: Shop) -> None:
     bench, queue = shop.bench, shop.queue
     async with bench.database.begin() as connection:
-        await queue.enqueue(connection, kind="backfill", payload={}, priority=2)
-        await queue.enqueue(connection, kind="ingest", payload={})
+        await queue.enqueue(connection, NewJob(kind="backfill", payload={}, priority=2))
+        await queue.enqueue(connection, NewJob(kind="ingest", payload={}))
     live = bench.live()
     await live.append(team_id=bench.team_id, developer_id=None, session="l", project=None, events=said(1))
     async with bench.database.begin() as connection:

@@ -13,8 +13,8 @@ from app.errors import DatabaseUnavailable, NotFound, NotPermitted
 from app.knowledge.answer import Query
 from app.part import Forget, Part
 from app.queue.jobs import Queue
-from app.sessions.journal import Session
 from app.sessions.purge import Purge
+from app.sessions.session import Session
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench, lesson
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.errors import NotFound, VectorStoreUnavailable
 from app.queue.failure import Failure, away_seconds, failure_of
-from app.queue.jobs import Job, LeaseLost, Queue
+from app.queue.jobs import Job, LeaseLost, NewJob, Queue
 from app.settings import WorkerSettings
 from app.storage.database import Database
 
@@ -25,7 +25,7 @@ def queue(database: Database) -> Queue:
 
 async def put(queue: Queue, *, lane: str | None = None, key: str | None = None, payload: dict[str, object] | None = None) -> UUID:
     async with queue.begin() as connection:
-        return await queue.enqueue(connection, kind="work", payload=payload or {}, lane=lane, idempotency_key=key)
+        return await queue.enqueue(connection, NewJob(kind="work", payload=payload or {}, lane=lane, idempotency_key=key))
 
 
 async def take(queue: Queue, worker: str = "w") -> Job:
@@ -54,7 +54,7 @@ async def due(database: Database) -> None:
 async def test_a_job_whose_transaction_is_rolled_back_never_was(queue: Queue) -> None:
     with pytest.raises(ZeroDivisionError):
         async with queue.begin() as connection:
-            await queue.enqueue(connection, kind="work", payload={})
+            await queue.enqueue(connection, NewJob(kind="work", payload={}))
             raise ZeroDivisionError
     assert await queue.claim("w", KINDS) is None
 

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, TooLarge, UnknownFormat
-from app.sessions.uploads import CHUNK_BYTES, GivenTranscript, base_name
+from app.sessions.event import GivenTranscript
+from app.sessions.uploads import CHUNK_BYTES, base_name
 from tests.integration.sessions.conftest import Desk
 
 LINE = json.dumps({"id": "1", "role": "user", "text": "hello"}).encode() + b"\n"

@@ -228,10 +228,10 @@ def dense_vectors(folder: Path) -> set[str]:
 
 async def test_an_index_with_a_vector_too_many_is_used_until_the_next_rebuild_leaves_it_out(folder: Path) -> None:
     stored = points(3)
-    earlier = IndexSchema(keywords=("team",), vectors=("dense_384", "dense_1536"))
+    earlier = IndexSchema(keywords=("team",), vectors={"dense_384": 384, "dense_768": 768})
     async with open_store(Settings(), earlier, folder=folder, owner=True) as store:
         await store.upsert(stored[:2])
-        assert dense_vectors(folder) == {"dense_384", "dense_1536"}
+        assert dense_vectors(folder) == {"dense_384", "dense_768"}
     async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
         await store.upsert(stored[2:])
         assert await everything(store) == {each.id for each in stored}

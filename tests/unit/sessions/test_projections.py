@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sessions.journal import Session
 from app.sessions.projections import (
     MAX_ATTEMPTS,
     MAX_WHOLE_PAUSE,
@@ -26,6 +25,7 @@ from app.sessions.projections import (
     retry_after,
     whole_pause,
 )
+from app.sessions.session import Session
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SESSION = Session(
