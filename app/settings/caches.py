@@ -23,17 +23,19 @@ class CompletionsCacheSettings(CacheSizeSettings):
     """The cache of completions: a repeated prompt of a team costs nothing. Never shared across teams."""
 
     enabled: bool = Field(True, description="answer a team's repeated prompt from the cache")
-    ttl_seconds: float = Field(7200, gt=0, description="seconds that an answer is kept, except those of temperature 0")
-    deterministic_ttl_seconds: float = Field(86_400, gt=0, description="of temperature 0")
+    ttl_seconds: float = Field(7200, gt=0, description="seconds that an answer is kept, unless its temperature was 0")
+    deterministic_ttl_seconds: float = Field(86_400, gt=0, description="seconds that an answer of temperature 0 is kept")
 
 
 class SemanticCacheSettings(Section):
-    """The answer of another prompt that asks the same in other words. Measured in docs/decisions/0013 before it was left off."""
+    """The semantic cache: answers a prompt from another one that asks the same in other words. Off by default: docs/decisions/0013."""
 
     enabled: bool = Field(False, description="answer a prompt that asks the same in other words from the cache")
-    threshold: float = Field(0.95, ge=0.9, le=1, description="cosine; the guards decide too")
+    threshold: float = Field(
+        0.95, ge=0.9, le=1, description="cosine from which two prompts may ask the same; the guards in app/likeness/ decide too"
+    )
     entries: int = Field(2000, ge=1, le=20_000, description="prompts kept in each server's memory")
-    timeout_seconds: float = Field(0.05, gt=0, le=1, description="what a miss may wait for it")
+    timeout_seconds: float = Field(0.05, gt=0, le=1, description="seconds that a call may wait for the search of similar prompts")
 
 
 class QueriesCacheSettings(CacheSizeSettings):
@@ -47,7 +49,7 @@ class QueriesCacheSettings(CacheSizeSettings):
 
 
 class EmbeddingsCacheSettings(CacheSizeSettings):
-    """Vectors of texts that were embedded before: 1.8 kB an entry."""
+    """The cache of texts' vectors: 1.8 kB an entry."""
 
     entries: int = Field(10_000, ge=1, description="entries kept in each process's memory")
     max_bytes: int = Field(20 * 2**20, ge=2**16, description="bytes of each process's memory that entries may take")
@@ -60,26 +62,28 @@ class KeysCacheSettings(CacheSizeSettings):
     policy: EvictionPolicy = Field("lru", description="what is evicted from memory when it is full: lru, lfu or w-tinylfu")
     entries: int = Field(10_000, ge=1, description="entries kept in each process's memory")
     max_bytes: int = Field(8 * 2**20, ge=2**16, description="bytes of each process's memory that entries may take")
-    ttl_seconds: float = Field(30, gt=0, le=300, description="a key revoked on another server is refused within this time")
+    ttl_seconds: float = Field(
+        30, gt=0, le=300, description="seconds that a checked key is kept: a key revoked on another server is refused within this time"
+    )
 
 
 class PrewarmSettings(Section):
-    """The warm-up: the most used entries are loaded behind a start, never in its way."""
+    """The warm-up: the most used entries are loaded after a start, in the background."""
 
     enabled: bool = Field(True, description="bring the entries used most back into memory after a start; needs cache.database")
-    entries: int = Field(500, ge=1, description="of each cache")
-    max_bytes: int = Field(8 * 2**20, ge=2**16, description="of each cache")
-    seconds: float = Field(5, gt=0, description="of each cache")
-    noted_seconds: float = Field(30, gt=0, description="how often uses are written down")
+    entries: int = Field(500, ge=1, description="entries of each cache that are loaded")
+    max_bytes: int = Field(8 * 2**20, ge=2**16, description="bytes of each cache that are loaded")
+    seconds: float = Field(5, gt=0, description="seconds that loading may take, for each cache")
+    noted_seconds: float = Field(30, gt=0, description="seconds between two records of which entries were used")
 
 
 class PrefetchSettings(Section):
-    """Prefetching: the question that usually follows is searched while nobody asks."""
+    """Prefetching: the question that usually follows is searched while no other waits."""
 
     enabled: bool = Field(False, description="search ahead what usually follows a question")
     remembered: int = Field(2000, ge=1, description="questions whose followers are known")
-    min_seen: int = Field(2, ge=1, description="how often one must have followed the other")
-    quiet_seconds: float = Field(0.25, gt=0, description="without a question, before one is searched ahead")
+    min_seen: int = Field(2, ge=1, description="times that one question must have followed another before it is searched ahead")
+    quiet_seconds: float = Field(0.25, gt=0, description="seconds without a question before one is searched ahead")
 
 
 class CacheSettings(Section):
@@ -90,5 +94,7 @@ class CacheSettings(Section):
     keys: KeysCacheSettings = KeysCacheSettings()
     prewarm: PrewarmSettings = PrewarmSettings()
     prefetch: PrefetchSettings = PrefetchSettings()
-    tier_timeout_seconds: float = Field(0.02, gt=0, description="a lower tier that is slower is passed over")
-    database: bool = Field(True, description="PostgreSQL as the lowest tier")
+    tier_timeout_seconds: float = Field(
+        0.02, gt=0, description="seconds that a lookup waits for Redis or PostgreSQL; a slower tier is skipped"
+    )
+    database: bool = Field(True, description="keep entries in PostgreSQL too, below memory and Redis")

@@ -23,8 +23,8 @@ SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetime
 GENERATOR = np.random.default_rng(7)
 
 
-def unit() -> Vector:
-    made = GENERATOR.standard_normal(384).astype(np.float32)
+def unit(dims: int = 384) -> Vector:
+    made = GENERATOR.standard_normal(dims).astype(np.float32)
     return made / np.linalg.norm(made)
 
 
