@@ -179,7 +179,7 @@ async def show(services: TheServices, caller: Caller, session_id: UUID) -> Sessi
     responses=responses(),
 )
 async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:
-    gone = await services.sessions.purge.session(caller, session_id)
+    gone = await services.sessions.purge.delete_session(caller, session_id)
     knowledge = services.knowledge
     return PurgeReply(
         events=gone.events,

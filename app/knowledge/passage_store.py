@@ -144,7 +144,7 @@ class PassageStore:
         Overtaken as `checkpointed` raises them.
         """
         async with self._database.begin() as connection:
-            await self._journal.hold(connection, session.id)  # before the project, in the order a purge locks them: no deadlock
+            await self._journal.lock_against_deletion(connection, session.id)  # before the project, as a purge does: no deadlock
             await lock_project(connection, session.project_id)
             ids, stored, renewed = await self._passages(connection, session, part, embedded)
             wanted = {(passage.seq, number): _place(session, number, passage, ids) for number, passage in part.placed}

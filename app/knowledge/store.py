@@ -160,7 +160,7 @@ class KnowledgeStore:
             threshold=self._threshold,
         )
         async with self._database.begin() as connection:
-            await self._journal.hold(connection, source.session_id)  # before the project, in the order a purge locks them: no deadlock
+            await self._journal.lock_against_deletion(connection, source.session_id)  # before the project, as a purge does: no deadlock
             await lock_project(connection, source.project_id)
             held = await _evidence_by_key(connection, source.session_id)
             forgotten = set(

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.errors import NotFound
 from app.queue.claiming import QUEUED, RUNNING, dead_letter, next_job
-from app.queue.failure import Failure, away_seconds, backoff_seconds
+from app.queue.failure import Failure, backoff_seconds, outage_backoff_seconds
 from app.queue.tables import JobRow
 from app.settings import WorkerSettings
 from app.storage.database import Database
@@ -250,10 +250,10 @@ class Queue:
         """
         values: Json = {"error": _storable({"code": failure.code, "message": failure.message, "attempts": job.attempts})}
         waited = (now() - job.created_at).total_seconds()
-        away = failure.away and waited < self._settings.give_up_hours * 3600
+        away = failure.unavailable and waited < self._settings.give_up_hours * 3600
         again = away or (failure.retryable and job.attempts < job.max_attempts)
         if again:
-            seconds = away_seconds(waited, self._settings) if away else backoff_seconds(job.attempts, self._settings)
+            seconds = outage_backoff_seconds(waited, self._settings) if away else backoff_seconds(job.attempts, self._settings)
             values |= {"state": "queued", "run_at": func.now() + timedelta(seconds=seconds), "worker": None, "lease_until": None}
             values["attempts"] = job.attempts - away
         else:
@@ -292,7 +292,7 @@ class Queue:
         return func.clock_timestamp() + timedelta(seconds=self._settings.lease_seconds)
 
 
-async def needed(connection: AsyncConnection, field: str) -> set[str]:
+async def unfinished_values(connection: AsyncConnection, field: str) -> set[str]:
     """Return the values under `field` in unfinished jobs' payloads: what they name must be kept."""
     value = JobRow.payload[field].astext
     unfinished = or_(JobRow.state == QUEUED, JobRow.state == RUNNING)

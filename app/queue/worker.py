@@ -15,7 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.errors import CairnError, Unavailable
-from app.queue.failure import cause_of, failure_of, places
+from app.queue.failure import cause_of, failure_of, stack_frames
 from app.queue.jobs import Handler, Job, LeaseLost, Progress, Queue
 from app.settings import WorkerSettings
 from app.telemetry import metrics
@@ -163,7 +163,7 @@ class Worker:
             log.warning("job.lost")
             return
         # Stack frames, not the error's text, which may quote the job's data.
-        where = [] if isinstance(error, CairnError) else places(error)
+        where = [] if isinstance(error, CairnError) else stack_frames(error)
         log.warning("job.failed", code=failure.code, reason=type(error).__name__, where=where, now=state)
 
     def _progress_of(self, job: Job) -> Progress:

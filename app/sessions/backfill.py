@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.part import Loop
 from app.queue.jobs import LOW, Done, Job, NewJob, Progress, Queue
-from app.sessions.catch_up import CatchUp, CaughtUp
+from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.projections import Projections
 
@@ -54,11 +54,11 @@ class Backfill:
         """Bring some sessions up to date, stopping early if other jobs wait. Enqueues the next job if sessions remain."""
         del job
         due = await self._checkpoints.due(self._projections.versions, limit=self._max_sessions)
-        done, count, yielded = CaughtUp(), 0, False
+        done, count, yielded = CatchUpResult(), 0, False
         for team_id, session_id in due:
             if count and (yielded := bool((await self._queue.backlog()).waiting)):
                 break
-            await self._catch_up.session(team_id, session_id, done, patient=False)
+            await self._catch_up.bring_up_to_date(team_id, session_id, done, background=False)
             count += 1
             await progress(count, len(due))
         more = bool(await self._checkpoints.due(self._projections.versions, limit=1))

@@ -197,7 +197,7 @@ class Journal:
         await connection.execute(update(SessionRow).where(SessionRow.project_id == project_id).values(project_id=into))
         return len(ids)
 
-    async def hold(self, connection: AsyncConnection, session_id: UUID) -> UUID:
+    async def lock_against_deletion(self, connection: AsyncConnection, session_id: UUID) -> UUID:
         """Lock a session against deletion and moves for the caller's transaction; appends continue. Returns its project.
 
         Raises NotFound if it is gone.
@@ -207,7 +207,7 @@ class Journal:
             raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
         return project_id
 
-    async def hold_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
+    async def lock_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
         """Lock a session exclusively for the caller's transaction. NotFound as for `get`."""
         query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
         row = (await connection.execute(query)).one_or_none()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from app.sessions.event import Event, GivenEvent, GivenToolCall, Kind, Role, ToolUse
-from app.sessions.formats.generic import ended
+from app.sessions.formats.generic import outcome_of_call
 from app.sessions.formats.tools import files_of
-from app.sessions.formats.values import believed
+from app.sessions.formats.values import plausible_time
 from app.sessions.formats.words import prompt_in
 
 KINDS: dict[Role, Kind] = {"user": "prompt", "assistant": "reply", "tool": "tool", "system": "notice"}
@@ -29,10 +29,10 @@ def event_of(given: GivenEvent) -> Event:
         text=text,
         locator=given.id,
         files=() if given.tool is None else files_of(given.tool.input),
-        at=believed(given.timestamp),
+        at=plausible_time(given.timestamp),
         speaker=given.speaker,
         tool=tool,
-        outcome=None if tool is None else ended(tool),
+        outcome=None if tool is None else outcome_of_call(tool),
     )
 
 

@@ -103,11 +103,11 @@ def _part(made: StorageServices, loops: tuple[Loop, ...]) -> Part:
 
     async def pool() -> None:
         use = database.pool()
-        metrics.set_pool(size=use.size, most=use.most, checked_out=use.checked_out, overflow=use.overflow)
+        metrics.set_pool(size=use.size, limit=use.limit, checked_out=use.checked_out, overflow=use.overflow)
 
     def used() -> float:
         use = database.pool()
-        return use.checked_out / use.most
+        return use.checked_out / use.limit
 
     ready, gauges = [ReadinessCheck("database", database_answers)], [pool]
     if isinstance(database, ReplicatedDatabase):

@@ -35,7 +35,7 @@ from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.points import SCHEMA
 from app.settings import Settings
 from app.storage.vectors import open_store
-from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
+from app.storage.vectors.frames import ShardOptions, SparseParts, VectorQuery, WirePoint
 from app.storage.vectors.lexical import K1, B, SparseVector
 from app.storage.vectors.recipe import SPARSE
 from app.storage.vectors.shard import Shard
@@ -166,7 +166,7 @@ def lexical(scratch: Path, points: int, questions: int) -> list[Figure]:
             lists = {key: [str(value)] for key, value in where(project).items()}
             began = time.perf_counter()
             sparse = SparseParts(terms.indices, terms.values)
-            shard.search(Ask(None, SPARSE, sparse, lists, LEG, None, False, corpus=lists if own else None))
+            shard.search(VectorQuery(None, SPARSE, sparse, lists, LEG, None, False, corpus=lists if own else None))
             spent.append((time.perf_counter() - began) * 1000)
         told = f"{of}: lexical of {name}{', its own idf' if own else ''}"
         figures += latencies("legs", told, spent[WARM_UP:])[:2]

@@ -25,11 +25,11 @@ COUNT_SECONDS = 60.0
 CHARS_IN_THE_LOOP = 8_000
 """Payloads above this size are redacted in a thread."""
 
-Heard = Callable[[Channel | None], None]
+OnPublished = Callable[[Channel | None], None]
 """Called with a channel to which another process has published; None: notifications may have been missed."""
 LISTENING = "queue.messages.listen"
 """The name of the loop that listens, on either bus."""
-UNHEARD = "Who waits for a message of another process gets it within `messages.poll_seconds`, not at once."
+WITHOUT_LISTENER = "Messages of other processes reach waiting consumers within `messages.poll_seconds`, not at once."
 
 
 class Bus(Protocol):
@@ -56,8 +56,8 @@ class Bus(Protocol):
     async def waiting(self) -> int:
         """Count messages that groups have yet to acknowledge, up to a bound."""
 
-    def loops(self, heard: Heard) -> tuple[Loop, ...]:
-        """Return the listener, which tells what other processes put."""
+    def loops(self, on_published: OnPublished) -> tuple[Loop, ...]:
+        """Return the loop that calls `on_published` for each message of another process; with None if some may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)

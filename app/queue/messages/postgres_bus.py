@@ -13,7 +13,7 @@ import cachebox
 from app.errors import InvalidInput, NotFound
 from app.part import Loop
 from app.queue.messages import statements as sql
-from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
+from app.queue.messages.exchange import LISTENING, WITHOUT_LISTENER, OnPublished
 from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
 from app.settings import MessagesSettings as Options
 from app.storage.database import Database
@@ -47,7 +47,7 @@ class PostgresBus:
                 await connection.execute(sql.SHARE, _lock(place))
                 made = (await connection.execute(sql.PUBLISH, values)).scalar_one()
             await self._count(place)
-        self._notices.tell(f"{place.team_id} {place.channel}")
+        self._notices.notify(f"{place.team_id} {place.channel}")
         return str(made)
 
     async def take(self, place: Channel, group: str, consumer: str, limit: int) -> Taken:
@@ -93,8 +93,10 @@ class PostgresBus:
         async with self._database.begin() as connection:
             return int((await connection.execute(sql.WAITING)).scalar_one())
 
-    def loops(self, heard: Heard) -> tuple[Loop, ...]:
-        return self._notices.loops(LISTENING, lambda words: heard(None if words is None else _place(words)), meanwhile=UNHEARD)
+    def loops(self, on_published: OnPublished) -> tuple[Loop, ...]:
+        return self._notices.loops(
+            LISTENING, lambda words: on_published(None if words is None else _place(words)), meanwhile=WITHOUT_LISTENER
+        )
 
     async def _begin_group(self, place: Channel, group: str) -> bool:
         """Create the group if the channel holds a message for it; return whether it does."""

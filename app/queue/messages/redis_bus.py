@@ -16,7 +16,7 @@ import structlog
 
 from app.errors import InvalidInput, NotFound, Unavailable
 from app.part import Loop
-from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
+from app.queue.messages.exchange import LISTENING, WITHOUT_LISTENER, OnPublished
 from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
 from app.queue.messages.scripts import NO_ROOM, SWEEP, TAKE
 from app.settings import MessagesSettings as Options
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CODE = "messages_unavailable"
-PREFIX, BELL = "cairn:messages:", "cairn:messages-bell"
+PREFIX, NOTIFICATIONS = "cairn:messages:", "cairn:messages-bell"
 AWAY = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -74,7 +74,7 @@ class RedisBus:
         async with self._command(), self._client.pipeline(transaction=False) as pipeline:
             pipeline.xadd(key, fields, maxlen=self._options.max_messages, approximate=False)  # type: ignore[arg-type]
             pipeline.pexpire(key, self._age_ms)
-            pipeline.publish(BELL, f"{self._process_id} {place.team_id} {place.channel}")
+            pipeline.publish(NOTIFICATIONS, f"{self._process_id} {place.team_id} {place.channel}")
             made, *_ = await pipeline.execute()
         return _decoded(made)
 
@@ -133,44 +133,44 @@ class RedisBus:
                     break
         return waiting
 
-    def loops(self, heard: Heard) -> tuple[Loop, ...]:
+    def loops(self, on_published: OnPublished) -> tuple[Loop, ...]:
         return (
             Loop(
                 name=LISTENING,
-                step=partial(self._listen, heard),
+                step=partial(self._listen, on_published),
                 pause=PAUSE_SECONDS,
                 lasting=True,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
-                meanwhile=UNHEARD,
+                meanwhile=WITHOUT_LISTENER,
             ),
         )
 
-    async def _listen(self, heard: Heard) -> None:
+    async def _listen(self, on_published: OnPublished) -> None:
         """Listen until Redis is away: then Unavailable."""
         try:
-            async with self._client.pubsub() as heard_of:
-                await heard_of.subscribe(BELL)
-                heard(None)
+            async with self._client.pubsub() as subscription:
+                await subscription.subscribe(NOTIFICATIONS)
+                on_published(None)
                 while not cancelled():
-                    said = await heard_of.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
+                    said = await subscription.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
                     if said is None:
-                        await heard_of.ping()
+                        await subscription.ping()
                     elif said["type"] == "message":
-                        self._pass_on(said["data"], heard)
+                        self._pass_on(said["data"], on_published)
         except AWAY as error:
-            heard(None)  # waiters try again, and get Unavailable if Redis is away
+            on_published(None)  # waiters try again, and get Unavailable if Redis is away
             raise Unavailable(f"Redis can't be listened to ({type(error).__name__}).", code=CODE) from error
 
-    def _pass_on(self, data: bytes | str, heard: Heard) -> None:
+    def _pass_on(self, data: bytes | str, on_published: OnPublished) -> None:
         """Report a notification. If it can't be parsed (another version's), wake every channel."""
         try:
             by, team, channel = _decoded(data).split(" ", 2)
             place = Channel(UUID(team), channel)
         except ValueError:
-            heard(None)
+            on_published(None)
             return
         if by != self._process_id:
-            heard(place)
+            on_published(place)
 
     async def _has_group(self, place: Channel, group: str) -> bool:
         try:

@@ -37,7 +37,7 @@ def used_seconds(settings: config.DatabaseSettings) -> float:
     return 3 * (settings.replica_test_seconds + 2 * ANSWER_SECONDS)
 
 
-class NotHere(Exception):
+class PrimaryRequired(Exception):
     """The read must go to the primary: this replica is away, busy, behind, or lacks a row."""
 
 
@@ -66,8 +66,8 @@ class Standby:
         """Rank the replica for a requester by rendezvous hashing: each has one preferred replica, the same on every server."""
         return blake2b(f"{self.name} {name}".encode(), digest_size=8).digest()
 
-    async def read(self, work: Reading[Found], *, needed: int) -> tuple[Found, int]:
-        """Run `work` here; return its result and the replay position. Raises NotHere: use the primary; `work` may have run already."""
+    async def read(self, work: Reading[Found], *, min_position: int) -> tuple[Found, int]:
+        """Run `work` here; return its result and the replay position. Raises PrimaryRequired; `work` may have run already."""
         begun = False
         try:
             async with transaction(self._engine) as connection:
@@ -77,15 +77,15 @@ class Standby:
                         follows, replayed = (await connection.execute(_WHERE)).one()
                         if not follows:
                             self.leave("it is no standby")
-                        if not follows or replayed < needed:
-                            raise NotHere
+                        if not follows or replayed < min_position:
+                            raise PrimaryRequired
                         patience.reschedule(None)
                         self._reading.add(patience)
                         begun = True
                         return await work(connection), replayed
                 finally:
                     self._reading.discard(patience)
-        except NotHere:
+        except PrimaryRequired:
             raise
         except Exception as error:
             # An error of `work` itself recurs at the primary. Other causes: a recovery conflict, a table or row not replayed yet, or
@@ -93,7 +93,7 @@ class Standby:
             busy = isinstance(error.__cause__, PoolTimeoutError)
             if not busy and (isinstance(error, DatabaseUnavailable) or not begun):
                 self.leave(f"a read failed ({type(error.__cause__ or error).__name__})")
-            raise NotHere from error
+            raise PrimaryRequired from error
 
     async def probe(self) -> None:
         """Probe the replica. If it doesn't answer, stop using it and cancel the reads that wait for it."""

@@ -25,7 +25,7 @@ Search = Callable[[Vector, int | None], Sequence[str]]
 """(query, ef; None: exact) → ids."""
 
 
-def least_breadth(stored: Sequence[Vector], search: Search, *, recall: float) -> int:
+def min_breadth(stored: Sequence[Vector], search: Search, *, recall: float) -> int:
     """Return the smallest of BREADTHS whose recall@10 on a sample is at least `recall`; the largest if none is."""
     asked = _questions(stored)
     exact = [frozenset(search(question, None)) for question in asked]

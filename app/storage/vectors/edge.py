@@ -15,7 +15,7 @@ from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import VectorsSettings as Options
 from app.storage.vectors.bounds import check_points, check_search
 from app.storage.vectors.connection import EngineConnection
-from app.storage.vectors.frames import Ask, SparseParts, WireHit, WirePeriod, WirePoint, WireStatus
+from app.storage.vectors.frames import SparseParts, VectorQuery, WireHit, WirePeriod, WirePoint, WireStatus
 from app.storage.vectors.host import EdgeStaging, EngineHost
 from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.recipe import DENSE, SPARSE
@@ -52,7 +52,9 @@ class EdgeStore:
         within: Within | None = None,
     ) -> list[Hit]:
         check_search(limit, within, vector=vector)
-        return await self._search(Ask(_packed(vector), DENSE, None, _lists(where), limit, min_score, with_vectors, within=_period(within)))
+        return await self._search(
+            VectorQuery(_packed(vector), DENSE, None, _lists(where), limit, min_score, with_vectors, within=_period(within))
+        )
 
     async def lexical(
         self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
@@ -60,7 +62,9 @@ class EdgeStore:
         check_search(limit, within, terms=terms)
         if not terms.indices:
             return []
-        filtered = Ask(None, SPARSE, _parts(terms), _lists(where), limit, None, False, within=_period(within), corpus=_corpus(corpus))
+        filtered = VectorQuery(
+            None, SPARSE, _parts(terms), _lists(where), limit, None, False, within=_period(within), corpus=_corpus(corpus)
+        )
         return await self._search(filtered)
 
     async def hybrid(
@@ -76,7 +80,7 @@ class EdgeStore:
     ) -> list[Hit]:
         check_search(limit, within, vector=vector, terms=terms)
         return await self._search(
-            Ask(
+            VectorQuery(
                 _packed(vector),
                 DENSE,
                 _parts(terms),
@@ -117,10 +121,10 @@ class EdgeStore:
 
     def _check(self) -> None:
         """Fail at once, without waiting for the timeout, if there is known to be no engine."""
-        if self._host is not None and self._host.away:
-            raise VectorStoreUnavailable(self._host.away)
+        if self._host is not None and self._host.unavailable_reason:
+            raise VectorStoreUnavailable(self._host.unavailable_reason)
 
-    async def _search(self, ask: Ask) -> list[Hit]:
+    async def _search(self, ask: VectorQuery) -> list[Hit]:
         self._check()
         hits = msgspec.msgpack.decode(await self._engine.call("search", ask), type=list[WireHit])
         return [Hit(UUID(hit.id), hit.score, None if hit.vector is None else np.frombuffer(hit.vector, "<f4")) for hit in hits]

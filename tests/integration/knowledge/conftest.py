@@ -25,7 +25,7 @@ from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, ReconcileCoun
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
 from app.sessions.browsing import SessionBrowsing
-from app.sessions.catch_up import CatchUp, CaughtUp
+from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
 from app.sessions.intake import Intake
@@ -151,10 +151,10 @@ class Bench:
         async with self.database.begin() as connection:
             return [(row.text, row.places) for row in await connection.execute(text(query))]
 
-    async def bring_up(self, session_id: UUID) -> CaughtUp:
+    async def bring_up(self, session_id: UUID) -> CatchUpResult:
         """Bring all projections up to date with a session, and the index with them."""
-        done = CaughtUp()
-        await self.catch_up.session(self.team_id, session_id, done, patient=False)
+        done = CatchUpResult()
+        await self.catch_up.bring_up_to_date(self.team_id, session_id, done, background=False)
         await self.catch_up.drain(done)
         return done
 

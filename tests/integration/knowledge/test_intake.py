@@ -184,7 +184,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
     await submit(bench, intake, transcript())
     (session,) = (await run(bench, queue, intake))["sessions"]
     await submit(bench, intake, transcript())
-    await bench.purge.session(bench.requester(), UUID(session))
+    await bench.purge.delete_session(bench.requester(), UUID(session))
     report = await run(bench, queue, intake)
     assert (report["skipped"], report["sessions"]) == ({PURGED: 1}, [])
     assert await bench.listed() == []
@@ -195,7 +195,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
 
 async def test_what_is_purged_while_it_is_learnt_from_stays_purged(bench: Bench) -> None:
     await bench.teach("s", [lesson("1", REASON)])
-    await bench.purge.session(bench.requester(), bench.sessions["s"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["s"])
     with pytest.raises(NotFound, match="deleted meanwhile"):
         await bench.teach("s", [lesson("1", REASON)])
     assert await bench.items() == []

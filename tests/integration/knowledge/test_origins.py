@@ -131,7 +131,7 @@ async def test_a_citation_tells_the_sessions_date_or_none(bench: Bench, queue: Q
     await ingest(bench, queue, intake, *talk("old"), name="2025-01-15.jsonl")
     (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at == datetime(2025, 1, 15, tzinfo=UTC)
-    await bench.purge.session(bench.requester(), (await sessions(bench))["old"].id)
+    await bench.purge.delete_session(bench.requester(), (await sessions(bench))["old"].id)
     await ingest(bench, queue, intake, *talk("undated"))
     (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at is None

@@ -85,7 +85,7 @@ async def run(queue: Queue, intake: Intake) -> UUID:
 
 
 async def purge(bench: Bench, session: UUID) -> None:
-    await bench.purge.session(bench.requester(), session)
+    await bench.purge.delete_session(bench.requester(), session)
     await bench.index.drain_to(2**62)
 
 

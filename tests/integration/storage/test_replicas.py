@@ -72,9 +72,9 @@ async def opened(primary: str, *urls: str, redis: Redis | None = None, **fields:
 
 
 @asynccontextmanager
-async def request(database: ReplicatedDatabase, name: str, *, writes: bool = False, needed: int = 0) -> AsyncIterator[ReadSession]:
+async def request(database: ReplicatedDatabase, name: str, *, writes: bool = False, min_position: int = 0) -> AsyncIterator[ReadSession]:
     """One request of somebody's, acknowledged at its end."""
-    reading = ReadSession(old_will_do=not writes, needed=needed)
+    reading = ReadSession(stale_reads_ok=not writes, min_position=min_position)
     with reading_within(reading):
         identify(name)
         yield reading
@@ -85,11 +85,11 @@ async def write(database: ReplicatedDatabase, name: str, n: int) -> int:
     """Returns the position that the answer carries."""
     async with request(database, name, writes=True) as reading, database.begin() as connection:
         await connection.execute(text("update counter set n = :n"), {"n": n})
-    return reading.needed
+    return reading.min_position
 
 
-async def read(database: ReplicatedDatabase, name: str, *, needed: int = 0) -> int:
-    async with request(database, name, needed=needed):
+async def read(database: ReplicatedDatabase, name: str, *, min_position: int = 0) -> int:
+    async with request(database, name, min_position=min_position):
         return int((await database.read(VALUE))[0].n)
 
 
@@ -168,7 +168,7 @@ async def test_a_request_that_may_write_and_work_of_nobody_read_at_the_primary(p
         async with request(database, "ada", writes=True):
             assert "standby" not in await database.read(where)
         assert "standby" not in await database.read(where)
-        with reading_within(ReadSession(old_will_do=True)):  # nobody has shown a key
+        with reading_within(ReadSession(stale_reads_ok=True)):  # nobody has shown a key
             assert "standby" not in await database.read(where)
         async with request(database, "ada"):
             assert "standby-one" in await database.read(where)
@@ -178,7 +178,7 @@ async def test_the_position_that_an_answer_carried_is_enough_at_any_server(prima
     async with opened(primary, standby.url) as one, opened(primary, standby.url) as two:
         await standby.pause()
         position = await write(one, "ada", 1)
-        assert await read(two, "ada", needed=position) == 1
+        assert await read(two, "ada", min_position=position) == 1
         assert await read(two, "ada") == 1  # it fell back to the primary, so it goes on there
         assert await read(two, "grace") == 0
 
@@ -444,7 +444,7 @@ async def test_a_position_that_cannot_be_told_keeps_its_caller_at_the_primary(
 
     async with opened(primary, standby.url) as database:
         await standby.pause()
-        reading = ReadSession(old_will_do=False)
+        reading = ReadSession(stale_reads_ok=False)
         with reading_within(reading):
             identify("ada")
             async with database.begin() as connection:

@@ -22,8 +22,8 @@ from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import Settings, VectorsSettings
 from app.storage.vectors import frames, host, open_store
 from app.storage.vectors.frames import EngineReply, EngineRequest
+from app.storage.vectors.index_folder import IndexFolder
 from app.storage.vectors.lexical import document
-from app.storage.vectors.place import IndexFolder
 from app.storage.vectors.store import IndexSchema, Vector, VectorPoint, VectorStore
 
 SCHEMA = IndexSchema(keywords=("team",))
