@@ -50,7 +50,7 @@ class Purge:
         if not requester.is_admin and session.developer_id != requester.developer_id:
             raise NotPermitted("Only the developer who ingested this session or an admin can delete it.")
         async with self._database.begin() as connection:
-            # Projections lock it too: what one committed before is deleted below; a later one gets NotFound (`Journal.lock_against_deletion`).
+            # Projections lock it too (`Journal.lock_against_deletion`): one that committed before is deleted, a later one gets NotFound.
             session = await self._journal.lock_for_purge(connection, team_id, session_id)
             await _forget_file(connection, session)
             await self._queue.cancel_waiting(connection, kind=CATCH_UP, team_id=team_id, keys=[str(session_id)])

@@ -111,7 +111,7 @@ async def test_a_files_sessions_are_projected_some_at_once_and_all_of_them(
 ) -> None:
     now = most = 0
     together = asyncio.Barrier(SESSIONS_AT_ONCE)
-    whole = bench.catch_up.session
+    whole = bench.catch_up.bring_up_to_date
 
     async def counted(*given: Any, **named: Any) -> bool:
         nonlocal now, most
@@ -121,7 +121,7 @@ async def test_a_files_sessions_are_projected_some_at_once_and_all_of_them(
         now -= 1
         return there
 
-    monkeypatch.setattr(bench.catch_up, "session", counted)
+    monkeypatch.setattr(bench.catch_up, "bring_up_to_date", counted)
     count = 3 * SESSIONS_AT_ONCE
     bodies = [f"The retry budget of queue number {number} is {number + 1} attempts." for number in range(count)]
     await submit(bench, intake, chats(*bodies))
@@ -134,7 +134,7 @@ async def test_a_files_sessions_are_projected_some_at_once_and_all_of_them(
 async def test_a_part_that_is_away_for_one_session_puts_the_whole_file_off(
     bench: Bench, queue: Queue, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = bench.catch_up.session
+    whole = bench.catch_up.bring_up_to_date
     asked = 0
 
     async def away_at_third(*given: Any, **named: Any) -> bool:
@@ -144,7 +144,7 @@ async def test_a_part_that_is_away_for_one_session_puts_the_whole_file_off(
             raise VectorStoreUnavailable("Away.")
         return await whole(*given, **named)
 
-    monkeypatch.setattr(bench.catch_up, "session", away_at_third)
+    monkeypatch.setattr(bench.catch_up, "bring_up_to_date", away_at_third)
     await submit(bench, intake, chats(*(f"{REASON} Note {number}." for number in range(5))))
     with pytest.raises(VectorStoreUnavailable):
         await run(bench, queue, intake)
