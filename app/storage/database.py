@@ -1,4 +1,4 @@
-"""Access to PostgreSQL: a connection pool, short transactions, and errors that tell an unavailable database. Knows no table.
+"""Access to PostgreSQL: a connection pool, short transactions, and an error for a database that is unavailable. Knows no table.
 
 Reads that tolerate replication lag call `read`, which `storage/replicas/` routes to a replica if there is one.
 """

@@ -70,7 +70,7 @@ class NotifyListener:
         )
 
     async def _listen(self, on_notice: OnNotice) -> None:
-        """Listen until the connection is lost, or can't be had: then Unavailable."""
+        """Listen until the connection is lost. Raises Unavailable for an error of PostgreSQL or the network."""
         try:
             await self._serve(on_notice)
         except (asyncpg.PostgresError, *AWAY) as error:

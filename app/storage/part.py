@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class StorageServices:
-    """`url`: PostgreSQL's, for who needs a connection of its own. `redis` None: this deployment has none."""
+    """The room's live objects. `url`: PostgreSQL's, for callers that need a connection of their own. `redis` None: none is configured."""
 
     folder: DataFolder
     url: str

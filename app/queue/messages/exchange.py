@@ -145,7 +145,7 @@ class MessageExchange:
         return self._counted
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return what wakes those who wait here."""
+        """Return the loops that wake waiting consumers."""
         return (*self._bus.loops(self._heard), *self._waiters.loops(self._options.poll_seconds))
 
     def stop(self) -> None:

@@ -146,7 +146,7 @@ class RedisBus:
         )
 
     async def _listen(self, on_published: OnPublished) -> None:
-        """Listen until Redis is away: then Unavailable."""
+        """Listen to notifications. Raises Unavailable once Redis doesn't answer."""
         try:
             async with self._client.pubsub() as subscription:
                 await subscription.subscribe(NOTIFICATIONS)

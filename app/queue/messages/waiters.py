@@ -91,7 +91,7 @@ class Waiters:
                     waiter.wake()
 
     def loops(self, seconds: float) -> tuple[Loop, ...]:
-        """Return the poll: each group's first is woken once in that time, for what no notification tells, a silent consumer's messages."""
+        """Return the loop that wakes the first waiter of each group once in that time: no notification tells of expired leases."""
         return (
             Loop(
                 name="queue.messages.poll",

@@ -79,7 +79,7 @@ class ReplicatedDatabase(Database):
                 reading.note_primary()  # it will have seen what the replica has yet to replay
             else:
                 reading.min_position = max(reading.min_position, replayed)
-                self._positions.saw(name, replayed)
+                self._positions.record_read(name, replayed)
                 metrics.read(standby.name)
                 return found
         reading.at_primary = True
@@ -94,11 +94,11 @@ class ReplicatedDatabase(Database):
                 reading.min_position = await self._primary.position()
             except (DatabaseUnavailable, asyncpg.PostgresError):
                 reading.min_position = UNKNOWN  # for a while this one reads at the primary
-            await self._positions.wrote(reading.name, reading.min_position)
+            await self._positions.record_write(reading.name, reading.min_position)
         return 0 if reading.min_position >= UNKNOWN else reading.min_position
 
     @property
-    def well(self) -> bool:
+    def all_usable(self) -> bool:
         return all(each.usable for each in self.standbys)
 
     async def probe(self) -> None:
@@ -124,7 +124,7 @@ class ReplicatedDatabase(Database):
 
     async def condition(self) -> Condition:
         """Tell `/readyz` whether all are in use."""
-        return OK if self.well else Condition("degraded")
+        return OK if self.all_usable else Condition("degraded")
 
     async def measure(self) -> None:
         """Set the gauges of each replica."""
@@ -145,6 +145,6 @@ class ReplicatedDatabase(Database):
     async def _needed(self, reading: ReadSession, name: str) -> int:
         """Return the position that a replica must have replayed: the request's own and that of earlier writes, looked up once."""
         if not reading.writes_included:
-            reading.min_position = max(reading.min_position, await self._positions.of(name))
+            reading.min_position = max(reading.min_position, await self._positions.position_of(name))
             reading.writes_included = True
         return reading.min_position

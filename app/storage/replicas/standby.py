@@ -76,7 +76,7 @@ class Standby:
                     async with patience:
                         follows, replayed = (await connection.execute(_WHERE)).one()
                         if not follows:
-                            self.leave("it is no standby")
+                            self.stop_using("it is no standby")
                         if not follows or replayed < min_position:
                             raise PrimaryRequired
                         patience.reschedule(None)
@@ -92,7 +92,7 @@ class Standby:
             # this server is busy or away.
             busy = isinstance(error.__cause__, PoolTimeoutError)
             if not busy and (isinstance(error, DatabaseUnavailable) or not begun):
-                self.leave(f"a read failed ({type(error.__cause__ or error).__name__})")
+                self.stop_using(f"a read failed ({type(error.__cause__ or error).__name__})")
             raise PrimaryRequired from error
 
     async def probe(self) -> None:
@@ -101,19 +101,19 @@ class Standby:
             follows, replayed, system = await self._probes.value(_PROBE)
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             cause = error.__cause__ or error
-            self.leave(f"it does not answer ({type(cause).__name__})")
+            self.stop_using(f"it does not answer ({type(cause).__name__})")
             while self._reading:
                 self._reading.pop().reschedule(asyncio.get_running_loop().time())
             return
         trouble = self._judge(follows=bool(follows), replayed=replayed, system=system)
         if trouble is not None:
-            self.leave(trouble)
+            self.stop_using(trouble)
             return
         if self._trouble is not None:
             log.info("replica.used", replica=self.name)
         self._trouble, self._probed = None, time.monotonic()
 
-    def leave(self, why: str) -> None:
+    def stop_using(self, why: str) -> None:
         """Stop using the replica until a probe succeeds."""
         if self._trouble != why:
             log.warning("replica.left_alone", replica=self.name, reason=why)

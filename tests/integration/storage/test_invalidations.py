@@ -121,7 +121,7 @@ async def test_what_a_breaking_connection_did_not_take_goes_out_with_the_next_on
     one.notices._queued["keys in the moment it broke"] = None  # not stirred: the real connection has yet to hear of it
     one.notices._wake.set()
     with pytest.raises(asyncpg.InterfaceError):
-        await one.notices._tell(Breaking())  # type: ignore[arg-type]
+        await one.notices._send_queued(Breaking())  # type: ignore[arg-type]
     await two.heard(("keys", "in the moment it broke"))
 
 
