@@ -102,7 +102,7 @@ class Uploads:
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotFound("The upload is no longer there (it is kept for a day): send the transcript again.")
+            raise NotFound("The upload is no longer there: it was deleted after sessions.upload_ttl_hours. Send the transcript again.")
         return Upload(*row)
 
     async def chunks(self, upload_id: UUID) -> AsyncIterator[bytes]:
