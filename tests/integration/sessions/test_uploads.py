@@ -108,12 +108,12 @@ async def test_what_a_job_waits_for_is_not_swept_and_the_rest_is_in_time(desk: D
         )
     assert await desk.uploads.sweep(24) == 1
     assert (await desk.uploads.get(needed)).bytes == len(LINE)
-    with pytest.raises(NotFound, match="send the transcript again"):
+    with pytest.raises(NotFound, match="Send the transcript again"):
         await desk.uploads.get(forgotten)
 
 
 async def test_an_unknown_upload_says_what_to_do(desk: Desk) -> None:
-    with pytest.raises(NotFound, match="send the transcript again"):
+    with pytest.raises(NotFound, match="Send the transcript again"):
         await desk.uploads.get(uuid4())
 
 
