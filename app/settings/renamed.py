@@ -1,4 +1,4 @@
-"""Renamed settings: the older name is read for one release, with a warning. Setting both raises ConfigurationError."""
+"""Settings that had another name: read under both for one release, and named to the operator. ConfigurationError where both are set."""
 
 from __future__ import annotations
 
