@@ -16,8 +16,8 @@ from app.errors import InvalidInput, NotFound
 from app.knowledge.browsing import ItemFilter as Learnt
 from app.knowledge.store import Item
 from app.services.administration import list_projects
-from app.sessions.browsing import SessionFilter
 from app.sessions.reader import SessionPage
+from app.sessions.session import SessionFilter
 from app.storage.tables import AnyRow
 
 SESSIONS = f"{PATH}/sessions"

@@ -32,7 +32,7 @@ from app.knowledge.passages.ranking import RERANKED, Scored, inverse_frequency
 from app.knowledge.ranking import DIGITS
 from app.knowledge.reads import Reads
 from app.knowledge.versions import Scope
-from app.sessions.journal import CitedSession
+from app.sessions.session import CitedSession
 from app.settings import KnowledgeSettings as Limits
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Hit, VectorStore, Where, Within

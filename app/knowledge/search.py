@@ -23,7 +23,8 @@ from app.knowledge.ranking import NO_SUPPORT, Support
 from app.knowledge.reads import Reads
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Scope
-from app.sessions.journal import CitedSession, Journal
+from app.sessions.journal import Journal
+from app.sessions.session import CitedSession
 from app.settings import KnowledgeSettings as Limits
 from app.storage.database import Database
 from app.storage.vectors.store import Vector, VectorStore

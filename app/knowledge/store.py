@@ -26,7 +26,8 @@ from app.knowledge.locks import lock_project
 from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import Nearby, Neighbourhood, item_text, look_up, pack
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, OutboxRow
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
+from app.sessions.session import Session
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
@@ -159,7 +160,7 @@ class KnowledgeStore:
             threshold=self._threshold,
         )
         async with self._database.begin() as connection:
-            await self._journal.hold(connection, source.session_id)  # before the project, in the order a purge locks them: no deadlock
+            await self._journal.lock_against_deletion(connection, source.session_id)  # before the project, as a purge does: no deadlock
             await lock_project(connection, source.project_id)
             held = await _evidence_by_key(connection, source.session_id)
             forgotten = set(

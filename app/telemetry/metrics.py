@@ -149,9 +149,9 @@ def projection_parked(name: str) -> None:
     measures.projection_failures.labels(name).inc()
 
 
-def set_pool(*, size: int, most: int, checked_out: int, overflow: int) -> None:
+def set_pool(*, size: int, limit: int, checked_out: int, overflow: int) -> None:
     measures.database_pool.labels("size").set(size)
-    measures.database_pool.labels("most").set(most)
+    measures.database_pool.labels("most").set(limit)
     measures.database_pool.labels("checked_out").set(checked_out)
     measures.database_pool.labels("overflow").set(overflow)
 

@@ -24,16 +24,17 @@ from app.knowledge.search import Search
 from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, ReconcileCounts, Source
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
-from app.sessions.browsing import SessionBrowsing, SessionFilter
-from app.sessions.catch_up import CatchUp, CaughtUp
+from app.sessions.browsing import SessionBrowsing
+from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
 from app.sessions.intake import Intake
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.live import LiveIntake
 from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
+from app.sessions.session import Session, SessionFilter
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
@@ -150,10 +151,10 @@ class Bench:
         async with self.database.begin() as connection:
             return [(row.text, row.places) for row in await connection.execute(text(query))]
 
-    async def bring_up(self, session_id: UUID) -> CaughtUp:
+    async def bring_up(self, session_id: UUID) -> CatchUpResult:
         """Bring all projections up to date with a session, and the index with them."""
-        done = CaughtUp()
-        await self.catch_up.session(self.team_id, session_id, done, patient=False)
+        done = CatchUpResult()
+        await self.catch_up.bring_up_to_date(self.team_id, session_id, done, background=False)
         await self.catch_up.drain(done)
         return done
 

@@ -14,11 +14,10 @@ from sqlalchemy import text
 from app.errors import InvalidInput, UnknownFormat
 from app.knowledge.unanswered import Unanswered
 from app.queue.failure import Failure
-from app.queue.jobs import Job, Queue
-from app.queue.worker import Done
-from app.sessions.event import Event
+from app.queue.jobs import Done, Job, Queue
+from app.sessions.event import Event, GivenTranscript
 from app.sessions.intake import PURGED, Intake
-from app.sessions.uploads import GivenTranscript, Uploads
+from app.sessions.uploads import Uploads
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -86,7 +85,7 @@ async def run(queue: Queue, intake: Intake) -> UUID:
 
 
 async def purge(bench: Bench, session: UUID) -> None:
-    await bench.purge.session(bench.requester(), session)
+    await bench.purge.delete_session(bench.requester(), session)
     await bench.index.drain_to(2**62)
 
 

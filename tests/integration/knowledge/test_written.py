@@ -146,7 +146,7 @@ async def test_a_purge_leaves_what_a_person_recorded(bench: Bench, authoring: Au
     item, _ = await authoring.record(admin, "shop", ItemFields("gotcha", "Lesson", NATS))
     await bench.index.drain_to(2**62)
     await bench.teach("a", [lesson("1", NATS)])
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     found = await bench.store.get(bench.team_id, item)
     assert (found.evidence_count, found.evidence) == (1, ())
 
@@ -208,7 +208,7 @@ async def test_another_session_in_the_old_words_confirms_the_correction(bench: B
 
 async def test_a_purge_takes_a_corrected_item_with_its_only_session(bench: Bench, authoring: Authoring) -> None:
     item = await corrected(bench, authoring, ItemCorrection(text=CORRECT))
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     with pytest.raises(NotFound):
         await bench.store.get(bench.team_id, item)
     for table in ("knowledge_revisions", "knowledge_feedback", "knowledge_forgotten", "knowledge"):
@@ -220,14 +220,14 @@ async def test_after_a_purge_no_words_of_the_session_stay_beside_a_correction(be
     await bench.teach("b", [lesson("1", NATS, confidence=0.5)])
     item = await bench.item_id(f"{NATS} indeed")
     await authoring.correct(Author(bench.team_id, None), item, ItemCorrection(title="Why NATS"))
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     assert await bench.items() == [("Lesson", NATS, 1)]
 
 
 async def test_what_a_person_worded_wholly_outlives_the_purge_of_one_of_its_sessions(bench: Bench, authoring: Authoring) -> None:
     await bench.teach("b", [lesson("1", NATS)])
     await corrected(bench, authoring, ItemCorrection(title="Why NATS", text=CORRECT))
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     assert await bench.items() == [("Why NATS", CORRECT, 1)]
 
 
