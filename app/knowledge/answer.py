@@ -1,4 +1,4 @@
-"""The query and the answer: the types that search, its cache, prefetching and their callers share."""
+"""The query and the answer: the types that search, its cache and their callers share."""
 
 from __future__ import annotations
 

@@ -83,11 +83,6 @@ class CachedSearch:
             )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
-    async def is_cached(self, team_id: UUID, query: Query) -> bool:
-        """Tell whether the memory tier has the answer, without counting a hit or a miss."""
-        key = await self._key(team_id, query)
-        return key is not None and key in self._tiers.memory
-
     async def _key(self, team_id: UUID, query: Query) -> bytes | None:
         """Return the cache key: a hash of everything that changes the answer. None: don't use the cache.
 

@@ -30,7 +30,6 @@ from app.knowledge.overview import Overview
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
-from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.reader import KnowledgeReader
 from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
@@ -63,8 +62,6 @@ class KnowledgeServices:
     index: Index
     search: Searcher
     answering: Answering
-    prefetch: PrefetchingSearch | None
-    """Where it is switched on: then it is `search`."""
     overview: Overview
     authoring: Authoring
     judging: Judging
@@ -96,7 +93,6 @@ class _Searching:
     unanswered: Unanswered
     queries: TieredCache
     cached: CachedSearch
-    prefetch: PrefetchingSearch | None
 
 
 @asynccontextmanager
@@ -151,17 +147,14 @@ def _searching(stack: AsyncExitStack, below: _Below) -> _Searching:
         options=options,
         tuned=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention.coefficients()}",
     )
-    prefetch = None
-    if settings.cache.prefetch.enabled and options.enabled and below.role == "serve":
-        prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=options.ttl_seconds)
-    return _Searching(index, unanswered, queries, cached, prefetch)
+    return _Searching(index, unanswered, queries, cached)
 
 
 def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
     settings, database, accounts, journal = below.settings, below.storage.database, below.accounts, below.sessions.journal
     embedder, long_form, index, gate = below.embeddings.embedder, below.embeddings.long_form, searching.index, WriteAdmission()
     store = KnowledgeStore(database, below.storage.vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
-    said, search = PassageStore(database, journal), searching.prefetch or searching.cached
+    said, search = PassageStore(database, journal), searching.cached
     authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate)
     judging, browsing, history = Judging(database, gate=gate), ItemBrowsing(database), ItemHistory(database)
     reader = KnowledgeReader(accounts=accounts, search=search, store=store, said=said, browsing=browsing, history=history)
@@ -182,7 +175,6 @@ def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
         reader=reader,
         writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
         unanswered=searching.unanswered,
-        prefetch=searching.prefetch,
     )
 
 
@@ -235,8 +227,7 @@ def _loops(below: _Below, made: KnowledgeServices) -> tuple[Loop, ...]:
     if below.role == "worker":
         return made.index.loops(poll_seconds=below.settings.worker.poll_seconds)
     reindexing = Reindexing(made.index, below.storage.vectors, below.settings.vectors)
-    ahead = () if made.prefetch is None else made.prefetch.loops()
-    return (*reindexing.loops(), *made.unanswered.loops(), *ahead)
+    return (*reindexing.loops(), *made.unanswered.loops())
 
 
 async def _age(database: Database) -> int:

@@ -293,15 +293,6 @@ class PrewarmSettings(Section):
     noted_seconds: float = Field(30, gt=0, description="how often uses are written down")
 
 
-class PrefetchSettings(Section):
-    """Prefetching: the question that usually follows is searched while nobody asks."""
-
-    enabled: bool = Field(False, description="search ahead what usually follows a question")
-    remembered: int = Field(2000, ge=1, description="questions whose followers are known")
-    min_seen: int = Field(2, ge=1, description="how often one must have followed the other")
-    quiet_seconds: float = Field(0.25, gt=0, description="without a question, before one is searched ahead")
-
-
 class CacheSettings(Section):
     completions: CompletionsCacheSettings = CompletionsCacheSettings()
     semantic: SemanticCacheSettings = SemanticCacheSettings()
@@ -309,7 +300,6 @@ class CacheSettings(Section):
     embeddings: EmbeddingsCacheSettings = EmbeddingsCacheSettings()
     keys: KeysCacheSettings = KeysCacheSettings()
     prewarm: PrewarmSettings = PrewarmSettings()
-    prefetch: PrefetchSettings = PrefetchSettings()
     tier_timeout_seconds: float = Field(0.02, gt=0, description="a lower tier that is slower is passed over")
     database: bool = Field(True, description="PostgreSQL as the lowest tier")
 
