@@ -20,7 +20,7 @@ from app.api.answers import (
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
-from app.knowledge.answering.answering import Composed
+from app.knowledge.answering.composed import Composed
 from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.services.answers import begin_answer

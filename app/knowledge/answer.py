@@ -100,6 +100,15 @@ class Answer:
         return not self.results and not self.degraded
 
 
+@dataclass(frozen=True, slots=True)
+class UnansweredQuestion:
+    """An unanswered question: how often it was asked, and when last."""
+
+    text: str
+    times: int
+    last_at: datetime
+
+
 class Searcher(Protocol):
     """The interface of `Search` and of the caches around it."""
 

@@ -9,16 +9,15 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidInput
-from app.knowledge.authoring import Author, WriteAdmission
+from app.knowledge.authoring import WriteAdmission
 from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.edits import MAX_NOTE_CHARS, Author
+from app.knowledge.item import VERDICTS
 from app.knowledge.store import lock_item
 from app.knowledge.tables import FeedbackRow
 from app.knowledge.verdicts import count_verdicts
-from app.knowledge.weighing import VERDICTS
 from app.redaction.labels import free_text
 from app.storage.database import Database
-
-MAX_NOTE_CHARS = 1_000
 
 
 class Judging:

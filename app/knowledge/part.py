@@ -31,9 +31,11 @@ from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.reader import KnowledgeReader
+from app.knowledge.reads import Reads
 from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
 from app.knowledge.search import Search
+from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
@@ -123,16 +125,8 @@ def _searching(stack: AsyncExitStack, below: _Below) -> _Searching:
     settings, storage, embedder = below.settings, below.storage, below.embeddings.embedder
     index = Index(storage.database, storage.vectors, copy=_copier(settings, storage.url) if below.role == "serve" else None)
     unanswered = Unanswered(storage.database)
-    search = Search(
-        database=storage.database,
-        accounts=below.accounts,
-        journal=below.sessions.journal,
-        index=index,
-        vectors=storage.vectors,
-        embedder=embedder,
-        limits=settings.knowledge,
-        unanswered=unanswered,
-    )
+    backend = SearchBackend(Reads(storage.database), below.accounts, index, storage.vectors, settings.knowledge)
+    search = Search(backend, journal=below.sessions.journal, embedder=embedder, unanswered=unanswered)
     direct = DedicatedConnection(settings.database, storage.url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
     stack.push_async_callback(direct.close)
     options = settings.cache.queries

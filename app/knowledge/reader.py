@@ -11,12 +11,12 @@ from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound
 from app.knowledge.answer import Answer, Query, Searcher
-from app.knowledge.authoring import revision_of
-from app.knowledge.browsing import ItemBrowsing, ItemFilter
-from app.knowledge.history import HistoryEvent, ItemHistory
-from app.knowledge.item import Freshness
+from app.knowledge.browsing import ItemBrowsing
+from app.knowledge.edits import revision_of
+from app.knowledge.history import ItemHistory
+from app.knowledge.item import Freshness, HistoryEvent, Item, ItemFilter
 from app.knowledge.passage_store import PassageStore, StoredPassage
-from app.knowledge.store import Item, KnowledgeStore
+from app.knowledge.store import KnowledgeStore
 from app.knowledge.weighing import shown_freshness
 from app.storage.tables import AnyRow
 from app.telemetry import metrics

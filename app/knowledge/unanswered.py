@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from app.knowledge.answer import UnansweredQuestion
 from app.knowledge.tables import UnansweredRow
 from app.part import Loop
 from app.redaction import redact
@@ -25,15 +25,6 @@ MARGIN_CHARS = 400
 MAX_WAITING, MAX_OF_A_TEAM = 500, 200
 KEPT_DAYS = 90
 GATHERED_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class UnansweredQuestion:
-    """An unanswered question: how often it was asked, and when last."""
-
-    text: str
-    times: int
-    last_at: datetime
 
 
 class Unanswered:

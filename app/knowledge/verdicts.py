@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.knowledge.item import VERDICTS
 from app.knowledge.tables import FeedbackRow, ItemRow, RevisionRow
-from app.knowledge.weighing import VERDICTS, hides
+from app.knowledge.weighing import hides
 from app.storage.tables import AnyRow
 
 

@@ -6,12 +6,9 @@ A factor multiplies an item's rank (see `ranking`); `explain` shows it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 from app.knowledge.item import Freshness
-
-Verdict = Literal["helpful", "wrong", "stale"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 WRITTEN = 1.10
 """Factor of what a person recorded or corrected: it decides between near equals, not against a better answer."""

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.errors import NotFound
-from app.knowledge.authoring import Author, Authoring, ItemCorrection, ItemFields
+from app.knowledge.authoring import Authoring
+from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
 from app.knowledge.store import KnowledgeStore

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from app.knowledge.answer import Result
 from app.knowledge.answering.cited import INSTRUCTIONS, Cited, asked, checked, declined
+from app.knowledge.answering.composed import Bill, Sentence
 from app.redaction import redact
 from app.settings import KnowledgeSettings
 from app.tokens import count_text, first_tokens
@@ -26,16 +27,6 @@ _END = re.compile(r"[.!?。！？；\n]")
 
 class Unusable(Exception):
     """The model's text has no sentence that cites a passage, and doesn't decline either."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """The model that wrote, and the cost in nano-dollars. `left`: the rest of the payer's budget; None: unlimited."""
-
-    provider: str
-    model: str
-    nanousd: int
-    left: int | None = None
 
 
 class Writer(Protocol):
@@ -51,18 +42,6 @@ class Writer(Protocol):
     @property
     def bill(self) -> Bill | None:
         """The cost so far; None while no model has begun to write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A model's sentence. `citations`: numbered from 1, in the order in which the answer first cites them; at least one."""
-
-    text: str
-    citations: tuple[int, ...]
-
-    @property
-    def marked(self) -> str:
-        return f"{self.text} {''.join(f'[{number}]' for number in self.citations)}"
 
 
 @dataclass(slots=True)

@@ -11,9 +11,11 @@ from sqlalchemy import text
 
 from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from app.knowledge.answer import Query
-from app.knowledge.authoring import Author, Authoring, ItemCorrection, ItemFields, WriteAdmission, revision_of
-from app.knowledge.browsing import ItemBrowsing, ItemFilter
+from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.browsing import ItemBrowsing
+from app.knowledge.edits import Author, ItemCorrection, ItemFields, revision_of
 from app.knowledge.history import ItemHistory
+from app.knowledge.item import ItemFilter
 from app.knowledge.judging import Judging
 from tests.integration.knowledge.conftest import Bench, lesson
 

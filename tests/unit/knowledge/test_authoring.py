@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.errors import RateLimited
-from app.knowledge.authoring import TITLE_CHARS, ItemFields, WriteAdmission, revision_of, title_of
+from app.knowledge.authoring import WriteAdmission
+from app.knowledge.edits import TITLE_CHARS, ItemFields, revision_of, title_of
 
 LONG = "Backups of the staging database are taken at three in the morning and whatever was changed by hand before that is gone for good"
 

@@ -11,8 +11,8 @@ import pytest
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound, NotPermitted
 from app.knowledge.answer import Answer, Query
-from app.knowledge.authoring import Author, ItemCorrection, ItemFields
-from app.knowledge.browsing import ItemFilter
+from app.knowledge.edits import Author, ItemCorrection, ItemFields
+from app.knowledge.item import ItemFilter
 from app.knowledge.reader import KnowledgeReader
 from app.knowledge.writer import KnowledgeWriter
 from app.telemetry import metrics

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from app.errors import AllProvidersFailed
 from app.knowledge.answer import Result
-from app.knowledge.answering.answering import Answering, Composed
+from app.knowledge.answering.answering import Answering
 from app.knowledge.answering.cited import checked, declined
-from app.knowledge.answering.writing import Bill, Checker, Sentence, prompt
+from app.knowledge.answering.composed import Bill, Composed, Sentence
+from app.knowledge.answering.writing import Checker, prompt
 from app.knowledge.item import Quote
 from app.settings import KnowledgeSettings
 from app.tokens import count_text
