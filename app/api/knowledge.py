@@ -257,7 +257,7 @@ ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "creat
     response_class=Response,
 )
 async def delete(services: TheServices, caller: Caller, item_id: UUID) -> None:
-    await services.knowledge.writer.forget(caller, item_id)
+    await services.knowledge.writer.delete(caller, item_id)
 
 
 def _passage(shown: ShownPassage) -> PassageReply:

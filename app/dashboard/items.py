@@ -137,7 +137,7 @@ async def judge(request: Request, item_id: UUID) -> Response:
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     await verified_form(request, who)
-    await who.services.knowledge.writer.forget(who.requester, item_id)
+    await who.services.knowledge.writer.delete(who.requester, item_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
 

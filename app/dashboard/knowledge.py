@@ -114,7 +114,7 @@ async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
         projects=found[:PROJECTS],
         more_projects=len(found[PROJECTS:]),
         recent=[(each, projects.get(each.project_id, "")) for each in await knowledge.overview.recent(team_id, since, limit=RECENT)],
-        asked=await knowledge.unanswered.of(team_id, limit=QUESTIONS),
+        asked=await knowledge.unanswered.most_frequent(team_id, limit=QUESTIONS),
     )
 
 

@@ -51,7 +51,7 @@ class WriteAdmission:
         self._waiting: Counter[Hashable] = Counter()
 
     @asynccontextmanager
-    async def turn(self, caller: Hashable) -> AsyncIterator[None]:
+    async def admit(self, caller: Hashable) -> AsyncIterator[None]:
         """Wait for a slot, and hold it for the block. RateLimited if too many writes of this caller wait already."""
         if self._waiting[caller] >= self._max_waiting:
             raise RateLimited(
@@ -68,14 +68,16 @@ class WriteAdmission:
 
 
 class Authoring:
-    """Records and corrects items. `gate`: shared with `judging`."""
+    """Records and corrects items. `admission`: shared with `judging`."""
 
-    def __init__(self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, gate: WriteAdmission) -> None:
+    def __init__(
+        self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, admission: WriteAdmission
+    ) -> None:
         self._database = database
         self._accounts = accounts
         self._embedder = embedder
         self._long_form = long_form
-        self._gate = gate
+        self._admission = admission
 
     async def record(self, author: Author, project: str, given: ItemFields) -> tuple[UUID, bool]:
         """Store what a person knows. Returns its id, and True if it is new: the same text in a project is one item.
@@ -85,7 +87,7 @@ class Authoring:
         """
         check_project_name(project)
         check_fields(given)
-        async with self._gate.turn(author):
+        async with self._admission.admit(author):
             words = await _checked_and_redacted(given)
             key = digest(words.text)
             if (known := await self._already_recorded(author.team_id, project, key)) is not None:
@@ -125,7 +127,7 @@ class Authoring:
         """
         if not change.fields:
             raise InvalidInput("No field to change: send type, title, text or paths.")
-        async with self._gate.turn(author):
+        async with self._admission.admit(author):
             for _ in range(ATTEMPTS):
                 async with self._database.begin() as connection:
                     row = await owned(connection, author.team_id, item_id)

@@ -96,7 +96,7 @@ class CachedSearch:
                 project_id = await self._accounts.project_named(team_id, query.project)
                 if project_id is None:
                     return None  # cheap to answer, and the project may be created at any moment
-            version = await self._versions.of(Scope(team_id, project_id))
+            version = await self._versions.current(Scope(team_id, project_id))
         except Unavailable as error:
             log.warning("search.uncached", code=error.code)
             return None

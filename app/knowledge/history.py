@@ -21,16 +21,16 @@ class ItemHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, team_id: UUID, item_id: UUID) -> list[HistoryEvent]:
+    async def read(self, team_id: UUID, item_id: UUID) -> list[HistoryEvent]:
         """Return an item's history, latest first, at most MAX_ENTRIES. NotFound for another team's."""
 
-        async def read(connection: AsyncConnection) -> list[HistoryEvent]:
+        async def entries(connection: AsyncConnection) -> list[HistoryEvent]:
             row = await owned(connection, team_id, item_id)
             learnt = await _learnt(connection, item_id, first="merged" if row.origin == "recorded" else "learnt")
             found = [*learnt, *await _revisions(connection, item_id), *await _verdicts(connection, item_id)]
             return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
 
-        return await self._database.read(read)
+        return await self._database.read(entries)
 
 
 async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: HistoryAction) -> list[HistoryEvent]:

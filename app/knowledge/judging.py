@@ -21,11 +21,11 @@ from app.storage.database import Database
 
 
 class Judging:
-    """Stores people's verdicts. `gate`: shared with `Authoring`."""
+    """Stores people's verdicts. `admission`: shared with `Authoring`."""
 
-    def __init__(self, database: Database, *, gate: WriteAdmission) -> None:
+    def __init__(self, database: Database, *, admission: WriteAdmission) -> None:
         self._database = database
-        self._gate = gate
+        self._admission = admission
 
     async def judge(self, author: Author, item_id: UUID, verdict: str, remark: str = "") -> None:
         """Store a person's verdict, replacing their earlier one. NotFound for another team's item; InvalidInput names the bad field.
@@ -39,7 +39,7 @@ class Judging:
         if "\x00" in remark:
             raise InvalidInput("note holds a NUL character, which can't be stored: take it out.", param="note")
         values = {"id": uuid4(), "knowledge_id": item_id, "verdict": verdict, "note": free_text(remark).strip(), **author.columns}
-        async with self._gate.turn(author), self._database.begin() as connection:
+        async with self._admission.admit(author), self._database.begin() as connection:
             row = await lock_item(connection, author.team_id, item_id)
             await _replace(connection, author, values)
             await count_verdicts(connection, row)

@@ -71,7 +71,7 @@ class Overview:
         ]
 
     async def mark(self) -> int:
-        """Return a number that changes whenever any item does (cheap: the end of an index)."""
+        """Return a number that changes whenever any item or passage does (the outbox's last id: cheap)."""
         return (await self._database.read(rows_of(select(func.max(OutboxRow.id)))))[0][0] or 0
 
 

@@ -91,7 +91,7 @@ class FoundPassages:
 
 
 _NO_QUESTION = parse_question("", (), _NO_TOKENS)
-NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION, ()))
+NO_PASSAGES = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION, ()))
 
 
 class PassageSearch:
@@ -114,7 +114,7 @@ class PassageSearch:
         else:
             rows = await self._rows.by_id(scope, list(legs), period)
         if not rows:
-            return NOTHING
+            return NO_PASSAGES
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
         named = dates.named(query.text, clock.now())

@@ -16,7 +16,7 @@ from app.knowledge.freshness import WEIGHT
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
-from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, shown_freshness, speaks_of
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, names_open_file, shown_freshness
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -115,7 +115,7 @@ def _written(row: AnyRow) -> float:
 
 
 def _open_file(row: AnyRow, query: Query) -> float:
-    return OPEN_FILE if query.files and row.paths and speaks_of(row.paths, query.files) else 1.0
+    return OPEN_FILE if query.files and row.paths and names_open_file(row.paths, query.files) else 1.0
 
 
 def _is_written(row: AnyRow) -> bool:

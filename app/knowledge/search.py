@@ -63,7 +63,7 @@ class Search:
         """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found."""
         filtered = query.types or query.since or query.until or set(query.kinds) != set(KINDS)
         if self._unanswered is not None and query.min_score is None and not filtered:
-            self._unanswered.note(team_id, query.text)
+            self._unanswered.record(team_id, query.text)
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
         """Search, bypassing every cache. InvalidInput names the field that can't be used."""

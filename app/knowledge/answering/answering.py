@@ -16,7 +16,7 @@ from app.errors import CairnError, Unavailable
 from app.knowledge.answer import Result
 from app.knowledge.answering.composed import Composed, Extract, Sentence
 from app.knowledge.answering.extract import TokenEncoder, extract
-from app.knowledge.answering.writing import Unusable, Writer, Writing
+from app.knowledge.answering.writing import UnusableAnswer, Writer, Writing
 from app.settings import KnowledgeSettings
 from app.telemetry import traces
 
@@ -48,8 +48,8 @@ class Answering:
             async with aclosing(writing.write(writer)) as sentences:
                 async for sentence in sentences:
                     yield sentence
-        except (CairnError, TimeoutError, Unusable) as error:
-            code = error.code if isinstance(error, CairnError) else "unusable" if isinstance(error, Unusable) else "too_slow"
+        except (CairnError, TimeoutError, UnusableAnswer) as error:
+            code = error.code if isinstance(error, CairnError) else "unusable" if isinstance(error, UnusableAnswer) else "too_slow"
             log.warning("answer.degraded", part="model", code=code)
             extracted = await self._extracted(question, results)
             yield replace(extracted, degraded=("model", *extracted.degraded), bill=writer.bill)

@@ -48,12 +48,12 @@ def test_a_revision_names_a_wording() -> None:
 
 
 async def test_so_many_of_one_caller_wait_and_others_still_come_in() -> None:
-    gate = WriteAdmission(at_once=1, max_waiting=3)
+    admission = WriteAdmission(at_once=1, max_waiting=3)
     async with AsyncExitStack() as held:
-        await held.enter_async_context(gate.turn("first"))
+        await held.enter_async_context(admission.admit("first"))
 
         async def wait(caller: str) -> None:
-            async with gate.turn(caller):
+            async with admission.admit(caller):
                 pass
 
         waiting = [asyncio.create_task(wait("first")) for _ in range(2)] + [asyncio.create_task(wait("second"))]
@@ -62,4 +62,4 @@ async def test_so_many_of_one_caller_wait_and_others_still_come_in() -> None:
             await wait("first")
     await asyncio.gather(*waiting)
     await wait("first")
-    assert not gate._waiting
+    assert not admission._waiting
