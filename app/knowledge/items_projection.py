@@ -17,7 +17,8 @@ from app.knowledge.extraction.classifier import Numbers, fitted_for
 from app.knowledge.index import Index
 from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import item_text
-from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, Source
+from app.knowledge.reconciliation import EmbeddedCandidate, Source
+from app.knowledge.store import KnowledgeStore
 from app.sessions.event import Event
 from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed, Counts, Projected

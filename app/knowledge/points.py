@@ -23,7 +23,7 @@ from app.storage.vectors.store import IndexSchema, VectorPoint
 SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
 
 
-async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[VectorPoint]:
+async def read(connection: AsyncConnection, ids: Collection[UUID]) -> list[VectorPoint]:
     """Return the points of these ids (of items or passages) that exist."""
     wanted = literal(list(ids), ARRAY(Uuid))
     items = await connection.execute(_ITEMS.where(ItemRow.id == any_(wanted)))
@@ -42,7 +42,7 @@ async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None)
     return found
 
 
-async def every(database: Database, *, page: int) -> AsyncIterator[list[VectorPoint]]:
+async def read_pages(database: Database, *, page: int) -> AsyncIterator[list[VectorPoint]]:
     """Yield all points page by page, each page read in a transaction of its own."""
     for table, query, point in ((ItemRow, _ITEMS, _item), (PassageRow, _PASSAGES, _passage)):
         last: UUID | None = None

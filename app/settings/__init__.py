@@ -31,13 +31,12 @@ from app.settings.caches import (
     EmbeddingsCacheSettings,
     EvictionPolicy,
     KeysCacheSettings,
-    PrefetchSettings,
     PrewarmSettings,
     QueriesCacheSettings,
     SemanticCacheSettings,
 )
 from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
-from app.settings.renamed import old_names, rename_in_environment, rename_in_file
+from app.settings.renamed import old_names, update_environment, update_file, withdrawn_settings
 from app.settings.sections import (
     ROOT,
     AlertsSettings,
@@ -80,7 +79,6 @@ __all__ = [
     "LimitsSettings",
     "LogSettings",
     "MessagesSettings",
-    "PrefetchSettings",
     "PrewarmSettings",
     "PriceTierSettings",
     "ProviderSettings",
@@ -100,6 +98,7 @@ __all__ = [
     "old_names",
     "secret_of",
     "unknown_variables",
+    "withdrawn_settings",
 ]
 
 SHIPPED = ROOT / "config" / "cairn.toml"
@@ -113,7 +112,7 @@ class _File(TomlConfigSettingsSource):
     """A file of settings, renamed to their present names before it is merged with the files below it."""
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        return rename_in_file(super()._read_file(file_path), str(file_path))
+        return update_file(super()._read_file(file_path), str(file_path))
 
 
 class Settings(BaseSettings):
@@ -183,7 +182,7 @@ class Settings(BaseSettings):
             files.append(Path(custom))
         if isinstance(env_settings, EnvSettingsSource):
             environment = _with_files(env_settings.env_vars)
-            rename_in_environment(environment)
+            update_environment(environment)
             env_settings.env_vars = environment
         return init_settings, env_settings, _File(settings_cls, toml_file=files, deep_merge=True)
 

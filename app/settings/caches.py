@@ -1,4 +1,4 @@
-"""Settings of the caches: their size, eviction policy and lifetimes; the warm-up and prefetching."""
+"""Settings of the caches: their size, eviction policy and lifetimes; the warm-up."""
 
 from __future__ import annotations
 
@@ -77,15 +77,6 @@ class PrewarmSettings(Section):
     noted_seconds: float = Field(30, gt=0, description="seconds between two records of which entries were used")
 
 
-class PrefetchSettings(Section):
-    """Prefetching: the question that usually follows is searched while no other waits."""
-
-    enabled: bool = Field(False, description="search ahead what usually follows a question")
-    remembered: int = Field(2000, ge=1, description="questions whose followers are known")
-    min_seen: int = Field(2, ge=1, description="times that one question must have followed another before it is searched ahead")
-    quiet_seconds: float = Field(0.25, gt=0, description="seconds without a question before one is searched ahead")
-
-
 class CacheSettings(Section):
     completions: CompletionsCacheSettings = CompletionsCacheSettings()
     semantic: SemanticCacheSettings = SemanticCacheSettings()
@@ -93,7 +84,6 @@ class CacheSettings(Section):
     embeddings: EmbeddingsCacheSettings = EmbeddingsCacheSettings()
     keys: KeysCacheSettings = KeysCacheSettings()
     prewarm: PrewarmSettings = PrewarmSettings()
-    prefetch: PrefetchSettings = PrefetchSettings()
     tier_timeout_seconds: float = Field(
         0.02, gt=0, description="seconds that a lookup waits for Redis or PostgreSQL; a slower tier is skipped"
     )

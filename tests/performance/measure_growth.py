@@ -37,7 +37,7 @@ from app import settings as settings_module
 from app.accounts.requester import Requester
 from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import item_text
-from app.knowledge.store import EmbeddedCandidate, Source
+from app.knowledge.reconciliation import EmbeddedCandidate, Source
 from app.redaction.labels import free_text
 from app.services import Services, open_services
 from app.sessions.event import SessionHeader

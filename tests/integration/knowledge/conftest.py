@@ -20,8 +20,11 @@ from app.knowledge.neighbours import item_text
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.points import SCHEMA
+from app.knowledge.reads import Reads
+from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source
 from app.knowledge.search import Search
-from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, ReconcileCounts, Source
+from app.knowledge.search_backend import SearchBackend
+from app.knowledge.store import KnowledgeStore
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
 from app.sessions.browsing import SessionBrowsing
@@ -202,9 +205,8 @@ async def make_bench(database: Database, vectors: VectorStore) -> Bench:
     checkpoints = Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     purge = Purge(database, journal, queue, projections)
-    search = Search(
-        database=database, accounts=accounts, journal=journal, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge
-    )
+    backend = SearchBackend(Reads(database), accounts, index, vectors, settings.knowledge)
+    search = Search(backend, journal=journal, embedder=embedder)
     return Bench(
         database=database,
         vectors=vectors,

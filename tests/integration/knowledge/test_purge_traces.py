@@ -294,7 +294,7 @@ async def test_a_purge_by_an_older_cairn_is_still_remembered(bench: Bench, queue
 async def test_a_question_that_nobody_could_answer_is_its_askers_and_stays(bench: Bench, queue: Queue, intake: Intake) -> None:
     """It is no trace of the session: somebody asked it. It goes after its own time."""
     unanswered = Unanswered(bench.database)
-    unanswered.note(bench.team_id, f"What is {MARK}?")
+    unanswered.record(bench.team_id, f"What is {MARK}?")
     await unanswered.write()
     await submit(bench, intake, transcript())
     await purge(bench, await run(queue, intake))

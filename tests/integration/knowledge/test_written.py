@@ -11,9 +11,11 @@ from sqlalchemy import text
 
 from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from app.knowledge.answer import Query
-from app.knowledge.authoring import Author, Authoring, ItemCorrection, ItemFields, WriteAdmission, revision_of
-from app.knowledge.browsing import ItemBrowsing, ItemFilter
+from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.browsing import ItemBrowsing
+from app.knowledge.edits import Author, ItemCorrection, ItemFields, revision_of
 from app.knowledge.history import ItemHistory
+from app.knowledge.item import ItemFilter
 from app.knowledge.judging import Judging
 from tests.integration.knowledge.conftest import Bench, lesson
 
@@ -25,18 +27,18 @@ SECRET = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 
 
 @pytest.fixture
-def gate() -> WriteAdmission:
+def admission() -> WriteAdmission:
     return WriteAdmission()
 
 
 @pytest.fixture
-def authoring(bench: Bench, gate: WriteAdmission) -> Authoring:
-    return Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, gate=gate)
+def authoring(bench: Bench, admission: WriteAdmission) -> Authoring:
+    return Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, admission=admission)
 
 
 @pytest.fixture
-def judging(bench: Bench, gate: WriteAdmission) -> Judging:
-    return Judging(bench.database, gate=gate)
+def judging(bench: Bench, admission: WriteAdmission) -> Judging:
+    return Judging(bench.database, admission=admission)
 
 
 @pytest.fixture
@@ -349,7 +351,7 @@ async def test_a_verdict_on_a_text_that_was_corrected_since_counts_no_more(
     found = await bench.store.get(bench.team_id, item)
     assert (found.hidden, found.wrong, found.stale, found.freshness) == (False, 0, 0, "fresh")
     assert await asked(bench, CORRECT) == [CORRECT]
-    assert [each.what for each in await ItemHistory(bench.database).of(bench.team_id, item)].count("judged") == 3
+    assert [each.what for each in await ItemHistory(bench.database).read(bench.team_id, item)].count("judged") == 3
     await judging.judge(admin, item, "stale")
     assert (await bench.store.get(bench.team_id, item)).stale == 1
 
@@ -360,7 +362,7 @@ async def test_a_developer_who_is_gone_leaves_a_verdict_without_a_name(bench: Be
     await judging.judge(ada, item, "helpful", "Good")
     async with bench.database.begin() as connection:
         await connection.execute(text("delete from developers where name = 'ada'"))
-    entries = await ItemHistory(bench.database).of(bench.team_id, item)
+    entries = await ItemHistory(bench.database).read(bench.team_id, item)
     assert [(each.what, each.developer_id, each.by_admin) for each in entries] == [("judged", None, False), ("learnt", None, False)]
 
 
@@ -390,7 +392,7 @@ async def test_a_history_tells_who_did_what(bench: Bench, authoring: Authoring, 
     await bench.teach("a", [lesson("1", NATS)])
     await authoring.correct(admin, item, ItemCorrection(text=CORRECT))
     await judging.judge(ada, item, "stale", "moved on")
-    entries = await ItemHistory(bench.database).of(bench.team_id, item)
+    entries = await ItemHistory(bench.database).read(bench.team_id, item)
     assert [(each.what, each.developer_id, each.by_admin) for each in entries] == [
         ("judged", ada.developer_id, False),
         ("corrected", None, True),
