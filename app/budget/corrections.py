@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.budget.limits import MOST, Account
+from app.budget.limits import MAX_AMOUNT, Account
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow
 from app.errors import Conflict, InvalidInput, NotFound
 from app.money import to_usd
@@ -39,9 +39,9 @@ class Corrections:
         NotFound for another's movement; Conflict for one that is no charge, is charged at that already, or would pass a limit of the
         month that it belongs to. A repetition is the second of these: nothing is corrected twice.
         """
-        if not 0 <= nanousd <= MOST:
+        if not 0 <= nanousd <= MAX_AMOUNT:
             raise InvalidInput("charged_usd is out of range.", param="charged_usd")
-        if tokens is not None and not 0 <= tokens <= MOST:
+        if tokens is not None and not 0 <= tokens <= MAX_AMOUNT:
             raise InvalidInput("charged_tokens is out of range.", param="charged_tokens")
         async with self._database.begin() as connection:
             row = (await connection.execute(_movement(account, movement_id))).one_or_none()

@@ -20,7 +20,7 @@ from app.errors import InvalidInput
 from app.settings import BudgetSettings as Settings
 from app.storage.database import Database
 
-MOST = 2**62
+MAX_AMOUNT = 2**62
 """Of an amount: a sum of two still fits a bigint."""
 
 
@@ -70,7 +70,7 @@ class BudgetLimits:
         period = self._calendar.month_of(clock.now())
         async with self._database.begin() as connection:
             await self._open(connection, account, period)
-            raised = update(BalanceRow).where(_of(account, period), BalanceRow.added_nanousd <= MOST - nanousd)
+            raised = update(BalanceRow).where(_of(account, period), BalanceRow.added_nanousd <= MAX_AMOUNT - nanousd)
             done = await connection.execute(raised.values(added_nanousd=BalanceRow.added_nanousd + nanousd))
             if done.rowcount == 0:
                 raise InvalidInput("The month's top-ups would be absurd together.", param="amount_usd")
@@ -109,7 +109,7 @@ class BudgetLimits:
 
 
 def _check(amount: int | None, param: str) -> None:
-    if amount is not None and not 0 <= amount <= MOST:
+    if amount is not None and not 0 <= amount <= MAX_AMOUNT:
         raise InvalidInput(f"{param} is out of range.", param=param)
 
 

@@ -180,7 +180,7 @@ class Catalog:
 
     def _add_embedding_model(self, name: str, options: Options, model: str, wire: Wire) -> None:
         overruled = options.embedding_usd_per_mtok
-        price = Price(from_usd(overruled)) if overruled is not None else self._prices.of(model)
+        price = Price(from_usd(overruled)) if overruled is not None else self._prices.price_of(model)
         self.embedding.setdefault(model, ChainProvider(name, options.kind, model, price, wire))
 
     def _price(self, model: str, options: Options) -> Price:
@@ -193,9 +193,9 @@ class Catalog:
         }
         set_ones = {part: from_usd(amount) for part, amount in own.items() if amount is not None}
         if {"input", "output"} <= set_ones.keys():
-            price = Price.of(set_ones)
+            price = Price.from_parts(set_ones)
         else:
-            price = overruled(self._prices.of(model), set_ones)
+            price = overruled(self._prices.price_of(model), set_ones)
         if not options.price_tiers:
             return price
         try:
@@ -236,4 +236,4 @@ def _tier(given: PriceTierSettings) -> PriceTier:
         "cached_input": given.cached_input_usd_per_mtok,
         "cache_write": given.cache_write_usd_per_mtok,
     }
-    return PriceTier(given.above_tokens, Price.of({part: from_usd(amount) for part, amount in own.items() if amount is not None}))
+    return PriceTier(given.above_tokens, Price.from_parts({part: from_usd(amount) for part, amount in own.items() if amount is not None}))

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.prices import MTOK, SHIPPED, Price, Prices, PriceTier, TokenUsage, Traits, load, overruled, tiered
+from app.budget.price_list import SHIPPED, load
+from app.budget.prices import MTOK, Price, Prices, PriceTier, TokenUsage, Traits, overruled, tiered
 from app.errors import ConfigurationError, NotFound
 from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
 
@@ -67,7 +68,7 @@ def test_the_total_counts_what_was_cached_once() -> None:
     ("price", "dearest"), [(GROQ, GROQ.input), (CLAUDE, CLAUDE.cache_write), (replace(CLAUDE, cache_write=1), CLAUDE.input)]
 )
 def test_an_estimate_counts_input_at_its_dearest(price: Price, dearest: int) -> None:
-    assert price.dearest_input == dearest
+    assert price.max_input_price == dearest
 
 
 RISING = tiered(
@@ -80,8 +81,8 @@ RISING = tiered(
 )
 def test_a_prompt_has_the_price_of_the_highest_tier_that_it_passes(prompt: int, above: int | None) -> None:
     price = next((tier.price for tier in RISING.tiers if tier.above_tokens == above), replace(RISING, tiers=()))
-    assert RISING.at(prompt).noted(0) == price.noted(0)
-    assert RISING.noted(prompt) == price.noted(0) | ({} if above is None else {"above_tokens": above})
+    assert RISING.for_prompt(prompt).as_record(0) == price.as_record(0)
+    assert RISING.as_record(prompt) == price.as_record(0) | ({} if above is None else {"above_tokens": above})
     assert RISING.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4)) == price.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4))
 
 
@@ -128,15 +129,15 @@ def test_an_overruled_price_keeps_its_tiers_at_least_as_dear(parts: dict[str, in
 def test_a_model_is_found_by_its_name_with_or_without_the_providers() -> None:
     special = Price(7)
     listed = Prices({"llama": GROQ, "azure/llama": special, "free": Price(0)})
-    assert listed.of("llama") is listed.of("groq/llama") is listed.of("openrouter/meta/llama") is GROQ
-    assert listed.of("azure/llama") is special
-    assert listed.of("ollama/free") == Price(0)
+    assert listed.price_of("llama") is listed.price_of("groq/llama") is listed.price_of("openrouter/meta/llama") is GROQ
+    assert listed.price_of("azure/llama") is special
+    assert listed.price_of("ollama/free") == Price(0)
 
 
 @pytest.mark.parametrize("model", ["gpt-9", "openai/gpt-9", "", "llama/"])
 def test_a_model_without_a_price_is_refused_by_name(model: str) -> None:
     with pytest.raises(NotFound, match=r"prices\.toml") as refused:
-        Prices({"llama": GROQ}).of(model)
+        Prices({"llama": GROQ}).price_of(model)
     assert repr(model) in refused.value.message
     assert (refused.value.code, refused.value.param) == ("model_without_price", "model")
 
@@ -146,14 +147,14 @@ def test_the_shipped_list_can_be_read_and_says_when_and_where_it_was() -> None:
     assert isinstance(shipped.as_of, date)
     assert shipped.source
     assert set(shipped.models) == set(tomllib.loads(SHIPPED.read_text())["models"])
-    assert shipped.of("llama-3.3-70b-versatile") == GROQ
-    assert shipped.of("claude-sonnet-4-5").at(200_000).noted(0) == CLAUDE.noted(0)
-    assert shipped.of("local") == Price(0)
+    assert shipped.price_of("llama-3.3-70b-versatile") == GROQ
+    assert shipped.price_of("claude-sonnet-4-5").for_prompt(200_000).as_record(0) == CLAUDE.as_record(0)
+    assert shipped.price_of("local") == Price(0)
 
 
 @pytest.mark.parametrize("model", ["claude-sonnet-4-5", "gemini-2.5-pro"])
 def test_the_shipped_list_knows_whose_price_rises(model: str) -> None:
-    price = load().of(model)
+    price = load().price_of(model)
     assert [tier.above_tokens for tier in price.tiers] == [200_000]
     assert price.cost(TokenUsage(200_001, 1)) > 1.9 * price.cost(TokenUsage(200_000, 1))
 

@@ -144,7 +144,7 @@ CACHING = {"cached_input_usd_per_mtok": 1, "cache_write_usd_per_mtok": 5}
 
 def test_a_listed_price_rises_as_listed_also_where_a_part_is_overruled() -> None:
     listed = catalog({"one": provider("rising"), "two": provider("rising", input_usd_per_mtok=3)}).candidates("rising")
-    assert [each.price.at(1001) for each in listed] == [Price(2 * USD, 4 * USD), Price(3 * USD, 4 * USD)]
+    assert [each.price.for_prompt(1001) for each in listed] == [Price(2 * USD, 4 * USD), Price(3 * USD, 4 * USD)]
 
 
 def test_a_providers_own_price_rises_only_as_it_says_itself() -> None:
@@ -156,8 +156,8 @@ def test_a_providers_own_price_rises_only_as_it_says_itself() -> None:
 
 def test_tiers_may_be_put_on_a_listed_price() -> None:
     (found,) = catalog({"one": provider("big", price_tiers=[TIERS[0] | CACHING])}).candidates("one")
-    assert found.price.at(1000).input == 3 * USD
-    assert found.price.at(1001) == Price(4 * USD, 20 * USD, USD, 5 * USD)
+    assert found.price.for_prompt(1000).input == 3 * USD
+    assert found.price.for_prompt(1001) == Price(4 * USD, 20 * USD, USD, 5 * USD)
 
 
 @pytest.mark.parametrize(
