@@ -40,20 +40,22 @@ HOLD, SETTLE = "select budget_hold($1::jsonb)", "select budget_settle($1::jsonb)
 HEADROOM = statements.load("budget", "headroom")
 
 Opened = Callable[[Payer, datetime], Coroutine[Any, Any, None]]
-"""Make the balances of a payer's period, where they are missing."""
+"""Create the balances of a payer's period where they are missing."""
 Watched = Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None]
-"""Told after each batch of settlements: the balances that moved, and the holds that ended (`BudgetFacts.record`). Must not block."""
+"""Called after each batch of settlements with the balances that changed and the holds that ended (`BudgetFacts.record`). Must not block."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """A row for `budget_settle`."""
+    """An end of a hold, as a row for `budget_settle`."""
 
     id: UUID
     row: dict[str, Any]
 
 
 class Ledger:
+    """Grants holds and settles them, many to a statement; keeps what PostgreSQL could not take until it can."""
+
     def __init__(
         self,
         *,
@@ -86,12 +88,14 @@ class Ledger:
     async def hold(self, payer: Payer, attempt: Attempt, estimate: Estimate) -> Hold:
         """Reserve the worst case of one attempt.
 
-        BudgetExceeded says what is left; DatabaseUnavailable when it can't be made durable in time: then nothing may be sent.
-        Conflict: this attempt has a hold already, and no two calls share one; so request ids are the server's own.
-        A refusal is final only once the developer's own ends that were on their way have been written: they give back.
+        BudgetExceeded says what is left; DatabaseUnavailable if it can't be made durable in time: then nothing may be sent.
+        Conflict if the attempt has a hold already: no two calls share one, so request ids are the server's own.
+        A refusal is final only once the developer's ends that are being written are written: they free what they don't use.
         """
         if not (0 <= estimate.nanousd <= MAX_AMOUNT and 0 <= estimate.tokens <= MAX_AMOUNT):
-            raise InvalidInput(f"A call of {estimate.tokens:,} tokens can't be paid for: ask for less.", param="max_tokens")
+            raise InvalidInput(
+                f"A call of {estimate.tokens:,} tokens is beyond what the ledger can hold: lower max_tokens.", param="max_tokens"
+            )
         try:
             with traces.span("budget hold"):
                 async with asyncio.timeout(self._timeout):
@@ -105,7 +109,9 @@ class Ledger:
                         hold = await self._granted(payer, attempt, estimate)
         except TimeoutError:
             metrics.hold_asked("failed")
-            raise DatabaseUnavailable("The budget could not be asked in time: nothing was sent. Try again.") from None
+            raise DatabaseUnavailable(
+                "The database did not answer in time, so the call's cost could not be held: nothing was sent. Try again."
+            ) from None
         except CairnError as error:
             metrics.hold_asked("refused" if isinstance(error, BudgetExceeded) else "failed")
             raise
@@ -142,9 +148,9 @@ class Ledger:
             await self._opened(payer, period.start)
 
     async def settle(self, hold: Hold, settlement: Settlement) -> int | None:
-        """Charge what the attempt really cost, up to what was held: what costs more is marked `overrun`. Idempotent.
+        """Charge an attempt's real cost, at most its hold: a higher cost is marked `overrun`. Idempotent.
 
-        Returns what the developer has left, in nano-dollars; None: no limit, or it isn't known yet.
+        Returns what the developer has left, in nano-dollars; None: no limit, or not known yet.
         """
         usage = settlement.usage
         return await self._end(
@@ -164,20 +170,20 @@ class Ledger:
         )
 
     async def release(self, hold: Hold) -> None:
-        """Nothing was sent, or the provider answered with an error: nothing is charged. Idempotent."""
+        """Release a hold without a charge: nothing was sent, or the provider answered with an error. Idempotent."""
         await self._end(hold, kind="release")
 
     async def leave_unreconciled(self, hold: Hold, note: str) -> None:
-        """The outcome is unknown (a timeout, a cut): it stays charged at its estimate until it is reconciled. Idempotent."""
+        """Leave a hold charged at its estimate until it is reconciled: its outcome is unknown (a timeout, a cut). Idempotent."""
         await self._end(hold, kind="unreconciled", note=note)
 
     async def leave_all_unreconciled(self, holds: Sequence[UUID], note: str) -> None:
-        """The same for holds of others. DatabaseUnavailable where it could not be written."""
+        """Leave holds of other processes charged until they are reconciled. DatabaseUnavailable if that could not be written."""
         rows = [end_row(hold, kind="unreconciled", note=note) for hold in holds]
         await self._endings.value(SETTLE, json.dumps(rows))
 
     async def reconcile(self, holds: Sequence[UUID], *, nanousd: int | None, actor: str, note: str | None) -> int:
-        """Close unreconciled holds: at `nanousd` each, or (None) at nothing. Returns how many were still open."""
+        """Close unreconciled holds at `nanousd` each; None: without a charge. Returns how many were still open."""
         ending: dict[str, Any] = {"kind": "release"} if nanousd is None else {"kind": "settle", "nanousd": nanousd, "tokens": 0}
         rows = [end_row(hold, **ending, actor=actor, note=note) for hold in holds]
         answer = json.loads(await self._endings.value(SETTLE, json.dumps(rows)))
@@ -185,9 +191,9 @@ class Ledger:
         return len(answer["ended"])
 
     async def release_strays(self, open_ones: Sequence[UUID]) -> int:
-        """Give back those of our holds that are open in PostgreSQL, for longer than an answer takes, and that nobody has.
+        """Release those of this process's holds that are open in PostgreSQL but that no caller has. Returns how many.
 
-        Whether they were granted was unknown when PostgreSQL didn't answer, so nothing was sent. Returns how many.
+        PostgreSQL granted them without its answer arriving, so nothing was sent.
         """
         strays = [hold for hold in open_ones if hold not in self._open]
         for hold in strays:
@@ -200,14 +206,14 @@ class Ledger:
             await asyncio.wait(under_way)
 
     async def catch_up(self) -> int:
-        """Write the endings that PostgreSQL couldn't take. Returns how many are still waiting."""
+        """Write the ends that PostgreSQL could not take. Returns how many still wait."""
         waiting = list(self._unwritten.values())
         for start in range(0, len(waiting), MAX_IN_A_STATEMENT):
             await self._settle_batch(waiting[start : start + MAX_IN_A_STATEMENT])
         return len(self._unwritten)
 
     async def close(self) -> None:
-        """Let what is under way come to its end."""
+        """Wait for the holds and ends under way, then write the ends that PostgreSQL could not take."""
         await self._holding.finish()
         await self._ending.finish()
         if self._unwritten:
@@ -225,27 +231,27 @@ class Ledger:
             try:
                 hold = await asyncio.shield(asking)
             except asyncio.CancelledError:
-                asking.add_done_callback(self._nobody_came)
+                asking.add_done_callback(self._release_unclaimed)
                 raise
             if hold is not None:
                 return hold
             await self._opened(payer, wanted.period_start)
 
     async def _opened(self, payer: Payer, period_start: datetime) -> None:
-        """A month begins for hundreds of calls at once: its balances are made by the first."""
+        """Create the balances of a new month once (single flight): it begins for hundreds of calls at the same time."""
         key = payer, period_start
         if key not in self._opening:
             self._opening[key] = task = asyncio.create_task(self._open_period(payer, period_start), name="open period")
             task.add_done_callback(lambda _: self._opening.pop(key, None))
         await asyncio.shield(self._opening[key])
 
-    def _nobody_came(self, asking: asyncio.Future[Hold | None]) -> None:
-        """Give back a hold whose requester left before it was granted."""
+    def _release_unclaimed(self, asking: asyncio.Future[Hold | None]) -> None:
+        """Release a hold whose requester left before it was granted."""
         if not asking.cancelled() and asking.exception() is None and (hold := asking.result()) is not None:
             self._submit(hold.id, kind="release")
 
     async def _end(self, hold: Hold, **fields: Any) -> int | None:
-        """Once submitted it is written, whoever is cancelled meanwhile."""
+        """Submit an end and wait for it. It is written even if the caller is cancelled meanwhile."""
         developer, end = hold.payer.developer_id, self._submit(hold.id, **fields)
         self._last_end[developer] = end
         end.add_done_callback(lambda done: self._last_end.get(developer) is done and self._last_end.pop(developer))
@@ -326,7 +332,7 @@ class Ledger:
         return [ended.get(str(each.id)) for each in endings]
 
     def _keep(self, endings: Sequence[_Ending]) -> None:
-        """The first end of a hold that is final stands, as it does in PostgreSQL."""
+        """Keep ends until PostgreSQL can take them. A hold's first final end stands, as it does in PostgreSQL."""
         for each in endings:
             if (kept := self._unwritten.get(each.id)) is None or kept.row["kind"] == "unreconciled":
                 self._unwritten[each.id] = each

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 
 from app.errors import NotFound
 from app.tokens import ANY_IMAGE, ImageTokens
 
 MTOK = 1_000_000
 PARTS = ("input", "output", "cached_input", "cache_write")
+CACHE_PARTS = frozenset({"cached_input", "cache_write"})
 VERSION = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 """The suffix that a provider adds to a model's name for one version of it."""
 
@@ -130,12 +133,33 @@ def tiered(price: Price, tiers: Sequence[PriceTier]) -> Price:
 
 
 def overruled(price: Price, parts: Mapping[str, int]) -> Price:
-    """Replace parts of a price. A tier stays at least as dear as the new price, and has the parts that it has."""
+    """Replace parts of a price. A tier stays at least as expensive as the new price, and has the parts that it has.
+
+    A cache price that is not replaced rises with the input price: it would otherwise stay that of a cheaper provider.
+    """
+    base = _raised(price, parts)
     tiers = []
     for tier in price.tiers:
-        dearer = {part: max(own, tier.price.parts.get(part, 0)) for part, own in parts.items()}
-        tiers.append(PriceTier(tier.above_tokens, Price.from_parts(tier.price.parts | dearer)))
-    return tiered(Price.from_parts({**price.parts, **parts}), tiers)
+        own = _raised(tier.price, {part: max(amount, tier.price.parts.get(part, 0)) for part, amount in parts.items()})
+        tiers.append(PriceTier(tier.above_tokens, Price.from_parts({part: max(amount, base[part]) for part, amount in own.items()})))
+    return tiered(Price.from_parts(base), tiers)
+
+
+def _raised(price: Price, parts: Mapping[str, int]) -> dict[str, int]:
+    """Return a price's parts with some replaced, the cache prices among the others raised as the input price is, never lowered."""
+    new = {**price.parts, **parts}
+    for part in CACHE_PARTS & price.parts.keys() - parts.keys():
+        proportional = -(-price.parts[part] * new["input"] // price.input) if price.input else new["input"]
+        new[part] = max(price.parts[part], proportional)
+    return new
+
+
+def with_cache_writes(price: Price, factor: Fraction) -> Price:
+    """Set the price of cache writes, where it isn't set, to the input price times a factor; also in its tiers."""
+    if price.cache_write is not None:
+        return price
+    tiers = tuple(PriceTier(tier.above_tokens, with_cache_writes(tier.price, factor)) for tier in price.tiers)
+    return replace(price, cache_write=math.ceil(price.input * factor), tiers=tiers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
-from app.budget.prices import Price, Prices, PriceTier, Traits, overruled, tiered
+from app.budget.prices import Price, Prices, PriceTier, Traits, overruled, tiered, with_cache_writes
 from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
@@ -26,6 +27,11 @@ OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
 """The built-in embedding model, and its provider's name."""
 PREFILL_KINDS = frozenset({"anthropic", "groq"})
 """Provider kinds that continue an unfinished assistant message; others begin a new one."""
+WRITES_AS_INPUT = frozenset({"openai", "azure", "groq", "gemini", "local"})
+"""Provider kinds that charge a write to their prompt cache as any input."""
+CACHE_WRITE_FACTOR = Fraction(2)
+"""Anthropic's surcharge on a cache write that lasts an hour (five minutes: 1.25). A usage doesn't tell which, so it is never too low.
+For every other kind too, since a Claude model may stand behind it: a price that is set wins."""
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 
@@ -184,6 +190,12 @@ class Catalog:
         self.embedding.setdefault(model, ChainProvider(name, options.kind, model, price, wire))
 
     def _price(self, model: str, options: Options) -> Price:
+        """Return the model's price, its cache writes priced in any case where the provider may charge more for them than for input."""
+        price = self._set_price(model, options)
+        surcharged = options.kind not in WRITES_AS_INPUT or "claude" in model.lower()
+        return with_cache_writes(price, CACHE_WRITE_FACTOR) if surcharged else price
+
+    def _set_price(self, model: str, options: Options) -> Price:
         """Return the model's list price, with each part that the provider's settings override."""
         own = {
             "input": options.input_usd_per_mtok,

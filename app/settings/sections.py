@@ -203,17 +203,23 @@ def _is_url(value: SecretStr | None) -> SecretStr | None:
 
 
 class BudgetSettings(Section):
-    monthly_limit_usd: float = Field(8.33, ge=0, description="of a new developer")
+    monthly_limit_usd: float = Field(8.33, ge=0, description="US dollars a month that a new developer may spend")
     team_tokens_a_day: Annotated[int | None, BeforeValidator(_off)] = Field(
-        2_700_000, ge=0, description="averaged over the month: a monthly wall; a day above it alerts. Or off"
+        2_700_000,
+        ge=0,
+        description="tokens a day of a team: its monthly limit is that times the month's days, a day above raises an alert; or off",
     )
-    time_zone: str = Field("UTC", description="a month begins at midnight there, for instance Europe/Berlin")
-    timeout_seconds: float = Field(2, gt=0, le=5, description="a hold that isn't durable by then is refused")
-    default_max_tokens: int = Field(1024, ge=1, description="sent where the caller names none, so that a hold is an upper bound")
-    shrink: bool = Field(False, description="near the limit, lower max_tokens to what is affordable")
+    time_zone: str = Field("UTC", description="the time zone in which months and days begin, for instance Europe/Berlin")
+    timeout_seconds: float = Field(2, gt=0, le=5, description="seconds to write a hold; if it isn't durable by then, the call is refused")
+    default_max_tokens: int = Field(1024, ge=1, description="max_tokens that is sent where the caller gives none")
+    shrink: bool = Field(False, description="whether max_tokens is lowered near the limit to what is affordable")
     shrink_min_tokens: int = Field(256, ge=1, description="tokens below which max_tokens is not lowered: the call is refused instead")
-    process_silent_seconds: float = Field(30, ge=1, description="after this, a process is dead and its open holds are unreconciled")
-    webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="the older name of alerts.webhook_url")
+    process_silent_seconds: float = Field(
+        30, ge=1, description="seconds without a heartbeat after which a process counts as dead and its holds as unreconciled"
+    )
+    webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(
+        None, description="the former name of alerts.webhook_url, still read"
+    )
 
 
 class AlertsSettings(Section):

@@ -213,7 +213,7 @@ async def test_the_holds_of_a_silent_process_are_swept_and_settle_when_it_wakes(
 
 
 async def test_more_dead_holds_than_one_sweep_takes_are_all_swept(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "SWEPT_AT_ONCE", 3)
+    monkeypatch.setattr(keeping, "SWEEP_BATCH", 3)
     payer = await bank.payer(1000)
     for _ in range(7):
         await bank.hold(payer, 1)

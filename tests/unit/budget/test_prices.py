@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.budget.price_list import SHIPPED, load
-from app.budget.prices import MTOK, Price, Prices, PriceTier, TokenUsage, Traits, overruled, tiered
+from app.budget.prices import MTOK, Price, Prices, PriceTier, TokenUsage, Traits, overruled, tiered, with_cache_writes
 from app.errors import ConfigurationError, NotFound
 from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
 
@@ -117,13 +117,48 @@ def test_a_tier_has_the_cache_prices_of_the_price_below_it() -> None:
     [
         ({}, Price(10, 20, 1), Price(15, 30, 2)),
         ({"input": 5}, Price(5, 20, 1), Price(15, 30, 2)),
-        ({"input": 99}, Price(99, 20, 1), Price(99, 30, 2)),
+        ({"input": 99}, Price(99, 20, 10), Price(99, 30, 14)),
         ({"cached_input": 7, "cache_write": 8}, Price(10, 20, 7, 8), Price(15, 30, 7, 8)),
     ],
 )
 def test_an_overruled_price_keeps_its_tiers_at_least_as_dear(parts: dict[str, int], base: Price, tier: Price) -> None:
     listed = tiered(Price(10, 20, 1), [PriceTier(1000, Price(15, 30, 2))])
     assert overruled(listed, parts) == replace(base, tiers=(PriceTier(1000, tier),))
+
+
+@pytest.mark.parametrize(
+    ("own", "base", "above"),
+    [
+        pytest.param(6, (2, 8), (2, 15), id="twice the input price: twice the cache prices"),
+        pytest.param(20, (7, 27), (7, 27), id="above the tier's: its cache prices follow too"),
+        pytest.param(1, (1, 4), (1, 15), id="a lower input price lowers no cache price"),
+    ],
+)
+def test_a_cache_price_that_is_not_overruled_rises_with_the_input_price(own: int, base: tuple[int, int], above: tuple[int, int]) -> None:
+    listed = tiered(Price(3, 9, cached_input=1, cache_write=4), [PriceTier(1000, Price(12, 18, cached_input=1, cache_write=15))])
+    made = overruled(listed, {"input": own})
+    tier = made.for_prompt(1001)
+    assert (made.cached_input, made.cache_write) == base
+    assert (tier.cached_input, tier.cache_write) == above
+
+
+@given(st.integers(0, 10**10), st.integers(0, 10**10), st.integers(0, 10**10), st.integers(0, 10**10))
+def test_a_cache_write_never_falls_below_its_share_of_an_overruled_input_price(listed: int, write: int, above: int, own: int) -> None:
+    dearer = Price(listed + above, cache_write=write + above)
+    price = overruled(tiered(Price(listed, cache_write=write), [PriceTier(9, dearer)]), {"input": own})
+    for new, old in ((price, Price(listed, cache_write=write)), (price.for_prompt(10), dearer)):
+        assert new.cache_write is not None
+        assert old.cache_write is not None
+        assert new.cache_write >= old.cache_write
+        assert new.cache_write * old.input >= old.cache_write * new.input
+
+
+@pytest.mark.parametrize("factor", [Fraction(2), Fraction(5, 4), Fraction(1)])
+def test_cache_writes_without_a_price_cost_a_factor_of_input_at_every_tier(factor: Fraction) -> None:
+    price = with_cache_writes(tiered(Price(MTOK + 1, 9), [PriceTier(1000, Price(3 * MTOK, 9))]), factor)
+    for tokens, input_price in ((10, MTOK + 1), (2000, 3 * MTOK)):
+        assert price.cost(TokenUsage(tokens, cache_write=tokens)) >= input_price * factor * tokens / MTOK
+    assert with_cache_writes(CLAUDE, factor) is CLAUDE
 
 
 def test_a_model_is_found_by_its_name_with_or_without_the_providers() -> None:
