@@ -124,7 +124,9 @@ class Budgets:
         if hold_ids is not None:
             found = await self._balances.find_unreconciled(account, among=hold_ids, limit=len(hold_ids))
             if unknown := set(hold_ids) - set(found):
-                raise NotFound(f"{developer} has no unreconciled hold {min(unknown)}. GET /v1/budgets/{developer}/movements lists them.")
+                raise NotFound(
+                    f"{developer} has no unreconciled hold {min(unknown)}. List them with GET /v1/budgets/{developer}/movements."
+                )
             await self._check_covered(account, nanousd, among=found)
             return await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note) if found else 0
         await self._check_covered(account, nanousd)

@@ -145,7 +145,7 @@ class Ledger:
             found = await asyncio.shield(self._headrooms.submit((payer, period.start)))
             if found["balances"] == 2:
                 return Headroom(found["nanousd"], found["tokens"])
-            await self._opened(payer, period.start)
+            await self._ensure_open(payer, period.start)
 
     async def settle(self, hold: Hold, settlement: Settlement) -> int | None:
         """Charge an attempt's real cost, at most its hold: a higher cost is marked `overrun`. Idempotent.
@@ -235,9 +235,9 @@ class Ledger:
                 raise
             if hold is not None:
                 return hold
-            await self._opened(payer, wanted.period_start)
+            await self._ensure_open(payer, wanted.period_start)
 
-    async def _opened(self, payer: Payer, period_start: datetime) -> None:
+    async def _ensure_open(self, payer: Payer, period_start: datetime) -> None:
         """Create the balances of a new month once (single flight): it begins for hundreds of calls at the same time."""
         key = payer, period_start
         if key not in self._opening:
@@ -292,7 +292,9 @@ class Ledger:
         if str(wanted.id) in granted:
             self._open.add(wanted.id)
             return replace(wanted, left=granted[str(wanted.id)])
-        return Conflict(f"Attempt {wanted.attempt.number} of request {wanted.attempt.request_id} has its hold already.")
+        return Conflict(
+            f"Attempt {wanted.attempt.number} of request {wanted.attempt.request_id} has a hold already: send the call as a new request."
+        )
 
     def _refusal(self, wanted: Hold, no: dict[str, Any]) -> BudgetExceeded:
         resets = self._calendar.month_of(clock.now()).end

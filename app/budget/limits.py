@@ -116,8 +116,8 @@ class BudgetLimits:
 
 def _check(amount: int | None, param: str) -> None:
     if amount is not None and not 0 <= amount <= MAX_AMOUNT:
-        most = f"{MAX_AMOUNT:,}" if param.endswith("tokens") else f"{to_usd(MAX_AMOUNT):,.0f}"
-        raise InvalidInput(f"{param} is out of range: name an amount from 0 to {most}.", param=param)
+        highest = f"{MAX_AMOUNT:,}" if param.endswith("tokens") else f"{to_usd(MAX_AMOUNT):,.0f}"
+        raise InvalidInput(f"{param} is out of range: name an amount from 0 to {highest}.", param=param)
 
 
 def _of(account: Account, period: BudgetPeriod) -> ColumnElement[bool]:
