@@ -40,12 +40,13 @@ class ProviderSettings(Section):
     cached_input_usd_per_mtok: float | None = Field(
         None,
         ge=0,
-        description="US dollars per million input tokens read from its cache; none: the list's, or as input if input and output are set",
+        description="US dollars per million input tokens read from its cache; none: as input if input and output are set, else the list's",
     )
     cache_write_usd_per_mtok: float | None = Field(
         None,
         ge=0,
-        description="US dollars per million input tokens written to its cache; none: the list's, or as input if input and output are set",
+        description="US dollars per million input tokens written to its cache; none: the list's, unless input and output are set: then as "
+        "input, but twice that for Claude models and kinds other than openai, azure, groq, gemini, local",
     )
     embedding_usd_per_mtok: float | None = Field(None, ge=0, description="US dollars per million tokens embedded; none: the price list's")
     price_tiers: tuple[PriceTierSettings, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
