@@ -19,8 +19,8 @@ from app.money import from_usd, to_usd
 from app.web import spreadsheet
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
+from app.web.fair_turns import exports_of
 from app.web.requester import Admin, Caller, TheServices
-from app.web.turns import exports_of
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 

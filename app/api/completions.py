@@ -20,16 +20,16 @@ from app.accounts.requester import Requester
 from app.api.schema import NO_NUL, Label, Plain, ProjectName, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
-from app.inference.request import CacheWish, CallContext, ChatRequest, EmbeddingRequest, Receipt, Vectors
+from app.inference.request import CacheMode, CallContext, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.money import usd_text
 from app.tokens import text_of
 from app.web import access_log, cache_control
 from app.web.authenticated_route import VerbatimRoute
 from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
+from app.web.fair_turns import FairTurns, exports_of
 from app.web.rate_limits import token_counter
 from app.web.requester import Admin, Caller, Payer, TheServices, services_of
-from app.web.turns import Turns, exports_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
 
@@ -215,7 +215,7 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         max_tokens=body.max_completion_tokens or body.max_tokens,
         choices=body.n or 1,
         bytes=int(request.headers.get("content-length") or 0) or len(await request.body()),
-        cache=_wish(request, asked=body.cache),
+        cache=_cache_mode(request, asked=body.cache),
     )
     if asked.choices * (asked.max_tokens or 1) > MAX_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
@@ -291,12 +291,12 @@ def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
         raise InvalidInput("input holds a number that is no token of cl100k_base: send the text itself.", param="input") from None
 
 
-def _wish(request: Request, *, asked: bool | None) -> CacheWish:
+def _cache_mode(request: Request, *, asked: bool | None) -> CacheMode:
     """Combine `Cache-Control` with the request's own `cache` field, which wins."""
     if asked is False:
         return "never"
-    wish = cache_control.wish(request)
-    return "always" if asked and wish == "auto" else wish
+    mode = cache_control.cache_mode(request)
+    return "always" if asked and mode == "auto" else mode
 
 
 def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
@@ -324,7 +324,7 @@ def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
     return headers
 
 
-async def _vectors(found: Vectors, turns: Turns, *, base64: bool) -> bytes:
+async def _vectors(found: Vectors, turns: FairTurns, *, base64: bool) -> bytes:
     """Encode the reply. Many vectors are encoded in batches, in turn with other large replies, so that the event loop stays free."""
     shape = _base64 if base64 else list
     parts = []

@@ -188,7 +188,7 @@ async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
         max_tokens=body.max_tokens,
         min_score=body.min_score,
         explain=body.explain,
-        cache=cache_control.wish(request),
+        cache=cache_control.cache_mode(request),
     )
     services = services_of(request)
     if body.mode == "search":

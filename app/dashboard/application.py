@@ -14,7 +14,7 @@ from app.dashboard.knowledge import router as knowledge
 from app.dashboard.live import router as live
 from app.dashboard.page_route import SIGN_IN, PageRoute, retry_after
 from app.dashboard.sessions import router as sessions
-from app.dashboard.state import Desk, state_of
+from app.dashboard.state import DashboardState, state_of
 from app.dashboard.system import router as system
 from app.dashboard.team import router as team
 from app.dashboard.visitor import MAX_FIELDS, PATH, check_origin, delete_cookie, set_cookie, text_of, verified_form, visitor
@@ -38,7 +38,7 @@ rest = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 def install(app: FastAPI, settings: Settings) -> None:
     """Add the pages to the application, unless they are disabled in the settings."""
     if settings.dashboard.enabled:
-        app.state.dashboard = Desk(settings)
+        app.state.dashboard = DashboardState(settings)
         for each in (router, budget, team, knowledge, items, sessions, system, live, rest):
             app.include_router(each)
 
@@ -95,7 +95,7 @@ async def nothing() -> Response:
     raise NotFound("There is no such page. Go on from My budget or Knowledge.")
 
 
-async def _wrong_key(request: Request, state: Desk, wrong: NotAuthenticated) -> Response:
+async def _wrong_key(request: Request, state: DashboardState, wrong: NotAuthenticated) -> Response:
     address = request.client.host if request.client else ""  # behind a trusted proxy: the client's own address (web/protocol.py)
     log.info("dashboard.refused", address=address)
     try:

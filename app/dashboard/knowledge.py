@@ -46,7 +46,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnowledgePage:
     items: int
     passages: int
     new: int
@@ -84,7 +84,7 @@ async def overview(request: Request) -> Response:
     return await state_of(request).renderer.page(
         "knowledge.html",
         who,
-        known=await load_known(who, projects),
+        known=await load_knowledge(who, projects),
         asked=asked,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
@@ -93,7 +93,7 @@ async def overview(request: Request) -> Response:
     )
 
 
-async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
+async def load_knowledge(who: Visitor, projects: dict[UUID, str]) -> KnowledgePage:
     knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
     heaps = await knowledge.overview.heaps(list(projects)) if projects else []
     by_age: Counter[str] = Counter()
@@ -105,7 +105,7 @@ async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
         by_project.setdefault(projects[heap.project_id], Counter())[heap.freshness] += heap.items
     items = by_age.total()
     found = _bars(by_project)
-    return Known(
+    return KnowledgePage(
         items=items,
         passages=await knowledge.overview.passages(list(projects)) if projects else 0,
         new=await knowledge.overview.learnt_since(team_id, since),

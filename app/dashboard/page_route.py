@@ -56,7 +56,7 @@ class PageRoute(APIRoute):
 
 
 class DataPageRoute(PageRoute):
-    """A page with many queries: such pages are rendered in turns (`turns.py`), so that the API stays fast while many are open."""
+    """A page with many queries: such pages are rendered in turns (`fair_turns.py`), so that the API stays fast while many are open."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

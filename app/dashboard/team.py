@@ -28,7 +28,7 @@ from app.errors import InvalidInput
 from app.money import from_usd, usd_text
 from app.services import administration
 from app.web import spreadsheet
-from app.web.turns import exports_of
+from app.web.fair_turns import exports_of
 
 log = structlog.get_logger()
 

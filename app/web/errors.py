@@ -114,13 +114,17 @@ def status_of(error: CairnError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
+def type_of(status: int) -> str:
+    """Return the `type` of an error with this status."""
+    return TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
+
+
 def _body(status: int, message: str, code: str, param: str | None) -> dict[str, object]:
     """Build the error body; secrets are redacted, since a message may quote the request (a field, a model, a rule)."""
-    kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
     return {
         "error": {
             "message": free_text(message),
-            "type": kind,
+            "type": type_of(status),
             "code": code,
             "param": param and free_text(param),
             "request_id": request_ids.current(),
