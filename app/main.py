@@ -44,8 +44,8 @@ ACCESS = PathAccess(
 DESCRIPTION = """\
 Coding sessions go in; what the team learnt in them comes out, each with a citation.
 
-Send `Authorization: Bearer KEY`. A developer's key reads its team's knowledge and sessions, corrects and deletes what it authored; the
-admin key does all, for the team that `x-cairn-team` names. Every answer carries `x-request-id`; every error has one shape:
+Send `Authorization: Bearer KEY`. A developer's key reads its team's knowledge and sessions, and corrects and deletes what its developer
+wrote; the admin key may do everything, in the team that `x-cairn-team` names. Every response carries `x-request-id`; every error is
 `{"error": {"message", "type", "code", "param", "request_id"}}`.
 """
 

@@ -16,14 +16,14 @@ RESULTS = 10
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="A question, in whole words.", show_default=False)],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question, in a whole sentence.", show_default=False)],
     *,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project.")] = None,
-    developer: Annotated[str | None, typer.Option(help="With the admin key: who pays, where a model writes the answer.")] = None,
-    team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Search only this project.")] = None,
+    developer: Annotated[str | None, typer.Option(help="With the admin key: the developer who pays, if a model writes the answer.")] = None,
+    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask, and read the sentences that answer, with their sources: as they were said, or written by `knowledge.answer_model`."""
+    """Answer a question in a few sentences with their sources: quoted, or written by a model if knowledge.answer_model names one."""
     import asyncio
 
     from app import settings as config
@@ -72,8 +72,8 @@ def say_who_wrote(answer: Json) -> None:
         return
     cost = f"${answer['cost_usd']:.6f}"
     if answer["by"] == "extract":
-        out.print(plain(f"Quoted: {answer['model']} was asked for {cost}, but its answer could not be used.", "dim"))
+        out.print(plain(f"Quoted, since the answer of {answer['model']} ({cost}) could not be used.", "dim"))
     elif answer["abstained"]:
-        out.print(plain(f"{answer['model']} was asked for {cost}: it doesn't know from what was found.", "dim"))
+        out.print(plain(f"{answer['model']} found no answer in the passages ({cost}).", "dim"))
     else:
-        out.print(plain(f"Written by {answer['model']} from the passages above, for {cost}; check what matters at its source.", "dim"))
+        out.print(plain(f"Written by {answer['model']} from the passages above ({cost}). Check what matters at its source.", "dim"))

@@ -30,7 +30,7 @@ CORRECTION = (
 
 
 def demo() -> None:
-    """Show what Cairn does, on the example sessions. Needs no key, changes nothing of yours, takes about a minute."""
+    """Show what Cairn does with example sessions, in a temporary folder. Needs no key, takes about a minute."""
     import asyncio
 
     from app.cli.output import out, plain
@@ -92,7 +92,7 @@ async def _ingest(client: ServerClient, examples: Path) -> None:
     show(sent)
     out.print()
     if failed(sent) or any(each.error for each in sent):
-        raise CairnError("An example session could not be read: see the lines above.")
+        raise CairnError("An example session could not be read; the lines above say why. Run `cairn doctor`.")
 
 
 async def _show_knowledge(client: ServerClient) -> None:

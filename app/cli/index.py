@@ -6,7 +6,7 @@ import typer
 
 from app.cli.output import AsJson
 
-index = typer.Typer(help="The vector index: it can always be rebuilt from PostgreSQL.", no_args_is_help=True)
+index = typer.Typer(help="Rebuild the vector index.", no_args_is_help=True)
 
 
 @index.callback()
@@ -16,7 +16,7 @@ def _group() -> None:
 
 @index.command()
 def rebuild(as_json: AsJson = False) -> None:
-    """Rebuild the index. Queries go on meanwhile."""
+    """Rebuild the vector index from PostgreSQL. Queries use the old one meanwhile."""
     import asyncio
 
     from app.cli.output import out, print_json

@@ -24,15 +24,19 @@ REASONS_SHOWN = 10
 def ingest(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH…", help="Files or folders. None: look where the agents keep them.", exists=True),
+        typer.Argument(
+            metavar="PATH", help="Files or folders. Default: where Claude Code, Codex and SpecStory keep their sessions.", exists=True
+        ),
     ] = None,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Default: the folder the session worked in.")] = None,
-    format: Annotated[Format, typer.Option(help="Default: recognised by content.")] = "auto",  # noqa: A002
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before reading what was found.")] = False,
-    team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Project of the sessions. Default: the repository or folder that each worked in.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="Format of the files; auto: recognised by content.")] = "auto",  # noqa: A002
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before sending what was found.")] = False,
+    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ingest coding sessions. The same file again adds nothing; a grown one adds what is new."""
+    """Send coding sessions to Cairn. A file that was sent before adds only what is new in it."""
     import asyncio
 
     from app.cli.discover import in_paths
@@ -40,7 +44,9 @@ def ingest(
 
     found = list(in_paths(paths, project)) if paths else _agreed(project, yes)
     if not found:
-        typer.echo("cairn: no transcripts there (.jsonl, .ndjson, .json, .md, .txt). Name files or folders: cairn ingest PATH…", err=True)
+        typer.echo(
+            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt). Name other files or folders: cairn ingest PATH…", err=True
+        )
         raise typer.Exit(FAILED)
     sent = asyncio.run(_send(found, format, team))
     if as_json:
@@ -80,7 +86,7 @@ def show(sent: Sequence[Sent]) -> None:
         f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} merged into known ones."
     )
     if totals["redactions"]:
-        out.print(f"Secrets taken out before anything was stored: {totals['redactions']}.")
+        out.print(f"Secrets redacted before anything was stored: {totals['redactions']}.")
     if totals["skipped"]:
         kinds = Counter[str]()
         for each in sent:
@@ -92,7 +98,9 @@ def show(sent: Sequence[Sent]) -> None:
     if len(refused) > REASONS_SHOWN:
         out.print(plain(f"… and {len(refused) - REASONS_SHOWN} more (--json lists all)", "red"))
     if others := totals["refused"] - len(refused):
-        out.print(plain(f"{others} other {'file is' if others == 1 else 'files are'} no transcript (--json says why).", "dim"))
+        out.print(
+            plain(f"{others} other {'file is not a transcript' if others == 1 else 'files are not transcripts'} (--json says why).", "dim")
+        )
 
 
 def _matters(refused: Sent) -> bool:
@@ -136,9 +144,12 @@ def _agreed(project: str | None, yes: bool) -> list[FoundFile]:
     _list(places)
     if not yes:
         if not sys.stdin.isatty():
-            typer.echo("cairn: nobody to ask here: add --yes to read all of it, or name files: cairn ingest PATH…", err=True)
+            typer.echo(
+                "cairn: can't ask for confirmation without a terminal: add --yes to send all of it, or name files: cairn ingest PATH…",
+                err=True,
+            )
             raise typer.Exit(USAGE)
-        typer.confirm("Read all of it into Cairn? (secrets are taken out before anything is stored)", abort=True, err=True)
+        typer.confirm("Send all of it to Cairn? (secrets are redacted before anything is stored)", abort=True, err=True)
     files = [file for place in places for file in place.files]
     return [FoundFile(file, project or project_of(file.resolve()), named=False) for file in files]
 

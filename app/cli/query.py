@@ -27,17 +27,19 @@ class Kind(StrEnum):
 
 
 def query(
-    question: Annotated[str, typer.Argument(help="A question, an error message, a symbol, a flag.", show_default=False)],
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="A question, an error message, a symbol or a flag.", show_default=False)
+    ],
     *,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many answers.")] = 5,
-    kind: Annotated[Kind | None, typer.Option(help="Only what was learnt (item), or only what was said (passage).")] = None,
-    since: Annotated[datetime | None, typer.Option(formats=DATES, help="Said on this day or later (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=DATES, help="Said before this day (UTC).")] = None,
-    team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Search only this project.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of results.")] = 5,
+    kind: Annotated[Kind | None, typer.Option(help="Only items (what was learnt), or only passages (what was said).")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said at this time or later (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said before this time (UTC).")] = None,
+    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask what the team has said and learnt."""
+    """Search what the team has said and learnt; print results with their sources."""
     import asyncio
 
     from app import settings as config
@@ -99,7 +101,7 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
 def closing(answer: Json) -> str:
     """Return the last line: number found, time taken, and parts that were away."""
     words = f"{len(answer['results'])} found in {answer['took_ms']:.0f} ms; quoted from your sessions"
-    away = f". Narrower than usual: {', '.join(answer['degraded'])} unavailable" if answer["degraded"] else ""
+    away = f". Incomplete: {', '.join(answer['degraded'])} unavailable" if answer["degraded"] else ""
     return f"{words}{away}."
 
 
@@ -124,9 +126,9 @@ async def say_nothing_found(client: ServerClient, project: str | None) -> None:
 
     sessions = await client.get("/v1/sessions", limit=1, project=project)
     if sessions["sessions"]:
-        out.print("Nothing in your sessions answers that. Ask in other words, or name an error code, a file or a flag.")
+        out.print("Nothing in the sessions answers that. Use other words, or name an error code, a file or a flag.")
     elif project is not None:
-        words = f"There are no sessions in a project {project!r} yet. Leave --project out, or give it some:"
+        words = f"There are no sessions in a project {project!r} yet. Leave --project out, or send some:"
         out.print(plain(f"{words} cairn ingest PATH --project {project}"))
     else:
-        out.print("There are no sessions yet. Give it some: `cairn ingest` finds them, or `cairn ingest PATH`.")
+        out.print("There are no sessions yet. Send some: `cairn ingest` finds them, or name files with `cairn ingest PATH`.")

@@ -99,7 +99,7 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
     first = not (folder.path / ADMIN_FILE).exists()
     async with _exclusive(folder), started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
         if first and (folder.path / ADMIN_FILE).exists():
-            err.print(plain(f"An admin key was made; only you can read it: {folder.path / ADMIN_FILE}", "dim"))
+            err.print(plain(f"An admin key was created, in a file that only you can read: {folder.path / ADMIN_FILE}", "dim"))
         yield client
 
 
@@ -108,7 +108,7 @@ async def _exclusive(folder: DataFolder) -> AsyncIterator[None]:
     """Lock the folder, so that one command at a time runs a server of its own; others wait."""
     with ensure_file_slot(folder.path / TURN_NAME, part="files").open("a") as lock:
         if not _locked(lock):
-            with err.status("Another command runs its own server; waiting for its end …"):
+            with err.status("Waiting for another command, which runs a server on this data folder …"):
                 while not _locked(lock):  # noqa: ASYNC110 - another process holds it
                     await asyncio.sleep(0.1)
         yield
@@ -151,7 +151,7 @@ async def _ready(folder: DataFolder, process: Process, log: Path) -> str:
                 if found is not None and found.pid == process.pid and await answers(found.url, "/readyz"):
                     return found.url
                 await asyncio.sleep(0.05)
-    raise Unreachable(f"The server could not start: {_last_words(log)} (all of its log: {log})")
+    raise Unreachable(f"The server could not be started: {_last_words(log)} (full log: {log})")
 
 
 async def _stopped(process: Process) -> None:
@@ -170,7 +170,7 @@ async def _stopped(process: Process) -> None:
 def _last_words(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = [line.removeprefix("cairn: ") for line in lines if line.startswith("cairn: ")]
-    return (said or lines or ["it did not say why"])[-1][:600]
+    return (said or lines or ["its log is empty"])[-1][:600]
 
 
 def _key(settings: Settings, folder: DataFolder) -> str | None:

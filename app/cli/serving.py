@@ -142,7 +142,7 @@ def _bind(host: str, port: int) -> socket.socket:
             raise ConfigurationError(
                 f"Port {port} on {host} is taken: stop what uses it, or choose another with --port (0: any free one)."
             ) from error
-        raise ConfigurationError(f"Can't listen on {host}:{port}: {error.strerror}. Check --host and --port.") from error
+        raise ConfigurationError(f"Can't listen on {host}:{port} ({error.strerror}). Check --host and --port.") from error
     return listener
 
 
@@ -157,7 +157,11 @@ def _announce(services: Services, url: str) -> None:
     try:
         announce(services.folder, Announcement(url, os.getpid()))
     except OSError as error:
-        typer.echo(f"cairn: commands won't find this server by its data folder ({error.strerror}): set CAIRN_URL={url} for them.", err=True)
+        typer.echo(
+            f"cairn: the address could not be written to the data folder ({error.strerror}): set CAIRN_URL={url} for commands"
+            f" to find this server.",
+            err=True,
+        )
     typer.echo(f"Cairn is ready at {url}  (all routes: {url}/docs)")
     if services.secrets.fresh:
         typer.echo(f"Admin key, shown this once (kept in {services.folder.path / ADMIN_FILE}): {services.secrets.admin_key}")

@@ -58,12 +58,12 @@ TYPES = {
 """OpenAI's error types where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
 
 
-UNEXPECTED = "Something went wrong on our side. The request id finds it in the server's log."
+UNEXPECTED = "The server failed unexpectedly. Try again; if it happens again, look for this request id in the server's log."
 MEMBERS = frozenset({"str", "int", "float", "bool", "nullable"})
 
 
 class ErrorBody(BaseModel):
-    """`param` names the field at fault; `request_id` finds the request in the logs."""
+    """An error. `param` names the field at fault; `request_id` identifies the request in the server's log."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -178,9 +178,14 @@ async def _http(_: Request, error: Exception) -> Response:
         return reply_to(error.__cause__)
     match error.status_code:
         case 404:
-            return reply(404, "There is no such route. All of them are at /docs.", "not_found")
+            return reply(404, "There is no such route. /docs lists all routes.", "not_found")
         case 405:
-            return reply(405, "This route does not take this method. See /docs.", "method_not_allowed", headers=error.headers)
+            return reply(
+                405,
+                "This route doesn't take this method. /docs lists all routes with their methods.",
+                "method_not_allowed",
+                headers=error.headers,
+            )
         case 400:
             return reply(400, "The request's body could not be read. Send it again as JSON in UTF-8.", "unreadable")
         case status:
