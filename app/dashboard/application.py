@@ -29,7 +29,7 @@ from app.web.requester import services_of
 log = structlog.get_logger()
 
 MAX_KEY_CHARS = 200
-WRONG = "This key is not valid: it may be mistyped or revoked. An admin makes a new one."
+WRONG = "This key is not valid: it may be mistyped or revoked. An admin can create a new one."
 
 router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 rest = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
@@ -92,7 +92,7 @@ async def asset(request: Request, digest: str, file: str) -> Response:
 
 @rest.get("/{rest:path}")
 async def nothing() -> Response:
-    raise NotFound("There is no such page. Go on from My budget or Knowledge.")
+    raise NotFound("There is no such page. Go back to the dashboard.")
 
 
 async def _wrong_key(request: Request, state: DashboardState, wrong: NotAuthenticated) -> Response:
@@ -116,7 +116,7 @@ async def _sign_in_page(
 
 
 def _wanted(request: Request) -> str:
-    """Return the page to go on to: always one of ours, whatever the address says."""
+    """Return the page to open after the sign-in: always one of ours, whatever the address says."""
     wanted = local_path(request.query_params.get("next", ""), otherwise=PATH)
     path = unquote(urlsplit(wanted).path)
     within = path == PATH or (path.startswith(f"{PATH}/") and "//" not in path and ".." not in path.split("/"))

@@ -47,6 +47,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgePage:
+    """All that the page shows beside the search. `new`: items first learnt in the last week; `asked`: unanswered questions."""
+
     items: int
     passages: int
     new: int
@@ -61,7 +63,7 @@ class KnowledgePage:
 
 @dataclass(frozen=True, slots=True)
 class SearchForm:
-    """The question of the search box, and its answer."""
+    """The question in the search box, its results and its answer. `problem`: why it was refused, else empty."""
 
     text: str
     project: str
@@ -84,7 +86,7 @@ async def overview(request: Request) -> Response:
     return await state_of(request).renderer.page(
         "knowledge.html",
         who,
-        known=await load_knowledge(who, projects),
+        page=await load_knowledge(who, projects),
         asked=asked,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
@@ -94,6 +96,7 @@ async def overview(request: Request) -> Response:
 
 
 async def load_knowledge(who: Visitor, projects: dict[UUID, str]) -> KnowledgePage:
+    """Load it. `projects`: the names of the team's projects, by id."""
     knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
     heaps = await knowledge.overview.heaps(list(projects)) if projects else []
     by_age: Counter[str] = Counter()

@@ -13,7 +13,7 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
-from app.knowledge.browsing import ItemFilter as Learnt
+from app.knowledge.browsing import ItemFilter
 from app.knowledge.store import Item
 from app.services.administration import list_projects
 from app.sessions.browsing import SessionFilter
@@ -97,7 +97,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
 
 
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[Item | AnyRow]:
-    page = await who.services.knowledge.reader.list(who.requester, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
+    page = await who.services.knowledge.reader.list(who.requester, ItemFilter(session_id=session_id), limit=ITEMS_SHOWN)
     return [each.item for each in page.items]
 
 
@@ -105,4 +105,4 @@ def _uuid(given: str) -> UUID | None:
     try:
         return UUID(given) if given else None
     except ValueError:
-        raise InvalidInput("This page's address is not one of ours: begin with the first page.", param="before") from None
+        raise InvalidInput("The page in this address is not one of ours: go back to the first page.", param="before") from None

@@ -35,7 +35,7 @@ async def test_a_quoted_answer_names_nobody(capsys: pytest.CaptureFixture[str]) 
     assert "Written by" not in said
 
 
-@pytest.mark.parametrize(("by", "abstained", "words"), [("extract", False, "could not be used"), ("model", True, "doesn't know")])
+@pytest.mark.parametrize(("by", "abstained", "words"), [("extract", False, "could not be used"), ("model", True, "found no answer")])
 def test_what_was_asked_in_vain_is_told_with_its_cost(by: str, abstained: bool, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     say_who_wrote({"by": by, "abstained": abstained, "model": "one-model", "cost_usd": 0.5})
     said = capsys.readouterr().out
