@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 
 if TYPE_CHECKING:
     from app.cli.client import Json
@@ -24,14 +24,14 @@ DeveloperName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the 
 @teams.command("add")
 def add_team(name: TeamName, as_json: AsJson = False) -> None:
     """Create a team."""
-    made = ask(lambda client: client.post("/v1/teams", {"name": name}))
-    said(made, as_json, f"Team {made['name']} is created. Next: cairn developers add NAME --team {made['name']}")
+    made = send_request(lambda client: client.post("/v1/teams", {"name": name}))
+    print_result(made, as_json, f"Team {made['name']} is created. Next: cairn developers add NAME --team {made['name']}")
 
 
 @teams.command("list")
 def list_teams(as_json: AsJson = False) -> None:
     """List all teams."""
-    found = ask(lambda client: client.get("/v1/teams"))
+    found = send_request(lambda client: client.get("/v1/teams"))
     _listed(found, as_json, "teams", {"name": "Team", "developers": "Developers", "created_at": "Since"})
 
 
@@ -48,14 +48,14 @@ def add_developer(
     body: dict[str, object] = {"name": name, "team": team}
     if monthly_limit_usd is not None:
         body["monthly_limit_usd"] = monthly_limit_usd
-    made = ask(lambda client: client.post("/v1/developers", body))
-    said(made, as_json, f"Developer {made['name']} is created in team {made['team']}. Next: cairn keys create {made['name']}")
+    made = send_request(lambda client: client.post("/v1/developers", body))
+    print_result(made, as_json, f"Developer {made['name']} is created in team {made['team']}. Next: cairn keys create {made['name']}")
 
 
 @developers.command("list")
 def list_developers(as_json: AsJson = False) -> None:
     """List all developers, with their limits and keys."""
-    found = ask(lambda client: client.get("/v1/developers"))
+    found = send_request(lambda client: client.get("/v1/developers"))
     columns = {"name": "Developer", "team": "Team", "monthly_limit_usd": "USD a month", "keys": "Keys", "created_at": "Since"}
     _listed(found, as_json, "developers", columns)
 
@@ -63,8 +63,8 @@ def list_developers(as_json: AsJson = False) -> None:
 @keys.command("create")
 def create_key(developer: Developer, as_json: AsJson = False) -> None:
     """Create a key for a developer. It is shown only once."""
-    made = ask(lambda client: client.post(f"/v1/developers/{quoted(developer)}/keys"))
-    said(made, as_json, f"{made['key']}\nKeep this key: it is not shown again. To revoke it: cairn keys revoke {made['id']}")
+    made = send_request(lambda client: client.post(f"/v1/developers/{path_segment(developer)}/keys"))
+    print_result(made, as_json, f"{made['key']}\nKeep this key: it is not shown again. To revoke it: cairn keys revoke {made['id']}")
 
 
 @keys.command("revoke")
@@ -73,8 +73,8 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """Revoke a key: it is refused from now on."""
-    ask(lambda client: client.delete(f"/v1/keys/{quoted(key_id)}"))
-    said({"revoked": key_id}, as_json, f"Key {key_id} is revoked.")
+    send_request(lambda client: client.delete(f"/v1/keys/{path_segment(key_id)}"))
+    print_result({"revoked": key_id}, as_json, f"Key {key_id} is revoked.")
 
 
 def _listed(data: Json, as_json: bool, name: str, columns: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.output import AsJson
-from app.cli.query import asked, closing, indented, say_nothing_found
+from app.cli.query import closing_line, indented, print_nothing_found, query_body
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
@@ -30,11 +30,11 @@ def ask(
     from app.cli.output import print_json
 
     async def run() -> None:
-        from app.cli.reach import reached
+        from app.cli.reach import open_client
 
-        async with reached(config.load(), team=team) as client:
+        async with open_client(config.load(), team=team) as client:
             headers = {"x-cairn-developer": developer} if developer else {}
-            found = await client.post("/v1/knowledge/query", asked(question, project, RESULTS) | {"mode": "answer"}, headers=headers)
+            found = await client.post("/v1/knowledge/query", query_body(question, project, RESULTS) | {"mode": "answer"}, headers=headers)
             if as_json:
                 print_json(found)
             else:
@@ -49,8 +49,8 @@ async def show(client: ServerClient, found: Json, project: str | None) -> None:
 
     answer = found["answer"]
     if answer["abstained"]:
-        await say_nothing_found(client, project)
-        say_who_wrote(answer)
+        await print_nothing_found(client, project)
+        print_author(answer)
         return
     citations = answer["citations"]
     for text in [answer["text"]] if answer["by"] == "model" else [f"{each['text']} [{n}]" for n, each in enumerate(citations, start=1)]:
@@ -60,11 +60,11 @@ async def show(client: ServerClient, found: Json, project: str | None) -> None:
         when = f", {citation['at'][:10]}" if citation.get("at") else ""
         out.print(plain(f"   [{number}] {citation['transcript']} {citation['locator']}{when}", "cyan"))
     out.print()
-    say_who_wrote(answer)
-    out.print(plain(closing(found), "dim"))
+    print_author(answer)
+    out.print(plain(closing_line(found), "dim"))
 
 
-def say_who_wrote(answer: Json) -> None:
+def print_author(answer: Json) -> None:
     """Print the model asked, its outcome and cost, if a model was asked."""
     from app.cli.output import out, plain
 

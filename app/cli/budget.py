@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.exits import FAILED, USAGE
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
@@ -38,7 +38,7 @@ def show(
 
     async def state(client: ServerClient) -> Json:
         if developer is not None:
-            return {"budgets": [await client.get(f"/v1/budgets/{quoted(developer)}")]}
+            return {"budgets": [await client.get(f"/v1/budgets/{path_segment(developer)}")]}
         try:
             return {"budgets": [await client.get("/v1/budget")]}
         except ServerRefused as error:
@@ -46,7 +46,7 @@ def show(
                 raise
             return await client.get("/v1/budgets")
 
-    found = ask(state)
+    found = send_request(state)
     if as_json:
         print_json(found)
     elif not found["budgets"]:
@@ -60,8 +60,10 @@ def show(
 @budget.command("set")
 def set_limit(developer: Developer, usd: Dollars, as_json: AsJson = False) -> None:
     """Set a developer's monthly limit, from this month on."""
-    made = ask(lambda client: client.put(f"/v1/budgets/{quoted(developer)}", {"monthly_limit_usd": usd}))
-    said(made, as_json, f"{developer} may spend {_usd(made['limit_usd'])} a month; {_usd(made['remaining_usd'])} are left this month.")
+    made = send_request(lambda client: client.put(f"/v1/budgets/{path_segment(developer)}", {"monthly_limit_usd": usd}))
+    print_result(
+        made, as_json, f"{developer} may spend {_usd(made['limit_usd'])} a month; {_usd(made['remaining_usd'])} are left this month."
+    )
 
 
 @budget.command("set-team")
@@ -81,10 +83,10 @@ def set_team(
     if not body:
         typer.echo("cairn: no limit was given. Add --usd 250, --tokens 80000000 or --no-limit.", err=True)
         raise typer.Exit(USAGE)
-    made = ask(lambda client: client.put(f"/v1/teams/{quoted(team)}/budget", body))
+    made = send_request(lambda client: client.put(f"/v1/teams/{path_segment(team)}/budget", body))
     limit = "no limit in dollars" if made["limit_usd"] is None else _usd(made["limit_usd"])
     wall = "no limit in tokens" if made["limit_tokens"] is None else f"{made['limit_tokens']:,} tokens"
-    said(made, as_json, f"Team {team}: {limit} and {wall} a month.")
+    print_result(made, as_json, f"Team {team}: {limit} and {wall} a month.")
 
 
 @budget.command("top-up")
@@ -95,8 +97,8 @@ def top_up(
     as_json: AsJson = False,
 ) -> None:
     """Top up a developer's budget, for this month only."""
-    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/top-ups", {"amount_usd": usd, "note": note}))
-    said(made, as_json, f"{_usd(usd)} added for this month; {developer} has {_usd(made['remaining_usd'])} left.")
+    made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/top-ups", {"amount_usd": usd, "note": note}))
+    print_result(made, as_json, f"{_usd(usd)} added for this month; {developer} has {_usd(made['remaining_usd'])} left.")
 
 
 @budget.command("history")
@@ -108,7 +110,7 @@ def history(
     """List a budget's movements, the newest first: charges, corrections, limits, top-ups."""
     from app.cli.output import out, print_json, table
 
-    found = ask(lambda client: client.get(f"/v1/budgets/{quoted(developer)}/movements", limit=limit))
+    found = send_request(lambda client: client.get(f"/v1/budgets/{path_segment(developer)}/movements", limit=limit))
     if as_json:
         print_json(found)
     elif not found["movements"]:
@@ -133,7 +135,7 @@ def verify(as_json: AsJson = False) -> None:
     """Recompute every balance from its movements and holds. Exits with 1 if one differs."""
     from app.cli.output import out, print_json
 
-    found = ask(lambda client: client.get("/v1/budget/verify"))
+    found = send_request(lambda client: client.get("/v1/budget/verify"))
     if as_json:
         print_json(found)
     elif not found["differences"]:
@@ -158,9 +160,9 @@ def reconcile(
 ) -> None:
     """Close a developer's unreconciled holds: those of calls whose real cost is unknown."""
     body = {"amount_usd": usd, "note": note}
-    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/reconcile", body))
+    made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/reconcile", body))
     count = made["closed"]
-    said(made, as_json, f"{count} unreconciled hold{'' if count == 1 else 's'} of {developer} closed.")
+    print_result(made, as_json, f"{count} unreconciled hold{'' if count == 1 else 's'} of {developer} closed.")
 
 
 @budget.command("correct")
@@ -178,8 +180,8 @@ def correct(
 ) -> None:
     """Correct the charge of a call. The history keeps both charges, and who made the correction."""
     body = {"movement": movement, "charged_usd": usd, "charged_tokens": tokens, "note": note}
-    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/corrections", body))
-    said(
+    made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/corrections", body))
+    print_result(
         made,
         as_json,
         f"The call of movement {movement} now costs {_usd(usd)}; {developer} has {_usd(made['remaining_usd'])} left this month.",

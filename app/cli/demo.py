@@ -69,11 +69,11 @@ async def _show(folder: DataFolder, examples: Path) -> None:
 
     from app.accounts.secrets import ADMIN_FILE
     from app.cli.client import connect
-    from app.cli.reach import started
+    from app.cli.reach import run_server
 
     # A team's settings in the environment must not lead the demo into the team's own database.
     env = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
-    async with started(folder, env=env) as url:
+    async with run_server(folder, env=env) as url:
         key = (folder.path / ADMIN_FILE).read_text().strip()
         async with connect(url, key) as client:
             await _ingest(client, examples)
@@ -129,10 +129,10 @@ def _typed(command: str) -> None:
 async def _query(client: ServerClient, question: str, kind: Kind) -> str | None:
     """Show the best result of a kind; return its id, None if there is none."""
     from app.cli.output import out
-    from app.cli.query import asked, show
+    from app.cli.query import query_body, show
 
     _typed(f"cairn query {question!r} --kind {kind.value}")
-    found = await client.post("/v1/knowledge/query", asked(question, PROJECT, 1, kind=kind))
+    found = await client.post("/v1/knowledge/query", query_body(question, PROJECT, 1, kind=kind))
     await show(client, found, PROJECT)
     out.print()
     return found["results"][0]["id"] if found["results"] else None
@@ -141,10 +141,10 @@ async def _query(client: ServerClient, question: str, kind: Kind) -> str | None:
 async def _answer(client: ServerClient, question: str) -> None:
     from app.cli.ask import RESULTS, show
     from app.cli.output import out
-    from app.cli.query import asked
+    from app.cli.query import query_body
 
     _typed(f"cairn ask {question!r}")
-    found = await client.post("/v1/knowledge/query", asked(question, PROJECT, RESULTS) | {"mode": "answer"})
+    found = await client.post("/v1/knowledge/query", query_body(question, PROJECT, RESULTS) | {"mode": "answer"})
     await show(client, found, PROJECT)
     out.print()
 

@@ -54,7 +54,7 @@ async def _all() -> list[Check]:
 async def _checks() -> AsyncIterator[Check]:
     """Yield the checks in order of dependency; the first failure that stops them is the one to fix."""
     from app import settings as config
-    from app.cli.reach import reached
+    from app.cli.reach import open_client
     from app.errors import CairnError, ConfigurationError
     from app.storage.folder import DataFolder
 
@@ -76,7 +76,7 @@ async def _checks() -> AsyncIterator[Check]:
     yield Check("data folder", "ok", str(folder.path))
     yield _disk(folder)
     try:
-        async with reached(settings) as client:
+        async with open_client(settings) as client:
             async for check in _served(client, settings):
                 yield check
     except CairnError as error:

@@ -34,10 +34,10 @@ async def _rebuild() -> int:
     from app import settings as config
     from app.cli.exits import ServerRefused
     from app.cli.output import err
-    from app.cli.reach import reached
+    from app.cli.reach import open_client
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with reached(config.load()) as client:
+    async with open_client(config.load()) as client:
         with Progress(*columns, console=err, transient=True) as bars:
             bar = bars.add_task("Rebuilding", total=None)
             async for line in client.lines("/v1/index/rebuild"):

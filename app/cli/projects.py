@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 from app.errors import NotFound
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def list_projects(as_json: AsJson = False) -> None:
     """List the team's projects."""
     from app.cli.output import out, print_json, table
 
-    found = ask(lambda client: client.get("/v1/projects"))
+    found = send_request(lambda client: client.get("/v1/projects"))
     if as_json:
         print_json(found)
     else:
@@ -39,10 +39,10 @@ def rename(
     """Rename a project."""
 
     async def work(client: ServerClient) -> Json:
-        return await client.patch(f"/v1/projects/{quoted(await _id(client, project))}", {"name": name})
+        return await client.patch(f"/v1/projects/{path_segment(await _id(client, project))}", {"name": name})
 
-    renamed = ask(work)
-    said(renamed, as_json, f"Project {project} is renamed to {renamed['name']}.")
+    renamed = send_request(work)
+    print_result(renamed, as_json, f"Project {project} is renamed to {renamed['name']}.")
 
 
 @projects.command("merge")
@@ -55,10 +55,10 @@ def merge(
 
     async def work(client: ServerClient) -> Json:
         body = {"into": await _id(client, into)}
-        return await client.post(f"/v1/projects/{quoted(await _id(client, project))}/merge", body)
+        return await client.post(f"/v1/projects/{path_segment(await _id(client, project))}/merge", body)
 
-    merged = ask(work)
-    said(merged, as_json, f"Project {project} is merged into {merged['project']['name']}: {merged['sessions']} sessions moved.")
+    merged = send_request(work)
+    print_result(merged, as_json, f"Project {project} is merged into {merged['project']['name']}: {merged['sessions']} sessions moved.")
 
 
 async def _id(client: ServerClient, project: str) -> str:

@@ -46,10 +46,10 @@ def query(
     from app.cli.output import print_json
 
     async def ask() -> None:
-        from app.cli.reach import reached
+        from app.cli.reach import open_client
 
-        async with reached(config.load(), team=team) as client:
-            answer = await client.post("/v1/knowledge/query", asked(question, project, limit, kind=kind, since=since, until=until))
+        async with open_client(config.load(), team=team) as client:
+            answer = await client.post("/v1/knowledge/query", query_body(question, project, limit, kind=kind, since=since, until=until))
             if as_json:
                 print_json(answer)
             else:
@@ -58,7 +58,7 @@ def query(
     asyncio.run(ask())
 
 
-def asked(
+def query_body(
     question: str,
     project: str | None,
     limit: int,
@@ -67,7 +67,7 @@ def asked(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[str, object]:
-    """Build the request's body from the options given."""
+    """Build the body of the query's request."""
     body: dict[str, object] = {"query": question, "limit": limit}
     given = {"project": project, "kinds": kind and [kind.value], "since": since and since.isoformat(), "until": until and until.isoformat()}
     return body | {name: value for name, value in given.items() if value is not None}
@@ -78,7 +78,7 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
     from app.cli.output import out, plain
 
     if not answer["results"]:
-        await say_nothing_found(client, project)
+        await print_nothing_found(client, project)
         return
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
@@ -95,11 +95,11 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         if not said and "session_id" in source:
             out.print(indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()
-    out.print(plain(closing(answer), "dim"))
+    out.print(plain(closing_line(answer), "dim"))
 
 
-def closing(answer: Json) -> str:
-    """Return the last line: number found, time taken, and parts that were away."""
+def closing_line(answer: Json) -> str:
+    """Return the last line of the output: number of results, time taken, and parts that were unavailable."""
     words = f"{len(answer['results'])} found in {answer['took_ms']:.0f} ms; quoted from your sessions"
     away = f". Incomplete: {', '.join(answer['degraded'])} unavailable" if answer["degraded"] else ""
     return f"{words}{away}."
@@ -120,7 +120,7 @@ def _short(text: str, max_lines: int = EXCERPT_LINES, max_chars: int = EXCERPT_C
     return "\n".join(lines[:max_lines]) + (" …" if cut else "")
 
 
-async def say_nothing_found(client: ServerClient, project: str | None) -> None:
+async def print_nothing_found(client: ServerClient, project: str | None) -> None:
     """Say that nothing was found, and what to do next."""
     from app.cli.output import out, plain
 

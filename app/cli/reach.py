@@ -84,7 +84,7 @@ async def answers(url: str, path: str = "/healthz") -> bool:
 
 
 @asynccontextmanager
-async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
+async def open_client(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
     """Yield a client of the server. Raises Unreachable if there is none and none can be started."""
     if url := os.environ.get("CAIRN_URL"):
         async with connect(url, os.environ.get("CAIRN_KEY") or _set_key(settings), team=team) as client:
@@ -97,7 +97,7 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
             yield client
         return
     first = not (folder.path / ADMIN_FILE).exists()
-    async with _exclusive(folder), started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
+    async with _exclusive(folder), run_server(folder) as url, connect(url, _key(settings, folder), team=team) as client:
         if first and (folder.path / ADMIN_FILE).exists():
             err.print(plain(f"An admin key was created, in a file that only you can read: {folder.path / ADMIN_FILE}", "dim"))
         yield client
@@ -123,7 +123,7 @@ def _locked(lock: IO[str]) -> bool:
 
 
 @asynccontextmanager
-async def started(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+async def run_server(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """Run `cairn serve` as a child for the length of the context; yield its URL once ready."""
     log = ensure_file_slot(folder.path / LOG_NAME, part="files")
     with log.open("wb") as sink:

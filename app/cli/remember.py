@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 from app.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def remember(
     """Record an item of knowledge by hand. It ranks higher than what was learnt from sessions."""
     where = project or _project_here()
     body = {"type": type.value, "title": title, "text": text, "project": where, "paths": path or None}
-    made = ask(lambda client: client.post("/v1/knowledge", {name: value for name, value in body.items() if value is not None}))
+    made = send_request(lambda client: client.post("/v1/knowledge", {name: value for name, value in body.items() if value is not None}))
     words = f"Recorded in {made['project']}: {made['title']}\nTo take it back: cairn forget {made['id']}"
-    said(made, as_json, words)
+    print_result(made, as_json, words)
 
 
 def correct(
@@ -69,8 +69,8 @@ def correct(
     body = {name: value for name, value in given.items() if value is not None}
     if not body:
         raise InvalidInput("Nothing to correct was given: add --text, --title, --type or --path.", param="text")
-    made = ask(lambda client: client.patch(f"/v1/knowledge/{quoted(item_id)}", body))
-    said(made, as_json, f"Corrected in {made['project']}: {made['title']}")
+    made = send_request(lambda client: client.patch(f"/v1/knowledge/{path_segment(item_id)}", body))
+    print_result(made, as_json, f"Corrected in {made['project']}: {made['title']}")
 
 
 def forget(
@@ -80,10 +80,10 @@ def forget(
     """Delete an item permanently. Reading its session again doesn't restore it."""
 
     async def work(client: ServerClient) -> Json:
-        return await client.delete(f"/v1/knowledge/{quoted(item_id)}")
+        return await client.delete(f"/v1/knowledge/{path_segment(item_id)}")
 
-    ask(work)
-    said({"forgotten": item_id}, as_json, f"Item {item_id} is deleted.")
+    send_request(work)
+    print_result({"forgotten": item_id}, as_json, f"Item {item_id} is deleted.")
 
 
 def _project_here() -> str:
