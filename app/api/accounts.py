@@ -100,7 +100,9 @@ async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:
     summary="Create a key for a developer",
     responses=responses(),
 )
-async def create_key(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()]) -> KeyReply:
+async def create_key(
+    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The developer's name.")]
+) -> KeyReply:
     key_id, key = await administration.create_key(services, admin, name)
     return KeyReply(id=key_id, key=key)
 

@@ -25,7 +25,7 @@ from app.web.requester import Admin, Caller, TheServices
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
 Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False, examples=[8.33])]
-Developer = Annotated[AccountName, Path(examples=["ada"])]
+Developer = Annotated[AccountName, Path(description="The developer's name.", examples=["ada"])]
 
 
 class PeriodReply(ResponseBody):
@@ -272,7 +272,9 @@ async def correct(services: TheServices, admin: Admin, developer: Developer, bod
 
 
 @router.put("/teams/{name}/budget", summary="Set a team's monthly limits, from this month on", responses=responses(400, 413))
-async def set_team(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()], body: TeamLimitBody) -> TeamBudgetReply:
+async def set_team(
+    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The team's name.")], body: TeamLimitBody
+) -> TeamBudgetReply:
     limits: dict[Unit, int | None] = {}
     if "monthly_limit_usd" in body.model_fields_set:
         limits["nanousd"] = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd, "monthly_limit_usd")

@@ -66,7 +66,11 @@ async def caches(services: TheServices, admin: Admin) -> CacheList:  # noqa: ARG
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())
-async def flush(services: TheServices, admin: Admin, name: Annotated[Label, Path(max_length=100)]) -> Flushed:
+async def flush(
+    services: TheServices,
+    admin: Admin,
+    name: Annotated[Label, Path(max_length=100, description="The cache's name, as `GET /v1/caches` lists it.")],
+) -> Flushed:
     return Flushed(entries=await empty_cache(services, admin, name))
 
 

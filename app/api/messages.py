@@ -32,7 +32,16 @@ KEEP_ALIVE = b": keep-alive\n\n"
 MAX_AT_ONCE, MAX_IDS = 100, 1000
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=f"^{NAME.pattern.split('{')[0]}+$")]
-Channel = Annotated[str, Path(min_length=1, max_length=100, pattern=f"^{CHANNEL.pattern.split('{')[0]}+$", examples=["reviews"])]
+Channel = Annotated[
+    str,
+    Path(
+        description="Name of the channel, which exists from its first message on.",
+        min_length=1,
+        max_length=100,
+        pattern=f"^{CHANNEL.pattern.split('{')[0]}+$",
+        examples=["reviews"],
+    ),
+]
 Group = Annotated[
     Name, Query(description="The consumer group. Each group receives every message; its members share them.", examples=["reviewers"])
 ]

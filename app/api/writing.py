@@ -178,7 +178,7 @@ async def correct(
     item_id: UUID,
     body: CorrectBody,
     response: Response,
-    if_match: Annotated[str | None, Header(max_length=200)] = None,
+    if_match: Annotated[str | None, Header(max_length=200, description="The item's `etag` or `revision`, as it was read.")] = None,
 ) -> ItemReply:
     paths = None if body.paths is None else tuple(body.paths)
     change = ItemCorrection(body.type, body.title, body.text, paths, revision=_revision(if_match))
