@@ -51,9 +51,7 @@ NON_STANDARD_FIELDS = (
 
 ModelName = Annotated[Label, StringConstraints(pattern=NO_NUL)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Project = Annotated[
-    ProjectName | None, Header(alias="x-cairn-project", description="The project that the call is for, for the request log.")
-]
+Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="The call's project, for the request log.")]
 
 
 class Loose(BaseModel):
@@ -146,9 +144,7 @@ class ChatBody(Loose):
     parallel_tool_calls: bool | None = Field(None, strict=True)
     response_format: dict[str, Any] | None = None
     cache: bool | None = Field(
-        None,
-        strict=True,
-        description="Cairn's own. true: also cache an answer that varies (`temperature` above 0); false: neither read nor write the cache.",
+        None, strict=True, description="Cairn's own. true: cache the answer even if it may vary; false: neither read nor write the cache."
     )
 
 
@@ -187,9 +183,7 @@ class ProviderReply(ResponseBody):
     model: str
     standing: str = Field(description="`ready`, or why it is not used.", examples=["ready", "no_key"])
     detail: str = Field(description="The same in words, with what to do.")
-    breaker: str | None = Field(
-        description="`closed` (in use), `open` (left out after failures) or `half-open` (tried).", examples=["closed"]
-    )
+    breaker: str | None = Field(description="`closed` (in use), `open` (left out) or `half-open` (tried).", examples=["closed"])
     retry_in: float = Field(description="Seconds until it is tried again; 0: no wait.")
 
 
@@ -199,8 +193,7 @@ class ProviderList(ResponseBody):
 
 OPENAI: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "OpenAI's completion; with `stream`, server-sent events. The `x-cairn-…` headers name the provider, the"
-        " model and the cost.",
+        "description": "OpenAI's completion; with `stream`, server-sent events. Headers `x-cairn-…` name provider, model and cost.",
         "content": {
             "application/json": {"example": {"object": "chat.completion", "choices": [{"message": {"role": "assistant", "content": "…"}}]}},
             "text/event-stream": {"example": 'data: {"choices": [{"delta": {"content": "…"}}]}\n\n'},
