@@ -37,7 +37,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     from app.cli.output import out, plain, print_json
 
-    checks = asyncio.run(_all())
+    checks = asyncio.run(_all_checks())
     if as_json:
         print_json({"checks": [{"name": each.name, "verdict": each.verdict, "detail": each.detail} for each in checks]})
     else:
@@ -47,7 +47,7 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-async def _all() -> list[Check]:
+async def _all_checks() -> list[Check]:
     return [check async for check in _checks()]
 
 
@@ -77,7 +77,7 @@ async def _checks() -> AsyncIterator[Check]:
     yield _disk(folder)
     try:
         async with open_client(settings) as client:
-            async for check in _served(client, settings):
+            async for check in _server_checks(client, settings):
                 yield check
     except CairnError as error:
         yield Check("server", "failed", error.message)
@@ -93,13 +93,13 @@ def _disk(folder: DataFolder) -> Check:
     return Check("disk", "ok", words)
 
 
-async def _served(client: ServerClient, settings: Settings) -> AsyncIterator[Check]:
+async def _server_checks(client: ServerClient, settings: Settings) -> AsyncIterator[Check]:
     """Check the server's parts, and one query through all of them."""
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
     reasons = ready.get("reasons", {})
     for name in (each for each in ready if each not in {"status", "reasons"}):
-        yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _words(name, ready[name]))
+        yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _state_text(name, ready[name]))
     if "replicas" in ready and "redis" not in ready:
         yield Check(
             "replicas",
@@ -165,7 +165,7 @@ def _provider(found: Json) -> Check:
     return Check(name, "ok", found["model"])
 
 
-def _words(name: str, state: str) -> str:
+def _state_text(name: str, state: str) -> str:
     if state == "ok":
         return "answers"
     return {

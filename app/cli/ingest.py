@@ -42,7 +42,7 @@ def ingest(
     from app.cli.discover import in_paths
     from app.cli.output import print_json
 
-    found = list(in_paths(paths, project)) if paths else _agreed(project, yes)
+    found = list(in_paths(paths, project)) if paths else _confirmed_files(project, yes)
     if not found:
         typer.echo(
             "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt). Name other files or folders: cairn ingest PATH…", err=True
@@ -58,7 +58,7 @@ def ingest(
 
 
 def failed(sent: Sequence[Sent]) -> bool:
-    return any(each.error is not None and _matters(each) for each in sent)
+    return any(each.error is not None and _is_error(each) for each in sent)
 
 
 def report(sent: Sequence[Sent]) -> dict[str, object]:
@@ -92,7 +92,7 @@ def show(sent: Sequence[Sent]) -> None:
         for each in sent:
             kinds.update((each.result or {}).get("skipped", {}))
         out.print(plain("Skipped: " + ", ".join(f"{count} {reason}" for reason, count in kinds.most_common(REASONS_SHOWN)), "dim"))
-    refused = [each for each in sent if each.error is not None and _matters(each)]
+    refused = [each for each in sent if each.error is not None and _is_error(each)]
     for each in refused[:REASONS_SHOWN]:
         out.print(plain(f"{each.found.path}: {each.error}", "red"))
     if len(refused) > REASONS_SHOWN:
@@ -103,7 +103,7 @@ def show(sent: Sequence[Sent]) -> None:
         )
 
 
-def _matters(refused: Sent) -> bool:
+def _is_error(refused: Sent) -> bool:
     """Tell whether a refusal is an error: a named file must be a transcript, one found in a folder need not be."""
     return refused.found.named or not refused.not_a_transcript
 
@@ -128,13 +128,13 @@ def _totals(sent: Sequence[Sent]) -> Counter[str]:
     return totals
 
 
-def _agreed(project: str | None, yes: bool) -> list[FoundFile]:
+def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
     """Return the files in the known places, once the user has confirmed."""
     import sys
 
-    from app.cli.discover import FoundFile, known_places, project_of
+    from app.cli.discover import FoundFile, agent_folders, project_of
 
-    places = known_places()
+    places = agent_folders()
     if not places:
         typer.echo(
             "cairn: no sessions in .specstory/history, ~/.claude/projects or ~/.codex/sessions. Name files: cairn ingest PATH…",

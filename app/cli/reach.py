@@ -26,7 +26,7 @@ from app.storage.aside import ensure_file_slot
 from app.storage.folder import DataFolder
 
 START_SECONDS, STOP_SECONDS, PROBE_SECONDS = 180, 60, 2
-LOG_NAME, TURN_NAME = "serve.log", "command.lock"
+LOG_NAME, LOCK_NAME = "serve.log", "command.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def open_client(settings: Settings, *, team: str | None = None) -> AsyncIt
 @asynccontextmanager
 async def _exclusive(folder: DataFolder) -> AsyncIterator[None]:
     """Lock the folder, so that one command at a time runs a server of its own; others wait."""
-    with ensure_file_slot(folder.path / TURN_NAME, part="files").open("a") as lock:
+    with ensure_file_slot(folder.path / LOCK_NAME, part="files").open("a") as lock:
         if not _locked(lock):
             with err.status("Waiting for another command, which runs a server on this data folder …"):
                 while not _locked(lock):  # noqa: ASYNC110 - another process holds it
@@ -151,7 +151,7 @@ async def _ready(folder: DataFolder, process: Process, log: Path) -> str:
                 if found is not None and found.pid == process.pid and await answers(found.url, "/readyz"):
                     return found.url
                 await asyncio.sleep(0.05)
-    raise Unreachable(f"The server could not be started: {_last_words(log)} (full log: {log})")
+    raise Unreachable(f"The server could not be started: {_last_message(log)} (full log: {log})")
 
 
 async def _stopped(process: Process) -> None:
@@ -167,7 +167,7 @@ async def _stopped(process: Process) -> None:
         await process.wait()
 
 
-def _last_words(log: Path) -> str:
+def _last_message(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = [line.removeprefix("cairn: ") for line in lines if line.startswith("cairn: ")]
     return (said or lines or ["its log is empty"])[-1][:600]

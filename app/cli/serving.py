@@ -78,11 +78,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    owner_watch = asyncio.create_task(_leave_with_owner(stop), name="owner_watch") if os.environ.pop("CAIRN_OWNED", None) else None
+    owner_watch = asyncio.create_task(_stop_with_owner(stop), name="owner_watch") if os.environ.pop("CAIRN_OWNED", None) else None
     try:
         # Not uvicorn's lifespan: it would turn an error that says what to do into a traceback.
         async with app.router.lifespan_context(app):
-            _settle_memory()
+            _freeze_objects()
             try:
                 await server.serve(sockets=[listener])
             finally:
@@ -95,7 +95,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             owner_watch.cancel()
 
 
-def _settle_memory() -> None:
+def _freeze_objects() -> None:
     """Freeze the services' objects: collecting them took a third of every request's time (docs/decisions/0007)."""
     gc.collect()
     gc.freeze()
@@ -167,7 +167,7 @@ def _announce(services: Services, url: str) -> None:
         typer.echo(f"Admin key, shown this once (kept in {services.folder.path / ADMIN_FILE}): {services.secrets.admin_key}")
 
 
-async def _leave_with_owner(stop: Callable[[], None]) -> None:
+async def _stop_with_owner(stop: Callable[[], None]) -> None:
     with suppress(OSError):
         await owner_gone()
     stop()
