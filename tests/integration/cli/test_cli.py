@@ -289,7 +289,7 @@ def test_a_variable_that_cannot_be_is_named(server: Running, env: dict[str, str]
 def test_the_doctor_names_a_variable_that_does_nothing(server: Running) -> None:
     checks = json.loads(cairn(server.folder, "doctor", "--json", env={"CAIRN_NOPE": "1"}).stdout)["checks"]
     noted = {each["name"]: each["detail"] for each in checks if each["verdict"] == "note"}
-    assert noted["settings"] == "CAIRN_NOPE is not a setting of this version, and has no effect"
+    assert noted["settings"] == "CAIRN_NOPE is not a setting of this version, and has no effect: check its spelling"
     assert noted["provider groq"] == "GROQ_API_KEY is not set, so it is left out"
     assert "CAIRN_PROVIDERS__LOCAL__API_BASE" in noted["provider local"]
 

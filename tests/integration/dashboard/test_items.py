@@ -122,9 +122,9 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
             "since=yesterday": "Write the date as",
             "cursor=nonsense": "not one of ours",
             "cursor=%00": "not one of ours",
-            "project=nowhere": "No item is like that",
-            "project=%00": "No item is like that",
-            "since=2999-01-01": "No item is like that",
+            "project=nowhere": "No item matches",
+            "project=%00": "No item matches",
+            "since=2999-01-01": "No item matches",
         }.items():
             status, shown = await page(http, api, f"{ITEMS}?{query}")
             assert (status, says in shown) == (200, True), query
