@@ -12,6 +12,8 @@ from app.web.requester import Caller, TheServices
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
+Model = Annotated[ModelName, Path(description="A name of the list: `auto`, a profile, or a provider's model.")]
+
 
 @router.get("/models/{model:path}", summary="Show one model that may be asked for", responses=responses(404))
 async def show_model(
