@@ -1,7 +1,7 @@
 """Teams, developers, projects and keys; who is behind a key. Knows nothing of HTTP, and of money only the limit's column.
 
-Lookups of keys are cached (`cache.keys`): a key revoked in this process is refused at once, one revoked in another
-process within moments, or, where the word of it was lost, once its time there is over.
+Lookups of keys are cached (`cache.keys`): a revoked key or a changed role counts in this process at once, in another one
+within moments, or, where the message was lost, once the cached lookup has expired there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.accounts.identity import ProjectIdentity
 from app.accounts.keys import digest, lookup_of, make_key
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.projects import merge, project_for, rename
-from app.accounts.requester import Requester
+from app.accounts.requester import DeveloperRole, Requester
 from app.accounts.tables import ApiKeyRow, DeveloperRow, ProjectRow, TeamRow
 from app.accounts.views import DeveloperView, KeyView, ProjectView, TeamView
 from app.cache.memory import MemoryCache
@@ -33,7 +33,7 @@ from app.storage.invalidations import Invalidations
 
 DEFAULT_TEAM = "default"
 KEYS = "keys"
-"""The topic of what other processes are to forget."""
+"""The topic of the invalidations: a key was revoked, or a developer's role was changed."""
 CACHED_SECONDS = 30
 CACHED_KEYS = 10_000
 MAX_NANOUSD = 2**63 - 1
@@ -65,7 +65,7 @@ class Accounts:
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._projects: cachebox.TTLCache[UUID, str] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._named: cachebox.TTLCache[tuple[UUID, str], UUID] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
-        self._revocations = 0
+        self._invalidated = 0
 
     async def ensure_defaults(self) -> None:
         """The team `default` exists. Safe to run from several processes at once."""
@@ -80,9 +80,9 @@ class Accounts:
         kept = self.known.get(hashed)
         if kept is not None:
             return _requester_in(kept)
-        revocations = self._revocations
+        invalidated = self._invalidated
         requester = await self._look_up(key, hashed)
-        if revocations == self._revocations:  # else what was just read may have been revoked since
+        if invalidated == self._invalidated:  # else what was just read may have been revoked or changed since
             self.known.set(hashed, msgspec.msgpack.encode(requester), self._known_seconds)
         return requester
 
@@ -113,7 +113,9 @@ class Accounts:
         )
         return [TeamView(*row) for row in await self._database.read(rows_of(query))]
 
-    async def create_developer(self, name: str, *, team: str = DEFAULT_TEAM, monthly_limit_nanousd: int | None = None) -> DeveloperView:
+    async def create_developer(
+        self, name: str, *, team: str = DEFAULT_TEAM, monthly_limit_nanousd: int | None = None, role: DeveloperRole = "developer"
+    ) -> DeveloperView:
         """InvalidInput for a name or limit that can't be used, NotFound for an unknown team, Conflict for a taken name."""
         check_account_name(name)
         limit = self._default_limit if monthly_limit_nanousd is None else monthly_limit_nanousd
@@ -121,21 +123,33 @@ class Accounts:
             raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
         async with self._database.begin() as connection:
             team_id = await _team_id(connection, team)
-            row = upsert(DeveloperRow).values(name=name, team_id=team_id, monthly_limit_nanousd=limit)
+            row = upsert(DeveloperRow).values(name=name, team_id=team_id, monthly_limit_nanousd=limit, role=role)
             returned = row.on_conflict_do_nothing().returning(DeveloperRow.id, DeveloperRow.created_at)
             made = (await connection.execute(returned)).one_or_none()
         if made is None:
             raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
-        return DeveloperView(made.id, name, team_id, team, limit, keys=0, created_at=made.created_at)
+        return DeveloperView(made.id, name, team_id, team, limit, role, keys=0, created_at=made.created_at)
+
+    async def set_role(self, developer: str, role: DeveloperRole) -> None:
+        """Give a developer a role: their keys and sign-ins have it from now on. NotFound for an unknown developer."""
+        named = DeveloperRow.name == _askable(developer)
+        async with self._database.begin() as connection:
+            developer_id = await connection.scalar(update(DeveloperRow).where(named).values(role=role).returning(DeveloperRow.id))
+        if developer_id is None:
+            raise _no_developer(developer)
+        self._forget(str(developer_id))
+        self._invalidations.publish(KEYS, str(developer_id))
 
     async def list_developers(self, *, team_id: UUID | None = None) -> list[DeveloperView]:
         """All, or a team's, by name."""
         query = _developers() if team_id is None else _developers().where(DeveloperRow.team_id == team_id)
         return [DeveloperView(*row) for row in await self._database.read(rows_of(query))]
 
-    async def find_developer(self, name: str) -> DeveloperView:
-        """NotFound for an unknown developer."""
+    async def find_developer(self, name: str, *, team_id: UUID | None = None) -> DeveloperView:
+        """Find a developer, with `team_id` only among that team's. NotFound for an unknown one."""
         query = _developers().where(DeveloperRow.name == _askable(name))
+        if team_id is not None:
+            query = query.where(DeveloperRow.team_id == team_id)
 
         async def read(connection: AsyncConnection) -> DeveloperView:
             row = (await connection.execute(query)).one_or_none()
@@ -257,10 +271,10 @@ class Accounts:
                 known[project.id] = project.name
         return {project: name for project in projects if (name := known[project]) is not None}
 
-    def _forget(self, key_id: str | None) -> None:
-        """A key was revoked, here or elsewhere. All are looked up again: nobody knows which digest is that key's."""
-        del key_id
-        self._revocations += 1
+    def _forget(self, changed: str | None) -> None:
+        """Forget all lookups after a key or developer was changed, here or elsewhere: nobody knows which digests are theirs."""
+        del changed
+        self._invalidated += 1
         self.known.clear()
 
     async def acting_for(self, team: str) -> Requester:
@@ -277,7 +291,7 @@ class Accounts:
         lookup, row = lookup_of(key), None
         if lookup is not None:
             query = (
-                select(ApiKeyRow.digest, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name, ApiKeyRow.id)
+                select(ApiKeyRow.digest, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name, ApiKeyRow.id, DeveloperRow.role)
                 .join(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
                 .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
                 .where(ApiKeyRow.lookup == lookup, ApiKeyRow.revoked_at.is_(None))
@@ -301,6 +315,7 @@ def _developers() -> Select[*tuple[Any, ...]]:
             DeveloperRow.team_id,
             TeamRow.name,
             DeveloperRow.monthly_limit_nanousd,
+            DeveloperRow.role,
             live,
             DeveloperRow.created_at,
         )

@@ -54,7 +54,14 @@ class SignIns:
         """Return a sign-in's requester. NotAuthenticated: it is over. NotPermitted: a developer asks for another `team` than their own."""
         query = (
             select(
-                SignInRow.key_id, SignInRow.admin_digest, ApiKeyRow.revoked_at, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name
+                SignInRow.key_id,
+                SignInRow.admin_digest,
+                ApiKeyRow.revoked_at,
+                TeamRow.id,
+                TeamRow.name,
+                DeveloperRow.id,
+                DeveloperRow.name,
+                DeveloperRow.role,
             )
             .outerjoin(ApiKeyRow, ApiKeyRow.id == SignInRow.key_id)
             .outerjoin(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
@@ -65,7 +72,7 @@ class SignIns:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotAuthenticated(OVER)
-        key_id, admin_digest, revoked_at, team_id, its_team, developer_id, developer = row
+        key_id, admin_digest, revoked_at, team_id, its_team, developer_id, developer, role = row
         if key_id is None:
             if admin_digest is None or not hmac.compare_digest(admin_digest, self._admin):
                 raise NotAuthenticated(OVER)
@@ -74,7 +81,7 @@ class SignIns:
             raise NotAuthenticated(OVER)
         if team not in {None, its_team}:
             raise NotPermitted("Only an admin can look at another team.")
-        return Requester(team_id, its_team, developer_id, developer, key_id)
+        return Requester(team_id, its_team, developer_id, developer, key_id, role)
 
     async def end(self, sign_in: UUID) -> None:
         """Sign out. Ending it again changes nothing."""

@@ -1,4 +1,4 @@
-"""Budgets: a developer's own; for the admin all of them, their limits, top-ups, history and reconciliation."""
+"""Budgets: a developer's own; for a lead or auditor those of their team; for the admin all, with limits, top-ups, reconciliation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.money import from_usd, to_usd
 from app.web import spreadsheet
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.requester import Admin, Caller, TheServices
+from app.web.requester import Admin, BudgetReader, Caller, TheServices
 from app.web.turns import exports_of
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
@@ -185,13 +185,13 @@ async def verify(services: TheServices, admin: Admin) -> VerifyReply:
 
 
 @router.get("/budgets", summary="Every developer's budget", responses=responses())
-async def every(services: TheServices, admin: Admin) -> BudgetList:
-    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.all(admin)])
+async def every(services: TheServices, reader: BudgetReader) -> BudgetList:
+    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.all(reader)])
 
 
 @router.get("/budgets/{developer}", summary="A developer's budget", responses=responses())
-async def one(services: TheServices, admin: Admin, developer: Developer) -> BudgetReply:
-    return _reply(await services.budget.budgets.of(admin, developer))
+async def one(services: TheServices, reader: BudgetReader, developer: Developer) -> BudgetReply:
+    return _reply(await services.budget.budgets.of(reader, developer))
 
 
 @router.put("/budgets/{developer}", summary="Set a developer's monthly limit, this month included", responses=responses(400, 413))
@@ -209,12 +209,12 @@ async def top_up(services: TheServices, admin: Admin, developer: Developer, body
 @router.get("/budgets/{developer}/movements", summary="A budget's history, the newest first", responses=responses())
 async def movements(
     services: TheServices,
-    admin: Admin,
+    reader: BudgetReader,
     developer: Developer,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="The `next` of the page before.")] = None,
 ) -> MovementList:
-    page = await services.budget.budgets.history(admin, developer, before=before, limit=limit)
+    page = await services.budget.budgets.history(reader, developer, before=before, limit=limit)
     return MovementList(movements=[_movement(each) for each in page.movements], next=page.next)
 
 
@@ -224,8 +224,8 @@ async def movements(
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
     response_class=StreamingResponse,
 )
-async def export(request: Request, services: TheServices, admin: Admin, developer: Developer) -> StreamingResponse:
-    entries = await services.budget.budgets.whole_history(admin, developer)
+async def export(request: Request, services: TheServices, reader: BudgetReader, developer: Developer) -> StreamingResponse:
+    entries = await services.budget.budgets.whole_history(reader, developer)
     headers = {"content-disposition": 'attachment; filename="movements.csv"'}
     names = list(MovementReply.model_fields)
     lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
@@ -252,6 +252,11 @@ async def correct(services: TheServices, admin: Admin, developer: Developer, bod
         admin, developer, body.movement, nanousd=amount, tokens=body.charged_tokens, note=body.note
     )
     return _reply(made)
+
+
+@router.get("/teams/{name}/budget", summary="A team's budget, which all of its developers draw on", responses=responses())
+async def one_team(services: TheServices, reader: BudgetReader, name: Annotated[AccountName, Path()]) -> TeamBudgetReply:
+    return _team(name, await services.budget.budgets.of_team(reader, name))
 
 
 @router.put("/teams/{name}/budget", summary="Set a team's limits, this month included", responses=responses(400, 413))

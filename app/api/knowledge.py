@@ -252,7 +252,7 @@ ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "creat
     "/{item_id}",
     status_code=204,
     summary="Delete an item for good",
-    description="Its author or an admin. Learning from the same sessions again, by whatever version, does not bring it back.",
+    description="Its author, a lead or an admin. Learning from the same sessions again, by whatever version, does not bring it back.",
     responses=responses(409),
     response_class=Response,
 )

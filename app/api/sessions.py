@@ -177,7 +177,7 @@ async def show(services: TheServices, caller: Caller, session_id: UUID) -> Sessi
 @router.delete(
     "/{session_id}",
     summary="Purge a session, and all that was learnt only from it",
-    description="Its author or an admin. Events, passages and knowledge go in one transaction; the index follows within moments.",
+    description="Its author, a lead or an admin. Events, passages and knowledge go in one transaction; the index follows within moments.",
     responses=responses(),
 )
 async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:

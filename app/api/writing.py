@@ -163,8 +163,9 @@ async def list_items(
     "/{item_id}",
     summary="Correct an item",
     description=(
-        "Its author or an admin. The correction holds whatever its sessions say when they are read again. With `if-match` (the `etag`, or"
-        " `revision`) it is refused where the item has been changed since; without, the last writer wins. The history keeps both."
+        "Its author, a lead or an admin. The correction holds whatever its sessions say when they are read again. With `if-match` "
+        "(the `etag`, or `revision`) it is refused where the item has been changed since; without, the last writer wins. "
+        "The history keeps both."
     ),
     responses=responses(400, 409, 413),
 )

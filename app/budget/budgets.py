@@ -18,7 +18,7 @@ from app.budget.corrections import Corrections
 from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, BudgetLimits
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, NotPermitted
 from app.money import to_usd
 from app.redaction.labels import free_text
 
@@ -52,19 +52,23 @@ class Budgets:
 
     async def own(self, requester: Requester) -> NamedBudget:
         """InvalidInput for an admin: it is no developer."""
+        requester.check("read")
         if requester.developer is None:
             raise InvalidInput("An admin key has no budget of its own: GET /v1/budgets lists all.")
         return await self._named(requester.developer)
 
     async def of(self, requester: Requester, developer: str) -> NamedBudget:
-        """Show a developer's budget. NotFound for an unknown developer."""
-        requester.check("administer")
-        return await self._named(developer)
+        """Show a developer's budget, to a lead or auditor one of their team's. NotFound for an unknown developer."""
+        requester.check("read_team_budget")
+        return await self._named(developer, team_id=_readable_team(requester))
 
     async def all(self, requester: Requester) -> list[NamedBudget]:
-        """List every developer's budget, by name; a month that nobody has opened yet is told as it will be."""
-        requester.check("administer")
-        developers = await self._accounts.list_developers()
+        """List every developer's budget, by name, to a lead or auditor those of their team.
+
+        A month that nobody has opened yet is told as it will be.
+        """
+        requester.check("read_team_budget")
+        developers = await self._accounts.list_developers(team_id=_readable_team(requester))
         await self._ledger.written()
         accounts = {each.id: Account("developer", each.id, each.team_id) for each in developers}
         found = await self._books.budgets(list(accounts.values()))
@@ -77,8 +81,11 @@ class Budgets:
         found = await self._books.budgets([Account("developer", each.id, each.team_id) for each in developers])
         return {each.id: found[each.id] or self._books.unopened(each.monthly_limit_nanousd) for each in developers}
 
-    async def of_team(self, team: str) -> Budget:
-        """A team's own budget, which all of its developers draw on. NotFound for an unknown team."""
+    async def of_team(self, requester: Requester, team: str) -> Budget:
+        """Show a team's own budget, which all of its developers draw on. NotFound for an unknown team, NotPermitted for another's."""
+        requester.check("read_team_budget")
+        if team != requester.team and not requester.is_admin:
+            raise NotPermitted("Only an admin can read another team's budget: ask for your own team's.")
         return await self._state(await self._team(team))
 
     async def spending(self) -> list[tuple[str, Spent]]:
@@ -111,8 +118,8 @@ class Budgets:
 
     async def history(self, requester: Requester, developer: str, *, before: int | None, limit: int) -> MovementPage:
         """List one page of a budget's movements, the newest first."""
-        requester.check("administer")
-        account, _ = await self._account(developer)
+        requester.check("read_team_budget")
+        account, _ = await self._account(developer, team_id=_readable_team(requester))
         await self._ledger.written()
         found = await self._books.history(account, before=before, limit=limit + 1)
         page = found[:limit]
@@ -120,8 +127,8 @@ class Budgets:
 
     async def whole_history(self, requester: Requester, developer: str) -> AsyncGenerator[MovementEntry]:
         """Read every movement of a budget. Fails before its first entry, or not at all."""
-        requester.check("administer")
-        account, _ = await self._account(developer)
+        requester.check("read_team_budget")
+        account, _ = await self._account(developer, team_id=_readable_team(requester))
         return self._books.whole_history(account)
 
     async def reconcile(
@@ -165,8 +172,8 @@ class Budgets:
         requester.check("administer")
         return await self._books.verify()
 
-    async def _named(self, developer: str) -> NamedBudget:
-        account, team = await self._account(developer)
+    async def _named(self, developer: str, *, team_id: UUID | None = None) -> NamedBudget:
+        account, team = await self._account(developer, team_id=team_id)
         await self._ledger.written()
         return NamedBudget(developer, team, await self._state(account))
 
@@ -185,13 +192,18 @@ class Budgets:
         assert found is not None
         return found
 
-    async def _account(self, developer: str) -> tuple[Account, str]:
-        found = await self._accounts.find_developer(developer)
+    async def _account(self, developer: str, *, team_id: UUID | None = None) -> tuple[Account, str]:
+        found = await self._accounts.find_developer(developer, team_id=team_id)
         return Account("developer", found.id, found.team_id), found.team
 
     async def _team(self, team: str) -> Account:
         team_id = await self._accounts.team_id(team)
         return Account("team", team_id, team_id)
+
+
+def _readable_team(requester: Requester) -> UUID | None:
+    """Return the team whose developers' budgets the requester reads; None: every team's."""
+    return None if requester.is_admin else requester.team_id
 
 
 def _note(note: str | None) -> str | None:

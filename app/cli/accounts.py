@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,6 +17,8 @@ developers = typer.Typer(help="Developers of a team.", no_args_is_help=True)
 keys = typer.Typer(help="Developers' keys.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(show_default=False)]
+Role = Literal["lead", "developer", "auditor"]  # as `DeveloperRole`, whose import would slow every command; a test compares them
+ROLES = "lead: may also change what others of the team wrote, and read its budgets. auditor: reads as much, but neither changes nor spends."
 
 
 @teams.command("add")
@@ -38,21 +40,36 @@ def add_developer(
     name: Name,
     team: Annotated[str, typer.Option(help="The team.")] = "default",
     monthly_limit_usd: Annotated[float | None, typer.Option(min=0, help="Default: budget.monthly_limit_usd, 8.33.")] = None,
+    role: Annotated[Role, typer.Option(help=ROLES)] = "developer",
     as_json: AsJson = False,
 ) -> None:
     """Make a developer."""
-    body: dict[str, object] = {"name": name, "team": team}
+    body: dict[str, object] = {"name": name, "team": team, "role": role}
     if monthly_limit_usd is not None:
         body["monthly_limit_usd"] = monthly_limit_usd
     made = ask(lambda client: client.post("/v1/developers", body))
     said(made, as_json, f"{made['name']} is in team {made['team']}. Next: cairn keys create {made['name']}")
 
 
+@developers.command("set-role")
+def set_role(name: Name, role: Annotated[Role, typer.Argument(show_default=False, help=ROLES)], as_json: AsJson = False) -> None:
+    """Give a developer another role. Their keys stay, and have it at once."""
+    changed = ask(lambda client: client.patch(f"/v1/developers/{quoted(name)}", {"role": role}))
+    said(changed, as_json, f"{changed['name']} is {changed['role']} of team {changed['team']} now.")
+
+
 @developers.command("list")
 def list_developers(as_json: AsJson = False) -> None:
     """List developers."""
     found = ask(lambda client: client.get("/v1/developers"))
-    columns = {"name": "Developer", "team": "Team", "monthly_limit_usd": "USD a month", "keys": "Keys", "created_at": "Since"}
+    columns = {
+        "name": "Developer",
+        "team": "Team",
+        "role": "Role",
+        "monthly_limit_usd": "USD a month",
+        "keys": "Keys",
+        "created_at": "Since",
+    }
     _listed(found, as_json, "developers", columns)
 
 

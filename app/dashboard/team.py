@@ -179,7 +179,7 @@ async def load_team(who: Visitor, request: Request) -> Team:
     period, today, now = spending.month(), spending.today(), clock.now()
     members = await who.services.accounts.list_developers(team_id=team_id)
     months = await budgets.among(members)
-    own = await budgets.of_team(who.requester.team)
+    own = await budgets.of_team(who.requester, who.requester.team)
     days = await spending.days([team_id, *(each.id for each in members)], period)
     whole = spending.days_of(period)
     so_far = [each for each in whole if each <= today]

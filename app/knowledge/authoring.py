@@ -50,10 +50,11 @@ _PLACEHOLDER = re.compile(r"\[REDACTED:[^\]]*\]")
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The person who writes, and their team. `developer_id` None: an admin."""
+    """The person who writes, and their team. `developer_id` None: an admin. `change_any`: they may correct others' items."""
 
     team_id: UUID
     developer_id: UUID | None
+    change_any: bool = False
 
     @property
     def columns(self) -> dict[str, object]:
@@ -183,8 +184,8 @@ class Authoring:
     async def correct(self, author: Author, item_id: UUID, change: ItemCorrection) -> bool:
         """Correct an item permanently: extracting its sessions again doesn't undo it. Returns True if anything changed.
 
-        NotPermitted unless by its author or an admin. Conflict if the item has changed since `change.revision`; without a revision the last
-        writer wins, and the history keeps every wording. NotFound for another team's item.
+        NotPermitted unless by its author, a lead or an admin. Conflict if the item has changed since `change.revision`; without a revision
+        the last writer wins, and the history keeps every wording. NotFound for another team's item.
         """
         if not change.fields:
             raise InvalidInput("No field to change: send type, title, text or paths.")
@@ -275,8 +276,8 @@ def _check(words: ItemFields) -> None:
 
 
 def _check_may_correct(author: Author, row: AnyRow, change: ItemCorrection) -> None:
-    if author.developer_id is not None and row.developer_id != author.developer_id:
-        raise NotPermitted("Only its author or an admin can correct this item. Say that it is wrong or stale: POST …/feedback.")
+    if not author.change_any and author.developer_id is not None and row.developer_id != author.developer_id:
+        raise NotPermitted("Only its author, a lead or an admin can correct this item. Say that it is wrong or stale: POST …/feedback.")
     if change.revision is not None and change.revision != revision_of(row):
         raise Conflict(
             f"The item has been changed since revision {change.revision[:40]}: it is at {revision_of(row)}. Read it, and correct that.",

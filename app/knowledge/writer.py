@@ -33,7 +33,7 @@ class KnowledgeWriter:
         return await self._reader.item(requester, item_id), new
 
     async def correct(self, requester: Requester, item_id: UUID, change: ItemCorrection) -> ShownItem:
-        """Correct an item of one's own, an admin any. Conflict where it has been changed since `change.revision`."""
+        """Correct an item of one's own, a lead or an admin any. Conflict where it has been changed since `change.revision`."""
         requester.check("write")
         async with self._items_only(requester, item_id, A_PASSAGE):
             await self._authoring.correct(_author(requester), item_id, change)
@@ -47,10 +47,11 @@ class KnowledgeWriter:
         return await self._reader.item(requester, item_id)
 
     async def forget(self, requester: Requester, item_id: UUID) -> None:
-        """Delete an item of one's own for good, an admin any."""
+        """Delete an item of one's own for good, a lead or an admin any."""
         requester.check("write")
         async with self._items_only(requester, item_id, ITS_SESSIONS):
-            await self._store.delete(requester.team_id, item_id, developer_id=requester.developer_id)
+            author = None if requester.may("change_any") else requester.developer_id
+            await self._store.delete(requester.team_id, item_id, developer_id=author)
 
     @asynccontextmanager
     async def _items_only(self, requester: Requester, item_id: UUID, why: str) -> AsyncIterator[None]:
@@ -61,4 +62,4 @@ class KnowledgeWriter:
 
 
 def _author(requester: Requester) -> Author:
-    return Author(requester.team_id, requester.developer_id)
+    return Author(requester.team_id, requester.developer_id, change_any=requester.may("change_any"))

@@ -84,7 +84,7 @@ class SessionReader:
 
 
 def _shown(requester: Requester, session: Session, project: str) -> ShownSession:
-    return ShownSession(session, project, requester.is_admin or session.developer_id == requester.developer_id)
+    return ShownSession(session, project, requester.may_change(session.developer_id))
 
 
 def _progress(standing: ProjectionStatus, session: Session, version: str) -> ProjectionProgress:
