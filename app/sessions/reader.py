@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.sessions.browsing import SessionBrowsing, SessionFilter
-from app.sessions.checkpoints import Checkpoints, ProjectionStatus
+from app.sessions.checkpoints import Behind, Checkpoints, ParkedSession, ProjectionStatus
 from app.sessions.journal import Journal, Session
 from app.sessions.projections import Projections
 
@@ -41,6 +41,15 @@ class ProjectionProgress:
     current: bool
     parked: str | None = None
     retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionReport:
+    """Each projection's version and backlog, of all teams, by its name; `parked`: the sessions of the team that one failed on."""
+
+    versions: Mapping[str, str]
+    behind: Mapping[str, Behind]
+    parked: Sequence[ParkedSession]
 
 
 class SessionReader:
@@ -75,6 +84,13 @@ class SessionReader:
         session = await self._journal.get(requester.team_id, session_id)
         names = await self._accounts.project_names(requester.team_id, {session.project_id})
         return _shown(requester, session, names[session.project_id])
+
+    async def projections(self, requester: Requester) -> ProjectionReport:
+        """Tell how far the projections have caught up, and on which of the team's sessions they failed."""
+        requester.check("read")
+        versions = self._projections.versions
+        behind = await self._checkpoints.behind(versions)
+        return ProjectionReport(versions, behind, await self._checkpoints.parked(versions, team_id=requester.team_id))
 
     async def progress(self, shown: ShownSession) -> Sequence[ProjectionProgress]:
         """Tell how far each projection has come with a session that was shown."""
