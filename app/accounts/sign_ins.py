@@ -23,13 +23,15 @@ OVER = "You were signed out: the sign-in has ended, or its key was revoked. Sign
 
 
 class SignIns:
+    """Begins, checks and ends sign-ins."""
+
     def __init__(self, database: Database, accounts: Accounts, *, admin_key: str, secret_key: str) -> None:
         self._database = database
         self._accounts = accounts
         self._admin = digest(secret_key, admin_key)
 
     async def begin(self, key: str, *, hours: float) -> UUID:
-        """A new sign-in with this key. NotAuthenticated for an unknown or revoked one."""
+        """Begin a sign-in with this key. NotAuthenticated for an unknown or revoked one."""
         requester = await self._accounts.authenticate(key)
         now = clock.now()
         async with self._database.begin() as connection:
