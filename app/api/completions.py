@@ -22,6 +22,7 @@ from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import CacheMode, CallContext, ChatRequest, EmbeddingRequest, Receipt, Vectors
 from app.money import usd_text
+from app.services.operations import list_providers
 from app.tokens import text_of
 from app.web import access_log, cache_control
 from app.web.authenticated_route import VerbatimRoute
@@ -261,11 +262,9 @@ async def models(services: TheServices, caller: Caller) -> ModelList:  # noqa: A
 
 
 @router.get("/providers", summary="List the providers, with the state of their circuit breakers", responses=responses())
-async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noqa: ARG001
-    catalog = services.inference.catalog
+async def providers(services: TheServices, admin: Admin) -> ProviderList:
     found = []
-    for each in catalog.standings:
-        breaker = catalog.breakers.get(each.name)
+    for each, breaker in list_providers(services, admin):
         found.append(
             ProviderReply(
                 name=each.name,

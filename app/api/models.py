@@ -16,10 +16,6 @@ Model = Annotated[ModelName, Path(description="A name of the list: `auto`, a pro
 
 
 @router.get("/models/{model:path}", summary="Show one model that may be asked for", responses=responses(404))
-async def show_model(
-    services: TheServices,
-    caller: Caller,
-    model: Annotated[ModelName, Path(description="A name of the list: `auto`, a profile, or a provider's model.")],
-) -> ModelReply:  # noqa: ARG001 - the key is what counts
+async def show_model(services: TheServices, caller: Caller, model: Model) -> ModelReply:  # noqa: ARG001 - the key is what counts
     services.inference.catalog.require(model)
     return ModelReply(id=model)
