@@ -131,3 +131,37 @@ def test_a_long_id_is_shortened_alike_in_a_call_and_in_its_result(kind: str) -> 
     assert ids[0] != ids[1]
     assert messages_for(kind, calling("{}", "a" * 40))[0] == calling("{}", "a" * 40)
     assert messages_for("gemini", calling("{}", one))[0] == calling("{}", one)
+
+
+def test_groq_gets_no_field_that_it_refuses_when_an_answer_is_sent_back_whole() -> None:
+    echoed: list[dict[str, Any]] = [
+        {"role": "user", "content": "a", "name": "ann", "metadata": {}, "id": "1", "tool_calls": None},
+        {
+            "role": "assistant",
+            "content": None,
+            "refusal": None,
+            "annotations": [],
+            "audio": None,
+            "function_call": None,
+            "reasoning": "hm",
+            "reasoning_content": "hm",
+            "tool_calls": [CALL],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "x", "name": "f", "status": "ok"},
+    ]
+    taken = [
+        {"role": "user", "content": "a", "name": "ann"},
+        {"role": "assistant", "content": None, "reasoning": "hm", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "a", "content": "x", "name": "f"},
+    ]
+    assert messages_for("groq", echoed) == (taken, ("reasoning_content",))
+    for kind in ("openai", "gemini", "anthropic", "local"):
+        assert messages_for(kind, echoed)[0] is echoed
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("openai", True), ("groq", False), ("anthropic", False), ("gemini", False), ("local", False)])
+def test_a_refusal_is_a_text_to_all_but_openai(kind: str, kept: bool) -> None:
+    said = {"role": "assistant", "content": [TEXT, {"type": "refusal", "refusal": "no"}]}
+    found, dropped = messages_for(kind, [said])
+    assert found == [said if kept else {"role": "assistant", "content": [TEXT, {"type": "text", "text": "no"}]}]
+    assert dropped == ()
