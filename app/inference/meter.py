@@ -112,7 +112,7 @@ class OpenHold:
         self.bounds = bounds
         self.charged = TokenUsage()
         receipt.left = hold.left
-        receipt.input_tokens = estimate.input_tokens
+        receipt.input_tokens = bounds.input_tokens
 
     async def settle(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool = False) -> None:
         """Charge the provider's usage; without one, our own count of the prompt and the output.
