@@ -220,4 +220,3 @@ def _answer_in_messages(answer: WholeAnswer) -> WholeAnswer:
 
 
 _SAID_OF_ANSWERS: dict[DialectName, Callable[[WholeAnswer], WholeAnswer]] = {"chat": lambda answer: answer, "messages": _answer_in_messages}
-KNOWN = _SAID.keys() & _SAID_OF_ANSWERS.keys()
