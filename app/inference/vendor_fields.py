@@ -16,7 +16,7 @@ CACHE_CONTROL, THINKING = "cache_control", ("thinking_blocks", "reasoning_conten
 KEEPING_KINDS = frozenset({"anthropic", "local"})
 """Provider kinds that take Anthropic's fields: its own, through litellm, and a team's own server, which ignores what it doesn't know."""
 DEVELOPER_KINDS = frozenset({"openai"})
-"""Provider kinds that know the role `developer`; to others it is `system`."""
+"""Provider kinds that know the role `developer`, if they are OpenAI's own servers: see `as_system`. To others it is `system`."""
 _SPOKEN = frozenset({"role", "content", "name"})
 ONLY_FIELDS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "groq": {
@@ -53,6 +53,13 @@ def messages_for(kind: str, messages: Sequence[Json]) -> tuple[Sequence[Json], t
     if len(found) == len(messages) and all(made is message for made, message in zip(found, messages, strict=True)):
         return messages, ()
     return found, tuple(dropped)
+
+
+def as_system(messages: Sequence[Json]) -> Sequence[Json]:
+    """Return the messages with the role `system` for `developer`: other servers of OpenAI's format refuse a role that they don't know."""
+    if not any(each.get("role") == "developer" for each in messages):
+        return messages
+    return [{**each, "role": "system"} if each.get("role") == "developer" else each for each in messages]
 
 
 def tools_for(kind: str, tools: object) -> object:

@@ -10,6 +10,8 @@ import pytest
 from app.inference.parameters import call_for
 from app.inference.request import ChatRequest
 from app.inference.vendor_fields import messages_for, tools_for
+from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.wire import ProviderCall
 from tests.unit.inference.test_parameters import candidate
 
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -64,6 +66,19 @@ def test_plain_messages_are_passed_on_as_they_are(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "role"), [("openai", "developer"), ("groq", "system"), ("anthropic", "system"), ("local", "system")])
 def test_the_role_developer_reaches_only_openai(kind: str, role: str) -> None:
     assert messages_for(kind, [{"role": "developer", "content": "a"}]) == ([{"role": role, "content": "a"}], ())
+
+
+@pytest.mark.parametrize(
+    ("api_base", "role", "bound"),
+    [(None, "developer", "max_completion_tokens"), ("https://other.example/v1", "system", "max_tokens")],
+)
+async def test_other_servers_of_openais_format_get_no_role_that_they_dont_know(api_base: str | None, role: str, bound: str) -> None:
+    wire = CompatibleWire(kind="openai", api_base=api_base, api_key="k", connect_seconds=1, connections=1)
+    given = [{"role": "developer", "content": "a"}, {"role": "user", "content": "b"}]
+    body = wire._body(ProviderCall("m", given, {"max_tokens": 5}))
+    assert body == {"model": "m", "messages": [{"role": role, "content": "a"}, given[1]], bound: 5}
+    assert given[0]["role"] == "developer"
+    await wire.close()
 
 
 @pytest.mark.parametrize("kind", STRICT)
