@@ -1,4 +1,4 @@
-"""Teams, developers and their keys: the admin's."""
+"""Routes of teams, developers and their keys, for admins."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
 from app.accounts.accounts import DEFAULT_TEAM
+from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperView
 from app.api.schema import AccountName, RequestBody, ResponseBody
 from app.errors import InvalidInput
@@ -18,6 +19,11 @@ from app.services import administration
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Admin, TheServices
+
+ROLES = (
+    "A lead may also change what others of the team wrote, and read the budgets of the team. An auditor reads the same as a lead, "
+    "but changes nothing and calls no model."
+)
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 
@@ -30,7 +36,7 @@ class TeamBody(RequestBody):
 
 class TeamReply(ResponseBody):
     name: str = Field(examples=["payments"])
-    developers: int
+    developers: int = Field(description="Number of its developers.")
     created_at: datetime
 
 
@@ -48,16 +54,25 @@ class DeveloperBody(RequestBody):
         strict=True,
         ge=0,
         le=1_000_000,
-        description="Default: `budget.monthly_limit_usd` of the settings.",
+        description="Monthly spending limit. Default: the setting `budget.monthly_limit_usd`.",
         examples=[8.33],
     )
+
+    role: DeveloperRole = Field("developer", description=ROLES)
+
+
+class RoleBody(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "lead"}]})
+
+    role: DeveloperRole = Field(description=ROLES)
 
 
 class DeveloperReply(ResponseBody):
     name: str = Field(examples=["ada"])
     team: str = Field(examples=["payments"])
     monthly_limit_usd: float = Field(examples=[8.33])
-    keys: int = Field(description="Live ones.")
+    role: DeveloperRole
+    keys: int = Field(description="Number of keys that are not revoked.")
     created_at: datetime
 
 
@@ -66,13 +81,13 @@ class DeveloperList(ResponseBody):
 
 
 class KeyReply(ResponseBody):
-    """`key` is shown this once; only its hash is stored."""
+    """A new key. `key` is returned this once; only its hash is stored."""
 
     id: UUID
     key: str
 
 
-@router.post("/teams", status_code=201, summary="Make a team", responses=responses(400, 409, 413))
+@router.post("/teams", status_code=201, summary="Create a team", responses=responses(400, 409, 413))
 async def create_team(services: TheServices, admin: Admin, body: TeamBody) -> TeamReply:
     return TeamReply.model_validate(await administration.create_team(services, admin, body.name))
 
@@ -82,10 +97,10 @@ async def list_teams(services: TheServices, admin: Admin) -> TeamList:
     return TeamList(teams=[TeamReply.model_validate(team) for team in await administration.list_teams(services, admin)])
 
 
-@router.post("/developers", status_code=201, summary="Make a developer", responses=responses(400, 409, 413))
+@router.post("/developers", status_code=201, summary="Create a developer", responses=responses(400, 409, 413))
 async def create_developer(services: TheServices, admin: Admin, body: DeveloperBody) -> DeveloperReply:
     limit = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd)
-    made = await administration.create_developer(services, admin, body.name, team=body.team, monthly_limit_nanousd=limit)
+    made = await administration.create_developer(services, admin, body.name, team=body.team, monthly_limit_nanousd=limit, role=body.role)
     return _developer(made)
 
 
@@ -94,13 +109,22 @@ async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:
     return DeveloperList(developers=[_developer(each) for each in await administration.list_developers(services, admin)])
 
 
+@router.patch("/developers/{name}", summary="Change a developer's role", responses=responses(400, 413))
+async def set_role(
+    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The developer's name.")], body: RoleBody
+) -> DeveloperReply:
+    return _developer(await administration.set_role(services, admin, name, body.role))
+
+
 @router.post(
     "/developers/{name}/keys",
     status_code=201,
-    summary="Make a key for a developer",
+    summary="Create a key for a developer",
     responses=responses(),
 )
-async def create_key(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()]) -> KeyReply:
+async def create_key(
+    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The developer's name.")]
+) -> KeyReply:
     key_id, key = await administration.create_key(services, admin, name)
     return KeyReply(id=key_id, key=key)
 
@@ -121,6 +145,7 @@ def _developer(view: DeveloperView) -> DeveloperReply:
         name=view.name,
         team=view.team,
         monthly_limit_usd=to_usd(view.monthly_limit_nanousd),
+        role=view.role,
         keys=view.keys,
         created_at=view.created_at,
     )

@@ -10,8 +10,10 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
+from app.accounts.requester import Requester
 from app.errors import CairnError
 from app.services import Services
+from app.services.operations import rebuild_index
 from app.web import errors
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -29,19 +31,19 @@ NDJSON = "application/x-ndjson"
 @router.post(
     "/rebuild",
     summary="Rebuild the vector index from PostgreSQL",
-    description="Answers with one JSON object a line: `{done, total}` while it goes on, then `{points}` (items and passages) or `{error}`. "
-    "Queries go on against the old index until the new one takes its place. Hanging up stops the rebuild; the old index stays.",
+    description="Streams one JSON object a line: `{done, total}` while it runs, at the end `{points}` (items and passages) or `{error}`. "
+    "Queries use the old index until the new one replaces it. Closing the connection cancels the rebuild, and the old index stays.",
     response_class=StreamingResponse,
     responses={
         200: {"content": {NDJSON: {"example": '{"done":256,"total":10000}\n{"points":10000}\n'}}, "description": "Progress"},
         **responses(),
     },
 )
-async def rebuild(services: TheServices, admin: Admin) -> StreamingResponse:  # noqa: ARG001 - the key is what counts
-    return StreamingResponse(_progress(services), media_type=NDJSON)
+async def rebuild(services: TheServices, admin: Admin) -> StreamingResponse:
+    return StreamingResponse(_progress(services, admin), media_type=NDJSON)
 
 
-async def _progress(services: Services) -> AsyncIterator[bytes]:
+async def _progress(services: Services, requester: Requester) -> AsyncIterator[bytes]:
     """Run the rebuild and yield its progress. The stream owns the task: a client that disconnects cancels it."""
     now = {"done": 0, "total": 0}
     news = asyncio.Event()
@@ -50,7 +52,7 @@ async def _progress(services: Services) -> AsyncIterator[bytes]:
         now.update(done=done, total=total)
         news.set()
 
-    task = asyncio.create_task(services.knowledge.index.rebuild(progress), name="rebuild")
+    task = asyncio.create_task(rebuild_index(services, requester, progress), name="rebuild")
     task.add_done_callback(lambda _: news.set())
     try:
         while not task.done():
@@ -70,7 +72,11 @@ def _last(task: asyncio.Task[int]) -> bytes:
         return _line(errors.body_of(error))
     except Exception:
         log.exception("index.rebuild_failed")
-        return _line(errors.body_of(CairnError("The rebuild failed; the old index stays. The request id finds why in the server's log.")))
+        return _line(
+            errors.body_of(
+                CairnError("The rebuild failed, and the old index stays. Look for this request id in the server's log, then try again.")
+            )
+        )
 
 
 async def _wait(news: asyncio.Event) -> None:
