@@ -40,7 +40,7 @@ ONLY: Final[dict[str, tuple[str, ...]]] = {
 """The roles in whose messages a block may stand."""
 
 
-class MessageReader:
+class BlockTurnReader:
     """Collects turns, message by message, and checks that tool calls and their results belong together.
 
     `citations`: True once a document asks for citations, which no other dialect knows.

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.inference.conversation import Conversation, HostedTool, Options, OutputFormat, Reasoning, ToolChoice, ToolDefinition
 from app.inference.dialects.fields import Fields
-from app.inference.dialects.messages.block_reading import MessageReader, cache_mark, system_turn
+from app.inference.dialects.messages.block_reading import BlockTurnReader, cache_mark, system_turn
 
 MAX_MESSAGES, MAX_TOOLS, MAX_STOPS, MAX_TOKENS, MAX_MODEL_CHARS, MAX_USER_CHARS = 10_000, 512, 64, 2**24, 200, 512
 MIN_BUDGET_TOKENS = 1_024
@@ -29,7 +29,7 @@ def read_request(body: Mapping[str, Any], *, counted: bool = False) -> Conversat
     if max_tokens is None and not counted:
         raise request.wrong("max_tokens", "is missing: give the most tokens that the answer may have")
     request.value("stream")
-    reader = MessageReader()
+    reader = BlockTurnReader()
     turns = list(system_turn(request))
     for message in request.objects("messages", most=MAX_MESSAGES):
         reader.add(message)

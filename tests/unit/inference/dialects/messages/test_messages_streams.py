@@ -34,7 +34,7 @@ ASKED = Conversation("auto", (), (ToolDefinition("sh", kind="custom"), ToolDefin
 
 
 def start(**usage: int) -> Json:
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m-1", "content": [], "stop_reason": None}
+    message: Json = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m-1", "content": [], "stop_reason": None}
     return {"type": "message_start", "message": {**message, "usage": {**USAGE, **usage}}}
 
 
@@ -351,7 +351,7 @@ def test_thinking_that_is_sealed_after_its_words_is_a_block_of_its_own() -> None
 
 
 def test_a_custom_tools_text_is_written_as_an_object() -> None:
-    typed = [
+    typed: list[AnswerEvent] = [
         PartStarted(0, "tool_call", call_id="c", name="sh", tool="custom"),
         ArgumentsDelta(0, 'echo "a"\n'),
         ArgumentsDelta(0, "é\t"),
