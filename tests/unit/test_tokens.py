@@ -112,6 +112,11 @@ def test_a_prompt_is_its_words_and_the_format_around_them() -> None:
             [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 99_999}}], MAX_IMAGE_TOKENS, id="an image"
         ),
         pytest.param([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}] * 2, 2 * MAX_IMAGE_TOKENS, id="images"),
+        pytest.param(
+            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}, "cache_control": {"type": "ephemeral"}}],
+            MAX_IMAGE_TOKENS,
+            id="an image that shall be kept in the provider's cache",
+        ),
         pytest.param([{"type": "text", "text": None}], count_text('{"type": "text", "text": null}'), id="a text that is none"),
         pytest.param({"a": [1, 2.5]}, count_text('{"a": [1, 2.5]}'), id="an object"),
         pytest.param(12345, count_text("12345"), id="a number"),

@@ -48,6 +48,23 @@ def choices(item: Mapping[str, Any], roles: set[int]) -> list[dict[str, Any]]:
     return found
 
 
+def unrepeat(choices: Sequence[Mapping[str, Any]], said: dict[int, list[str]]) -> None:
+    """Remove the thought that litellm repeats, whole, beside its signature: counted twice, an honest answer would seem too long.
+
+    `said`: by choice, the pieces of the thought so far; the stream's own state.
+    """
+    for choice in choices:
+        so_far = said.setdefault(choice["index"], [])
+        for block in choice["delta"].get("thinking_blocks") or ():
+            thought = block.get("thinking") or ""
+            if not block.get("signature"):
+                so_far.append(thought)
+                continue
+            if thought == "".join(so_far):
+                block["thinking"] = ""
+            so_far.clear()
+
+
 def unfinish(choices: Sequence[dict[str, Any]]) -> None:
     for choice in choices:
         choice["finish_reason"] = None

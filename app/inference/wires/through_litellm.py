@@ -72,6 +72,7 @@ class LitellmWire:
         usage: dict[str, Any] = {}
         finish: str | None = None
         roles, split = set[int](), SplitCharacters()
+        thoughts: dict[int, list[str]] = {}
         try:
             async with aclosing(self._items(call, exchange)) as items:
                 async for item in items:
@@ -83,6 +84,7 @@ class LitellmWire:
                         "model": exchange.model or call.model,
                     }
                     if choices := shape.choices(item, roles):
+                        shape.unrepeat(choices, thoughts)
                         data = {**head, "choices": choices}
                         split.join(data)
                         made = shape.chunk(data)

@@ -149,3 +149,21 @@ def test_the_table_of_thinking_is_litellms() -> None:
         assert tokens >= max(
             constants.ANTHROPIC_MIN_THINKING_BUDGET_TOKENS, getattr(constants, f"DEFAULT_REASONING_EFFORT_{effort.upper()}_THINKING_BUDGET")
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "reasoning", "optional", "sent"),
+    [
+        ("openai", False, True, False),
+        ("groq", False, True, False),
+        ("local", False, True, False),
+        ("openai", True, True, True),
+        ("openai", False, False, True),
+        ("anthropic", False, True, True),
+    ],
+)
+def test_an_optional_effort_reaches_only_models_that_may_think(kind: str, reasoning: bool, optional: bool, sent: bool) -> None:
+    request = ChatRequest("auto", MESSAGES, {"reasoning_effort": "low"}, optional=frozenset({"reasoning_effort"} if optional else ()))
+    call, dropped = call_for(replace(candidate(kind), reasoning=reasoning), request, 4000)
+    assert ("reasoning_effort" in call.parameters) is sent
+    assert ("reasoning_effort" in dropped) is not sent

@@ -14,7 +14,6 @@ from app.inference.answer_events import (
     AnswerStarted,
     ArgumentsDelta,
     ChoiceEnded,
-    PartEnded,
     PartStarted,
     SignatureDelta,
     TextDelta,
@@ -33,7 +32,6 @@ class ChatEventWriter:
         self._head: Json = {"id": "chatcmpl", "object": "chat.completion.chunk", "created": 0, "model": ""}
         self._parts: dict[tuple[int, int], PartStarted] = {}
         self._calls: dict[tuple[int, int], int] = {}
-        self._thoughts: dict[tuple[int, int], list[str]] = {}
         self._spoke: set[int] = set()
 
     def feed(self, event: AnswerEvent) -> Iterator[bytes]:
@@ -50,12 +48,10 @@ class ChatEventWriter:
             case ArgumentsDelta():
                 yield self._chunk(event.choice, {"tool_calls": [self._argued(event)]})
             case SignatureDelta():
-                yield self._chunk(event.choice, {"thinking_blocks": [self._signed(event)]})
-            case PartEnded():
-                self._thoughts.pop((event.choice, event.part), None)
+                yield self._chunk(event.choice, {"thinking_blocks": [_signed(event)]})
             case ChoiceEnded():
                 yield self._chunk(event.choice, {}, FINISHES[event.reason])
-            case _:  # the usage comes once, at the end
+            case _:  # a part's end shows by what follows; the usage comes once, at the end
                 pass
 
     def end(self, usage: TokenUsage, *, extra: Mapping[str, Any]) -> Iterator[bytes]:
@@ -73,18 +69,10 @@ class ChatEventWriter:
     def _said(self, event: TextDelta) -> Json:
         match self._parts[event.choice, event.part].kind:
             case "thinking":
-                self._thoughts.setdefault((event.choice, event.part), []).append(event.text)
                 return {"reasoning_content": event.text, "thinking_blocks": [{"type": "thinking", "thinking": event.text}]}
             case "refusal":
                 return {"refusal": event.text}
         return {"content": event.text}
-
-    def _signed(self, event: SignatureDelta) -> Json:
-        """Return the proof, with the whole thought beside it, as litellm sends it."""
-        if event.sealed is not None:
-            return {"type": "redacted_thinking", "data": event.sealed}
-        said = "".join(self._thoughts.get((event.choice, event.part), ()))
-        return {"type": "thinking", "thinking": said, "signature": event.signature}
 
     def _begun(self, event: PartStarted) -> Json:
         number = sum(choice == event.choice for choice, _ in self._calls)
@@ -98,6 +86,13 @@ class ChatEventWriter:
         if self._parts[key].tool == "custom":
             return {"index": self._calls[key], "custom": {"input": event.text}}
         return {"index": self._calls[key], "function": {"arguments": event.text}}
+
+
+def _signed(event: SignatureDelta) -> Json:
+    """Return a thought's proof; its words were said before."""
+    if event.sealed is not None:
+        return {"type": "redacted_thinking", "data": event.sealed}
+    return {"type": "thinking", "thinking": "", "signature": event.signature}
 
 
 def _event(data: Json) -> bytes:

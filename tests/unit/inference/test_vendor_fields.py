@@ -1,0 +1,91 @@
+"""What only one vendor understands doesn't reach the others; the caller's own messages stay as they are."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from app.inference.parameters import call_for
+from app.inference.request import ChatRequest
+from app.inference.vendor_fields import messages_for, tools_for
+from tests.unit.inference.test_parameters import candidate
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+BLOCKS = [{"type": "thinking", "thinking": "hm", "signature": "sig"}]
+CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+TEXT: dict[str, Any] = {"type": "text", "text": "a"}
+IMAGE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "https://e.org/a.png"}}
+TOOL = {"type": "function", "function": {"name": "f"}}
+MARKED: list[dict[str, Any]] = [
+    {"role": "system", "content": [TEXT, {**TEXT, **MARK}]},
+    {"role": "user", "content": "a", **MARK},
+    {"role": "user", "content": [{**IMAGE, **MARK}]},
+    {"role": "assistant", "content": None, "tool_calls": [{**CALL, **MARK}], "thinking_blocks": BLOCKS},
+    {"role": "tool", "tool_call_id": "a", "content": "x", **MARK},
+    {"role": "assistant", "content": "", "thinking_blocks": BLOCKS},
+]
+PLAIN: list[dict[str, Any]] = [
+    {"role": "system", "content": [TEXT, TEXT]},
+    {"role": "user", "content": "a"},
+    {"role": "user", "content": [IMAGE]},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "a", "content": "x"},
+]
+STRICT = ("openai", "groq", "gemini", "mistral")
+
+
+@pytest.mark.parametrize("kind", STRICT)
+def test_other_vendors_get_no_marks_and_no_thinking_which_is_named(kind: str) -> None:
+    given = copy.deepcopy(MARKED)
+    assert messages_for(kind, given) == (PLAIN, ("thinking_blocks",))
+    assert given == MARKED
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "local"])
+def test_anthropic_and_a_teams_own_server_get_everything(kind: str) -> None:
+    messages, dropped = messages_for(kind, MARKED)
+    assert messages is MARKED
+    assert dropped == ()
+
+
+@pytest.mark.parametrize("kind", STRICT)
+def test_a_mark_alone_is_no_loss(kind: str) -> None:
+    assert messages_for(kind, MARKED[:3]) == (PLAIN[:3], ())
+
+
+@pytest.mark.parametrize("kind", [*STRICT, "anthropic", "local"])
+def test_plain_messages_are_passed_on_as_they_are(kind: str) -> None:
+    assert messages_for(kind, PLAIN) == (PLAIN, ())
+    assert messages_for(kind, PLAIN)[0] is PLAIN
+
+
+@pytest.mark.parametrize(("kind", "role"), [("openai", "developer"), ("groq", "system"), ("anthropic", "system"), ("local", "system")])
+def test_the_role_developer_reaches_only_openai(kind: str, role: str) -> None:
+    assert messages_for(kind, [{"role": "developer", "content": "a"}]) == ([{"role": role, "content": "a"}], ())
+
+
+@pytest.mark.parametrize("kind", STRICT)
+def test_tools_lose_their_marks_wherever_they_stand(kind: str) -> None:
+    given = [{**TOOL, **MARK}, {"type": "function", "function": {"name": "f", **MARK}}, TOOL]
+    assert tools_for(kind, given) == [TOOL, TOOL, TOOL]
+    assert tools_for("anthropic", given) is given
+    assert tools_for(kind, [TOOL]) == [TOOL]
+    assert tools_for(kind, "odd") == "odd"
+
+
+def test_odd_messages_are_the_providers_to_refuse() -> None:
+    odd: list[dict[str, Any]] = [
+        {"role": "user", "content": ["text", None]},
+        {"role": "assistant", "tool_calls": [5], "thinking_blocks": None},
+    ]
+    assert messages_for("openai", odd)[0] == [{"role": "user", "content": ["text", None]}, {"role": "assistant", "tool_calls": [5]}]
+
+
+@pytest.mark.parametrize(("kind", "marked"), [("openai", False), ("groq", False), ("anthropic", True)])
+def test_the_call_for_a_provider_has_what_it_takes(kind: str, marked: bool) -> None:
+    call, dropped = call_for(candidate(kind), ChatRequest("auto", MARKED, {"tools": [{**TOOL, **MARK}]}), 10)
+    assert call.messages == (MARKED if marked else PLAIN)
+    assert call.parameters["tools"] == [{**TOOL, **MARK} if marked else TOOL]
+    assert dropped == (() if marked else ("thinking_blocks",))
