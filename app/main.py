@@ -11,6 +11,7 @@ from app import __version__, dashboard
 from app.api import (
     accounts,
     alerts,
+    anthropic,
     budgets,
     caches,
     completions,
@@ -26,17 +27,19 @@ from app.api import (
     sessions,
     writing,
 )
+from app.api.month_limits import MonthLimits
 from app.services import open_services
 from app.settings import Settings
 from app.web import errors
 from app.web.authentication import Authentication, PathAccess
+from app.web.error_shapes import MESSAGES_PATH
 from app.web.position import Position
 from app.web.request_middleware import RequestMiddleware
 from app.web.turns import Turns
 
-MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings")
+MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH)
 ACCESS = PathAccess(
-    open=frozenset({"/healthz", "/readyz", reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
+    open=frozenset({"/healthz", "/readyz", anthropic.HELLO_PATH, reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
     open_under=(f"{dashboard.PATH}/",),  # its pages check their own cookie
     scraped=frozenset({"/metrics"}),
     models=frozenset(MODEL_CALLS),
@@ -44,9 +47,9 @@ ACCESS = PathAccess(
 DESCRIPTION = """\
 Coding sessions go in; what the team learnt in them comes out, each with a citation.
 
-Send `Authorization: Bearer KEY`. A developer's key reads its team's knowledge and sessions, corrects and deletes what it authored; the
-admin key does all, for the team that `x-cairn-team` names. Every answer carries `x-request-id`; every error has one shape:
-`{"error": {"message", "type", "code", "param", "request_id"}}`.
+Send `Authorization: Bearer KEY` (or `x-api-key: KEY`). A developer's key reads its team's knowledge and sessions, corrects and deletes
+what it authored; the admin key does all, for the team that `x-cairn-team` names. Every answer carries `x-request-id`; every error has one
+shape, `{"error": {"message", "type", "code", "param", "request_id"}}`, on Anthropic's routes theirs.
 """
 
 
@@ -62,9 +65,10 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
     limits = {
         ("POST", "/v1/sessions"): settings.server.max_upload_bytes + settings.server.max_body_bytes,
-        **{("POST", path): settings.inference.max_body_bytes for path in MODEL_CALLS},
+        **{("POST", path): settings.inference.max_body_bytes for path in (*MODEL_CALLS, anthropic.COUNT_PATH)},
     }
     app.state.exports = Turns()
+    app.state.month_limits = MonthLimits()
     app.add_middleware(Authentication, access=ACCESS)
     if settings.database.replica_urls:
         models = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
@@ -73,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     for room in (
         completions,
+        anthropic,
         health,
         sessions,
         jobs,

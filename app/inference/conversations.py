@@ -45,6 +45,8 @@ class ChatEngine(Protocol):
 
     async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> ChunkStream: ...
 
+    async def input_tokens(self, request: ChatRequest) -> int: ...
+
 
 class AnswerStream(Protocol):
     """A stream that has begun, so its receipt tells who answers. Read `events` to its end, close it, or call `abandon` unread."""
@@ -91,6 +93,11 @@ class ConversationEngine:
         stream = await self._engine.open_stream(request, context, usage_asked=True)
         _with_dropped(stream.receipt, dropped)
         return ConversationStream(stream, CHAT.event_reader(conversation))
+
+    async def input_tokens(self, conversation: Conversation, *, size: int = 0) -> int:
+        """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent."""
+        request, _ = chat_request(conversation, size=size, cache="never")
+        return await self._engine.input_tokens(request)
 
 
 class ConversationStream:

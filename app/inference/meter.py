@@ -78,6 +78,10 @@ class Meter:
         wanted, room = await self._estimate(request, candidate), await self.ledger.room(asker.payer)
         return room.covers(wanted.nanousd, wanted.tokens)
 
+    async def input_tokens(self, request: ChatRequest, candidate: ChainProvider) -> int:
+        """Return the prompt's tokens at this provider as a hold would count them: an upper bound."""
+        return (await self._estimate(request, candidate)).input_tokens
+
     async def close(self) -> None:
         """Wait for settlements that are still being written."""
         while self._ending:

@@ -12,9 +12,9 @@ from app.inference.dialects.messages import answers
 from app.inference.dialects.messages.request_reading import read_request
 from app.inference.dialects.messages.request_writing import write_request
 from app.inference.dialects.messages.stream_reading import MessagesEventReader
-from app.inference.dialects.messages.stream_writing import MessagesEventWriter
+from app.inference.dialects.messages.stream_writing import PING, MessagesEventWriter
 
-__all__ = ["MESSAGES", "MessagesDialect"]
+__all__ = ["MESSAGES", "PING", "MessagesDialect", "read_request"]
 
 
 class MessagesDialect:
