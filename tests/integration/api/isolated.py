@@ -21,7 +21,7 @@ PORT = 8080
 URL = f"http://127.0.0.1:{PORT}"
 INSTALL_SECONDS, RUN_SECONDS = 240, 240
 _BRIDGE = """
-import asyncio, subprocess, sys
+import asyncio, os, subprocess, sys
 
 async def copy(reader, writer):
     try:
@@ -41,7 +41,7 @@ async def main(port, path, command):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     await asyncio.start_server(lead, "127.0.0.1", port)
     process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.DEVNULL)
-    sys.exit(await process.wait())
+    os._exit(await process.wait())  # connections may still be open
 
 asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))
 """

@@ -5,7 +5,6 @@ It runs in a namespace that has only a loopback; the provider behind Cairn is a 
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -75,9 +74,7 @@ class Agent:
         (self.folder / "work").mkdir(exist_ok=True)
         command = [str(self.program), "-p", prompt, "--output-format", "json", *options]
         async with isolated.socket_to(door.api.url, self.folder) as socket:
-            done = await isolated.run(
-                self.namespace, command, socket=socket, folder=self.folder / "work", environment=environment
-            )
+            done = await isolated.run(self.namespace, command, socket=socket, folder=self.folder / "work", environment=environment)
         return done, json.loads(done.out) if done.out.startswith(("{", "[")) else None
 
 
@@ -105,5 +102,34 @@ async def answering(api: Api) -> AsyncIterator[Door]:
 
 async def test_claude_code_gets_an_answer(agent: Agent, answering: Door) -> None:
     done, told = await agent.ask(answering, "What do rivers do?")
-    print(done)
     assert (done.status, told["result"]) == (0, WORDS)
+
+
+async def test_claude_code_writes_a_file_with_a_tool_call(agent: Agent, api: Api) -> None:
+    path = agent.folder / "work" / "rivers.txt"
+    script = calls("Write", {"file_path": str(path), "content": "To the sea.\n"}), said("Written.")
+    async with Model(*script) as model, open_door(api, hostile={"one": model}) as door:  # type: ignore[dict-item]
+        done, told = await agent.ask(door, "Write rivers.txt.", "--allowedTools", "Write", "--permission-mode", "acceptEdits")
+        assert (done.status, told["result"], told["num_turns"]) == (0, "Written.", 2)
+        assert path.read_text() == "To the sea.\n"
+        results = [message for message in model.asked[-1]["messages"] if message["role"] == "tool"]
+        assert [each["tool_call_id"] for each in results] == ["call_1"]
+
+
+async def test_claude_code_goes_on_with_a_session(agent: Agent, api: Api) -> None:
+    async with Model(said("Forty-two."), said("I said so.")) as model, open_door(api, hostile={"one": model}) as door:  # type: ignore[dict-item]
+        _, first = await agent.ask(door, "What is the answer?")
+        done, second = await agent.ask(door, "What did you say?", "--resume", first["session_id"])
+        assert (done.status, second["result"]) == (0, "I said so.")
+        asked = json.dumps(model.asked[-1]["messages"])
+        assert "What is the answer?" in asked
+        assert "Forty-two." in asked
+
+
+async def test_claude_code_tells_of_an_exhausted_budget(agent: Agent, api: Api) -> None:
+    async with Model(said(WORDS)) as model, open_door(api, hostile={"one": model}, limit_usd=0.0001) as door:  # type: ignore[dict-item]
+        done, told = await agent.ask(door, "What do rivers do?")
+        assert done.status != 0
+        assert model.asked == []
+        assert "budget" in told["result"]
+        assert "resets at" in told["result"]
