@@ -69,6 +69,12 @@ async def streamed(door: Door, conversation: Conversation) -> tuple[AnswerChoice
     return assembled(events).choices[0], stream.receipt, stream.charged
 
 
+def only_call(choice: AnswerChoice) -> ToolInvocation:
+    (part,) = choice.parts
+    assert isinstance(part, ToolInvocation)
+    return part
+
+
 @pytest.mark.parametrize("kind", ["openai", "groq", "anthropic", "gemini"])
 async def test_a_conversation_is_answered_whole_and_streamed_at_the_same_price(api: Api, kind: str) -> None:
     async with open_door(api, "one", kinds={"one": kind}) as door:
@@ -87,11 +93,10 @@ async def test_a_tool_is_called_and_its_result_is_answered(api: Api, kind: str) 
     async with open_door(api, "one", kinds={"one": kind}) as door:
         conversation = asked("please call look", tools=[LOOK])
         for choice in ((await whole(door, conversation))[0], (await streamed(door, conversation))[0]):
-            (call,) = choice.parts
-            assert isinstance(call, ToolInvocation)
-            assert (call.name, call.arguments.replace(" ", ""), choice.reason) == ("look", '{"x":7}', "tool_calls")
-        result = ToolResult(call.id, (Text("seen"), Image(ContentSource(data=PNG), "image/png")))
-        after = Conversation("auto", (*conversation.turns, Turn("assistant", (call,)), Turn("user", (result,))), (LOOK,))
+            called = only_call(choice)
+            assert (called.name, called.arguments.replace(" ", ""), choice.reason) == ("look", '{"x":7}', "tool_calls")
+        result = ToolResult(called.id, (Text("seen"), Image(ContentSource(data=PNG), "image/png")))
+        after = Conversation("auto", (*conversation.turns, Turn("assistant", (called,)), Turn("user", (result,))), (LOOK,))
         answer, _ = await whole(door, after)
         assert answer.reason == "end"
 
@@ -101,9 +106,8 @@ async def test_a_custom_tool_reaches_a_provider_without_them_and_comes_back(api:
     async with open_door(api, "one", kinds={"one": kind}) as door:
         conversation = asked("please call apply_patch", tools=[PATCH])
         for choice in ((await whole(door, conversation))[0], (await streamed(door, conversation))[0]):
-            (call,) = choice.parts
-            assert isinstance(call, ToolInvocation)
-            assert (call.name, call.kind, call.arguments) == ("apply_patch", "custom", "the input")
+            called = only_call(choice)
+            assert (called.name, called.kind, called.arguments) == ("apply_patch", "custom", "the input")
 
 
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
@@ -124,7 +128,7 @@ PARALLEL = Streamed([
 
 
 def message(*events: Mapping[str, Any], stop: str) -> Streamed:
-    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
+    start: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
     return Streamed([
         {"type": "message_start", "message": {**start, "usage": {"input_tokens": 9, "output_tokens": 1}}},
         *events,
