@@ -11,12 +11,10 @@ import msgspec
 from app.inference import answers
 from app.inference.answer_events import AnswerChoice, StopReason, WholeAnswer
 from app.inference.conversation import Conversation, Opaque, Part, RefusalText, Text, Thinking, ToolInvocation
-from app.inference.dialects.messages.blocks import REASONS, Json, answer_block, has, id_of, stop_reason, usage_object
+from app.inference.dialects.messages.blocks import REASONS, Json, answer_block, has, stop_reason, usage_object
 from app.inference.dialects.wrapped_tools import custom_names, unwrapped
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
 from app.inference.usage import parse_usage
-
-PREFIX = "msg_"
 
 
 def read_answer(body: Mapping[str, Any], asked: Conversation | None = None) -> WholeAnswer:
@@ -56,10 +54,8 @@ def write_answer(answer: WholeAnswer, *, extra: Mapping[str, Any]) -> Json:
 
 
 def answer_id(given: str | None) -> str:
-    """Return an answer's id with this dialect's prefix; a new one if it has none."""
-    if given is None:
-        return PREFIX + uuid4().hex
-    return given if given.startswith(PREFIX) else PREFIX + id_of(given)
+    """Return the provider's id of an answer; a new one if it has none."""
+    return given or f"msg_{uuid4().hex}"
 
 
 def finish_of(body: Mapping[str, Any]) -> str | None:

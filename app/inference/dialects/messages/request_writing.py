@@ -84,6 +84,8 @@ class _TurnWriter:
                 found[-1]["content"] += blocks
             elif blocks:
                 found.append({"role": turn.role, "content": blocks})
+        for message in found:
+            message["content"].sort(key=lambda block: block["type"] != "tool_result")  # results must come first
         if not found:
             raise InvalidInput("The request holds nothing that can be sent: add a message of the user's.", param="messages")
         return found

@@ -59,7 +59,7 @@ class MessagesEventReader:
         self._begun = False
         self._usage: dict[str, Any] = {}
         self._finish: tuple[str, str | None] | None = None
-        self._ended = False
+        self._told = self._ended = False
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[AnswerEvent]:
         """Yield the typed events of one event. Raises ProviderError for an error event, or one that doesn't fit what came before."""
@@ -176,6 +176,14 @@ class MessagesEventReader:
             sequence = delta.get("stop_sequence")
             self._finish = reason, sequence if isinstance(sequence, str) else None
         yield from self._report(event.get("usage"))
+        if self._finish is not None and not self._told:
+            yield from self._end_choice(*self._finish)
+
+    def _end_choice(self, word: str, sequence: str | None) -> Iterator[AnswerEvent]:
+        for index in list(self._open):
+            yield from self._stop_block(index)
+        self._told = True
+        yield ChoiceEnded(told_reason(word, calls=self._called), stop_sequence=sequence)
 
     def _report(self, usage: object) -> Iterator[AnswerEvent]:
         """Yield the usage so far. Counts are cumulative, and some servers tell a part as 0 later on: the larger one stands."""
@@ -197,10 +205,6 @@ class MessagesEventReader:
     def _stop(self) -> Iterator[AnswerEvent]:
         if self._finish is None:
             raise ProviderError("cut", "its stream ended without a stop_reason", unknown=True)
-        for index in list(self._open):
-            yield from self._stop_block(index)
-        word, sequence = self._finish
-        yield ChoiceEnded(told_reason(word, calls=self._called), stop_sequence=sequence)
         yield AnswerEnded()
         self._ended = True
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+import msgspec
 from hypothesis import strategies as st
 
 from app.budget.prices import TokenUsage
@@ -171,5 +172,55 @@ def _ordered(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: order.index(type(part)) if type(part) in order else 9 if isinstance(part, last) else 5))  # type: ignore[arg-type]
 
 
-_SAID: dict[DialectName, Callable[[Conversation], Conversation]] = {"chat": _in_chat}
+def _in_messages(conversation: Conversation) -> Conversation:
+    """Messages: the system prompt first; results before what the user says; thinking with its proof only; arguments as an object, without
+    the model's own white space; whether several tools may be called as a part of the choice; the answer's form without a name."""
+    turns = [replace(turn, parts=tuple(found for part in turn.parts for found in _in_messages_part(part))) for turn in conversation.turns]
+    turns.sort(key=lambda turn: turn.role not in {"system", "developer"})
+    turns = [replace(turn, parts=tuple(sorted(turn.parts, key=lambda part: not isinstance(part, ToolResult)))) for turn in joined(turns)]
+    options = conversation.options
+    choice, parallel = options.tool_choice, options.parallel_tools
+    if choice is not None and choice.mode == "none":
+        parallel = None
+    elif parallel is not None and choice is None:
+        choice = ToolChoice("auto")
+    form = None if options.output_format is None else replace(options.output_format, name=None, strict=True)
+    reasoning = None if options.reasoning is None else replace(options.reasoning, adaptive=False)
+    made = replace(options, tool_choice=choice, parallel_tools=parallel, output_format=form, reasoning=reasoning)
+    return replace(conversation, turns=tuple(turns), options=made)
+
+
+def _in_messages_part(part: Part) -> Iterator[Part]:
+    match part:
+        case Thinking(signature=None, sealed=None):
+            return
+        case ToolInvocation(kind="function"):
+            yield replace(part, arguments=msgspec.json.encode(json.loads(part.arguments)).decode())
+        case _:
+            yield part
+
+
+def answer_in(dialect: DialectName, answer: WholeAnswer) -> WholeAnswer:
+    """Return what a dialect can say of an answer. Messages tells a refusal as text, and why it ended; arguments as an object."""
+    if dialect != "messages":
+        return answer
+    choices = []
+    for choice in answer.choices:
+        refused = choice.reason == "end" and any(isinstance(part, RefusalText) for part in choice.parts)
+        texts = [Text(part.text) if isinstance(part, RefusalText) else part for part in choice.parts]
+        choices.append(replace(choice, parts=tuple(texts), reason="refusal" if refused else choice.reason))
+    return replace(answer, choices=tuple(choices))
+
+
+def compact(answer: WholeAnswer) -> WholeAnswer:
+    """Return an answer with its calls' arguments without white space of the model's own."""
+    choices = (replace(each, parts=tuple(found for part in each.parts for found in _compact(part))) for each in answer.choices)
+    return replace(answer, choices=tuple(choices))
+
+
+def _compact(part: Part) -> Iterator[Part]:
+    yield from _in_messages_part(part) if isinstance(part, ToolInvocation) else (part,)
+
+
+_SAID: dict[DialectName, Callable[[Conversation], Conversation]] = {"chat": _in_chat, "messages": _in_messages}
 """By dialect; a new one adds its own."""

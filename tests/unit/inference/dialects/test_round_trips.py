@@ -32,12 +32,13 @@ from app.inference.answer_events import (
 from app.inference.conversation import Conversation, Image, RefusalText, Text, Thinking, ToolDefinition, ToolInvocation, ToolResult
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import Dialect
+from app.inference.dialects.messages import MESSAGES
 from app.inference.dialects.wrapped_tools import wrapped, wrapped_text
 from app.inference.provider_errors import ProviderError
 from tests.unit.inference.dialects import strategies
 from tests.unit.inference.dialects.assembled import assembled
 
-DIALECTS: list[Dialect] = [CHAT]
+DIALECTS: list[Dialect] = [CHAT, MESSAGES]
 PAIRS = list(product(DIALECTS, DIALECTS))
 
 
@@ -113,7 +114,10 @@ def test_writing_again_what_was_read_changes_nothing(dialect: Dialect, conversat
 @given(strategies.answers())
 def test_any_answer_comes_back(dialect: Dialect, answer: WholeAnswer) -> None:
     found = dialect.read_answer(json.loads(json.dumps(dialect.write_answer(answer, extra={"cost_usd": 0.5}))))
-    assert found.choices == answer.choices
+    wanted = strategies.answer_in(dialect.name, answer)
+    if dialect.name == "messages":
+        wanted = strategies.compact(wanted)  # an object there, not the model's own text
+    assert found.choices == wanted.choices
     assert (found.id, found.model, found.usage) == (answer.id, answer.model, answer.usage)
 
 
@@ -160,7 +164,7 @@ def test_any_answer_comes_back_from_its_stream_whatever_the_pieces(dialect: Dial
     reader = dialect.event_reader()
     events = [event for each in streamed(dialect, events_of(answer, cut_after(size))) for event in reader.feed(each)]
     found = assembled([*events, *reader.end()])
-    assert _merged(found) == _merged(answer)
+    assert _merged(found) == _merged(strategies.answer_in(dialect.name, answer))
     assert (found.id, found.usage) == (answer.id, TokenUsage(input=9, output=3))
 
 

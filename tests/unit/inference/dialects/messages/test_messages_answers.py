@@ -107,7 +107,7 @@ def written(*parts: Part, reason: StopReason = "end", usage: TokenUsage | None =
 def test_another_dialects_answer_takes_this_form() -> None:
     made = written(Text(""), Text("Hi"), ToolInvocation("a:1", "f", '{"x":1}'), usage=TokenUsage(9, 2), cost_usd=0.25)
     assert made["content"] == [{"type": "text", "text": "Hi"}, {"type": "tool_use", "id": "a_1", "name": "f", "input": {"x": 1}}]
-    assert (made["id"], made["stop_reason"]) == ("msg_chatcmpl-1", "tool_use")
+    assert (made["id"], made["stop_reason"]) == ("chatcmpl-1", "tool_use")
     assert made["usage"] == {
         "input_tokens": 9,
         "cache_creation_input_tokens": 0,

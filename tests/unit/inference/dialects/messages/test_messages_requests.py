@@ -407,6 +407,12 @@ def test_system_and_developer_turns_become_the_system_prompt() -> None:
     assert made.body["messages"] == [said({"type": "text", "text": "b"})]
 
 
+def test_results_come_first_in_their_message() -> None:
+    call = Turn("assistant", (CALLED,))
+    made = written(Turn("user", (Text("hi"),)), call, Turn("user", (Text("and?"), ToolResult("toolu_1", (Text("sunny"),)))))
+    assert [block["type"] for block in made.body["messages"][2]["content"]] == ["tool_result", "text"]
+
+
 def test_a_bound_is_given_where_the_conversation_has_none() -> None:
     assert written().body["max_tokens"] > 0
 
