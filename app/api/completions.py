@@ -9,16 +9,18 @@ from contextlib import nullcontext
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.api.anthropic_models import AnthropicModelPage, ModelPaging, page_of
 from app.api.model_calls import Project, cache_wish, call_context, receipt_headers, request_bytes
 from app.api.schema import NO_NUL, Label, Plain, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import ChatRequest, EmbeddingRequest, Vectors
 from app.tokens import text_of
+from app.web import error_shapes
 from app.web.authenticated_route import VerbatimRoute
 from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
@@ -243,9 +245,21 @@ async def embed(
     return Response(reply, media_type="application/json", headers=receipt_headers(request, found.receipt))
 
 
-@router.get("/models", summary="What may be asked for as `model`", responses=responses())
-async def models(services: TheServices, caller: Caller) -> ModelList:  # noqa: ARG001 - the key is what counts
-    return ModelList(data=[ModelReply(id=name) for name in services.inference.catalog.models()])
+@router.get(
+    "/models",
+    summary="What may be asked for as `model`",
+    description="In Anthropic's shape, paged, where the request carries `anthropic-version`; else in OpenAI's.",
+    responses=responses(),
+)
+async def models(
+    services: TheServices,
+    caller: Caller,  # noqa: ARG001 - the key is what counts
+    paging: Annotated[ModelPaging, Query()],
+) -> ModelList | AnthropicModelPage:
+    names = services.inference.catalog.models()
+    if error_shapes.current() == "anthropic":
+        return page_of(names, paging)
+    return ModelList(data=[ModelReply(id=name) for name in names])
 
 
 @router.get("/providers", summary="Providers: who takes part, and whose breaker is open", responses=responses())

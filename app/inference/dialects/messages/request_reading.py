@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from app.errors import InvalidInput
 from app.inference.conversation import Conversation, HostedTool, Options, OutputFormat, Reasoning, ToolChoice, ToolDefinition
 from app.inference.dialects.fields import Fields
 from app.inference.dialects.messages.block_reading import BlockTurnReader, cache_mark, system_turn
@@ -17,6 +18,8 @@ TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 CHOICES = frozenset({"auto", "any", "tool", "none"})
 MORE_OF_TOOLS = ("defer_loading", "allowed_callers", "input_examples", "eager_input_streaming")
 """Fields of a tool that no other dialect has; kept by the tool's name, as `tools.FIELD` of `Options.other`."""
+UNSUPPORTED_THREAD = "thread_unsupported_request"
+"""Anthropic's code by which its clients know to send the whole conversation with each request."""
 CITATIONS = "document.citations"
 """The name under which the wish for citations is dropped."""
 
@@ -28,6 +31,8 @@ def read_request(body: Mapping[str, Any], *, counted: bool = False) -> Conversat
     max_tokens = request.integer("max_tokens", least=1, most=MAX_TOKENS)
     if max_tokens is None and not counted:
         raise request.wrong("max_tokens", "is missing: give the most tokens that the answer may have")
+    if request.value("thread") is not None:
+        raise InvalidInput("thread: no conversation is kept here. Send it whole, without `thread`.", code=UNSUPPORTED_THREAD, param="thread")
     request.value("stream")
     reader = BlockTurnReader()
     turns = list(system_turn(request))

@@ -267,4 +267,4 @@ def parts_of(conversation: Conversation, kind: type) -> list[Any]:
     ],
 )
 def test_the_conversations_are_of_the_kinds_that_matter(holds: Callable[[Conversation], Any]) -> None:
-    find(strategies.conversations(), holds, settings=settings(database=None, phases=[Phase.generate]))
+    find(strategies.conversations(), holds, settings=settings(database=None, phases=[Phase.generate], max_examples=2_000))

@@ -366,6 +366,7 @@ WRONG: dict[str, tuple[Json, str | None, str]] = {
     ),
     "no budget": (body(thinking={"type": "enabled"}), "thinking.budget_tokens", "is missing"),
     "thinking of another kind": (body(thinking={"type": "deep"}), "thinking.type", "must be enabled"),
+    "a stored conversation": (body(thread={"type": "continue", "previous_message_id": "m"}), "thread", "Send it whole"),
     "an effort of another name": (body(output_config={"effort": "huge"}), "output_config.effort", "must be one of"),
     "a form of another kind": (body(output_config={"format": {"type": "xml"}}), "output_config.format.type", "must be json_schema"),
     "a tool without a name": (body(tools=[{"input_schema": SCHEMA}]), "tools[0].name", "is missing"),
