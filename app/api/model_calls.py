@@ -1,4 +1,4 @@
-"""What routes that call models share, whatever their dialect: who asks, the use of the cache, the headers that tell of the answer."""
+"""Helpers of all routes that call models, whatever their dialect: who asks, the use of the cache, the headers that tell of the answer."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def read_request(body: Mapping[str, Any], *, counted: bool = False) -> Conversat
     if max_tokens is None and not counted:
         raise request.wrong("max_tokens", "is missing: give the most tokens that the answer may have")
     if request.value("thread") is not None:
-        raise InvalidInput("thread: no conversation is kept here. Send it whole, without `thread`.", code=UNSUPPORTED_THREAD, param="thread")
+        said = "thread: no conversation is kept here. Send it whole, without `thread`."
+        raise InvalidInput(said, code=UNSUPPORTED_THREAD, param="thread")
     request.value("stream")
     reader = BlockTurnReader()
     turns = list(system_turn(request))
