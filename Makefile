@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast serve check format bench pictures load-test clean
+.PHONY: help install demo test test-fast test-slow test-all serve check format bench pictures load-test clean
 
 help:            ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -21,8 +22,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install    ## ingest the example sessions, ask them questions, see cited answers
 	@$(BIN)/cairn demo
 
-test: install    ## every test, against a real PostgreSQL, Qdrant's engine and real HTTP that it starts itself
-	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
+test: install    ## every test but the slow ones, against a real PostgreSQL, Qdrant's engine and real HTTP that it starts itself
+	$(PYTEST) -m "not slow"
+
+test-slow: install ## what starts many processes: damage, kill -9, standbys, real sessions, the browser, the measuring scripts
+	$(PYTEST) -m slow
+
+test-all: install ## make test and make test-slow in one run
+	$(PYTEST)
 
 test-fast: install ## the unit tests: no server, no database, half a minute
 	$(BIN)/python -m pytest -n auto tests/unit

@@ -20,6 +20,7 @@ from app.api import (
     jobs,
     knowledge,
     messages,
+    models,
     projections,
     projects,
     redaction,
@@ -71,8 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.month_limits = MonthLimits()
     app.add_middleware(Authentication, access=ACCESS)
     if settings.database.replica_urls:
-        models = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
-        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=models)
+        exempt = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
+        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=exempt)
     app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)
     errors.install(app)
     for room in (
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         budgets,
         caches,
         messages,
+        models,
         index,
         alerts,
         projections,

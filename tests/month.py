@@ -20,9 +20,8 @@ from sqlalchemy import text
 from app import clock
 from app.accounts.views import DeveloperView
 from app.alerts.rollup import CounterSum, Level, packed
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.prices import TokenUsage
+from app.budget.holds import Attempt, Estimate, Payer, Settlement
+from app.budget.prices import TokenBounds, TokenUsage
 from app.errors import BudgetExceeded
 from app.services import Services
 from app.telemetry.sketch import Sketch
@@ -119,7 +118,7 @@ async def seed(services: Services, *, developers: int = 40, seed: int = 11) -> l
     for each in people[:7]:  # under way
         with suppress(BudgetExceeded):
             attempt = Attempt(uuid4().hex, 1, "groq", "llama-3.3-70b-versatile")
-            await services.budget.ledger.hold(Payer(each.id, each.team_id), attempt, Estimate(9000, 1024, 61_000_000))
+            await services.budget.ledger.hold(Payer(each.id, each.team_id), attempt, Estimate(TokenBounds(9000, 1024), 61_000_000))
     admin = await services.accounts.acting_for("default")
     await services.budget.budgets.set_team_limits(admin, "default", {"nanousd": 300_000_000_000})
     await services.budget.budgets.top_up(admin, "ada", 2_000_000_000, note="the release")
@@ -147,7 +146,7 @@ def _row(chance: random.Random, developer: DeveloperView, at: datetime) -> Row:
 async def _made(services: Services, row: Row, roll: float) -> dict[str, Any] | None:
     """Hold and settle, as the engine would; what the request log says of it."""
     ledger, request = services.budget.ledger, uuid4().hex
-    price = services.budget.prices.of(row.model)
+    price = services.budget.prices.price_of(row.model)
     cost = price.cost(row.usage)
     log = {
         "at": row.at, "request_id": request, "developer_id": row.developer.id, "team_id": row.developer.team_id, "purpose": row.purpose,
@@ -161,10 +160,12 @@ async def _made(services: Services, row: Row, roll: float) -> dict[str, Any] | N
     try:
         if row.fate == "fallback":
             first = "groq" if row.provider != "groq" else "openai"
-            failed = await ledger.hold(payer, Attempt(request, 1, first, "llama-3.3-70b-versatile"), Estimate(row.usage.input, 1024, cost))
+            failed = await ledger.hold(
+                payer, Attempt(request, 1, first, "llama-3.3-70b-versatile"), Estimate(TokenBounds(row.usage.input, 1024), cost)
+            )
             await ledger.release(failed)
             number = 2
-        estimate = Estimate(row.usage.input, 1024, 2 * cost)
+        estimate = Estimate(TokenBounds(row.usage.input, 1024), 2 * cost)
         hold = await ledger.hold(payer, Attempt(request, number, row.provider, row.model), estimate)
     except BudgetExceeded:
         return log | {"nanousd": 0, "status": 402, "provider": None, "model_answered": None, "milliseconds": 3}

@@ -13,9 +13,7 @@ from fastapi import Request
 from pydantic import Field
 
 from app.api.schema import ResponseBody, Untrusted
-from app.knowledge.answering.answering import Composed
-from app.knowledge.answering.extract import Extract
-from app.knowledge.answering.writing import Bill
+from app.knowledge.answering.composed import Bill, Composed, Extract
 from app.money import to_usd, usd_text
 from app.services.answers import PendingAnswer
 from app.web import access_log

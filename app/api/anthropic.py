@@ -74,7 +74,7 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
     conversations = services.inference.conversations
     size, cache = request_bytes(request, await request.body()), cache_wish(request)
-    limit = await month_limits_of(request).of(payer, services.budget.budgets)  # before the call: an open stream must not wait
+    limit = await month_limits_of(request).of(payer, services)  # before the call: an open stream must not wait
     if _streamed(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
         headers = _headers(request, stream.receipt, limit)

@@ -11,9 +11,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
 from app.api.schema import AccountName, Plain, RequestBody, ResponseBody
-from app.budget.balances import Budget, MovementEntry
-from app.budget.budgets import NamedBudget
 from app.budget.holds import Unit
+from app.budget.views import Budget, MovementEntry, NamedBudget
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
 from app.web import spreadsheet
@@ -162,7 +161,7 @@ class VerifyReply(ResponseBody):
 
 @router.get("/budget", summary="Your own budget", responses=responses())
 async def own(services: TheServices, caller: Caller) -> BudgetReply:
-    return _reply(await services.budget.budgets.own(caller))
+    return _reply(await services.budget.budgets.get_own(caller))
 
 
 @router.get("/budget/verify", summary="Recompute every balance from its rows", responses=responses())
@@ -186,12 +185,12 @@ async def verify(services: TheServices, admin: Admin) -> VerifyReply:
 
 @router.get("/budgets", summary="Every developer's budget", responses=responses())
 async def every(services: TheServices, admin: Admin) -> BudgetList:
-    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.all(admin)])
+    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.list_all(admin)])
 
 
 @router.get("/budgets/{developer}", summary="A developer's budget", responses=responses())
 async def one(services: TheServices, admin: Admin, developer: Developer) -> BudgetReply:
-    return _reply(await services.budget.budgets.of(admin, developer))
+    return _reply(await services.budget.budgets.get(admin, developer))
 
 
 @router.put("/budgets/{developer}", summary="Set a developer's monthly limit, this month included", responses=responses(400, 413))
@@ -214,7 +213,7 @@ async def movements(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="The `next` of the page before.")] = None,
 ) -> MovementList:
-    page = await services.budget.budgets.history(admin, developer, before=before, limit=limit)
+    page = await services.budget.budgets.list_movements(admin, developer, before=before, limit=limit)
     return MovementList(movements=[_movement(each) for each in page.movements], next=page.next)
 
 
@@ -225,7 +224,7 @@ async def movements(
     response_class=StreamingResponse,
 )
 async def export(request: Request, services: TheServices, admin: Admin, developer: Developer) -> StreamingResponse:
-    entries = await services.budget.budgets.whole_history(admin, developer)
+    entries = await services.budget.budgets.export_movements(admin, developer)
     headers = {"content-disposition": 'attachment; filename="movements.csv"'}
     names = list(MovementReply.model_fields)
     lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)

@@ -34,18 +34,11 @@ class TierReply(ResponseBody):
     guarded: int | None = Field(None, description="Of the semantic tier: alike enough, but something exact differed.")
 
 
-class PrefetchReply(ResponseBody):
-    ahead: int = Field(description="Questions that were searched before they were asked.")
-    used: int = Field(description="Of those: asked while their answer was good.")
-    wasted: int = Field(description="Of those: expired, pushed out, or outdated by a write.")
-
-
 class CacheReply(ResponseBody):
     name: str = Field(examples=["completions"])
     saved_usd: float = Field(0, description="What the answers given again cost when they were made; since this server started.")
     saved_seconds: float = Field(0, description="What they took when they were made, less the wait for them now.")
     tiers: list[TierReply]
-    prefetch: PrefetchReply | None = Field(None, description="Of `queries`, where `cache.prefetch` is switched on.")
 
 
 class CacheList(ResponseBody):
@@ -68,11 +61,7 @@ async def flush(services: TheServices, admin: Admin, name: Annotated[Label, Path
 
 def _reply(tiers: Cache, services: Services) -> CacheReply:
     shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
-    prefetch, semantic = None, services.inference.engine.by_meaning
+    semantic = services.inference.engine.by_meaning
     if tiers.name == "completions" and semantic is not None:
         shown.append(TierReply(tier="semantic", entries=len(semantic), bytes=semantic.size, **asdict(semantic.counts)))
-    if tiers.name == "queries" and (ahead := services.knowledge.prefetch) is not None:
-        prefetch = PrefetchReply.model_validate(ahead.counts)
-    return CacheReply(
-        name=tiers.name, saved_usd=to_usd(tiers.saved_nanousd), saved_seconds=tiers.saved_seconds, tiers=shown, prefetch=prefetch
-    )
+    return CacheReply(name=tiers.name, saved_usd=to_usd(tiers.saved_nanousd), saved_seconds=tiers.saved_seconds, tiers=shown)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
 
 from app.api.schema import ResponseBody
+from app.queue.jobs import State
 from app.services.operations import show_job
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -35,7 +36,7 @@ class JobError(ResponseBody):
 class JobReply(ResponseBody):
     id: UUID
     kind: str = Field(examples=["ingest"])
-    state: Literal["queued", "running", "done", "failed"]
+    state: State
     progress: ProgressReply
     attempts: int
     result: dict[str, Any] | None = Field(

@@ -20,7 +20,7 @@ from app.api.answers import (
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
-from app.knowledge.answering.answering import Composed
+from app.knowledge.answering.composed import Composed
 from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.services.answers import begin_answer
@@ -257,7 +257,7 @@ ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "creat
     response_class=Response,
 )
 async def delete(services: TheServices, caller: Caller, item_id: UUID) -> None:
-    await services.knowledge.writer.forget(caller, item_id)
+    await services.knowledge.writer.delete(caller, item_id)
 
 
 def _passage(shown: ShownPassage) -> PassageReply:

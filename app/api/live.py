@@ -11,8 +11,7 @@ from pydantic import Field, JsonValue, ValidationError
 from app.api.schema import Plain, RequestBody
 from app.errors import InvalidInput, Unreadable
 from app.nesting import may_be_deep
-from app.sessions.event import Role
-from app.sessions.live_events import GivenEvent, GivenToolCall
+from app.sessions.event import GivenEvent, GivenToolCall, Role
 from app.web import json_body
 from app.web.errors import field
 

@@ -13,8 +13,8 @@ from fastapi import Request
 
 from app import clock
 from app.accounts.requester import Requester
-from app.budget.budgets import Budgets
 from app.errors import CairnError
+from app.services import Services
 
 MAX_DEVELOPERS: Final = 10_000
 SECONDS: Final = 30
@@ -34,7 +34,7 @@ class MonthLimits:
     def __init__(self) -> None:
         self._known: cachebox.TTLCache[UUID, MonthLimit] = cachebox.TTLCache(MAX_DEVELOPERS, SECONDS)
 
-    async def of(self, payer: Requester, budgets: Budgets) -> MonthLimit | None:
+    async def of(self, payer: Requester, services: Services) -> MonthLimit | None:
         """Return the payer's limit; None if it can't be read now: the call is paid for, and its answer must not be lost for it."""
         assert payer.developer_id is not None
         known = self._known.get(payer.developer_id)
@@ -42,7 +42,7 @@ class MonthLimits:
             return known
         try:
             async with asyncio.timeout(READ_SECONDS):
-                month = (await budgets.own(payer)).budget
+                month = (await services.budget.budgets.get_own(payer)).budget
         except (CairnError, TimeoutError):
             return None
         found = MonthLimit(None if month.limit is None else month.limit + month.added, month.period.end)

@@ -39,7 +39,7 @@ class ProjectionsReply(ResponseBody):
 @router.get("", summary="How far projections have caught up with the sessions", responses=responses())
 async def projections(services: TheServices, caller: Caller) -> ProjectionsReply:
     versions, checkpoints = services.sessions.projections.versions, services.sessions.checkpoints
-    behind = await checkpoints.behind(versions)
+    behind = await checkpoints.backlog(versions)
     parked = await checkpoints.parked(versions, team_id=caller.team_id)
     return ProjectionsReply(
         projections=[

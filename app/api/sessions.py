@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -13,11 +13,9 @@ from pydantic import AwareDatetime, Field
 
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, ResponseBody
-from app.sessions.browsing import SessionFilter
-from app.sessions.event import Format
-from app.sessions.journal import FACTS
+from app.sessions.event import GivenFormat, GivenTranscript
 from app.sessions.reader import ShownSession
-from app.sessions.uploads import GivenTranscript
+from app.sessions.session import FACTS, SessionFilter
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -119,7 +117,7 @@ async def ingest(
     caller: Caller,
     *,
     project: Annotated[ProjectName | None, Query(description="Default: the repository, or the folder, that the session worked in.")] = None,
-    format: Annotated[Literal["auto", Format], Query()] = "auto",  # noqa: A002 - the contract's word
+    format: Annotated[GivenFormat, Query()] = "auto",  # noqa: A002 - the contract's word
     name: Annotated[Plain | None, Query(max_length=1000, description="The file's name, for citations.")] = None,
     x_filename: Annotated[str | None, Header(max_length=3000, description="The same, percent-encoded, as a header.")] = None,
     modified_at: Annotated[
@@ -181,7 +179,7 @@ async def show(services: TheServices, caller: Caller, session_id: UUID) -> Sessi
     responses=responses(),
 )
 async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:
-    gone = await services.sessions.purge.session(caller, session_id)
+    gone = await services.sessions.purge.delete_session(caller, session_id)
     knowledge = services.knowledge
     return PurgeReply(
         events=gone.events,

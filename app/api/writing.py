@@ -12,13 +12,17 @@ from pydantic import ConfigDict, Field
 from app.api.knowledge import FeedbackCounts, ItemReply, Origin, item_reply
 from app.api.schema import Citation, Plain, ProjectFilter, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
-from app.knowledge.authoring import MAX_PATH_CHARS, MAX_PATHS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
-from app.knowledge.browsing import MAX_PAGE, ItemFilter
-from app.knowledge.history import What
-from app.knowledge.item import Freshness, KnowledgeType
-from app.knowledge.judging import MAX_NOTE_CHARS
+from app.knowledge.edits import (
+    MAX_NOTE_CHARS,
+    MAX_PATH_CHARS,
+    MAX_PATHS,
+    MAX_TEXT_CHARS,
+    MAX_TITLE_CHARS,
+    ItemCorrection,
+    ItemFields,
+)
+from app.knowledge.item import MAX_PAGE, Freshness, HistoryAction, ItemFilter, KnowledgeType, Verdict
 from app.knowledge.reader import ShownEntry, ShownItem
-from app.knowledge.weighing import Verdict
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -103,7 +107,7 @@ class KnowledgeList(ResponseBody):
 class HistoryEntry(ResponseBody):
     """`learnt` and `merged` are a session's, with its words; `recorded` and `corrected` a person's, with what was written of it."""
 
-    what: What
+    what: HistoryAction
     at: datetime
     by: str | None = Field(description="A developer's name, or `admin`. Null: nobody, a session taught it; or somebody who is gone.")
     type: KnowledgeType | None = None

@@ -1,6 +1,6 @@
-"""Hands facts about budgets to the alert engine (app/alerts), and reads the alerts it has told. Decides nothing: rules do.
+"""Hands changes of budgets to the alert engine (app/alerts). Decides nothing: the rules do.
 
-The ledger notes what moved at the cost of a dictionary entry; the engine takes the notes when it comes to them.
+The ledger records a change at the cost of a dictionary entry; the engine takes the changes in its own time.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from app.budget.tables import BalanceRow, DayRow
 from app.storage.database import Database
 
 MAX_WAITING = 10_000
-"""Charges above their hold that wait to be judged: what comes beyond is in the movements, and told nowhere else."""
+"""Full charges that wait for the alert engine: further ones stand in the movements only, without an alert."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldAlert:
-    """An alert that was told of a budget. `rule` is what it is called, such as `50%`: see app/alerts/budget_rules.py."""
+    """An alert that was sent about a budget. `rule` is its name, such as `50%`: see app/alerts/budget_rules.py."""
 
     at: datetime
     subject: str
@@ -36,7 +36,7 @@ class ToldAlert:
 
 
 AlertReader: TypeAlias = Callable[[AsyncConnection, Sequence[UUID], datetime], Awaitable[Sequence[ToldAlert]]]
-"""Read what was told of these subjects in the period that begins then, the oldest first. The engine's: it stores them."""
+"""Read the alerts about these subjects in the period that begins then, the oldest first. The alert engine's, which stores them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class BalanceState:
 
 @dataclass(frozen=True, slots=True)
 class FullCharge:
-    """A hold that was charged in full: its call cost more (`overrun`), or its usage can't be true (`disputed`)."""
+    """A hold that was charged in full: its call cost more (`overrun`), or its reported usage can't be true (`disputed`)."""
 
     kind: Literal["overrun", "disputed"]
     hold_id: str
@@ -66,7 +66,7 @@ class FullCharge:
 
 @dataclass(frozen=True, slots=True)
 class BudgetChanges:
-    """The balances that changed since they were last taken, each once, in its newest state."""
+    """Changes since the last time they were taken: balances, each once in its newest state, and full charges."""
 
     balances: Sequence[BalanceState] = ()
     charges: Sequence[FullCharge] = ()
@@ -77,7 +77,7 @@ class BudgetChanges:
 
 
 class BudgetFacts:
-    """`note` is the ledger's; the rest is the alert engine's."""
+    """Collects changed balances between the ledger, which calls `record`, and the alert engine, which calls the rest."""
 
     def __init__(self, database: Database, calendar: Calendar) -> None:
         self._database = database
@@ -85,10 +85,10 @@ class BudgetFacts:
         self._moved: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._charges: list[FullCharge] = []
         self.woken = asyncio.Event()
-        """Set once something was noted."""
+        """Set once a change was recorded."""
 
-    def note(self, balances: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> None:
-        """Remember which balances moved, and which holds ended above what they covered. Costs no query; bounded."""
+    def record(self, balances: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> None:
+        """Record the balances that changed and the holds that were charged in full. Costs no query; bounded."""
         for row in balances:
             self._moved[row["subject_id"], row["period_start"]] = row
         for end in ended:
@@ -97,21 +97,21 @@ class BudgetFacts:
         self.woken.set()
 
     def take(self) -> BudgetChanges:
-        """Hand over what was noted, and forget it."""
+        """Return the recorded changes, and forget them."""
         self.woken.clear()
         moved, self._moved = self._moved, {}
         charges, self._charges = self._charges, []
         return BudgetChanges([_state(row) for row in moved.values()], charges)
 
     async def this_month(self) -> BudgetChanges:
-        """Read every balance of this month: what a process that died had noted and not handed over is among them."""
+        """Read every balance of this month, with the changes that a process recorded and did not hand over before it died."""
         start = self._calendar.month_of(clock.now()).start
         async with self._database.begin() as connection:
             rows = (await connection.execute(select(BalanceRow.__table__).where(BalanceRow.period_start == start))).mappings().all()
         return BudgetChanges([_state(dict(row)) for row in rows])
 
     async def tokens_today(self, subjects: Sequence[UUID]) -> tuple[date, dict[UUID, int]]:
-        """Read the tokens that these used today, in the calendar's time zone; who used none is absent."""
+        """Read the tokens that these subjects used today, in the calendar's time zone; one that used none is absent."""
         day = self._calendar.day_of(clock.now())
         query = select(DayRow.subject_id, DayRow.tokens).where(DayRow.subject_id.in_(subjects), DayRow.day == day)
         async with self._database.begin() as connection:
@@ -119,7 +119,7 @@ class BudgetFacts:
 
 
 def _state(row: Mapping[str, Any]) -> BalanceState:
-    """Read a row of `budget_balances`, of a query or as PostgreSQL's to_jsonb tells it."""
+    """Convert a row of `budget_balances`, from a query or from PostgreSQL's to_jsonb."""
     limit = row["limit_nanousd"]
     return BalanceState(
         subject=row["subject"],

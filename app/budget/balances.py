@@ -3,120 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import fields
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, func, literal, or_, select, union, union_all
 
 from app import clock
 from app.budget.alerting import AlertReader
-from app.budget.holds import Subject
+from app.budget.forecast import extrapolate
 from app.budget.limits import Account
 from app.budget.periods import BudgetPeriod, Calendar
 from app.budget.tables import BalanceRow, HoldRow, MovementRow
+from app.budget.views import Budget, DeveloperSpending, Difference, MovementEntry
 from app.storage.database import Database, rows_of
 
 PAGE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A subject's month, in nano-dollars and tokens. A limit of None: none.
+class BalanceReader:
+    """Reads balances, movements and open holds of the ledger."""
 
-    `unreconciled` is part of `spent`: charged at its estimate, its outcome unknown. `forecast`: what will be spent at the
-    month's end at the pace so far.
-    """
-
-    period: BudgetPeriod
-    limit: int | None
-    added: int
-    spent: int
-    held: int
-    unreconciled: int
-    forecast: int
-    limit_tokens: int | None
-    spent_tokens: int
-    held_tokens: int
-    alerts: tuple[str, ...]
-
-    @property
-    def remaining(self) -> int | None:
-        return None if self.limit is None else max(0, self.limit + self.added - self.spent - self.held)
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """A developer's month so far, in nano-dollars; the limit with its top-ups. None: no limit."""
-
-    developer_id: UUID
-    limit: int | None
-    spent: int
-    held: int
-    ends: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MovementEntry:
-    """One movement. See `tables.Movement`."""
-
-    id: int
-    at: datetime
-    kind: str
-    mark: str | None
-    developer_id: UUID | None
-    team_id: UUID
-    period_start: datetime
-    hold_id: UUID | None
-    request_id: str | None
-    attempt: int | None
-    provider: str | None
-    model: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_input_tokens: int | None
-    cache_write_tokens: int | None
-    held_nanousd: int | None
-    nanousd: int
-    tokens: int
-    price: dict[str, int | None] | None
-    unit: str | None
-    amount: int | None
-    actor: str | None
-    note: str | None
-    corrects: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A balance that is not what its rows add up to: (stored, recomputed) in nano-dollars and in tokens."""
-
-    subject: Subject
-    subject_id: UUID
-    period_start: datetime
-    spent: tuple[int, int]
-    held: tuple[int, int]
-    spent_tokens: tuple[int, int]
-    held_tokens: tuple[int, int]
-
-
-class Books:
     def __init__(self, database: Database, calendar: Calendar, read_alerts: AlertReader) -> None:
         self._database = database
         self._calendar = calendar
         self._read_alerts = read_alerts
 
-    async def budgets(self, accounts: Sequence[Account]) -> dict[UUID, Budget | None]:
-        """This month's state of each; None where nothing has opened the month yet."""
+    async def read_budgets(self, accounts: Sequence[Account]) -> dict[UUID, Budget | None]:
+        """Read this month's budget of each account; None where its month isn't open yet."""
         period = self._calendar.month_of(clock.now())
         ids = [account.id for account in accounts]
         balances = select(BalanceRow.__table__).where(BalanceRow.subject_id.in_(ids), BalanceRow.period_start == period.start)
         async with self._database.begin() as connection:
             rows = {row.subject_id: row for row in await connection.execute(balances)}
-            said: dict[UUID, list[str]] = {}
+            alerts: dict[UUID, list[str]] = {}
             for alert in await self._read_alerts(connection, ids, period.start):
-                said.setdefault(alert.subject_id, []).append(alert.rule)
-            open_ended = {row.subject_id: int(row.nanousd) for row in await connection.execute(_unreconciled(ids, period))}
+                alerts.setdefault(alert.subject_id, []).append(alert.rule)
+            unreconciled = {row.subject_id: int(row.nanousd) for row in await connection.execute(_unreconciled(ids, period))}
         found: dict[UUID, Budget | None] = dict.fromkeys(ids)
         for subject_id, row in rows.items():
             found[subject_id] = Budget(
@@ -125,21 +47,21 @@ class Books:
                 added=row.added_nanousd,
                 spent=row.spent_nanousd,
                 held=row.held_nanousd,
-                unreconciled=open_ended.get(subject_id, 0),
-                forecast=forecast(row.spent_nanousd, period, clock.now()),
+                unreconciled=unreconciled.get(subject_id, 0),
+                forecast=extrapolate(row.spent_nanousd, period, clock.now()),
                 limit_tokens=row.limit_tokens,
                 spent_tokens=row.spent_tokens,
                 held_tokens=row.held_tokens,
-                alerts=tuple(said.get(subject_id, ())),
+                alerts=tuple(alerts.get(subject_id, ())),
             )
         return found
 
-    def unopened(self, limit: int) -> Budget:
-        """A developer's month that nothing has been spent in."""
+    def empty_budget(self, limit: int) -> Budget:
+        """Return a developer's budget for a month that isn't open yet: nothing is spent."""
         period = self._calendar.month_of(clock.now())
         return Budget(period, limit, 0, 0, 0, 0, 0, limit_tokens=None, spent_tokens=0, held_tokens=0, alerts=())
 
-    async def spent(self) -> list[Spent]:
+    async def read_spending(self) -> list[DeveloperSpending]:
         """Return the balances of all developers with a request this month, the highest spending first."""
         period = self._calendar.month_of(clock.now())
         mine = (BalanceRow.period_start == period.start, BalanceRow.subject == "developer")
@@ -147,7 +69,7 @@ class Books:
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return [
-            Spent(
+            DeveloperSpending(
                 developer_id=row.subject_id,
                 limit=None if row.limit_nanousd is None else row.limit_nanousd + row.added_nanousd,
                 spent=row.spent_nanousd,
@@ -157,30 +79,30 @@ class Books:
             for row in rows
         ]
 
-    async def history(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[MovementEntry]:
-        """Movements, the newest first. `before`: the last id of the page before."""
+    async def read_movements(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[MovementEntry]:
+        """Read a page of movements, the newest first. `before`: the last id of the page before."""
         mine = MovementRow.developer_id == account.id if account.subject == "developer" else MovementRow.team_id == account.id
         query = select(*_ENTRY).where(mine).order_by(MovementRow.id.desc()).limit(limit)
         if before is not None:
             query = query.where(MovementRow.id < before)
         return [MovementEntry(*row) for row in await self._database.read(rows_of(query))]
 
-    async def whole_history(self, account: Account) -> AsyncGenerator[MovementEntry]:
-        """All movements, page by page: an export never holds them at once."""
+    async def iterate_movements(self, account: Account) -> AsyncGenerator[MovementEntry]:
+        """Read all movements page by page: an export never holds them at once."""
         before: int | None = None
-        while page := await self.history(account, before=before, limit=PAGE):
+        while page := await self.read_movements(account, before=before, limit=PAGE):
             for entry in page:
                 yield entry
             before = page[-1].id
 
-    async def unreconciled(self, account: Account, *, among: Sequence[UUID] | None = None, limit: int = 1000) -> list[UUID]:
-        """Holds whose outcome is unknown, the oldest first; `among`: only of these."""
+    async def find_unreconciled(self, account: Account, *, among: Sequence[UUID] | None = None, limit: int = 1000) -> list[UUID]:
+        """Find holds whose outcome is unknown, the oldest first; `among`: only among these."""
         query = select(HoldRow.id).where(*_unreconciled_of(account, among)).order_by(HoldRow.created_at).limit(limit)
         async with self._database.begin() as connection:
             return list(await connection.scalars(query))
 
-    async def covering_less(self, account: Account, nanousd: int, *, among: Sequence[UUID] | None) -> tuple[UUID, int] | None:
-        """Find an unreconciled hold that covered less than `nanousd`, and what it covered; `among`: only of these."""
+    async def find_below(self, account: Account, nanousd: int, *, among: Sequence[UUID] | None) -> tuple[UUID, int] | None:
+        """Find an unreconciled hold that covered less than `nanousd`, and what it covered; `among`: only among these."""
         short = (*_unreconciled_of(account, among), HoldRow.nanousd < nanousd)
         query = select(HoldRow.id, HoldRow.nanousd).where(*short).order_by(HoldRow.nanousd).limit(1)
         async with self._database.begin() as connection:
@@ -188,7 +110,7 @@ class Books:
         return None if row is None else (row.id, row.nanousd)
 
     async def verify(self) -> list[Difference]:
-        """Recompute every balance from its movements and open holds. Empty: all is as it should be."""
+        """Recompute every balance from its movements and open holds. Returns those that differ."""
         async with self._database.begin() as connection:
             rows = (await connection.execute(_recount())).all()
         return [
@@ -203,13 +125,6 @@ class Books:
             )
             for row in rows
         ]
-
-
-def forecast(spent: int, period: BudgetPeriod, now: datetime) -> int:
-    """Linear: the pace since the month began, at least a day's worth of it, to the month's end."""
-    whole = (period.end - period.start).total_seconds()
-    elapsed = min(max((now - period.start).total_seconds(), 86_400.0), whole)
-    return round(spent * whole / elapsed)
 
 
 def _unreconciled_of(account: Account, among: Sequence[UUID] | None) -> list[ColumnElement[bool]]:
@@ -229,7 +144,7 @@ def _unreconciled(ids: Sequence[UUID], period: BudgetPeriod) -> Select[UUID, int
 
 
 def _recount() -> Select[*tuple[object, ...]]:
-    """Every balance beside the sums of its movements and of its open holds; also sums whose balance is gone."""
+    """Select the balances that differ from the sums of their movements and open holds; also sums that have no balance."""
     stored, moved, reserved = select(BalanceRow.__table__).subquery(), _summed(MovementRow), _summed(HoldRow)
     keys = union(*(select(part.c.subject, part.c.subject_id, part.c.period_start) for part in (stored, moved, reserved))).subquery()
     query = select(

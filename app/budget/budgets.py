@@ -1,89 +1,76 @@
-"""Budgets by name, for those who look at them and those who set them: one call for a route, a tool and a page alike.
+"""Operations on budgets, by name: the same call for a route, a tool and a page.
 
-Who asks is told with each call: it checks what they may, and names them in the history.
+Each takes the requester, checks its permission and records it as the author of what changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.accounts.views import DeveloperView
-from app.budget.balances import Books, Budget, Difference, MovementEntry, Spent
+from app.budget.balances import BalanceReader
 from app.budget.corrections import Corrections
 from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, BudgetLimits
+from app.budget.views import Budget, DeveloperSpending, Difference, MovementEntry, MovementPage, NamedBudget
 from app.errors import InvalidInput, NotFound
 from app.money import to_usd
 from app.redaction.labels import free_text
 
-AT_ONCE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class NamedBudget:
-    """A developer's budget with whose it is."""
-
-    developer: str
-    team: str
-    budget: Budget
-
-
-@dataclass(frozen=True, slots=True)
-class MovementPage:
-    """`next`: the `before` of the page after this one; None: this is the last."""
-
-    movements: Sequence[MovementEntry]
-    next: int | None
+RECONCILE_BATCH = 1000
 
 
 class Budgets:
-    def __init__(self, accounts: Accounts, limits: BudgetLimits, books: Books, ledger: Ledger, corrections: Corrections) -> None:
+    """Shows and sets budgets; corrects and reconciles what was charged."""
+
+    def __init__(self, accounts: Accounts, limits: BudgetLimits, balances: BalanceReader, ledger: Ledger, corrections: Corrections) -> None:
         self._corrections = corrections
         self._accounts = accounts
         self._limits = limits
-        self._books = books
+        self._balances = balances
         self._ledger = ledger
 
-    async def own(self, requester: Requester) -> NamedBudget:
-        """InvalidInput for an admin: it is no developer."""
+    async def get_own(self, requester: Requester) -> NamedBudget:
+        """Return the requester's own budget. InvalidInput for an admin key, which belongs to no developer."""
         if requester.developer is None:
-            raise InvalidInput("An admin key has no budget of its own: GET /v1/budgets lists all.")
+            raise InvalidInput(
+                "An admin key has no budget of its own. List all budgets with GET /v1/budgets, or show one with GET /v1/budgets/NAME."
+            )
         return await self._named(requester.developer)
 
-    async def of(self, requester: Requester, developer: str) -> NamedBudget:
-        """Show a developer's budget. NotFound for an unknown developer."""
+    async def get(self, requester: Requester, developer: str) -> NamedBudget:
+        """Return a developer's budget. NotFound for an unknown developer."""
         requester.check("administer")
         return await self._named(developer)
 
-    async def all(self, requester: Requester) -> list[NamedBudget]:
-        """List every developer's budget, by name; a month that nobody has opened yet is told as it will be."""
+    async def list_all(self, requester: Requester) -> list[NamedBudget]:
+        """List every developer's budget, by name. Opens the month of those who have none yet."""
         requester.check("administer")
         developers = await self._accounts.list_developers()
-        await self._ledger.written()
+        await self._ledger.flush()
         accounts = {each.id: Account("developer", each.id, each.team_id) for each in developers}
-        found = await self._books.budgets(list(accounts.values()))
+        found = await self._balances.read_budgets(list(accounts.values()))
         for subject_id in [subject_id for subject_id, budget in found.items() if budget is None]:
             found[subject_id] = await self._state(accounts[subject_id])
         return [NamedBudget(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
 
-    async def among(self, developers: Sequence[DeveloperView]) -> dict[UUID, Budget]:
+    async def get_many(self, developers: Sequence[DeveloperView]) -> dict[UUID, Budget]:
         """Return the budgets of these developers. Opens no month: an unopened one is shown as it will open."""
-        found = await self._books.budgets([Account("developer", each.id, each.team_id) for each in developers])
-        return {each.id: found[each.id] or self._books.unopened(each.monthly_limit_nanousd) for each in developers}
+        found = await self._balances.read_budgets([Account("developer", each.id, each.team_id) for each in developers])
+        return {each.id: found[each.id] or self._balances.empty_budget(each.monthly_limit_nanousd) for each in developers}
 
-    async def of_team(self, team: str) -> Budget:
-        """A team's own budget, which all of its developers draw on. NotFound for an unknown team."""
+    async def get_team(self, team: str) -> Budget:
+        """Return a team's own budget, on which all of its developers draw. NotFound for an unknown team."""
         return await self._state(await self._team(team))
 
-    async def spending(self) -> list[tuple[str, Spent]]:
-        """Return the budgets of all developers with a request this month, the highest spending first. One query; opens no month."""
-        found = await self._books.spent()
+    async def list_spending(self) -> list[tuple[str, DeveloperSpending]]:
+        """List the spending of all developers with a request this month, the highest spending first. One query; opens no month."""
+        found = await self._balances.read_spending()
         names = await self._accounts.names([each.developer_id for each in found])
         return [(names[each.developer_id], each) for each in found if each.developer_id in names]
 
@@ -109,20 +96,20 @@ class Budgets:
         await self._limits.top_up(account, nanousd, actor=requester.name, note=_note(note))
         return await self._named(developer)
 
-    async def history(self, requester: Requester, developer: str, *, before: int | None, limit: int) -> MovementPage:
+    async def list_movements(self, requester: Requester, developer: str, *, before: int | None, limit: int) -> MovementPage:
         """List one page of a budget's movements, the newest first."""
         requester.check("administer")
         account, _ = await self._account(developer)
-        await self._ledger.written()
-        found = await self._books.history(account, before=before, limit=limit + 1)
+        await self._ledger.flush()
+        found = await self._balances.read_movements(account, before=before, limit=limit + 1)
         page = found[:limit]
         return MovementPage(page, page[-1].id if len(found) > limit else None)
 
-    async def whole_history(self, requester: Requester, developer: str) -> AsyncGenerator[MovementEntry]:
-        """Read every movement of a budget. Fails before its first entry, or not at all."""
+    async def export_movements(self, requester: Requester, developer: str) -> AsyncGenerator[MovementEntry]:
+        """Read every movement of a budget, the newest first. Errors are raised before the first entry."""
         requester.check("administer")
         account, _ = await self._account(developer)
-        return self._books.whole_history(account)
+        return self._balances.iterate_movements(account)
 
     async def reconcile(
         self, requester: Requester, developer: str, *, nanousd: int | None, hold_ids: Sequence[UUID] | None, note: str | None
@@ -135,14 +122,16 @@ class Budgets:
         account, _ = await self._account(developer)
         note, actor = _note(note), requester.name
         if hold_ids is not None:
-            found = await self._books.unreconciled(account, among=hold_ids, limit=len(hold_ids))
+            found = await self._balances.find_unreconciled(account, among=hold_ids, limit=len(hold_ids))
             if unknown := set(hold_ids) - set(found):
-                raise NotFound(f"{developer} has no unreconciled hold {min(unknown)}. GET /v1/budgets/{developer}/movements lists them.")
+                raise NotFound(
+                    f"{developer} has no unreconciled hold {min(unknown)}. List them with GET /v1/budgets/{developer}/movements."
+                )
             await self._check_covered(account, nanousd, among=found)
             return await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note) if found else 0
         await self._check_covered(account, nanousd)
         closed = 0
-        while found := await self._books.unreconciled(account, limit=AT_ONCE):
+        while found := await self._balances.find_unreconciled(account, limit=RECONCILE_BATCH):
             closed += await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note)
         return closed
 
@@ -155,33 +144,33 @@ class Budgets:
         """
         requester.check("administer")
         account, _ = await self._account(developer)
-        await self._ledger.written()
+        await self._ledger.flush()
         note = free_text(note)
         await self._corrections.correct(account, movement_id, nanousd=nanousd, tokens=tokens, actor=requester.name, note=note)
         return await self._named(developer)
 
     async def verify(self, requester: Requester) -> list[Difference]:
-        """Recompute every balance from its rows."""
+        """Recompute every balance from its rows. Returns those that differ: none, as it should be."""
         requester.check("administer")
-        return await self._books.verify()
+        return await self._balances.verify()
 
     async def _named(self, developer: str) -> NamedBudget:
         account, team = await self._account(developer)
-        await self._ledger.written()
+        await self._ledger.flush()
         return NamedBudget(developer, team, await self._state(account))
 
     async def _check_covered(self, account: Account, nanousd: int | None, *, among: Sequence[UUID] | None = None) -> None:
         """InvalidInput where a hold is to be closed at more than it covered: that might pass the limit."""
-        short = None if nanousd is None else await self._books.covering_less(account, nanousd, among=among)
+        short = None if nanousd is None else await self._balances.find_below(account, nanousd, among=among)
         if short is not None:
-            covered = f"Hold {short[0]} covered ${to_usd(short[1]):.6f}: it can be closed at that or less."
-            raise InvalidInput(f"{covered} What is missing can be charged as a correction, within the limit.", param="amount_usd")
+            covered = f"Hold {short[0]} covered ${to_usd(short[1]):.6f}: close it at that amount or less."
+            raise InvalidInput(f"{covered} Charge the rest as a correction afterwards, within the limit.", param="amount_usd")
 
     async def _state(self, account: Account) -> Budget:
-        found = (await self._books.budgets([account]))[account.id]
+        found = (await self._balances.read_budgets([account]))[account.id]
         if found is None:
             await self._limits.open_one(account, clock.now())
-            found = (await self._books.budgets([account]))[account.id]
+            found = (await self._balances.read_budgets([account]))[account.id]
         assert found is not None
         return found
 

@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.budget.limits import MOST, Account
+from app.budget.limits import MAX_AMOUNT, Account
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow
 from app.errors import Conflict, InvalidInput, NotFound
 from app.money import to_usd
@@ -28,6 +28,8 @@ INSTEAD = {
 
 
 class Corrections:
+    """Writes corrections of charges."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -39,10 +41,10 @@ class Corrections:
         NotFound for another's movement; Conflict for one that is no charge, is charged at that already, or would pass a limit of the
         month that it belongs to. A repetition is the second of these: nothing is corrected twice.
         """
-        if not 0 <= nanousd <= MOST:
-            raise InvalidInput("charged_usd is out of range.", param="charged_usd")
-        if tokens is not None and not 0 <= tokens <= MOST:
-            raise InvalidInput("charged_tokens is out of range.", param="charged_tokens")
+        if not 0 <= nanousd <= MAX_AMOUNT:
+            raise InvalidInput(f"charged_usd is out of range: name an amount from 0 to {to_usd(MAX_AMOUNT):,.0f}.", param="charged_usd")
+        if tokens is not None and not 0 <= tokens <= MAX_AMOUNT:
+            raise InvalidInput(f"charged_tokens is out of range: name a number from 0 to {MAX_AMOUNT:,}.", param="charged_tokens")
         async with self._database.begin() as connection:
             row = (await connection.execute(_movement(account, movement_id))).one_or_none()
             if row is None:
@@ -53,7 +55,8 @@ class Corrections:
             charged, counted = await _charged(connection, row)
             change, more_tokens = nanousd - charged, 0 if tokens is None else tokens - counted
             if change == 0 and more_tokens == 0:
-                raise Conflict(f"Movement {movement_id} is charged at ${to_usd(charged):.6f} and {counted:,} tokens already.")
+                already = f"is charged at ${to_usd(charged):.6f} and {counted:,} tokens already"
+                raise Conflict(f"Movement {movement_id} {already}: there is nothing to correct.")
             _check_room(balances, change, more_tokens)
             await _write(connection, row, change, more_tokens, actor=actor, note=note)
         return change
@@ -69,7 +72,7 @@ def _movement(account: Account, movement_id: int) -> Select[*tuple[Any, ...]]:
 
 
 async def _locked(connection: AsyncConnection, row: AnyRow) -> list[AnyRow]:
-    """The developer's and the team's balance of the movement's month, locked in the order of all who lock them."""
+    """Lock the developer's and the team's balance of the movement's month, in the order in which everything locks them."""
     subjects = BalanceRow.subject_id.in_([row.developer_id, row.team_id])
     query = (
         select(BalanceRow.__table__)
@@ -89,7 +92,7 @@ async def _charged(connection: AsyncConnection, row: AnyRow) -> tuple[int, int]:
 
 
 def _check_room(balances: list[AnyRow], change: int, more_tokens: int) -> None:
-    """Conflict where a dearer charge would pass a limit: spent + held ≤ limit, also for a correction."""
+    """Raise Conflict if a higher charge would pass a limit: spent + held ≤ limit, also for a correction."""
     for each in balances:
         dollars = None if each.limit_nanousd is None else each.limit_nanousd + each.added_nanousd - each.spent_nanousd - each.held_nanousd
         tokens = None if each.limit_tokens is None else each.limit_tokens - each.spent_tokens - each.held_tokens
@@ -108,7 +111,7 @@ def _tokens(count: int) -> str:
 
 
 async def _write(connection: AsyncConnection, row: AnyRow, change: int, more_tokens: int, *, actor: str, note: str) -> None:
-    """The movement, both balances and both days: they change together."""
+    """Write the movement, both balances and both days together."""
     taken = ("developer_id", "team_id", "period_start", "hold_id", "request_id", "attempt", "provider", "model")
     kept = {name: getattr(row, name) for name in taken}
     moved = {"nanousd": change, "tokens": more_tokens}

@@ -1,4 +1,4 @@
-"""Keeps the ledger true while processes die: heartbeat, sweep of dead processes' holds, postponed ends, stray holds."""
+"""Keeps the ledger right when processes die: heartbeat, sweep of dead processes' holds, postponed ends, stray holds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from app.storage.database import Database
 log = structlog.get_logger()
 
 BEAT_SECONDS = 5.0
-SWEPT_AT_ONCE = 500
+SWEEP_BATCH = 500
 STRAY_SECONDS = 10
-"""More than twice the longest that an answer takes: `budget.timeout_seconds` is below it."""
+"""Age of a hold from which its answer can't be still on its way: twice the highest `budget.timeout_seconds`."""
 DIED = "its process died before its end was known"
 
 
 class HoldSweeper:
-    """One in each process that takes holds. `silent_seconds` is how long a process may miss its heartbeat."""
+    """One in each process that takes holds. `silent_seconds`: without a heartbeat for this long, a process counts as dead."""
 
     def __init__(self, database: Database, ledger: Ledger, *, process_id: UUID, silent_seconds: float) -> None:
         self._database = database
@@ -35,15 +35,15 @@ class HoldSweeper:
         self._beat_seconds = min(BEAT_SECONDS, silent_seconds / 3)
 
     async def open(self) -> None:
-        """Be known before the first hold."""
+        """Write the first heartbeat, before the first hold."""
         await self._beat()
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return the heartbeat, with what is done at each. Repeated within a beat: a process silent for longer is taken for dead."""
+        """Return the maintenance loop. A failure is retried within a beat, since a process silent for longer counts as dead."""
         return (
             Loop(
                 name="budget.hold_sweeper",
-                step=self.keep,
+                step=self.maintain,
                 pause=self._beat_seconds,
                 at_once=False,
                 max_backoff_seconds=self._beat_seconds,
@@ -51,15 +51,15 @@ class HoldSweeper:
             ),
         )
 
-    async def keep(self) -> None:
-        """Say that this process lives, write the ends that waited, release its strays, sweep what the dead left."""
+    async def maintain(self) -> None:
+        """Write the heartbeat and the postponed ends, release stray holds, sweep the holds of dead processes."""
         await self._beat()
         await self._ledger.catch_up()
         await self._ledger.release_strays(await self._ours())
         await self.sweep()
 
     async def sweep(self) -> int:
-        """Leave the open holds of dead processes unreconciled: charged, shown, and to be closed. Returns how many."""
+        """Leave the open holds of dead processes unreconciled: they stay charged until an admin closes them. Returns how many."""
         swept = 0
         while ids := await self._orphans():
             await self._ledger.leave_all_unreconciled(ids, DIED)
@@ -71,7 +71,7 @@ class HoldSweeper:
         return swept
 
     async def close(self) -> None:
-        """A clean end: what is still open then (there should be nothing) is swept by others at once."""
+        """Sign off: holds that are still open (there should be none) are then swept by others at once."""
         async with self._database.begin() as connection:
             await connection.execute(delete(ProcessRow).where(ProcessRow.id == self._process_id))
 
@@ -81,7 +81,7 @@ class HoldSweeper:
             await connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": func.now()}))
 
     async def _ours(self) -> Sequence[UUID]:
-        """This process's open holds that are older than any doubt."""
+        """Find this process's open holds that are old enough for their answer to have arrived."""
         doubtful = func.now() - timedelta(seconds=STRAY_SECONDS)
         query = select(HoldRow.id).where(HoldRow.state == "held", HoldRow.process_id == self._process_id, HoldRow.created_at < doubtful)
         async with self._database.begin() as connection:
@@ -93,7 +93,7 @@ class HoldSweeper:
             select(HoldRow.id)
             .outerjoin(ProcessRow, ProcessRow.id == HoldRow.process_id)
             .where(HoldRow.state == "held", dead)
-            .limit(SWEPT_AT_ONCE)
+            .limit(SWEEP_BATCH)
         )
         async with self._database.begin() as connection:
             return (await connection.scalars(query)).all()

@@ -1,4 +1,4 @@
-"""The words of the ledger: what is asked for, what is granted, how it ends."""
+"""Records of the ledger: an attempt and its estimate, the hold that is granted, the settlement that ends it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from app.budget.prices import Price, TokenUsage
+from app.budget.prices import Price, TokenBounds, TokenUsage
 
 Unit = Literal["nanousd", "tokens"]
 UNITS: tuple[Unit, ...] = ("nanousd", "tokens")
 Subject = Literal["developer", "team"]
 Mark = Literal["usage", "counted", "partial", "disputed"]
-"""Whose figures a settlement rests on: the provider's, our own count, our count of what was produced until the caller left; or
-nobody's: what the provider made or reported can't be true, and the hold was charged."""
+"""The source of a settlement's figures: the provider's usage, our own count, our count of what was produced until the caller left; or
+none: what the provider produced or reported can't be true, and the hold was charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,25 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """The most that one attempt can cost, in nano-dollars, within these bounds of its tokens."""
+
+    bounds: TokenBounds
+    nanousd: int
+
+    @property
+    def tokens(self) -> int:
+        return self.bounds.total
+
+
+def estimate_cost(bounds: TokenBounds, price: Price) -> Estimate:
+    """Price the bounds of an attempt."""
+    return Estimate(bounds, price.worst_case(bounds))
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
-    """Durable. `nanousd` and `tokens` are the worst case that was reserved; it is settled into the period it was taken in."""
+    """A durable reservation of an attempt's worst case, `nanousd` and `tokens`; settled into the period in which it was granted."""
 
     id: UUID
     payer: Payer
@@ -47,12 +64,12 @@ class Hold:
     period_start: datetime
     day: date
     left: int | None = None
-    """Of the developer's limit once it was granted, in nano-dollars; None: no limit."""
+    """What the developer had left once it was granted, in nano-dollars; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """The room left in a payer's budgets: the smaller of the developer's and the team's. None: no limit."""
+class Headroom:
+    """The amount left in a payer's budgets: the smaller of the developer's and the team's. None: no limit."""
 
     nanousd: int | None
     tokens: int | None

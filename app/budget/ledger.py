@@ -18,10 +18,12 @@ import asyncpg
 import structlog
 
 from app import clock
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Hold, Payer, Room, Settlement
-from app.budget.limits import MOST
+from app.budget.holds import Attempt, Estimate, Headroom, Hold, Payer, Settlement
+from app.budget.ledger_rows import end_row, hold_row, remaining
+from app.budget.limits import MAX_AMOUNT
 from app.budget.periods import Calendar
+from app.budget.prices import Price
+from app.budget.shrink import shrink
 from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable, InvalidInput
 from app.money import to_usd
 from app.storage import statements
@@ -32,25 +34,28 @@ from app.telemetry import metrics, traces
 log = structlog.get_logger()
 
 MAX_IN_A_STATEMENT = 128
+SHRINK_TRIES = 4
 UNWRITABLE = "its settlement could not be written"
 HOLD, SETTLE = "select budget_hold($1::jsonb)", "select budget_settle($1::jsonb)"
-ROOM = statements.load("budget", "room")
+HEADROOM = statements.load("budget", "headroom")
 
 Opened = Callable[[Payer, datetime], Coroutine[Any, Any, None]]
-"""Make the balances of a payer's period, where they are missing."""
+"""Create the balances of a payer's period where they are missing."""
 Watched = Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None]
-"""Told after each batch of settlements: the balances that moved, and the holds that ended (`BudgetFacts.note`). Must not block."""
+"""Called after each batch of settlements with the balances that changed and the holds that ended (`BudgetFacts.record`). Must not block."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """A row for `budget_settle`."""
+    """An end of a hold, as a row for `budget_settle`."""
 
     id: UUID
     row: dict[str, Any]
 
 
 class Ledger:
+    """Grants holds and settles them, many to a statement; keeps what PostgreSQL could not take until it can."""
+
     def __init__(
         self,
         *,
@@ -71,7 +76,7 @@ class Ledger:
         self._timeout = timeout_seconds
         self._holding = GroupCommit(self._hold_batch, max_weight=MAX_IN_A_STATEMENT, name="holds")
         self._ending = GroupCommit(self._settle_batch, max_weight=MAX_IN_A_STATEMENT, name="settlements")
-        self._rooms = GroupCommit(self._room_batch, max_weight=MAX_IN_A_STATEMENT, name="rooms")
+        self._headrooms = GroupCommit(self._headroom_batch, max_weight=MAX_IN_A_STATEMENT, name="headrooms")
         self._opening: dict[tuple[Payer, datetime], asyncio.Task[None]] = {}
         self._open: set[UUID] = set()
         """Holds that were granted and whose end isn't written. One that is open in PostgreSQL alone was never used: `release_strays`."""
@@ -83,12 +88,14 @@ class Ledger:
     async def hold(self, payer: Payer, attempt: Attempt, estimate: Estimate) -> Hold:
         """Reserve the worst case of one attempt.
 
-        BudgetExceeded says what is left; DatabaseUnavailable when it can't be made durable in time: then nothing may be sent.
-        Conflict: this attempt has a hold already, and no two calls share one; so request ids are the server's own.
-        A refusal is final only once the developer's own ends that were on their way have been written: they give back.
+        BudgetExceeded says what is left; DatabaseUnavailable if it can't be made durable in time: then nothing may be sent.
+        Conflict if the attempt has a hold already: no two calls share one, so request ids are the server's own.
+        A refusal is final only once the developer's ends that are being written are written: they free what they don't use.
         """
-        if not (0 <= estimate.nanousd <= MOST and 0 <= estimate.tokens <= MOST):
-            raise InvalidInput(f"A call of {estimate.tokens:,} tokens can't be paid for: ask for less.", param="max_tokens")
+        if not (0 <= estimate.nanousd <= MAX_AMOUNT and 0 <= estimate.tokens <= MAX_AMOUNT):
+            raise InvalidInput(
+                f"A call of {estimate.tokens:,} tokens is beyond what the ledger can hold: lower max_tokens.", param="max_tokens"
+            )
         try:
             with traces.span("budget hold"):
                 async with asyncio.timeout(self._timeout):
@@ -102,27 +109,48 @@ class Ledger:
                         hold = await self._granted(payer, attempt, estimate)
         except TimeoutError:
             metrics.hold_asked("failed")
-            raise DatabaseUnavailable("The budget could not be asked in time: nothing was sent. Try again.") from None
+            raise DatabaseUnavailable(
+                "The database did not answer in time, so the call's cost could not be held: nothing was sent. Try again."
+            ) from None
         except CairnError as error:
             metrics.hold_asked("refused" if isinstance(error, BudgetExceeded) else "failed")
             raise
         metrics.hold_asked("granted")
         return hold
 
-    async def room(self, payer: Payer) -> Room:
-        """Read what is left of the payer's budgets this month. DatabaseUnavailable when it can't be told in time."""
+    async def hold_affordable(
+        self, payer: Payer, attempt: Attempt, estimate: Estimate, *, price: Price, min_tokens: int
+    ) -> tuple[Hold, Estimate]:
+        """Hold an attempt, near the limit with fewer output tokens: the `max_tokens` of the estimate returned must be sent.
+
+        BudgetExceeded if fewer than `min_tokens` are affordable. Tried again, since others spend meanwhile, and a call that is refused
+        for dollars may be refused for tokens next.
+        """
+        for _ in range(SHRINK_TRIES - 1):
+            try:
+                return await self.hold(payer, attempt, estimate), estimate
+            except BudgetExceeded as refused:
+                unit = "affordable_nanousd" if refused.unit == "nanousd" else "affordable_tokens"
+                smaller = shrink(estimate, price=price, min_tokens=min_tokens, **{unit: refused.left})
+                if smaller is None:
+                    raise
+                estimate = smaller
+        return await self.hold(payer, attempt, estimate), estimate
+
+    async def headroom(self, payer: Payer) -> Headroom:
+        """Read what is left of the payer's budgets this month. DatabaseUnavailable if PostgreSQL doesn't answer in time."""
         while True:
             period = self._calendar.month_of(clock.now())
             # Shielded: whoever leaves while it is asked must not end the connection that everybody's holds go over.
-            found = await asyncio.shield(self._rooms.submit((payer, period.start)))
+            found = await asyncio.shield(self._headrooms.submit((payer, period.start)))
             if found["balances"] == 2:
-                return Room(found["nanousd"], found["tokens"])
-            await self._opened(payer, period.start)
+                return Headroom(found["nanousd"], found["tokens"])
+            await self._ensure_open(payer, period.start)
 
     async def settle(self, hold: Hold, settlement: Settlement) -> int | None:
-        """Charge what the attempt really cost, up to what was held: what costs more is marked `overrun`. Idempotent.
+        """Charge an attempt's real cost, at most its hold: a higher cost is marked `overrun`. Idempotent.
 
-        Returns what the developer has left, in nano-dollars; None: no limit, or it isn't known yet.
+        Returns what the developer has left, in nano-dollars; None: no limit, or not known yet.
         """
         usage = settlement.usage
         return await self._end(
@@ -137,55 +165,55 @@ class Ledger:
             cache_write_tokens=usage.cache_write,
             provider=settlement.provider,
             model=settlement.model,
-            price=None if settlement.price is None else settlement.price.noted(usage.input),
+            price=None if settlement.price is None else settlement.price.as_record(usage.input),
             note=settlement.note,
         )
 
     async def release(self, hold: Hold) -> None:
-        """Nothing was sent, or the provider answered with an error: nothing is charged. Idempotent."""
+        """Release a hold without a charge: nothing was sent, or the provider answered with an error. Idempotent."""
         await self._end(hold, kind="release")
 
     async def leave_unreconciled(self, hold: Hold, note: str) -> None:
-        """The outcome is unknown (a timeout, a cut): it stays charged at its estimate until it is reconciled. Idempotent."""
+        """Leave a hold charged at its estimate until it is reconciled: its outcome is unknown (a timeout, a cut). Idempotent."""
         await self._end(hold, kind="unreconciled", note=note)
 
     async def leave_all_unreconciled(self, holds: Sequence[UUID], note: str) -> None:
-        """The same for holds of others. DatabaseUnavailable where it could not be written."""
-        rows = [_row(hold, kind="unreconciled", note=note) for hold in holds]
+        """Leave holds of other processes charged until they are reconciled. DatabaseUnavailable if that could not be written."""
+        rows = [end_row(hold, kind="unreconciled", note=note) for hold in holds]
         await self._endings.value(SETTLE, json.dumps(rows))
 
     async def reconcile(self, holds: Sequence[UUID], *, nanousd: int | None, actor: str, note: str | None) -> int:
-        """Close unreconciled holds: at `nanousd` each, or (None) at nothing. Returns how many were still open."""
+        """Close unreconciled holds at `nanousd` each; None: without a charge. Returns how many were still open."""
         ending: dict[str, Any] = {"kind": "release"} if nanousd is None else {"kind": "settle", "nanousd": nanousd, "tokens": 0}
-        rows = [_row(hold, **ending, actor=actor, note=note) for hold in holds]
+        rows = [end_row(hold, **ending, actor=actor, note=note) for hold in holds]
         answer = json.loads(await self._endings.value(SETTLE, json.dumps(rows)))
         self._watch(answer["balances"], answer["ended"])
         return len(answer["ended"])
 
     async def release_strays(self, open_ones: Sequence[UUID]) -> int:
-        """Give back those of our holds that are open in PostgreSQL, for longer than an answer takes, and that nobody has.
+        """Release those of this process's holds that are open in PostgreSQL but that no caller has. Returns how many.
 
-        Whether they were granted was unknown when PostgreSQL didn't answer, so nothing was sent. Returns how many.
+        PostgreSQL granted them without its answer arriving, so nothing was sent.
         """
         strays = [hold for hold in open_ones if hold not in self._open]
         for hold in strays:
             self._submit(hold, kind="release")
         return len(strays)
 
-    async def written(self) -> None:
-        """Wait for the ends that were submitted until now: who then reads a budget sees them."""
+    async def flush(self) -> None:
+        """Wait until the ends that were submitted so far are written: a budget that is read then includes them."""
         if under_way := list(self._last_end.values()):
             await asyncio.wait(under_way)
 
     async def catch_up(self) -> int:
-        """Write the endings that PostgreSQL couldn't take. Returns how many are still waiting."""
+        """Write the ends that PostgreSQL could not take. Returns how many still wait."""
         waiting = list(self._unwritten.values())
         for start in range(0, len(waiting), MAX_IN_A_STATEMENT):
             await self._settle_batch(waiting[start : start + MAX_IN_A_STATEMENT])
         return len(self._unwritten)
 
     async def close(self) -> None:
-        """Let what is under way come to its end."""
+        """Wait for the holds and ends under way, then write the ends that PostgreSQL could not take."""
         await self._holding.finish()
         await self._ending.finish()
         if self._unwritten:
@@ -203,45 +231,45 @@ class Ledger:
             try:
                 hold = await asyncio.shield(asking)
             except asyncio.CancelledError:
-                asking.add_done_callback(self._nobody_came)
+                asking.add_done_callback(self._release_unclaimed)
                 raise
             if hold is not None:
                 return hold
-            await self._opened(payer, wanted.period_start)
+            await self._ensure_open(payer, wanted.period_start)
 
-    async def _opened(self, payer: Payer, period_start: datetime) -> None:
-        """A month begins for hundreds of calls at once: its balances are made by the first."""
+    async def _ensure_open(self, payer: Payer, period_start: datetime) -> None:
+        """Create the balances of a new month once (single flight): it begins for hundreds of calls at the same time."""
         key = payer, period_start
         if key not in self._opening:
             self._opening[key] = task = asyncio.create_task(self._open_period(payer, period_start), name="open period")
             task.add_done_callback(lambda _: self._opening.pop(key, None))
         await asyncio.shield(self._opening[key])
 
-    def _nobody_came(self, asking: asyncio.Future[Hold | None]) -> None:
-        """Give back a hold whose requester left before it was granted."""
+    def _release_unclaimed(self, asking: asyncio.Future[Hold | None]) -> None:
+        """Release a hold whose requester left before it was granted."""
         if not asking.cancelled() and asking.exception() is None and (hold := asking.result()) is not None:
             self._submit(hold.id, kind="release")
 
     async def _end(self, hold: Hold, **fields: Any) -> int | None:
-        """Once submitted it is written, whoever is cancelled meanwhile."""
+        """Submit an end and wait for it. It is written even if the caller is cancelled meanwhile."""
         developer, end = hold.payer.developer_id, self._submit(hold.id, **fields)
         self._last_end[developer] = end
         end.add_done_callback(lambda done: self._last_end.get(developer) is done and self._last_end.pop(developer))
         return await asyncio.shield(end)
 
     def _submit(self, hold_id: UUID, **fields: Any) -> asyncio.Future[int | None]:
-        return self._ending.submit(_Ending(hold_id, _row(hold_id, **fields)))
+        return self._ending.submit(_Ending(hold_id, end_row(hold_id, **fields)))
 
-    async def _room_batch(self, asked: Sequence[tuple[Payer, datetime]]) -> Sequence[dict[str, Any]]:
+    async def _headroom_batch(self, asked: Sequence[tuple[Payer, datetime]]) -> Sequence[dict[str, Any]]:
         rows = [
             {"place": place, "developer_id": str(payer.developer_id), "team_id": str(payer.team_id), "period_start": start.isoformat()}
             for place, (payer, start) in enumerate(asked)
         ]
-        found: list[dict[str, Any]] = json.loads(await self._holds.value(ROOM, json.dumps(rows)))
+        found: list[dict[str, Any]] = json.loads(await self._holds.value(HEADROOM, json.dumps(rows)))
         return found
 
     async def _hold_batch(self, wanted: Sequence[Hold]) -> Sequence[Hold | Exception | None]:
-        batch = json.dumps([self._asked_row(place, each) for place, each in enumerate(wanted)])
+        batch = json.dumps([hold_row(place, each, process_id=self._process_id) for place, each in enumerate(wanted)])
         try:
             answer = json.loads(await self._holds.value(HOLD, batch))
         except asyncpg.PostgresError:
@@ -264,7 +292,9 @@ class Ledger:
         if str(wanted.id) in granted:
             self._open.add(wanted.id)
             return replace(wanted, left=granted[str(wanted.id)])
-        return Conflict(f"Attempt {wanted.attempt.number} of request {wanted.attempt.request_id} has its hold already.")
+        return Conflict(
+            f"Attempt {wanted.attempt.number} of request {wanted.attempt.request_id} has a hold already: send the call as a new request."
+        )
 
     def _refusal(self, wanted: Hold, no: dict[str, Any]) -> BudgetExceeded:
         resets = self._calendar.month_of(clock.now()).end
@@ -293,46 +323,18 @@ class Ledger:
             self._unwritten.pop(ending.id, None)
             if ending.row["kind"] == "unreconciled":
                 return [None]  # it stays held as long as we live, then the sweep finds it
-            return await self._settle_batch([_Ending(ending.id, _row(ending.id, kind="unreconciled", note=UNWRITABLE))])
+            return await self._settle_batch([_Ending(ending.id, end_row(ending.id, kind="unreconciled", note=UNWRITABLE))])
         for each in endings:
             self._open.discard(each.id)
             if self._unwritten.get(each.id) is each:
                 del self._unwritten[each.id]
         self._watch(answer["balances"], answer["ended"])
-        left = {row["subject_id"]: _left(row) for row in answer["balances"]}
+        left = {row["subject_id"]: remaining(row) for row in answer["balances"]}
         ended = {end["id"]: left.get(end["developer_id"]) for end in answer["ended"]}
         return [ended.get(str(each.id)) for each in endings]
 
     def _keep(self, endings: Sequence[_Ending]) -> None:
-        """The first end of a hold that is final stands, as it does in PostgreSQL."""
+        """Keep ends until PostgreSQL can take them. A hold's first final end stands, as it does in PostgreSQL."""
         for each in endings:
             if (kept := self._unwritten.get(each.id)) is None or kept.row["kind"] == "unreconciled":
                 self._unwritten[each.id] = each
-
-    def _asked_row(self, place: int, wanted: Hold) -> dict[str, Any]:
-        return {
-            "place": place,
-            "id": str(wanted.id),
-            "request_id": wanted.attempt.request_id,
-            "attempt": wanted.attempt.number,
-            "developer_id": str(wanted.payer.developer_id),
-            "team_id": str(wanted.payer.team_id),
-            "period_start": wanted.period_start.isoformat(),
-            "day": wanted.day.isoformat(),
-            "process_id": str(self._process_id),
-            "provider": wanted.attempt.provider,
-            "model": wanted.attempt.model,
-            "nanousd": wanted.nanousd,
-            "tokens": wanted.tokens,
-        }
-
-
-def _left(balance: dict[str, Any]) -> int | None:
-    if balance["limit_nanousd"] is None:
-        return None
-    left: int = balance["limit_nanousd"] + balance["added_nanousd"] - balance["spent_nanousd"] - balance["held_nanousd"]
-    return left
-
-
-def _row(hold_id: UUID, **fields: Any) -> dict[str, Any]:
-    return {"id": str(hold_id), **{name: value for name, value in fields.items() if value is not None}}

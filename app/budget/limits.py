@@ -1,4 +1,4 @@
-"""Sets limits: standing ones, those of a month's balances, top-ups. Every change is a movement with its author."""
+"""Sets limits: standing ones, those of the current month, top-ups. Every change is a movement with its author."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from app.budget.holds import Payer, Subject, Unit
 from app.budget.periods import BudgetPeriod, Calendar
 from app.budget.tables import BalanceRow, MovementRow, StandingLimitRow
 from app.errors import InvalidInput
+from app.money import to_usd
 from app.settings import BudgetSettings as Settings
 from app.storage.database import Database
 
-MOST = 2**62
-"""Of an amount: a sum of two still fits a bigint."""
+MAX_AMOUNT = 2**62
+"""The largest amount: a sum of two still fits a bigint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Account:
 
 
 class BudgetLimits:
+    """Sets limits and opens months with the limits that stand."""
+
     def __init__(self, database: Database, accounts: Accounts, calendar: Calendar, settings: Settings) -> None:
         self._database = database
         self._accounts = accounts
@@ -41,18 +44,18 @@ class BudgetLimits:
         self._settings = settings
 
     async def open_period(self, payer: Payer, moment: datetime) -> None:
-        """Make the two balances of this month, with the limits that stand. Those that exist stay as they are."""
+        """Create the developer's and the team's balance of a month, with their standing limits; those that exist stay as they are."""
         async with self._database.begin() as connection:
             for account in (Account("developer", payer.developer_id, payer.team_id), Account("team", payer.team_id, payer.team_id)):
                 await self._open(connection, account, self._calendar.month_of(moment))
 
     async def open_one(self, account: Account, moment: datetime) -> None:
-        """The same for one subject: so that a budget can be shown before anything was spent."""
+        """Create the balance of one account, so that its budget can be shown before anything was spent."""
         async with self._database.begin() as connection:
             await self._open(connection, account, self._calendar.month_of(moment))
 
     async def set(self, account: Account, unit: Unit, amount: int | None, *, actor: str, note: str | None = None) -> None:
-        """From now on, this month included. None: no limit. A limit below what is spent stands: nothing more is granted."""
+        """Set a limit from now on, this month included. None: no limit. One below what is spent is kept: no more is granted."""
         _check(amount, "monthly_limit_usd" if unit == "nanousd" else "monthly_limit_tokens")
         period = self._calendar.month_of(clock.now())
         async with self._database.begin() as connection:
@@ -63,17 +66,20 @@ class BudgetLimits:
             await connection.execute(_movement(account, period, "limit", unit, amount, actor, note))
 
     async def top_up(self, account: Account, nanousd: int, *, actor: str, note: str | None = None) -> None:
-        """Add once, to this month only."""
+        """Add to this month's limit, once. InvalidInput unless it is above 0."""
         if nanousd <= 0:
-            raise InvalidInput("amount_usd must be more than 0.", param="amount_usd")
+            raise InvalidInput("amount_usd is not above 0: name the US dollars to add.", param="amount_usd")
         _check(nanousd, "amount_usd")
         period = self._calendar.month_of(clock.now())
         async with self._database.begin() as connection:
             await self._open(connection, account, period)
-            raised = update(BalanceRow).where(_of(account, period), BalanceRow.added_nanousd <= MOST - nanousd)
+            raised = update(BalanceRow).where(_of(account, period), BalanceRow.added_nanousd <= MAX_AMOUNT - nanousd)
             done = await connection.execute(raised.values(added_nanousd=BalanceRow.added_nanousd + nanousd))
             if done.rowcount == 0:
-                raise InvalidInput("The month's top-ups would be absurd together.", param="amount_usd")
+                raise InvalidInput(
+                    f"This month's top-ups would add up to more than ${to_usd(MAX_AMOUNT):,.0f}: name a smaller amount_usd.",
+                    param="amount_usd",
+                )
             await connection.execute(_movement(account, period, "top_up", "nanousd", nanousd, actor, note))
 
     async def _stand(self, connection: AsyncConnection, account: Account, unit: Unit, amount: int | None) -> None:
@@ -96,7 +102,7 @@ class BudgetLimits:
         await connection.execute(row.on_conflict_do_nothing())
 
     async def _standing(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> Mapping[Unit, int | None]:
-        """Return the limit that was set; else a developer's default, or a team's tokens a day over the whole month."""
+        """Read the standing limits: those that were set; else a developer's default, or a team's tokens a day times the month's days."""
         found: dict[Unit, int | None] = {"nanousd": None, "tokens": None}
         if account.subject == "developer":
             found["nanousd"] = await self._accounts.noted_limit(connection, account.id)
@@ -109,8 +115,9 @@ class BudgetLimits:
 
 
 def _check(amount: int | None, param: str) -> None:
-    if amount is not None and not 0 <= amount <= MOST:
-        raise InvalidInput(f"{param} is out of range.", param=param)
+    if amount is not None and not 0 <= amount <= MAX_AMOUNT:
+        highest = f"{MAX_AMOUNT:,}" if param.endswith("tokens") else f"{to_usd(MAX_AMOUNT):,.0f}"
+        raise InvalidInput(f"{param} is out of range: name an amount from 0 to {highest}.", param=param)
 
 
 def _of(account: Account, period: BudgetPeriod) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Opens the money: the ledger with its own connections, and what keeps it true."""
+"""Opens the ledger with its own connections, its hold sweeper, budgets, prices and the request log."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.budget.alerting import AlertReader, BudgetFacts
-from app.budget.balances import Books
+from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.hold_sweeper import HoldSweeper
 from app.budget.ledger import Ledger
 from app.budget.limits import BudgetLimits
 from app.budget.periods import Calendar
+from app.budget.price_list import load as load_prices
 from app.budget.prices import Prices
-from app.budget.prices import load as load_prices
 from app.budget.requests import RequestLog
 from app.budget.spending import Spending
 from app.errors import Unavailable
@@ -43,31 +43,31 @@ class BudgetServices:
     requests: RequestLog
     spending: Spending
     facts: BudgetFacts
-    """What moved: the alert engine takes it."""
+    """Changed balances, for the alert engine."""
 
 
 @asynccontextmanager
 async def open_budget(
     settings: Settings, *, database: Database, url: str, accounts: Accounts, read_alerts: AlertReader
 ) -> AsyncIterator[Opened[BudgetServices]]:
-    """Open the ledger, with what keeps it true. Closed after the door to models, whose last settlements it still writes.
+    """Open the ledger and all that is built on it. Closed after the engine, whose last settlements it still writes.
 
-    `read_alerts`: reads what was told of budgets.
+    `read_alerts`: reads the alerts that were sent about budgets.
     """
     options, process_id = settings.budget, uuid4()
     calendar = Calendar(options.time_zone)
-    limits, books = BudgetLimits(database, accounts, calendar, options), Books(database, calendar, read_alerts)
+    limits = BudgetLimits(database, accounts, calendar, options)
     facts = BudgetFacts(database, calendar)
     async with AsyncExitStack() as stack:
         ledger = _ledger(stack, settings, url, process_id=process_id, limits=limits, facts=facts, calendar=calendar)
-        keeper = HoldSweeper(database, ledger, process_id=process_id, silent_seconds=options.process_silent_seconds)
+        sweeper = HoldSweeper(database, ledger, process_id=process_id, silent_seconds=options.process_silent_seconds)
         requests = RequestLog(database)
-        await keeper.open()
-        for closing in (keeper.close, requests.close, ledger.close):
+        await sweeper.open()
+        for closing in (sweeper.close, requests.close, ledger.close):
             stack.push_async_callback(_quietly, closing)
-        budgets = Budgets(accounts, limits, books, ledger, Corrections(database))
-        made = BudgetServices(ledger, budgets, load_prices(), requests, Spending(database, calendar, read_alerts), facts)
-        yield made, _part(budgets, loops=tuple(keeper.loops()))
+        budgets = Budgets(accounts, limits, BalanceReader(database, calendar, read_alerts), ledger, Corrections(database))
+        services = BudgetServices(ledger, budgets, load_prices(), requests, Spending(database, calendar, read_alerts), facts)
+        yield services, _part(budgets, loops=tuple(sweeper.loops()))
 
 
 def _ledger(
@@ -84,7 +84,7 @@ def _ledger(
         calendar=calendar,
         process_id=process_id,
         open_period=limits.open_period,
-        watch=facts.note,
+        watch=facts.record,
         timeout_seconds=timeout,
     )
 
@@ -94,7 +94,7 @@ def _part(budgets: Budgets, *, loops: tuple[Loop, ...]) -> Part:
         metrics.set_budgets(
             [
                 (name, to_usd(each.spent), to_usd(each.held), None if each.limit is None else to_usd(each.limit))
-                for name, each in await budgets.spending()
+                for name, each in await budgets.list_spending()
             ]
         )
 
@@ -102,7 +102,7 @@ def _part(budgets: Budgets, *, loops: tuple[Loop, ...]) -> Part:
 
 
 async def _quietly(closing: Callable[[], Awaitable[None]]) -> None:
-    """Close; PostgreSQL may be gone already. What could not be written, the next process's sweep finds."""
+    """Close, also if PostgreSQL is gone already: the next process's sweep finds the holds whose end could not be written."""
     try:
         await closing()
     except Unavailable as error:

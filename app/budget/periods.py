@@ -1,4 +1,4 @@
-"""Calendar months in a time zone: a limit's period. Pure."""
+"""Calendar months in a time zone: the periods of limits. Pure."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ class Calendar:
         try:
             self._zone = ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ConfigurationError(f"budget.time_zone {zone!r} is not known. It looks like Europe/Berlin or UTC.") from None
+            raise ConfigurationError(
+                f"budget.time_zone {zone!r} is not a known time zone. Name one such as Europe/Berlin or UTC."
+            ) from None
 
     def month_of(self, moment: datetime) -> BudgetPeriod:
+        """Return the month that a moment belongs to."""
         local = moment.astimezone(self._zone)
         first = date(local.year, local.month, 1)
         following = date(local.year + local.month // 12, local.month % 12 + 1, 1)
         return BudgetPeriod(self._midnight(first), self._midnight(following), (following - first).days)
 
     def day_of(self, moment: datetime) -> date:
+        """Return the day that a moment belongs to."""
         return moment.astimezone(self._zone).date()
 
     def _midnight(self, day: date) -> datetime:

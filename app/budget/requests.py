@@ -1,4 +1,4 @@
-"""The request log: one row a request, also where no hold was taken (a cache hit). Written behind; never in the way of an answer."""
+"""The request log: one row a request, also where no hold was taken (a cache hit). Written in the background: no answer waits for it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = structlog.get_logger()
 CacheTier = Literal["miss", "memory", "redis", "database", "semantic"]
 MAX_IN_A_STATEMENT, MAX_WAITING = 1000, 10_000
 GATHERED_SECONDS = 0.05
-"""Nobody waits for it, so one statement serves all of this time: it halves what logging a request costs."""
+"""Seconds of requests that one statement writes: no answer waits for it, and it halves the cost of logging a request."""
 
 
 class RequestOutcome(IntEnum):
-    """The outcome of a request. The numbers are stored (`requests.status`): the HTTP status that a caller gets, or would have got."""
+    """The outcome of a request, stored in `request_log.status`. Its number is the HTTP status that the caller gets, or would have got."""
 
     ANSWERED = 200
     REFUSED = 400
@@ -44,7 +44,7 @@ class RequestOutcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """The record of one request. `nanousd`: its cost; `saved_nanousd`: what a cache saved."""
+    """A row of the request log. `nanousd`: the cost of the request; `saved_nanousd`: what a cache saved."""
 
     request_id: str
     developer_id: UUID
@@ -66,22 +66,25 @@ FIELDS = tuple(each.name for each in fields(RequestRecord))
 
 
 class RequestLog:
+    """Writes the request log, many requests to a statement."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writing = GroupCommit(self._write, max_weight=MAX_IN_A_STATEMENT, name="request log")
         self._unwritten: list[RequestRecord] = []
 
     def add(self, request: RequestRecord) -> None:
-        """Returns at once. Said twice, a request is one row."""
+        """Add a request; return at once. A request that is added twice is one row."""
         self._writing.submit(request)
 
     async def close(self) -> None:
+        """Write what waits."""
         await self._writing.finish()
         if self._unwritten:
             await self._write(())
 
     async def _write(self, requests: Sequence[RequestRecord]) -> Sequence[None]:
-        """While PostgreSQL is away they wait for the next ones; past a bound the oldest are lost, and counted."""
+        """Write a batch. While PostgreSQL is away, rows wait for the next batch; past `MAX_WAITING` the oldest are lost, and counted."""
         await asyncio.sleep(GATHERED_SECONDS)
         rows = [*self._unwritten, *requests]
         try:

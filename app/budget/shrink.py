@@ -1,28 +1,27 @@
-"""`budget.shrink`: near the limit the same call with fewer output tokens, held at what is then sent. Opt-in; the answer says so."""
+"""Shrinks a call near the limit (`budget.shrink`): the same prompt with as many output tokens as are affordable. Pure."""
 
 from __future__ import annotations
 
-from app.budget.estimate import Estimate, shrunk
-from app.budget.holds import Attempt, Hold, Payer
-from app.budget.ledger import Ledger
-from app.budget.prices import Price
-from app.errors import BudgetExceeded
+from dataclasses import replace
 
-TRIES = 4
-"""Others spend meanwhile; and what is refused for dollars may be refused for tokens next."""
+from app.budget.holds import Estimate, estimate_cost
+from app.budget.prices import MTOK, Price, TokenBounds
 
 
-async def hold(
-    ledger: Ledger, payer: Payer, attempt: Attempt, estimate: Estimate, *, price: Price, least_tokens: int
-) -> tuple[Hold, Estimate]:
-    """The hold, and what it covers: its `max_tokens` must be sent. BudgetExceeded when not even `least_tokens` are affordable."""
-    for _ in range(TRIES - 1):
-        try:
-            return await ledger.hold(payer, attempt, estimate), estimate
-        except BudgetExceeded as refused:
-            room = {"affordable_nanousd" if refused.unit == "nanousd" else "affordable_tokens": refused.left}
-            smaller = shrunk(estimate, price=price, least_tokens=least_tokens, **room)
-            if smaller is None:
-                raise
-            estimate = smaller
-    return await ledger.hold(payer, attempt, estimate), estimate
+def shrink(
+    estimate: Estimate, *, price: Price, min_tokens: int, affordable_nanousd: int | None = None, affordable_tokens: int | None = None
+) -> Estimate | None:
+    """Lower `max_tokens` to what is affordable; None if that is below `min_tokens` (of each choice)."""
+    bounds = estimate.bounds
+    output = bounds.max_tokens
+    if affordable_tokens is not None:
+        output = min(output, (affordable_tokens - bounds.input_tokens) // bounds.choices)
+    if affordable_nanousd is not None:
+        left = affordable_nanousd - price.worst_case(TokenBounds(bounds.input_tokens, 0))
+        if left < 0:
+            return None
+        if (output_price := price.for_prompt(bounds.input_tokens).output) > 0:
+            output = min(output, left * MTOK // (output_price * bounds.choices))
+    if output < min_tokens:
+        return None
+    return estimate_cost(replace(bounds, max_tokens=output), price)

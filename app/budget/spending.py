@@ -6,9 +6,9 @@ Each figure is summed from the ledger's own rows, so the parts of a page add up 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,105 +17,50 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.budget.alerting import AlertReader, ToldAlert
+from app.budget.forecast import forecast
 from app.budget.periods import BudgetPeriod, Calendar
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow, RequestRow
+from app.budget.views import AttemptView, CacheSavings, Forecast, LimitChange, RequestSpending, SpendingSlice
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
 MAX_ENDS = 400
-"""Of a developer's newest movements, looked through for how the last calls ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """A developer's month, cut by day, provider, model and purpose (None: unknown). A call with two paid attempts counts twice."""
-
-    day: date
-    provider: str
-    model: str
-    purpose: str | None
-    attempts: int
-    nanousd: int
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Savings of one cache tier this month."""
-
-    cache: str
-    calls: int
-    nanousd: int
-
-
-@dataclass(frozen=True, slots=True)
-class Attempted:
-    """One attempt of a call. `state`: held, settled, released (it failed and cost nothing) or unreconciled."""
-
-    provider: str
-    model: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class RequestSpending:
-    """One request. `status`: its `RequestOutcome`, as stored. `mark`: how its last paid attempt was charged, where that is still known."""
-
-    at: datetime
-    request_id: str
-    purpose: str
-    project: str | None
-    model_asked: str
-    provider: str | None
-    model_answered: str | None
-    cache: str
-    nanousd: int
-    saved_nanousd: int
-    milliseconds: int
-    status: int
-    attempts: tuple[Attempted, ...] = ()
-    mark: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LimitChange:
-    """A limit or a top-up, and who made it. `developer_id` None: the team's own. `amount` None: no limit."""
-
-    at: datetime
-    kind: str
-    developer_id: UUID | None
-    unit: str | None
-    amount: int | None
-    actor: str | None
-    note: str | None
+"""Newest movements of a developer that are searched for the marks of the last calls."""
 
 
 class Spending:
+    """Reads the spending that pages show."""
+
     def __init__(self, database: Database, calendar: Calendar, read_alerts: AlertReader) -> None:
         self._database = database
         self._calendar = calendar
         self._read_alerts = read_alerts
 
     def month(self) -> BudgetPeriod:
+        """Return the current month."""
         return self._calendar.month_of(clock.now())
 
     def days_of(self, period: BudgetPeriod) -> list[date]:
-        """All days of a month, in order."""
+        """Return the days of a month, in order."""
         first = self._calendar.day_of(period.start)
         return [first + timedelta(days=number) for number in range(period.days)]
 
     def today(self) -> date:
+        """Return the current day of the calendar's time zone."""
         return self._calendar.day_of(clock.now())
 
-    async def slices(self, developer_id: UUID, period: BudgetPeriod) -> list[Slice]:
-        """Return a developer's spending of a month in parts, which add up to all of it."""
-        async with self._database.begin() as connection:
-            return [Slice(*row) for row in await connection.execute(_slices(developer_id, period))]
+    def forecast(self, spent: int, by_day: Mapping[date, int]) -> Forecast:
+        """Forecast this month's spending, given its amount so far and by day, in nano-dollars; a day that is absent cost nothing."""
+        period, today = self.month(), self.today()
+        return forecast(spent, [by_day.get(day, 0) for day in self.days_of(period) if day < today], period, clock.now())
 
-    async def days(self, subjects: Sequence[UUID], period: BudgetPeriod) -> dict[UUID, dict[date, int]]:
-        """Nano-dollars by subject and day; days without a call are absent."""
+    async def read_slices(self, developer_id: UUID, period: BudgetPeriod) -> list[SpendingSlice]:
+        """Read a developer's spending of a month in parts, which add up to all of it."""
+        async with self._database.begin() as connection:
+            return [SpendingSlice(*row) for row in await connection.execute(_slices(developer_id, period))]
+
+    async def read_days(self, subjects: Sequence[UUID], period: BudgetPeriod) -> dict[UUID, dict[date, int]]:
+        """Read nano-dollars by subject and day; days without a call are absent."""
         days = self.days_of(period)
         lists = (func.array_agg(DayRow.day), func.array_agg(DayRow.nanousd))  # a row a subject: ten times as fast to read as a row a day
         query = select(DayRow.subject_id, *lists).where(DayRow.subject_id.in_(subjects), DayRow.day.between(days[0], days[-1]))
@@ -123,8 +68,8 @@ class Spending:
             rows = (await connection.execute(query.group_by(DayRow.subject_id))).all()
         return {subject_id: dict(zip(its_days, amounts, strict=True)) for subject_id, its_days, amounts in rows}
 
-    async def saved(self, developer_id: UUID, period: BudgetPeriod) -> list[Saved]:
-        """Return the savings of each cache tier for a developer this month, largest first."""
+    async def read_savings(self, developer_id: UUID, period: BudgetPeriod) -> list[CacheSavings]:
+        """Read the savings of each cache tier for a developer this month, the largest first."""
         amount = func.sum(RequestRow.saved_nanousd)
         mine = and_(
             RequestRow.developer_id == developer_id,
@@ -134,10 +79,10 @@ class Spending:
         )
         query = select(RequestRow.cache, func.count(), amount).where(mine).group_by(RequestRow.cache).order_by(amount.desc())
         async with self._database.begin() as connection:
-            return [Saved(row[0], int(row[1]), int(row[2])) for row in await connection.execute(query)]
+            return [CacheSavings(row[0], int(row[1]), int(row[2])) for row in await connection.execute(query)]
 
-    async def calls(self, developer_id: UUID, *, limit: int) -> list[RequestSpending]:
-        """A developer's last calls, the newest first, each with its attempts."""
+    async def read_requests(self, developer_id: UUID, *, limit: int) -> list[RequestSpending]:
+        """Read a developer's last requests, the newest first, each with its attempts."""
         names = [each.name for each in fields(RequestSpending) if each.name not in {"attempts", "mark"}]
         query = select(*(getattr(RequestRow, name) for name in names)).where(RequestRow.developer_id == developer_id)
         async with self._database.begin() as connection:
@@ -147,8 +92,8 @@ class Spending:
             marks = await _marks(connection, developer_id, wanted)
         return [_call(row, attempts[row.request_id], marks.get(row.request_id)) for row in rows]
 
-    async def limit_changes(self, team_id: UUID, *, developer_id: UUID | None = None, limit: int) -> list[LimitChange]:
-        """Return changes of limits with their authors, newest first; of one developer, or of the whole team."""
+    async def read_limit_changes(self, team_id: UUID, *, developer_id: UUID | None = None, limit: int) -> list[LimitChange]:
+        """Read changes of limits with their authors, the newest first; of one developer, or of the whole team."""
         query = select(*(getattr(MovementRow, each.name) for each in fields(LimitChange)))
         query = query.where(MovementRow.team_id == team_id, MovementRow.kind.in_(("limit", "top_up")))
         if developer_id is not None:
@@ -156,13 +101,13 @@ class Spending:
         async with self._database.begin() as connection:
             return [LimitChange(*row) for row in await connection.execute(query.order_by(MovementRow.id.desc()).limit(limit))]
 
-    async def alerts(self, subjects: Sequence[UUID], period: BudgetPeriod) -> list[ToldAlert]:
-        """Read what was told of these this month, the newest first."""
+    async def read_alerts(self, subjects: Sequence[UUID], period: BudgetPeriod) -> list[ToldAlert]:
+        """Read the alerts that were sent about these subjects in a month, the newest first."""
         async with self._database.begin() as connection:
             return list(reversed(await self._read_alerts(connection, subjects, period.start)))
 
-    async def mark(self, subject_id: UUID, *, team: bool) -> str:
-        """Changes when what a page shows of this subject may have: two look-ups by index, for those who watch it live."""
+    async def read_version(self, subject_id: UUID, *, team: bool) -> str:
+        """Read a value that changes whenever a page about this subject may have changed: two look-ups by index, for live pages."""
         latest: Select[Any] = (
             select(MovementRow.id).where(MovementRow.team_id == subject_id).order_by(MovementRow.id.desc()).limit(1)
             if team
@@ -175,7 +120,7 @@ class Spending:
 
 
 def _slices(developer_id: UUID, period: BudgetPeriod) -> Select[*tuple[Any, ...]]:
-    """The day is the hold's, as in `budget_days`: a call that began before midnight belongs to its day and its month."""
+    """Select the slices. The day is the hold's, as in `budget_days`: a call that began before midnight belongs to its day and its month."""
     cut = (HoldRow.day, MovementRow.provider, MovementRow.model, RequestRow.purpose)
 
     def summed(column: Any) -> Any:
@@ -198,15 +143,15 @@ def _slices(developer_id: UUID, period: BudgetPeriod) -> Select[*tuple[Any, ...]
     )
 
 
-def _call(row: AnyRow, attempts: Sequence[Attempted], mark: str | None) -> RequestSpending:
+def _call(row: AnyRow, attempts: Sequence[AttemptView], mark: str | None) -> RequestSpending:
     return RequestSpending(**row._mapping, attempts=tuple(attempts), mark=mark)  # noqa: SLF001 - SQLAlchemy's name for "as a mapping"
 
 
-async def _attempts(connection: AsyncConnection, requests: Sequence[str]) -> dict[str, list[Attempted]]:
+async def _attempts(connection: AsyncConnection, requests: Sequence[str]) -> dict[str, list[AttemptView]]:
     query = select(HoldRow.request_id, HoldRow.provider, HoldRow.model, HoldRow.state).where(HoldRow.request_id.in_(requests))
-    found: dict[str, list[Attempted]] = defaultdict(list)
+    found: dict[str, list[AttemptView]] = defaultdict(list)
     for row in await connection.execute(query.order_by(HoldRow.request_id, HoldRow.attempt)):
-        found[row.request_id].append(Attempted(row.provider, row.model, row.state))
+        found[row.request_id].append(AttemptView(row.provider, row.model, row.state))
     return found
 
 

@@ -16,7 +16,7 @@ from app.storage.tables import Base, CreatedAt, Id
 
 
 class StandingLimitRow(Base):
-    """A subject's monthly limit from now on, where it isn't the default. `amount` null: no limit."""
+    """A subject's monthly limit, where one was set. `amount` null: no limit."""
 
     __tablename__ = "budget_limits"
     __table_args__ = (

@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Protocol
 
 import cachebox
 import theine
 
-Policy = Literal["lru", "lfu", "w-tinylfu"]
+from app.settings import EvictionPolicy
+
 OVERHEAD_BYTES = 300
 """Memory of an entry beside its value: key, object, the policy's bookkeeping."""
 MAX_VALUE_FRACTION = 8
@@ -59,7 +60,7 @@ class MemoryCache:
     """A cache of bytes with at most `entries` and `max_bytes`. TTLs are shortened by a random share of up to `jitter`."""
 
     def __init__(
-        self, policy: Policy, *, entries: int, max_bytes: int, jitter: float = 0.1, now: Callable[[], float] = time.monotonic
+        self, policy: EvictionPolicy, *, entries: int, max_bytes: int, jitter: float = 0.1, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.entries = entries
         self._store: Store = _TinyLfu(entries) if policy == "w-tinylfu" else _Recent(policy, entries)
@@ -139,7 +140,7 @@ class MemoryCache:
 class _Recent:
     """An LRU or LFU store, by cachebox."""
 
-    def __init__(self, policy: Policy, entries: int) -> None:
+    def __init__(self, policy: EvictionPolicy, entries: int) -> None:
         kind = cachebox.LFUCache if policy == "lfu" else cachebox.LRUCache
         self._held: cachebox.LRUCache[bytes, CacheEntry] | cachebox.LFUCache[bytes, CacheEntry] = kind(entries)
 

@@ -66,7 +66,7 @@ async def _checks() -> AsyncIterator[Check]:
     yield Check("settings", "ok", "embedded" if settings.embedded else "server mode")
     for name in config.unknown_variables():
         yield Check("settings", "note", f"{name} is no setting of this version: it does nothing")
-    for each in config.old_names():
+    for each in (*config.old_names(), *config.withdrawn_settings()):
         yield Check("settings", "note", str(each))
     try:
         folder = DataFolder.open(settings.data_dir)

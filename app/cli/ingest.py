@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.exits import FAILED, USAGE
 from app.cli.output import AsJson
+from app.sessions.event import GivenFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from app.cli.discover import AgentFolder, FoundFile
     from app.cli.sending import Sent
 
-Format = Literal["auto", "specstory", "claude-code", "codex", "cursor", "aider", "generic"]
 REASONS_SHOWN = 10
 
 
@@ -27,7 +27,7 @@ def ingest(
         typer.Argument(metavar="PATH…", help="Files or folders. None: look where the agents keep them.", exists=True),
     ] = None,
     project: Annotated[str | None, typer.Option("--project", "-p", help="Default: the folder the session worked in.")] = None,
-    format: Annotated[Format, typer.Option(help="Default: recognised by content.")] = "auto",  # noqa: A002
+    format: Annotated[GivenFormat, typer.Option(help="Default: recognised by content.")] = "auto",  # noqa: A002
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before reading what was found.")] = False,
     team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
     as_json: AsJson = False,

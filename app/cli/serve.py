@@ -15,14 +15,14 @@ def serve(
     """Run the server. Embedded, it starts PostgreSQL, the vector engine and a worker beside itself."""
     from app import settings as config
     from app.cli.serving import run
-    from app.cli.settings_check import warn_of_old_names
+    from app.cli.settings_check import warn_of_old_settings
     from app.redaction.labels import free_text
     from app.telemetry import logs, stacks
 
     settings = config.load()
     logs.configure(settings.log, clean=free_text)
     stacks.write_on_signal()
-    warn_of_old_names()
+    warn_of_old_settings()
     for name in config.unknown_variables():
         typer.echo(f"cairn: {name} is no setting of this version: it does nothing.", err=True)
     if os.environ.get("FORWARDED_ALLOW_IPS") and not settings.server.trusted_proxies:

@@ -9,7 +9,9 @@ from app import settings as config
 log = structlog.get_logger()
 
 
-def warn_of_old_names() -> None:
-    """Log each setting that is set under a name that the next version won't read."""
+def warn_of_old_settings() -> None:
+    """Log each setting that the next version won't accept: set under an older name, or withdrawn."""
     for each in config.old_names():
         log.warning("settings.renamed", old=each.where, new=each.new, reason=f"{each}.")
+    for setting in config.withdrawn_settings():
+        log.warning("settings.withdrawn", setting=setting.where, reason=f"{setting}.")

@@ -10,7 +10,7 @@ def worker() -> None:
     import uvloop
 
     from app import settings as config
-    from app.cli.settings_check import warn_of_old_names
+    from app.cli.settings_check import warn_of_old_settings
     from app.redaction.labels import free_text
     from app.services.working import run_worker
     from app.telemetry import logs, stacks
@@ -18,6 +18,6 @@ def worker() -> None:
     settings = config.load()
     logs.configure(settings.log, clean=free_text)
     stacks.write_on_signal()
-    warn_of_old_names()
+    warn_of_old_settings()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_worker(settings))

@@ -13,9 +13,7 @@ from starlette.responses import RedirectResponse
 
 from app import clock
 from app.accounts.views import DeveloperView
-from app.budget.balances import Budget
-from app.budget.forecast import Outlook, outlook
-from app.budget.spending import RequestSpending, Saved, Slice
+from app.budget.views import Budget, CacheSavings, Forecast, RequestSpending, SpendingSlice
 from app.dashboard import charts, formatting
 from app.dashboard.alerts import NoticeLine, notices
 from app.dashboard.calls import Reason, reasons
@@ -52,7 +50,7 @@ class Month:
     developer: str
     team: str
     budget: Budget
-    outlook: Outlook
+    forecast: Forecast
     days_left: int
     resets: date
     empty_on: date | None
@@ -60,7 +58,7 @@ class Month:
     models: Sequence[SpendingShare]
     purposes: Sequence[SpendingShare]
     tokens: SpendingShare
-    saved: Sequence[Saved]
+    saved: Sequence[CacheSavings]
     calls: Sequence[tuple[RequestSpending, list[Reason]]]
     alerts: Sequence[NoticeLine]
     today: date
@@ -83,7 +81,7 @@ class Month:
             return "over"
         if formatting.percent(self.budget.spent, self.room) >= 90:
             return "near"
-        return "ahead" if self.outlook.middle > self.room else "fine"
+        return "ahead" if self.forecast.middle > self.room else "fine"
 
 
 @router.get("/budget")
@@ -102,7 +100,7 @@ async def shown(
     state, accounts = state_of(request), who.services.accounts
     mark = await mark_of(who, "budget", view.name)
     month = await load_month(who.services, view, state.renderer.zone)
-    changes = await who.services.budget.spending.limit_changes(view.team_id, developer_id=view.id, limit=10)
+    changes = await who.services.budget.spending.read_limit_changes(view.team_id, developer_id=view.id, limit=10)
     keys = await accounts.keys_of(view.id) if who.requester.is_admin else []
     return await state.renderer.page(
         "budget.html", who, status=status, month=month, view=view, keys=keys, changes=changes, mark=mark, new_key=new_key, problem=problem
@@ -113,20 +111,20 @@ async def load_month(services: Services, view: DeveloperView, zone: ZoneInfo) ->
     """Load all that the page shows, one query after the other: a page holds one database connection at a time."""
     spending = services.budget.spending
     period, today, now = spending.month(), spending.today(), clock.now()
-    budget = (await services.budget.budgets.among([view]))[view.id]
-    slices = await spending.slices(view.id, period)
+    budget = (await services.budget.budgets.get_many([view]))[view.id]
+    slices = await spending.read_slices(view.id, period)
     days = spending.days_of(period)
     per_day = dict.fromkeys(days, 0)
     for each in slices:
         per_day[each.day] += each.nanousd
-    ahead = outlook(budget.spent, [per_day[each] for each in days if each < today], period, now)
+    ahead = spending.forecast(budget.spent, per_day)
     resets = period.end.astimezone(zone).date()
-    calls = await spending.calls(view.id, limit=LAST_CALLS)
+    calls = await spending.read_requests(view.id, limit=LAST_CALLS)
     return Month(
         developer=view.name,
         team=view.team,
         budget=budget,
-        outlook=ahead,
+        forecast=ahead,
         days_left=(resets - today).days,
         resets=resets,
         empty_on=_empty_on(budget, ahead, period.start, now, zone),
@@ -134,14 +132,14 @@ async def load_month(services: Services, view: DeveloperView, zone: ZoneInfo) ->
         models=_parts(slices, lambda each: (each.model, each.provider)),
         purposes=_parts(slices, lambda each: (each.purpose or NO_PURPOSE, "")),
         tokens=next(iter(_parts(slices, lambda _: ("all", ""))), SpendingShare("all", "", 0, 0, 0, 0, 0, 0)),
-        saved=await spending.saved(view.id, period),
+        saved=await spending.read_savings(view.id, period),
         calls=[(call, reasons(call)) for call in calls],
-        alerts=notices(await spending.alerts([view.id, view.team_id], period)),
+        alerts=notices(await spending.read_alerts([view.id, view.team_id], period)),
         today=today,
     )
 
 
-def _by_day(slices: Sequence[Slice], days: Sequence[date], today: date) -> charts.Chart:
+def _by_day(slices: Sequence[SpendingSlice], days: Sequence[date], today: date) -> charts.Chart:
     amounts: dict[str, list[int]] = defaultdict(lambda: [0] * len(days))
     places = {each: place for place, each in enumerate(days)}
     for each in slices:
@@ -150,7 +148,7 @@ def _by_day(slices: Sequence[Slice], days: Sequence[date], today: date) -> chart
     return charts.of_money("by-day", "Spent by day, by provider", columns, amounts, write=formatting.dollars)
 
 
-def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> list[SpendingShare]:
+def _parts(slices: Sequence[SpendingSlice], key: Callable[[SpendingSlice], tuple[str, str]]) -> list[SpendingShare]:
     """Sum the slices by `key`, the most expensive first."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 5)
     for each in slices:
@@ -164,7 +162,7 @@ def _parts(slices: Sequence[Slice], key: Callable[[Slice], tuple[str, str]]) -> 
     return sorted(parts, key=lambda part: (-part.nanousd, part.name))
 
 
-def _empty_on(budget: Budget, ahead: Outlook, start: datetime, now: datetime, zone: ZoneInfo) -> date | None:
+def _empty_on(budget: Budget, ahead: Forecast, start: datetime, now: datetime, zone: ZoneInfo) -> date | None:
     """Forecast the day on which the limit is reached; None: not this month."""
     if budget.limit is None or budget.spent <= 0 or ahead.middle <= budget.limit + budget.added or not budget.remaining:
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.budget.requests import RequestOutcome
-from app.budget.spending import RequestSpending
+from app.budget.views import RequestSpending
 from app.dashboard import formatting
 
 Tone = Literal["good", "plain", "warn", "bad"]

@@ -16,14 +16,9 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
-from app.knowledge.authoring import MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
-from app.knowledge.browsing import ItemFilter
-from app.knowledge.history import HistoryEvent
-from app.knowledge.item import KNOWLEDGE_TYPES
-from app.knowledge.judging import MAX_NOTE_CHARS
+from app.knowledge.edits import MAX_NOTE_CHARS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
+from app.knowledge.item import KNOWLEDGE_TYPES, VERDICTS, HistoryEvent, Item, ItemFilter
 from app.knowledge.reader import ShownPage
-from app.knowledge.store import Item
-from app.knowledge.weighing import VERDICTS
 from app.services.administration import list_projects
 from app.storage.tables import AnyRow
 
@@ -142,7 +137,7 @@ async def judge(request: Request, item_id: UUID) -> Response:
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     await verified_form(request, who)
-    await who.services.knowledge.writer.forget(who.requester, item_id)
+    await who.services.knowledge.writer.delete(who.requester, item_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
 

@@ -19,11 +19,10 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
-from app.knowledge.answer import Answer, Query
-from app.knowledge.answering.answering import Composed
+from app.knowledge.answer import Answer, Query, UnansweredQuestion
+from app.knowledge.answering.composed import Composed
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
-from app.knowledge.overview import Recent
-from app.knowledge.unanswered import UnansweredQuestion
+from app.knowledge.overview import RecentItem
 from app.services.administration import list_projects
 from app.services.answers import begin_answer
 from app.web.disconnects import unless_disconnected
@@ -55,7 +54,7 @@ class Known:
     types: Sequence[Bar]
     projects: Sequence[Bar]
     more_projects: int
-    recent: Sequence[tuple[Recent, str]]
+    recent: Sequence[tuple[RecentItem, str]]
     asked: Sequence[UnansweredQuestion]
 
 
@@ -95,27 +94,27 @@ async def overview(request: Request) -> Response:
 
 async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
     knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
-    heaps = await knowledge.overview.heaps(list(projects)) if projects else []
+    counts = await knowledge.overview.count_items(list(projects)) if projects else []
     by_age: Counter[str] = Counter()
     by_type: dict[str, Counter[str]] = {}
     by_project: dict[str, Counter[str]] = {}
-    for heap in heaps:
-        by_age[heap.freshness] += heap.items
-        by_type.setdefault(heap.type, Counter())[heap.freshness] += heap.items
-        by_project.setdefault(projects[heap.project_id], Counter())[heap.freshness] += heap.items
+    for count in counts:
+        by_age[count.freshness] += count.items
+        by_type.setdefault(count.type, Counter())[count.freshness] += count.items
+        by_project.setdefault(projects[count.project_id], Counter())[count.freshness] += count.items
     items = by_age.total()
     found = _bars(by_project)
     return Known(
         items=items,
-        passages=await knowledge.overview.passages(list(projects)) if projects else 0,
-        new=await knowledge.overview.learnt_since(team_id, since),
+        passages=await knowledge.overview.count_passages(list(projects)) if projects else 0,
+        new=await knowledge.overview.count_learnt_since(team_id, since),
         fresh_percent=formatting.percent(by_age["fresh"], items) if items else 0,
         freshness=[(each, by_age[each]) for each in FRESHNESS],
         types=_bars(by_type),
         projects=found[:PROJECTS],
         more_projects=len(found[PROJECTS:]),
         recent=[(each, projects.get(each.project_id, "")) for each in await knowledge.overview.recent(team_id, since, limit=RECENT)],
-        asked=await knowledge.unanswered.of(team_id, limit=QUESTIONS),
+        asked=await knowledge.unanswered.most_frequent(team_id, limit=QUESTIONS),
     )
 
 

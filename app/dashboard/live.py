@@ -70,9 +70,9 @@ async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
             if who.requester.is_admin:
                 subject = (await who.services.accounts.find_developer(developer or "")).id
             assert subject is not None
-            found = await who.services.budget.spending.mark(subject, team=False)
+            found = await who.services.budget.spending.read_version(subject, team=False)
         case "team":
-            found = await who.services.budget.spending.mark(who.requester.team_id, team=True)
+            found = await who.services.budget.spending.read_version(who.requester.team_id, team=True)
         case "knowledge":
             knowledge = who.services.knowledge
             found = f"{await knowledge.overview.mark()} {await knowledge.unanswered.mark(who.requester.team_id)}"

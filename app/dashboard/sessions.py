@@ -13,11 +13,10 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
-from app.knowledge.browsing import ItemFilter as Learnt
-from app.knowledge.store import Item
+from app.knowledge.item import Item, ItemFilter
 from app.services.administration import list_projects
-from app.sessions.browsing import SessionFilter
 from app.sessions.reader import SessionPage
+from app.sessions.session import SessionFilter
 from app.storage.tables import AnyRow
 
 SESSIONS = f"{PATH}/sessions"
@@ -97,7 +96,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
 
 
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[Item | AnyRow]:
-    page = await who.services.knowledge.reader.list(who.requester, Learnt(session_id=session_id), limit=ITEMS_SHOWN)
+    page = await who.services.knowledge.reader.list(who.requester, ItemFilter(session_id=session_id), limit=ITEMS_SHOWN)
     return [each.item for each in page.items]
 
 

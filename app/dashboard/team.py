@@ -13,11 +13,8 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
-from app import clock
 from app.accounts.views import DeveloperView
-from app.budget.balances import Budget, MovementEntry
-from app.budget.forecast import Outlook, outlook
-from app.budget.spending import LimitChange
+from app.budget.views import Budget, Forecast, LimitChange, MovementEntry
 from app.dashboard import budget as developer_page
 from app.dashboard import charts, formatting
 from app.dashboard.live import mark_of
@@ -64,7 +61,7 @@ class Row:
 class Team:
     name: str
     budget: Budget
-    outlook: Outlook
+    forecast: Forecast
     rows: Sequence[Row]
     by_day: charts.Chart
     days_left: int
@@ -129,7 +126,7 @@ async def set_team_limit(request: Request) -> Response:
 async def history(request: Request, name: str) -> Response:
     """Export every movement of a developer's budget as CSV with exact amounts, streamed."""
     who = await admin(request)
-    entries = await who.services.budget.budgets.whole_history(who.requester, (await _developer_named(who, name)).name)
+    entries = await who.services.budget.budgets.export_movements(who.requester, (await _developer_named(who, name)).name)
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
     lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -176,21 +173,21 @@ async def load_team(who: Visitor, request: Request) -> Team:
     """Load all that the page shows, in a dozen queries, however many developers there are."""
     spending, budgets = who.services.budget.spending, who.services.budget.budgets
     team_id, zone = who.requester.team_id, state_of(request).renderer.zone
-    period, today, now = spending.month(), spending.today(), clock.now()
+    period, today = spending.month(), spending.today()
     members = await who.services.accounts.list_developers(team_id=team_id)
-    months = await budgets.among(members)
-    own = await budgets.of_team(who.requester.team)
-    days = await spending.days([team_id, *(each.id for each in members)], period)
+    months = await budgets.get_many(members)
+    own = await budgets.get_team(who.requester.team)
+    days = await spending.read_days([team_id, *(each.id for each in members)], period)
     whole = spending.days_of(period)
     so_far = [each for each in whole if each <= today]
     resets = period.end.astimezone(zone).date()
     names = {each.id: each.name for each in members}
-    changes = await spending.limit_changes(team_id, limit=CHANGES)
+    changes = await spending.read_limit_changes(team_id, limit=CHANGES)
     together = days.get(team_id, {})
     return Team(
         name=who.requester.team,
         budget=own,
-        outlook=outlook(own.spent, [together.get(each, 0) for each in so_far if each < today], period, now),
+        forecast=spending.forecast(own.spent, together),
         rows=[_row(each, months[each.id], [days.get(each.id, {}).get(one, 0) for one in so_far]) for each in members],
         by_day=charts.of_money(
             "by-day",

@@ -104,11 +104,6 @@ class CachedEmbedder:
         """Return this cache around another embedder of the same model."""
         return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl, away=self._away)
 
-    def knows(self, text: str) -> bool:
-        """Tell whether `encode` would answer this question from the cache, without running the model."""
-        key = self._key(text)
-        return key in self._questions and key in self._memory
-
     def _key(self, text: str) -> bytes:
         return hashlib.blake2b(f"{self.model}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

@@ -11,8 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-from app.budget.estimate import Estimate
-from app.budget.prices import TokenUsage
+from app.budget.prices import TokenBounds, TokenUsage
 from app.inference.chain import ChainProvider
 from app.tokens import count_text, first_tokens
 
@@ -30,27 +29,27 @@ STREAM_BYTES, STREAM_BYTES_A_TOKEN = 2**20, 8_192
 """Upper bound of a stream's JSON, fixed and per token: a chunk of one token with 20 log probabilities takes 4 kB."""
 
 
-def max_output(estimate: Estimate) -> int:
+def max_output(bounds: TokenBounds) -> int:
     """Return how many output tokens of an answer are accepted, all choices together."""
-    return math.ceil(estimate.max_tokens * estimate.choices * (1 + OUTPUT_MARGIN)) + OUTPUT_MARGIN_TOKENS
+    return math.ceil(bounds.output_tokens * (1 + OUTPUT_MARGIN)) + OUTPUT_MARGIN_TOKENS
 
 
-def max_stream_bytes(estimate: Estimate) -> int:
+def max_stream_bytes(bounds: TokenBounds) -> int:
     """Return how many bytes of JSON of a stream are accepted: chunks without text escape the count of tokens."""
-    return STREAM_BYTES + max_output(estimate) * STREAM_BYTES_A_TOKEN
+    return STREAM_BYTES + max_output(bounds) * STREAM_BYTES_A_TOKEN
 
 
-def implausibility(usage: TokenUsage, estimate: Estimate, candidate: ChainProvider, *, thinks: bool) -> str | None:
+def implausibility(usage: TokenUsage, bounds: TokenBounds, candidate: ChainProvider, *, thinks: bool) -> str | None:
     """Return why a reported usage can't be true; None if it can.
 
     `thinks`: the model may produce hidden reasoning, which some providers bill beside `max_tokens`: the bound is then doubled.
     """
-    output = max_output(estimate) + (estimate.max_tokens * estimate.choices if thinks else 0)
+    output = max_output(bounds) + (bounds.output_tokens if thinks else 0)
     if usage.output > output:
-        return f"It reported {usage.output:,} output tokens: {estimate.max_tokens * estimate.choices:,} were asked for."
-    window = math.inf if candidate.context_tokens is None else max(candidate.context_tokens, estimate.input_tokens)
-    if usage.input > min(window, INPUT_FACTOR * estimate.input_tokens + INPUT_MARGIN_TOKENS):
-        return f"It reported {usage.input:,} input tokens: the prompt has at most {estimate.input_tokens:,}."
+        return f"It reported {usage.output:,} output tokens: {bounds.output_tokens:,} were asked for."
+    window = math.inf if candidate.context_tokens is None else max(candidate.context_tokens, bounds.input_tokens)
+    if usage.input > min(window, INPUT_FACTOR * bounds.input_tokens + INPUT_MARGIN_TOKENS):
+        return f"It reported {usage.input:,} input tokens: the prompt has at most {bounds.input_tokens:,}."
     return None
 
 

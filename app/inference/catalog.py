@@ -6,9 +6,10 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
-from app.budget.prices import Price, Prices, PriceTier, Traits, overruled, tiered
+from app.budget.prices import Price, Prices, PriceTier, Traits, overruled, tiered, with_cache_writes
 from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
@@ -26,6 +27,11 @@ OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
 """The built-in embedding model, and its provider's name."""
 PREFILL_KINDS = frozenset({"anthropic", "groq"})
 """Provider kinds that continue an unfinished assistant message; others begin a new one."""
+WRITES_AS_INPUT = frozenset({"openai", "azure", "groq", "gemini", "local"})
+"""Provider kinds that charge a write to their prompt cache as any input."""
+CACHE_WRITE_FACTOR = Fraction(2)
+"""Anthropic's surcharge on a cache write that lasts an hour (five minutes: 1.25). A usage doesn't tell which, so it is never too low.
+For every other kind too, since a Claude model may stand behind it: a price that is set wins."""
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 
@@ -96,6 +102,11 @@ class Catalog:
         """List the names that a request may use: chains with a usable provider, then each provider's model."""
         chains = [name for name, names in self._chains.items() if any(each in self._ready for each in names)]
         return list(dict.fromkeys([*chains, *(each.model for each in self._ready.values()), *self.embedding]))
+
+    def require(self, model: str) -> None:
+        """Raise NotFound, with the names that there are, unless a request may use this name: for answers or for embeddings."""
+        if model not in self.embedding and model not in self.models():
+            self.candidates(model)
 
     def runs_here(self, model: str) -> bool:
         """Tell whether an embedding model is the built-in one, which runs on this machine. False for an unknown model."""
@@ -180,10 +191,16 @@ class Catalog:
 
     def _add_embedding_model(self, name: str, options: Options, model: str, wire: Wire) -> None:
         overruled = options.embedding_usd_per_mtok
-        price = Price(from_usd(overruled)) if overruled is not None else self._prices.of(model)
+        price = Price(from_usd(overruled)) if overruled is not None else self._prices.price_of(model)
         self.embedding.setdefault(model, ChainProvider(name, options.kind, model, price, wire))
 
     def _price(self, model: str, options: Options) -> Price:
+        """Return the model's price, its cache writes priced in any case where the provider may charge more for them than for input."""
+        price = self._set_price(model, options)
+        surcharged = options.kind not in WRITES_AS_INPUT or "claude" in model.lower()
+        return with_cache_writes(price, CACHE_WRITE_FACTOR) if surcharged else price
+
+    def _set_price(self, model: str, options: Options) -> Price:
         """Return the model's list price, with each part that the provider's settings override."""
         own = {
             "input": options.input_usd_per_mtok,
@@ -193,9 +210,9 @@ class Catalog:
         }
         set_ones = {part: from_usd(amount) for part, amount in own.items() if amount is not None}
         if {"input", "output"} <= set_ones.keys():
-            price = Price.of(set_ones)
+            price = Price.from_parts(set_ones)
         else:
-            price = overruled(self._prices.of(model), set_ones)
+            price = overruled(self._prices.price_of(model), set_ones)
         if not options.price_tiers:
             return price
         try:
@@ -236,4 +253,4 @@ def _tier(given: PriceTierSettings) -> PriceTier:
         "cached_input": given.cached_input_usd_per_mtok,
         "cache_write": given.cache_write_usd_per_mtok,
     }
-    return PriceTier(given.above_tokens, Price.of({part: from_usd(amount) for part, amount in own.items() if amount is not None}))
+    return PriceTier(given.above_tokens, Price.from_parts({part: from_usd(amount) for part, amount in own.items() if amount is not None}))

@@ -213,7 +213,7 @@ class InferenceEngine:
         held = await self._meter.hold(request, asker, candidate, number, receipt, ticket)
         began = perf_counter()
         try:
-            call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
+            call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
             try:
                 async with asyncio.timeout(self._options.timeouts.answer):
                     found = await candidate.wire.complete(call)
@@ -232,10 +232,10 @@ class InferenceEngine:
 
     async def _settled(self, found: Completion, held: OpenHold, candidate: ChainProvider) -> bytes:
         """Settle a whole answer and return its JSON: truncated if longer than the hold allows, with a corrected usage if needed."""
-        raw, limit = found.raw, allowance.max_output(held.estimate)
+        raw, limit = found.raw, allowance.max_output(held.bounds)
         try:
             if await OutputCount(limit, model=candidate.model).passed(found.text):
-                reason = f"Its answer was longer than the {held.estimate.max_tokens:,} tokens that were asked for: it was truncated."
+                reason = f"Its answer was longer than the {held.bounds.max_tokens:,} tokens that were asked for: it was truncated."
                 await held.dispute(reason, kind="output", model=found.model)
                 raw = await asyncio.to_thread(answers.shortened, raw, allowance.Truncator(limit, model=candidate.model).cut)
             else:
@@ -251,7 +251,7 @@ class InferenceEngine:
         texts = list(request.texts)
         held = await self._meter.hold_texts(texts, asker, candidate, number, receipt, ticket)
         began = perf_counter()
-        seat = self._batcher(candidate, request.dimensions).seat(texts, held_tokens=held.estimate.input_tokens)
+        seat = self._batcher(candidate, request.dimensions).seat(texts, held_tokens=held.bounds.input_tokens)
         try:
             try:
                 # The built-in model bounds its own queue; the request's total deadline applies to both.
@@ -298,7 +298,7 @@ class InferenceEngine:
     ) -> Upstream:
         check(candidate, request)
         held = await self._meter.hold(request, asker, candidate, number, receipt, ticket)
-        call, receipt.dropped = call_for(candidate, request, held.estimate.max_tokens)
+        call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
         choices = int(call.parameters.get("n") or 1)
         stream = candidate.wire.stream(call)
         upstream = Upstream(candidate, held, stream, self._options.timeouts, deadline, choices=choices)  # it ends the hold

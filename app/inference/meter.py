@@ -8,12 +8,9 @@ from typing import Any, Literal
 
 import structlog
 
-from app.budget import estimate as estimates
-from app.budget import shrink
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Hold, Mark, Settlement
+from app.budget.holds import Attempt, Estimate, Hold, Mark, Settlement, estimate_cost
 from app.budget.ledger import Ledger
-from app.budget.prices import TokenUsage
+from app.budget.prices import TokenBounds, TokenUsage
 from app.inference import allowance
 from app.inference.allowance import off_the_loop
 from app.inference.breaker import Ticket
@@ -21,18 +18,13 @@ from app.inference.chain import ChainProvider
 from app.inference.parameters import thinking_tokens, thinks
 from app.inference.provider_errors import ProviderError
 from app.inference.request import CallContext, ChatRequest, Receipt
+from app.inference.token_bounds import bound_chat, bound_texts
 from app.settings import BudgetSettings
 from app.telemetry import metrics, traces
-from app.tokens import count_images, count_text, image_chars
+from app.tokens import count_text
 
 log = structlog.get_logger()
 
-PROMPT_PARAMETERS = frozenset(
-    {"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"}
-)
-"""Parameters, besides the tools, that count as prompt tokens."""
-MAX_BYTES_COUNTED = 2**20
-"""Larger prompts are not tokenized, which would take seconds: estimated as one token per byte, at most the context window."""
 Disputed = Literal["output", "usage"]
 """The disputed part of an answer: its length, or its reported usage."""
 
@@ -53,34 +45,30 @@ class Meter:
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
         if self._options.shrink:
             min_tokens = self._options.shrink_min_tokens
-            hold, covered = await shrink.hold(self.ledger, asker.payer, attempt, wanted, price=candidate.price, least_tokens=min_tokens)
+            hold, covered = await self.ledger.hold_affordable(asker.payer, attempt, wanted, price=candidate.price, min_tokens=min_tokens)
         else:
             hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
-        if covered.max_tokens < wanted.max_tokens:
-            receipt.shrunk_to = covered.max_tokens
-        return OpenHold(self, hold, covered, candidate, receipt, asker, ticket, thinks=thinks(candidate, request))
+        if covered.bounds.max_tokens < wanted.bounds.max_tokens:
+            receipt.shrunk_to = covered.bounds.max_tokens
+        return OpenHold(self, hold, covered.bounds, candidate, receipt, asker, ticket, thinks=thinks(candidate, request))
 
     async def hold_texts(
         self, texts: list[str], asker: CallContext, candidate: ChainProvider, number: int, receipt: Receipt, ticket: Ticket
     ) -> OpenHold:
         """Like `hold`, for embeddings."""
-
-        def counted() -> Estimate:
-            return estimates.of_embeddings(texts, model=candidate.model, kind=candidate.kind, price=candidate.price)
-
-        wanted = await off_the_loop(counted, sum(map(len, texts)))
+        wanted = estimate_cost(await bound_texts(texts, candidate), candidate.price)
         attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
         held = await self.ledger.hold(asker.payer, attempt, wanted)
-        return OpenHold(self, held, wanted, candidate, receipt, asker, ticket, operation="embeddings")
+        return OpenHold(self, held, wanted.bounds, candidate, receipt, asker, ticket, operation="embeddings")
 
     async def covers(self, request: ChatRequest, asker: CallContext, candidate: ChainProvider) -> bool:
         """Tell whether the payer's budgets cover the request now, without holding anything."""
-        wanted, room = await self._estimate(request, candidate), await self.ledger.room(asker.payer)
-        return room.covers(wanted.nanousd, wanted.tokens)
+        wanted, headroom = await self._estimate(request, candidate), await self.ledger.headroom(asker.payer)
+        return headroom.covers(wanted.nanousd, wanted.tokens)
 
     async def input_tokens(self, request: ChatRequest, candidate: ChainProvider) -> int:
         """Return the prompt's tokens at this provider as a hold would count them: an upper bound."""
-        return (await self._estimate(request, candidate)).input_tokens
+        return (await self._estimate(request, candidate)).bounds.input_tokens
 
     async def close(self) -> None:
         """Wait for settlements that are still being written."""
@@ -89,28 +77,7 @@ class Meter:
 
     async def _estimate(self, request: ChatRequest, candidate: ChainProvider) -> Estimate:
         max_tokens = request.max_tokens or self._options.default_max_tokens + thinking_tokens(request.parameters)
-        size = request.bytes - image_chars(request.messages)
-        if size > MAX_BYTES_COUNTED:
-            window = candidate.context_tokens
-            pictured = count_images(request.messages, candidate.images)
-            return estimates.of_size(
-                size, pictured, context_tokens=window, price=candidate.price, max_tokens=max_tokens, choices=request.choices
-            )
-
-        def counted() -> Estimate:
-            return estimates.of_chat(
-                request.messages,
-                tools=request.tools,
-                model=candidate.model,
-                kind=candidate.kind,
-                price=candidate.price,
-                max_tokens=max_tokens,
-                choices=request.choices,
-                extra={name: value for name, value in request.parameters.items() if name in PROMPT_PARAMETERS},
-                images=candidate.images,
-            )
-
-        return await off_the_loop(counted, size)
+        return estimate_cost(await bound_chat(request, candidate, max_tokens=max_tokens), candidate.price)
 
     def write(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a settlement in a task of its own, so that a caller's cancellation can't stop it."""
@@ -127,7 +94,7 @@ class OpenHold:
         self,
         meter: Meter,
         hold: Hold,
-        estimate: Estimate,
+        bounds: TokenBounds,
         candidate: ChainProvider,
         receipt: Receipt,
         asker: CallContext,
@@ -146,10 +113,10 @@ class OpenHold:
         self._thinks = thinks
         self._ended = False
         self._charged = False
-        self.estimate = estimate
+        self.bounds = bounds
         self.charged = TokenUsage()
         receipt.left = hold.left
-        receipt.input_tokens = estimate.input_tokens
+        receipt.input_tokens = bounds.input_tokens
 
     async def settle(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool = False) -> None:
         """Charge the provider's usage; without one, our own count of the prompt and the output.
@@ -191,14 +158,14 @@ class OpenHold:
             self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
 
     def _implausibility(self, usage: TokenUsage | None) -> str | None:
-        return None if usage is None else allowance.implausibility(usage, self.estimate, self._candidate, thinks=self._thinks)
+        return None if usage is None else allowance.implausibility(usage, self.bounds, self._candidate, thinks=self._thinks)
 
     async def _settled(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool) -> None:
         mark: Mark = "usage"
         if usage is None:
             mark = "partial" if partial else "counted"
             produced = await off_the_loop(lambda: count_text(text, model=self._candidate.model), len(text))
-            usage = TokenUsage(input=self.estimate.input_tokens, output=min(produced, self.estimate.max_tokens * self.estimate.choices))
+            usage = TokenUsage(input=self.bounds.input_tokens, output=min(produced, self.bounds.output_tokens))
             if self._thinks and self._hold.nanousd > 0:
                 self.charged = usage
                 await self._unknown("the provider reported no usage, and the model may have produced hidden reasoning")
@@ -206,12 +173,12 @@ class OpenHold:
         await self._write(usage, mark, model=model)
 
     async def _disputed(self, reason: str, kind: Disputed, *, model: str | None) -> None:
-        provider, estimate = self._candidate.name, self.estimate
+        provider, bounds = self._candidate.name, self.bounds
         log.error("provider.disputed", provider=provider, model=self._candidate.model, kind=kind, reason=reason)
         metrics.provider_disputed(provider, kind)
         self._ticket.distrusted()
         self._receipt.disputed = True
-        usage = TokenUsage(input=estimate.input_tokens, output=estimate.max_tokens * estimate.choices)
+        usage = TokenUsage(input=bounds.input_tokens, output=bounds.output_tokens)
         await self._write(usage, "disputed", model=model, nanousd=self._hold.nanousd, note=reason)
 
     async def _write(
@@ -250,7 +217,7 @@ class OpenHold:
             await self._settled(None, "", model=None, partial=True)
             return
         self._receipt.nanousd += self._hold.nanousd
-        self._asker.used(self.estimate.tokens)
+        self._asker.used(self.bounds.total)
         await self._meter.ledger.leave_unreconciled(self._hold, why)
 
     async def _end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

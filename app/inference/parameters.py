@@ -62,6 +62,8 @@ def call_for(candidate: ChainProvider, request: ChatRequest, max_tokens: int) ->
         kept.pop("reasoning_effort", None)
     if candidate.kind not in EFFORT_KINDS and not candidate.reasoning:
         kept = {name: value for name, value in kept.items() if name not in request.optional}
+    if candidate.kind not in EFFORT_KINDS and kept.get("reasoning_effort") == "max":
+        kept["reasoning_effort"] = "high"  # the highest that the others know
     if "tools" in kept:
         kept["tools"] = vendor_fields.tools_for(candidate.kind, kept["tools"])
     messages, lost = vendor_fields.messages_for(candidate.kind, request.messages)

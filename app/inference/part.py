@@ -7,7 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.budget.part import BudgetServices
+from app.budget.ledger import Ledger
+from app.budget.prices import Prices
+from app.budget.requests import RequestLog
 from app.cache.part import favourites_of, tiers
 from app.cache.tiers import TieredCache
 from app.embeddings.part import EmbeddingServices
@@ -46,12 +48,19 @@ class InferenceServices:
 
 @asynccontextmanager
 async def open_inference(
-    settings: Settings, role: Role, *, storage: StorageServices, budget: BudgetServices, embeddings: EmbeddingServices
+    settings: Settings,
+    role: Role,
+    *,
+    storage: StorageServices,
+    embeddings: EmbeddingServices,
+    ledger: Ledger,
+    prices: Prices,
+    requests: RequestLog,
 ) -> AsyncIterator[Opened[InferenceServices]]:
     """Open the engine; providers are reached when they are first asked. Closed before the ledger: cut streams are still settled."""
     sharing = _sharing(storage.redis)
-    catalog = _catalog(settings, budget, embeddings, sharing)
-    inner = InferenceEngine(catalog, Meter(budget.ledger, settings.budget), budget.requests, settings.inference)
+    catalog = _catalog(settings, prices, embeddings, sharing)
+    inner = InferenceEngine(catalog, Meter(ledger, settings.budget), requests, settings.inference)
     kept = settings.cache.completions
     completions = tiers("completions", kept, settings, storage)
     by_meaning = Semantic(embeddings.embedder, settings.cache.semantic) if settings.cache.semantic.enabled else None
@@ -84,10 +93,10 @@ def part_of(catalog: Catalog, completions: TieredCache, role: Role, *, loops: tu
     return Part(name=NAME, loops=loops, gauges=[states], levels=[levels] if role == "serve" else (), caches=[completions])
 
 
-def _catalog(settings: Settings, budget: BudgetServices, embeddings: EmbeddingServices, sharing: BreakerSync | None) -> Catalog:
+def _catalog(settings: Settings, prices: Prices, embeddings: EmbeddingServices, sharing: BreakerSync | None) -> Catalog:
     """Read the providers and their chains. ConfigurationError where the answers' model is none of theirs."""
     changed = None if sharing is None else sharing.changed
-    catalog = Catalog(settings.providers, settings.inference, budget.prices, embedder=embeddings.bulk.embedder, changed=changed)
+    catalog = Catalog(settings.providers, settings.inference, prices, embedder=embeddings.bulk.embedder, changed=changed)
     if settings.knowledge.answer_model:
         catalog.require_configured(settings.knowledge.answer_model, setting="knowledge.answer_model")
     return catalog

@@ -44,9 +44,9 @@ class Upstream:
         self._choices = choices
         self._first: list[Chunk] = []
         self._finish_by: float | None = None
-        self._output = OutputCount(allowance.max_output(held.estimate), model=candidate.model)
+        self._output = OutputCount(allowance.max_output(held.bounds), model=candidate.model)
         self._wordless = 0
-        self._max_bytes = allowance.max_stream_bytes(held.estimate)
+        self._max_bytes = allowance.max_stream_bytes(held.bounds)
 
     @property
     def charged(self) -> TokenUsage:
@@ -134,7 +134,7 @@ class Upstream:
         return last
 
     def _too_long(self) -> str:
-        return f"Its answer was longer than the {self._held.estimate.max_tokens:,} tokens that were asked for: it was cut off."
+        return f"Its answer was longer than the {self._held.bounds.max_tokens:,} tokens that were asked for: it was cut off."
 
     async def _rest(self) -> AsyncGenerator[Chunk]:
         """Yield the chunks after the first token. After the finish only the usage is awaited, briefly, and errors are ignored."""

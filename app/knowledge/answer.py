@@ -1,4 +1,4 @@
-"""The query and the answer: the types that search, its cache, prefetching and their callers share."""
+"""The query and the answer: the types that search, its cache and their callers share."""
 
 from __future__ import annotations
 
@@ -98,6 +98,15 @@ class Answer:
     def abstained(self) -> bool:
         """True if nothing answers although every part was searched."""
         return not self.results and not self.degraded
+
+
+@dataclass(frozen=True, slots=True)
+class UnansweredQuestion:
+    """An unanswered question: how often it was asked, and when last."""
+
+    text: str
+    times: int
+    last_at: datetime
 
 
 class Searcher(Protocol):

@@ -7,13 +7,11 @@ Knows no HTTP.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 from sqlalchemy import Select, insert, select, update
@@ -26,7 +24,7 @@ from app.embeddings import Embedder, LongForm
 from app.errors import Conflict, InvalidInput, NotPermitted, RateLimited
 from app.knowledge.changes import ChangedItem, record_changes
 from app.knowledge.derivations import digest
-from app.knowledge.item import KNOWLEDGE_TYPES
+from app.knowledge.edits import Author, ItemCorrection, ItemFields, check_fields, revision_of, title_of
 from app.knowledge.locks import lock_project
 from app.knowledge.neighbours import item_text, pack
 from app.knowledge.store import lock_item, owned
@@ -36,73 +34,12 @@ from app.redaction.labels import free_text
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
-MAX_TITLE_CHARS, MAX_TEXT_CHARS = 200, 8_000
-MAX_PATHS, MAX_PATH_CHARS = 20, 500
-TITLE_CHARS = 100
-"""Length of a title made from a text's beginning."""
 RECORDED_CONFIDENCE = 1.0
 AT_ONCE, MAX_WAITING_A_CALLER = 2, 64
 """Writes that run at once (questions need the embedder and the pool too), and writes that may wait for one caller: more are refused."""
 ATTEMPTS = 5
 """Optimistic concurrency: tries of a correction before Conflict."""
 _PLACEHOLDER = re.compile(r"\[REDACTED:[^\]]*\]")
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """The person who writes, and their team. `developer_id` None: an admin."""
-
-    team_id: UUID
-    developer_id: UUID | None
-
-    @property
-    def columns(self) -> dict[str, object]:
-        return {"developer_id": self.developer_id, "by_admin": self.developer_id is None}
-
-
-class Written(Protocol):
-    """The fields of an item that a person may write."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def paths(self) -> Sequence[str]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFields:
-    """An item's fields as a person writes them. `paths`: the files that it is about."""
-
-    type: str
-    title: str
-    text: str
-    paths: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ItemCorrection:
-    """A correction; None: keep the field. `revision` (see `revision_of`): refuse it if the item has changed since; None: no check."""
-
-    type: str | None = None
-    title: str | None = None
-    text: str | None = None
-    paths: tuple[str, ...] | None = None
-    revision: str | None = None
-
-    @property
-    def fields(self) -> dict[str, object]:
-        values = {"type": self.type, "title": self.title, "text": self.text, "paths": self.paths}
-        return {name: value for name, value in values.items() if value is not None}
-
-
-def revision_of(item: Written) -> str:
-    """Return a hash of an item's fields, as its version: it differs after each change, and is the same again if changed back."""
-    whole = repr((item.type, item.title, item.text, tuple(item.paths)))
-    return hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
 
 
 class WriteAdmission:
@@ -114,7 +51,7 @@ class WriteAdmission:
         self._waiting: Counter[Hashable] = Counter()
 
     @asynccontextmanager
-    async def turn(self, caller: Hashable) -> AsyncIterator[None]:
+    async def admit(self, caller: Hashable) -> AsyncIterator[None]:
         """Wait for a slot, and hold it for the block. RateLimited if too many writes of this caller wait already."""
         if self._waiting[caller] >= self._max_waiting:
             raise RateLimited(
@@ -131,14 +68,16 @@ class WriteAdmission:
 
 
 class Authoring:
-    """Records and corrects items. `gate`: shared with `judging`."""
+    """Records and corrects items. `admission`: shared with `judging`."""
 
-    def __init__(self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, gate: WriteAdmission) -> None:
+    def __init__(
+        self, database: Database, accounts: Accounts, *, embedder: Embedder, long_form: LongForm, admission: WriteAdmission
+    ) -> None:
         self._database = database
         self._accounts = accounts
         self._embedder = embedder
         self._long_form = long_form
-        self._gate = gate
+        self._admission = admission
 
     async def record(self, author: Author, project: str, given: ItemFields) -> tuple[UUID, bool]:
         """Store what a person knows. Returns its id, and True if it is new: the same text in a project is one item.
@@ -147,8 +86,8 @@ class Authoring:
         field that can't be stored; RateLimited if too many of the author's writes wait.
         """
         check_project_name(project)
-        _check(given)
-        async with self._gate.turn(author):
+        check_fields(given)
+        async with self._admission.admit(author):
             words = await _checked_and_redacted(given)
             key = digest(words.text)
             if (known := await self._already_recorded(author.team_id, project, key)) is not None:
@@ -188,7 +127,7 @@ class Authoring:
         """
         if not change.fields:
             raise InvalidInput("No field to change: send type, title, text or paths.")
-        async with self._gate.turn(author):
+        async with self._admission.admit(author):
             for _ in range(ATTEMPTS):
                 async with self._database.begin() as connection:
                     row = await owned(connection, author.team_id, item_id)
@@ -230,19 +169,9 @@ class Authoring:
         }
 
 
-def title_of(text: str) -> str:
-    """Return a title from a text's first line: its first sentence, never cut within a word."""
-    line = next((line.strip(" \t#*->") for line in text.splitlines() if line.strip(" \t#*->")), text.strip())
-    sentence = re.split(r"(?<=[.!?])\s|(?<=[。！？])", line, maxsplit=1)[0]
-    if len(sentence) <= TITLE_CHARS:
-        return sentence
-    cut = sentence[: TITLE_CHARS - 1]
-    return f"{cut[: cut.rindex(' ')] if ' ' in cut else cut} …"[:TITLE_CHARS]
-
-
 async def _checked_and_redacted(words: ItemFields) -> ItemFields:
     """Check and redact an item's fields for storing. InvalidInput names the field that can't be stored."""
-    _check(words)
+    check_fields(words)
     title, text, *paths = await asyncio.to_thread(lambda: [free_text(each) for each in (words.title, words.text, *words.paths)])
     if not any(map(str.isalnum, _PLACEHOLDER.sub("", text))):
         raise InvalidInput("text is nothing but a secret, and secrets are not stored: say what is to be known about it.", param="text")
@@ -258,20 +187,6 @@ async def _corrected(row: AnyRow, change: ItemCorrection) -> ItemFields:
         raise InvalidInput("title is empty: write one, or leave it out to keep the present one.", param="title")
     made = await _checked_and_redacted(replace(ItemFields(before.type, "", "unchanged"), **wanted))  # type: ignore[arg-type]
     return replace(before, **{name: getattr(made, name) for name in wanted})
-
-
-def _check(words: ItemFields) -> None:
-    if words.type not in KNOWLEDGE_TYPES:
-        raise InvalidInput(f"type: {words.type[:100]!r} is not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="type")
-    if any("\x00" in each for each in (words.title, words.text, *words.paths)):
-        raise InvalidInput("A NUL character can't be stored: take it out of the title, the text and the paths.", param="text")
-    if not words.text.strip():
-        raise InvalidInput("text is empty: write what is to be known, so that it can be read alone.", param="text")
-    for name, value, most in (("text", words.text, MAX_TEXT_CHARS), ("title", words.title, MAX_TITLE_CHARS)):
-        if len(value) > most:
-            raise InvalidInput(f"{name} is longer than {most:,} characters: shorten it, or record several items.", param=name)
-    if len(words.paths) > MAX_PATHS or any(not each.strip() or len(each) > MAX_PATH_CHARS for each in words.paths):
-        raise InvalidInput(f"paths: at most {MAX_PATHS} paths of 1 to {MAX_PATH_CHARS} characters.", param="paths")
 
 
 def _check_may_correct(author: Author, row: AnyRow, change: ItemCorrection) -> None:

@@ -14,29 +14,11 @@ from sqlalchemy import Select, exists, func, select, tuple_
 
 from app.clock import in_utc
 from app.errors import InvalidInput
+from app.knowledge.item import ItemFilter
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.database import Database, rows_of
 from app.storage.matching import holds_words
 from app.storage.tables import AnyRow
-
-MAX_PAGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFilter:
-    """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
-
-    `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
-    `hidden`: only items that people's verdicts hide, instead of only the others.
-    """
-
-    project_id: UUID | None = None
-    type: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    subject: str = ""
-    session_id: UUID | None = None
-    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

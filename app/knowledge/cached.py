@@ -83,11 +83,6 @@ class CachedSearch:
             )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
-    async def is_cached(self, team_id: UUID, query: Query) -> bool:
-        """Tell whether the memory tier has the answer, without counting a hit or a miss."""
-        key = await self._key(team_id, query)
-        return key is not None and key in self._tiers.memory
-
     async def _key(self, team_id: UUID, query: Query) -> bytes | None:
         """Return the cache key: a hash of everything that changes the answer. None: don't use the cache.
 
@@ -101,7 +96,7 @@ class CachedSearch:
                 project_id = await self._accounts.project_named(team_id, query.project)
                 if project_id is None:
                     return None  # cheap to answer, and the project may be created at any moment
-            version = await self._versions.of(Scope(team_id, project_id))
+            version = await self._versions.current(Scope(team_id, project_id))
         except Unavailable as error:
             log.warning("search.uncached", code=error.code)
             return None

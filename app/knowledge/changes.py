@@ -44,10 +44,10 @@ async def index_caught_up(connection: AsyncConnection, projects: Collection[UUID
     found = (await connection.scalars(wanted)).all()
     await connection.execute(update(VersionRow).where(VersionRow.project_id.in_(found)).values(version=func.gen_random_uuid()))
     if None in projects or len(found) < len(known):
-        await everywhere(connection)
+        await invalidate_all(connection)
 
 
-async def everywhere(connection: AsyncConnection) -> None:
+async def invalidate_all(connection: AsyncConnection) -> None:
     """Invalidate all cached answers of all teams: the index was replaced, or data was purged."""
     await _renew(connection, [(EVERYWHERE, EVERYWHERE)])
 

@@ -115,7 +115,7 @@ class PastDecisions:
         found = _match(self.pinned, session_id, candidate, vector, self.siblings)
         return None if found is None else found.item
 
-    def widen(self, neighbourhood: Neighbourhood) -> None:
+    def extend(self, neighbourhood: Neighbourhood) -> None:
         """Add the original words of corrected items, and the words of hidden ones, so that other sessions' equivalents merge into them."""
         for row in self._pinned_evidence:
             neighbourhood.add(row.knowledge_id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
@@ -148,7 +148,7 @@ async def write_tombstones(connection: AsyncConnection, item_id: UUID, project_i
         await connection.execute(upsert(ForgottenRow).on_conflict_do_nothing(), tombstones)
 
 
-async def move(connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
+async def move_decisions(connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
     """Move tombstones to another project. A text recorded in both stays two items, one of which gives up its unique `recorded_key`."""
     await connection.execute(update(ForgottenRow).where(ForgottenRow.project_id == project_id).values(project_id=into))
     there = select(ItemRow.recorded_key).where(ItemRow.project_id == into, ItemRow.recorded_key.is_not(None))

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.item import Quote
+from app.knowledge.item import HistoryAction, HistoryEvent, Quote
 from app.knowledge.store import owned
 from app.knowledge.tables import EvidenceRow, FeedbackRow, RevisionRow
 from app.storage.database import Database
 
 MAX_ENTRIES = 200
-
-What = Literal["learnt", "merged", "recorded", "corrected", "judged"]
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEvent:
-    """One event in an item's history, dated when it happened in Cairn (the session itself may be older).
-
-    `merged`: another place taught the same. `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
-    `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
-    """
-
-    what: What
-    at: datetime
-    developer_id: UUID | None = None
-    by_admin: bool = False
-    type: str | None = None
-    title: str | None = None
-    text: str | None = None
-    paths: Sequence[str] | None = None
-    verdict: str | None = None
-    note: str | None = None
-    source: Quote | None = None
 
 
 class ItemHistory:
@@ -48,19 +21,19 @@ class ItemHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, team_id: UUID, item_id: UUID) -> list[HistoryEvent]:
+    async def read(self, team_id: UUID, item_id: UUID) -> list[HistoryEvent]:
         """Return an item's history, latest first, at most MAX_ENTRIES. NotFound for another team's."""
 
-        async def read(connection: AsyncConnection) -> list[HistoryEvent]:
+        async def entries(connection: AsyncConnection) -> list[HistoryEvent]:
             row = await owned(connection, team_id, item_id)
             learnt = await _learnt(connection, item_id, first="merged" if row.origin == "recorded" else "learnt")
             found = [*learnt, *await _revisions(connection, item_id), *await _verdicts(connection, item_id)]
             return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
 
-        return await self._database.read(read)
+        return await self._database.read(entries)
 
 
-async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: What) -> list[HistoryEvent]:
+async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: HistoryAction) -> list[HistoryEvent]:
     rows = (
         await connection.execute(
             select(EvidenceRow.__table__)

@@ -40,14 +40,15 @@ Copy = Callable[[str, datetime | None, Progress], Awaitable[int]]
 """Runs `copy_all` (`since` None) or `catch_up` in another process, into the index under construction at a place; returns the count."""
 
 
-def _unheard(done: int, total: int) -> None:
+def _ignore_progress(done: int, total: int) -> None:
     """Ignore the progress."""
     del done, total
 
 
 class Index:
-    """`complete`: False once a check has found points missing, as when the store was created anew or restored from an old copy.
+    """Feeds, checks and rebuilds the index.
 
+    `complete`: False once a check has found points missing, as when the store was created anew or restored from an old copy.
     `copy`: does the copying of a rebuild in another process; without it, this process's event loop does, and is slower for others.
     """
 
@@ -140,12 +141,12 @@ class Index:
             gone = await connection.execute(delete(OutboxRow).where(OutboxRow.drained_at < func.now() - DRAINED_KEPT))
             return gone.rowcount
 
-    async def rebuild(self, progress: Progress = _unheard) -> int:
+    async def rebuild(self, progress: Progress = _ignore_progress) -> int:
         """Build a new index from PostgreSQL beside the live one, catch up, and swap them. Returns the number of points.
 
         Searches and drains continue; drains wait only for the last catch-up and the swap. Conflict while any process's rebuild runs.
         """
-        async with self._alone(), self._vectors.rebuild() as staging:
+        async with self._exclusively(), self._vectors.rebuild() as staging:
             async with self._database.begin() as connection:
                 began = await _moment(connection)
             done = await self._copy(staging, progress)
@@ -157,13 +158,13 @@ class Index:
                 await _lock_drain(connection)
                 await catch_up(connection, staging, again)
                 await staging.commit()
-                await changes.everywhere(connection)
+                await changes.invalidate_all(connection)
             log.info("index.rebuilt", points=done)
             self.complete = True
             return done
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
+    async def _exclusively(self) -> AsyncIterator[None]:
         async with self._database.begin() as guard:
             await _without_idle_limit(guard)
             if not await guard.scalar(select(func.pg_try_advisory_xact_lock(_REBUILD_LOCK))):
@@ -179,7 +180,7 @@ class Index:
     async def _catch_up(self, staging: Staging, since: datetime) -> None:
         """Run the long catch-up, during which drains continue."""
         if self._copy_elsewhere is not None:
-            await self._copy_elsewhere(staging.place, since, _unheard)
+            await self._copy_elsewhere(staging.place, since, _ignore_progress)
             return
         async with self._database.begin() as connection:
             await catch_up(connection, staging, since)
@@ -190,7 +191,7 @@ async def copy_all(database: Database, target: Sink, progress: Progress) -> int:
     async with database.begin() as connection:
         total = await points.count(connection)
     done = 0
-    async for page in points.every(database, page=BATCH):
+    async for page in points.read_pages(database, page=BATCH):
         await target.upsert(page)
         done += len(page)
         progress(done, max(done, total))
@@ -227,7 +228,7 @@ async def _lock_drain(connection: AsyncConnection) -> None:
 
 async def _apply(connection: AsyncConnection, target: Sink, ids: Sequence[UUID]) -> None:
     """Write the points' present state: the outbox only says that they changed, so order and repetition don't matter."""
-    found = await points.of(connection, set(ids))
+    found = await points.read(connection, set(ids))
     if found:
         await target.upsert(found)
     if gone := set(ids) - {point.id for point in found}:

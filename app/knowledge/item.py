@@ -1,7 +1,8 @@
-"""The domain values of knowledge: kinds, types, citations, and the candidates that extraction hands to the store."""
+"""The domain values of knowledge: items, their types, citations and history, and the candidates that extraction hands to the store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -33,7 +34,13 @@ Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refacto
 
 Freshness = Literal["fresh", "aging", "stale", "deprecated"]
 
+Verdict = Literal["helpful", "wrong", "stale"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
+HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged"]
+
+MAX_PAGE = 200
+"""Items of a page."""
 RECORDED = "recorded by a person"
 """The `transcript` of a citation whose source is a person."""
 EXCERPT_CHARS = 400
@@ -75,3 +82,67 @@ class ItemCandidate:
     excerpt: str
     at: datetime | None = None
     intent: Intent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed."""
+
+    id: UUID
+    type: str
+    intent: str | None
+    title: str
+    text: str
+    confidence: float
+    freshness: Freshness
+    project_id: UUID
+    developer_id: UUID | None
+    evidence_count: int
+    created_at: datetime
+    last_seen_at: datetime
+    origin: str
+    paths: Sequence[str]
+    corrected_at: datetime | None
+    helpful: int
+    wrong: int
+    stale: int
+    hidden: bool
+    evidence: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """One event in an item's history, dated when it happened in Cairn (the session itself may be older).
+
+    `merged`: another place taught the same. `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
+    `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
+    """
+
+    what: HistoryAction
+    at: datetime
+    developer_id: UUID | None = None
+    by_admin: bool = False
+    type: str | None = None
+    title: str | None = None
+    text: str | None = None
+    paths: Sequence[str] | None = None
+    verdict: str | None = None
+    note: str | None = None
+    source: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFilter:
+    """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
+
+    `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
+    `hidden`: only items that people's verdicts hide, instead of only the others.
+    """
+
+    project_id: UUID | None = None
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    subject: str = ""
+    session_id: UUID | None = None
+    hidden: bool = False

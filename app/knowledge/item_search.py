@@ -12,19 +12,16 @@ import structlog
 from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, and_, any_, bindparam, cast, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
-from app.accounts.accounts import Accounts
 from app.errors import Unavailable
 from app.knowledge.answer import Query, Result
-from app.knowledge.index import Index
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
-from app.knowledge.reads import Reads
+from app.knowledge.search_backend import SearchBackend
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.knowledge.versions import Scope
-from app.settings import KnowledgeSettings as Limits
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
-from app.storage.vectors.store import Vector, VectorStore, Where, Within
+from app.storage.vectors.store import Vector, Where, Within
 from app.telemetry import traces
 
 log = structlog.get_logger()
@@ -47,12 +44,12 @@ NO_ITEMS = FoundItems((), {})
 class ItemSearch:
     """Finds and ranks the items that answer a question."""
 
-    def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
-        self._reads = reads
-        self._accounts = accounts
-        self._index = index
-        self._vectors = vectors
-        self._limits = limits
+    def __init__(self, backend: SearchBackend) -> None:
+        self._reads = backend.reads
+        self._accounts = backend.accounts
+        self._index = backend.index
+        self._vectors = backend.vectors
+        self._limits = backend.limits
 
     async def find(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> FoundItems:
         """Read the candidates. Appends the parts that were unavailable to `degraded`."""

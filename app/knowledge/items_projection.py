@@ -17,11 +17,13 @@ from app.knowledge.extraction.classifier import Numbers, fitted_for
 from app.knowledge.index import Index
 from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import item_text
-from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, Source
+from app.knowledge.reconciliation import EmbeddedCandidate, Source
+from app.knowledge.store import KnowledgeStore
 from app.sessions.event import Event
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed, Counts, Projected
-from app.sessions.stream import through_thread
+from app.sessions.session import Session
+from app.storage.generator_thread import through_thread
 
 MAX_OUTPUT_CHARS = 8_000
 """Characters read of a tool's output, from its end, where errors and verdicts are."""

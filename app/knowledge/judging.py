@@ -9,24 +9,23 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidInput
-from app.knowledge.authoring import Author, WriteAdmission
+from app.knowledge.authoring import WriteAdmission
 from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.edits import MAX_NOTE_CHARS, Author
+from app.knowledge.item import VERDICTS
 from app.knowledge.store import lock_item
 from app.knowledge.tables import FeedbackRow
 from app.knowledge.verdicts import count_verdicts
-from app.knowledge.weighing import VERDICTS
 from app.redaction.labels import free_text
 from app.storage.database import Database
 
-MAX_NOTE_CHARS = 1_000
-
 
 class Judging:
-    """Stores people's verdicts. `gate`: shared with `Authoring`."""
+    """Stores people's verdicts. `admission`: shared with `Authoring`."""
 
-    def __init__(self, database: Database, *, gate: WriteAdmission) -> None:
+    def __init__(self, database: Database, *, admission: WriteAdmission) -> None:
         self._database = database
-        self._gate = gate
+        self._admission = admission
 
     async def judge(self, author: Author, item_id: UUID, verdict: str, remark: str = "") -> None:
         """Store a person's verdict, replacing their earlier one. NotFound for another team's item; InvalidInput names the bad field.
@@ -40,7 +39,7 @@ class Judging:
         if "\x00" in remark:
             raise InvalidInput("note holds a NUL character, which can't be stored: take it out.", param="note")
         values = {"id": uuid4(), "knowledge_id": item_id, "verdict": verdict, "note": free_text(remark).strip(), **author.columns}
-        async with self._gate.turn(author), self._database.begin() as connection:
+        async with self._admission.admit(author), self._database.begin() as connection:
             row = await lock_item(connection, author.team_id, item_id)
             await _replace(connection, author, values)
             await count_verdicts(connection, row)

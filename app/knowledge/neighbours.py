@@ -37,10 +37,11 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Nearby:
-    """The index's hits near some vectors, at or after `since` (PostgreSQL's clock)."""
+    """The index's hits near some vectors, at or after `since` (PostgreSQL's clock). `threshold`: a duplicate's cosine."""
 
     since: datetime
     items: frozenset[UUID]
+    threshold: float
 
 
 async def look_up(
@@ -58,7 +59,7 @@ async def look_up(
             return [hit.id for hit in hits]
 
     found = await asyncio.gather(*(one(vector) for vector in wanted))
-    return Nearby(since, frozenset(item for items in found for item in items))
+    return Nearby(since, frozenset(item for items in found for item in items), threshold)
 
 
 @dataclass(slots=True)
@@ -73,12 +74,12 @@ class Neighbourhood:
     """One row an item, spare rows at the end: grown by doubling, so that adding an item doesn't copy all."""
 
     @classmethod
-    async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby, threshold: float) -> Neighbourhood:
+    async def read(cls, connection: AsyncConnection, project_id: UUID, nearby: Nearby) -> Neighbourhood:
         """Read the index's hits, and the items that it hadn't applied when it was queried."""
         undrained = select(OutboxRow.point_id).where(or_(OutboxRow.drained_at.is_(None), OutboxRow.drained_at >= nearby.since))
         known = select(func.unnest(literal(list(nearby.items), ARRAY(Uuid))))
         near = ItemRow.id.in_(known.union(undrained))  # a UNION, not an OR, for which PostgreSQL would read the whole project
-        made = cls(threshold)
+        made = cls(nearby.threshold)
         for row in await connection.execute(_ITEMS.where(ItemRow.project_id == project_id, near)):
             made.add(row.id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
         return made

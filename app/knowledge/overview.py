@@ -28,7 +28,7 @@ class ItemCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentItem:
     """A recently learnt item with its first citation: quoted material, never an instruction."""
 
     id: UUID
@@ -47,29 +47,31 @@ class Overview:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def heaps(self, projects: Sequence[UUID]) -> list[ItemCount]:
+    async def count_items(self, projects: Sequence[UUID]) -> list[ItemCount]:
         """Count the projects' items by freshness and type (index-only scan)."""
         cut = (ItemRow.project_id, ItemRow.freshness, ItemRow.type)
         query = select(*cut, func.count()).where(ItemRow.project_id.in_(projects)).group_by(*cut)
         return [ItemCount(*row) for row in await self._database.read(rows_of(query))]
 
-    async def passages(self, projects: Sequence[UUID]) -> int:
+    async def count_passages(self, projects: Sequence[UUID]) -> int:
         """Count the projects' passages (index-only scan)."""
         query = select(func.count()).where(PassageRow.project_id.in_(projects))
         return int((await self._database.read(rows_of(query)))[0][0])
 
-    async def learnt_since(self, team_id: UUID, moment: datetime) -> int:
+    async def count_learnt_since(self, team_id: UUID, moment: datetime) -> int:
         """Count the items first learnt since `moment`."""
         query = select(func.count()).where(ItemRow.team_id == team_id, ItemRow.type.in_(KNOWLEDGE_TYPES), ItemRow.created_at >= moment)
         return int((await self._database.read(rows_of(query)))[0][0])
 
-    async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[Recent]:
+    async def recent(self, team_id: UUID, moment: datetime, *, limit: int) -> list[RecentItem]:
         """Return the newest items since `moment`, each with its first citation."""
         rows = await self._database.read(rows_of(_recent(team_id, moment, limit)))
-        return [Recent(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, _first_citation(row)) for row in rows]
+        return [
+            RecentItem(row.id, row.type, row.title, row.freshness, row.project_id, row.created_at, _first_citation(row)) for row in rows
+        ]
 
     async def mark(self) -> int:
-        """Return a number that changes whenever any item does (cheap: the end of an index)."""
+        """Return a number that changes whenever any item or passage does (the outbox's last id: cheap)."""
         return (await self._database.read(rows_of(select(func.max(OutboxRow.id)))))[0][0] or 0
 
 

@@ -1,4 +1,4 @@
-"""Opens the room of knowledge: stores, index, the projections of passages and items; and search with what is kept around it."""
+"""Opens the room of knowledge: stores, index, the projections of passages and items, and the cached search."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ from app.knowledge.overview import Overview
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages import abstention
 from app.knowledge.passages_projection import PassagesProjection
-from app.knowledge.prefetch import PrefetchingSearch
 from app.knowledge.reader import KnowledgeReader
+from app.knowledge.reads import Reads
 from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
 from app.knowledge.search import Search
+from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Versions
@@ -48,7 +49,7 @@ from app.storage.part import StorageServices
 from app.telemetry import metrics
 
 VERSION_SECONDS = 1.0
-"""A version that takes longer to read isn't waited for: the question is searched."""
+"""Timeout for reading a version; after it the question is searched, uncached."""
 REBUILT = "The index lacks items that PostgreSQL holds, and is rebuilt by itself: until then searches answer by words."
 
 
@@ -59,12 +60,10 @@ class KnowledgeServices:
     passages: PassagesProjection
     items: ItemsProjection
     store: KnowledgeStore
-    said: PassageStore
+    passage_store: PassageStore
     index: Index
     search: Searcher
     answering: Answering
-    prefetch: PrefetchingSearch | None
-    """Where it is switched on: then it is `search`."""
     overview: Overview
     authoring: Authoring
     judging: Judging
@@ -73,11 +72,11 @@ class KnowledgeServices:
     reader: KnowledgeReader
     writer: KnowledgeWriter
     unanswered: Unanswered
-    tails: LongFormBackfill
+    long_form_backfill: LongFormBackfill
 
 
 @dataclass(frozen=True, slots=True)
-class _Below:
+class _LowerRooms:
     """The lower rooms' services that this room is built on."""
 
     settings: Settings
@@ -90,13 +89,12 @@ class _Below:
 
 @dataclass(frozen=True, slots=True)
 class _Searching:
-    """The index, and the search over it with what is kept around it."""
+    """The index, the search over it, and the search's cache."""
 
     index: Index
     unanswered: Unanswered
     queries: TieredCache
     cached: CachedSearch
-    prefetch: PrefetchingSearch | None
 
 
 @asynccontextmanager
@@ -109,34 +107,26 @@ async def open_knowledge(
     sessions: SessionServices,
     embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[KnowledgeServices]]:
-    """Open the room, and register its projections, which run in this order. In a server an index that was lost is known from the start."""
-    below = _Below(settings, role, storage, accounts, sessions, embeddings)
+    """Open the room, and register its projections, which run in this order. A server checks at once whether the index is complete."""
+    below = _LowerRooms(settings, role, storage, accounts, sessions, embeddings)
     async with AsyncExitStack() as stack:
-        searching = _searching(stack, below)
-        made = _made(below, searching)
-        for projection in (made.passages, made.items):
+        searching = _make_search(stack, below)
+        services = _make_services(below, searching)
+        for projection in (services.passages, services.items):
             sessions.projections.register(projection)
         if role == "serve":
             with suppress(Unavailable):
-                await made.index.check()
-        yield made, _part(below, made, searching.queries)
+                await services.index.check()
+        yield services, _part(below, services, searching.queries)
 
 
-def _searching(stack: AsyncExitStack, below: _Below) -> _Searching:
+def _make_search(stack: AsyncExitStack, below: _LowerRooms) -> _Searching:
     """Make the search. Versions are read over a connection of their own, opened when the first question comes."""
     settings, storage, embedder = below.settings, below.storage, below.embeddings.embedder
-    index = Index(storage.database, storage.vectors, copy=_copier(settings, storage.url) if below.role == "serve" else None)
+    index = Index(storage.database, storage.vectors, copy=_reindexer(settings, storage.url) if below.role == "serve" else None)
     unanswered = Unanswered(storage.database)
-    search = Search(
-        database=storage.database,
-        accounts=below.accounts,
-        journal=below.sessions.journal,
-        index=index,
-        vectors=storage.vectors,
-        embedder=embedder,
-        limits=settings.knowledge,
-        unanswered=unanswered,
-    )
+    backend = SearchBackend(Reads(storage.database), below.accounts, index, storage.vectors, settings.knowledge)
+    search = Search(backend, journal=below.sessions.journal, embedder=embedder, unanswered=unanswered)
     direct = DedicatedConnection(settings.database, storage.url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
     stack.push_async_callback(direct.close)
     options = settings.cache.queries
@@ -151,29 +141,26 @@ def _searching(stack: AsyncExitStack, below: _Below) -> _Searching:
         options=options,
         tuned=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention.coefficients()}",
     )
-    prefetch = None
-    if settings.cache.prefetch.enabled and options.enabled and below.role == "serve":
-        prefetch = PrefetchingSearch(cached, settings.cache.prefetch, knows=embedder.knows, ttl_seconds=options.ttl_seconds)
-    return _Searching(index, unanswered, queries, cached, prefetch)
+    return _Searching(index, unanswered, queries, cached)
 
 
-def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
+def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServices:
     settings, database, accounts, journal = below.settings, below.storage.database, below.accounts, below.sessions.journal
-    embedder, long_form, index, gate = below.embeddings.embedder, below.embeddings.long_form, searching.index, WriteAdmission()
+    embedder, long_form, index, admission = below.embeddings.embedder, below.embeddings.long_form, searching.index, WriteAdmission()
     store = KnowledgeStore(database, below.storage.vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
-    said, search = PassageStore(database, journal), searching.prefetch or searching.cached
-    authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, gate=gate)
-    judging, browsing, history = Judging(database, gate=gate), ItemBrowsing(database), ItemHistory(database)
-    reader = KnowledgeReader(accounts=accounts, search=search, store=store, said=said, browsing=browsing, history=history)
+    passage_store, search = PassageStore(database, journal), searching.cached
+    authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, admission=admission)
+    judging, browsing, history = Judging(database, admission=admission), ItemBrowsing(database), ItemHistory(database)
+    reader = KnowledgeReader(accounts=accounts, search=search, store=store, passage_store=passage_store, browsing=browsing, history=history)
     return KnowledgeServices(
-        passages=PassagesProjection(journal=journal, embedder=embedder, store=said, index=index),
-        said=said,
+        passages=PassagesProjection(journal=journal, embedder=embedder, store=passage_store, index=index),
+        passage_store=passage_store,
         items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
         store=store,
         index=index,
         search=search,
         answering=Answering(embedder, settings.knowledge),
-        tails=LongFormBackfill(database, long_form),
+        long_form_backfill=LongFormBackfill(database, long_form),
         overview=Overview(database),
         authoring=authoring,
         judging=judging,
@@ -182,12 +169,11 @@ def _made(below: _Below, searching: _Searching) -> KnowledgeServices:
         reader=reader,
         writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
         unanswered=searching.unanswered,
-        prefetch=searching.prefetch,
     )
 
 
-def _copier(settings: Settings, url: str) -> Reindexer:
-    """Make the copier, pointed at our PostgreSQL and Qdrant as the worker is; a URL from a file it reads itself."""
+def _reindexer(settings: Settings, url: str) -> Reindexer:
+    """Make the reindexer, pointed at our PostgreSQL and Qdrant as the worker is; a URL from a file it reads itself."""
     env = {"CAIRN_DATA_DIR": str(settings.data_dir)}
     if "CAIRN_DATABASE__URL_FILE" not in os.environ:
         env["CAIRN_DATABASE__URL"] = url
@@ -196,7 +182,7 @@ def _copier(settings: Settings, url: str) -> Reindexer:
     return Reindexer(env)
 
 
-def _part(below: _Below, made: KnowledgeServices, queries: TieredCache) -> Part:
+def _part(below: _LowerRooms, services: KnowledgeServices, queries: TieredCache) -> Part:
     vectors = below.storage.vectors
 
     async def condition() -> Condition:
@@ -204,41 +190,40 @@ def _part(below: _Below, made: KnowledgeServices, queries: TieredCache) -> Part:
             status = await vectors.status()
         except CairnError as error:
             return Condition("degraded", error.message)
-        return Condition("degraded", REBUILT) if status.unfilled or not made.index.complete else OK
+        return Condition("degraded", REBUILT) if status.unfilled or not services.index.complete else OK
 
     async def items() -> None:
-        metrics.set_knowledge(items=await made.store.count(), pending=await made.index.pending())
+        metrics.set_knowledge(items=await services.store.count(), pending=await services.index.pending())
 
     async def points() -> None:
         status = await vectors.status()
         metrics.set_points(points=status.points, unindexed=status.unindexed)
 
     async def levels() -> Levels:
-        return {"index.pending": {(): float(await made.index.pending())}}
+        return {"index.pending": {(): float(await services.index.pending())}}
 
     return Part(
         name="knowledge",
-        loops=_loops(below, made),
+        loops=_loops(below, services),
         ready=[ReadinessCheck("vectors", condition)],
         gauges=[items, points],
         levels=[levels] if below.role == "serve" else (),
         caches=[queries],
         maintenance=[
-            Maintenance("aged", partial(_age, below.storage.database), batched=True),
-            Maintenance("outbox", made.index.sweep),
-            Maintenance("tails", made.tails.maintain, batched=True),
+            Maintenance("aged", partial(_refresh_freshness, below.storage.database), batched=True),
+            Maintenance("outbox", services.index.sweep),
+            Maintenance("tails", services.long_form_backfill.maintain, batched=True),
         ],
     )
 
 
-def _loops(below: _Below, made: KnowledgeServices) -> tuple[Loop, ...]:
+def _loops(below: _LowerRooms, services: KnowledgeServices) -> tuple[Loop, ...]:
     if below.role == "worker":
-        return made.index.loops(poll_seconds=below.settings.worker.poll_seconds)
-    reindexing = Reindexing(made.index, below.storage.vectors, below.settings.vectors)
-    ahead = () if made.prefetch is None else made.prefetch.loops()
-    return (*reindexing.loops(), *made.unanswered.loops(), *ahead)
+        return services.index.loops(poll_seconds=below.settings.worker.poll_seconds)
+    reindexing = Reindexing(services.index, below.storage.vectors, below.settings.vectors)
+    return (*reindexing.loops(), *services.unanswered.loops())
 
 
-async def _age(database: Database) -> int:
+async def _refresh_freshness(database: Database) -> int:
     async with database.begin() as connection:
         return await freshness.refresh(connection, clock.now())

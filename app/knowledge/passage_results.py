@@ -8,7 +8,7 @@ from app.knowledge.freshness import freshness
 from app.knowledge.item import PASSAGE, Quote
 from app.knowledge.passages import Ranked
 from app.knowledge.ranking import DIGITS
-from app.sessions.journal import CitedSession
+from app.sessions.session import CitedSession
 from app.storage.tables import AnyRow
 
 TITLE_CHARS, EXCERPT_CHARS = 120, 400

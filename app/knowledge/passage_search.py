@@ -14,11 +14,9 @@ import numpy as np
 import structlog
 
 from app import clock
-from app.accounts.accounts import Accounts
 from app.embeddings.embedder import Encoded
 from app.errors import Unavailable
 from app.knowledge.answer import Query, Result
-from app.knowledge.index import Index
 from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack_half
 from app.knowledge.passage_results import result
@@ -30,12 +28,11 @@ from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import parse_question
 from app.knowledge.passages.ranking import RERANKED, Scored, inverse_frequency
 from app.knowledge.ranking import DIGITS
-from app.knowledge.reads import Reads
+from app.knowledge.search_backend import SearchBackend
 from app.knowledge.versions import Scope
-from app.sessions.journal import CitedSession
-from app.settings import KnowledgeSettings as Limits
+from app.sessions.session import CitedSession
 from app.storage.tables import AnyRow
-from app.storage.vectors.store import Hit, VectorStore, Where, Within
+from app.storage.vectors.store import Hit, Where, Within
 from app.telemetry import traces
 
 log = structlog.get_logger()
@@ -76,7 +73,7 @@ class FoundPassages:
         return 1.0 if self.confidence is None or not self.rows else self.confidence
 
     @property
-    def tells(self) -> bool:
+    def is_conclusive(self) -> bool:
         """True if `confidence` is known and based on passages."""
         return self.confidence is not None and bool(self.rows)
 
@@ -94,18 +91,18 @@ class FoundPassages:
 
 
 _NO_QUESTION = parse_question("", (), _NO_TOKENS)
-NOTHING = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION, ()))
+NO_PASSAGES = FoundPassages(_NO_QUESTION, {}, {}, 0.0, rank_candidates(_NO_QUESTION, ()))
 
 
 class PassageSearch:
     """Finds and ranks the passages that answer a question."""
 
-    def __init__(self, *, reads: Reads, accounts: Accounts, index: Index, vectors: VectorStore, limits: Limits) -> None:
-        self._rows = PassageRows(reads)
-        self._accounts = accounts
-        self._index = index
-        self._vectors = vectors
-        self._limits = limits
+    def __init__(self, backend: SearchBackend) -> None:
+        self._rows = PassageRows(backend.reads)
+        self._accounts = backend.accounts
+        self._index = backend.index
+        self._vectors = backend.vectors
+        self._limits = backend.limits
 
     async def find(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> FoundPassages:
         """Find and rank passages. Appends the parts that were unavailable to `degraded`."""
@@ -113,19 +110,19 @@ class PassageSearch:
         legs = await self._legs(scope, query, encoded, period, degraded)
         if legs is None:
             rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=RERANKED)
-            legs = _compared(query.text, rows, encoded)
+            legs = _score_rows(query.text, rows, encoded)
         else:
             rows = await self._rows.by_id(scope, list(legs), period)
         if not rows:
-            return NOTHING
+            return NO_PASSAGES
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
         pieces, tokens = (encoded.pieces, encoded.tokens) if encoded else ((), _NO_TOKENS)
         named = dates.named(query.text, clock.now())
         question = parse_question(query.text, pieces, tokens, files=query.files, prefer_project=query.prefer_project, named=named)
         ranking = rank_candidates(question, [_candidate(row, legs[row.id], names.get(row.project_id, "")) for row in rows])
-        told = confidence(features(ranking)) if encoded else None
-        relevant = replace(ranking, scored=self._relevant(query, ranking.scored, told))
-        return FoundPassages(question, {str(row.id): row for row in rows}, names, told, relevant)
+        answered = confidence(features(ranking)) if encoded else None
+        relevant = replace(ranking, scored=self._relevant(query, ranking.scored, answered))
+        return FoundPassages(question, {str(row.id): row for row in rows}, names, answered, relevant)
 
     async def around(self, found: FoundPassages) -> dict[Place, PassageCandidate]:
         """Read the passages around the first of those found."""
@@ -175,12 +172,12 @@ class PassageSearch:
             return None
         return fused(dense, lexical, limit=max(RERANKED, query.limit))
 
-    def _relevant(self, query: Query, scored: list[Scored], told: float | None) -> list[Scored]:
+    def _relevant(self, query: Query, scored: list[Scored], answered: float | None) -> list[Scored]:
         """Return all, or none below the confidence threshold; without vectors, those that share enough terms with the question."""
         if query.min_score is not None:
             return scored
-        if told is not None:
-            return scored if told >= self._limits.min_confidence else []
+        if answered is not None:
+            return scored if answered >= self._limits.min_confidence else []
         shares = coverage(query.text, [each.candidate.text for each in scored])
         return [each for each, share in zip(scored, shares, strict=True) if share >= self._limits.min_relevance]
 
@@ -225,7 +222,7 @@ async def _none() -> list[Hit]:
     return []
 
 
-def _compared(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) -> dict[UUID, Leg]:
+def _score_rows(question: str, rows: Sequence[AnyRow], encoded: Encoded | None) -> dict[UUID, Leg]:
     """Score what PostgreSQL found as the legs would: BM25, with the idf among these rows, and the exact cosine."""
     asked = terms.query(question).indices
     found = [terms.document(indexed(row.heading, row.text)) for row in rows]

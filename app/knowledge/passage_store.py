@@ -22,8 +22,9 @@ from app.knowledge.locks import lock_project
 from app.knowledge.passages.cut import CutState
 from app.knowledge.passages.passage import Passage
 from app.knowledge.tables import OutboxRow, PassageCutRow, PassagePlaceRow, PassageRow
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed
+from app.sessions.session import Session
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
@@ -143,7 +144,7 @@ class PassageStore:
         Overtaken as `checkpointed` raises them.
         """
         async with self._database.begin() as connection:
-            await self._journal.hold(connection, session.id)  # before the project, in the order a purge locks them: no deadlock
+            await self._journal.lock_against_deletion(connection, session.id)  # before the project, as a purge does: no deadlock
             await lock_project(connection, session.project_id)
             ids, stored, renewed = await self._passages(connection, session, part, embedded)
             wanted = {(passage.seq, number): _place(session, number, passage, ids) for number, passage in part.placed}

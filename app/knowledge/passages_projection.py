@@ -19,9 +19,10 @@ from app.knowledge.passages import terms
 from app.knowledge.passages.cut import CutState, PassageCutter
 from app.knowledge.passages.passage import Passage
 from app.sessions.event import Event
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed, Counts, Projected
-from app.sessions.stream import through_thread
+from app.sessions.session import Session
+from app.storage.generator_thread import through_thread
 from app.tokens import count_text
 
 CUT_VERSION = 1

@@ -17,12 +17,13 @@ from app.knowledge.tables import ItemRow, PassagePlaceRow, PassageRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
+from app.storage.vectors.recipe import DENSE
 from app.storage.vectors.store import IndexSchema, VectorPoint
 
 SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
 
 
-async def of(connection: AsyncConnection, ids: Collection[UUID]) -> list[VectorPoint]:
+async def read(connection: AsyncConnection, ids: Collection[UUID]) -> list[VectorPoint]:
     """Return the points of these ids (of items or passages) that exist."""
     wanted = literal(list(ids), ARRAY(Uuid))
     items = await connection.execute(_ITEMS.where(ItemRow.id == any_(wanted)))
@@ -41,7 +42,7 @@ async def count(connection: AsyncConnection, *, but: Select[UUID] | None = None)
     return found
 
 
-async def every(database: Database, *, page: int) -> AsyncIterator[list[VectorPoint]]:
+async def read_pages(database: Database, *, page: int) -> AsyncIterator[list[VectorPoint]]:
     """Yield all points page by page, each page read in a transaction of its own."""
     for table, query, point in ((ItemRow, _ITEMS, _item), (PassageRow, _PASSAGES, _passage)):
         last: UUID | None = None
@@ -67,7 +68,7 @@ def _item(row: AnyRow) -> VectorPoint:
     if row.intent is not None:
         payload["intent"] = row.intent
     terms = lexical.document(item_text(row.title, row.text))
-    return VectorPoint(id=row.id, vectors={"dense_384": unpack(row.embedding)}, terms=terms, payload=payload)
+    return VectorPoint(id=row.id, vectors={DENSE: unpack(row.embedding)}, terms=terms, payload=payload)
 
 
 def _passage(row: AnyRow) -> VectorPoint:
@@ -75,7 +76,7 @@ def _passage(row: AnyRow) -> VectorPoint:
     if row.at is not None:
         payload["created_at"] = row.at.isoformat()
     terms = passage_terms.document(indexed(row.heading, row.text))
-    return VectorPoint(id=row.id, vectors={"dense_384": unpack_half(row.embedding)}, terms=terms, payload=payload)
+    return VectorPoint(id=row.id, vectors={DENSE: unpack_half(row.embedding)}, terms=terms, payload=payload)
 
 
 _ITEMS = select(

@@ -16,7 +16,7 @@ from app.knowledge.freshness import WEIGHT
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
-from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, shown_freshness, speaks_of
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, names_open_file, shown_freshness
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -71,13 +71,8 @@ def rank(
     factors = [_factor(row, names[row.project_id], query, support.answered) for row in rows]
     session_gains = [SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0) for row in rows]
     texts = [item_text(row.title, row.text) for row in rows]
-    if vector is None:
-        bounds = [factor + gain for factor, gain in zip(factors, session_gains, strict=True)]
-    else:
-        bounds = [
-            factor * asked.upper_bound(cosine, text) + gain
-            for factor, cosine, text, gain in zip(factors, cosines, texts, session_gains, strict=True)
-        ]
+    relevances = [1.0 if vector is None else asked.upper_bound(cosine, text) for cosine, text in zip(cosines, texts, strict=True)]
+    bounds = [factor * bound + gain for factor, bound, gain in zip(factors, relevances, session_gains, strict=True)]
     supported = min_score if query.min_score is not None else min(min_score, MIN_SUPPORTED)
     best: list[float] = []
     found: list[tuple[float, str, int, Relevance]] = []
@@ -120,7 +115,7 @@ def _written(row: AnyRow) -> float:
 
 
 def _open_file(row: AnyRow, query: Query) -> float:
-    return OPEN_FILE if query.files and row.paths and speaks_of(row.paths, query.files) else 1.0
+    return OPEN_FILE if query.files and row.paths and names_open_file(row.paths, query.files) else 1.0
 
 
 def _is_written(row: AnyRow) -> bool:

@@ -1,4 +1,4 @@
-"""Reads a team's knowledge for a requester: one call for a route, a tool and a page alike, with its permission, its names, its measure."""
+"""Reads a team's knowledge for a requester. Each operation checks the permission and adds names; routes, tools and pages call it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound
 from app.knowledge.answer import Answer, Query, Searcher
-from app.knowledge.authoring import revision_of
-from app.knowledge.browsing import ItemBrowsing, ItemFilter
-from app.knowledge.history import HistoryEvent, ItemHistory
-from app.knowledge.item import Freshness
+from app.knowledge.browsing import ItemBrowsing
+from app.knowledge.edits import revision_of
+from app.knowledge.history import ItemHistory
+from app.knowledge.item import Freshness, HistoryEvent, Item, ItemFilter
 from app.knowledge.passage_store import PassageStore, StoredPassage
-from app.knowledge.store import Item, KnowledgeStore
+from app.knowledge.store import KnowledgeStore
 from app.knowledge.weighing import shown_freshness
 from app.storage.tables import AnyRow
 from app.telemetry import metrics
@@ -70,14 +70,14 @@ class KnowledgeReader:
         accounts: Accounts,
         search: Searcher,
         store: KnowledgeStore,
-        said: PassageStore,
+        passage_store: PassageStore,
         browsing: ItemBrowsing,
         history: ItemHistory,
     ) -> None:
         self._accounts = accounts
         self._search = search
         self._store = store
-        self._said = said
+        self._passage_store = passage_store
         self._browsing = browsing
         self._history = history
 
@@ -88,21 +88,21 @@ class KnowledgeReader:
         return found
 
     async def find(self, requester: Requester, query: Query) -> Answer:
-        """The same, not counted yet: for an operation that goes on with what was found, and counts the whole."""
+        """Search without counting the query, for an operation that composes an answer from the results and counts both as one."""
         requester.check("read")
         return await self._search.query(requester.team_id, replace(query, asker=requester.developer_id))
 
-    async def read(self, requester: Requester, place: UUID) -> ShownItem | ShownPassage:
-        """Show an item or a passage: both kinds stand in one answer. NotFound for another team's."""
+    async def read(self, requester: Requester, item_or_passage_id: UUID) -> ShownItem | ShownPassage:
+        """Return an item or a passage by its id. NotFound for another team's."""
         try:
-            return await self.item(requester, place)
+            return await self.item(requester, item_or_passage_id)
         except NotFound:
-            passage = await self._said.get(requester.team_id, place)
+            passage = await self._passage_store.get(requester.team_id, item_or_passage_id)
         names = await self._accounts.project_names(requester.team_id, {passage.project_id})
         return ShownPassage(passage, names[passage.project_id])
 
     async def item(self, requester: Requester, item_id: UUID) -> ShownItem:
-        """Show an item with all its evidence. NotFound for another team's, and for a passage."""
+        """Return an item with all its evidence. NotFound for another team's, and for a passage."""
         requester.check("read")
         item = await self._store.get(requester.team_id, item_id)
         names = await self._accounts.project_names(requester.team_id, {item.project_id})
@@ -111,7 +111,7 @@ class KnowledgeReader:
     async def list(
         self, requester: Requester, wanted: ItemFilter, *, project: str | None = None, limit: int, cursor: str | None = None
     ) -> ShownPage:
-        """List one page of items, the newest first; of the project of this name, or of all. InvalidInput for a cursor that is none."""
+        """Return a page of items, the newest first, of the named project or of all. InvalidInput for an unknown cursor."""
         requester.check("read")
         if project is not None:
             project_id = await self._accounts.project_named(requester.team_id, project)
@@ -124,18 +124,18 @@ class KnowledgeReader:
         return ShownPage(shown, page.next)
 
     async def history(self, requester: Requester, item_id: UUID) -> Sequence[ShownEntry]:
-        """Tell what became of an item, the latest first. Conflict for a passage, NotFound for another team's."""
+        """Return an item's history, the latest event first. Conflict for a passage, NotFound for another team's item."""
         requester.check("read")
         try:
-            entries = await self._history.of(requester.team_id, item_id)
+            entries = await self._history.read(requester.team_id, item_id)
         except NotFound:
             await self.refuse_passage(requester, item_id, NO_HISTORY)
         names = await self._accounts.names({each.developer_id for each in entries if each.developer_id is not None})
         return [ShownEntry(each, _by(each, names)) for each in entries]
 
-    async def refuse_passage(self, requester: Requester, place: UUID, why: str) -> NoReturn:
-        """Raise Conflict, which says why, if this is a passage of the team's; NotFound if it is nothing of theirs."""
-        await self._said.get(requester.team_id, place)
+    async def refuse_passage(self, requester: Requester, item_or_passage_id: UUID, why: str) -> NoReturn:
+        """Raise Conflict with the reason `why` if the id is a passage of the team; NotFound if the team has neither."""
+        await self._passage_store.get(requester.team_id, item_or_passage_id)
         raise Conflict(why)
 
 

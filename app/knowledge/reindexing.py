@@ -19,7 +19,7 @@ MAX_WITHOUT_GRAPH = 20_000
 
 
 class Reindexing:
-    """One in each server; of those that rebuild at once all but one leave it."""
+    """Watches the index; one in each server. Of servers that start a rebuild at the same time, one does it."""
 
     def __init__(self, index: Index, vectors: VectorStore, options: VectorsSettings) -> None:
         self._index = index
@@ -32,19 +32,19 @@ class Reindexing:
         return (
             Loop(
                 name="knowledge.reindexing",
-                step=self.keep,
+                step=self.rebuild_if_needed,
                 pause=lambda: AWAY_SECONDS if self._away else PAUSE_SECONDS,
                 meanwhile="The vector index is not rebuilt: searches answer slower, or by words.",
             ),
         )
 
-    async def keep(self) -> None:
+    async def rebuild_if_needed(self) -> None:
         """Rebuild the index when it lacks items, or once enough of its points are searched by brute force, without an HNSW graph."""
         try:
             status = await self._vectors.status()
         except Exception as error:  # noqa: BLE001 - whatever it is, the index is away; `/readyz` says so under `vectors`
             why = str(error) or type(error).__name__
-            if self._away != why:  # once
+            if self._away != why:  # logged once, not at every check
                 log.warning("index.away", reason=why)
             self._away = why
             return

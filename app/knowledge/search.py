@@ -11,22 +11,19 @@ from uuid import UUID
 
 import structlog
 
-from app.accounts.accounts import Accounts
 from app.embeddings.embedder import Encoded
 from app.errors import InvalidInput, Unavailable
 from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
-from app.knowledge.index import Index
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.item_search import NO_ITEMS, FoundItems, ItemSearch
 from app.knowledge.passage_search import FoundPassages, PassageSearch
 from app.knowledge.ranking import NO_SUPPORT, Support
-from app.knowledge.reads import Reads
+from app.knowledge.search_backend import SearchBackend
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Scope
-from app.sessions.journal import CitedSession, Journal
-from app.settings import KnowledgeSettings as Limits
-from app.storage.database import Database
-from app.storage.vectors.store import Vector, VectorStore
+from app.sessions.journal import Journal
+from app.sessions.session import CitedSession
+from app.storage.vectors.store import Vector
 from app.telemetry import traces
 from app.tokens import count_text, first_tokens
 
@@ -49,30 +46,25 @@ class Search:
 
     def __init__(
         self,
+        backend: SearchBackend,
         *,
-        database: Database,
-        accounts: Accounts,
         journal: Journal,
-        index: Index,
-        vectors: VectorStore,
         embedder: QuestionEncoder,
-        limits: Limits,
         unanswered: Unanswered | None = None,
     ) -> None:
-        self._accounts = accounts
+        self._accounts = backend.accounts
+        self._limits = backend.limits
         self._journal = journal
         self._embedder = embedder
-        self._limits = limits
         self._unanswered = unanswered
-        reads = Reads(database)
-        self._items = ItemSearch(reads=reads, accounts=accounts, index=index, vectors=vectors, limits=limits)
-        self._passages = PassageSearch(reads=reads, accounts=accounts, index=index, vectors=vectors, limits=limits)
+        self._items = ItemSearch(backend)
+        self._passages = PassageSearch(backend)
 
     def record_unanswered(self, team_id: UUID, query: Query) -> None:
         """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found."""
         filtered = query.types or query.since or query.until or set(query.kinds) != set(KINDS)
         if self._unanswered is not None and query.min_score is None and not filtered:
-            self._unanswered.note(team_id, query.text)
+            self._unanswered.record(team_id, query.text)
 
     async def query(self, team_id: UUID, query: Query) -> Answer:
         """Search, bypassing every cache. InvalidInput names the field that can't be used."""
@@ -117,7 +109,7 @@ class Search:
     ) -> tuple[list[Result], int]:
         """Return the items that answer, supported by their sessions' passages; only those that a person wrote if the passages abstain."""
         support = NO_SUPPORT
-        if passages.tells:
+        if passages.is_conclusive:
             support = Support(sessions=passages.by_session(), rejected=not passages.relevant)
         items = self._items.results(query, candidates, vector, limit=query.limit, support=support)
         sessions = await self._journal.cited(scope.team_id, _sessions_of(items))

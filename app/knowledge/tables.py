@@ -33,7 +33,7 @@ from app.storage.tables import Base, CreatedAt, Id
 class ItemRow(Base):
     """A knowledge item: what sessions taught or a person recorded.
 
-    Derived from its evidence by `election`, unless a person wrote it. `embedding`: little-endian float32 × 384 of title and text, by
+    Derived from its evidence by `merging`, unless a person wrote it. `embedding`: little-endian float32 × 384 of title and text, by
     `embedding_model`; the vector store can be rebuilt from it. `long_embedding`: float32 × 1536 where the text exceeds the model's window;
     `long_embedding_model` null: not computed yet.
     `created_at`: first learnt (the transcript's time); `last_seen_at`: last learnt again.

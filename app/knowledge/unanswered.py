@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from app.knowledge.answer import UnansweredQuestion
 from app.knowledge.tables import UnansweredRow
 from app.part import Loop
 from app.redaction import redact
@@ -27,15 +27,6 @@ KEPT_DAYS = 90
 GATHERED_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class UnansweredQuestion:
-    """An unanswered question: how often it was asked, and when last."""
-
-    text: str
-    times: int
-    last_at: datetime
-
-
 class Unanswered:
     """Collects unanswered questions in memory, writes them in the background, and reads them."""
 
@@ -44,14 +35,14 @@ class Unanswered:
         self._waiting: Counter[tuple[UUID, str]] = Counter()
         self._woken = asyncio.Event()
 
-    def note(self, team_id: UUID, text: str) -> None:
+    def record(self, team_id: UUID, text: str) -> None:
         """Queue a question and return at once. Beyond MAX_WAITING, new questions are dropped."""
-        said = shown(text)
+        said = redacted_question(text)
         if said and ((team_id, said) in self._waiting or len(self._waiting) < MAX_WAITING):
             self._waiting[team_id, said] += 1
             self._woken.set()
 
-    async def of(self, team_id: UUID, *, limit: int) -> list[UnansweredQuestion]:
+    async def most_frequent(self, team_id: UUID, *, limit: int) -> list[UnansweredQuestion]:
         """Return a team's unanswered questions, the most frequent first."""
         query = select(UnansweredRow.question, UnansweredRow.times, UnansweredRow.last_at).where(UnansweredRow.team_id == team_id)
         query = query.order_by(UnansweredRow.times.desc(), UnansweredRow.last_at.desc()).limit(limit)
@@ -87,7 +78,7 @@ class Unanswered:
                 await connection.execute(delete(UnansweredRow).where(mine, old | UnansweredRow.question.in_(oldest)))
 
 
-def shown(text: str) -> str:
+def redacted_question(text: str) -> str:
     """Return a question as it may be stored and shown: one line, redacted, bounded; "" if nothing is left."""
     clean = redact(text[:READ_CHARS]).text
     if len(text) > READ_CHARS:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.knowledge.item import VERDICTS
 from app.knowledge.tables import FeedbackRow, ItemRow, RevisionRow
-from app.knowledge.weighing import VERDICTS, hides
+from app.knowledge.weighing import should_hide
 from app.storage.tables import AnyRow
 
 
@@ -24,5 +25,5 @@ async def count_verdicts(connection: AsyncConnection, item: AnyRow) -> None:
         counted[verdict] = people
     author = FeedbackRow.by_admin if item.developer_id is None else FeedbackRow.developer_id == item.developer_id
     by_author = await connection.scalar(select(func.count()).where(*of_this_text, FeedbackRow.verdict == "wrong", author))
-    hidden = hides(wrong=counted["wrong"], by_author=bool(by_author))
+    hidden = should_hide(wrong=counted["wrong"], by_author=bool(by_author))
     await connection.execute(update(ItemRow).where(ItemRow.id == item.id).values(**counted, hidden=hidden, updated_at=func.now()))

@@ -49,7 +49,7 @@ class Versions:
         self._direct = direct
         self._reads: GroupCommit[Scope, str] = GroupCommit(self._read, max_weight=MAX_AT_ONCE, name="knowledge versions")
 
-    async def of(self, scope: Scope) -> str:
+    async def current(self, scope: Scope) -> str:
         """Return a text that changes with every change of knowledge and never recurs. DatabaseUnavailable when it can't be read."""
         return await self._reads.submit(scope)
 

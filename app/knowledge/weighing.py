@@ -6,12 +6,9 @@ A factor multiplies an item's rank (see `ranking`); `explain` shows it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 from app.knowledge.item import Freshness
-
-Verdict = Literal["helpful", "wrong", "stale"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 WRITTEN = 1.10
 """Factor of what a person recorded or corrected: it decides between near equals, not against a better answer."""
@@ -45,7 +42,7 @@ def feedback_factor(judged: Judged) -> float:
     return min(MAX_FACTOR, max(MIN_FACTOR, 1.0 + gain - loss))
 
 
-def speaks_of(paths: Sequence[str], files: Sequence[str]) -> bool:
+def names_open_file(paths: Sequence[str], files: Sequence[str]) -> bool:
     """Tell whether one of an item's paths is an open file: equal, or one of the two is a suffix of the other, by whole components."""
     ours, open_files = [_parts(each) for each in paths], [_parts(each) for each in files]
     return any(one[-len(other) :] == other or other[-len(one) :] == one for one in ours for other in open_files if one and other)
@@ -60,6 +57,6 @@ def shown_freshness(by_age: Freshness, judged: Judged) -> Freshness:
     return "stale" if judged.stale > judged.helpful else by_age
 
 
-def hides(*, wrong: int, by_author: bool) -> bool:
+def should_hide(*, wrong: int, by_author: bool) -> bool:
     """Tell whether an item is hidden: two people judged it wrong, or its author did."""
     return by_author or wrong >= HIDING_VERDICTS

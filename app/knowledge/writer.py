@@ -1,4 +1,4 @@
-"""Changes a team's knowledge for a requester: one call for a route, a tool and a page alike, which shows what then stands there."""
+"""Changes a team's knowledge for a requester, and returns the changed item. Routes, tools and pages call the same operations."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.errors import NotFound
-from app.knowledge.authoring import Author, Authoring, ItemCorrection, ItemFields
+from app.knowledge.authoring import Authoring
+from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
 from app.knowledge.store import KnowledgeStore
 
-A_PASSAGE = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
-ITS_SESSIONS = "A passage goes with the sessions it was said in: purge them (DELETE /v1/sessions/{id})."
+PASSAGE_IS_FIXED = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
+PASSAGE_BELONGS_TO_SESSIONS = "A passage goes with the sessions it was said in: purge them (DELETE /v1/sessions/{id})."
 
 
 class KnowledgeWriter:
-    """Every change needs the permission `write`; whose item it is, the rooms' own checks say. Conflict for a passage."""
+    """Records, corrects, judges and deletes items. Conflict for a passage.
+
+    Each needs the permission `write`; `Authoring` and the store check who may change which item.
+    """
 
     def __init__(self, reader: KnowledgeReader, *, authoring: Authoring, judging: Judging, store: KnowledgeStore) -> None:
         self._reader = reader
@@ -27,29 +31,29 @@ class KnowledgeWriter:
         self._store = store
 
     async def record(self, requester: Requester, project: str, words: ItemFields) -> tuple[ShownItem, bool]:
-        """Record what a person knows: (the item, whether it is new). See `Authoring.record` for what can be wrong."""
+        """Record an item. Returns it, and True if it is new. Raises as `Authoring.record` does."""
         requester.check("write")
         item_id, new = await self._authoring.record(_author(requester), project, words)
         return await self._reader.item(requester, item_id), new
 
     async def correct(self, requester: Requester, item_id: UUID, change: ItemCorrection) -> ShownItem:
-        """Correct an item of one's own, an admin any. Conflict where it has been changed since `change.revision`."""
+        """Correct an item: its author or an admin. Conflict if it has changed since `change.revision`."""
         requester.check("write")
-        async with self._items_only(requester, item_id, A_PASSAGE):
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._authoring.correct(_author(requester), item_id, change)
         return await self._reader.item(requester, item_id)
 
     async def judge(self, requester: Requester, item_id: UUID, verdict: str, note: str = "") -> ShownItem:
-        """Say of any item of the team's that it is helpful, wrong or stale: one verdict a person."""
+        """Store the requester's verdict on any item of the team, replacing their earlier one."""
         requester.check("write")
-        async with self._items_only(requester, item_id, A_PASSAGE):
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._judging.judge(_author(requester), item_id, verdict, note)
         return await self._reader.item(requester, item_id)
 
-    async def forget(self, requester: Requester, item_id: UUID) -> None:
-        """Delete an item of one's own for good, an admin any."""
+    async def delete(self, requester: Requester, item_id: UUID) -> None:
+        """Delete an item permanently: its author or an admin."""
         requester.check("write")
-        async with self._items_only(requester, item_id, ITS_SESSIONS):
+        async with self._items_only(requester, item_id, PASSAGE_BELONGS_TO_SESSIONS):
             await self._store.delete(requester.team_id, item_id, developer_id=requester.developer_id)
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.errors import RateLimitExceeded
-from app.limits.own import LocalLimits, Quota, Unit, Verdict
+from app.limits.local import LocalLimits, Quota, Unit, Verdict
 from app.limits.window import WINDOW_SECONDS, LimitState
 from app.settings import LimitsSettings as Options
 from app.telemetry import metrics
@@ -30,12 +30,12 @@ class Admission:
     def used(self, tokens: int) -> None:
         """Record the tokens that the request's model call really used."""
         self._used += tokens
-        if tokens > 0 and "tokens" in self._verdict.standings:
+        if tokens > 0 and "tokens" in self._verdict.states:
             self._use(tokens)
 
-    def standing(self, unit: Unit) -> LimitState | None:
+    def state(self, unit: Unit) -> LimitState | None:
         """Return a limit's state as this request knows it; None if there is no such limit."""
-        found = self._verdict.standings.get(unit)
+        found = self._verdict.states.get(unit)
         if found is None or unit == "requests" or not self._used:
             return found
         return LimitState(found.limit, max(0, found.left - self._used), found.wait_seconds, WINDOW_SECONDS + 1)
@@ -48,7 +48,7 @@ class RateLimits:
         self._models = _quota(requests=options.model_requests_a_minute, tokens=options.model_tokens_a_minute)
         self._others = _quota(requests=options.requests_a_minute)
         self._shared = shared
-        self._own = LocalLimits()
+        self._local = LocalLimits()
         self._now = now
 
     @property
@@ -65,7 +65,7 @@ class RateLimits:
         refusal = None if verdict.granted else _refusal(verdict, model=model)
 
         def use(tokens: int) -> None:
-            self._own.use(subject, "tokens", tokens, self._now())
+            self._local.use(subject, "tokens", tokens, self._now())
             if self._shared is not None:
                 self._shared.use(subject, "tokens", tokens)
 
@@ -73,16 +73,16 @@ class RateLimits:
 
     async def _verdict(self, subject: str, quota: Quota) -> Verdict:
         """Decide by all servers' count in Redis; by this process's own while Redis is down."""
-        if self._shared is None or self._shared.away:
-            return self._own.take(subject, quota, self._now())
-        ours = self._own.look(subject, quota, self._now())
+        if self._shared is None or self._shared.unavailable:
+            return self._local.take(subject, quota, self._now())
+        ours = self._local.check(subject, quota, self._now())
         if not ours.granted:
             return ours
         verdict = await self._shared.take(subject, quota)
         if verdict is None:
-            return self._own.take(subject, quota, self._now())
+            return self._local.take(subject, quota, self._now())
         if verdict.granted:
-            self._own.count(subject, quota, self._now())
+            self._local.count(subject, quota, self._now())
         return verdict
 
 
@@ -93,13 +93,13 @@ def _quota(*, requests: int | None = None, tokens: int | None = None) -> Quota:
 
 def _refusal(verdict: Verdict, *, model: bool) -> RateLimitExceeded:
     """Return the error, which names the limit with the longest wait."""
-    full = {unit: standing for unit, standing in verdict.standings.items() if standing.left == 0}
-    unit, standing = max(full.items(), key=lambda each: each[1].wait_seconds)
+    full = {unit: state for unit, state in verdict.states.items() if state.left == 0}
+    unit, state = max(full.items(), key=lambda each: each[1].wait_seconds)
     what = "tokens" if unit == "tokens" else "calls of models" if model else "requests"
-    seconds = max(1, math.ceil(standing.wait_seconds))
+    seconds = max(1, math.ceil(state.wait_seconds))
     metrics.rate_limited("model_tokens" if unit == "tokens" else "model_requests" if model else "requests")
     return RateLimitExceeded(
-        f"Rate limit: this key has used its {standing.limit:,} {what} of the last minute. Try again in {seconds} s."
+        f"Rate limit: this key has used its {state.limit:,} {what} of the last minute. Try again in {seconds} s."
         " This is not the budget: nothing was charged.",
-        retry_after=standing.wait_seconds,
+        retry_after=state.wait_seconds,
     )

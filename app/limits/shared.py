@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from app.errors import Unavailable
-from app.limits.own import Quota, Unit, Verdict
+from app.limits.local import Quota, Unit, Verdict
 from app.limits.scripts import REDIS_TIME, TAKE, USE
 from app.limits.window import LimitState
 from app.part import Loop
@@ -44,13 +44,13 @@ class SharedLimits:
         self._take = client.register_script(TAKE)
         self._use = client.register_script(USE)
         self._turn = asyncio.Semaphore(MAX_CONCURRENT)
-        self._away = asyncio.Event()
+        self._unavailable = asyncio.Event()
         self._unreported: dict[str, int] = {}
         self._reporting: asyncio.Task[None] | None = None
 
     @property
-    def away(self) -> bool:
-        return self._away.is_set()
+    def unavailable(self) -> bool:
+        return self._unavailable.is_set()
 
     async def take(self, subject: str, quota: Quota) -> Verdict | None:
         """Check and count one request atomically. None: Redis is down."""
@@ -74,21 +74,21 @@ class SharedLimits:
                 name="limits.shared",
                 step=self._probe,
                 pause=PAUSE_SECONDS,
-                wake=self._away,
+                wake=self._unavailable,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
                 meanwhile="Each server counts a key's requests for itself.",
             ),
         )
 
     async def _probe(self) -> None:
-        if not self.away:
+        if not self.unavailable:
             return
         try:
             async with asyncio.timeout(self._timeout):
                 await self._use(keys=[f"{PREFIX}probe"], args=[REDIS_TIME, 1])
         except Exception as error:
             raise Unavailable(f"Redis does not answer ({type(error).__name__}).") from error
-        self._away.clear()
+        self._unavailable.clear()
         log.info("limits.shared_again")
 
     async def close(self) -> None:
@@ -108,15 +108,15 @@ class SharedLimits:
 
     async def _guarded(self, ask: Callable[[], Awaitable[Got]]) -> Got | None:
         async with self._turn:
-            if self.away:
+            if self.unavailable:
                 return None
             try:
                 async with asyncio.timeout(self._timeout):
                     return await ask()
             except Exception as error:  # noqa: BLE001 - on any error each server counts for itself
-                if not self.away:
+                if not self.unavailable:
                     log.warning("limits.not_shared", reason=type(error).__name__)
-                self._away.set()
+                self._unavailable.set()
                 return None
 
 
@@ -127,8 +127,8 @@ def _key(subject: str, unit: Unit) -> str:
 
 def _verdict(quota: Quota, found: list[int]) -> Verdict:
     granted, *numbers = map(int, found)
-    standings = {}
+    states = {}
     for place, (unit, limit) in enumerate(quota.items()):
         used, wait_ms, reset_ms = numbers[3 * place : 3 * place + 3]
-        standings[unit] = LimitState(limit, max(0, limit - used), wait_ms / 1000, reset_ms / 1000)
-    return Verdict(bool(granted), standings)
+        states[unit] = LimitState(limit, max(0, limit - used), wait_ms / 1000, reset_ms / 1000)
+    return Verdict(bool(granted), states)

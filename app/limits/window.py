@@ -47,7 +47,7 @@ class Window:
             self._used -= self._seconds.popleft()[1]
         return self._used
 
-    def standing(self, limit: int, now: float) -> LimitState:
+    def state(self, limit: int, now: float) -> LimitState:
         used = still = self.used(now)
         free_at = now
         for second, amount in self._seconds:

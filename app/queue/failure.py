@@ -17,22 +17,22 @@ _OURS = str(Path(__file__).resolve().parents[1])
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed attempt. `retryable`: another attempt may succeed. `away`: a dependency is unavailable, which is not the job's fault."""
+    """A failed attempt. `retryable`: another attempt may succeed. `unavailable`: a dependency was, so the attempt doesn't count."""
 
     code: str
     message: str
     retryable: bool = True
-    away: bool = False
+    unavailable: bool = False
 
 
 def failure_of(error: BaseException, *, what: str = "The job") -> Failure:
     """Build the failure of an error. Only our own errors' messages are kept; another's text may quote the job's data."""
     if isinstance(error, CairnError):
-        return Failure(error.code, error.message, retryable=not isinstance(error, FINAL), away=isinstance(error, Unavailable))
+        return Failure(error.code, error.message, retryable=not isinstance(error, FINAL), unavailable=isinstance(error, Unavailable))
     return Failure("internal_error", f"{what} failed with {type(error).__name__}. See the worker's log.")
 
 
-def places(error: BaseException) -> list[str]:
+def stack_frames(error: BaseException) -> list[str]:
     """Return our innermost stack frames and the raising one, for logging an error whose text may quote the job's data."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if frame.filename.startswith(_OURS)][-5:]
@@ -53,7 +53,7 @@ def backoff_seconds(attempts: int, settings: WorkerSettings) -> float:
     return _jittered(settings.backoff_seconds * 2.0 ** min(attempts - 1, 60), settings)
 
 
-def away_seconds(waited: float, settings: WorkerSettings) -> float:
+def outage_backoff_seconds(waited: float, settings: WorkerSettings) -> float:
     """Return the delay in seconds while a dependency is unavailable: a quarter of the time waited so far, with jitter."""
     return _jittered(max(settings.backoff_seconds, waited / 4), settings)
 

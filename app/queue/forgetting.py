@@ -22,7 +22,7 @@ PURGED = "What this job worked on was purged."
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AffectedJob:
     """A job that mentioned the subject. `dead`: it failed for good, so its input is no longer needed."""
 
     payload: dict[str, Any]
@@ -45,7 +45,7 @@ async def forget(
     blank: Mapping[str, object],
     name: str | None = None,
     also: tuple[str, Collection[str]] = ("", ()),
-) -> list[Told]:
+) -> list[AffectedJob]:
     """Remove a subject from a team's jobs, in the caller's transaction. Returns the jobs that mentioned it.
 
     `listed`: field of the result that lists subjects; `blank`: replacements for the result's other fields; `name`: another name of the
@@ -70,10 +70,10 @@ async def forget(
         "error": case((_is_object(JobRow.error), JobRow.error.op("||")(literal({"message": PURGED}, JSONB)))),
     }
     changed = update(JobRow).where(and_(JobRow.team_id == team_id, mentions)).values(values_).returning(JobRow.payload, JobRow.state)
-    return [Told(row.payload, row.state == "failed") for row in await connection.execute(changed)]
+    return [AffectedJob(row.payload, row.state == "failed") for row in await connection.execute(changed)]
 
 
-async def dead_and_purged(connection: AsyncConnection, field: str) -> set[str]:
+async def purged_values(connection: AsyncConnection, field: str) -> set[str]:
     """Return the payload values under `field` of failed jobs that mentioned something purged."""
     value = JobRow.payload[field].astext
     query = select(value).where(JobRow.state == "failed", JobRow.payload.contains(MARK), value.is_not(None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.errors import NotFound
 from app.queue.claiming import QUEUED, RUNNING, dead_letter, next_job
-from app.queue.failure import Failure, away_seconds, backoff_seconds
+from app.queue.failure import Failure, backoff_seconds, outage_backoff_seconds
 from app.queue.tables import JobRow
 from app.settings import WorkerSettings
 from app.storage.database import Database
@@ -66,8 +66,39 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class JobRequest:
-    """A job of which one waiting instance suffices; `key` identifies it within its kind and team."""
+class Done:
+    """A handler's result. `closing` runs in the transaction that records it, so both are committed or neither."""
+
+    result: Json
+    closing: Callable[[AsyncConnection], Awaitable[None]] | None = None
+
+
+Progress: TypeAlias = Callable[[int, int], Awaitable[None]]
+"""Records (done, total) of a job, in any unit."""
+Handler: TypeAlias = Callable[[Job, Progress], Awaitable[Done]]
+"""Does a job's work. It must be idempotent: after a crash the job runs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to enqueue. Jobs of one `lane` run one at a time, oldest first. `run_at` None: now.
+
+    `idempotency_key`: of the jobs that wait with the same key, kind and team, one suffices.
+    """
+
+    kind: str
+    payload: Json
+    team_id: UUID | None = None
+    developer_id: UUID | None = None
+    lane: str | None = None
+    idempotency_key: str | None = None
+    run_at: datetime | None = None
+    priority: int = NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedJob:
+    """A job for `enqueue_once`, which one waiting instance satisfies; `key` identifies it within its kind and team."""
 
     key: str
     payload: Json
@@ -91,35 +122,23 @@ class Queue:
         """Open a transaction for `enqueue` and `finish`."""
         return self._database.begin()
 
-    async def enqueue(
-        self,
-        connection: AsyncConnection,
-        *,
-        kind: str,
-        payload: Json,
-        team_id: UUID | None = None,
-        developer_id: UUID | None = None,
-        lane: str | None = None,
-        idempotency_key: str | None = None,
-        run_at: datetime | None = None,
-        priority: int = NORMAL,
-    ) -> UUID:
+    async def enqueue(self, connection: AsyncConnection, job: NewJob) -> UUID:
         """Add a job in the caller's transaction; return its id, or that of a waiting job with the same idempotency key.
 
-        A running job no longer holds its key, since it may have read before this change. Jobs of one lane run one at a time, oldest first.
+        A running job no longer holds its key, since it may have read before this change.
         """
         values: Json = {
-            "kind": kind,
-            "payload": _storable(payload),
-            "team_id": team_id,
-            "developer_id": developer_id,
-            "lane": lane,
-            "priority": priority,
+            "kind": job.kind,
+            "payload": _storable(job.payload),
+            "team_id": job.team_id,
+            "developer_id": job.developer_id,
+            "lane": job.lane,
+            "priority": job.priority,
             "max_attempts": self._settings.max_attempts,
-            "idempotency_key": None if idempotency_key is None else f"{kind}:{team_id}:{idempotency_key}",
+            "idempotency_key": None if job.idempotency_key is None else f"{job.kind}:{job.team_id}:{job.idempotency_key}",
         }
-        if run_at is not None:
-            values["run_at"] = run_at
+        if job.run_at is not None:
+            values["run_at"] = job.run_at
         row = upsert(JobRow).values(values).on_conflict_do_nothing(index_elements=["idempotency_key"]).returning(JobRow.id)
         same = select(JobRow.id).where(JobRow.idempotency_key == values["idempotency_key"])
         while True:
@@ -130,7 +149,7 @@ class Queue:
             # The other job was claimed between the two statements and released its key: insert again.
 
     async def enqueue_once(
-        self, connection: AsyncConnection, *, kind: str, wanted: Collection[JobRequest], run_at: datetime, priority: int = NORMAL
+        self, connection: AsyncConnection, *, kind: str, wanted: Collection[KeyedJob], run_at: datetime, priority: int = NORMAL
     ) -> None:
         """Ensure, for each, a job that starts after the caller's commit: a new one, or one that waits already.
 
@@ -231,10 +250,10 @@ class Queue:
         """
         values: Json = {"error": _storable({"code": failure.code, "message": failure.message, "attempts": job.attempts})}
         waited = (now() - job.created_at).total_seconds()
-        away = failure.away and waited < self._settings.give_up_hours * 3600
+        away = failure.unavailable and waited < self._settings.give_up_hours * 3600
         again = away or (failure.retryable and job.attempts < job.max_attempts)
         if again:
-            seconds = away_seconds(waited, self._settings) if away else backoff_seconds(job.attempts, self._settings)
+            seconds = outage_backoff_seconds(waited, self._settings) if away else backoff_seconds(job.attempts, self._settings)
             values |= {"state": "queued", "run_at": func.now() + timedelta(seconds=seconds), "worker": None, "lease_until": None}
             values["attempts"] = job.attempts - away
         else:
@@ -273,7 +292,7 @@ class Queue:
         return func.clock_timestamp() + timedelta(seconds=self._settings.lease_seconds)
 
 
-async def needed(connection: AsyncConnection, field: str) -> set[str]:
+async def unfinished_values(connection: AsyncConnection, field: str) -> set[str]:
     """Return the values under `field` in unfinished jobs' payloads: what they name must be kept."""
     value = JobRow.payload[field].astext
     unfinished = or_(JobRow.state == QUEUED, JobRow.state == RUNNING)

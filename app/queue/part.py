@@ -1,4 +1,4 @@
-"""Opens what waits: jobs, messages between agents, and what is to be told outside."""
+"""Opens the room of queues: jobs, messages between agents, and the outbox of webhook notices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class QueueServices:
 
 @asynccontextmanager
 async def open_queue(settings: Settings, role: Role, *, storage: StorageServices) -> AsyncIterator[Opened[QueueServices]]:
-    """Open the queue, messages and the outbox. Every process posts webhooks; only a server has somebody who waits for messages."""
+    """Open the queue, messages and the outbox. Every process posts webhooks; only a server has consumers that wait for messages."""
     made = QueueServices(Queue(storage.database, settings.worker), _messages(settings, storage), Outbox(storage.database, settings.webhook))
     yield made, _part(made, role)
 

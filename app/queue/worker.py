@@ -6,26 +6,22 @@ import asyncio
 import math
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 from uuid import uuid4
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import bound_contextvars
 
 from app.errors import CairnError, Unavailable
-from app.queue.failure import cause_of, failure_of, places
-from app.queue.jobs import Job, LeaseLost, Queue
+from app.queue.failure import cause_of, failure_of, stack_frames
+from app.queue.jobs import Handler, Job, LeaseLost, Progress, Queue
 from app.settings import WorkerSettings
 from app.telemetry import metrics
 
 log = structlog.get_logger()
 
-Progress = Callable[[int, int], Awaitable[None]]
 AWAY_SECONDS = 1.0
 """Delay between attempts to reach PostgreSQL while it is unavailable."""
 PROGRESS_SECONDS = 0.25
@@ -33,17 +29,6 @@ END_SECONDS = 5.0
 """Time given to a cancelled handler to end."""
 LEASE_TRUST = 0.8
 """Fraction of the lease for which it is trusted without renewal, so that work stops before another worker may take over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A handler's result. `closing` runs in the transaction that records it, so both are committed or neither."""
-
-    result: dict[str, Any]
-    closing: Callable[[AsyncConnection], Awaitable[None]] | None = None
-
-
-Handler = Callable[[Job, Progress], Awaitable[Done]]
 
 
 class Worker:
@@ -178,7 +163,7 @@ class Worker:
             log.warning("job.lost")
             return
         # Stack frames, not the error's text, which may quote the job's data.
-        where = [] if isinstance(error, CairnError) else places(error)
+        where = [] if isinstance(error, CairnError) else stack_frames(error)
         log.warning("job.failed", code=failure.code, reason=type(error).__name__, where=where, now=state)
 
     def _progress_of(self, job: Job) -> Progress:

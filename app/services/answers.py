@@ -13,8 +13,8 @@ from app.accounts.requester import Requester
 from app.errors import InvalidInput
 from app.inference.request import CallContext, ChatRequest, Receipt, uncounted
 from app.knowledge.answer import Answer, Query
-from app.knowledge.answering.answering import Answering, Composed
-from app.knowledge.answering.writing import Bill, Sentence
+from app.knowledge.answering.answering import Answering
+from app.knowledge.answering.composed import Bill, Composed, Sentence
 from app.services.services import Services
 from app.telemetry import metrics
 

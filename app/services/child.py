@@ -30,7 +30,7 @@ async def open_worker_child(settings: Settings, role: Role, *, storage: StorageS
     grace = settings.worker.stop_seconds + GRACE_SECONDS
     command = [sys.executable, "-m", "app.cli", "worker"]
     alive = storage.folder.worker_alive
-    async with supervised("worker", command, env=env, grace_seconds=grace, pulse=Heartbeat(alive)) as child:
+    async with supervised("worker", command, env=env, grace_seconds=grace, heartbeat=Heartbeat(alive)) as child:
 
         async def condition() -> Condition:
             if not child.alive:

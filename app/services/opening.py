@@ -62,7 +62,11 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     # Before the door to models: it hears what calls that end late cross.
     watch = await rooms.open(open_watch(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
     limits = await rooms.open(open_limits(settings, role))  # before the door: calls that end late are still counted
-    inference = await rooms.open(open_inference(settings, role, storage=storage, budget=budget, embeddings=embeddings))
+    inference = await rooms.open(
+        open_inference(
+            settings, role, storage=storage, embeddings=embeddings, ledger=budget.ledger, prices=budget.prices, requests=budget.requests
+        )
+    )
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     knowledge = await rooms.open(
         open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)

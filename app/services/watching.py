@@ -64,7 +64,7 @@ async def open_watch(
     async def used_early() -> Mapping[Key, float]:
         """Read the spent share of the limit of developers whose month has more than a week left."""
         early = clock.now() + EARLY
-        found = await budget.budgets.spending()
+        found = await budget.budgets.list_spending()
         return {(name,): each.spent / each.limit for name, each in found if each.limit and each.ends > early}
 
     rules, rollups = load_rules(settings.alerts.rules), Rollups(database)

@@ -44,7 +44,7 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ReachedPosition:
     """A session's position after this transaction: its last seq and its revision."""
 
     session_id: UUID
@@ -79,7 +79,7 @@ class _Batch:
 
 async def append(
     connection: AsyncConnection, additions: Sequence[EventBatch], *, wait: bool
-) -> tuple[list[Appended | None], list[Reached]]:
+) -> tuple[list[Appended | None], list[ReachedPosition]]:
     """Append each addition; return its counts, and the sessions that changed. Runs in the caller's transaction.
 
     An addition's result is None if nothing of it was written: the session is gone, an earlier addition of the batch holds one of its
@@ -104,7 +104,9 @@ async def append(
     changed = {session_id: session for session_id, session in sessions.items() if session.changed}
     if changed:
         await connection.execute(_TOUCH, [_update_values(session_id, session) for session_id, session in changed.items()])
-    return answers, [Reached(session_id, each.team_id, each.developer_id, each.last, each.revision) for session_id, each in changed.items()]
+    return answers, [
+        ReachedPosition(session_id, each.team_id, each.developer_id, each.last, each.revision) for session_id, each in changed.items()
+    ]
 
 
 def _add(session: _LockedSession, addition: EventBatch, batch: _Batch, whole: Storable | None) -> Appended:
@@ -193,7 +195,7 @@ _SESSIONS = (
     .where(SessionRow.id == func.any(_IDS))
     .order_by(SessionRow.id)
 )
-# FOR NO KEY UPDATE: appending must not conflict with `Journal.hold` (FOR KEY SHARE), which only protects a session from deletion.
+# FOR NO KEY UPDATE: appending must not conflict with `Journal.lock_against_deletion` (FOR KEY SHARE).
 _HOLD = _SESSIONS.with_for_update(key_share=True)
 _HOLD_FREE = _SESSIONS.with_for_update(key_share=True, skip_locked=True)
 _pairs = (

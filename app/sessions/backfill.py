@@ -13,9 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.part import Loop
-from app.queue.jobs import LOW, Job, Queue
-from app.queue.worker import Done, Progress
-from app.sessions.catch_up import CatchUp, CaughtUp
+from app.queue.jobs import LOW, Done, Job, NewJob, Progress, Queue
+from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.projections import Projections
 
@@ -55,11 +54,11 @@ class Backfill:
         """Bring some sessions up to date, stopping early if other jobs wait. Enqueues the next job if sessions remain."""
         del job
         due = await self._checkpoints.due(self._projections.versions, limit=self._max_sessions)
-        done, count, yielded = CaughtUp(), 0, False
+        done, count, yielded = CatchUpResult(), 0, False
         for team_id, session_id in due:
             if count and (yielded := bool((await self._queue.backlog()).waiting)):
                 break
-            await self._catch_up.session(team_id, session_id, done, patient=False)
+            await self._catch_up.bring_up_to_date(team_id, session_id, done, background=False)
             count += 1
             await progress(count, len(due))
         more = bool(await self._checkpoints.due(self._projections.versions, limit=1))
@@ -71,6 +70,5 @@ class Backfill:
         return Done({"backfilled": count, **self._catch_up.report(done)}, closing=closing)
 
     async def _enqueue(self, connection: AsyncConnection, after: timedelta) -> None:
-        await self._queue.enqueue(
-            connection, kind=BACKFILL, payload={}, lane=BACKFILL, idempotency_key="all", run_at=clock.now() + after, priority=LOW
-        )
+        job = NewJob(kind=BACKFILL, payload={}, lane=BACKFILL, idempotency_key="all", run_at=clock.now() + after, priority=LOW)
+        await self._queue.enqueue(connection, job)

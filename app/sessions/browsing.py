@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,23 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import in_utc
 from app.errors import NotFound
 from app.sessions.event import Event
-from app.sessions.journal import SESSION_COLUMNS, Session, event_of
+from app.sessions.journal import SESSION_COLUMNS, event_of
+from app.sessions.session import Session, SessionFilter
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database
 from app.storage.matching import holds_words
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFilter:
-    """Conditions on the sessions to list. `provider`: the agent that wrote the transcript. `subject`: words that must all occur
-    in the title, the file's name or the branch. `since`, `until`: start time, half-open; a session without any time matches no period.
-    """
-
-    project_id: UUID | None = None
-    provider: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.errors import CairnError, NotFound, Unavailable
-from app.queue.failure import failure_of, places
-from app.queue.jobs import Job, JobRequest, Queue
-from app.queue.worker import Done, Progress
+from app.queue.failure import failure_of, stack_frames
+from app.queue.jobs import Done, Job, KeyedJob, Progress, Queue
 from app.sessions.checkpoints import Checkpoints
-from app.sessions.journal import CATCH_UP, Journal, Session
+from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.projections import (
     Checkpoint,
     Current,
@@ -35,6 +34,7 @@ from app.sessions.projections import (
     next_step,
     retry_after,
 )
+from app.sessions.session import Session
 from app.storage.database import Database
 from app.telemetry import metrics
 
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class CaughtUp:
+class CatchUpResult:
     """Results of catching up, by projection: `counts`, `marks` to drain up to, `parked` reasons; and `later`, retry times by session."""
 
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -71,25 +71,25 @@ class CatchUp:
     async def job(self, job: Job, progress: Progress) -> Done:
         """Run the job that each append enqueues. Succeeds also if the session was purged meanwhile."""
         assert job.team_id is not None
-        session_id, done = UUID(job.payload["session_id"]), CaughtUp()
-        there = await self.session(job.team_id, session_id, done, patient=True)
+        session_id, done = UUID(job.payload["session_id"]), CatchUpResult()
+        there = await self.bring_up_to_date(job.team_id, session_id, done, background=True)
         await self.drain(done)
         await progress(1, 1)
 
         async def closing(connection: AsyncConnection) -> None:
-            await self.go_on_later(connection, job, done)
+            await self.enqueue_postponed(connection, job, done)
 
         return Done({"sessions": [str(session_id)] if there else [], **self.report(done)}, closing=closing)
 
-    async def session(self, team_id: UUID, session_id: UUID, done: CaughtUp, *, patient: bool) -> bool:
+    async def bring_up_to_date(self, team_id: UUID, session_id: UUID, done: CatchUpResult, *, background: bool) -> bool:
         """Bring every projection of a session up to date, adding the results to `done`. Return False if the session is gone.
 
-        `patient`: nobody waits for the result (see `projections.next_step`). Raises Unavailable, parking nothing, if a
+        `background`: nobody waits for the result (see `projections.next_step`). Raises Unavailable, parking nothing, if a
         dependency is away.
         """
         for projection in self._projections:
             try:
-                await self._bring_up(projection, team_id, session_id, done, patient=patient)
+                await self._run_to_end(projection, team_id, session_id, done, background=background)
             except NotFound:
                 async with self._database.begin() as connection:
                     if await self._journal.missing(connection, [session_id]):
@@ -97,13 +97,13 @@ class CatchUp:
                 raise
         return True
 
-    async def drain(self, done: CaughtUp) -> None:
+    async def drain(self, done: CatchUpResult) -> None:
         """Wait until everything that was projected is searchable."""
         for projection in self._projections:
             if mark := done.marks.get(projection.name):
                 await projection.drain(mark)
 
-    def report(self, done: CaughtUp) -> dict[str, object]:
+    def report(self, done: CatchUpResult) -> dict[str, object]:
         """Build the job's result: counts by projection, and the reasons of parked projections, if any."""
         told = {each.result_field: {name: done.counts[each.name][name] for name in each.counted} for each in self._projections}
         return told | ({"parked": done.parked} if done.parked else {})
@@ -114,19 +114,19 @@ class CatchUp:
         current = [each for each in sorted(session_ids) if await self._checkpoints.is_current(connection, each, versions)]
         await self._queue.cancel_waiting(connection, kind=CATCH_UP, team_id=team_id, keys=[str(each) for each in current])
 
-    async def go_on_later(self, connection: AsyncConnection, job: Job, done: CaughtUp) -> None:
+    async def enqueue_postponed(self, connection: AsyncConnection, job: Job, done: CatchUpResult) -> None:
         """Enqueue catch-up jobs for the postponed sessions, in the caller's transaction."""
         assert job.team_id is not None
         for session_id, at in sorted(done.later.items()):
-            wanted = JobRequest(str(session_id), {"session_id": str(session_id)}, job.team_id, job.developer_id)
+            wanted = KeyedJob(str(session_id), {"session_id": str(session_id)}, job.team_id, job.developer_id)
             await self._queue.enqueue_once(connection, kind=CATCH_UP, wanted=[wanted], run_at=at)
 
-    async def _bring_up(self, projection: Projection, team_id: UUID, session_id: UUID, done: CaughtUp, *, patient: bool) -> None:
+    async def _run_to_end(self, projection: Projection, team_id: UUID, session_id: UUID, done: CatchUpResult, *, background: bool) -> None:
         """Run a projection until it has seen the whole journal of the session, which may grow meanwhile."""
         worked = False
         while True:
             session, checkpoint, changed = await self._checkpoints.read(team_id, session_id, projection.name)
-            match next_step(projection, session, checkpoint, first_changed=changed, now=clock.now(), patient=patient):
+            match next_step(projection, session, checkpoint, first_changed=changed, now=clock.now(), background=background):
                 case Current():
                     if not worked:
                         done.counts[projection.name].update(await projection.unchanged(session_id))
@@ -146,7 +146,9 @@ class CatchUp:
                 case unreachable:
                     assert_never(unreachable)
 
-    async def _project(self, projection: Projection, session: Session, after: int, checkpoint: Checkpoint | None, done: CaughtUp) -> bool:
+    async def _project(
+        self, projection: Projection, session: Session, after: int, checkpoint: Checkpoint | None, done: CatchUpResult
+    ) -> bool:
         """Run a projection once. Return False if it failed; it is then parked."""
         run = _Run(self._journal, self._checkpoints, projection, session, checkpoint)
         try:
@@ -170,7 +172,7 @@ class CatchUp:
         async with self._database.begin() as connection:
             return bool(await self._journal.missing(connection, [session_id]))
 
-    async def _park(self, run: _Run, error: Exception, done: CaughtUp) -> None:
+    async def _park(self, run: _Run, error: Exception, done: CatchUpResult) -> None:
         """Park a projection on a session. Records our errors' messages, but only the type of others: they may quote the session."""
         name, version = run.projection.name, run.projection.version
         _, before, _ = await self._checkpoints.read(run.session.team_id, run.session.id, name)
@@ -180,7 +182,7 @@ class CatchUp:
         reason, pause = failure_of(error, what="The projection").message, retry_after(attempts)
         await self._checkpoints.park(run.session.id, name, before, version=version, reason=reason, pause=pause)
         metrics.projection_parked(name)
-        where = [] if isinstance(error, CairnError) else places(error)
+        where = [] if isinstance(error, CairnError) else stack_frames(error)
         log.warning(
             "projection.parked",
             projection=name,
@@ -213,7 +215,7 @@ class _Run:
 
     async def checkpointed(self, connection: AsyncConnection, seq: int | None = None) -> None:
         """Advance the checkpoint in the caller's transaction; see `projections.Checkpointed`."""
-        if await self._journal.hold(connection, self.session.id) != self.session.project_id:
+        if await self._journal.lock_against_deletion(connection, self.session.id) != self.session.project_id:
             raise Overtaken  # its project was merged into another meanwhile
         version, upto = self.projection.version, self.session.event_count if seq is None else seq
         self.checkpoint = await self._checkpoints.advance(

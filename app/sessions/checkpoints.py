@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
-from app.sessions.journal import SESSION_COLUMNS, Session
+from app.sessions.journal import SESSION_COLUMNS
 from app.sessions.projections import Checkpoint, Overtaken
+from app.sessions.session import Session
 from app.sessions.tables import CheckpointRow as Row
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database, rows_of
@@ -24,7 +25,7 @@ PARKED_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class ProjectionBacklog:
     """Numbers of sessions that a projection has yet to catch up with (`behind`) or is parked on (`parked`)."""
 
     behind: int
@@ -134,7 +135,7 @@ class Checkpoints:
         query = select(func.count()).select_from(SessionRow).join(wanted, true()).outerjoin(Row, _joined(wanted))
         return not await connection.scalar(query.where(SessionRow.id == session_id, _is_behind(wanted), Row.parked.is_(None)))
 
-    async def standing(self, session_id: UUID, projections: Sequence[str]) -> list[ProjectionStatus]:
+    async def statuses(self, session_id: UUID, projections: Sequence[str]) -> list[ProjectionStatus]:
         """Return each projection's checkpoint in a session."""
         query = select(Row.projection, *_COLUMNS).where(Row.session_id == session_id)
         async with self._database.begin() as connection:
@@ -162,7 +163,7 @@ class Checkpoints:
         async with self._database.begin() as connection:
             return [(row.team_id, row.id) for row in await connection.execute(query)]
 
-    async def behind(self, versions: Mapping[str, str]) -> dict[str, Behind]:
+    async def backlog(self, versions: Mapping[str, str]) -> dict[str, ProjectionBacklog]:
         """Count, by projection, the sessions that it lags behind on and those it is parked on."""
         if not versions:
             return {}
@@ -181,8 +182,8 @@ class Checkpoints:
             .group_by(wanted.c.name)
         )
         async with self._database.begin() as connection:
-            found = {row.name: Behind(row.behind, row.parked) for row in await connection.execute(query)}
-        return {name: found.get(name, Behind(0, 0)) for name in versions}
+            found = {row.name: ProjectionBacklog(row.behind, row.parked) for row in await connection.execute(query)}
+        return {name: found.get(name, ProjectionBacklog(0, 0)) for name in versions}
 
     async def parked(self, versions: Mapping[str, str], *, team_id: UUID | None = None) -> list[ParkedSession]:
         """Return the sessions parked in a projection's present version, latest first. `team_id` None: of all teams."""

@@ -1,4 +1,4 @@
-"""The journal's data model: session headers and events, common to all transcript formats."""
+"""The journal's data model: session headers and events, common to all transcript formats; and what callers give to become them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Literal
 
 Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "generic"]
+GivenFormat = Literal["auto", Format]
+"""What a caller may say of a transcript's format; auto: it is recognised by its content."""
 Role = Literal["user", "assistant", "tool", "system"]
 Kind = Literal[
     "prompt",  # typed by a person (also what is typed when a tool call is rejected)
@@ -84,3 +86,35 @@ class SessionHeader:
     agent_version: str | None = None
     model: str | None = None
     title_given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GivenToolCall:
+    """A call of a tool as it was given: `input` a string, or any JSON."""
+
+    name: str
+    input: object = ""
+    output: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenEvent:
+    """One event as it was given. `id` is its own, stable: sent again, it changes nothing."""
+
+    id: str
+    role: Role
+    text: str = ""
+    speaker: str | None = None
+    timestamp: datetime | None = None
+    tool: GivenToolCall | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTranscript:
+    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked."""
+
+    name: str
+    project: str | None = None
+    format: GivenFormat = "auto"
+    modified_at: datetime | None = None

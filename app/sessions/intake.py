@@ -21,20 +21,20 @@ from app.accounts.requester import Requester
 from app.errors import NotFound, UnknownFormat
 from app.queue.failure import cause_of
 from app.queue.forgetting import note_subject
-from app.queue.jobs import Job, Queue
-from app.queue.worker import Done, Progress
-from app.sessions.catch_up import CatchUp, CaughtUp
-from app.sessions.event import Event, SessionHeader
+from app.queue.jobs import Done, Job, NewJob, Progress, Queue
+from app.sessions.catch_up import CatchUp, CatchUpResult
+from app.sessions.event import Event, GivenTranscript, SessionHeader
 from app.sessions.formats import ParseTally, parse
-from app.sessions.formats.values import believed
-from app.sessions.journal import FACTS, Journal
+from app.sessions.formats.values import plausible_time
+from app.sessions.journal import Journal
 from app.sessions.live import UNNAMED_PROJECT
-from app.sessions.purge import UNTOLD, forget_in_jobs
+from app.sessions.purge import WITHHELD, forget_in_jobs
 from app.sessions.redacted import size
-from app.sessions.stream import through_thread
-from app.sessions.uploads import GivenTranscript, Upload, Uploads
+from app.sessions.session import FACTS
+from app.sessions.uploads import Upload, Uploads
 from app.settings import SessionsSettings as Limits
 from app.storage.database import Database
+from app.storage.generator_thread import through_thread
 
 INGEST = "ingest"
 EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
@@ -96,14 +96,14 @@ class Intake:
         requester.check("write")
 
         async def enqueue(connection: AsyncConnection, upload_id: UUID) -> UUID:
-            return await self._queue.enqueue(
-                connection,
+            job = NewJob(
                 kind=INGEST,
                 payload={"upload_id": str(upload_id)},
                 team_id=requester.team_id,
                 developer_id=requester.developer_id,
                 lane=None if given.project is None else f"{requester.team_id}:{given.project}",
             )
+            return await self._queue.enqueue(connection, job)
 
         return await self._uploads.receive(requester, stream, given, limit=limit, complete=enqueue)
 
@@ -122,19 +122,19 @@ class Intake:
                 await forget_in_jobs(connection, upload.team_id, gone)
             await self._uploads.delete(connection, upload.id)
             await self._catch_up.cancel_waiting(connection, upload.team_id, reading.sessions.keys())
-            await self._catch_up.go_on_later(connection, job, done)
+            await self._catch_up.enqueue_postponed(connection, job, done)
 
         return Done(_report(upload, reading, self._catch_up.report(done)), closing=closing)
 
-    async def _project_all(self, upload: Upload, sessions: Sequence[UUID], progress: Progress) -> CaughtUp:
+    async def _project_all(self, upload: Upload, sessions: Sequence[UUID], progress: Progress) -> CatchUpResult:
         """Project the sessions, a few concurrently: with many short ones, most time is spent waiting for the database."""
-        done, finished = CaughtUp(), 0
+        done, finished = CatchUpResult(), 0
         waiting = iter(sessions)
 
         async def project_waiting() -> None:
             nonlocal finished
             for session_id in waiting:
-                await self._catch_up.session(upload.team_id, session_id, done, patient=False)
+                await self._catch_up.bring_up_to_date(upload.team_id, session_id, done, background=False)
                 finished += 1
                 share = READ_SHARE + PROJECT_SHARE * finished / len(sessions)
                 await progress(int(upload.bytes * share), upload.bytes)
@@ -237,7 +237,7 @@ def date_in(name: str) -> datetime | None:
     for found in _DATED.finditer(name):
         year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
         try:
-            return believed(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
+            return plausible_time(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
         except ValueError:
             continue
     return None
@@ -273,7 +273,7 @@ def _unreadable_message(upload: Upload, reading: TranscriptReading) -> str:
 def _report(upload: Upload, reading: TranscriptReading, projected: dict[str, object]) -> dict[str, object]:
     """Build the job's result. If the file holds a purged session, omit its name and its problems."""
     purged = any(why == PURGED for why, _ in reading.refused)
-    told = UNTOLD | {"skipped": {PURGED: reading.tally.skipped[PURGED]}} if purged else {}
+    told = WITHHELD | {"skipped": {PURGED: reading.tally.skipped[PURGED]}} if purged else {}
     return {
         "transcript": upload.transcript,
         "format": upload.format,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import cachebox
@@ -17,10 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.errors import NotFound
-from app.queue.jobs import LIVE, NORMAL, JobRequest, Queue
+from app.queue.jobs import LIVE, NORMAL, KeyedJob, Queue
 from app.sessions.append import Appended, EventBatch, append
 from app.sessions.event import Event, ReplyUsage, SessionHeader, ToolUse
 from app.sessions.redacted import Storable, address, identity, short, size, storable
+from app.sessions.session import FACTS, CitedSession, Session
 from app.sessions.tables import EventRow, PurgedSessionRow, SessionRow
 from app.settings import SessionsSettings as Limits
 from app.storage.database import Database, rows_of
@@ -32,66 +34,12 @@ LIVE_AFTER = timedelta(seconds=1)
 """Debounce: a live session is projected this long after an event, together with what arrives meanwhile."""
 BULK_AFTER = timedelta(minutes=10)
 """Delay of the catch-up job behind an upload. The upload's job projects and deletes it; it runs only if that job dies."""
-FACTS = ("directory", "repository", "branch", "commit", "agent_version", "model")
-"""Facts that a header gives about a session, besides title and time."""
 CITED_SESSIONS, CITED_SECONDS = 4096, 30.0
 """Size and TTL of the cache of cited sessions. Purges needn't invalidate it: what cites a session goes with it."""
 WRITTEN_PAGE, READ_PAGE = 500, 200
 """Events per statement, bounded for memory; asyncpg sends rows singly, so no parameter limit applies."""
 INLINE_CHARS = 64_000
 """Batches with more text are redacted in a thread; below this, the hop costs more than the work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session. `developer_id`: its first ingester, who may delete it. `event_count`: the last seq. `revision`: raised by every change.
-
-    `redactions`: secrets removed, by kind.
-    """
-
-    id: UUID
-    team_id: UUID
-    project_id: UUID
-    developer_id: UUID | None
-    provider: str
-    external_id: str
-    title: str | None
-    transcript: str
-    directory: str | None
-    repository: str | None
-    branch: str | None
-    commit: str | None
-    agent_version: str | None
-    model: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    file_dated_at: datetime | None
-    event_count: int
-    revision: int
-    redactions: dict[str, int]
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def at(self) -> datetime | None:
-        """The session's time: by its records, heading, file's name or modification time, never by upload time. None if unknown."""
-        return self.ended_at or self.started_at or self.file_dated_at
-
-    @property
-    def began_at(self) -> datetime | None:
-        """The start time, from the same sources; unlike `at`, it doesn't move while the session grows."""
-        return self.started_at or self.file_dated_at or self.ended_at
-
-
-@dataclass(frozen=True, slots=True)
-class CitedSession:
-    """The fields of a session that a citation shows."""
-
-    id: UUID
-    transcript: str
-    title: str | None
-    branch: str | None
-    commit: str | None
 
 
 class Journal:
@@ -118,20 +66,13 @@ class Journal:
 
         A title that somebody chose replaces a derived one.
         """
-        provider, external_id = _identity(header)
-        facts = {name: short(value) if (value := getattr(header, name)) else None for name in FACTS}
-        facts["repository"] = address(header.repository) if header.repository else None
         row = upsert(SessionRow).values(
             team_id=team_id,
             project_id=project_id,
             developer_id=developer_id,
-            provider=provider,
-            external_id=external_id,
-            title=short(header.title) if header.title else None,
             transcript=short(transcript),
-            started_at=header.started_at,
             file_dated_at=file_dated_at,
-            **facts,
+            **_header_values(header),
         )
         titles = (row.excluded.title, SessionRow.title) if header.title_given else (SessionRow.title, row.excluded.title)
         filled = row.on_conflict_do_update(
@@ -191,7 +132,7 @@ class Journal:
         At most one such job waits per session; its earliest time counts.
         """
         answers, changed = await append(connection, additions, wait=wait)
-        jobs = [JobRequest(str(each.session_id), {"session_id": str(each.session_id)}, each.team_id, each.developer_id) for each in changed]
+        jobs = [KeyedJob(str(each.session_id), {"session_id": str(each.session_id)}, each.team_id, each.developer_id) for each in changed]
         priority = LIVE if after == LIVE_AFTER else NORMAL
         await self._queue.enqueue_once(connection, kind=CATCH_UP, wanted=jobs, run_at=clock.now() + after, priority=priority)
         return answers
@@ -256,7 +197,7 @@ class Journal:
         await connection.execute(update(SessionRow).where(SessionRow.project_id == project_id).values(project_id=into))
         return len(ids)
 
-    async def hold(self, connection: AsyncConnection, session_id: UUID) -> UUID:
+    async def lock_against_deletion(self, connection: AsyncConnection, session_id: UUID) -> UUID:
         """Lock a session against deletion and moves for the caller's transaction; appends continue. Returns its project.
 
         Raises NotFound if it is gone.
@@ -266,7 +207,7 @@ class Journal:
             raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
         return project_id
 
-    async def hold_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
+    async def lock_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
         """Lock a session exclusively for the caller's transaction. NotFound as for `get`."""
         query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
         row = (await connection.execute(query)).one_or_none()
@@ -317,6 +258,15 @@ def _tombstone(external_id: str) -> str:
 def _identity(header: SessionHeader) -> tuple[str, str]:
     """Return (provider, external id) as they are stored."""
     return short(header.provider)[:100], identity(header.external_id)
+
+
+def _header_values(header: SessionHeader) -> dict[str, Any]:
+    """Return the columns of a header, redacted."""
+    provider, external_id = _identity(header)
+    facts = {name: short(value) if (value := getattr(header, name)) else None for name in FACTS}
+    facts["repository"] = address(header.repository) if header.repository else None
+    title = short(header.title) if header.title else None
+    return {"provider": provider, "external_id": external_id, "title": title, "started_at": header.started_at, **facts}
 
 
 def _uuid(name: str) -> UUID | None:

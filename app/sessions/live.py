@@ -16,9 +16,9 @@ from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, NotPermitted, Unavailable
 from app.sessions.append import Appended, EventBatch
-from app.sessions.event import Event, SessionHeader
+from app.sessions.event import Event, GivenEvent, SessionHeader
 from app.sessions.journal import LIVE_AFTER, Journal
-from app.sessions.live_events import GivenEvent, event_of
+from app.sessions.live_events import event_of
 from app.settings import SessionsSettings as Limits
 from app.storage.database import Database
 from app.storage.grouped import GroupCommit

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
 
-from app.sessions.event import Event, Kind, Role, ToolUse
-from app.sessions.formats.generic import ended
+from app.sessions.event import Event, GivenEvent, GivenToolCall, Kind, Role, ToolUse
+from app.sessions.formats.generic import outcome_of_call
 from app.sessions.formats.tools import files_of
-from app.sessions.formats.values import believed
+from app.sessions.formats.values import plausible_time
 from app.sessions.formats.words import prompt_in
 
 KINDS: dict[Role, Kind] = {"user": "prompt", "assistant": "reply", "tool": "tool", "system": "notice"}
-
-
-@dataclass(frozen=True, slots=True)
-class GivenToolCall:
-    """A call of a tool as it was given: `input` a string, or any JSON."""
-
-    name: str
-    input: object = ""
-    output: str = ""
-    exit_code: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenEvent:
-    """One event as it was given. `id` is its own, stable: sent again, it changes nothing."""
-
-    id: str
-    role: Role
-    text: str = ""
-    speaker: str | None = None
-    timestamp: datetime | None = None
-    tool: GivenToolCall | None = None
 
 
 def event_of(given: GivenEvent) -> Event:
@@ -53,10 +29,10 @@ def event_of(given: GivenEvent) -> Event:
         text=text,
         locator=given.id,
         files=() if given.tool is None else files_of(given.tool.input),
-        at=believed(given.timestamp),
+        at=plausible_time(given.timestamp),
         speaker=given.speaker,
         tool=tool,
-        outcome=None if tool is None else ended(tool),
+        outcome=None if tool is None else outcome_of_call(tool),
     )
 
 

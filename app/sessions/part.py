@@ -90,8 +90,8 @@ async def open_sessions(
 
 def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part:
     async def behind() -> None:
-        for name, standing in (await made.checkpoints.behind(made.projections.versions)).items():
-            metrics.set_projection(name, behind=standing.behind, parked=standing.parked)
+        for name, found in (await made.checkpoints.backlog(made.projections.versions)).items():
+            metrics.set_projection(name, behind=found.behind, parked=found.parked)
 
     return Part(
         name="sessions",

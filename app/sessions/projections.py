@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.sessions.journal import Session
+from app.sessions.session import Session
 
 MAX_ATTEMPTS = 5
 """Failures of a projection on a session before it is parked until its version changes."""
@@ -141,12 +141,12 @@ Step: TypeAlias = Current | Due | Later | Parked
 
 
 def next_step(
-    projection: Projection, session: Session, checkpoint: Checkpoint | None, *, first_changed: int | None, now: datetime, patient: bool
+    projection: Projection, session: Session, checkpoint: Checkpoint | None, *, first_changed: int | None, now: datetime, background: bool
 ) -> Step:
     """Decide what a projection has to do for a session.
 
-    `first_changed`: the lowest seq among events changed since the checkpoint. `patient`: nobody waits for the result, so a projection that
-    reads whole sessions may wait while the session grows.
+    `first_changed`: the lowest seq among events changed since the checkpoint. `background`: nobody waits for the result, so a projection
+    that reads whole sessions may wait while the session grows.
     """
     if checkpoint is None:
         return Due(0)
@@ -161,7 +161,7 @@ def next_step(
         return Due(0)
     if checkpoint.seq >= session.event_count and checkpoint.revision >= session.revision:
         return Current()
-    if patient and projection.whole and checkpoint.revision > 0:
+    if background and projection.whole and checkpoint.revision > 0:
         at = checkpoint.updated_at + whole_pause(session.event_count)
         if at > now:
             return Later(at)

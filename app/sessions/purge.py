@@ -11,14 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.requester import Requester
 from app.errors import NotPermitted
 from app.part import Part
-from app.queue.forgetting import SUBJECTS, Told, forget
+from app.queue.forgetting import SUBJECTS, AffectedJob, forget
 from app.queue.jobs import Queue
-from app.sessions.journal import CATCH_UP, Journal, Session
+from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.projections import Projections
-from app.sessions.uploads import JOB_FIELD, UNNAMED, discard, forget_names, named
+from app.sessions.session import Session
+from app.sessions.uploads import JOB_FIELD, UNNAMED, discard_uploads, forget_names, uploads_named
 from app.storage.database import Database
 
-UNTOLD: dict[str, object] = {"transcript": UNNAMED, "skipped": {}, "problems": []}
+WITHHELD: dict[str, object] = {"transcript": UNNAMED, "skipped": {}, "problems": []}
 """Replacement for the fields of a job's result that describe its file."""
 NOBODY = uuid4()
 
@@ -41,7 +42,7 @@ class Purge:
         self._projections = projections
         self._parts = parts
 
-    async def session(self, requester: Requester, session_id: UUID) -> Purged:
+    async def delete_session(self, requester: Requester, session_id: UUID) -> Purged:
         """Delete a session and everything derived only from it. NotFound: another team's. NotPermitted: another developer's."""
         requester.check("write")
         team_id = requester.team_id
@@ -49,8 +50,8 @@ class Purge:
         if not requester.is_admin and session.developer_id != requester.developer_id:
             raise NotPermitted("Only the developer who ingested this session or an admin can delete it.")
         async with self._database.begin() as connection:
-            # Locked against projections (`Journal.hold`): what one committed before is deleted below; a later commit raises NotFound.
-            session = await self._journal.hold_for_purge(connection, team_id, session_id)
+            # Projections lock it too (`Journal.lock_against_deletion`): one that committed before is deleted, a later one gets NotFound.
+            session = await self._journal.lock_for_purge(connection, team_id, session_id)
             await _forget_file(connection, session)
             await self._queue.cancel_waiting(connection, kind=CATCH_UP, team_id=team_id, keys=[str(session_id)])
             removed = {each.name: await each.forget(connection, session) for each in self._projections}
@@ -67,10 +68,10 @@ async def forget_in_jobs(
     *,
     name: str | None = None,
     uploads: Collection[UUID] = (),
-) -> list[Told]:
+) -> list[AffectedJob]:
     """Remove a session and its file's name from jobs; numbers stay."""
     also = (JOB_FIELD, [str(each) for each in uploads])
-    return await forget(connection, team_id, subject=session_id, listed="sessions", blank=UNTOLD, name=name, also=also)
+    return await forget(connection, team_id, subject=session_id, listed="sessions", blank=WITHHELD, name=name, also=also)
 
 
 async def _forget_file(connection: AsyncConnection, session: Session) -> None:
@@ -79,7 +80,7 @@ async def _forget_file(connection: AsyncConnection, session: Session) -> None:
     Other waiting files of the same name lose it too (a tool may use one name in every project); their content is kept.
     """
     name = None if session.transcript == UNNAMED else session.transcript
-    waiting = {} if name is None else await named(connection, session.team_id, name)
+    waiting = {} if name is None else await uploads_named(connection, session.team_id, name)
     told = await forget_in_jobs(connection, session.team_id, session.id, name=name, uploads=waiting)
     linked = {UUID(each.payload[JOB_FIELD]): each for each in told if JOB_FIELD in each.payload}
     # An upload linked only by its name may belong to another session: discard it only if it is the same developer's.
@@ -88,5 +89,5 @@ async def _forget_file(connection: AsyncConnection, session: Session) -> None:
         for upload_id, each in linked.items()
         if each.dead and (str(session.id) in each.payload.get(SUBJECTS, ()) or waiting.get(upload_id, NOBODY) == session.developer_id)
     }
-    await discard(connection, dead)
+    await discard_uploads(connection, dead)
     await forget_names(connection, (waiting.keys() | linked.keys()) - dead)

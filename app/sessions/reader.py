@@ -9,10 +9,11 @@ from uuid import UUID
 
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
-from app.sessions.browsing import SessionBrowsing, SessionFilter
+from app.sessions.browsing import SessionBrowsing
 from app.sessions.checkpoints import Checkpoints, ProjectionStatus
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.projections import Projections
+from app.sessions.session import Session, SessionFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +80,18 @@ class SessionReader:
     async def progress(self, shown: ShownSession) -> Sequence[ProjectionProgress]:
         """Tell how far each projection has come with a session that was shown."""
         versions, session = self._projections.versions, shown.session
-        standing = await self._checkpoints.standing(session.id, list(versions))
-        return [_progress(each, session, versions[each.projection]) for each in standing]
+        statuses = await self._checkpoints.statuses(session.id, list(versions))
+        return [_progress(each, session, versions[each.projection]) for each in statuses]
 
 
 def _shown(requester: Requester, session: Session, project: str) -> ShownSession:
     return ShownSession(session, project, requester.is_admin or session.developer_id == requester.developer_id)
 
 
-def _progress(standing: ProjectionStatus, session: Session, version: str) -> ProjectionProgress:
+def _progress(status: ProjectionStatus, session: Session, version: str) -> ProjectionProgress:
     """Return the progress; a checkpoint of another version counts as none."""
-    found = standing.checkpoint if standing.checkpoint is not None and standing.checkpoint.version == version else None
+    found = status.checkpoint if status.checkpoint is not None and status.checkpoint.version == version else None
     if found is None:
-        return ProjectionProgress(standing.projection, 0, current=session.event_count == 0)
+        return ProjectionProgress(status.projection, 0, current=session.event_count == 0)
     current = found.parked is None and found.seq >= session.event_count and found.revision >= session.revision
-    return ProjectionProgress(standing.projection, found.seq, current, found.parked, found.retry_at)
+    return ProjectionProgress(status.projection, found.seq, current, found.parked, found.retry_at)

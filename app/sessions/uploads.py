@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import zstandard
@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.names import check_project_name
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
-from app.queue.forgetting import dead_and_purged
-from app.queue.jobs import needed
+from app.queue.forgetting import purged_values
+from app.queue.jobs import unfinished_values
 from app.redaction import redact
-from app.sessions.event import Format
+from app.sessions.event import Format, GivenFormat, GivenTranscript
 from app.sessions.formats import HEAD_BYTES, check_text, detect
-from app.sessions.formats.values import believed
+from app.sessions.formats.values import plausible_time
 from app.sessions.tables import UploadChunkRow, UploadRow
 from app.storage.database import Database
 
@@ -55,16 +55,6 @@ class Upload:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class GivenTranscript:
-    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked."""
-
-    name: str
-    project: str | None = None
-    format: Format | Literal["auto"] = "auto"
-    modified_at: datetime | None = None
-
-
 class Uploads:
     """The store of transcripts waiting for the worker."""
 
@@ -93,7 +83,7 @@ class Uploads:
             "team_id": requester.team_id,
             "developer_id": requester.developer_id,
             "project": given.project,
-            "modified_at": believed(given.modified_at),
+            "modified_at": plausible_time(given.modified_at),
             "transcript": redact(base_name(given.name)).text,  # the job's result tells it
         }
         try:
@@ -112,7 +102,7 @@ class Uploads:
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotFound("The upload is no longer there (it is kept for a day): send the transcript again.")
+            raise NotFound("The upload is no longer there: it was deleted after sessions.upload_ttl_hours. Send the transcript again.")
         return Upload(*row)
 
     async def chunks(self, upload_id: UUID) -> AsyncIterator[bytes]:
@@ -137,12 +127,12 @@ class Uploads:
         abandoned = and_(UploadRow.state == "receiving", UploadRow.created_at < func.now() - RECEIVING_KEPT)
         past = UploadRow.created_at < func.now() - timedelta(hours=ttl_hours)
         async with self._database.begin() as connection:
-            waiting = [UUID(name) for name in await needed(connection, JOB_FIELD)]
-            purged = [UUID(name) for name in await dead_and_purged(connection, JOB_FIELD)]
+            waiting = [UUID(name) for name in await unfinished_values(connection, JOB_FIELD)]
+            purged = [UUID(name) for name in await purged_values(connection, JOB_FIELD)]
             old = or_(and_(or_(abandoned, past), UploadRow.id.not_in(waiting)), UploadRow.id.in_(purged))
             return (await connection.execute(delete(UploadRow).where(old))).rowcount
 
-    async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: Format | Literal["auto"], limit: int) -> None:
+    async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: GivenFormat, limit: int) -> None:
         """Receive the whole stream, chunk by chunk."""
         size = seq = 0
         async with aclosing(_chunked(stream)) as chunks:
@@ -181,7 +171,7 @@ class Uploads:
         await asyncio.shield(task)
 
 
-async def named(connection: AsyncConnection, team_id: UUID, name: str) -> dict[UUID, UUID | None]:
+async def uploads_named(connection: AsyncConnection, team_id: UUID, name: str) -> dict[UUID, UUID | None]:
     """Return the uploads waiting under this file name, each with its developer."""
     query = select(UploadRow.id, UploadRow.developer_id).where(UploadRow.team_id == team_id, UploadRow.transcript == name)
     return {row.id: row.developer_id for row in await connection.execute(query)}
@@ -192,11 +182,11 @@ async def forget_names(connection: AsyncConnection, upload_ids: Collection[UUID]
     await connection.execute(update(UploadRow).where(UploadRow.id.in_(list(upload_ids))).values(transcript=UNNAMED))
 
 
-async def discard(connection: AsyncConnection, upload_ids: Collection[UUID]) -> None:
+async def discard_uploads(connection: AsyncConnection, upload_ids: Collection[UUID]) -> None:
     await connection.execute(delete(UploadRow).where(UploadRow.id.in_(list(upload_ids))))
 
 
-def _format(head: bytes, given: Format | Literal["auto"]) -> Format:
+def _format(head: bytes, given: GivenFormat) -> Format:
     if given == "auto":
         return detect(head)
     check_text(head)

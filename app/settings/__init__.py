@@ -24,31 +24,33 @@ from pydantic_settings import (
 )
 
 from app.errors import ConfigurationError
+from app.settings.caches import (
+    CacheSettings,
+    CacheSizeSettings,
+    CompletionsCacheSettings,
+    EmbeddingsCacheSettings,
+    EvictionPolicy,
+    KeysCacheSettings,
+    PrewarmSettings,
+    QueriesCacheSettings,
+    SemanticCacheSettings,
+)
 from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
-from app.settings.renamed import old_names, rename_in_environment, rename_in_file
+from app.settings.renamed import old_names, update_environment, update_file, withdrawn_settings
 from app.settings.sections import (
     ROOT,
     AlertsSettings,
     BudgetSettings,
-    CacheSettings,
-    CacheSizeSettings,
-    CompletionsCacheSettings,
     DashboardSettings,
     DatabaseSettings,
-    EmbeddingsCacheSettings,
     EmbeddingsSettings,
-    KeysCacheSettings,
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
     MessagesSettings,
-    PrefetchSettings,
-    PrewarmSettings,
     QdrantSettings,
-    QueriesCacheSettings,
     RedisSettings,
     Section,
-    SemanticCacheSettings,
     ServerSettings,
     SessionsSettings,
     TelemetrySettings,
@@ -70,13 +72,13 @@ __all__ = [
     "DatabaseSettings",
     "EmbeddingsCacheSettings",
     "EmbeddingsSettings",
+    "EvictionPolicy",
     "InferenceSettings",
     "KeysCacheSettings",
     "KnowledgeSettings",
     "LimitsSettings",
     "LogSettings",
     "MessagesSettings",
-    "PrefetchSettings",
     "PrewarmSettings",
     "PriceTierSettings",
     "ProviderSettings",
@@ -96,6 +98,7 @@ __all__ = [
     "old_names",
     "secret_of",
     "unknown_variables",
+    "withdrawn_settings",
 ]
 
 SHIPPED = ROOT / "config" / "cairn.toml"
@@ -106,10 +109,10 @@ SECRET_FIELDS = (
 
 
 class _File(TomlConfigSettingsSource):
-    """A file of settings, under their newest names: before it is merged with those below it."""
+    """A file of settings, renamed to their present names before it is merged with the files below it."""
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        return rename_in_file(super()._read_file(file_path), str(file_path))
+        return update_file(super()._read_file(file_path), str(file_path))
 
 
 class Settings(BaseSettings):
@@ -161,7 +164,7 @@ class Settings(BaseSettings):
 
     @property
     def webhook(self) -> str | None:
-        """The address that all alerts are posted to."""
+        """The URL that all alerts are posted to; None: none is set."""
         found = self.alerts.webhook_url or self.budget.webhook_url
         return None if found is None else found.get_secret_value()
 
@@ -179,13 +182,13 @@ class Settings(BaseSettings):
             files.append(Path(custom))
         if isinstance(env_settings, EnvSettingsSource):
             environment = _with_files(env_settings.env_vars)
-            rename_in_environment(environment)
+            update_environment(environment)
             env_settings.env_vars = environment
         return init_settings, env_settings, _File(settings_cls, toml_file=files, deep_merge=True)
 
 
 def load(**overrides: Any) -> Settings:
-    """Read the settings once. Raises ConfigurationError that names the field (and never shows a secret's value)."""
+    """Read the settings. Raises ConfigurationError, which names the field and never shows a secret's value."""
     custom = os.environ.get("CAIRN_CONFIG")
     if custom:
         _check_file(Path(custom))
@@ -201,15 +204,15 @@ def load(**overrides: Any) -> Settings:
 
 
 def secret_of(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The secret of a variable: its value, or what the file that `NAME_FILE` names holds, without the white space around it.
+    """Return a variable's secret: its value, or the content of the file that `NAME_FILE` names, without the white space around it.
 
-    None: neither is set. ConfigurationError where both are, or the file can't be read; an empty file is an empty secret.
+    None: neither is set. Raises ConfigurationError if both are, or the file can't be read. An empty file is an empty secret.
     """
     return _secret(name, environment.get(name), environment.get(f"{name}_FILE"))
 
 
 def unknown_variables() -> list[str]:
-    """`CAIRN_…` variables that set nothing: a slip of the pen, or of another version."""
+    """Return the names of `CAIRN_…` variables that set nothing: misspelt, or of another version."""
     own = {"CONFIG", "KEY", "URL", "OWNED", "EVAL_DATA"}
     known = own | {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRET_FIELDS}
     given = (name for name in os.environ if name.startswith("CAIRN_"))
@@ -217,7 +220,7 @@ def unknown_variables() -> list[str]:
 
 
 def _with_files(environment: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The environment (its names in lower case), with what the files of secrets hold in place of the files' names."""
+    """Return the environment (names in lower case), each secret's file replaced by the secret it holds."""
     found = dict(environment)
     for field in SECRET_FIELDS:
         name = f"CAIRN_{field.replace('.', '__').upper()}"
@@ -259,7 +262,7 @@ def _check_file(path: Path) -> None:
 
 
 def _holds_secret(content: dict[str, Any], name: str) -> bool:
-    """A URL is a secret only with a password in it."""
+    """Tell whether a file sets a secret. A URL is one only if it contains a password."""
     section, _, field = name.rpartition(".")
     holder = content.get(section, {}) if section else content
     found = holder.get(field) if isinstance(holder, dict) else None

@@ -40,48 +40,59 @@ class ProviderSettings(Section):
     cached_input_usd_per_mtok: float | None = Field(
         None,
         ge=0,
-        description="US dollars per million input tokens read from its cache; none: the list's, or as input if input and output are set",
+        description="US dollars per million input tokens read from its cache; none: as input if input and output are set, else the list's",
     )
     cache_write_usd_per_mtok: float | None = Field(
         None,
         ge=0,
-        description="US dollars per million input tokens written to its cache; none: the list's, or as input if input and output are set",
+        description="US dollars per million input tokens written to its cache; none: the list's, unless input and output are set: then as "
+        "input, but twice that for Claude models and kinds other than openai, azure, groq, gemini, local",
     )
     embedding_usd_per_mtok: float | None = Field(None, ge=0, description="US dollars per million tokens embedded; none: the price list's")
     price_tiers: tuple[PriceTierSettings, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
-    context_tokens: int | None = Field(None, ge=1, description="its window; a longer prompt goes to the next provider")
-    image_tokens: int | None = Field(None, ge=1, description="the most that it counts for one image")
-    reasoning: bool | None = Field(None, description="it may think unseen, at a price")
-    prefill: bool | None = Field(None, description="continues an assistant's unfinished message; default: by kind")
-    connections: int = Field(500, ge=1, description="open at once, per server")
+    context_tokens: int | None = Field(
+        None, ge=1, description="tokens of the model's context window; a longer prompt goes to the next provider"
+    )
+    image_tokens: int | None = Field(None, ge=1, description="tokens that the model counts for one image, at most")
+    reasoning: bool | None = Field(
+        None, description="the model may spend tokens on reasoning that it doesn't show; none: known by the model's name"
+    )
+    prefill: bool | None = Field(None, description="the model continues an assistant's unfinished message; none: known by kind")
+    connections: int = Field(500, ge=1, description="connections to the provider that a server holds open")
 
 
 class TimeoutSettings(Section):
-    """Seconds."""
+    """Time limits of calls to providers, in seconds."""
 
     connect: float = Field(5, gt=0, description="seconds to open a connection to the provider")
-    first_token: float = Field(15, gt=0, description="of a stream, from its start")
-    idle: float = Field(15, gt=0, description="of a stream, between two tokens")
-    answer: float = Field(120, gt=0, description="of one attempt that isn't streamed")
-    total: float = Field(300, gt=0, description="of a whole request, all attempts together")
+    first_token: float = Field(15, gt=0, description="seconds from a stream's start to its first token")
+    idle: float = Field(15, gt=0, description="seconds between two tokens of a stream")
+    answer: float = Field(120, gt=0, description="seconds of one attempt that isn't streamed")
+    total: float = Field(300, gt=0, description="seconds of a whole request, all attempts together")
 
 
 class BreakerSettings(Section):
-    failures: int = Field(5, ge=1, description="in a row open it")
-    reset_seconds: float = Field(60, gt=0, description="until one request may probe")
-    window_seconds: float = Field(60, gt=0, description="length of the window in which calls and failures are counted")
-    window_calls: int = Field(20, ge=1, description="of at least so many within the window …")
-    window_share: float = Field(0.5, gt=0, le=1, description="… this share failed: that opens it too")
+    failures: int = Field(5, ge=1, description="failures in a row that open a provider's breaker")
+    reset_seconds: float = Field(60, gt=0, description="seconds that a breaker stays open before one request may probe the provider")
+    window_seconds: float = Field(60, gt=0, description="seconds of the window in which calls and failures are counted")
+    window_calls: int = Field(20, ge=1, description="calls within the window from which window_share applies")
+    window_share: float = Field(0.5, gt=0, le=1, description="share of the window's calls whose failure opens the breaker too")
 
 
 class InferenceSettings(Section):
-    chain: tuple[str, ...] = Field(("groq", "anthropic", "openai", "gemini", "local"), description='the model "auto"')
-    profiles: dict[str, tuple[str, ...]] = Field({}, description="named chains: models of their own")
-    retries: int = Field(1, ge=0, le=5, description="on the same provider, before the first byte, for what is likely to pass")
+    chain: tuple[str, ...] = Field(
+        ("groq", "anthropic", "openai", "gemini", "local"), description='providers in the order in which the model "auto" asks them'
+    )
+    profiles: dict[str, tuple[str, ...]] = Field({}, description="chains by name; each name is a model that callers may ask for")
+    retries: int = Field(
+        1, ge=0, le=5, description="further attempts at the same provider, before the first byte, after a failure that is likely to pass"
+    )
     rescue: bool = Field(True, description="continue a broken stream on the next provider")
     max_body_bytes: int = Field(20 * 2**20, gt=0, description="bytes of a model call's body; a larger one is refused with 413")
     batch_concurrency: int = Field(10, ge=1, description="requests of a batch that run at once, per first provider of their chains")
     embeddings_requests: int = Field(10, ge=1, description="embedding requests that share one call")
-    embeddings_milliseconds: float = Field(100, ge=0, description="how long they wait for each other, while others are under way")
+    embeddings_milliseconds: float = Field(
+        100, ge=0, description="milliseconds that embedding requests wait for each other while others are under way"
+    )
     timeouts: TimeoutSettings = TimeoutSettings()
     breaker: BreakerSettings = BreakerSettings()

@@ -47,7 +47,7 @@ def set_aside(path: Path, *, part: str, reason: str, stem: str | None = None) ->
     return kept
 
 
-def kept(folder: Path, stem: str) -> list[Path]:
+def list_set_aside(folder: Path, stem: str) -> list[Path]:
     """List what was set aside under this name, newest first."""
     found = [(match["stamp"], entry) for entry in folder.iterdir() if (match := _NAMED.fullmatch(entry.name)) and match["stem"] == stem]
     return [entry for _, entry in sorted(found, reverse=True)]
@@ -57,7 +57,7 @@ def prune(folder: Path, stem: str) -> None:
     """Delete what is too old and all but the newest MAX_KEPT; everything if the disk is nearly full. Errors are ignored."""
     oldest = clock.now().astimezone(UTC) - MAX_AGE
     with suppress(OSError):
-        found = kept(folder, stem)
+        found = list_set_aside(folder, stem)
         if found and shutil.disk_usage(folder).free < MIN_FREE_BYTES:
             log.warning("part.kept_no_longer", names=[each.name for each in found], reason="the disk is nearly full")
             oldest = datetime.max.replace(tzinfo=UTC)

@@ -31,23 +31,23 @@ class Heartbeat:
 
     file: Path
     silent_seconds: float = 120.0
-    looked_at_seconds: float = 5.0
+    check_seconds: float = 5.0
 
 
 class Child:
-    """One supervised process. With a `pulse`, a child that stops touching its file is killed."""
+    """One supervised process. With a `heartbeat`, a child that stops touching its file is killed."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, env: Mapping[str, str], grace_seconds: float, pulse: Heartbeat | None = None
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], grace_seconds: float, heartbeat: Heartbeat | None = None
     ) -> None:
         self._name = name
         self._command = command
         self._env = {**os.environ, **env}
         self._grace = grace_seconds
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._process: asyncio.subprocess.Process | None = None
         self._touched_before: int | None = None
-        """Modification time of the pulse file before this process started."""
+        """Modification time of the heartbeat file before this process started."""
 
     @property
     def alive(self) -> bool:
@@ -58,7 +58,7 @@ class Child:
         return self._process.pid if self._process is not None and self.alive else None
 
     async def start(self) -> None:
-        self._touched_before = None if self._pulse is None else _modified_ns(self._pulse.file)
+        self._touched_before = None if self._heartbeat is None else _modified_ns(self._heartbeat.file)
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, env=self._env, start_new_session=True
         )
@@ -86,14 +86,14 @@ class Child:
 
     async def _ended_or_silent(self, process: asyncio.subprocess.Process) -> int:
         """Wait for the process to end. If it hangs, make it write its stacks, then kill it."""
-        if self._pulse is None:
+        if self._heartbeat is None:
             return await process.wait()
-        ended, silent = asyncio.create_task(process.wait()), asyncio.create_task(_silence(self._pulse, self._touched_before))
+        ended, silent = asyncio.create_task(process.wait()), asyncio.create_task(_silence(self._heartbeat, self._touched_before))
         try:
             await asyncio.wait([ended, silent], return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 silent.result()
-                log.error("child.silent", child=self._name, pid=process.pid, for_seconds=self._pulse.silent_seconds)
+                log.error("child.silent", child=self._name, pid=process.pid, for_seconds=self._heartbeat.silent_seconds)
                 for sent, seconds in ((signal.SIGUSR1, STACKS_SECONDS), (signal.SIGKILL, None)):
                     with suppress(ProcessLookupError):
                         process.send_signal(sent)
@@ -127,10 +127,10 @@ async def supervised(
     *,
     env: Mapping[str, str] | None = None,
     grace_seconds: float = 10,
-    pulse: Heartbeat | None = None,
+    heartbeat: Heartbeat | None = None,
 ) -> AsyncIterator[Child]:
     """Run a supervised command for the length of the context."""
-    child = Child(name, command, env=env or {}, grace_seconds=grace_seconds, pulse=pulse)
+    child = Child(name, command, env=env or {}, grace_seconds=grace_seconds, heartbeat=heartbeat)
     await child.start()
     watch = asyncio.create_task(child.watch(), name=f"watch {name}")
     try:
@@ -142,7 +142,7 @@ async def supervised(
         await child.stop()
 
 
-async def _silence(pulse: Heartbeat, seen: int | None) -> None:
+async def _silence(heartbeat: Heartbeat, seen: int | None) -> None:
     """Return once the file, having been touched after `seen`, stays untouched for `silent_seconds`; startup may take longer.
 
     Uses the monotonic clock, so a suspended machine is not taken for a hung child. If the disk rejects a touch, nothing is concluded.
@@ -150,12 +150,12 @@ async def _silence(pulse: Heartbeat, seen: int | None) -> None:
     loop = asyncio.get_running_loop()
     since, begun = loop.time(), False
     while True:
-        await asyncio.sleep(pulse.looked_at_seconds)
-        if (found := _modified_ns(pulse.file)) != seen:
+        await asyncio.sleep(heartbeat.check_seconds)
+        if (found := _modified_ns(heartbeat.file)) != seen:
             seen, since, begun = found, loop.time(), True
-        elif begun and loop.time() - since > pulse.silent_seconds:
+        elif begun and loop.time() - since > heartbeat.silent_seconds:
             try:
-                pulse.file.touch()
+                heartbeat.file.touch()
             except OSError:
                 since = loop.time()
             else:

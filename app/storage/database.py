@@ -1,4 +1,4 @@
-"""Access to PostgreSQL: a connection pool, short transactions, and errors that tell an unavailable database. Knows no table.
+"""Access to PostgreSQL: a connection pool, short transactions, and an error for a database that is unavailable. Knows no table.
 
 Reads that tolerate replication lag call `read`, which `storage/replicas/` routes to a replica if there is one.
 """
@@ -56,10 +56,10 @@ MARGIN_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """The pool's connections. `most`: the limit, at which callers wait."""
+    """The pool's connections. `limit`: the number at which callers wait."""
 
     size: int
-    most: int
+    limit: int
     checked_out: int
     overflow: int
 
@@ -111,8 +111,8 @@ class Database:
     def pool(self) -> PoolUse:
         pool = self._engine.pool
         assert isinstance(pool, AsyncAdaptedQueuePool)
-        most = pool.size() + pool._max_overflow  # noqa: SLF001 - SQLAlchemy tells it nowhere else
-        return PoolUse(size=pool.size(), most=most, checked_out=pool.checkedout(), overflow=max(0, pool.overflow()))
+        limit = pool.size() + pool._max_overflow  # noqa: SLF001 - SQLAlchemy tells it nowhere else
+        return PoolUse(size=pool.size(), limit=limit, checked_out=pool.checkedout(), overflow=max(0, pool.overflow()))
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -173,7 +173,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         connection = await engine.connect()
     except (PoolTimeoutError, DBAPIError, *AWAY) as error:
-        raise_away(error)
+        raise_unavailable(error)
     finally:
         measures.database_wait.observe(perf_counter() - began)
     try:
@@ -184,7 +184,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
                 await connection.invalidate()  # the server hangs: a ROLLBACK would hang as well
                 raise
     except (DBAPIError, asyncpg.InternalClientError, TimeoutError, ConnectionError) as error:  # the last three come from the driver itself
-        raise_away(error)
+        raise_unavailable(error)
     finally:
         # Also when the caller is cancelled: a connection that isn't given back is lost to the pool.
         await asyncio.shield(connection.close())
@@ -215,7 +215,7 @@ def async_url(url: str) -> str:
     return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
 
 
-def raise_away(error: BaseException) -> NoReturn:
+def raise_unavailable(error: BaseException) -> NoReturn:
     """Raise DatabaseUnavailable if the error means that; re-raise it unchanged otherwise (a constraint, a bug)."""
     if isinstance(error, PoolTimeoutError):
         raise DatabaseUnavailable("No database connection was free in time: try again, or raise database.pool_size.") from error

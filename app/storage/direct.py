@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from app import settings as config
-from app.storage.database import AWAY, async_url, raise_away
+from app.storage.database import AWAY, async_url, raise_unavailable
 from app.telemetry import measures
 
 LEDGER = ("ledger",)
@@ -43,7 +43,7 @@ class DedicatedConnection:
                 measures.database_seconds.observe(perf_counter() - began, LEDGER)
                 return found
         except (asyncpg.PostgresError, *AWAY) as error:
-            raise_away(error)
+            raise_unavailable(error)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

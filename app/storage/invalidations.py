@@ -40,7 +40,7 @@ class Invalidations:
         if self._notices is None:
             return
         one = what is not None and len(what) <= LONGEST and what.isprintable()
-        self._notices.tell(f"{topic} {what}" if one else topic, crowded=topic)
+        self._notices.notify(f"{topic} {what}" if one else topic, overflow=topic)
 
     async def begun(self, *, max_seconds: float) -> None:
         """Wait, up to `max_seconds`, until this process listens; it then drops its caches once, as it may have missed something."""
@@ -50,7 +50,7 @@ class Invalidations:
                     await self._notices.begun.wait()
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return the listener; nothing where nobody else is told."""
+        """Return the listener; none without other processes."""
         if self._notices is None:
             return ()
         meanwhile = "What other processes change is seen here only once a cache's own time to live is over."

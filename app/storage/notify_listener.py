@@ -23,11 +23,11 @@ log = structlog.get_logger()
 
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
 """Before it listens again: after the first failure, and at the longest."""
-MAX_TOLD = 1000
+MAX_QUEUED = 1000
 QUIET_SECONDS = 15.0
 """After this long without a notice to send, the connection is pinged."""
 
-Heard = Callable[[str | None], None]
+OnNotice = Callable[[str | None], None]
 
 
 class NotifyListener:
@@ -38,30 +38,30 @@ class NotifyListener:
         self._settings = settings
         self._name = name
         self._channel = channel
-        self._untold: dict[str, None] = {}
-        self._stir = asyncio.Event()
+        self._queued: dict[str, None] = {}
+        self._wake = asyncio.Event()
         self._away = False
         self.listening = False
         self.begun = asyncio.Event()
         """Set once listening has begun for the first time."""
 
-    def tell(self, words: str, *, crowded: str | None = None) -> None:
+    def notify(self, notice: str, *, overflow: str | None = None) -> None:
         """Send a notice to the other processes, once if repeated before it is sent.
 
-        If too many are queued it is dropped, and `crowded`, if given, is sent in its place.
+        If too many are queued it is dropped, and `overflow`, if given, is sent in its place.
         """
-        if len(self._untold) < MAX_TOLD:
-            self._untold[words] = None
-        elif crowded is not None:
-            self._untold[crowded] = None
-        self._stir.set()
+        if len(self._queued) < MAX_QUEUED:
+            self._queued[notice] = None
+        elif overflow is not None:
+            self._queued[overflow] = None
+        self._wake.set()
 
-    def loops(self, name: str, heard: Heard, *, meanwhile: str) -> tuple[Loop, ...]:
-        """Return the listener. `heard` gets what others told, or None when something may have been missed."""
+    def loops(self, name: str, on_notice: OnNotice, *, meanwhile: str) -> tuple[Loop, ...]:
+        """Return the loop that listens. `on_notice` gets each notice of other processes, or None if some may have been missed."""
         return (
             Loop(
                 name=name,
-                step=partial(self._listen, heard),
+                step=partial(self._listen, on_notice),
                 pause=PAUSE_SECONDS,
                 lasting=True,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
@@ -69,19 +69,19 @@ class NotifyListener:
             ),
         )
 
-    async def _listen(self, heard: Heard) -> None:
-        """Listen until the connection is lost, or can't be had: then Unavailable."""
+    async def _listen(self, on_notice: OnNotice) -> None:
+        """Listen until the connection is lost. Raises Unavailable for an error of PostgreSQL or the network."""
         try:
-            await self._converse(heard)
+            await self._serve(on_notice)
         except (asyncpg.PostgresError, *AWAY) as error:
             if not self._away:
                 log.warning("notices.not_heard", channel=self._channel, reason=type(error).__name__)
             self._away = True
-            heard(None)
+            on_notice(None)
             raise Unavailable(f"PostgreSQL can't be listened to ({type(error).__name__}).") from error
-        heard(None)
+        on_notice(None)
 
-    async def _converse(self, heard: Heard) -> None:
+    async def _serve(self, on_notice: OnNotice) -> None:
         connection = await asyncpg.connect(
             self._url,
             timeout=self._settings.connect_timeout_seconds,
@@ -93,34 +93,34 @@ class NotifyListener:
 
             def notice(_: Any, by: int, __: str, words: str) -> None:
                 if by != ours:
-                    heard(words)
+                    on_notice(words)
 
-            connection.add_termination_listener(lambda _: self._stir.set())
+            connection.add_termination_listener(lambda _: self._wake.set())
             await connection.add_listener(self._channel, notice)
             self.listening = True
             if self._away:
                 log.info("notices.heard_again", channel=self._channel)
             self._away = False
-            heard(None)
+            on_notice(None)
             self.begun.set()
             while not connection.is_closed():
-                await self._tell(connection)
+                await self._send_queued(connection)
         finally:
             self.listening = False
             connection.terminate()
 
-    async def _tell(self, connection: asyncpg.Connection[Any]) -> None:
+    async def _send_queued(self, connection: asyncpg.Connection[Any]) -> None:
         try:
             async with asyncio.timeout(QUIET_SECONDS):
-                await self._stir.wait()
+                await self._wake.wait()
         except TimeoutError:
             await connection.execute("select 1")
-        self._stir.clear()
-        words, self._untold = self._untold, {}
+        self._wake.clear()
+        words, self._queued = self._queued, {}
         try:
             if words:
                 await connection.execute("select pg_notify($1, each) from unnest($2::text[]) each", self._channel, list(words))
         except AWAY:
-            self._untold = words | self._untold  # it goes out with the next connection
-            self._stir.set()
+            self._queued = words | self._queued  # it goes out with the next connection
+            self._wake.set()
             raise

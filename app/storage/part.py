@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class StorageServices:
-    """`url`: PostgreSQL's, for who needs a connection of its own. `redis` None: this deployment has none."""
+    """The room's live objects. `url`: PostgreSQL's, for callers that need a connection of their own. `redis` None: none is configured."""
 
     folder: DataFolder
     url: str
@@ -103,11 +103,11 @@ def _part(made: StorageServices, loops: tuple[Loop, ...]) -> Part:
 
     async def pool() -> None:
         use = database.pool()
-        metrics.set_pool(size=use.size, most=use.most, checked_out=use.checked_out, overflow=use.overflow)
+        metrics.set_pool(size=use.size, limit=use.limit, checked_out=use.checked_out, overflow=use.overflow)
 
     def used() -> float:
         use = database.pool()
-        return use.checked_out / use.most
+        return use.checked_out / use.limit
 
     ready, gauges = [ReadinessCheck("database", database_answers)], [pool]
     if isinstance(database, ReplicatedDatabase):

@@ -136,7 +136,6 @@ search_seconds = _timing(
     "cairn_knowledge_search_seconds", "Duration of knowledge queries.", buckets=BUCKETS, rolled=RollUp("search.seconds", "seconds")
 )
 query_results = _counter("cairn_query_results", "Results returned to knowledge queries.")
-prefetches = _counter("cairn_prefetches", "Queries run ahead of being asked: ahead (all of them), used, wasted (never asked).", "outcome")
 live_events = _counter("cairn_live_events", "Session events received live, by outcome: accepted, duplicate.", "outcome")
 redactions = _counter("cairn_redactions", "Secrets redacted by this process, by kind of secret.", "kind")
 projection_sessions = _gauge(

@@ -50,10 +50,6 @@ def query_answered(*, results: int, degraded: bool, seconds: float) -> None:
     measures.query_results.inc(results)
 
 
-def prefetched(outcome: str) -> None:
-    measures.prefetches.labels(outcome).inc()
-
-
 def budget_alert(subject: str, rule: str) -> None:
     """Count an alert of a budget. Those that name a day or a hold are one label value each."""
     measures.budget_alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-", "disputed-")) else rule).inc()
@@ -149,9 +145,9 @@ def projection_parked(name: str) -> None:
     measures.projection_failures.labels(name).inc()
 
 
-def set_pool(*, size: int, most: int, checked_out: int, overflow: int) -> None:
+def set_pool(*, size: int, limit: int, checked_out: int, overflow: int) -> None:
     measures.database_pool.labels("size").set(size)
-    measures.database_pool.labels("most").set(most)
+    measures.database_pool.labels("most").set(limit)
     measures.database_pool.labels("checked_out").set(checked_out)
     measures.database_pool.labels("overflow").set(overflow)
 

@@ -34,15 +34,15 @@ class Position:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER)
-        needed = 0 if given is None else position_in(given)
-        if needed is None:
+        min_position = 0 if given is None else position_in(given)
+        if min_position is None:
             refusal = InvalidInput(f"{HEADER} is no position: send back what an answer carried, or leave it out.", param=HEADER)
             await errors.reply_to(refusal)(scope, receive, send)
             return
         database = scope["app"].state.services.database
         assert isinstance(database, ReplicatedDatabase)
         reads = scope["method"] in READING or (scope["method"], scope["path"]) in self._also_reading
-        reading = ReadSession(old_will_do=reads, needed=needed)
+        reading = ReadSession(stale_reads_ok=reads, min_position=min_position)
 
         async def acknowledged(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400 and (reached := await database.acknowledge(reading)):

@@ -15,7 +15,7 @@ from starlette.types import Message, Scope, Send
 from app.accounts.requester import Requester
 from app.inference.request import uncounted
 from app.limits.limits import Admission, RateLimits
-from app.limits.own import Unit
+from app.limits.local import Unit
 
 log = structlog.get_logger()
 
@@ -66,7 +66,7 @@ def with_limit_headers(scope: Scope, send: Send) -> Send:
 
 def _add_limit_headers(headers: MutableHeaders, admission: Admission) -> None:
     for unit in UNITS:
-        if (standing := admission.standing(unit)) is not None:
-            headers.append(f"x-ratelimit-limit-{unit}", str(standing.limit))
-            headers.append(f"x-ratelimit-remaining-{unit}", str(standing.left))
-            headers.append(f"x-ratelimit-reset-{unit}", f"{standing.reset_seconds:.3f}".rstrip("0").rstrip(".") + "s")
+        if (state := admission.state(unit)) is not None:
+            headers.append(f"x-ratelimit-limit-{unit}", str(state.limit))
+            headers.append(f"x-ratelimit-remaining-{unit}", str(state.left))
+            headers.append(f"x-ratelimit-reset-{unit}", f"{state.reset_seconds:.3f}".rstrip("0").rstrip(".") + "s")

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePeriod, WirePoint
+from app.storage.vectors.frames import ShardOptions, SparseParts, VectorQuery, WirePeriod, WirePoint
 from app.storage.vectors.recipe import SPARSE, candidates
 from app.storage.vectors.shard import Shard
 
@@ -199,7 +199,7 @@ async def qdrant_server(folder: Path) -> AsyncIterator[tuple[str, QdrantServer]]
         await asyncio.to_thread(server.close)
 
 
-def _ask(body: dict[str, Any]) -> Ask:
+def _ask(body: dict[str, Any]) -> VectorQuery:
     """A query as the server reads it: the dense side first, the sparse one second, fused by RRF; or one of them alone."""
     prefetch = body.get("prefetch") or []
     first = prefetch[0] if prefetch else body
@@ -218,7 +218,7 @@ def _ask(body: dict[str, Any]) -> Ask:
     if asked is not None:  # its graph has links among the points of one value only
         several = any(len(values) > 1 for values in _matches(must).values())
         assert several == ("acorn" in first["params"])
-    return Ask(
+    return VectorQuery(
         vector=None if asked is None else _packed(asked),
         using=first["using"],
         sparse=sparse,

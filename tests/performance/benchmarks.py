@@ -27,7 +27,7 @@ from sqlalchemy import text
 from app import settings as settings_module
 from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import item_text
-from app.knowledge.store import EmbeddedCandidate, Source
+from app.knowledge.reconciliation import EmbeddedCandidate, Source
 from app.services import Services, open_services
 from app.sessions.event import SessionHeader
 from tests.performance.corpus import lessons, questions

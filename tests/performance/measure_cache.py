@@ -15,14 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app import settings
-from app.cache.memory import MemoryCache, Policy
+from app.cache.memory import MemoryCache
 from app.errors import UnknownFormat
 from app.sessions import formats
 from app.sessions.event import Event
 from app.sessions.formats.tally import ParseTally
+from app.settings import EvictionPolicy
 from tests.performance.measure import Figure
 
-POLICIES: tuple[Policy, ...] = ("lru", "lfu", "w-tinylfu")
+POLICIES: tuple[EvictionPolicy, ...] = ("lru", "lfu", "w-tinylfu")
 SLOTS, KEYS, REQUESTS = 2000, 20_000, 200_000
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
@@ -70,7 +71,7 @@ def traces() -> dict[str, list[bytes]]:
     return found
 
 
-def hit_rate(policy: Policy, trace: Sequence[bytes], slots: int) -> float:
+def hit_rate(policy: EvictionPolicy, trace: Sequence[bytes], slots: int) -> float:
     """Each miss is set, as a cache of answers does."""
     memory = MemoryCache(policy, entries=slots, max_bytes=2**30, jitter=0)
     hits = 0
@@ -102,7 +103,7 @@ def policies() -> list[Figure]:
     return figures
 
 
-def _costs(policy: Policy) -> list[Figure]:
+def _costs(policy: EvictionPolicy) -> list[Figure]:
     memory = MemoryCache(policy, entries=SLOTS, max_bytes=2**30)
     keys = [number.to_bytes(4, "big") for number in range(SLOTS)]
     spent: dict[str, float] = {}

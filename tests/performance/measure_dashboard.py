@@ -47,16 +47,16 @@ async def queries(api: Api) -> None:
     views = await accounts.list_developers(team_id=team_id)
     one, ids = views[7].id, [each.id for each in views]
     work: dict[str, Callable[[], Awaitable[Any]]] = {
-        "a developer's month": lambda: spending.slices(one, period),
-        "saved by caches": lambda: spending.saved(one, period),
-        "last calls": lambda: spending.calls(one, limit=25),
-        "days of 501 subjects": lambda: spending.days([team_id, *ids], period),
-        "budgets of 500": lambda: budgets.among(views),
+        "a developer's month": lambda: spending.read_slices(one, period),
+        "saved by caches": lambda: spending.read_savings(one, period),
+        "last calls": lambda: spending.read_requests(one, limit=25),
+        "days of 501 subjects": lambda: spending.read_days([team_id, *ids], period),
+        "budgets of 500": lambda: budgets.get_many(views),
         "developers of the team": lambda: accounts.list_developers(team_id=team_id),
-        "limits that changed": lambda: spending.limit_changes(team_id, limit=8),
-        "alerts": lambda: spending.alerts([one, team_id], period),
-        "live, of a developer": lambda: spending.mark(one, team=False),
-        "live, of the team": lambda: spending.mark(team_id, team=True),
+        "limits that changed": lambda: spending.read_limit_changes(team_id, limit=8),
+        "alerts": lambda: spending.read_alerts([one, team_id], period),
+        "live, of a developer": lambda: spending.read_version(one, team=False),
+        "live, of the team": lambda: spending.read_version(team_id, team=True),
     }
     engine, said = services.database._engine, dict[str, Any]()
 

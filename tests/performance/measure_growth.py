@@ -37,7 +37,7 @@ from app import settings as settings_module
 from app.accounts.requester import Requester
 from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import item_text
-from app.knowledge.store import EmbeddedCandidate, Source
+from app.knowledge.reconciliation import EmbeddedCandidate, Source
 from app.redaction.labels import free_text
 from app.services import Services, open_services
 from app.sessions.event import SessionHeader
@@ -173,7 +173,7 @@ class Measurement:
             spent.append((time.perf_counter() - began) * 1000 / BATCH)
             if (learnt.new, learnt.merged) != (half, half):
                 raise RuntimeError(f"Of {BATCH} items {learnt.new} were new and {learnt.merged} merged: half of each was expected.")
-            await services.sessions.purge.session(Requester(team, "default", role="admin"), session)
+            await services.sessions.purge.delete_session(Requester(team, "default", role="admin"), session)
             while await services.knowledge.index.pending():
                 await services.knowledge.index.drain()
         return spent[1:]

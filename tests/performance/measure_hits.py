@@ -17,8 +17,9 @@ from time import perf_counter
 import psutil
 import uvloop
 
-from app.cache.memory import MemoryCache, Policy
+from app.cache.memory import MemoryCache
 from app.money import from_usd
+from app.settings import EvictionPolicy
 from tests.performance.callers import Connection, Reply, closed_loop, connected
 from tests.performance.door import DEVELOPER, fake, served
 from tests.performance.measure import Figure, latencies, percentile
@@ -84,7 +85,7 @@ def _hit(reply: Reply) -> Reply:
     return reply
 
 
-def _taken_mb(policy: Policy) -> float:
+def _taken_mb(policy: EvictionPolicy) -> float:
     """What a process grows by while three times as much as it may hold passes through a cache."""
     process, most = psutil.Process(), FULL_MB * 2**20
     memory = MemoryCache(policy, entries=ENTRIES, max_bytes=most)

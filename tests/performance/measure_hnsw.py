@@ -29,9 +29,8 @@ from app.knowledge.neighbours import item_text
 from app.knowledge.points import SCHEMA
 from app.settings import VectorsSettings
 from app.storage.vectors import lexical
-from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
+from app.storage.vectors.frames import ShardOptions, SparseParts, VectorQuery, WirePoint
 from app.storage.vectors.shard import Shard
-from app.storage.vectors.store import DIMS
 from tests.fakes.models import uncached_embedder
 from tests.performance.corpus import varied_lessons, varied_questions
 from tests.performance.filled import A_SESSION, PROJECTS, SEED, project, vectors_of
@@ -49,7 +48,7 @@ class Measured:
     def __init__(self, folder: Path, items: int, vectors: Floats, questions: Floats, graph: tuple[int, int]) -> None:
         self.vectors, self.questions = vectors, questions
         self._options = ShardOptions(
-            dims={str(name): DIMS[name] for name in SCHEMA.vectors},
+            dims=dict(SCHEMA.vectors),
             keywords=list(SCHEMA.keywords),
             floats=list(SCHEMA.floats),
             datetimes=list(SCHEMA.datetimes),
@@ -70,7 +69,7 @@ class Measured:
 
     def found(self, question: int, where: int | None, *, ef: int | None = None, limit: int = K) -> list[tuple[int, float]]:
         filters = {} if where is None else {"project": [project(where)]}
-        hits = self.shard.search(Ask(self.questions[question].tobytes(), "dense_384", None, filters, limit, None, False, ef))
+        hits = self.shard.search(VectorQuery(self.questions[question].tobytes(), "dense_384", None, filters, limit, None, False, ef))
         return [(UUID(hit.id).int, hit.score) for hit in hits]
 
     def exact(self, question: int, where: int | None) -> set[int]:

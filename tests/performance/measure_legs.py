@@ -35,11 +35,11 @@ from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.points import SCHEMA
 from app.settings import Settings
 from app.storage.vectors import open_store
-from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
+from app.storage.vectors.frames import ShardOptions, SparseParts, VectorQuery, WirePoint
 from app.storage.vectors.lexical import K1, B, SparseVector
 from app.storage.vectors.recipe import SPARSE
 from app.storage.vectors.shard import Shard
-from app.storage.vectors.store import DIMS, Hit, Vector, VectorPoint, VectorStore, Where, Within
+from app.storage.vectors.store import Hit, Vector, VectorPoint, VectorStore, Where, Within
 from tests.performance.measure import Figure, cpu_seconds, latencies, machine, resident_mb, show
 
 LEG, WARM_UP, EXACT = 60, 20, 50
@@ -149,7 +149,7 @@ async def legs(scratch: Path, points: int, questions: int) -> list[Figure]:
 def lexical(scratch: Path, points: int, questions: int) -> list[Figure]:
     """The leg that needs no graph, by the engine alone: its cost at sizes whose graphs take half an hour."""
     corpus, folder, of = Corpus(points), scratch / "shard", f"{points:,} points, the engine alone"
-    dims = {str(name): DIMS[name] for name in SCHEMA.vectors}
+    dims = dict(SCHEMA.vectors)
     fields = {"keywords": list(SCHEMA.keywords), "floats": list(SCHEMA.floats), "datetimes": list(SCHEMA.datetimes)}
     options = ShardOptions(dims, **fields, m=0, ef_construct=16, ef=128, oversampling=2.0)
     shard = Shard(folder, options)
@@ -166,7 +166,7 @@ def lexical(scratch: Path, points: int, questions: int) -> list[Figure]:
             lists = {key: [str(value)] for key, value in where(project).items()}
             began = time.perf_counter()
             sparse = SparseParts(terms.indices, terms.values)
-            shard.search(Ask(None, SPARSE, sparse, lists, LEG, None, False, corpus=lists if own else None))
+            shard.search(VectorQuery(None, SPARSE, sparse, lists, LEG, None, False, corpus=lists if own else None))
             spent.append((time.perf_counter() - began) * 1000)
         told = f"{of}: lexical of {name}{', its own idf' if own else ''}"
         figures += latencies("legs", told, spent[WARM_UP:])[:2]

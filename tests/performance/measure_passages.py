@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app import settings as config
 from app.services import open_services
-from app.sessions.catch_up import CatchUp, CaughtUp
+from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.event import Event, SessionHeader
 from app.sessions.projections import Projections
 from tests.performance.callers import closed_loop, connected
@@ -117,8 +117,8 @@ async def live_events(scratch: Path) -> list[Figure]:
             """Append so many events and bring their passages up to date. Returns the seconds of the second part."""
             events = [Event(f"e{n}", "assistant", "reply", next(said), f"e{n}") for n in range(first, first + count)]
             await services.journal.append(session, events)
-            began, done = time.perf_counter(), CaughtUp()
-            await catch_up.session(team, session, done, patient=False)
+            began, done = time.perf_counter(), CatchUpResult()
+            await catch_up.bring_up_to_date(team, session, done, background=False)
             await catch_up.drain(done)
             return time.perf_counter() - began
 

@@ -52,7 +52,7 @@ async def _versions(services: Services, iterations: int) -> list[Figure]:
     project = (await services.accounts.find_projects(team))[0].id
     figures = []
     for name, scope in (("a project", Scope(team, project)), ("a team", Scope(team, None))):
-        spent = await timed(partial(versions.of, scope), iterations=iterations, warm_up=50)
+        spent = await timed(partial(versions.current, scope), iterations=iterations, warm_up=50)
         figures += latencies("queries", f"version of {name}", spent)[:2]
     figures.append(await _shared(versions, team, project))
     return figures
@@ -63,7 +63,7 @@ async def _shared(versions: Versions, team: UUID, project: UUID) -> Figure:
 
     async def one() -> None:
         began = time.perf_counter()
-        await versions.of(Scope(team, project))
+        await versions.current(Scope(team, project))
         spent.append((time.perf_counter() - began) * 1000)
 
     for _ in range(50):

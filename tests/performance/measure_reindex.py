@@ -27,7 +27,8 @@ from app import settings as settings_module
 from app.accounts.accounts import Accounts
 from app.knowledge.item import ItemCandidate
 from app.knowledge.points import SCHEMA
-from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, Source
+from app.knowledge.reconciliation import EmbeddedCandidate, Source
+from app.knowledge.store import KnowledgeStore
 from app.queue.jobs import Queue
 from app.sessions.event import SessionHeader
 from app.sessions.journal import Journal

@@ -43,7 +43,7 @@ async def timed(name: str, work: Callable[[], Awaitable[object]]) -> None:
 
 def reading(database: ReplicatedDatabase) -> Callable[[], Awaitable[object]]:
     async def work() -> None:
-        reading = ReadSession(old_will_do=True)
+        reading = ReadSession(stale_reads_ok=True)
         with reading_within(reading):
             identify("ada")
             await database.read(ROWS)
@@ -54,7 +54,7 @@ def reading(database: ReplicatedDatabase) -> Callable[[], Awaitable[object]]:
 
 def writing(database: Database, acknowledge: ReplicatedDatabase | None = None) -> Callable[[], Awaitable[object]]:
     async def work() -> None:
-        reading = ReadSession(old_will_do=False)
+        reading = ReadSession(stale_reads_ok=False)
         with reading_within(reading):
             identify("grace")
             async with database.begin() as connection:

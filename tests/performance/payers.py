@@ -22,11 +22,10 @@ import uvloop
 from app import settings as config
 from app.accounts.accounts import Accounts
 from app.alerts.budget_evaluator import told_alerts
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Payer, Settlement
+from app.budget.holds import Attempt, Estimate, Payer, Settlement
 from app.budget.ledger import Ledger
 from app.budget.part import open_budget
-from app.budget.prices import Price, TokenUsage
+from app.budget.prices import Price, TokenBounds, TokenUsage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
 from app.services.watching import open_watch
@@ -34,7 +33,7 @@ from app.storage.database import Database
 from app.supervision import Supervisor
 from app.telemetry import logs
 
-ESTIMATE = Estimate(input_tokens=6, max_tokens=4, nanousd=1000)
+ESTIMATE = Estimate(TokenBounds(input_tokens=6, max_tokens=4), nanousd=1000)
 SETTLEMENT = Settlement(TokenUsage(input=6, output=2), 500, "usage", Price(input=50_000_000, output=100_000_000), "fake", "fake-1")
 WARM_UP_SECONDS = 5.0
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from structlog.testing import capture_logs
 
 from app.budget.prices import Prices
-from app.cli.settings_check import warn_of_old_names
+from app.cli.settings_check import warn_of_old_settings
 from app.errors import ConfigurationError
 from app.inference.catalog import Catalog
 from app.settings import (
@@ -23,6 +23,7 @@ from app.settings import (
     old_names,
     secret_of,
     unknown_variables,
+    withdrawn_settings,
 )
 
 
@@ -243,7 +244,6 @@ def test_trusted_proxies_stand_in_a_variable_one_behind_the_other(given: str, mo
 
 OLD_NAMES = [
     ("budget", "shrink_least_tokens", "shrink_min_tokens"),
-    ("cache.prefetch", "least_seen", "min_seen"),
     ("dashboard", "most_live", "max_live"),
 ]
 
@@ -273,7 +273,7 @@ def test_a_setting_is_read_under_its_older_name_too_and_the_operator_is_told(
     assert value_of(load(), section, new) == 9  # the environment wins, whatever the name
     assert [each.new for each in old_names()] == [variable + new.upper(), new]
     with capture_logs() as logged:
-        warn_of_old_names()
+        warn_of_old_settings()
     assert [(each["event"], each["log_level"], each["old"]) for each in logged] == [
         ("settings.renamed", "warning", variable + old.upper()), ("settings.renamed", "warning", f"{section}.{old} in {custom}")
     ]  # fmt: skip
@@ -294,6 +294,37 @@ def test_a_setting_that_is_set_under_both_names_is_refused(
     custom.write_text(f"[{section}]\n{old} = 7\n{new} = 6\n")
     monkeypatch.setenv("CAIRN_CONFIG", str(custom))
     with pytest.raises(ConfigurationError, match=f"take {old} out"):
+        load()
+
+
+@pytest.mark.parametrize("setting", ["enabled = true", "remembered = 3", "least_seen = 2", "min_seen = 2", 'anything = "else"'])
+def test_a_setting_of_a_withdrawn_section_is_ignored_and_the_operator_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    shipped = load().model_dump()
+    assert withdrawn_settings() == []
+    custom = tmp_path / "cairn.toml"
+    custom.write_text(f"[cache.prefetch]\n{setting}\n")
+    name, _, value = setting.partition(" = ")
+    variable = f"CAIRN_CACHE__PREFETCH__{name.upper()}"
+    monkeypatch.setenv("CAIRN_CONFIG", str(custom))
+    monkeypatch.setenv(variable, value)
+    assert load().model_dump() == shipped
+    advice = "has no effect: nothing is searched ahead any more. Take it out: this version ignores it, and the next refuses it"
+    assert [str(each) for each in withdrawn_settings()] == [f"{variable} {advice}", f"[cache.prefetch] in {custom} {advice}"]
+    assert old_names() == []
+    with capture_logs() as logged:
+        warn_of_old_settings()
+    assert [(each["event"], each["log_level"], each["setting"]) for each in logged] == [
+        ("settings.withdrawn", "warning", variable), ("settings.withdrawn", "warning", f"[cache.prefetch] in {custom}")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", ["CAIRN_CACHE__PREFETCHED", "CAIRN_CACHE__PRE__FETCH"])
+def test_a_setting_whose_name_only_begins_like_a_withdrawn_section_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert withdrawn_settings() == []
+    with pytest.raises(ConfigurationError):
         load()
 
 

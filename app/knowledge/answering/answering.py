@@ -8,45 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import structlog
 
 from app.errors import CairnError, Unavailable
 from app.knowledge.answer import Result
-from app.knowledge.answering.extract import Extract, TokenEncoder, extract
-from app.knowledge.answering.writing import Bill, Sentence, Unusable, Writer, Writing
+from app.knowledge.answering.composed import Composed, Extract, Sentence
+from app.knowledge.answering.extract import TokenEncoder, extract
+from app.knowledge.answering.writing import UnusableAnswer, Writer, Writing
 from app.settings import KnowledgeSettings
 from app.telemetry import traces
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """An answer. `quotes`: the citations, numbered from 1; empty: abstained. `sentences`: a model's, each citing some of the quotes.
-
-    `degraded`: the parts that failed: `embeddings` (the quotes were chosen by words alone), `model` (the answer is extractive instead).
-    `bill`: of a model that was called, whether or not its text was usable.
-    """
-
-    quotes: Sequence[Extract]
-    by: Literal["extract", "model"] = "extract"
-    sentences: Sequence[Sentence] = ()
-    degraded: tuple[str, ...] = ()
-    bill: Bill | None = None
-
-    @property
-    def text(self) -> str:
-        """The sentences or quotes as one text, each followed by its citation numbers."""
-        if self.by == "model":
-            return " ".join(sentence.marked for sentence in self.sentences)
-        return "\n\n".join(f"{quote.text} [{number}]" for number, quote in enumerate(self.quotes, start=1))
-
-    def degraded_with(self, searched: Sequence[str]) -> tuple[str, ...]:
-        """Return the failed parts of the search and of the answer together, each once."""
-        return tuple(dict.fromkeys((*searched, *self.degraded)))
 
 
 class Answering:
@@ -74,8 +48,8 @@ class Answering:
             async with aclosing(writing.write(writer)) as sentences:
                 async for sentence in sentences:
                     yield sentence
-        except (CairnError, TimeoutError, Unusable) as error:
-            code = error.code if isinstance(error, CairnError) else "unusable" if isinstance(error, Unusable) else "too_slow"
+        except (CairnError, TimeoutError, UnusableAnswer) as error:
+            code = error.code if isinstance(error, CairnError) else "unusable" if isinstance(error, UnusableAnswer) else "too_slow"
             log.warning("answer.degraded", part="model", code=code)
             extracted = await self._extracted(question, results)
             yield replace(extracted, degraded=("model", *extracted.degraded), bill=writer.bill)

@@ -34,13 +34,13 @@ class Cited:
     passages: tuple[int, ...]
 
 
-def asked(question: str, passages: Sequence[str]) -> str:
+def user_message(question: str, passages: Sequence[str]) -> str:
     """Build the user message: the question and numbered passages as JSON, so that no passage can break out of its quotes."""
     numbered = [{"number": number, "text": text} for number, text in enumerate(passages, start=1)]
     return json.dumps({"question": question, "passages": numbered}, ensure_ascii=False)
 
 
-def checked(written: str, count: int, *, cut: bool = False) -> list[Cited]:
+def check_sentences(written: str, count: int, *, cut: bool = False) -> list[Cited]:
     """Return the sentences that cite one of `count` passages, none if the model declined. `cut`: the output was cut off; its last sentence
     is incomplete and dropped."""
     sentences = [piece.text for piece in pieces(_AFTER_END.sub(r" \2\1", written))]

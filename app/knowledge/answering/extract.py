@@ -13,8 +13,8 @@ from typing import Protocol
 
 from app.embeddings.embedder import Encoded, Packed
 from app.knowledge.answer import Result
+from app.knowledge.answering.composed import Extract
 from app.knowledge.answering.sentences import TextSentence, pieces
-from app.knowledge.item import Quote
 from app.knowledge.passages import terms
 from app.knowledge.passages.question import parse_question
 from app.knowledge.passages.ranking import inverse_frequency, late_scores, token_weights
@@ -39,15 +39,6 @@ class TokenEncoder(Protocol):
 
     async def embed_packed(self, texts: Sequence[str], /) -> list[Packed]:
         """Return the texts' vectors and packed token vectors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extract:
-    """A verbatim quote of one or several sentences. `result`: the search result it is from; `source`: its citation, at its beginning."""
-
-    text: str
-    result: Result
-    source: Quote
 
 
 @dataclass(frozen=True, slots=True)

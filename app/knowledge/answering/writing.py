@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.knowledge.answer import Result
-from app.knowledge.answering.cited import INSTRUCTIONS, Cited, asked, checked, declined
+from app.knowledge.answering.cited import INSTRUCTIONS, Cited, check_sentences, declined, user_message
+from app.knowledge.answering.composed import Bill, Sentence
 from app.redaction import redact
 from app.settings import KnowledgeSettings
 from app.tokens import count_text, first_tokens
@@ -24,18 +25,8 @@ _OPEN_MARK = re.compile(r"\[[0-9, ]*$")
 _END = re.compile(r"[.!?。！？；\n]")
 
 
-class Unusable(Exception):
+class UnusableAnswer(Exception):
     """The model's text has no sentence that cites a passage, and doesn't decline either."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """The model that wrote, and the cost in nano-dollars. `left`: the rest of the payer's budget; None: unlimited."""
-
-    provider: str
-    model: str
-    nanousd: int
-    left: int | None = None
 
 
 class Writer(Protocol):
@@ -53,18 +44,6 @@ class Writer(Protocol):
         """The cost so far; None while no model has begun to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A model's sentence. `citations`: numbered from 1, in the order in which the answer first cites them; at least one."""
-
-    text: str
-    citations: tuple[int, ...]
-
-    @property
-    def marked(self) -> str:
-        return f"{self.text} {''.join(f'[{number}]' for number in self.citations)}"
-
-
 @dataclass(slots=True)
 class Checker:
     """Incremental checker: returns each sentence that cites one of `count` passages as soon as the next sentence has begun."""
@@ -77,10 +56,10 @@ class Checker:
     def feed(self, text: str) -> list[Cited]:
         self.written += text
         self._ended = self._ended or _END.search(text) is not None
-        return self._new(checked(_OPEN_MARK.sub("", self.written), self.count, cut=True)) if self._ended else []
+        return self._new(check_sentences(_OPEN_MARK.sub("", self.written), self.count, cut=True)) if self._ended else []
 
     def end(self, *, cut: bool) -> list[Cited]:
-        return self._new(checked(self.written, self.count, cut=cut))
+        return self._new(check_sentences(self.written, self.count, cut=cut))
 
     def _new(self, found: Sequence[Cited]) -> list[Cited]:
         new = list(found[self._passed :])
@@ -100,9 +79,9 @@ class Writing:
     sentences: list[Sentence] = field(default_factory=list)
 
     async def write(self, writer: Writer) -> AsyncGenerator[Sentence]:
-        """Yield each sentence once checked; none if the model declines. Raises Unusable, TimeoutError and the writer's errors."""
+        """Yield each sentence once checked; none if the model declines. Raises UnusableAnswer, TimeoutError and the writer's errors."""
         deadline = asyncio.get_running_loop().time() + self.options.answer_timeout_seconds
-        shown, message = await asyncio.to_thread(prompt, self.question, self.results, self.options.answer_prompt_tokens)
+        shown, message = await asyncio.to_thread(build_prompt, self.question, self.results, self.options.answer_prompt_tokens)
         checker = Checker(len(shown))
         async with aclosing(writer.write(INSTRUCTIONS, message)) as pieces:
             while (piece := await _next(pieces, deadline)) is not None:
@@ -111,7 +90,7 @@ class Writing:
         for found in checker.end(cut=writer.cut):
             yield self._taken(found, shown)
         if not self.sentences and not declined(checker.written):
-            raise Unusable
+            raise UnusableAnswer
 
     def _taken(self, found: Cited, shown: Sequence[Result]) -> Sentence:
         for number in found.passages:
@@ -122,7 +101,7 @@ class Writing:
         return sentence
 
 
-def prompt(question: str, results: Sequence[Result], max_tokens: int) -> tuple[list[Result], str]:
+def build_prompt(question: str, results: Sequence[Result], max_tokens: int) -> tuple[list[Result], str]:
     """Return the results shown, best first, and the user message. If even the first is too long, it is truncated.
 
     Redacts the question; the results were redacted when they were stored.
@@ -137,7 +116,7 @@ def prompt(question: str, results: Sequence[Result], max_tokens: int) -> tuple[l
         shown.append(result)
         texts.append(result.text if tokens <= left else first_tokens(result.text, left))
         left -= tokens
-    return shown, asked(redact(question).text, texts)
+    return shown, user_message(redact(question).text, texts)
 
 
 async def _next(pieces: AsyncGenerator[str], deadline: float) -> str | None:

@@ -65,7 +65,7 @@ def find(exchange: Exchange, number: int, memory: SessionMemory) -> Iterator[Dra
         label, type_, program = kind
         if event.outcome == "failed":
             memory.fail(program, command, _error(event.tool.output))
-        elif went_well(event) and made < MAX_AN_EXCHANGE and memory.is_new(command):
+        elif succeeded(event) and made < MAX_AN_EXCHANGE and memory.is_new(command):
             failure = memory.failures.pop(program, None)
             if failure is not None and (failure[0] == command or not _USAGE.search(failure[1])):
                 failure = None  # the code was wrong, not the command: the lesson is the fix
@@ -75,7 +75,7 @@ def find(exchange: Exchange, number: int, memory: SessionMemory) -> Iterator[Dra
             yield _draft(label, type_, command, event, failure, number, intent_of(exchange.asked))
 
 
-def went_well(event: Event) -> bool:
+def succeeded(event: Event) -> bool:
     """Tell whether the command succeeded by its own exit code and output; False where a pipe or a list of commands hides its exit code."""
     tool = event.tool
     if tool is None or event.outcome != "ok" or tool.exit_code not in {0, None}:

@@ -12,7 +12,7 @@ from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
 from app.knowledge.extraction.prose import Statement, statements
-from app.knowledge.extraction.titles import capital, without_lead
+from app.knowledge.extraction.titles import capitalize, without_lead
 from app.knowledge.item import Intent, KnowledgeType
 
 MAX_PROMPT_CHARS = 3_000
@@ -24,10 +24,10 @@ _MERGE = re.compile(r"<{5,}|>{5,}|={7,}|[⋮█]")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A statement that might become an item. `type`, `title`, `text` are set where a rule knows them (commands), else derived from `told`."""
+    """A statement that might become an item. `type`, `title`, `text` are set where a rule knows them (commands), else derived from `context`."""
 
     core: Statement
-    told: tuple[Statement, ...]
+    context: tuple[Statement, ...]
     """The statements of its message that may join the item, in order, including the statement itself."""
     prior: float
     exchange: int
@@ -74,7 +74,7 @@ only their rules and corrections are lessons."""
 
 def classifier_text(text: str) -> str:
     """Return the text that the classifier reads: without an opening such as "I see that …" or "This change …"."""
-    return capital(without_lead(text)) if is_talk(text) or is_dangling(text) else text
+    return capitalize(without_lead(text)) if is_talk(text) or is_dangling(text) else text
 
 
 def may_be_item(text: str) -> bool:

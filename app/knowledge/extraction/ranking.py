@@ -88,7 +88,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[ItemCandidate]:
             continue
         if vectors is not None and any(float(vectors[place] @ vectors[each]) >= SAME_COSINE for each in chosen):
             continue
-        group = window(draft.core, draft.told, taken)
+        group = window(draft.core, draft.context, taken)
         title = draft.title or title_of(draft.core, group, said_by_person=draft.person)
         if not title:
             continue

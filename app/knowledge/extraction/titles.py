@@ -112,9 +112,9 @@ elsewhere and for narrating an edit."""
 def _best_title(said: Statement) -> Iterator[tuple[str, float]]:
     """Yield the statement's best title with its score, or nothing."""
     lesson = without_lead(said.text)
-    if not stands(lesson):
+    if not is_self_contained(lesson):
         return
-    sentence = capital(" ".join(lesson.split()).rstrip(".。:：;；,， "))
+    sentence = capitalize(" ".join(lesson.split()).rstrip(".。:：;；,， "))
     if len(sentence) <= MAX_TITLE and _is_main_clause(sentence):
         yield _balanced(sentence), WHOLE + _adjustment(sentence)
     elif len(sentence) > MAX_TITLE:
@@ -128,13 +128,13 @@ def _adjustment(title: str) -> float:
     return named - pointing - (NARRATED if _NARRATES.match(title) else 0.0)
 
 
-def capital(text: str) -> str:
+def capitalize(text: str) -> str:
     """Capitalize the first letter, unless the text opens with an identifier."""
     first = text.split(" ", 1)[0]
     return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
 
 
-def stands(text: str) -> bool:
+def is_self_contained(text: str) -> bool:
     """Tell whether a text can be understood alone: it opens with no reference, has a verb, and is prose."""
     if is_dangling(text) or _WEAK.match(text) or is_talk(text) or not _has_verb(text):
         return False

@@ -51,5 +51,5 @@ def type_of(odds: Numbers, cues: Numbers, intent: Intent | None, *, person: bool
         odds[KNOWLEDGE_TYPES.index(said)] += CUE
     if intent in _OF_INTENT:
         odds[KNOWLEDGE_TYPES.index(_OF_INTENT[intent])] += INTENT
-    told = KNOWLEDGE_TYPES[int(odds.argmax())]
-    return "coding_pattern" if person and told == "implementation_strategy" else told
+    likeliest = KNOWLEDGE_TYPES[int(odds.argmax())]
+    return "coding_pattern" if person and likeliest == "implementation_strategy" else likeliest

@@ -15,28 +15,28 @@ def place_of(said: Statement) -> Place:
     return said.event.id, said.place
 
 
-def window(core: Statement, told: Sequence[Statement], taken: Set[Place]) -> list[Statement]:
+def window(core: Statement, context: Sequence[Statement], taken: Set[Place]) -> list[Statement]:
     """Return the statement and its neighbours in order, MAX_TEXT characters at most: first what it refers back to, then its section."""
-    at = next(place for place, each in enumerate(told) if each.place == core.place)
+    at = next(place for place, each in enumerate(context) if each.place == core.place)
     first = last = at
     size = len(core.text)
 
     def fits(place: int, *, section: bool) -> bool:
-        if not 0 <= place < len(told) or place_of(told[place]) in taken:
+        if not 0 <= place < len(context) or place_of(context[place]) in taken:
             return False
-        return size + len(told[place].text) + 2 <= MAX_TEXT and (not section or told[place].heading == core.heading)
+        return size + len(context[place].text) + 2 <= MAX_TEXT and (not section or context[place].heading == core.heading)
 
     if is_dangling(core.text) and fits(at - 1, section=True):
         first -= 1
-        size += len(told[first].text) + 2
+        size += len(context[first].text) + 2
     for section in (True, False):
         while fits(last + 1, section=section):
             last += 1
-            size += len(told[last].text) + 2
+            size += len(context[last].text) + 2
         while fits(first - 1, section=section):
             first -= 1
-            size += len(told[first].text) + 2
-    return _trimmed(list(told[first : last + 1]), core)
+            size += len(context[first].text) + 2
+    return _trimmed(list(context[first : last + 1]), core)
 
 
 def _trimmed(group: list[Statement], core: Statement) -> list[Statement]:

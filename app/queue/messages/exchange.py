@@ -25,29 +25,29 @@ COUNT_SECONDS = 60.0
 CHARS_IN_THE_LOOP = 8_000
 """Payloads above this size are redacted in a thread."""
 
-Heard = Callable[[Channel | None], None]
+OnPublished = Callable[[Channel | None], None]
 """Called with a channel to which another process has published; None: notifications may have been missed."""
 LISTENING = "queue.messages.listen"
 """The name of the loop that listens, on either bus."""
-UNHEARD = "Who waits for a message of another process gets it within `messages.poll_seconds`, not at once."
+WITHOUT_LISTENER = "Messages of other processes reach waiting consumers within `messages.poll_seconds`, not at once."
 
 
 class Bus(Protocol):
     """Stores messages. Methods raise Unavailable when the bus's storage is away."""
 
-    async def publish(self, place: Channel, draft: MessageDraft) -> str:
+    async def publish(self, channel: Channel, draft: MessageDraft) -> str:
         """Store a message durably; return its id. Every group of the channel receives it, groups created later included."""
 
-    async def take(self, place: Channel, group: str, consumer: str, limit: int) -> Taken:
+    async def take(self, channel: Channel, group: str, consumer: str, limit: int) -> Taken:
         """Lease at most `limit` messages to a consumer for `visibility_seconds`; then another may take them.
 
         Expired leases come first, then new messages, oldest first. Raises InvalidInput if the channel has too many groups.
         """
 
-    async def acknowledge(self, place: Channel, group: str, ids: Sequence[str]) -> int:
+    async def acknowledge(self, channel: Channel, group: str, ids: Sequence[str]) -> int:
         """Acknowledge messages; return how many were unacknowledged. Raises NotFound for an unknown group."""
 
-    async def dead_letters(self, place: Channel, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, channel: Channel, limit: int) -> list[DeadLetter]:
         """Return dead letters, latest first."""
 
     async def sweep(self) -> int:
@@ -56,8 +56,8 @@ class Bus(Protocol):
     async def waiting(self) -> int:
         """Count messages that groups have yet to acknowledge, up to a bound."""
 
-    def loops(self, heard: Heard) -> tuple[Loop, ...]:
-        """Return the listener, which tells what other processes put."""
+    def loops(self, on_published: OnPublished) -> tuple[Loop, ...]:
+        """Return the loop that calls `on_published` for each message of another process; with None if some may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class MessageExchange:
 
         `kind`: the message's type.
         """
-        place = _place(team_id, channel)
+        target = _channel(team_id, channel)
         check_name(kind, param="type")
         if to is not None:
             check_name(to, param="to")
@@ -92,8 +92,8 @@ class MessageExchange:
         if len(given.encode("utf-8", "replace")) > most:
             raise TooLarge(f"The payload is larger than {most:,} bytes. Store it elsewhere and send where it is.", param="payload")
         clean = redacted(payload) if len(given) <= CHARS_IN_THE_LOOP else await asyncio.to_thread(redacted, payload)
-        made = await self._bus.publish(place, MessageDraft(sender, kind, clean[0], to))
-        self._waiters.wake(place)
+        made = await self._bus.publish(target, MessageDraft(sender, kind, clean[0], to))
+        self._waiters.wake(target)
         metrics.messages("published", 1)
         return Published(made, clean[1])
 
@@ -104,12 +104,12 @@ class MessageExchange:
 
         Messages are leased for `visibility_seconds`; acknowledge them within that time. Waiting holds no connection or transaction.
         """
-        place, until = _place(team_id, channel), asyncio.get_running_loop().time() + wait_seconds
+        target, until = _channel(team_id, channel), asyncio.get_running_loop().time() + wait_seconds
         check_name(group, param="group")
         check_name(consumer, param="consumer")
-        with self._waiters.waiting(place, group) as waiter:
+        with self._waiters.waiting(target, group) as waiter:
             while True:
-                taken = await self._bus.take(place, group, consumer, limit)
+                taken = await self._bus.take(target, group, consumer, limit)
                 if taken.dead:
                     log.warning("message.dead", channel=channel, group=group, count=taken.dead)
                     metrics.messages("dead", taken.dead)
@@ -118,21 +118,21 @@ class MessageExchange:
                 if not taken.more and (self._stopping or not await waiter.wait(until)):
                     break
         if taken.more:
-            self._waiters.wake_group(place, group)
+            self._waiters.wake_group(target, group)
         metrics.messages("delivered", len(taken.messages))
         return taken.messages
 
     async def acknowledge(self, team_id: UUID, channel: str, *, group: str, ids: Sequence[str]) -> int:
         """Acknowledge messages for the group; return how many were unacknowledged. NotFound for a group that never received."""
-        place = _place(team_id, channel)
+        target = _channel(team_id, channel)
         check_name(group, param="group")
-        done = await self._bus.acknowledge(place, group, ids)
+        done = await self._bus.acknowledge(target, group, ids)
         metrics.messages("acknowledged", done)
         return done
 
     async def dead_letters(self, team_id: UUID, channel: str, *, limit: int = 100) -> list[DeadLetter]:
         """Return the channel's dead letters of all groups, latest first."""
-        return await self._bus.dead_letters(_place(team_id, channel), limit)
+        return await self._bus.dead_letters(_channel(team_id, channel), limit)
 
     async def sweep(self) -> int:
         return await self._bus.sweep()
@@ -145,8 +145,8 @@ class MessageExchange:
         return self._counted
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return what wakes those who wait here."""
-        return (*self._bus.loops(self._heard), *self._waiters.loops(self._options.poll_seconds))
+        """Return the loops that wake waiting consumers."""
+        return (*self._bus.loops(self._on_published), *self._waiters.loops(self._options.poll_seconds))
 
     def stop(self) -> None:
         """Let all waiters return what there is: the server is stopping."""
@@ -157,13 +157,13 @@ class MessageExchange:
     def stopping(self) -> bool:
         return self._stopping
 
-    def _heard(self, place: Channel | None) -> None:
-        if place is None:
+    def _on_published(self, channel: Channel | None) -> None:
+        if channel is None:
             self._waiters.wake_all()
         else:
-            self._waiters.wake(place)
+            self._waiters.wake(channel)
 
 
-def _place(team_id: UUID, channel: str) -> Channel:
+def _channel(team_id: UUID, channel: str) -> Channel:
     check_channel(channel)
     return Channel(team_id, channel)

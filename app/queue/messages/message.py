@@ -20,7 +20,7 @@ class Channel:
     """A channel of one team; channels of the same name in other teams are separate."""
 
     team_id: UUID
-    channel: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

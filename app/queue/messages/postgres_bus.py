@@ -13,7 +13,7 @@ import cachebox
 from app.errors import InvalidInput, NotFound
 from app.part import Loop
 from app.queue.messages import statements as sql
-from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
+from app.queue.messages.exchange import LISTENING, WITHOUT_LISTENER, OnPublished
 from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
 from app.settings import MessagesSettings as Options
 from app.storage.database import Database
@@ -40,18 +40,18 @@ class PostgresBus:
         self._dead_age = timedelta(hours=options.dead_letter_hours)
         self._trim_every = max(1, options.max_messages // 10)
 
-    async def publish(self, place: Channel, draft: MessageDraft) -> str:
-        values = {**_parameters(place), "sender": draft.sender, "type": draft.type, "recipient": draft.to, "payload": draft.payload}
+    async def publish(self, channel: Channel, draft: MessageDraft) -> str:
+        values = {**_parameters(channel), "sender": draft.sender, "type": draft.type, "recipient": draft.to, "payload": draft.payload}
         async with self._limiter:
             async with self._database.begin() as connection:
-                await connection.execute(sql.SHARE, _lock(place))
+                await connection.execute(sql.SHARE, _lock(channel))
                 made = (await connection.execute(sql.PUBLISH, values)).scalar_one()
-            await self._count(place)
-        self._notices.tell(f"{place.team_id} {place.channel}")
+            await self._count(channel)
+        self._notices.notify(f"{channel.team_id} {channel.name}")
         return str(made)
 
-    async def take(self, place: Channel, group: str, consumer: str, limit: int) -> Taken:
-        values = _parameters(place, group) | {
+    async def take(self, channel: Channel, group: str, consumer: str, limit: int) -> Taken:
+        values = _parameters(channel, group) | {
             "consumer": consumer,
             "limit": limit,
             "visibility": timedelta(seconds=self._options.visibility_seconds),
@@ -62,23 +62,23 @@ class PostgresBus:
             async with self._database.begin() as connection:
                 rows = (await connection.execute(sql.TAKE, values)).all()
             if not rows[0].known:
-                return Taken([], more=await self._begin_group(place, group))
-        messages = [_message(place, row) for row in rows if row.id is not None]
+                return Taken([], more=await self._begin_group(channel, group))
+        messages = [_message(channel, row) for row in rows if row.id is not None]
         dead = int(rows[0].dead)
         return Taken(messages, more=len(messages) + dead >= limit, dead=dead)
 
-    async def acknowledge(self, place: Channel, group: str, ids: Sequence[str]) -> int:
+    async def acknowledge(self, channel: Channel, group: str, ids: Sequence[str]) -> int:
         numbers = [int(each) for each in ids if each.isascii() and each.isdigit() and int(each[:19]) <= MAX_ID and len(each) <= 19]
         async with self._limiter, self._database.begin() as connection:
-            done = (await connection.execute(sql.ACKNOWLEDGE, {**_parameters(place, group), "ids": numbers})).rowcount
-            if not done and not (await connection.execute(sql.HAS_GROUP, _parameters(place, group))).scalar_one():
+            done = (await connection.execute(sql.ACKNOWLEDGE, {**_parameters(channel, group), "ids": numbers})).rowcount
+            if not done and not (await connection.execute(sql.HAS_GROUP, _parameters(channel, group))).scalar_one():
                 raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
-    async def dead_letters(self, place: Channel, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, channel: Channel, limit: int) -> list[DeadLetter]:
         async with self._database.begin() as connection:
-            rows = (await connection.execute(sql.DEAD_LETTERS, {**_parameters(place), "limit": limit})).all()
-        return [DeadLetter(_message(place, row, row.message_id), row.group_name, row.consumer, row.died_at) for row in rows]
+            rows = (await connection.execute(sql.DEAD_LETTERS, {**_parameters(channel), "limit": limit})).all()
+        return [DeadLetter(_message(channel, row, row.message_id), row.group_name, row.consumer, row.died_at) for row in rows]
 
     async def sweep(self) -> int:
         most = self._options.max_messages
@@ -93,16 +93,18 @@ class PostgresBus:
         async with self._database.begin() as connection:
             return int((await connection.execute(sql.WAITING)).scalar_one())
 
-    def loops(self, heard: Heard) -> tuple[Loop, ...]:
-        return self._notices.loops(LISTENING, lambda words: heard(None if words is None else _place(words)), meanwhile=UNHEARD)
+    def loops(self, on_published: OnPublished) -> tuple[Loop, ...]:
+        return self._notices.loops(
+            LISTENING, lambda words: on_published(None if words is None else _channel(words)), meanwhile=WITHOUT_LISTENER
+        )
 
-    async def _begin_group(self, place: Channel, group: str) -> bool:
+    async def _begin_group(self, channel: Channel, group: str) -> bool:
         """Create the group if the channel holds a message for it; return whether it does."""
-        values = _parameters(place, group)
+        values = _parameters(channel, group)
         async with self._database.begin() as connection:
             if not (await connection.execute(sql.HAS_ANY, values)).scalar_one():
                 return False
-            await connection.execute(sql.LOCK, _lock(place))
+            await connection.execute(sql.LOCK, _lock(channel))
             if (await connection.execute(sql.COUNT_GROUPS, values)).scalar_one() >= self._options.max_groups:
                 most = self._options.max_groups
                 raise InvalidInput(
@@ -113,33 +115,33 @@ class PostgresBus:
                 await connection.execute(sql.BEGIN_GROUP, {**values, "group": made})
         return True
 
-    async def _count(self, place: Channel) -> None:
+    async def _count(self, channel: Channel) -> None:
         """Trim the channel after every tenth of its limit; the sweep trims messages that other processes published."""
-        put = self._put.get(place, 0) + 1
-        self._put[place] = put % self._trim_every
+        put = self._put.get(channel, 0) + 1
+        self._put[channel] = put % self._trim_every
         if put >= self._trim_every:
             async with self._database.begin() as connection:
-                await connection.execute(sql.TRIM, {**_parameters(place), "most": self._options.max_messages})
+                await connection.execute(sql.TRIM, {**_parameters(channel), "most": self._options.max_messages})
 
 
-def _parameters(place: Channel, group: str | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {"team": place.team_id, "channel": place.channel}
+def _parameters(channel: Channel, group: str | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"team": channel.team_id, "channel": channel.name}
     return found if group is None else found | {"name": group}
 
 
-def _lock(place: Channel) -> dict[str, str]:
-    return {"lock": f"messages {place.team_id} {place.channel}"}
+def _lock(channel: Channel) -> dict[str, str]:
+    return {"lock": f"messages {channel.team_id} {channel.name}"}
 
 
-def _place(notice: str) -> Channel | None:
-    team, _, channel = notice.partition(" ")
+def _channel(notice: str) -> Channel | None:
+    team, _, name = notice.partition(" ")
     try:
-        return Channel(UUID(team), channel)
+        return Channel(UUID(team), name)
     except ValueError:  # not a notice of this bus
         return None
 
 
-def _message(place: Channel, row: Any, number: int | None = None) -> Message:
+def _message(channel: Channel, row: Any, number: int | None = None) -> Message:
     return Message(
-        str(row.id if number is None else number), place.channel, row.sender, row.type, row.recipient, row.payload, row.at, row.deliveries
+        str(row.id if number is None else number), channel.name, row.sender, row.type, row.recipient, row.payload, row.at, row.deliveries
     )

@@ -16,7 +16,7 @@ import structlog
 
 from app.errors import InvalidInput, NotFound, Unavailable
 from app.part import Loop
-from app.queue.messages.exchange import LISTENING, UNHEARD, Heard
+from app.queue.messages.exchange import LISTENING, WITHOUT_LISTENER, OnPublished
 from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
 from app.queue.messages.scripts import NO_ROOM, SWEEP, TAKE
 from app.settings import MessagesSettings as Options
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CODE = "messages_unavailable"
-PREFIX, BELL = "cairn:messages:", "cairn:messages-bell"
+PREFIX, NOTIFICATIONS = "cairn:messages:", "cairn:messages-bell"
 AWAY = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -66,21 +66,21 @@ class RedisBus:
         self._dead_ms = max(1, int(options.dead_letter_hours * 3_600_000))
         self._visible_ms = max(1, int(options.visibility_seconds * 1000))
 
-    async def publish(self, place: Channel, draft: MessageDraft) -> str:
+    async def publish(self, channel: Channel, draft: MessageDraft) -> str:
         fields = {"sender": draft.sender, "type": draft.type, "payload": draft.payload}
         if draft.to is not None:
             fields["to"] = draft.to
-        key = _stream(place)
+        key = _stream(channel)
         async with self._command(), self._client.pipeline(transaction=False) as pipeline:
             pipeline.xadd(key, fields, maxlen=self._options.max_messages, approximate=False)  # type: ignore[arg-type]
             pipeline.pexpire(key, self._age_ms)
-            pipeline.publish(BELL, f"{self._process_id} {place.team_id} {place.channel}")
+            pipeline.publish(NOTIFICATIONS, f"{self._process_id} {channel.team_id} {channel.name}")
             made, *_ = await pipeline.execute()
         return _decoded(made)
 
-    async def take(self, place: Channel, group: str, consumer: str, limit: int) -> Taken:
+    async def take(self, channel: Channel, group: str, consumer: str, limit: int) -> Taken:
         options = self._options
-        keys = [_stream(place), _dead(place), f"{_stream(place)}:looked:{group}"]
+        keys = [_stream(channel), _dead(channel), f"{_stream(channel)}:looked:{group}"]
         look_ms = max(1, min(1000, self._visible_ms // 4))
         arguments: list[str | int] = [group, consumer, limit, self._visible_ms, options.max_deliveries, look_ms]
         arguments += [self._oldest(), options.max_groups, options.max_messages, self._dead_ms]
@@ -93,22 +93,22 @@ class RedisBus:
             raise InvalidInput(
                 f"The channel has {options.max_groups:,} groups already: use one of them, or raise messages.max_groups.", param="group"
             ) from None
-        messages = [made for entry, times, fields in found if (made := _readable(place, entry, times, fields)) is not None]
+        messages = [made for entry, times, fields in found if (made := _readable(channel, entry, times, fields)) is not None]
         return Taken(sorted(messages, key=lambda each: _order(each.id)), bool(more), int(dead))
 
-    async def acknowledge(self, place: Channel, group: str, ids: Sequence[str]) -> int:
+    async def acknowledge(self, channel: Channel, group: str, ids: Sequence[str]) -> int:
         valid = [each for each in ids if _is_id(each)]
         async with self._command():
-            done = int(await self._client.xack(_stream(place), group, *valid)) if valid else 0
-            if not done and not await self._has_group(place, group):
+            done = int(await self._client.xack(_stream(channel), group, *valid)) if valid else 0
+            if not done and not await self._has_group(channel, group):
                 raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
-    async def dead_letters(self, place: Channel, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, channel: Channel, limit: int) -> list[DeadLetter]:
         oldest = f"{int(time.time() * 1000) - self._dead_ms}-0"
         async with self._command():
-            found = await self._client.xrevrange(_dead(place), min=oldest, count=limit)
-        letters = (_readable_letter(place, entry, fields) for entry, fields in found or () if entry and fields)
+            found = await self._client.xrevrange(_dead(channel), min=oldest, count=limit)
+        letters = (_readable_letter(channel, entry, fields) for entry, fields in found or () if entry and fields)
         return [each for each in letters if each is not None]
 
     async def sweep(self) -> int:
@@ -133,48 +133,48 @@ class RedisBus:
                     break
         return waiting
 
-    def loops(self, heard: Heard) -> tuple[Loop, ...]:
+    def loops(self, on_published: OnPublished) -> tuple[Loop, ...]:
         return (
             Loop(
                 name=LISTENING,
-                step=partial(self._listen, heard),
+                step=partial(self._listen, on_published),
                 pause=PAUSE_SECONDS,
                 lasting=True,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
-                meanwhile=UNHEARD,
+                meanwhile=WITHOUT_LISTENER,
             ),
         )
 
-    async def _listen(self, heard: Heard) -> None:
-        """Listen until Redis is away: then Unavailable."""
+    async def _listen(self, on_published: OnPublished) -> None:
+        """Listen to notifications. Raises Unavailable once Redis doesn't answer."""
         try:
-            async with self._client.pubsub() as heard_of:
-                await heard_of.subscribe(BELL)
-                heard(None)
+            async with self._client.pubsub() as subscription:
+                await subscription.subscribe(NOTIFICATIONS)
+                on_published(None)
                 while not cancelled():
-                    said = await heard_of.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
+                    said = await subscription.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
                     if said is None:
-                        await heard_of.ping()
+                        await subscription.ping()
                     elif said["type"] == "message":
-                        self._pass_on(said["data"], heard)
+                        self._pass_on(said["data"], on_published)
         except AWAY as error:
-            heard(None)  # waiters try again, and get Unavailable if Redis is away
+            on_published(None)  # waiters try again, and get Unavailable if Redis is away
             raise Unavailable(f"Redis can't be listened to ({type(error).__name__}).", code=CODE) from error
 
-    def _pass_on(self, data: bytes | str, heard: Heard) -> None:
+    def _pass_on(self, data: bytes | str, on_published: OnPublished) -> None:
         """Report a notification. If it can't be parsed (another version's), wake every channel."""
         try:
-            by, team, channel = _decoded(data).split(" ", 2)
-            place = Channel(UUID(team), channel)
+            by, team, name = _decoded(data).split(" ", 2)
+            channel = Channel(UUID(team), name)
         except ValueError:
-            heard(None)
+            on_published(None)
             return
         if by != self._process_id:
-            heard(place)
+            on_published(channel)
 
-    async def _has_group(self, place: Channel, group: str) -> bool:
+    async def _has_group(self, channel: Channel, group: str) -> bool:
         try:
-            found = await self._client.xinfo_groups(_stream(place))
+            found = await self._client.xinfo_groups(_stream(channel))
         except redis.exceptions.ResponseError:  # there is no such stream
             return False
         return any(_decoded(each["name"]) == group for each in found)
@@ -203,38 +203,38 @@ class RedisBus:
                 ) from error
 
 
-def _stream(place: Channel) -> str:
+def _stream(channel: Channel) -> str:
     """Return the channel's stream key; the braces (hash tag) keep a channel's keys on one cluster node."""
-    return f"{PREFIX}{{{place.team_id}:{place.channel}}}"
+    return f"{PREFIX}{{{channel.team_id}:{channel.name}}}"
 
 
-def _dead(place: Channel) -> str:
-    return f"{_stream(place)}:dead"
+def _dead(channel: Channel) -> str:
+    return f"{_stream(channel)}:dead"
 
 
-def _readable(place: Channel, entry: bytes | str, times: object, fields: Sequence[bytes]) -> Message | None:
+def _readable(channel: Channel, entry: bytes | str, times: object, fields: Sequence[bytes]) -> Message | None:
     """Parse an entry. None if it isn't ours or is another version's: never acknowledged, it becomes a dead letter."""
     try:
-        return _message(place, _decoded(entry), int(str(times)), _named(fields))
+        return _message(channel, _decoded(entry), int(str(times)), _named(fields))
     except (LookupError, ValueError):
-        log.warning("messages.unreadable", channel=place.channel, entry=repr(entry))
+        log.warning("messages.unreadable", channel=channel.name, entry=repr(entry))
         return None
 
 
-def _readable_letter(place: Channel, entry: bytes | str, fields: Mapping[bytes | str, bytes | str]) -> DeadLetter | None:
+def _readable_letter(channel: Channel, entry: bytes | str, fields: Mapping[bytes | str, bytes | str]) -> DeadLetter | None:
     try:
-        return _dead_letter(place, _decoded(entry), _texts(fields))
+        return _dead_letter(channel, _decoded(entry), _texts(fields))
     except (LookupError, ValueError):
-        log.warning("messages.unreadable", channel=place.channel, entry=repr(entry))
+        log.warning("messages.unreadable", channel=channel.name, entry=repr(entry))
         return None
 
 
-def _message(place: Channel, entry: str, deliveries: int, fields: dict[str, str]) -> Message:
-    return Message(entry, place.channel, fields["sender"], fields["type"], fields.get("to"), fields["payload"], _at(entry), deliveries)
+def _message(channel: Channel, entry: str, deliveries: int, fields: dict[str, str]) -> Message:
+    return Message(entry, channel.name, fields["sender"], fields["type"], fields.get("to"), fields["payload"], _at(entry), deliveries)
 
 
-def _dead_letter(place: Channel, entry: str, fields: dict[str, str]) -> DeadLetter:
-    message = _message(place, fields["of"], int(fields["deliveries"]), fields)
+def _dead_letter(channel: Channel, entry: str, fields: dict[str, str]) -> DeadLetter:
+    message = _message(channel, fields["of"], int(fields["deliveries"]), fields)
     return DeadLetter(message, fields["group"], fields["consumer"], _at(entry))
 
 
@@ -243,7 +243,7 @@ def _texts(fields: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
 
 
 def _named(flat: Sequence[bytes]) -> dict[str, str]:
-    return {_decoded(flat[place]): _decoded(flat[place + 1]) for place in range(0, len(flat), 2)}
+    return {_decoded(flat[index]): _decoded(flat[index + 1]) for index in range(0, len(flat), 2)}
 
 
 def _order(entry: str) -> tuple[int, int]:

@@ -56,9 +56,9 @@ class Waiters:
         self._slice = 0
 
     @contextmanager
-    def waiting(self, place: Channel, group: str) -> Iterator[Waiter]:
+    def waiting(self, channel: Channel, group: str) -> Iterator[Waiter]:
         """Queue a waiter for the length of the block. One that leaves with a wake-up unused passes it on to the next."""
-        groups = self._groups.setdefault(place, {})
+        groups = self._groups.setdefault(channel, {})
         queue, members = groups.setdefault(group, (OrderedDict(), set()))
         waiter = Waiter(queue)
         members.add(waiter)
@@ -72,15 +72,15 @@ class Waiters:
             if not members:
                 groups.pop(group, None)
             if not groups:
-                self._groups.pop(place, None)
+                self._groups.pop(channel, None)
 
-    def wake(self, place: Channel) -> None:
+    def wake(self, channel: Channel) -> None:
         """Wake one waiter of each of the channel's groups: a message has arrived."""
-        for queue, _ in self._groups.get(place, {}).values():
+        for queue, _ in self._groups.get(channel, {}).values():
             _wake_one(queue)
 
-    def wake_group(self, place: Channel, group: str) -> None:
-        queue, _ = self._groups.get(place, {}).get(group, (OrderedDict(), None))
+    def wake_group(self, channel: Channel, group: str) -> None:
+        queue, _ = self._groups.get(channel, {}).get(group, (OrderedDict(), None))
         _wake_one(queue)
 
     def wake_all(self) -> None:
@@ -91,7 +91,7 @@ class Waiters:
                     waiter.wake()
 
     def loops(self, seconds: float) -> tuple[Loop, ...]:
-        """Return the poll: each group's first is woken once in that time, for what no notification tells, a silent consumer's messages."""
+        """Return the loop that wakes the first waiter of each group once in that time: no notification tells of expired leases."""
         return (
             Loop(
                 name="queue.messages.poll",
@@ -104,9 +104,9 @@ class Waiters:
     async def _wake_slice(self) -> None:
         """Wake the first of each group in the next slice of those that waited when the first slice was cut."""
         if self._slice == 0:
-            self._polled = [(place, group) for place, groups in self._groups.items() for group in groups]
-        for place, group in self._polled[self._slice :: SLICES]:
-            self.wake_group(place, group)
+            self._polled = [(channel, group) for channel, groups in self._groups.items() for group in groups]
+        for channel, group in self._polled[self._slice :: SLICES]:
+            self.wake_group(channel, group)
         self._slice = (self._slice + 1) % SLICES
 
 

@@ -1,4 +1,4 @@
-"""Codex' rollouts: {timestamp, type, payload}. Most messages occur both as event_msg and as response_item; each is taken is_new.
+"""Codex' rollouts: {timestamp, type, payload}. Most messages occur both as event_msg and as response_item; each is taken once.
 
 Older files have the items without a wrapper.
 """

@@ -114,7 +114,7 @@ def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, 
             at,
             speaker,
             tool,
-            ended(tool),
+            outcome_of_call(tool),
             files=files_of(mapping(record.get("tool")).get("input")),
         )
     elif text.strip():
@@ -126,7 +126,9 @@ def _events_of(record: Record, message: Record, locator: str, ids: Occurrences, 
         output = text_of(call.get("result") or call.get("output") or call.get("resultDisplay") or "")
         event_id = string(call.get("id")) or (f"{given}#tool{place}" if given else ids.id("tool", name, words))
         used = ToolUse(name, words, output, exit_code_of(output[:200]))
-        yield Event(event_id, "tool", "tool", "", _locator(given, locator), at, tool=used, outcome=ended(used), files=files_of(asked))
+        yield Event(
+            event_id, "tool", "tool", "", _locator(given, locator), at, tool=used, outcome=outcome_of_call(used), files=files_of(asked)
+        )
 
 
 def _read(records: Iterator[tuple[str, Record]], document: Record, tally: ParseTally) -> Iterator[SessionHeader | Event]:
@@ -283,7 +285,7 @@ def _tool(given: object) -> ToolUse | None:
     )
 
 
-def ended(tool: ToolUse) -> Outcome | None:
+def outcome_of_call(tool: ToolUse) -> Outcome | None:
     """Return a tool call's outcome; None while its result is unknown."""
     known = bool(tool.output) or tool.exit_code is not None
     return outcome_of(tool.output, exit_code=tool.exit_code) if known else None

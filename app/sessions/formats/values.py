@@ -48,13 +48,13 @@ def time_of(value: object, tally: ParseTally) -> datetime | None:
     at = _parsed(value)
     if at is None:
         tally.skip("time unreadable")
-    elif believed(at) is None:
+    elif plausible_time(at) is None:
         tally.skip("time not believed")
         at = None
     return at
 
 
-def believed(at: datetime | None) -> datetime | None:
+def plausible_time(at: datetime | None) -> datetime | None:
     """Convert to UTC (assumed if there is no zone); None for a time in the future or before 2015, when no such tools existed."""
     try:
         aware = at and (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))

@@ -49,7 +49,7 @@ class Positions:
         self._missed = False
         """Redis was away, so it may lack a write of this or another server."""
 
-    async def of(self, name: str) -> int:
+    async def position_of(self, name: str) -> int:
         """Return the position that this requester's reads must include; UNKNOWN if it can't be determined."""
         ours = self._ours.get(name) or 0
         if self._client is None:
@@ -71,13 +71,13 @@ class Positions:
         self._away_until = 0.0
         return UNKNOWN if young is not None else max(ours, position)
 
-    def saw(self, name: str, position: int) -> None:
+    def record_read(self, name: str, position: int) -> None:
         """Record that this requester has read at a position; its later reads here are no older."""
         self._ours[name] = max(position, self._ours.get(name) or 0)
 
-    async def wrote(self, name: str, position: int) -> None:
+    async def record_write(self, name: str, position: int) -> None:
         """Record the position of this requester's writes. On return every server can learn it, or Redis is away."""
-        self.saw(name, position)
+        self.record_read(name, position)
         if self._client is None:
             return
         if self._away_until > time.monotonic():

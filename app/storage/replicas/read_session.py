@@ -19,22 +19,23 @@ _SHAPE = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 class ReadSession:
     """Consistency state, updated as its request proceeds.
 
-    `old_will_do`: the request only reads. `needed`: WAL position that a replica must have replayed. `name`: whose earlier writes count;
-    None before authentication. `recalled`: those writes are in `needed`. `at_primary`: later reads go to the primary, or they could go back
-    in time. `met_primary`: the request may have written, so its answer waits for the position of its writes.
+    `stale_reads_ok`: the request only reads. `min_position`: WAL position that a replica must have replayed. `name`: the requester, whose
+    earlier writes count; None before authentication. `writes_included`: those writes are in `min_position`. `at_primary`: later reads go
+    to the primary, or they could go back in time. `used_primary`: the request may have written, so its answer waits for the position of
+    its writes.
     """
 
-    old_will_do: bool
-    needed: int = 0
+    stale_reads_ok: bool
+    min_position: int = 0
     name: str | None = None
-    recalled: bool = False
+    writes_included: bool = False
     at_primary: bool = False
-    met_primary: bool = False
+    used_primary: bool = False
 
-    def meets_primary(self) -> None:
+    def note_primary(self) -> None:
         """Note a transaction at the primary. Ignored before authentication: no requester is known yet."""
         if self.name is not None:
-            self.at_primary = self.met_primary = True
+            self.at_primary = self.used_primary = True
 
 
 _current: ContextVar[ReadSession | None] = ContextVar("read_session", default=None)

@@ -18,7 +18,7 @@ from app.storage.direct import DedicatedConnection
 from app.storage.replicas.positions import UNKNOWN, Positions
 from app.storage.replicas.primary import Primary
 from app.storage.replicas.read_session import ReadSession, current_reading
-from app.storage.replicas.standby import NotHere, Standby, used_seconds
+from app.storage.replicas.standby import PrimaryRequired, Standby, used_seconds
 from app.telemetry import metrics
 
 log = structlog.get_logger()
@@ -60,26 +60,26 @@ class ReplicatedDatabase(Database):
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         if (reading := current_reading()) is not None:
-            reading.meets_primary()
+            reading.note_primary()
         async with super().begin() as connection:
             yield connection
 
     async def read(self, work: Reading[Found]) -> Found:
         """Read at a replica that has replayed all that the requester wrote and saw; if there is none, or it fails, at the primary."""
         reading = current_reading()
-        name = None if reading is None or not reading.old_will_do or reading.at_primary else reading.name
+        name = None if reading is None or not reading.stale_reads_ok or reading.at_primary else reading.name
         if reading is None or name is None:
             metrics.read("primary")
             return await super().read(work)
         standby = max((each for each in self.standbys if each.usable), key=lambda each: each.weight(name), default=None)
         if standby is not None and await self._needed(reading, name) < UNKNOWN:
             try:
-                found, replayed = await standby.read(work, needed=reading.needed)
-            except NotHere:
-                reading.meets_primary()  # it will have seen what the replica has yet to replay
+                found, replayed = await standby.read(work, min_position=reading.min_position)
+            except PrimaryRequired:
+                reading.note_primary()  # it will have seen what the replica has yet to replay
             else:
-                reading.needed = max(reading.needed, replayed)
-                self._positions.saw(name, replayed)
+                reading.min_position = max(reading.min_position, replayed)
+                self._positions.record_read(name, replayed)
                 metrics.read(standby.name)
                 return found
         reading.at_primary = True
@@ -88,17 +88,17 @@ class ReplicatedDatabase(Database):
 
     async def acknowledge(self, reading: ReadSession) -> int:
         """Record the position of a request's writes before its answer leaves, for read-your-writes. Returns it; 0: unknown."""
-        if reading.met_primary and reading.name is not None:
-            reading.met_primary = False
+        if reading.used_primary and reading.name is not None:
+            reading.used_primary = False
             try:
-                reading.needed = await self._primary.position()
+                reading.min_position = await self._primary.position()
             except (DatabaseUnavailable, asyncpg.PostgresError):
-                reading.needed = UNKNOWN  # for a while this one reads at the primary
-            await self._positions.wrote(reading.name, reading.needed)
-        return 0 if reading.needed >= UNKNOWN else reading.needed
+                reading.min_position = UNKNOWN  # for a while this one reads at the primary
+            await self._positions.record_write(reading.name, reading.min_position)
+        return 0 if reading.min_position >= UNKNOWN else reading.min_position
 
     @property
-    def well(self) -> bool:
+    def all_usable(self) -> bool:
         return all(each.usable for each in self.standbys)
 
     async def probe(self) -> None:
@@ -124,7 +124,7 @@ class ReplicatedDatabase(Database):
 
     async def condition(self) -> Condition:
         """Tell `/readyz` whether all are in use."""
-        return OK if self.well else Condition("degraded")
+        return OK if self.all_usable else Condition("degraded")
 
     async def measure(self) -> None:
         """Set the gauges of each replica."""
@@ -144,7 +144,7 @@ class ReplicatedDatabase(Database):
 
     async def _needed(self, reading: ReadSession, name: str) -> int:
         """Return the position that a replica must have replayed: the request's own and that of earlier writes, looked up once."""
-        if not reading.recalled:
-            reading.needed = max(reading.needed, await self._positions.of(name))
-            reading.recalled = True
-        return reading.needed
+        if not reading.writes_included:
+            reading.min_position = max(reading.min_position, await self._positions.position_of(name))
+            reading.writes_included = True
+        return reading.min_position

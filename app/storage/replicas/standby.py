@@ -37,7 +37,7 @@ def used_seconds(settings: config.DatabaseSettings) -> float:
     return 3 * (settings.replica_test_seconds + 2 * ANSWER_SECONDS)
 
 
-class NotHere(Exception):
+class PrimaryRequired(Exception):
     """The read must go to the primary: this replica is away, busy, behind, or lacks a row."""
 
 
@@ -66,8 +66,8 @@ class Standby:
         """Rank the replica for a requester by rendezvous hashing: each has one preferred replica, the same on every server."""
         return blake2b(f"{self.name} {name}".encode(), digest_size=8).digest()
 
-    async def read(self, work: Reading[Found], *, needed: int) -> tuple[Found, int]:
-        """Run `work` here; return its result and the replay position. Raises NotHere: use the primary; `work` may have run already."""
+    async def read(self, work: Reading[Found], *, min_position: int) -> tuple[Found, int]:
+        """Run `work` here; return its result and the replay position. Raises PrimaryRequired; `work` may have run already."""
         begun = False
         try:
             async with transaction(self._engine) as connection:
@@ -76,24 +76,24 @@ class Standby:
                     async with patience:
                         follows, replayed = (await connection.execute(_WHERE)).one()
                         if not follows:
-                            self.leave("it is no standby")
-                        if not follows or replayed < needed:
-                            raise NotHere
+                            self.stop_using("it is no standby")
+                        if not follows or replayed < min_position:
+                            raise PrimaryRequired
                         patience.reschedule(None)
                         self._reading.add(patience)
                         begun = True
                         return await work(connection), replayed
                 finally:
                     self._reading.discard(patience)
-        except NotHere:
+        except PrimaryRequired:
             raise
         except Exception as error:
             # An error of `work` itself recurs at the primary. Other causes: a recovery conflict, a table or row not replayed yet, or
             # this server is busy or away.
             busy = isinstance(error.__cause__, PoolTimeoutError)
             if not busy and (isinstance(error, DatabaseUnavailable) or not begun):
-                self.leave(f"a read failed ({type(error.__cause__ or error).__name__})")
-            raise NotHere from error
+                self.stop_using(f"a read failed ({type(error.__cause__ or error).__name__})")
+            raise PrimaryRequired from error
 
     async def probe(self) -> None:
         """Probe the replica. If it doesn't answer, stop using it and cancel the reads that wait for it."""
@@ -101,19 +101,19 @@ class Standby:
             follows, replayed, system = await self._probes.value(_PROBE)
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             cause = error.__cause__ or error
-            self.leave(f"it does not answer ({type(cause).__name__})")
+            self.stop_using(f"it does not answer ({type(cause).__name__})")
             while self._reading:
                 self._reading.pop().reschedule(asyncio.get_running_loop().time())
             return
         trouble = self._judge(follows=bool(follows), replayed=replayed, system=system)
         if trouble is not None:
-            self.leave(trouble)
+            self.stop_using(trouble)
             return
         if self._trouble is not None:
             log.info("replica.used", replica=self.name)
         self._trouble, self._probed = None, time.monotonic()
 
-    def leave(self, why: str) -> None:
+    def stop_using(self, why: str) -> None:
         """Stop using the replica until a probe succeeds."""
         if self._trouble != why:
             log.warning("replica.left_alone", replica=self.name, reason=why)

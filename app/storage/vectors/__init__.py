@@ -39,7 +39,7 @@ async def open_store(settings: Settings, schema: IndexSchema, *, folder: Path, o
 async def _embedded(stack: AsyncExitStack, settings: Settings, schema: IndexSchema, *, folder: Path, owner: bool) -> VectorStore:
     from app.storage.vectors.edge import EdgeStore
     from app.storage.vectors.host import EngineHost
-    from app.storage.vectors.place import IndexFolder
+    from app.storage.vectors.index_folder import IndexFolder
 
     place = await asyncio.to_thread(IndexFolder.at, folder)
     host = await stack.enter_async_context(EngineHost(place, settings.vectors, schema).running()) if owner else None

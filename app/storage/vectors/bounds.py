@@ -10,10 +10,11 @@ import numpy as np
 
 from app.errors import InvalidInput
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.store import DIMS, Vector, VectorName, VectorPoint, Within
+from app.storage.vectors.recipe import DENSE
+from app.storage.vectors.store import DIMS, Vector, VectorPoint, Within
 
 MAX_HITS = 10_000
-"""With their 1536-dim vectors, this many hits just fit one frame of the engine's socket."""
+"""With their vectors, this many hits fit one frame of the engine's socket."""
 MAX_TERM_ID = 2**32 - 1
 
 
@@ -24,11 +25,9 @@ def check_points(points: Sequence[VectorPoint]) -> None:
         check_terms(point.terms)
 
 
-def check_search(
-    limit: int, within: Within | None, *, vector: Vector | None = None, name: VectorName = "dense_384", terms: SparseVector | None = None
-) -> None:
+def check_search(limit: int, within: Within | None, *, vector: Vector | None = None, terms: SparseVector | None = None) -> None:
     if vector is not None:
-        check_vector(vector, name)
+        check_vector(vector, DENSE)
     if terms is not None:
         check_terms(terms)
     if within is not None:
@@ -63,7 +62,7 @@ def check_within(within: Within) -> None:
             raise InvalidInput(f"`{name}` ({at.isoformat()}) lies outside the years 1 to 9999 in UTC.", param=name) from error
 
 
-def check_vector(vector: Vector, name: VectorName) -> None:
+def check_vector(vector: Vector, name: str) -> None:
     if name not in DIMS:
         raise InvalidInput(f"There is no vector {name!r}; use one of {', '.join(DIMS)}.", param="name")
     if vector.shape != (DIMS[name],):

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Sequence
 
 BREADTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
-NAME = "dense_384"
 SAMPLE, K = 200, 10
 """Queries asked, and nearest neighbours compared for each: resolves recall to 1 in 2,000."""
 STORED = 1_000
@@ -26,7 +25,7 @@ Search = Callable[[Vector, int | None], Sequence[str]]
 """(query, ef; None: exact) → ids."""
 
 
-def least_breadth(stored: Sequence[Vector], search: Search, *, recall: float) -> int:
+def min_breadth(stored: Sequence[Vector], search: Search, *, recall: float) -> int:
     """Return the smallest of BREADTHS whose recall@10 on a sample is at least `recall`; the largest if none is."""
     asked = _questions(stored)
     exact = [frozenset(search(question, None)) for question in asked]

@@ -18,7 +18,7 @@ from app import clock
 from app.errors import VectorStoreUnavailable
 from app.settings import VectorsSettings as Options
 from app.storage.vectors.recipe import FULL_SCAN_THRESHOLD_KB, INDEXING_THRESHOLD_KB, QUANTILE, SPARSE
-from app.storage.vectors.store import DIMS, IndexSchema
+from app.storage.vectors.store import IndexSchema
 
 T = TypeVar("T")
 ABANDONED = timedelta(days=1)
@@ -55,7 +55,9 @@ class Collections:
         scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=QUANTILE, always_ram=True)
         await self._client.create_collection(
             name,
-            vectors_config={name: models.VectorParams(size=DIMS[name], distance=models.Distance.COSINE) for name in self._schema.vectors},
+            vectors_config={
+                each: models.VectorParams(size=size, distance=models.Distance.COSINE) for each, size in self._schema.vectors.items()
+            },
             sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
             hnsw_config=models.HnswConfigDiff(
                 m=self._options.hnsw_m,

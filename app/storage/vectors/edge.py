@@ -15,11 +15,11 @@ from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import VectorsSettings as Options
 from app.storage.vectors.bounds import check_points, check_search
 from app.storage.vectors.connection import EngineConnection
-from app.storage.vectors.frames import Ask, SparseParts, WireHit, WirePeriod, WirePoint, WireStatus
+from app.storage.vectors.frames import SparseParts, VectorQuery, WireHit, WirePeriod, WirePoint, WireStatus
 from app.storage.vectors.host import EdgeStaging, EngineHost
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.recipe import SPARSE
-from app.storage.vectors.store import Hit, StoreStatus, Vector, VectorName, VectorPoint, Where, Within
+from app.storage.vectors.recipe import DENSE, SPARSE
+from app.storage.vectors.store import Hit, StoreStatus, Vector, VectorPoint, Where, Within
 
 POINTS_A_FRAME = 32
 """About 3 ms of work on either side, so that no search waits longer."""
@@ -47,13 +47,14 @@ class EdgeStore:
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         min_score: float | None = None,
         with_vectors: bool = False,
         within: Within | None = None,
     ) -> list[Hit]:
-        check_search(limit, within, vector=vector, name=name)
-        return await self._search(_ask(vector, name, where, limit, min_score=min_score, with_vectors=with_vectors, within=within))
+        check_search(limit, within, vector=vector)
+        return await self._search(
+            VectorQuery(_packed(vector), DENSE, None, _lists(where), limit, min_score, with_vectors, within=_period(within))
+        )
 
     async def lexical(
         self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
@@ -61,7 +62,10 @@ class EdgeStore:
         check_search(limit, within, terms=terms)
         if not terms.indices:
             return []
-        return await self._search(_ask(None, SPARSE, where, limit, terms=terms, within=within, corpus=corpus))
+        filtered = VectorQuery(
+            None, SPARSE, _parts(terms), _lists(where), limit, None, False, within=_period(within), corpus=_corpus(corpus)
+        )
+        return await self._search(filtered)
 
     async def hybrid(
         self,
@@ -70,14 +74,24 @@ class EdgeStore:
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         with_vectors: bool = False,
         within: Within | None = None,
         corpus: Where | None = None,
     ) -> list[Hit]:
-        check_search(limit, within, vector=vector, name=name, terms=terms)
-        ask = _ask(vector, name, where, limit, terms=terms, with_vectors=with_vectors, within=within, corpus=corpus)
-        return await self._search(ask)
+        check_search(limit, within, vector=vector, terms=terms)
+        return await self._search(
+            VectorQuery(
+                _packed(vector),
+                DENSE,
+                _parts(terms),
+                _lists(where),
+                limit,
+                None,
+                with_vectors,
+                within=_period(within),
+                corpus=_corpus(corpus),
+            )
+        )
 
     async def status(self) -> StoreStatus:
         self._check()
@@ -107,10 +121,10 @@ class EdgeStore:
 
     def _check(self) -> None:
         """Fail at once, without waiting for the timeout, if there is known to be no engine."""
-        if self._host is not None and self._host.away:
-            raise VectorStoreUnavailable(self._host.away)
+        if self._host is not None and self._host.unavailable_reason:
+            raise VectorStoreUnavailable(self._host.unavailable_reason)
 
-    async def _search(self, ask: Ask) -> list[Hit]:
+    async def _search(self, ask: VectorQuery) -> list[Hit]:
         self._check()
         hits = msgspec.msgpack.decode(await self._engine.call("search", ask), type=list[WireHit])
         return [Hit(UUID(hit.id), hit.score, None if hit.vector is None else np.frombuffer(hit.vector, "<f4")) for hit in hits]
@@ -154,29 +168,12 @@ async def delete_points(engine: EngineConnection, ids: Sequence[UUID]) -> None:
     await engine.call("delete", [str(each) for each in ids])
 
 
-def _ask(
-    vector: Vector | None,
-    using: str,
-    where: Where,
-    limit: int,
-    *,
-    terms: SparseVector | None = None,
-    min_score: float | None = None,
-    with_vectors: bool = False,
-    within: Within | None = None,
-    corpus: Where | None = None,
-) -> Ask:
-    return Ask(
-        None if vector is None else _packed(vector),
-        using,
-        None if terms is None else _parts(terms),
-        _lists(where),
-        limit,
-        min_score,
-        with_vectors,
-        within=None if within is None else WirePeriod(within.field, _utc(within.since), _utc(within.until)),
-        corpus=None if corpus is None else _lists(corpus),
-    )
+def _period(within: Within | None) -> WirePeriod | None:
+    return None if within is None else WirePeriod(within.field, _utc(within.since), _utc(within.until))
+
+
+def _corpus(corpus: Where | None) -> dict[str, list[str]] | None:
+    return None if corpus is None else _lists(corpus)
 
 
 def _packed(vector: Vector) -> bytes:

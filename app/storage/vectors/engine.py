@@ -23,8 +23,8 @@ from app.storage.child import owner_gone
 from app.storage.priority import session_priority
 from app.storage.vectors import frames
 from app.storage.vectors.damage import CANT_OPEN, FAILED, NOT_NOW, failure_of, opening_failure_of
-from app.storage.vectors.frames import Ask, EngineReply, EngineRequest, ProtocolViolation, ShardOptions, WirePoint, WireStatus
-from app.storage.vectors.place import UNFILLED
+from app.storage.vectors.frames import EngineReply, EngineRequest, ProtocolViolation, ShardOptions, VectorQuery, WirePoint, WireStatus
+from app.storage.vectors.index_folder import UNFILLED
 from app.storage.vectors.shard import Shard
 
 WRITES = {"upsert", "delete"}
@@ -127,7 +127,7 @@ class VectorEngine:
             case "search":
                 if self._unfilled:
                     raise Unfilled(REBUILT)
-                return shard.search(decode(body, type=Ask))
+                return shard.search(decode(body, type=VectorQuery))
             case "status":
                 figures = shard.points(), shard.unindexed(), shard.segments()
                 return WireStatus(*figures, self._generation, os.getpid(), shard.ef, unfilled=self._unfilled)

@@ -39,7 +39,7 @@ class WirePeriod(msgspec.Struct, array_like=True, frozen=True):
     until: str | None
 
 
-class Ask(msgspec.Struct, array_like=True, frozen=True):
+class VectorQuery(msgspec.Struct, array_like=True, frozen=True):
     """A search: by `vector` (cosine), by `sparse` (BM25), or by both, fused.
 
     `using`: the vector's name, ignored without a vector. `ef` None: as tuned. `corpus`: filter of the points whose document frequencies

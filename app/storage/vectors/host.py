@@ -22,8 +22,8 @@ from app.storage.folder import lock_folder
 from app.storage.vectors.connection import EngineConnection
 from app.storage.vectors.damage import CrashHistory
 from app.storage.vectors.frames import ShardOptions, WireStatus
-from app.storage.vectors.place import IndexFolder
-from app.storage.vectors.store import DIMS, IndexSchema
+from app.storage.vectors.index_folder import IndexFolder
+from app.storage.vectors.store import IndexSchema
 
 log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class EngineHost:
     """Owns a folder's engine; a second owner, in any process, is refused.
 
     A bad index never prevents a start, since it can be rebuilt: one that can't be opened, or keeps killing its engine, is set aside and
-    replaced by an empty one. `away`: why there is no engine just now; empty while one is running or expected at any moment.
+    replaced by an empty one. `unavailable_reason`: why there is no engine just now; empty while one is running or expected at any moment.
     """
 
     def __init__(self, place: IndexFolder, options: Options, schema: IndexSchema) -> None:
@@ -80,7 +80,7 @@ class EngineHost:
         self._answering = False
         """True once the live engine has opened its index; until then it has acknowledged nothing."""
         self._history = CrashHistory()
-        self.away = ""
+        self.unavailable_reason = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[EngineHost]:
@@ -108,7 +108,7 @@ class EngineHost:
         """Run an empty engine beside the live one, discarded unless committed. One at a time."""
         async with self._rebuilding:
             if self._generation == 0:
-                raise VectorStoreUnavailable(self.away or "The vector engine is still starting: try again.")
+                raise VectorStoreUnavailable(self.unavailable_reason or "The vector engine is still starting: try again.")
             generation = self._generation + 1
             child = await self._started(generation)
             engine = EngineConnection(self._place.staging, timeout_seconds=self._timeout)
@@ -152,7 +152,7 @@ class EngineHost:
         finally:
             await live.close()
         staging.committed = True
-        self._child, self._generation, self.away = staging.child, staging.generation, ""
+        self._child, self._generation, self.unavailable_reason = staging.child, staging.generation, ""
         self._answering = True
         self._history.replaced()
         self._resume_watch()
@@ -257,7 +257,7 @@ class EngineHost:
         finally:
             await engine.close()
         if answered:
-            self.away = ""
+            self.unavailable_reason = ""
             self._settled.set()
         return answered
 
@@ -278,9 +278,9 @@ class EngineHost:
 
     def _give_up(self, why: str) -> None:
         """Record why there is no engine. It is retried, with backoff."""
-        if why != self.away:
+        if why != self.unavailable_reason:
             log.error("vectors.away", reason=why)
-        self.away = why
+        self.unavailable_reason = why
         self._settled.set()
 
     def _resume_watch(self) -> None:
@@ -320,7 +320,7 @@ async def _to_completion(work: Callable[..., T], *arguments: Any) -> T:
 
 def _shard_options(options: Options, schema: IndexSchema) -> ShardOptions:
     return ShardOptions(
-        dims={str(name): DIMS[name] for name in schema.vectors},
+        dims=dict(schema.vectors),
         keywords=list(schema.keywords),
         floats=list(schema.floats),
         datetimes=list(schema.datetimes),

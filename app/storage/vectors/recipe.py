@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-SPARSE = "bm25"
-"""Name of the sparse vector."""
+DENSE, SPARSE = "dense_384", "bm25"
+"""Names of the vectors that are searched: by cosine, and by BM25."""
 RRF_K = 60
 """From Cormack, Clarke and Büttcher, 2009: flat enough that a place on both lists outweighs the first place on one."""
 QUANTILE = 0.99

@@ -22,8 +22,8 @@ from app.storage.vectors.bounds import check_points, check_search
 from app.storage.vectors.breadth import UNMEASURED
 from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
 from app.storage.vectors.lexical import SparseVector
-from app.storage.vectors.recipe import EXACT_SHARE, RRF_K, SPARSE, candidates, is_of_several
-from app.storage.vectors.store import Hit, IndexSchema, StoreStatus, Vector, VectorName, VectorPoint, Where, Within
+from app.storage.vectors.recipe import DENSE, EXACT_SHARE, RRF_K, SPARSE, candidates, is_of_several
+from app.storage.vectors.store import Hit, IndexSchema, StoreStatus, Vector, VectorPoint, Where, Within
 
 T = TypeVar("T")
 POINTS_A_REQUEST = 64
@@ -69,27 +69,26 @@ class ServerStore:
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         min_score: float | None = None,
         with_vectors: bool = False,
         within: Within | None = None,
     ) -> list[Hit]:
-        check_search(limit, within, vector=vector, name=name)
+        check_search(limit, within, vector=vector)
         await self._prepare()
         found = await self._asked(
             lambda: self._client.query_points(
                 self._alias,
                 query=vector.tolist(),
-                using=name,
+                using=DENSE,
                 query_filter=_filter(where, within),
                 search_params=self._params_of(where),
                 limit=limit,
                 score_threshold=min_score,
                 with_payload=False,
-                with_vectors=[name] if with_vectors else False,
+                with_vectors=[DENSE] if with_vectors else False,
             )
         )
-        return _hits(found, name)
+        return _hits(found, DENSE)
 
     async def lexical(
         self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
@@ -118,15 +117,14 @@ class ServerStore:
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         with_vectors: bool = False,
         within: Within | None = None,
         corpus: Where | None = None,
     ) -> list[Hit]:
-        check_search(limit, within, vector=vector, name=name, terms=terms)
+        check_search(limit, within, vector=vector, terms=terms)
         await self._prepare()
         wanted, most = _filter(where, within), candidates(limit)
-        prefetch = [models.Prefetch(query=vector.tolist(), using=name, filter=wanted, params=self._params_of(where), limit=most)]
+        prefetch = [models.Prefetch(query=vector.tolist(), using=DENSE, filter=wanted, params=self._params_of(where), limit=most)]
         if terms.indices:
             prefetch.append(models.Prefetch(query=_sparse(terms), using=SPARSE, filter=wanted, params=_rarity(corpus), limit=most))
         found = await self._asked(
@@ -136,10 +134,10 @@ class ServerStore:
                 query=models.RrfQuery(rrf=models.Rrf(k=RRF_K)),
                 limit=limit,
                 with_payload=False,
-                with_vectors=[name] if with_vectors else False,
+                with_vectors=[DENSE] if with_vectors else False,
             )
         )
-        return _hits(found, name)
+        return _hits(found, DENSE)
 
     async def status(self) -> StoreStatus:
         """Return the store's status. `unindexed` is always 0: the server builds its graphs in the background."""

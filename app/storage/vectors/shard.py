@@ -17,8 +17,9 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from app.storage.vectors import breadth
-from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WireHit, WirePoint
+from app.storage.vectors.frames import ShardOptions, SparseParts, VectorQuery, WireHit, WirePoint
 from app.storage.vectors.recipe import (
+    DENSE,
     EXACT_MATCHES,
     EXACT_SHARE,
     FULL_SCAN_THRESHOLD_KB,
@@ -68,7 +69,7 @@ class Shard:
         self._shard.update(edge.UpdateOperation.delete_points(list(ids)))
         self._ungraphed.discard(UUID(each) for each in ids)
 
-    def search(self, ask: Ask) -> list[WireHit]:
+    def search(self, ask: VectorQuery) -> list[WireHit]:
         found = self._shard.query(self._request(ask))
         return [WireHit(str(point.id), point.score, _stored(point, ask)) for point in found]
 
@@ -92,7 +93,7 @@ class Shard:
         """Measure the search breadth for this recall and use it from now on, unless it is configured. Returns it."""
         if not self._options.ef:
             enough = self.points() >= breadth.WORTH_MEASURING
-            self.ef = breadth.least_breadth(self._sample(), self._nearest, recall=recall) if enough else breadth.UNMEASURED
+            self.ef = breadth.min_breadth(self._sample(), self._nearest, recall=recall) if enough else breadth.UNMEASURED
             self._tuned.write_text(str(self.ef))
         return self.ef
 
@@ -109,27 +110,27 @@ class Shard:
 
     def _sample(self) -> list[list[float]]:
         """Return up to `breadth.STORED` vectors. Ids are random, so any page is a fair sample."""
-        records, _ = self._shard.scroll(edge.ScrollRequest(limit=breadth.STORED, with_payload=False, with_vector=[breadth.NAME]))
-        vectors = [record.vector[breadth.NAME] for record in records if isinstance(record.vector, dict) and breadth.NAME in record.vector]
+        records, _ = self._shard.scroll(edge.ScrollRequest(limit=breadth.STORED, with_payload=False, with_vector=[DENSE]))
+        vectors = [record.vector[DENSE] for record in records if isinstance(record.vector, dict) and DENSE in record.vector]
         return [vector for vector in vectors if isinstance(vector, list) and isinstance(vector[0], float)]
 
     def _nearest(self, question: breadth.Vector, ef: int | None) -> list[str]:
         params = edge.SearchParams(exact=True) if ef is None else self._params(ef)
-        asked = edge.Query.Nearest(list(question), using=breadth.NAME)
+        asked = edge.Query.Nearest(list(question), using=DENSE)
         return [str(point.id) for point in self._shard.query(edge.QueryRequest(limit=breadth.K, query=asked, params=params))]
 
     def _params(self, ef: int | None = None) -> edge.SearchParams:
         rescored = edge.QuantizationSearchParams(rescore=True, oversampling=self._options.oversampling)
         return edge.SearchParams(hnsw_ef=ef or self.ef, quantization=rescored)
 
-    def _params_of(self, ask: Ask, where: edge.Filter) -> edge.SearchParams:
+    def _params_of(self, ask: VectorQuery, where: edge.Filter) -> edge.SearchParams:
         if is_of_several(ask.where):
             matching = self._shard.count(edge.CountRequest(filter=where, exact=False))  # an estimate, in 0.03 ms
             if matching <= min(EXACT_MATCHES, EXACT_SHARE * self._shard.count(edge.CountRequest(exact=False))):
                 return edge.SearchParams(exact=True)
         return self._params(ask.ef)
 
-    def _request(self, ask: Ask) -> edge.QueryRequest:
+    def _request(self, ask: VectorQuery) -> edge.QueryRequest:
         where = _filter(ask)
         words = None if ask.sparse is None else edge.Query.Nearest(_sparse(ask.sparse), using=SPARSE)
         rarity = None if ask.corpus is None else edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=_matches(ask.corpus))))
@@ -226,7 +227,7 @@ def _matches(where: Mapping[str, list[str]]) -> list[edge.ConditionType]:
     return [edge.FieldCondition(key, match=edge.MatchAny(any=values)) for key, values in where.items()]
 
 
-def _filter(ask: Ask) -> edge.Filter:
+def _filter(ask: VectorQuery) -> edge.Filter:
     conditions = _matches(ask.where)
     if (period := ask.within) is not None:
         conditions.append(edge.FieldCondition(period.field, range=edge.RangeDateTime(gte=period.since, lt=period.until)))
@@ -247,7 +248,7 @@ def _floats(data: bytes) -> list[float]:
     return list(struct.unpack(f"<{len(data) // 4}f", data))
 
 
-def _stored(point: edge.ScoredPoint, ask: Ask) -> bytes | None:
+def _stored(point: edge.ScoredPoint, ask: VectorQuery) -> bytes | None:
     if not ask.with_vectors or not isinstance(point.vector, dict):
         return None
     vector = point.vector.get(ask.using)

@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.storage.vectors.lexical import SparseVector
+from app.storage.vectors.recipe import DENSE
 
 Vector = NDArray[np.float32]
-VectorName = Literal["dense_384", "dense_1536"]
-DIMS: Mapping[VectorName, int] = {"dense_384": 384, "dense_1536": 1536}
+DIMS: Mapping[str, int] = {DENSE: 384}
+"""Dimensions of the vectors that a point may have, by name."""
 
 Where = Mapping[str, str | Sequence[str]]
 """Payload field → the value, or the values of which one must match. All fields must match."""
@@ -36,16 +37,16 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class IndexSchema:
-    """The payload fields to index, by kind, and the vectors that points may have, named by the caller's domain.
+    """The payload fields to index, by kind, named by the caller's domain; and the vectors that points may have, with their dimensions.
 
-    A new field is added to an existing index, a new vector by the next rebuild. A vector takes space in points without it too: 7.7 kB of
-    disk for 1536 dims.
+    A new field is added to an existing index, a new vector by the next rebuild. A vector takes space in points without it too: 1.9 kB of
+    disk for 384 dims.
     """
 
     keywords: tuple[str, ...]
     floats: tuple[str, ...] = ()
     datetimes: tuple[str, ...] = ()
-    vectors: tuple[VectorName, ...] = ("dense_384",)
+    vectors: Mapping[str, int] = field(default_factory=lambda: DIMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class VectorPoint:
     """A point to store. `vectors`: unit length, float32. `terms`: BM25 document weights. `payload`: indexed fields; times as RFC 3339."""
 
     id: UUID
-    vectors: Mapping[VectorName, Vector]
+    vectors: Mapping[str, Vector]
     terms: SparseVector
     payload: Mapping[str, str | float]
 
@@ -99,7 +100,6 @@ class VectorStore(Protocol):
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         min_score: float | None = None,
         with_vectors: bool = False,
         within: Within | None = None,
@@ -122,7 +122,6 @@ class VectorStore(Protocol):
         *,
         where: Where,
         limit: int,
-        name: VectorName = "dense_384",
         with_vectors: bool = False,
         within: Within | None = None,
         corpus: Where | None = None,

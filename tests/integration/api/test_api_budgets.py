@@ -15,9 +15,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Hold, Payer, Settlement
-from app.budget.prices import TokenUsage
+from app.budget.holds import Attempt, Estimate, Hold, Payer, Settlement
+from app.budget.prices import TokenBounds, TokenUsage
 from app.errors import BudgetExceeded
 from app.money import NANO, from_usd
 from tests.integration.api.conftest import Api, Reply
@@ -38,7 +37,7 @@ class Spender:
 
     async def hold(self, usd: float, tokens: int = 150) -> Hold:
         attempt = Attempt(uuid4().hex, 1, "groq", "llama-3.3-70b-versatile")
-        return await self.api.services.budget.ledger.hold(self.payer, attempt, Estimate(tokens, 0, from_usd(usd)))
+        return await self.api.services.budget.ledger.hold(self.payer, attempt, Estimate(TokenBounds(tokens, 0), from_usd(usd)))
 
     async def settle(self, hold: Hold, usd: float) -> None:
         usage = TokenUsage(input=100, output=20, cached_input=30, cache_write=5)

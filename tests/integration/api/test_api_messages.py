@@ -39,7 +39,7 @@ class Channel:
     async def waiting(self, anybody: bool) -> None:
         """Until somebody, or nobody, waits at the server for a message of this channel: a client that leaves is noticed a little later."""
         async with asyncio.timeout(60):
-            while any(place.channel == self.name for place in self.api.services.messages._bell._groups) != anybody:
+            while any(each.name == self.name for each in self.api.services.messages._waiters._groups) != anybody:
                 await asyncio.sleep(0.01)
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.budget.balances import Spent
+from app.budget.views import DeveloperSpending
 from app.telemetry import metrics
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door
@@ -115,7 +115,7 @@ def _all_there(page: str, expressions: list[str], *, recorded: set[str]) -> None
 
 
 async def test_with_many_developers_the_page_stays_small() -> None:
-    spent = [Spent(UUID(int=number), 10**9, 10**9 - number, 0, datetime.now(UTC)) for number in range(500)]
+    spent = [DeveloperSpending(UUID(int=number), 10**9, 10**9 - number, 0, datetime.now(UTC)) for number in range(500)]
     metrics.set_budgets([(f"dev{place}", each.spent / 1e9, 0.0, 1.0) for place, each in enumerate(spent)])
     shown = re.findall(r'cairn_budget_usd\{developer="([^"]*)",kind="limit"\} (\S+)', metrics.page().decode())
     assert len(shown) == metrics.MAX_DEVELOPERS + 1

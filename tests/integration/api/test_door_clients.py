@@ -71,6 +71,18 @@ async def test_openais_client_chats(client: openai.AsyncOpenAI) -> None:
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (3, 5)
 
 
+async def test_openais_client_looks_a_model_up(client: openai.AsyncOpenAI) -> None:
+    for name in ("auto", "one-model", "one/one-model"):
+        found = await client.models.retrieve(name)
+        assert (found.id, found.object, found.owned_by) == (name, "model", "cairn")
+    with pytest.raises(openai.NotFoundError) as raised:
+        await client.models.retrieve("gpt-99")
+    assert "There is no model 'gpt-99' here. There are: auto, one-model, two-model" in raised.value.message
+    assert (raised.value.code, raised.value.param) == ("model_not_found", "model")
+    listed = [each.id async for each in await client.models.list()]
+    assert [(await client.models.retrieve(name)).id for name in listed] == listed
+
+
 async def test_openais_client_without_asyncio_chats_and_streams(door: Door) -> None:
     def use() -> tuple[str | None, str]:
         with openai.OpenAI(base_url=f"{door.api.url}/v1", api_key=door.key) as client:

@@ -260,6 +260,16 @@ async def test_anthropic_gets_marks_and_thinking(api: Api) -> None:
         assert body["tools"][0]["cache_control"] == mark["cache_control"]
 
 
+async def test_a_call_that_was_cut_short_reaches_anthropic_as_the_model_wrote_it(api: Api) -> None:
+    cut = ToolInvocation("a", "look", '{"x": "cut o')
+    turns = (Turn("user", (Text("look"),)), Turn("assistant", (cut,)), Turn("user", (ToolResult("a", (Text("?"),), failed=True),)))
+    async with open_door(api, "one", kinds={"one": "anthropic"}) as door:
+        await whole(door, Conversation("auto", turns, (LOOK,)))
+        _, called, result = door.fakes["one"].asked[0].body["messages"]
+        assert called["content"][0]["input"] == {"_raw": '{"x": "cut o'}
+        assert result["content"][0]["content"] == "Error: ?"
+
+
 async def test_a_broken_stream_is_continued_by_the_next_provider(api: Api) -> None:
     async with open_door(api, "one", "two", kinds={"two": "groq"}) as door:
         door.fakes["one"].will("eof", after_tokens=6)

@@ -582,7 +582,7 @@ async def test_a_prompt_is_counted_off_the_event_loop(api: Api, messages: list[d
         return count(*args, **options)
 
     async with open_door(api, "one", timeouts=PATIENT) as door:
-        monkeypatch.setattr("app.budget.estimate.count_messages", held_back)
+        monkeypatch.setattr("app.inference.token_bounds.count_messages", held_back)
         body = posted({"model": "auto", "messages": messages})
         asked = asyncio.create_task(api.ask("POST", "/v1/chat/completions", key=door.key, data=body, headers=JSON))
         await reached(counting, asked)

@@ -11,13 +11,12 @@ from uuid import UUID, uuid4
 from app import settings as config
 from app import supervision
 from app.accounts.accounts import Accounts
-from app.budget.estimate import Estimate
 from app.budget.hold_sweeper import HoldSweeper
-from app.budget.holds import Attempt, Payer, Settlement
+from app.budget.holds import Attempt, Estimate, Payer, Settlement
 from app.budget.ledger import Ledger
 from app.budget.limits import BudgetLimits
 from app.budget.periods import Calendar
-from app.budget.prices import TokenUsage
+from app.budget.prices import TokenBounds, TokenUsage
 from app.errors import BudgetExceeded
 from app.storage.database import Database
 from app.storage.direct import DedicatedConnection
@@ -51,7 +50,7 @@ async def main(order: dict[str, object]) -> None:
         low, high = order["prices"]  # type: ignore[misc]
         price = prices.randint(low, high)
         try:
-            hold = await ledger.hold(payer, Attempt(uuid4().hex, 1, "fake", "fake-1"), Estimate(1, 0, price))
+            hold = await ledger.hold(payer, Attempt(uuid4().hex, 1, "fake", "fake-1"), Estimate(TokenBounds(1, 0), price))
         except BudgetExceeded:
             counts["refused"] += 1
             counts["cheapest_refused"] = min(counts["cheapest_refused"], price)

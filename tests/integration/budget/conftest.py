@@ -11,12 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts.accounts import Accounts
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Hold, Payer, Settlement
+from app.budget.holds import Attempt, Estimate, Hold, Payer, Settlement
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, BudgetLimits
 from app.budget.periods import Calendar
-from app.budget.prices import TokenUsage
+from app.budget.prices import TokenBounds, TokenUsage
 from app.settings import BudgetSettings, Settings
 from app.storage.database import Database
 from app.storage.direct import DedicatedConnection
@@ -40,7 +39,7 @@ class Bank:
 
     async def hold(self, payer: Payer, nanousd: int, *, tokens: int = 10, request: str | None = None, number: int = 1) -> Hold:
         attempt = Attempt(request or uuid4().hex, number, "fake", "fake-1")
-        return await self.ledger.hold(payer, attempt, Estimate(tokens, 0, nanousd))
+        return await self.ledger.hold(payer, attempt, Estimate(TokenBounds(tokens, 0), nanousd))
 
     async def settle(self, hold: Hold, nanousd: int, tokens: int = 10) -> None:
         await self.ledger.settle(hold, Settlement(TokenUsage(input=tokens), nanousd, "usage"))

@@ -13,7 +13,7 @@ from app import clock
 from app.accounts.requester import Requester
 from app.alerts.budget_evaluator import told_alerts
 from app.budget import limits as limiting
-from app.budget.balances import Books
+from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.limits import Account
@@ -24,12 +24,12 @@ ADMIN = Requester(uuid4(), "default", role="admin")
 
 
 @pytest.fixture
-def books(bank: Bank) -> Books:
-    return Books(bank.database, bank.calendar, told_alerts)
+def books(bank: Bank) -> BalanceReader:
+    return BalanceReader(bank.database, bank.calendar, told_alerts)
 
 
 @pytest.fixture
-def budgets(bank: Bank, books: Books) -> Budgets:
+def budgets(bank: Bank, books: BalanceReader) -> Budgets:
     return Budgets(bank.accounts, bank.limits, books, bank.ledger, Corrections(bank.database))
 
 
@@ -40,7 +40,7 @@ async def test_the_state_of_a_month(bank: Bank, budgets: Budgets, monkeypatch: p
     await bank.ledger.leave_unreconciled(await bank.hold(payer, 50), "cut")
     await bank.hold(payer, 30)
     await bank.limits.top_up(account(payer), 500, actor="admin")
-    budget = (await budgets.of(ADMIN, "ada")).budget
+    budget = (await budgets.get(ADMIN, "ada")).budget
     assert (budget.limit, budget.added, budget.spent, budget.held, budget.unreconciled) == (1000, 500, 150, 30, 50)
     assert budget.remaining == 1320
     assert budget.forecast == 465  # 150 in 10 of 31 days
@@ -50,7 +50,7 @@ async def test_the_state_of_a_month(bank: Bank, budgets: Budgets, monkeypatch: p
 async def test_a_month_that_nobody_opened_is_told_as_it_will_be(bank: Bank, budgets: Budgets) -> None:
     await bank.payer(1000, "ada")
     await bank.payer(2000, "bob")
-    assert [(each.developer, each.budget.limit, each.budget.spent) for each in await budgets.all(ADMIN)] == [
+    assert [(each.developer, each.budget.limit, each.budget.spent) for each in await budgets.list_all(ADMIN)] == [
         ("ada", 1000, 0),
         ("bob", 2000, 0),
     ]
@@ -61,24 +61,24 @@ async def test_own_is_for_developers(bank: Bank, budgets: Budgets) -> None:
     _, key = await bank.accounts.create_key("ada")
     requester = await bank.accounts.authenticate(key)
     assert isinstance(requester, Requester)
-    assert (await budgets.own(requester)).budget.limit == 1000
+    assert (await budgets.get_own(requester)).budget.limit == 1000
     assert payer.developer_id
     with pytest.raises(InvalidInput, match="no budget of its own"):
-        await budgets.own(await bank.accounts.authenticate("a" * 40))
+        await budgets.get_own(await bank.accounts.authenticate("a" * 40))
 
 
 async def test_history_comes_in_pages_and_whole_for_a_developer_and_a_team(
-    bank: Bank, books: Books, monkeypatch: pytest.MonkeyPatch
+    bank: Bank, books: BalanceReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.budget.balances.PAGE", 2)
     payer = await bank.payer(1000)
     for amount in range(1, 6):
         await bank.settle(await bank.hold(payer, 10), amount)
     await bank.limits.set(team(payer), "nanousd", 99, actor="ada", note="tight")
-    first = await books.history(account(payer), limit=2)
+    first = await books.read_movements(account(payer), limit=2)
     assert [each.nanousd for each in first] == [5, 4]
-    assert [each.nanousd for each in await books.history(account(payer), before=first[-1].id, limit=2)] == [3, 2]
-    whole = [each async for each in books.whole_history(team(payer))]
+    assert [each.nanousd for each in await books.read_movements(account(payer), before=first[-1].id, limit=2)] == [3, 2]
+    whole = [each async for each in books.iterate_movements(team(payer))]
     assert [(each.kind, each.nanousd) for each in whole] == [("limit", 0), *(("settle", amount) for amount in (5, 4, 3, 2, 1))]
     assert (whole[0].unit, whole[0].amount, whole[0].actor, whole[0].note, whole[0].developer_id) == ("nanousd", 99, "ada", "tight", None)
 
@@ -126,7 +126,7 @@ async def test_limits_stand_for_the_months_that_come(bank: Bank, budgets: Budget
     await budgets.set_team_limits(ADMIN, "default", {"tokens": 10, "nanousd": None})
     month_after = bank.calendar.month_of(clock.now()).end
     monkeypatch.setattr(clock, "now", lambda: month_after)
-    later = (await budgets.of(ADMIN, "ada")).budget
+    later = (await budgets.get(ADMIN, "ada")).budget
     assert (later.limit, later.added) == (50, 0)
     with pytest.raises(BudgetExceeded, match="10 tokens left"):
         await bank.hold(payer, 1, tokens=11)
@@ -140,38 +140,38 @@ async def test_the_teams_tokens_are_so_many_a_day_over_the_whole_month(bank: Ban
     limits = BudgetLimits(bank.database, bank.accounts, bank.calendar, BudgetSettings(team_tokens_a_day=100))
     subject = Account("team", bank.team_id, bank.team_id)
     await limits.open_one(subject, clock.now())
-    budget = (await Books(bank.database, bank.calendar, told_alerts).budgets([subject]))[bank.team_id]
+    budget = (await BalanceReader(bank.database, bank.calendar, told_alerts).read_budgets([subject]))[bank.team_id]
     assert budget is not None
     assert (budget.limit, budget.limit_tokens, budget.remaining) == (None, 2900, None)
 
 
 async def test_amounts_that_make_no_sense_are_refused(bank: Bank, budgets: Budgets) -> None:
     payer = await bank.payer(1000, "ada")
-    for amount in (-1, limiting.MOST + 1):
+    for amount in (-1, limiting.MAX_AMOUNT + 1):
         with pytest.raises(InvalidInput, match="monthly_limit_usd"):
             await budgets.set_limit(ADMIN, "ada", amount)
-    for amount in (0, -1, limiting.MOST + 1):
+    for amount in (0, -1, limiting.MAX_AMOUNT + 1):
         with pytest.raises(InvalidInput, match="amount_usd"):
             await budgets.top_up(ADMIN, "ada", amount, note=None)
     with pytest.raises(InvalidInput, match="monthly_limit_tokens"):
         await bank.limits.set(team(payer), "tokens", -1, actor="admin")
-    await budgets.top_up(ADMIN, "ada", limiting.MOST, note=None)
-    with pytest.raises(InvalidInput, match="absurd together"):
+    await budgets.top_up(ADMIN, "ada", limiting.MAX_AMOUNT, note=None)
+    with pytest.raises(InvalidInput, match="add up to more than"):
         await budgets.top_up(ADMIN, "ada", 1, note=None)
     with pytest.raises(NotFound):
-        await budgets.of(ADMIN, "nobody")
+        await budgets.get(ADMIN, "nobody")
     with pytest.raises(NotFound):
         await budgets.set_team_limits(ADMIN, "nobody", {"tokens": 1})
 
 
 OPERATIONS: dict[str, Callable[[Budgets, Requester], Awaitable[object]]] = {
-    "of": lambda budgets, asked: budgets.of(asked, "ada"),
-    "all": lambda budgets, asked: budgets.all(asked),
+    "get": lambda budgets, asked: budgets.get(asked, "ada"),
+    "list_all": lambda budgets, asked: budgets.list_all(asked),
     "set_limit": lambda budgets, asked: budgets.set_limit(asked, "ada", 1),
     "set_team_limits": lambda budgets, asked: budgets.set_team_limits(asked, "default", {"tokens": 1}),
     "top_up": lambda budgets, asked: budgets.top_up(asked, "ada", 1, note=None),
-    "history": lambda budgets, asked: budgets.history(asked, "ada", before=None, limit=1),
-    "whole_history": lambda budgets, asked: budgets.whole_history(asked, "ada"),
+    "list_movements": lambda budgets, asked: budgets.list_movements(asked, "ada", before=None, limit=1),
+    "export_movements": lambda budgets, asked: budgets.export_movements(asked, "ada"),
     "reconcile": lambda budgets, asked: budgets.reconcile(asked, "ada", nanousd=None, hold_ids=None, note=None),
     "correct": lambda budgets, asked: budgets.correct(asked, "ada", 1, nanousd=1, note="x"),
     "verify": lambda budgets, asked: budgets.verify(asked),
@@ -187,7 +187,7 @@ async def test_whoever_calls_only_an_admin_sees_and_sets_budgets(
         asked = Requester(payer.team_id, "default", payer.developer_id, "ada", uuid4(), role=role)
         with pytest.raises(NotPermitted, match="admin key"):
             await operation(budgets, asked)
-    assert (await budgets.of(ADMIN, "ada")).budget.limit == 1000
+    assert (await budgets.get(ADMIN, "ada")).budget.limit == 1000
 
 
 async def test_a_page_of_movements_names_the_next_one(bank: Bank, budgets: Budgets) -> None:
@@ -196,7 +196,7 @@ async def test_a_page_of_movements_names_the_next_one(bank: Bank, budgets: Budge
         await bank.settle(await bank.hold(payer, 10), 10)
     seen, before = [], None
     for _ in range(10):
-        page = await budgets.history(ADMIN, "ada", before=before, limit=2)
+        page = await budgets.list_movements(ADMIN, "ada", before=before, limit=2)
         seen += [each.id for each in page.movements]
         before = page.next
         if before is None:
@@ -208,5 +208,5 @@ async def test_a_page_of_movements_names_the_next_one(bank: Bank, budgets: Budge
 async def test_a_change_names_its_author(bank: Bank, budgets: Budgets) -> None:
     await bank.payer(1000, "ada")
     await budgets.set_limit(ADMIN, "ada", 50, note="tight")
-    page = await budgets.history(ADMIN, "ada", before=None, limit=1)
+    page = await budgets.list_movements(ADMIN, "ada", before=None, limit=1)
     assert [(each.actor, each.note) for each in page.movements] == [("admin", "tight")]

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.accounts.requester import Requester
 from app.alerts.budget_evaluator import told_alerts
-from app.budget.balances import Books
+from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.holds import Payer
@@ -24,7 +24,7 @@ class Corrector:
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
         self.corrections = Corrections(bank.database)
-        self.books = Books(bank.database, bank.calendar, told_alerts)
+        self.books = BalanceReader(bank.database, bank.calendar, told_alerts)
 
     async def charged(self, payer: Payer, nanousd: int, *, of: int = 1000) -> int:
         """A call that was held at `of` and charged at `nanousd`; the id of its movement."""
@@ -32,7 +32,7 @@ class Corrector:
         return await self.latest(payer)
 
     async def latest(self, payer: Payer) -> int:
-        return (await self.books.history(account(payer), limit=1))[0].id
+        return (await self.books.read_movements(account(payer), limit=1))[0].id
 
     async def correct(self, payer: Payer, movement: int, nanousd: int) -> int:
         return await self.corrections.correct(account(payer), movement, nanousd=nanousd, actor="admin", note="as billed")
@@ -61,7 +61,7 @@ async def test_a_charge_goes_down_and_up_again_in_every_book(corrector: Correcto
             assert (await days(bank))[str(subject)] == wanted
         await bank.recount()
         assert not await corrector.books.verify()
-    entry, *_, first = await corrector.books.history(account(payer))
+    entry, *_, first = await corrector.books.read_movements(account(payer))
     assert (entry.kind, entry.mark, entry.nanousd, entry.corrects) == ("correction", "corrected", 700, movement)
     assert (entry.actor, entry.note, entry.provider, entry.request_id) == ("admin", "as billed", first.provider, first.request_id)
 

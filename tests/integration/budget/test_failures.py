@@ -13,12 +13,10 @@ from sqlalchemy import text
 
 from app import supervision
 from app.budget import hold_sweeper as keeping
-from app.budget import shrink
-from app.budget.estimate import Estimate
 from app.budget.hold_sweeper import HoldSweeper
-from app.budget.holds import Attempt, Settlement
+from app.budget.holds import Attempt, Estimate, Settlement
 from app.budget.ledger import UNWRITABLE
-from app.budget.prices import Price, TokenUsage
+from app.budget.prices import Price, TokenBounds, TokenUsage
 from app.errors import BudgetExceeded, Conflict, DatabaseUnavailable, InvalidInput
 from tests.integration.budget.conftest import Bank, team
 
@@ -166,7 +164,9 @@ async def test_a_value_that_postgresql_cannot_take_harms_no_other(bank: Bank) ->
         notes = (await connection.scalars(text("select note from budget_movements where kind = 'unreconciled'"))).all()
     assert notes == [UNWRITABLE]
     asked = await asyncio.gather(
-        bank.ledger.hold(payer, Attempt("r\x00", 1, "fake", "fake-1"), Estimate(1, 0, 10)), bank.hold(payer, 30), return_exceptions=True
+        bank.ledger.hold(payer, Attempt("r\x00", 1, "fake", "fake-1"), Estimate(TokenBounds(1, 0), 10)),
+        bank.hold(payer, 30),
+        return_exceptions=True,
     )
     assert isinstance(asked[0], asyncpg.PostgresError)
     assert await bank.balance(payer.developer_id) == (120, 30)
@@ -213,7 +213,7 @@ async def test_the_holds_of_a_silent_process_are_swept_and_settle_when_it_wakes(
 
 
 async def test_more_dead_holds_than_one_sweep_takes_are_all_swept(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "SWEPT_AT_ONCE", 3)
+    monkeypatch.setattr(keeping, "SWEEP_BATCH", 3)
     payer = await bank.payer(1000)
     for _ in range(7):
         await bank.hold(payer, 1)
@@ -269,20 +269,20 @@ PRICE = Price(input=0, output=1_000_000)  # one nano-dollar a token
 async def test_near_the_limit_the_call_shrinks_to_what_is_affordable(bank: Bank) -> None:
     payer = await bank.payer(1000)
     await bank.limits.set(team(payer), "tokens", 600, actor="admin")
-    whole = Estimate(100, 5000, 5000)
+    whole = Estimate(TokenBounds(100, 5000), 5000)
     attempt = Attempt("r", 1, "fake", "fake-1")
-    hold, covered = await shrink.hold(bank.ledger, payer, attempt, whole, price=PRICE, least_tokens=300)
-    assert (covered.max_tokens, hold.nanousd, hold.tokens) == (500, 500, 600)
+    hold, covered = await bank.ledger.hold_affordable(payer, attempt, whole, price=PRICE, min_tokens=300)
+    assert (covered.bounds.max_tokens, hold.nanousd, hold.tokens) == (500, 500, 600)
     with pytest.raises(BudgetExceeded):
-        await shrink.hold(bank.ledger, payer, Attempt("s", 1, "fake", "fake-1"), whole, price=PRICE, least_tokens=300)
+        await bank.ledger.hold_affordable(payer, Attempt("s", 1, "fake", "fake-1"), whole, price=PRICE, min_tokens=300)
 
 
 async def test_a_call_that_fits_is_not_shrunk_and_one_that_is_raced_is_refused_in_the_end(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payer = await bank.payer(10_000)
-    whole = Estimate(100, 5000, 5000)
-    hold, covered = await shrink.hold(bank.ledger, payer, Attempt("r", 1, "fake", "fake-1"), whole, price=PRICE, least_tokens=1)
+    whole = Estimate(TokenBounds(100, 5000), 5000)
+    hold, covered = await bank.ledger.hold_affordable(payer, Attempt("r", 1, "fake", "fake-1"), whole, price=PRICE, min_tokens=1)
     assert covered is whole
     await bank.ledger.release(hold)
     asked: list[Estimate] = []
@@ -296,5 +296,5 @@ async def test_a_call_that_fits_is_not_shrunk_and_one_that_is_raced_is_refused_i
 
     monkeypatch.setattr(bank.ledger, "hold", raced)
     with pytest.raises(BudgetExceeded):
-        await shrink.hold(bank.ledger, payer, Attempt("s", 1, "fake", "fake-1"), whole, price=PRICE, least_tokens=1)
-    assert [each.max_tokens for each in asked] == [5000, 4990, 4980, 4970]
+        await bank.ledger.hold_affordable(payer, Attempt("s", 1, "fake", "fake-1"), whole, price=PRICE, min_tokens=1)
+    assert [each.bounds.max_tokens for each in asked] == [5000, 4990, 4980, 4970]

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.prices import TokenUsage
+from app.budget.holds import Attempt, Estimate, Payer, Settlement
+from app.budget.prices import TokenBounds, TokenUsage
 from app.errors import BudgetExceeded, Conflict
 from tests.integration.budget.conftest import Bank, account, team
 
@@ -175,7 +174,7 @@ async def test_the_price_and_the_tokens_stand_in_the_movement(bank: Bank) -> Non
     from app.budget.prices import Price
 
     payer = await bank.payer(10**9)
-    hold = await bank.ledger.hold(payer, Attempt("r", 1, "groq", "llama"), Estimate(100, 50, 100_000))
+    hold = await bank.ledger.hold(payer, Attempt("r", 1, "groq", "llama"), Estimate(TokenBounds(100, 50), 100_000))
     price = Price(input=590_000_000, output=790_000_000)
     usage = TokenUsage(input=80, output=20, cached_input=30)
     await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price, provider="groq", model="llama-3"))
@@ -191,7 +190,7 @@ async def test_a_movement_tells_which_tier_it_was_charged_at(bank: Bank, prompt:
     from app.budget.prices import Price, PriceTier, tiered
 
     payer = await bank.payer(10**9)
-    hold = await bank.ledger.hold(payer, Attempt("r", 1, "gemini", "pro"), Estimate(1000, 50, 10_000))
+    hold = await bank.ledger.hold(payer, Attempt("r", 1, "gemini", "pro"), Estimate(TokenBounds(1000, 50), 10_000))
     price = tiered(Price(2_000, 3_000), [PriceTier(300, Price(4_000, 9_000))])
     usage = TokenUsage(prompt, 20)
     await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price))

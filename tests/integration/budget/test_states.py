@@ -19,11 +19,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from sqlalchemy import text
 
 from app import clock
-from app.budget.estimate import Estimate
 from app.budget.hold_sweeper import HoldSweeper
-from app.budget.holds import Attempt, Hold, Payer, Settlement
+from app.budget.holds import Attempt, Estimate, Hold, Payer, Settlement
 from app.budget.limits import Account
-from app.budget.prices import TokenUsage
+from app.budget.prices import TokenBounds, TokenUsage
 from app.errors import BudgetExceeded
 from app.settings import BudgetSettings, DatabaseSettings
 from app.storage.database import Database
@@ -143,7 +142,8 @@ class Ledgers(RuleBasedStateMachine):
         await self.banks[bank].limits.open_period(payer, self.moment)
         ledger = self.banks[bank].ledger
         asking = (
-            ledger.hold(payer, Attempt(uuid4().hex, 1, "fake", "fake-1"), Estimate(tokens, 0, nanousd)) for nanousd, tokens in amounts
+            ledger.hold(payer, Attempt(uuid4().hex, 1, "fake", "fake-1"), Estimate(TokenBounds(tokens, 0), nanousd))
+            for nanousd, tokens in amounts
         )
         return await asyncio.gather(*asking, return_exceptions=True)
 

@@ -12,10 +12,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app.budget.estimate import Estimate
 from app.budget.hold_sweeper import HoldSweeper
-from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.prices import TokenUsage
+from app.budget.holds import Attempt, Estimate, Payer, Settlement
+from app.budget.prices import TokenBounds, TokenUsage
 from app.money import from_usd
 from app.settings import Settings
 from app.storage.database import Database
@@ -54,7 +53,9 @@ async def payer(bank: Bank, name: str) -> Payer:
 
 
 async def spend(bank: Bank, name: str, usd: float) -> None:
-    hold = await bank.ledger.hold(await payer(bank, name), Attempt(uuid4().hex, 1, "groq", "llama-3.3"), Estimate(100, 20, from_usd(usd)))
+    hold = await bank.ledger.hold(
+        await payer(bank, name), Attempt(uuid4().hex, 1, "groq", "llama-3.3"), Estimate(TokenBounds(100, 20), from_usd(usd))
+    )
     await bank.ledger.settle(hold, Settlement(TokenUsage(100, 20), from_usd(usd), "usage"))
 
 

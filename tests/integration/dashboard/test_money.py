@@ -8,9 +8,8 @@ import io
 import pytest
 from sqlalchemy import text
 
-from app.budget.estimate import Estimate
-from app.budget.holds import Attempt, Payer, Settlement
-from app.budget.prices import TokenUsage
+from app.budget.holds import Attempt, Estimate, Payer, Settlement
+from app.budget.prices import TokenBounds, TokenUsage
 from app.dashboard import formatting
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door
@@ -128,7 +127,7 @@ async def test_an_open_page_shows_a_new_charge_without_being_loaded_again(door: 
         await visit.page.evaluate("() => { window.same = true; }")
         before = await visit.value(".tile:has(dt:text-is('Spent'))")
         hold = await services.budget.ledger.hold(
-            Payer(view.id, view.team_id), Attempt("live-1", 1, "groq", "m"), Estimate(10, 10, 500_000_000)
+            Payer(view.id, view.team_id), Attempt("live-1", 1, "groq", "m"), Estimate(TokenBounds(10, 10), 500_000_000)
         )
         await visit.page.wait_for_function("() => document.querySelector('.tile:nth-child(2) data').value === '500000000'")
         await services.budget.ledger.settle(hold, Settlement(TokenUsage(input=10), 123_456_789, "usage"))

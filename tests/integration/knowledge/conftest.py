@@ -20,20 +20,24 @@ from app.knowledge.neighbours import item_text
 from app.knowledge.passage_store import PassageStore
 from app.knowledge.passages_projection import PassagesProjection
 from app.knowledge.points import SCHEMA
+from app.knowledge.reads import Reads
+from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source
 from app.knowledge.search import Search
-from app.knowledge.store import EmbeddedCandidate, KnowledgeStore, ReconcileCounts, Source
+from app.knowledge.search_backend import SearchBackend
+from app.knowledge.store import KnowledgeStore
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
-from app.sessions.browsing import SessionBrowsing, SessionFilter
-from app.sessions.catch_up import CatchUp, CaughtUp
+from app.sessions.browsing import SessionBrowsing
+from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
 from app.sessions.intake import Intake
-from app.sessions.journal import Journal, Session
+from app.sessions.journal import Journal
 from app.sessions.live import LiveIntake
 from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
+from app.sessions.session import Session, SessionFilter
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
@@ -150,10 +154,10 @@ class Bench:
         async with self.database.begin() as connection:
             return [(row.text, row.places) for row in await connection.execute(text(query))]
 
-    async def bring_up(self, session_id: UUID) -> CaughtUp:
+    async def bring_up(self, session_id: UUID) -> CatchUpResult:
         """Bring all projections up to date with a session, and the index with them."""
-        done = CaughtUp()
-        await self.catch_up.session(self.team_id, session_id, done, patient=False)
+        done = CatchUpResult()
+        await self.catch_up.bring_up_to_date(self.team_id, session_id, done, background=False)
         await self.catch_up.drain(done)
         return done
 
@@ -201,9 +205,8 @@ async def make_bench(database: Database, vectors: VectorStore) -> Bench:
     checkpoints = Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     purge = Purge(database, journal, queue, projections)
-    search = Search(
-        database=database, accounts=accounts, journal=journal, index=index, vectors=vectors, embedder=embedder, limits=settings.knowledge
-    )
+    backend = SearchBackend(Reads(database), accounts, index, vectors, settings.knowledge)
+    search = Search(backend, journal=journal, embedder=embedder)
     return Bench(
         database=database,
         vectors=vectors,

@@ -10,7 +10,9 @@ from app.cache.memory import MemoryCache
 from app.cache.tiers import CacheTier, TieredCache
 from app.knowledge.cached import CachedSearch
 from app.knowledge.index import Index
+from app.knowledge.reads import Reads
 from app.knowledge.search import Search
+from app.knowledge.search_backend import SearchBackend
 from app.knowledge.versions import Versions
 from app.settings import DatabaseSettings, QueriesCacheSettings, Settings
 from app.storage.direct import DedicatedConnection
@@ -23,19 +25,11 @@ async def server(
 ) -> AsyncIterator[CachedSearch]:
     """Nothing is shared with another server but the database, the vector store and `lower`."""
     options = options or QueriesCacheSettings()
-    limits = Settings().knowledge
     direct = DedicatedConnection(DatabaseSettings(), url, name="versions", timeout_seconds=30)
     accounts = Accounts(bench.database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=1)
     index = Index(bench.database, bench.vectors)
-    search = Search(
-        database=bench.database,
-        accounts=accounts,
-        journal=bench.journal,
-        index=index,
-        vectors=bench.vectors,
-        embedder=bench.embedder,
-        limits=limits,
-    )
+    backend = SearchBackend(Reads(bench.database), accounts, index, bench.vectors, Settings().knowledge)
+    search = Search(backend, journal=bench.journal, embedder=bench.embedder)
     memory = MemoryCache(options.policy, entries=options.entries, max_bytes=options.max_bytes)
     tiers = TieredCache("queries", memory, lower, timeout_seconds=10)
     try:

@@ -93,7 +93,7 @@ async def delete(bench: Bench) -> None:
 
 
 async def purge(bench: Bench) -> None:
-    await bench.purge.session(bench.requester(), bench.sessions["talk"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["talk"])
 
 
 async def age(bench: Bench) -> None:

@@ -79,7 +79,7 @@ class Servers(RuleBasedStateMachine):
     def purge(self, session: str) -> None:
         known = self.bench.sessions.pop(session, None)
         if known is not None:
-            self.do(self.bench.purge.session(self.bench.requester(), known))
+            self.do(self.bench.purge.delete_session(self.bench.requester(), known))
 
     @rule(days=st.sampled_from([0, 40, 100, 400]))
     def age(self, days: int) -> None:

@@ -15,10 +15,9 @@ from sqlalchemy import text
 from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavailable
 from app.knowledge.answer import Query
 from app.queue.jobs import Job, Queue
-from app.sessions.event import Event
+from app.sessions.event import Event, GivenTranscript
 from app.sessions.intake import ANOTHERS, PURGED, SESSIONS_AT_ONCE, Intake
 from app.sessions.live import LiveIntake
-from app.sessions.uploads import GivenTranscript
 from app.settings import Settings
 from app.storage.vectors.store import StoreStatus
 from tests.integration.knowledge.conftest import Bench, lesson
@@ -112,7 +111,7 @@ async def test_a_files_sessions_are_projected_some_at_once_and_all_of_them(
 ) -> None:
     now = most = 0
     together = asyncio.Barrier(SESSIONS_AT_ONCE)
-    whole = bench.catch_up.session
+    whole = bench.catch_up.bring_up_to_date
 
     async def counted(*given: Any, **named: Any) -> bool:
         nonlocal now, most
@@ -122,7 +121,7 @@ async def test_a_files_sessions_are_projected_some_at_once_and_all_of_them(
         now -= 1
         return there
 
-    monkeypatch.setattr(bench.catch_up, "session", counted)
+    monkeypatch.setattr(bench.catch_up, "bring_up_to_date", counted)
     count = 3 * SESSIONS_AT_ONCE
     bodies = [f"The retry budget of queue number {number} is {number + 1} attempts." for number in range(count)]
     await submit(bench, intake, chats(*bodies))
@@ -135,7 +134,7 @@ async def test_a_files_sessions_are_projected_some_at_once_and_all_of_them(
 async def test_a_part_that_is_away_for_one_session_puts_the_whole_file_off(
     bench: Bench, queue: Queue, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = bench.catch_up.session
+    whole = bench.catch_up.bring_up_to_date
     asked = 0
 
     async def away_at_third(*given: Any, **named: Any) -> bool:
@@ -145,7 +144,7 @@ async def test_a_part_that_is_away_for_one_session_puts_the_whole_file_off(
             raise VectorStoreUnavailable("Away.")
         return await whole(*given, **named)
 
-    monkeypatch.setattr(bench.catch_up, "session", away_at_third)
+    monkeypatch.setattr(bench.catch_up, "bring_up_to_date", away_at_third)
     await submit(bench, intake, chats(*(f"{REASON} Note {number}." for number in range(5))))
     with pytest.raises(VectorStoreUnavailable):
         await run(bench, queue, intake)
@@ -185,7 +184,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
     await submit(bench, intake, transcript())
     (session,) = (await run(bench, queue, intake))["sessions"]
     await submit(bench, intake, transcript())
-    await bench.purge.session(bench.requester(), UUID(session))
+    await bench.purge.delete_session(bench.requester(), UUID(session))
     report = await run(bench, queue, intake)
     assert (report["skipped"], report["sessions"]) == ({PURGED: 1}, [])
     assert await bench.listed() == []
@@ -196,7 +195,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
 
 async def test_what_is_purged_while_it_is_learnt_from_stays_purged(bench: Bench) -> None:
     await bench.teach("s", [lesson("1", REASON)])
-    await bench.purge.session(bench.requester(), bench.sessions["s"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["s"])
     with pytest.raises(NotFound, match="deleted meanwhile"):
         await bench.teach("s", [lesson("1", REASON)])
     assert await bench.items() == []

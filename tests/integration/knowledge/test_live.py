@@ -119,7 +119,7 @@ async def test_a_session_that_someone_holds_keeps_nobody_elses_events_waiting(be
 
 async def test_after_a_purge_the_name_begins_a_new_session(bench: Bench, live: LiveIntake) -> None:
     first = await live.append(team_id=bench.team_id, session="s", events=said("1"), **WHO)
-    await bench.purge.session(bench.requester(), first.session_id)
+    await bench.purge.delete_session(bench.requester(), first.session_id)
     again = await live.append(team_id=bench.team_id, session="s", events=said("1"), **WHO)
     assert again.accepted == 1
     assert again.session_id != first.session_id
@@ -130,7 +130,7 @@ async def test_after_a_purge_a_name_may_become_anothers_and_is_then_refused(benc
         await bench.accounts.create_developer(name)
     ada, bob = [each.id for each in await bench.accounts.list_developers()]
     begun = await live.append(team_id=bench.team_id, session="s", project=None, developer_id=ada, events=said("1"))
-    await bench.purge.session(bench.requester(), begun.session_id)
+    await bench.purge.delete_session(bench.requester(), begun.session_id)
     await live.append(team_id=bench.team_id, session="s", project=None, developer_id=bob, events=said("1"))
     with pytest.raises(NotPermitted):
         await live.append(team_id=bench.team_id, session="s", project=None, developer_id=ada, events=said("2"))

@@ -14,9 +14,9 @@ from sqlalchemy import text
 from app.errors import Conflict, InvalidInput, NotFound
 from app.knowledge.answer import Query
 from app.queue.jobs import Queue
+from app.sessions.event import GivenTranscript
 from app.sessions.intake import Intake
-from app.sessions.journal import Session
-from app.sessions.uploads import GivenTranscript
+from app.sessions.session import Session
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -131,7 +131,7 @@ async def test_a_citation_tells_the_sessions_date_or_none(bench: Bench, queue: Q
     await ingest(bench, queue, intake, *talk("old"), name="2025-01-15.jsonl")
     (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at == datetime(2025, 1, 15, tzinfo=UTC)
-    await bench.purge.session(bench.requester(), (await sessions(bench))["old"].id)
+    await bench.purge.delete_session(bench.requester(), (await sessions(bench))["old"].id)
     await ingest(bench, queue, intake, *talk("undated"))
     (found,) = (await bench.search.query(bench.team_id, Query(LONG, kinds=("item",)))).results
     assert found.source.at is None

@@ -173,7 +173,7 @@ async def test_a_session_that_is_purged_between_ranking_and_reading_gives_no_res
     cited = bench.journal.cited
 
     async def purged_first(*args: Any) -> dict[UUID, Any]:
-        await bench.purge.session(bench.requester(), session)
+        await bench.purge.delete_session(bench.requester(), session)
         return await cited(*args)
 
     monkeypatch.setattr(bench.journal, "cited", purged_first)

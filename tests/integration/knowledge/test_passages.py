@@ -98,7 +98,7 @@ async def test_what_is_said_is_stored_with_its_place_and_found(bench: Bench) -> 
     assert places[2][7:] == ("The pool holds five connections; each refund keeps two of them.", "Cause")
     assert (await found(bench, "refund connections"))[0].startswith("The pool holds five")
     assert await found(bench, "zookeeper") == []
-    (checkpoint,) = await bench.checkpoints.standing(session, ["passages"])
+    (checkpoint,) = await bench.checkpoints.statuses(session, ["passages"])
     assert checkpoint.checkpoint is not None
     assert checkpoint.checkpoint.seq == 3
 
@@ -170,7 +170,7 @@ async def test_a_purge_leaves_nothing_but_what_others_said_too(bench: Bench) -> 
     secret_plan = "The launch is planned for the ninth of May."
     session = await ingest(bench, "s", [prompt(1, shared), reply(2, secret_plan)])
     other = await ingest(bench, "t", [reply(1, shared)])
-    purged = await bench.purge.session(bench.requester(), session)
+    purged = await bench.purge.delete_session(bench.requester(), session)
     assert purged.removed["passages"] == 1
     await bench.index.drain()
     assert await bench.passages() == [(shared, 1)]
@@ -180,7 +180,7 @@ async def test_a_purge_leaves_nothing_but_what_others_said_too(bench: Bench) -> 
     for table in TABLES:
         whole = await rows(bench, f"select to_jsonb(t)::text from {table} t")
         assert not any("launch" in row[0] for row in whole)
-    await bench.purge.session(bench.requester(), other)
+    await bench.purge.delete_session(bench.requester(), other)
     await bench.index.drain()
     assert [await rows(bench, f"select count(*) from {table}") for table in TABLES] == [[(0,)]] * 3
     assert (await bench.vectors.status()).points == 0
@@ -192,7 +192,7 @@ def purge_before_storing(bench: Bench, monkeypatch: pytest.MonkeyPatch, session:
 
     async def purged_first(self: Any, *arguments: Any) -> Any:
         monkeypatch.setattr(passage_store.PassageStore, "replace", real)
-        await bench.purge.session(bench.requester(), session)
+        await bench.purge.delete_session(bench.requester(), session)
         return await real(self, *arguments)
 
     monkeypatch.setattr(passage_store.PassageStore, "replace", purged_first)
@@ -222,7 +222,7 @@ async def test_a_long_session_is_stored_in_parts_and_goes_on_after_a_crash(bench
     monkeypatch.setattr(passages_projection, "EVENTS_A_BATCH", 8)
     undisturbed = await ingest(bench, "s", talk(100))
     wanted = await state(bench)
-    await bench.purge.session(bench.requester(), undisturbed)
+    await bench.purge.delete_session(bench.requester(), undisturbed)
     bench.sessions.clear()
     async with bench.database.begin() as connection:
         await connection.execute(text("delete from sessions_purged"))
@@ -278,7 +278,7 @@ async def test_sessions_of_the_same_words_at_once_make_each_passage_once(bench: 
         await bench.journal.append(session, talk(30))
     await asyncio.gather(*(bench.bring_up(session) for session in sessions))
     assert [places for _, places in await bench.passages()] == [6] * 30
-    await asyncio.gather(*(bench.purge.session(bench.requester(), each) for each in sessions[1:]))
+    await asyncio.gather(*(bench.purge.delete_session(bench.requester(), each) for each in sessions[1:]))
     assert [places for _, places in await bench.passages()] == [1] * 30
 
 
@@ -322,7 +322,7 @@ async def test_a_rebuilt_index_holds_the_passages_too(bench: Bench) -> None:
 )
 async def test_anything_that_was_said_is_cut_and_stored(bench: Bench, words: str) -> None:
     session = await ingest(bench, "s", [prompt(1, words), reply(2, "Understood.")])
-    (standing,) = await bench.checkpoints.standing(session, ["passages"])
+    (standing,) = await bench.checkpoints.statuses(session, ["passages"])
     assert standing.checkpoint is not None
     assert standing.checkpoint.parked is None
     assert len(await bench.passages()) <= 301
@@ -338,7 +338,7 @@ async def test_the_checkpoint_and_the_passages_are_one_transaction(bench: Bench,
     monkeypatch.setattr(passage_store, "record_changes", broken)
     await bench.bring_up(session)
     assert await rows(bench, "select count(*) from passages") == [(0,)]
-    (standing,) = await bench.checkpoints.standing(session, ["passages"])
+    (standing,) = await bench.checkpoints.statuses(session, ["passages"])
     assert standing.checkpoint is not None
     assert (standing.checkpoint.seq, standing.checkpoint.parked is None) == (0, False)
 

@@ -12,12 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound, VectorStoreUnavailable
-from app.queue.jobs import Queue
-from app.sessions.catch_up import CatchUp, CaughtUp
+from app.queue.jobs import NewJob, Queue
+from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.event import Event, ToolUse
-from app.sessions.journal import CATCH_UP, Session
+from app.sessions.journal import CATCH_UP
 from app.sessions.projections import MAX_ATTEMPTS, Checkpointed, Counts, Projected, Projections
 from app.sessions.purge import Purge
+from app.sessions.session import Session
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -107,9 +108,9 @@ class Shop:
         self.purge = Purge(bench.database, bench.journal, self.queue, self.projections)
         bench.projections, bench.catch_up = self.projections, self.catch_up
 
-    async def bring_up(self, session: UUID, *, patient: bool = False) -> CaughtUp:
-        done = CaughtUp()
-        await self.catch_up.session(self.bench.team_id, session, done, patient=patient)
+    async def bring_up(self, session: UUID, *, background: bool = False) -> CatchUpResult:
+        done = CatchUpResult()
+        await self.catch_up.bring_up_to_date(self.bench.team_id, session, done, background=background)
         return done
 
     async def run(self, kind: str) -> dict[str, Any] | None:
@@ -263,7 +264,7 @@ async def test_a_projection_that_fails_is_parked_and_the_others_go_on(shop: Shop
     assert len(await bench.items()) == 1
     assert len(await shop.lines.stored(other)) == 1
     versions = shop.projections.versions
-    assert {name: (each.behind, each.parked) for name, each in (await bench.checkpoints.behind(versions)).items()} == {
+    assert {name: (each.behind, each.parked) for name, each in (await bench.checkpoints.backlog(versions)).items()} == {
         "lines": (0, 1),
         "passages": (0, 0),
         "items": (0, 0),
@@ -316,7 +317,7 @@ async def test_a_raised_version_is_backfilled_by_itself_in_bounded_jobs(shop: Sh
         await shop.bring_up(session)
     assert not await bench.backfill(shop.queue).plan()
     shop.lines.version = "2"
-    assert (await bench.checkpoints.behind(shop.projections.versions))["lines"].behind == 5
+    assert (await bench.checkpoints.backlog(shop.projections.versions))["lines"].behind == 5
     assert await bench.backfill(shop.queue).plan()
     assert await bench.backfill(shop.queue).plan()  # one job waits at a time
     async with bench.database.begin() as connection:
@@ -326,7 +327,7 @@ async def test_a_raised_version_is_backfilled_by_itself_in_bounded_jobs(shop: Sh
         counts.append(ran["backfilled"])
     assert counts == [2, 2, 1]
     assert {version for (version,) in await rows(bench, "select version from lines")} == {"2"}
-    assert (await bench.checkpoints.behind(shop.projections.versions))["lines"].behind == 0
+    assert (await bench.checkpoints.backlog(shop.projections.versions))["lines"].behind == 0
 
 
 async def test_a_backfill_lets_others_pass_and_goes_on_later(shop: Shop) -> None:
@@ -366,10 +367,10 @@ async def test_a_purge_while_a_projection_catches_up_leaves_nothing(shop: Shop, 
 
     async def purge(_: Session) -> None:
         shop.lines.before_write = shop.lines.after_part = nothing
-        await shop.purge.session(bench.requester(), session)
+        await shop.purge.delete_session(bench.requester(), session)
 
     setattr(shop.lines, "before_write" if moment == "while it reads" else "after_part", purge)
-    assert await shop.catch_up.session(bench.team_id, session, CaughtUp(), patient=False) is False
+    assert await shop.catch_up.bring_up_to_date(bench.team_id, session, CatchUpResult(), background=False) is False
     for table in ("lines", "events", "projection_checkpoints", "sessions"):
         assert await rows(bench, f"select count(*) from {table}") == [(0,)], table
     assert await rows(bench, "select count(*) from jobs") == [(0,)]
@@ -380,9 +381,9 @@ async def test_a_purge_waits_for_what_a_projection_is_just_writing_and_takes_it_
     session = await bench.session("s")
     await bench.journal.append(session, said(1))
     async with bench.database.begin() as connection:
-        await bench.journal.hold(connection, session)
+        await bench.journal.lock_against_deletion(connection, session)
         await connection.execute(text("insert into lines values (:session, 1, 'x', '1')"), {"session": session})
-        purging = asyncio.create_task(shop.purge.session(bench.requester(), session))
+        purging = asyncio.create_task(shop.purge.delete_session(bench.requester(), session))
         done, _ = await asyncio.wait([purging], timeout=0.5)
         assert not done
     assert (await purging).removed["lines"] == 1
@@ -392,7 +393,7 @@ async def test_a_purge_waits_for_what_a_projection_is_just_writing_and_takes_it_
 async def test_appends_go_on_while_a_projection_holds_the_session(shop: Shop) -> None:
     session = await shop.bench.session("s")
     async with shop.bench.database.begin() as connection, asyncio.timeout(20):
-        await shop.bench.journal.hold(connection, session)
+        await shop.bench.journal.lock_against_deletion(connection, session)
         assert (await shop.bench.journal.append(session, said(1))).new == 1
 
 
@@ -411,8 +412,8 @@ async def test_the_job_of_a_session_that_was_purged_meanwhile_ends_well(shop: Sh
 async def test_what_a_live_session_says_goes_before_uploads_and_both_before_a_backfill(shop: Shop) -> None:
     bench, queue = shop.bench, shop.queue
     async with bench.database.begin() as connection:
-        await queue.enqueue(connection, kind="backfill", payload={}, priority=2)
-        await queue.enqueue(connection, kind="ingest", payload={})
+        await queue.enqueue(connection, NewJob(kind="backfill", payload={}, priority=2))
+        await queue.enqueue(connection, NewJob(kind="ingest", payload={}))
     live = bench.live()
     await live.append(team_id=bench.team_id, developer_id=None, session="l", project=None, events=said(1))
     async with bench.database.begin() as connection:

@@ -13,8 +13,8 @@ from app.errors import DatabaseUnavailable, NotFound, NotPermitted
 from app.knowledge.answer import Query
 from app.part import Forget, Part
 from app.queue.jobs import Queue
-from app.sessions.journal import Session
 from app.sessions.purge import Purge
+from app.sessions.session import Session
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench, lesson
 
@@ -24,7 +24,7 @@ POOL = "The payment worker timed out because its pool had only five connections"
 
 async def test_knowledge_of_one_session_leaves_with_it(bench: Bench) -> None:
     await bench.teach("a", [lesson("1", NATS), lesson("2", POOL)])
-    purged = await bench.purge.session(bench.requester(), bench.sessions["a"])
+    purged = await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     await bench.index.drain_to(2**62)
     assert purged.removed == {"passages": 0, "items": 2}
     assert await bench.items() == []
@@ -38,7 +38,7 @@ async def test_knowledge_of_one_session_leaves_with_it(bench: Bench) -> None:
 async def test_what_another_session_taught_too_stays_in_its_words(bench: Bench) -> None:
     await bench.teach("a", [lesson("1", f"{NATS} indeed", confidence=0.9)])
     await bench.teach("b", [lesson("1", NATS, confidence=0.5)])
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     await bench.index.drain_to(2**62)
     assert await bench.items() == [("Lesson", NATS, 1)]
     found = (await bench.search.query(bench.team_id, Query(NATS))).results
@@ -48,13 +48,13 @@ async def test_what_another_session_taught_too_stays_in_its_words(bench: Bench) 
 async def test_only_the_author_or_an_admin_purges(bench: Bench) -> None:
     session = await bench.session("a")
     with pytest.raises(NotPermitted):
-        await bench.purge.session(bench.requester(uuid4()), session)
+        await bench.purge.delete_session(bench.requester(uuid4()), session)
 
 
 async def test_another_teams_session_is_not_found(bench: Bench) -> None:
     session = await bench.session("a")
     with pytest.raises(NotFound):
-        await bench.purge.session(Requester(uuid4(), "other", role="admin"), session)
+        await bench.purge.delete_session(Requester(uuid4(), "other", role="admin"), session)
 
 
 async def test_what_another_part_keeps_of_a_session_goes_in_the_same_transaction(bench: Bench) -> None:
@@ -74,9 +74,9 @@ async def test_what_another_part_keeps_of_a_session_goes_in_the_same_transaction
 
     parts.append(Part(name="graphs", forgets=[Forget("graphs", forget), Forget("more", away)]))
     with pytest.raises(DatabaseUnavailable):
-        await purge.session(Requester(bench.team_id, "team", role="admin"), bench.sessions["a"])
+        await purge.delete_session(Requester(bench.team_id, "team", role="admin"), bench.sessions["a"])
     assert len(await bench.items()) == 1  # all or nothing
     parts[:] = [Part(name="graphs", forgets=[Forget("graphs", forget)])]
-    purged = await purge.session(Requester(bench.team_id, "team", role="admin"), bench.sessions["a"])
+    purged = await purge.delete_session(Requester(bench.team_id, "team", role="admin"), bench.sessions["a"])
     assert purged.removed == {"passages": 0, "items": 1, "graphs": 5}
     assert asked == [("a", True)] * 2

@@ -14,11 +14,10 @@ from sqlalchemy import text
 from app.errors import InvalidInput, UnknownFormat
 from app.knowledge.unanswered import Unanswered
 from app.queue.failure import Failure
-from app.queue.jobs import Job, Queue
-from app.queue.worker import Done
-from app.sessions.event import Event
+from app.queue.jobs import Done, Job, Queue
+from app.sessions.event import Event, GivenTranscript
 from app.sessions.intake import PURGED, Intake
-from app.sessions.uploads import GivenTranscript, Uploads
+from app.sessions.uploads import Uploads
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
 
@@ -86,7 +85,7 @@ async def run(queue: Queue, intake: Intake) -> UUID:
 
 
 async def purge(bench: Bench, session: UUID) -> None:
-    await bench.purge.session(bench.requester(), session)
+    await bench.purge.delete_session(bench.requester(), session)
     await bench.index.drain_to(2**62)
 
 
@@ -295,7 +294,7 @@ async def test_a_purge_by_an_older_cairn_is_still_remembered(bench: Bench, queue
 async def test_a_question_that_nobody_could_answer_is_its_askers_and_stays(bench: Bench, queue: Queue, intake: Intake) -> None:
     """It is no trace of the session: somebody asked it. It goes after its own time."""
     unanswered = Unanswered(bench.database)
-    unanswered.note(bench.team_id, f"What is {MARK}?")
+    unanswered.record(bench.team_id, f"What is {MARK}?")
     await unanswered.write()
     await submit(bench, intake, transcript())
     await purge(bench, await run(queue, intake))

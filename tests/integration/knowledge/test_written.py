@@ -11,9 +11,11 @@ from sqlalchemy import text
 
 from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from app.knowledge.answer import Query
-from app.knowledge.authoring import Author, Authoring, ItemCorrection, ItemFields, WriteAdmission, revision_of
-from app.knowledge.browsing import ItemBrowsing, ItemFilter
+from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.browsing import ItemBrowsing
+from app.knowledge.edits import Author, ItemCorrection, ItemFields, revision_of
 from app.knowledge.history import ItemHistory
+from app.knowledge.item import ItemFilter
 from app.knowledge.judging import Judging
 from tests.integration.knowledge.conftest import Bench, lesson
 
@@ -25,18 +27,18 @@ SECRET = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 
 
 @pytest.fixture
-def gate() -> WriteAdmission:
+def admission() -> WriteAdmission:
     return WriteAdmission()
 
 
 @pytest.fixture
-def authoring(bench: Bench, gate: WriteAdmission) -> Authoring:
-    return Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, gate=gate)
+def authoring(bench: Bench, admission: WriteAdmission) -> Authoring:
+    return Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, admission=admission)
 
 
 @pytest.fixture
-def judging(bench: Bench, gate: WriteAdmission) -> Judging:
-    return Judging(bench.database, gate=gate)
+def judging(bench: Bench, admission: WriteAdmission) -> Judging:
+    return Judging(bench.database, admission=admission)
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ async def test_a_purge_leaves_what_a_person_recorded(bench: Bench, authoring: Au
     item, _ = await authoring.record(admin, "shop", ItemFields("gotcha", "Lesson", NATS))
     await bench.index.drain_to(2**62)
     await bench.teach("a", [lesson("1", NATS)])
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     found = await bench.store.get(bench.team_id, item)
     assert (found.evidence_count, found.evidence) == (1, ())
 
@@ -208,7 +210,7 @@ async def test_another_session_in_the_old_words_confirms_the_correction(bench: B
 
 async def test_a_purge_takes_a_corrected_item_with_its_only_session(bench: Bench, authoring: Authoring) -> None:
     item = await corrected(bench, authoring, ItemCorrection(text=CORRECT))
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     with pytest.raises(NotFound):
         await bench.store.get(bench.team_id, item)
     for table in ("knowledge_revisions", "knowledge_feedback", "knowledge_forgotten", "knowledge"):
@@ -220,14 +222,14 @@ async def test_after_a_purge_no_words_of_the_session_stay_beside_a_correction(be
     await bench.teach("b", [lesson("1", NATS, confidence=0.5)])
     item = await bench.item_id(f"{NATS} indeed")
     await authoring.correct(Author(bench.team_id, None), item, ItemCorrection(title="Why NATS"))
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     assert await bench.items() == [("Lesson", NATS, 1)]
 
 
 async def test_what_a_person_worded_wholly_outlives_the_purge_of_one_of_its_sessions(bench: Bench, authoring: Authoring) -> None:
     await bench.teach("b", [lesson("1", NATS)])
     await corrected(bench, authoring, ItemCorrection(title="Why NATS", text=CORRECT))
-    await bench.purge.session(bench.requester(), bench.sessions["a"])
+    await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     assert await bench.items() == [("Why NATS", CORRECT, 1)]
 
 
@@ -349,7 +351,7 @@ async def test_a_verdict_on_a_text_that_was_corrected_since_counts_no_more(
     found = await bench.store.get(bench.team_id, item)
     assert (found.hidden, found.wrong, found.stale, found.freshness) == (False, 0, 0, "fresh")
     assert await asked(bench, CORRECT) == [CORRECT]
-    assert [each.what for each in await ItemHistory(bench.database).of(bench.team_id, item)].count("judged") == 3
+    assert [each.what for each in await ItemHistory(bench.database).read(bench.team_id, item)].count("judged") == 3
     await judging.judge(admin, item, "stale")
     assert (await bench.store.get(bench.team_id, item)).stale == 1
 
@@ -360,7 +362,7 @@ async def test_a_developer_who_is_gone_leaves_a_verdict_without_a_name(bench: Be
     await judging.judge(ada, item, "helpful", "Good")
     async with bench.database.begin() as connection:
         await connection.execute(text("delete from developers where name = 'ada'"))
-    entries = await ItemHistory(bench.database).of(bench.team_id, item)
+    entries = await ItemHistory(bench.database).read(bench.team_id, item)
     assert [(each.what, each.developer_id, each.by_admin) for each in entries] == [("judged", None, False), ("learnt", None, False)]
 
 
@@ -390,7 +392,7 @@ async def test_a_history_tells_who_did_what(bench: Bench, authoring: Authoring, 
     await bench.teach("a", [lesson("1", NATS)])
     await authoring.correct(admin, item, ItemCorrection(text=CORRECT))
     await judging.judge(ada, item, "stale", "moved on")
-    entries = await ItemHistory(bench.database).of(bench.team_id, item)
+    entries = await ItemHistory(bench.database).read(bench.team_id, item)
     assert [(each.what, each.developer_id, each.by_admin) for each in entries] == [
         ("judged", ada.developer_id, False),
         ("corrected", None, True),

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from app import supervision
 from app.limits.limits import RateLimits
-from app.limits.own import LocalLimits
+from app.limits.local import LocalLimits
 from app.limits.scripts import TAKE, USE
 from app.limits.shared import MAX_CONCURRENT, SharedLimits
 from app.settings import LimitsSettings
@@ -67,7 +67,7 @@ async def servers(redis_server: RedisServer) -> AsyncIterator[tuple[Server, Serv
 
 async def back(*servers: Server) -> None:
     async with asyncio.timeout(60):
-        while any(each.shared.away for each in servers):
+        while any(each.shared.unavailable for each in servers):
             await asyncio.sleep(0.02)
 
 
@@ -119,7 +119,7 @@ async def test_redis_away_each_counts_for_itself_says_so_once_and_they_meet_agai
             os.kill(redis_server.pid, signal.SIGSTOP)
         try:
             found = [await each.ask(key, 50) for each in servers]
-            away = [each.shared.away for each in servers]
+            away = [each.shared.unavailable for each in servers]
             again = [await two.ask(key, 2) for _ in range(3)]
         finally:
             if how == "killed":
@@ -143,9 +143,9 @@ async def test_a_redis_that_only_reads_is_away(servers: tuple[Server, Server]) -
     await one.client.config_set("maxmemory", "1")
     try:
         assert await one.ask(key, 50) == {True: LIMIT, False: 10}
-        assert one.shared.away
+        assert one.shared.unavailable
         await asyncio.sleep(1)  # to be tried again, in vain
-        assert one.shared.away
+        assert one.shared.unavailable
     finally:
         await two.client.config_set("maxmemory", "0")
     await back(one)
@@ -175,10 +175,10 @@ def test_redis_counts_as_one_server_does(plain: redis.Redis, limits: tuple[int, 
         assert bool(granted) == ours.granted
         for place, unit in enumerate(quota):
             used, wait, reset = numbers[3 * place : 3 * place + 3]
-            standing = ours.standings[unit]  # type: ignore[index]
-            assert max(0, quota[unit] - used) == standing.left
-            assert wait / 1000 == pytest.approx(standing.wait_seconds, abs=0.002)
-            assert reset / 1000 == pytest.approx(standing.reset_seconds, abs=0.002)
+            state = ours.states[unit]  # type: ignore[index]
+            assert max(0, quota[unit] - used) == state.left
+            assert wait / 1000 == pytest.approx(state.wait_seconds, abs=0.002)
+            assert reset / 1000 == pytest.approx(state.reset_seconds, abs=0.002)
         if granted and tokens:
             own.use("key", "tokens", tokens, now)
             use(keys=[f"{name}:tokens"], args=[now, tokens])
@@ -211,4 +211,4 @@ async def test_what_cannot_be_read_is_counted_anew_and_redis_stays_in_use(server
     assert again.refusal is None
     again.used(5)
     await two.shared.close()
-    assert not two.shared.away
+    assert not two.shared.unavailable

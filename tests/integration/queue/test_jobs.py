@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import NotFound, VectorStoreUnavailable
-from app.queue.failure import Failure, away_seconds, failure_of
-from app.queue.jobs import Job, LeaseLost, Queue
+from app.queue.failure import Failure, failure_of, outage_backoff_seconds
+from app.queue.jobs import Job, LeaseLost, NewJob, Queue
 from app.settings import WorkerSettings
 from app.storage.database import Database
 
@@ -25,7 +25,7 @@ def queue(database: Database) -> Queue:
 
 async def put(queue: Queue, *, lane: str | None = None, key: str | None = None, payload: dict[str, object] | None = None) -> UUID:
     async with queue.begin() as connection:
-        return await queue.enqueue(connection, kind="work", payload=payload or {}, lane=lane, idempotency_key=key)
+        return await queue.enqueue(connection, NewJob(kind="work", payload=payload or {}, lane=lane, idempotency_key=key))
 
 
 async def take(queue: Queue, worker: str = "w") -> Job:
@@ -54,7 +54,7 @@ async def due(database: Database) -> None:
 async def test_a_job_whose_transaction_is_rolled_back_never_was(queue: Queue) -> None:
     with pytest.raises(ZeroDivisionError):
         async with queue.begin() as connection:
-            await queue.enqueue(connection, kind="work", payload={})
+            await queue.enqueue(connection, NewJob(kind="work", payload={}))
             raise ZeroDivisionError
     assert await queue.claim("w", KINDS) is None
 
@@ -134,9 +134,9 @@ async def test_while_a_part_is_away_no_attempt_counts_until_the_job_is_a_day_old
 
 def test_the_longer_a_part_is_away_the_rarer_it_is_tried() -> None:
     settings = WorkerSettings()
-    assert 1 <= away_seconds(0, settings) <= 2
-    assert 50 <= away_seconds(400, settings) <= 100
-    assert away_seconds(80_000, settings) <= settings.backoff_max_seconds
+    assert 1 <= outage_backoff_seconds(0, settings) <= 2
+    assert 50 <= outage_backoff_seconds(400, settings) <= 100
+    assert outage_backoff_seconds(80_000, settings) <= settings.backoff_max_seconds
 
 
 async def test_a_failure_for_good_is_not_tried_again(queue: Queue) -> None:

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import InvalidInput
-from app.queue.jobs import Job, Queue
-from app.queue.worker import Done, Handler, Progress, Worker
+from app.queue.jobs import Done, Handler, Job, NewJob, Progress, Queue
+from app.queue.worker import Worker
 from app.settings import WorkerSettings
 from app.storage.database import Database
 
@@ -42,7 +42,7 @@ async def working(queue: Queue, handler: Handler, settings: WorkerSettings = SET
 
 async def put(queue: Queue) -> UUID:
     async with queue.begin() as connection:
-        return await queue.enqueue(connection, kind="work", payload={})
+        return await queue.enqueue(connection, NewJob(kind="work", payload={}))
 
 
 async def until(queue: Queue, job: UUID, test: Callable[[Job], bool]) -> Job:

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.errors import InvalidInput, NotFound
-from app.sessions.browsing import SessionBrowsing, SessionFilter
+from app.sessions.browsing import SessionBrowsing
 from app.sessions.event import Event, SessionHeader
+from app.sessions.session import SessionFilter
 from tests.integration.sessions.conftest import Desk
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)

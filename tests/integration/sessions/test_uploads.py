@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, TooLarge, UnknownFormat
-from app.sessions.uploads import CHUNK_BYTES, GivenTranscript, base_name
+from app.sessions.event import GivenTranscript
+from app.sessions.uploads import CHUNK_BYTES, base_name
 from tests.integration.sessions.conftest import Desk
 
 LINE = json.dumps({"id": "1", "role": "user", "text": "hello"}).encode() + b"\n"
@@ -107,12 +108,12 @@ async def test_what_a_job_waits_for_is_not_swept_and_the_rest_is_in_time(desk: D
         )
     assert await desk.uploads.sweep(24) == 1
     assert (await desk.uploads.get(needed)).bytes == len(LINE)
-    with pytest.raises(NotFound, match="send the transcript again"):
+    with pytest.raises(NotFound, match="Send the transcript again"):
         await desk.uploads.get(forgotten)
 
 
 async def test_an_unknown_upload_says_what_to_do(desk: Desk) -> None:
-    with pytest.raises(NotFound, match="send the transcript again"):
+    with pytest.raises(NotFound, match="Send the transcript again"):
         await desk.uploads.get(uuid4())
 
 

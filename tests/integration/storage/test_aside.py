@@ -10,7 +10,7 @@ import pytest
 
 from app import clock
 from app.storage import aside
-from app.storage.aside import MAX_AGE, MAX_KEPT, MIN_FREE_BYTES, ensure_file_slot, kept, make_folder, prune, set_aside
+from app.storage.aside import MAX_AGE, MAX_KEPT, MIN_FREE_BYTES, ensure_file_slot, list_set_aside, make_folder, prune, set_aside
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_only_the_newest_are_kept_of_each_name(tmp_path: Path) -> None:
     others = [made(tmp_path / name) for name in ("other", "part.damaged-mine", "part.damaged-20260501T120000000000.txt")]
     another = set_aside(made(tmp_path / "another"), part="files", reason="a test")
     moved = [set_aside(made(tmp_path / "part"), part="files", reason="a test") for _ in range(MAX_KEPT + 3)]
-    assert kept(tmp_path, "part") == moved[: -MAX_KEPT - 1 : -1]
+    assert list_set_aside(tmp_path, "part") == moved[: -MAX_KEPT - 1 : -1]
     assert all(each.exists() for each in (*others, another))
 
 
@@ -84,7 +84,7 @@ def test_a_folder_is_made_where_something_else_stood(tmp_path: Path, kind: str) 
     made(place) if kind == "file" else place.symlink_to(tmp_path / "nowhere")
     make_folder(place, part="files")
     assert place.is_dir()
-    assert len(kept(tmp_path, "part")) == 1
+    assert len(list_set_aside(tmp_path, "part")) == 1
 
 
 def test_a_folder_that_is_one_stays_and_so_does_a_link_to_one(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_file_can_be_written_where_a_folder_stood_and_a_file_stays(tmp_path: P
     ensure_file_slot(tmp_path / "place", part="files").write_text("written")
     ensure_file_slot(tmp_path / "place", part="files")
     assert (tmp_path / "place").read_text() == "written"
-    assert len(kept(tmp_path, "place")) == 1
+    assert len(list_set_aside(tmp_path, "place")) == 1
 
 
 def test_what_cannot_be_renamed_still_stands_where_it_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,8 +58,8 @@ async def test_a_child_that_falls_silent_writes_its_stacks_and_is_started_again(
         """
     )
     alive = tmp_path / "alive"
-    pulse = Heartbeat(alive, silent_seconds=1, looked_at_seconds=0.1)
-    async with supervised("test", [sys.executable, "-c", freezes, str(alive)], pulse=pulse) as child:
+    heartbeat = Heartbeat(alive, silent_seconds=1, check_seconds=0.1)
+    async with supervised("test", [sys.executable, "-c", freezes, str(alive)], heartbeat=heartbeat) as child:
         first = child.pid
         assert first is not None
         second = await until_alive(child, not_pid=first)
@@ -69,8 +69,8 @@ async def test_a_child_that_falls_silent_writes_its_stacks_and_is_started_again(
 
 
 async def test_a_child_that_takes_long_to_start_is_not_taken_for_silent(tmp_path: Path) -> None:
-    pulse = Heartbeat(tmp_path / "alive", silent_seconds=0.2, looked_at_seconds=0.05)
-    async with supervised("test", FOREVER, pulse=pulse) as child:
+    heartbeat = Heartbeat(tmp_path / "alive", silent_seconds=0.2, check_seconds=0.05)
+    async with supervised("test", FOREVER, heartbeat=heartbeat) as child:
         first = child.pid
         await asyncio.sleep(1)
         assert child.pid == first
@@ -84,7 +84,7 @@ async def test_a_disk_that_takes_no_times_is_no_proof_of_silence(tmp_path: Path,
         asked.set()
         raise OSError(30, "Read-only file system")
 
-    async with supervised("test", FOREVER, pulse=Heartbeat(alive, silent_seconds=0.1, looked_at_seconds=0.05)) as child:
+    async with supervised("test", FOREVER, heartbeat=Heartbeat(alive, silent_seconds=0.1, check_seconds=0.05)) as child:
         first = child.pid
         alive.touch()
         monkeypatch.setattr(Path, "touch", refused)

@@ -23,8 +23,8 @@ from app.storage.child import Child
 from app.storage.vectors import host as hosting
 from app.storage.vectors import open_store
 from app.storage.vectors.damage import MAX_DEATHS
+from app.storage.vectors.index_folder import STEM, IndexFolder
 from app.storage.vectors.lexical import document
-from app.storage.vectors.place import STEM, IndexFolder
 from app.storage.vectors.store import IndexSchema, StoreStatus, VectorPoint, VectorStore
 
 pytestmark = pytest.mark.slow

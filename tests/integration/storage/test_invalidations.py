@@ -82,9 +82,9 @@ async def test_what_no_notice_can_carry_is_said_as_all_of_it(processes: tuple[Pr
 
 async def test_too_much_at_once_is_said_as_all_of_it(processes: tuple[Process, Process]) -> None:
     one, two = processes
-    for number in range(notices_room.MAX_TOLD + 100):
+    for number in range(notices_room.MAX_QUEUED + 100):
         one.bus.publish("keys", str(number))
-    await two.heard(*(("keys", str(number)) for number in range(notices_room.MAX_TOLD)), ("keys", None))
+    await two.heard(*(("keys", str(number)) for number in range(notices_room.MAX_QUEUED)), ("keys", None))
 
 
 async def test_who_was_cut_off_forgets_everything_when_it_listens_again(processes: tuple[Process, Process], database: Database) -> None:
@@ -118,10 +118,10 @@ async def test_what_a_breaking_connection_did_not_take_goes_out_with_the_next_on
     processes: tuple[Process, Process], database: Database
 ) -> None:
     one, two = processes
-    one.notices._untold["keys in the moment it broke"] = None  # not stirred: the real connection has yet to hear of it
-    one.notices._stir.set()
+    one.notices._queued["keys in the moment it broke"] = None  # not stirred: the real connection has yet to hear of it
+    one.notices._wake.set()
     with pytest.raises(asyncpg.InterfaceError):
-        await one.notices._tell(Breaking())  # type: ignore[arg-type]
+        await one.notices._send_queued(Breaking())  # type: ignore[arg-type]
     await two.heard(("keys", "in the moment it broke"))
 
 

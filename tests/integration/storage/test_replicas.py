@@ -72,9 +72,9 @@ async def opened(primary: str, *urls: str, redis: Redis | None = None, **fields:
 
 
 @asynccontextmanager
-async def request(database: ReplicatedDatabase, name: str, *, writes: bool = False, needed: int = 0) -> AsyncIterator[ReadSession]:
+async def request(database: ReplicatedDatabase, name: str, *, writes: bool = False, min_position: int = 0) -> AsyncIterator[ReadSession]:
     """One request of somebody's, acknowledged at its end."""
-    reading = ReadSession(old_will_do=not writes, needed=needed)
+    reading = ReadSession(stale_reads_ok=not writes, min_position=min_position)
     with reading_within(reading):
         identify(name)
         yield reading
@@ -85,11 +85,11 @@ async def write(database: ReplicatedDatabase, name: str, n: int) -> int:
     """Returns the position that the answer carries."""
     async with request(database, name, writes=True) as reading, database.begin() as connection:
         await connection.execute(text("update counter set n = :n"), {"n": n})
-    return reading.needed
+    return reading.min_position
 
 
-async def read(database: ReplicatedDatabase, name: str, *, needed: int = 0) -> int:
-    async with request(database, name, needed=needed):
+async def read(database: ReplicatedDatabase, name: str, *, min_position: int = 0) -> int:
+    async with request(database, name, min_position=min_position):
         return int((await database.read(VALUE))[0].n)
 
 
@@ -149,7 +149,7 @@ async def test_who_has_read_at_a_fresher_replica_does_not_go_back_to_an_older_on
         await write(database, "grace", 1)
         await caught_up(primary, *(each for each in standbys if each is not other))
         assert await read(database, "ada") == 1
-        favourite.leave("for the test")
+        favourite.stop_using("for the test")
         assert await read(database, "edsger") == 0
         assert await read(database, "ada") == 1
 
@@ -168,7 +168,7 @@ async def test_a_request_that_may_write_and_work_of_nobody_read_at_the_primary(p
         async with request(database, "ada", writes=True):
             assert "standby" not in await database.read(where)
         assert "standby" not in await database.read(where)
-        with reading_within(ReadSession(old_will_do=True)):  # nobody has shown a key
+        with reading_within(ReadSession(stale_reads_ok=True)):  # nobody has shown a key
             assert "standby" not in await database.read(where)
         async with request(database, "ada"):
             assert "standby-one" in await database.read(where)
@@ -178,7 +178,7 @@ async def test_the_position_that_an_answer_carried_is_enough_at_any_server(prima
     async with opened(primary, standby.url) as one, opened(primary, standby.url) as two:
         await standby.pause()
         position = await write(one, "ada", 1)
-        assert await read(two, "ada", needed=position) == 1
+        assert await read(two, "ada", min_position=position) == 1
         assert await read(two, "ada") == 1  # it fell back to the primary, so it goes on there
         assert await read(two, "grace") == 0
 
@@ -203,9 +203,9 @@ async def test_of_two_positions_the_later_one_stays(redis_server: RedisServer) -
         await redis.flushall()
         await redis.set(KNOWN, 1)
         one, two, three = (Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10) for _ in range(3))
-        await one.wrote("ada", 2**40 + 7)
-        await two.wrote("ada", 2**40 + 6)
-        assert [await each.of("ada") for each in (one, two, three)] == [2**40 + 7] * 3
+        await one.record_write("ada", 2**40 + 7)
+        await two.record_write("ada", 2**40 + 6)
+        assert [await each.position_of("ada") for each in (one, two, three)] == [2**40 + 7] * 3
 
 
 @pytest.mark.parametrize("held", [b"garbage", b"\xff\xfe", b"-7", b"1e999", b"9" * 40, b"12.5"])
@@ -215,11 +215,11 @@ async def test_a_position_that_cannot_be_read_is_as_lost_and_is_written_over(red
         await redis.set(KNOWN, 1)
         reader, writer = (Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10) for _ in range(2))
         await redis.set(POSITION + "ada", held)
-        assert await reader.of("ada") == UNKNOWN
+        assert await reader.position_of("ada") == UNKNOWN
         await redis.delete(YOUNG)  # later, when what was lost does not matter any more
-        assert await reader.of("ada") == 0
-        await writer.wrote("ada", 77)
-        assert await reader.of("ada") == 77
+        assert await reader.position_of("ada") == 0
+        await writer.record_write("ada", 77)
+        assert await reader.position_of("ada") == 77
 
 
 async def test_a_position_is_written_where_something_else_stood(redis_server: RedisServer) -> None:
@@ -229,8 +229,8 @@ async def test_a_position_is_written_where_something_else_stood(redis_server: Re
         positions = [Positions(redis, kept_seconds=KEPT_SECONDS, timeout_seconds=10) for _ in range(2)]
         for name in ("a list", "garbage"):
             await (redis.rpush if name == "a list" else redis.set)(POSITION + name, "x")  # type: ignore[operator]
-            await positions[0].wrote(name, 78)
-            assert [await each.of(name) for each in positions] == [78, 78]
+            await positions[0].record_write(name, 78)
+            assert [await each.position_of(name) for each in positions] == [78, 78]
 
 
 async def test_without_an_answer_of_redis_everybody_reads_at_the_primary(primary: str, standby: StandbyServer, short_folder: Path) -> None:
@@ -309,9 +309,9 @@ async def test_a_killed_replica_costs_no_read_and_is_used_again_when_it_is_back(
             await asyncio.gather(*readers)
         assert set(seen) == {0}
         await database.probe()
-        assert not database.well
+        assert not database.all_usable
         await asyncio.to_thread(standby.start)
-        while not database.well:
+        while not database.all_usable:
             await database.probe()
         before = count(database.standbys[0].name)
         assert await read(database, "ada") == 0
@@ -337,21 +337,21 @@ async def test_a_replica_that_hangs_is_not_waited_for(primary: str, standby: Sta
         try:
             assert await read(database, "grace") == 0
             await database.probe()
-            assert not database.well
+            assert not database.all_usable
             assert "standby" not in await under_way
         finally:
             standby.signal(signal.SIGCONT)
-        while not database.well:
+        while not database.all_usable:
             await database.probe()
 
 
 async def test_a_replica_that_lags_too_far_is_left_alone_until_it_has_caught_up(primary: str, standby: StandbyServer) -> None:
     async with opened(primary, standby.url, replica_max_lag_bytes=1000) as database:
-        assert database.well
+        assert database.all_usable
         await standby.pause()
         await ask(primary, "select pg_logical_emit_message(false, 'cairn', repeat('x', 5000), true)")
         await database.probe()
-        assert not database.well
+        assert not database.all_usable
         lag = database.standbys[0].lag
         assert lag is not None
         assert lag.bytes > 5000
@@ -359,31 +359,31 @@ async def test_a_replica_that_lags_too_far_is_left_alone_until_it_has_caught_up(
         await standby.resume()
         await caught_up(primary, standby)
         await database.probe()
-        assert database.well
+        assert database.all_usable
 
 
 async def test_a_server_that_starts_does_not_trust_a_replica_whose_lag_it_cannot_know(primary: str, standby: StandbyServer) -> None:
     await standby.pause()
     await ask(primary, "update counter set n = 1")
     async with opened(primary, standby.url) as database:
-        assert not database.well
+        assert not database.all_usable
         assert await read(database, "grace") == 1
         await standby.resume()
         await caught_up(primary, standby)
         await database.probe()
-        assert database.well
+        assert database.all_usable
 
 
 async def test_a_url_of_the_primary_is_no_replica(primary: str, standby: StandbyServer) -> None:
     async with opened(primary, primary, standby.url) as database:
         assert [each.usable for each in database.standbys] == [False, True]
-        assert not database.well
+        assert not database.all_usable
         assert await read(database, "ada") == 0
 
 
 async def test_a_replica_of_another_cluster_is_not_read(database_url: str, primary: str, standby: StandbyServer) -> None:
     async with opened(database_url, standby.url) as database:
-        assert not database.well
+        assert not database.all_usable
         with pytest.raises(DBAPIError, match="counter"):
             await read(database, "ada")
 
@@ -403,7 +403,7 @@ async def test_what_the_replica_has_not_got_yet_is_looked_for_at_the_primary(pri
             assert await database.read(strict) == 1
         async with request(database, "edsger"):
             assert await database.read(rows_of(text(f"select * from {table}"))) == []
-        assert database.well
+        assert database.all_usable
 
 
 async def test_readers_are_spread_over_the_replicas_and_each_keeps_to_one(
@@ -431,7 +431,7 @@ async def test_a_promoted_replica_is_not_read_from_the_first_read_on(primary: st
             await third.ask("update counter set n = 99")
             assert await read(database, "grace") == 0
             await database.probe()
-            assert not database.well
+            assert not database.all_usable
     finally:
         await asyncio.to_thread(third.stop)
 
@@ -444,7 +444,7 @@ async def test_a_position_that_cannot_be_told_keeps_its_caller_at_the_primary(
 
     async with opened(primary, standby.url) as database:
         await standby.pause()
-        reading = ReadSession(old_will_do=False)
+        reading = ReadSession(stale_reads_ok=False)
         with reading_within(reading):
             identify("ada")
             async with database.begin() as connection:

@@ -19,7 +19,7 @@ from app.storage.vectors.lexical import SparseVector, document, query
 from app.storage.vectors.store import Hit, IndexSchema, Vector, VectorPoint, VectorStore, Within
 from tests.fakes.qdrant_server import qdrant_server
 
-SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",), vectors=("dense_384", "dense_1536"))
+SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",))
 GENERATOR = np.random.default_rng(7)
 
 
@@ -150,11 +150,12 @@ async def test_an_exact_code_is_found_where_the_vector_misses(store: VectorStore
     assert coded[texts.index(wanted)].id in [hit.id for hit in hits[:3]]
 
 
-async def test_a_point_may_have_another_named_vector(store: VectorStore) -> None:
-    long = VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document("long"), {"team": "a", "type": "gotcha"})
-    await store.upsert([long, point()])
-    hits = await store.nearest(long.vectors["dense_1536"], where={"team": "a"}, limit=5, name="dense_1536")
-    assert [hit.id for hit in hits] == [long.id]
+async def test_a_point_may_have_no_vector_and_is_then_found_by_its_words_alone(store: VectorStore) -> None:
+    plain = VectorPoint(uuid4(), {}, document("plain"), {"team": "a", "type": "gotcha"})
+    other = point()
+    await store.upsert([plain, other])
+    assert [hit.id for hit in await store.nearest(unit(), where={"team": "a"}, limit=5)] == [other.id]
+    assert [hit.id for hit in await store.lexical(query("plain"), where={"team": "a"}, limit=5)] == [plain.id]
 
 
 async def test_scores_below_the_minimum_are_left_out(store: VectorStore) -> None:
@@ -183,7 +184,7 @@ async def test_hits_of_both_sides_carry_their_vectors(store: VectorStore) -> Non
 async def test_a_rare_term_outweighs_a_frequent_one(store: VectorStore) -> None:
     """Points without the vector that is asked for are ranked by their words alone."""
     texts = [*("timeout of the pool" for _ in range(20)), "quorum of the pool"]
-    points = [VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in texts]
+    points = [VectorPoint(uuid4(), {}, document(text), {"team": "a"}) for text in texts]
     await store.upsert(points)
     hits = await store.hybrid(unit(), query("quorum timeout"), where={"team": "a"}, limit=5)
     assert hits[0].id == points[-1].id
@@ -234,11 +235,9 @@ async def test_document_frequencies_may_be_those_of_a_part(store: VectorStore) -
 
 async def test_a_fusion_may_take_the_document_frequencies_of_a_part(store: VectorStore) -> None:
     """`common` is rarer than `seldom` in team a, and more frequent over all: the first place changes with whose frequencies count."""
-    first, second = (
-        VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document(text), {"team": "a"}) for text in ("common here", "seldom here")
-    )
-    others = [VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document("seldom there"), {"team": "a"}) for _ in range(10)]
-    elsewhere = [VectorPoint(uuid4(), {"dense_1536": unit(1536)}, document("common there"), {"team": "b"}) for _ in range(50)]
+    first, second = (VectorPoint(uuid4(), {}, document(text), {"team": "a"}) for text in ("common here", "seldom here"))
+    others = [VectorPoint(uuid4(), {}, document("seldom there"), {"team": "a"}) for _ in range(10)]
+    elsewhere = [VectorPoint(uuid4(), {}, document("common there"), {"team": "b"}) for _ in range(50)]
     await store.upsert([first, second, *others, *elsewhere])
     asked, ours = query("common seldom here"), {"team": "a"}
     over_all = await store.hybrid(unit(), asked, where=ours, limit=3)

@@ -22,8 +22,8 @@ from app.errors import ConfigurationError, VectorStoreUnavailable
 from app.settings import Settings, VectorsSettings
 from app.storage.vectors import frames, host, open_store
 from app.storage.vectors.frames import EngineReply, EngineRequest
+from app.storage.vectors.index_folder import IndexFolder
 from app.storage.vectors.lexical import document
-from app.storage.vectors.place import IndexFolder
 from app.storage.vectors.store import IndexSchema, Vector, VectorPoint, VectorStore
 
 SCHEMA = IndexSchema(keywords=("team",))
@@ -228,10 +228,10 @@ def dense_vectors(folder: Path) -> set[str]:
 
 async def test_an_index_with_a_vector_too_many_is_used_until_the_next_rebuild_leaves_it_out(folder: Path) -> None:
     stored = points(3)
-    earlier = IndexSchema(keywords=("team",), vectors=("dense_384", "dense_1536"))
+    earlier = IndexSchema(keywords=("team",), vectors={"dense_384": 384, "dense_768": 768})
     async with open_store(Settings(), earlier, folder=folder, owner=True) as store:
         await store.upsert(stored[:2])
-        assert dense_vectors(folder) == {"dense_384", "dense_1536"}
+        assert dense_vectors(folder) == {"dense_384", "dense_768"}
     async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
         await store.upsert(stored[2:])
         assert await everything(store) == {each.id for each in stored}

@@ -13,7 +13,7 @@ import pytest
 import qdrant_edge as edge
 
 from app.storage.vectors import shard as shards
-from app.storage.vectors.frames import Ask, ShardOptions, SparseParts, WirePoint
+from app.storage.vectors.frames import ShardOptions, SparseParts, VectorQuery, WirePoint
 from app.storage.vectors.recipe import EXACT_SHARE
 from app.storage.vectors.shard import Shard
 
@@ -45,7 +45,7 @@ def recall(shard: Shard, where: Mapping[str, list[str]], among: np.ndarray) -> f
     found = 0
     for question in range(30):
         asked = VECTORS[question] + 0.8 * VECTORS[-1 - question]
-        hits = shard.search(Ask(asked.tobytes(), "dense_384", None, dict(where), LIMIT, None, False))
+        hits = shard.search(VectorQuery(asked.tobytes(), "dense_384", None, dict(where), LIMIT, None, False))
         best = among[np.argsort(-(VECTORS[among] @ asked))[:LIMIT]]
         found += len({UUID(hit.id).int for hit in hits} & set(best.tolist()))
     return found / (30 * LIMIT)
@@ -65,7 +65,7 @@ def test_by_the_graph_alone_they_would_be_missed(shard: Shard, monkeypatch: pyte
 def test_what_most_points_match_is_searched_by_the_graph(shard: Shard) -> None:
     assert SHARE < EXACT_SHARE
     where = edge.Filter(must=[edge.FieldCondition("type", match=edge.MatchAny(any=["passage", *ITEMS]))])
-    asked = Ask(VECTORS[0].tobytes(), "dense_384", None, {"type": ["passage", *ITEMS]}, LIMIT, None, False)
+    asked = VectorQuery(VECTORS[0].tobytes(), "dense_384", None, {"type": ["passage", *ITEMS]}, LIMIT, None, False)
     assert not shard._params_of(asked, where).exact
 
 

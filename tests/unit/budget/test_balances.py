@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.balances import Budget, forecast
+from app.budget.forecast import extrapolate
 from app.budget.periods import Calendar
+from app.budget.views import Budget
 from tests.unit.budget.test_periods import at
 
 NOVEMBER = Calendar("UTC").month_of(at("2026-11-01"))
@@ -32,12 +33,12 @@ STATE = Budget(NOVEMBER, 1000, 0, 0, 0, 0, 0, None, 0, 0, ())
     ],
 )
 def test_the_pace_so_far_goes_on_to_the_months_end(elapsed: timedelta, foretold: int) -> None:
-    assert forecast(1000, NOVEMBER, NOVEMBER.start + elapsed) == foretold
+    assert extrapolate(1000, NOVEMBER, NOVEMBER.start + elapsed) == foretold
 
 
 @given(st.integers(0, 10**13), st.timedeltas(timedelta(0), MONTH))
 def test_a_forecast_lies_between_what_is_spent_and_thirty_times_that(spent: int, elapsed: timedelta) -> None:
-    assert spent <= forecast(spent, NOVEMBER, NOVEMBER.start + elapsed) <= 30 * spent
+    assert spent <= extrapolate(spent, NOVEMBER, NOVEMBER.start + elapsed) <= 30 * spent
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.budget.prices import MTOK, SHIPPED, Price, Prices, PriceTier, TokenUsage, Traits, load, overruled, tiered
+from app.budget.price_list import SHIPPED, load
+from app.budget.prices import MTOK, Price, Prices, PriceTier, TokenUsage, Traits, overruled, tiered, with_cache_writes
 from app.errors import ConfigurationError, NotFound
 from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
 
@@ -67,7 +68,7 @@ def test_the_total_counts_what_was_cached_once() -> None:
     ("price", "dearest"), [(GROQ, GROQ.input), (CLAUDE, CLAUDE.cache_write), (replace(CLAUDE, cache_write=1), CLAUDE.input)]
 )
 def test_an_estimate_counts_input_at_its_dearest(price: Price, dearest: int) -> None:
-    assert price.dearest_input == dearest
+    assert price.max_input_price == dearest
 
 
 RISING = tiered(
@@ -80,8 +81,8 @@ RISING = tiered(
 )
 def test_a_prompt_has_the_price_of_the_highest_tier_that_it_passes(prompt: int, above: int | None) -> None:
     price = next((tier.price for tier in RISING.tiers if tier.above_tokens == above), replace(RISING, tiers=()))
-    assert RISING.at(prompt).noted(0) == price.noted(0)
-    assert RISING.noted(prompt) == price.noted(0) | ({} if above is None else {"above_tokens": above})
+    assert RISING.for_prompt(prompt).as_record(0) == price.as_record(0)
+    assert RISING.as_record(prompt) == price.as_record(0) | ({} if above is None else {"above_tokens": above})
     assert RISING.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4)) == price.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4))
 
 
@@ -116,7 +117,7 @@ def test_a_tier_has_the_cache_prices_of_the_price_below_it() -> None:
     [
         ({}, Price(10, 20, 1), Price(15, 30, 2)),
         ({"input": 5}, Price(5, 20, 1), Price(15, 30, 2)),
-        ({"input": 99}, Price(99, 20, 1), Price(99, 30, 2)),
+        ({"input": 99}, Price(99, 20, 10), Price(99, 30, 14)),
         ({"cached_input": 7, "cache_write": 8}, Price(10, 20, 7, 8), Price(15, 30, 7, 8)),
     ],
 )
@@ -125,18 +126,53 @@ def test_an_overruled_price_keeps_its_tiers_at_least_as_dear(parts: dict[str, in
     assert overruled(listed, parts) == replace(base, tiers=(PriceTier(1000, tier),))
 
 
+@pytest.mark.parametrize(
+    ("own", "base", "above"),
+    [
+        pytest.param(6, (2, 8), (2, 15), id="twice the input price: twice the cache prices"),
+        pytest.param(20, (7, 27), (7, 27), id="above the tier's: its cache prices follow too"),
+        pytest.param(1, (1, 4), (1, 15), id="a lower input price lowers no cache price"),
+    ],
+)
+def test_a_cache_price_that_is_not_overruled_rises_with_the_input_price(own: int, base: tuple[int, int], above: tuple[int, int]) -> None:
+    listed = tiered(Price(3, 9, cached_input=1, cache_write=4), [PriceTier(1000, Price(12, 18, cached_input=1, cache_write=15))])
+    made = overruled(listed, {"input": own})
+    tier = made.for_prompt(1001)
+    assert (made.cached_input, made.cache_write) == base
+    assert (tier.cached_input, tier.cache_write) == above
+
+
+@given(st.integers(0, 10**10), st.integers(0, 10**10), st.integers(0, 10**10), st.integers(0, 10**10))
+def test_a_cache_write_never_falls_below_its_share_of_an_overruled_input_price(listed: int, write: int, above: int, own: int) -> None:
+    dearer = Price(listed + above, cache_write=write + above)
+    price = overruled(tiered(Price(listed, cache_write=write), [PriceTier(9, dearer)]), {"input": own})
+    for new, old in ((price, Price(listed, cache_write=write)), (price.for_prompt(10), dearer)):
+        assert new.cache_write is not None
+        assert old.cache_write is not None
+        assert new.cache_write >= old.cache_write
+        assert new.cache_write * old.input >= old.cache_write * new.input
+
+
+@pytest.mark.parametrize("factor", [Fraction(2), Fraction(5, 4), Fraction(1)])
+def test_cache_writes_without_a_price_cost_a_factor_of_input_at_every_tier(factor: Fraction) -> None:
+    price = with_cache_writes(tiered(Price(MTOK + 1, 9), [PriceTier(1000, Price(3 * MTOK, 9))]), factor)
+    for tokens, input_price in ((10, MTOK + 1), (2000, 3 * MTOK)):
+        assert price.cost(TokenUsage(tokens, cache_write=tokens)) >= input_price * factor * tokens / MTOK
+    assert with_cache_writes(CLAUDE, factor) is CLAUDE
+
+
 def test_a_model_is_found_by_its_name_with_or_without_the_providers() -> None:
     special = Price(7)
     listed = Prices({"llama": GROQ, "azure/llama": special, "free": Price(0)})
-    assert listed.of("llama") is listed.of("groq/llama") is listed.of("openrouter/meta/llama") is GROQ
-    assert listed.of("azure/llama") is special
-    assert listed.of("ollama/free") == Price(0)
+    assert listed.price_of("llama") is listed.price_of("groq/llama") is listed.price_of("openrouter/meta/llama") is GROQ
+    assert listed.price_of("azure/llama") is special
+    assert listed.price_of("ollama/free") == Price(0)
 
 
 @pytest.mark.parametrize("model", ["gpt-9", "openai/gpt-9", "", "llama/"])
 def test_a_model_without_a_price_is_refused_by_name(model: str) -> None:
     with pytest.raises(NotFound, match=r"prices\.toml") as refused:
-        Prices({"llama": GROQ}).of(model)
+        Prices({"llama": GROQ}).price_of(model)
     assert repr(model) in refused.value.message
     assert (refused.value.code, refused.value.param) == ("model_without_price", "model")
 
@@ -146,14 +182,14 @@ def test_the_shipped_list_can_be_read_and_says_when_and_where_it_was() -> None:
     assert isinstance(shipped.as_of, date)
     assert shipped.source
     assert set(shipped.models) == set(tomllib.loads(SHIPPED.read_text())["models"])
-    assert shipped.of("llama-3.3-70b-versatile") == GROQ
-    assert shipped.of("claude-sonnet-4-5").at(200_000).noted(0) == CLAUDE.noted(0)
-    assert shipped.of("local") == Price(0)
+    assert shipped.price_of("llama-3.3-70b-versatile") == GROQ
+    assert shipped.price_of("claude-sonnet-4-5").for_prompt(200_000).as_record(0) == CLAUDE.as_record(0)
+    assert shipped.price_of("local") == Price(0)
 
 
 @pytest.mark.parametrize("model", ["claude-sonnet-4-5", "gemini-2.5-pro"])
 def test_the_shipped_list_knows_whose_price_rises(model: str) -> None:
-    price = load().of(model)
+    price = load().price_of(model)
     assert [tier.above_tokens for tier in price.tiers] == [200_000]
     assert price.cost(TokenUsage(200_001, 1)) > 1.9 * price.cost(TokenUsage(200_000, 1))
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cache.memory import OVERHEAD_BYTES, MemoryCache, Policy
+from app.cache.memory import OVERHEAD_BYTES, MemoryCache
+from app.settings import EvictionPolicy
 
-POLICIES: tuple[Policy, ...] = ("lru", "lfu", "w-tinylfu")
+POLICIES: tuple[EvictionPolicy, ...] = ("lru", "lfu", "w-tinylfu")
 
 
 class Clock:
@@ -20,7 +21,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_what_was_set_is_found_until_its_end(policy: Policy) -> None:
+def test_what_was_set_is_found_until_its_end(policy: EvictionPolicy) -> None:
     clock = Clock()
     memory = MemoryCache(policy, entries=10, max_bytes=2**20, jitter=0.5, now=clock)
     memory.set(b"a", b"1", 10)
@@ -32,7 +33,7 @@ def test_what_was_set_is_found_until_its_end(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_jitter_lets_what_came_together_end_apart(policy: Policy) -> None:
+def test_jitter_lets_what_came_together_end_apart(policy: EvictionPolicy) -> None:
     clock = Clock()
     memory = MemoryCache(policy, entries=1000, max_bytes=2**22, jitter=0.5, now=clock)
     for place in range(500):
@@ -44,7 +45,7 @@ def test_jitter_lets_what_came_together_end_apart(policy: Policy) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @given(values=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3000)), max_size=120))
-def test_neither_bound_is_ever_passed(policy: Policy, values: list[tuple[int, int]]) -> None:
+def test_neither_bound_is_ever_passed(policy: EvictionPolicy, values: list[tuple[int, int]]) -> None:
     most = 20_000
     memory = MemoryCache(policy, entries=16, max_bytes=most)
     for key, size in values:
@@ -58,7 +59,7 @@ def test_neither_bound_is_ever_passed(policy: Policy, values: list[tuple[int, in
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_value_that_would_push_out_too_many_is_not_kept(policy: Policy) -> None:
+def test_a_value_that_would_push_out_too_many_is_not_kept(policy: EvictionPolicy) -> None:
     memory = MemoryCache(policy, entries=10, max_bytes=10_000)
     memory.set(b"small", b"1", 10)
     memory.set(b"large", b"x" * 9000, 10)
@@ -66,7 +67,7 @@ def test_a_value_that_would_push_out_too_many_is_not_kept(policy: Policy) -> Non
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_delete_and_clear_are_no_evictions(policy: Policy) -> None:
+def test_delete_and_clear_are_no_evictions(policy: EvictionPolicy) -> None:
     memory = MemoryCache(policy, entries=10, max_bytes=2**20)
     for key in (b"a", b"b", b"c"):
         memory.set(key, b"1", 10)
@@ -77,7 +78,7 @@ def test_delete_and_clear_are_no_evictions(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_written_again_a_key_holds_the_new_value_once(policy: Policy) -> None:
+def test_written_again_a_key_holds_the_new_value_once(policy: EvictionPolicy) -> None:
     memory = MemoryCache(policy, entries=10, max_bytes=2**20)
     memory.set(b"a", b"1", 10)
     memory.set(b"a", b"22", 10)

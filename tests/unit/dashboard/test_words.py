@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from app.budget.alerting import ToldAlert
-from app.budget.spending import Attempted, RequestSpending
+from app.budget.views import AttemptView, RequestSpending
 from app.dashboard import charts, formatting
 from app.dashboard.alerts import notices
 from app.dashboard.calls import reasons
@@ -29,10 +29,10 @@ def call(**more: Any) -> RequestSpending:
     ("given", "said"),
     [
         (call(), []),
-        (call(attempts=(Attempted("groq", "m", "released"), Attempted("anthropic", "m", "settled"))), ["groq failed, anthropic answered"]),
+        (call(attempts=(AttemptView("groq", "m", "released"), AttemptView("anthropic", "m", "settled"))), ["groq failed, anthropic answered"]),
         (call(cache="memory", saved_nanousd=4_200_000), ["from this server's memory, saved $0.0042"]),
         (call(status=402, provider=None), ["refused: over the budget"]),
-        (call(status=504, attempts=(Attempted("groq", "m", "unreconciled"),)), ["ran out of time", "outcome at groq unknown: charged at its estimate"]),
+        (call(status=504, attempts=(AttemptView("groq", "m", "unreconciled"),)), ["ran out of time", "outcome at groq unknown: charged at its estimate"]),
         (call(mark="partial"), ["cut short: the caller left, charged for what was produced"]),
         (call(status=418), ["failed with status 418"]),
         (call(status=599), ["failed with status 599"]),

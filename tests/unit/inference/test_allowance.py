@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.budget.estimate import Estimate
-from app.budget.prices import Price, TokenUsage
+from app.budget.prices import Price, TokenBounds, TokenUsage
 from app.inference import allowance
 from app.inference.allowance import OutputCount, Truncator, beginning, fewest_tokens, implausibility
 from app.inference.chain import ChainProvider
 from app.inference.wires.compatible import CompatibleWire
 
-ASKED = Estimate(input_tokens=1_000, max_tokens=200, nanousd=10, choices=2)
+ASKED = TokenBounds(input_tokens=1_000, max_tokens=200, choices=2)
 TEXTS = st.text(max_size=300) | st.sampled_from(["word " * 90, "0123456789" * 30, "漢字かな" * 40, "\n\t " * 50, "🙂" * 60])
 
 
@@ -81,4 +80,4 @@ def test_texts_that_are_cut_one_after_the_other_fit_together(texts: list[str], t
 
 def test_a_tokenizer_with_a_token_a_word_is_believed() -> None:
     text = " ".join(f"word{number}" for number in range(1_000))
-    assert fewest_tokens(text, model="gpt-4o") <= allowance.max_output(Estimate(1, 1_000, 1))
+    assert fewest_tokens(text, model="gpt-4o") <= allowance.max_output(TokenBounds(1, 1_000))

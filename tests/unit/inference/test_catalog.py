@@ -52,6 +52,25 @@ def names(made: Catalog, model: str) -> list[str]:
 THREE = {"one": provider("big"), "two": provider("small", kind="groq"), "three": provider("big", kind="anthropic")}
 
 
+@pytest.mark.parametrize("model", ["auto", "cheap", "big", "one", "two/small", "all-MiniLM-L6-v2"])
+def test_each_name_that_a_request_may_use_is_known(model: str) -> None:
+    catalog(THREE, profiles={"cheap": ("two",)}, own=True).require(model)
+
+
+@pytest.mark.parametrize("model", ["gpt-99", "two/big", "cairn", "AUTO", "auto/x"])
+def test_an_unknown_name_is_refused_with_the_list(model: str) -> None:
+    made = catalog(THREE, profiles={"cheap": ("two",)}, own=True)
+    with pytest.raises(NotFound, match="There are: auto, cheap, big, small, all-MiniLM-L6-v2") as raised:
+        made.require(model)
+    assert (raised.value.code, raised.value.param) == ("model_not_found", "model")
+
+
+def test_a_model_without_a_price_is_refused_for_that_reason() -> None:
+    with pytest.raises(NotFound, match="price") as raised:
+        catalog({"one": provider("unpriced"), "two": provider("small")}).require("unpriced")
+    assert raised.value.code == "model_without_price"
+
+
 def test_a_chain_is_asked_in_its_own_order() -> None:
     made = catalog(THREE, chain=("three", "one"), profiles={"cheap": ("two", "one")})
     assert names(made, "auto") == ["three", "one"]
@@ -138,13 +157,36 @@ def test_a_price_is_the_lists_each_part_overruled_by_the_providers_own(model: st
     assert catalog({"one": provider(model, **own)}).candidates("one")[0].price == price
 
 
+OWN = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "write"),
+    [
+        ("openai", "big", None),
+        ("groq", "big", None),
+        ("anthropic", "big", 2 * USD),
+        ("bedrock", "big", 2 * USD),
+        ("openai", "vendor/Claude-9", 2 * USD),
+    ],
+)
+def test_a_cache_write_without_a_price_costs_twice_the_input_where_it_may(kind: str, model: str, write: int | None) -> None:
+    tiers = [{"above_tokens": 1000, "input_usd_per_mtok": 4, "output_usd_per_mtok": 20}]
+    made = catalog(
+        {"one": provider(model, kind=kind, price_tiers=tiers, **OWN), "two": provider(model, kind=kind, cache_write_usd_per_mtok=1, **OWN)}
+    )
+    own, given = made.candidates(model)
+    assert (own.price.cache_write, own.price.for_prompt(1001).cache_write) == (write, None if write is None else 4 * write)
+    assert given.price.cache_write == USD
+
+
 TIERS = [{"above_tokens": 1000, "input_usd_per_mtok": 4, "output_usd_per_mtok": 20}]
 CACHING = {"cached_input_usd_per_mtok": 1, "cache_write_usd_per_mtok": 5}
 
 
 def test_a_listed_price_rises_as_listed_also_where_a_part_is_overruled() -> None:
     listed = catalog({"one": provider("rising"), "two": provider("rising", input_usd_per_mtok=3)}).candidates("rising")
-    assert [each.price.at(1001) for each in listed] == [Price(2 * USD, 4 * USD), Price(3 * USD, 4 * USD)]
+    assert [each.price.for_prompt(1001) for each in listed] == [Price(2 * USD, 4 * USD), Price(3 * USD, 4 * USD)]
 
 
 def test_a_providers_own_price_rises_only_as_it_says_itself() -> None:
@@ -156,8 +198,8 @@ def test_a_providers_own_price_rises_only_as_it_says_itself() -> None:
 
 def test_tiers_may_be_put_on_a_listed_price() -> None:
     (found,) = catalog({"one": provider("big", price_tiers=[TIERS[0] | CACHING])}).candidates("one")
-    assert found.price.at(1000).input == 3 * USD
-    assert found.price.at(1001) == Price(4 * USD, 20 * USD, USD, 5 * USD)
+    assert found.price.for_prompt(1000).input == 3 * USD
+    assert found.price.for_prompt(1001) == Price(4 * USD, 20 * USD, USD, 5 * USD)
 
 
 @pytest.mark.parametrize(

@@ -167,3 +167,9 @@ def test_an_optional_effort_reaches_only_models_that_may_think(kind: str, reason
     call, dropped = call_for(replace(candidate(kind), reasoning=reasoning), request, 4000)
     assert ("reasoning_effort" in call.parameters) is sent
     assert ("reasoning_effort" in dropped) is not sent
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("openai", "high"), ("groq", "high"), ("local", "high"), ("anthropic", "max")])
+def test_the_effort_max_is_anthropics_own(kind: str, sent: str) -> None:
+    call, dropped = call_for(candidate(kind), ChatRequest("auto", MESSAGES, {"reasoning_effort": "max"}), 20_000)
+    assert (call.parameters["reasoning_effort"], dropped) == (sent, ())

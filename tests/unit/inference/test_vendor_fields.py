@@ -80,7 +80,11 @@ def test_odd_messages_are_the_providers_to_refuse() -> None:
         {"role": "user", "content": ["text", None]},
         {"role": "assistant", "tool_calls": [5], "thinking_blocks": None},
     ]
-    assert messages_for("openai", odd)[0] == [{"role": "user", "content": ["text", None]}, {"role": "assistant", "tool_calls": [5]}]
+    assert (
+        messages_for("gemini", odd)[0]
+        == messages_for("openai", odd)[0]
+        == [{"role": "user", "content": ["text", None]}, {"role": "assistant", "tool_calls": [5]}]
+    )
 
 
 @pytest.mark.parametrize(("kind", "marked"), [("openai", False), ("groq", False), ("anthropic", True)])
@@ -89,3 +93,41 @@ def test_the_call_for_a_provider_has_what_it_takes(kind: str, marked: bool) -> N
     assert call.messages == (MARKED if marked else PLAIN)
     assert call.parameters["tools"] == [{**TOOL, **MARK} if marked else TOOL]
     assert dropped == (() if marked else ("thinking_blocks",))
+
+
+def calling(arguments: object, made_id: str = "a") -> list[dict[str, Any]]:
+    call = {"id": made_id, "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": made_id, "content": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{"x": 1 }', '{"x": 1 }'),
+        ("", ""),
+        ('{"x": "cut o', '{"_raw":"{\\"x\\": \\"cut o"}'),
+        ("[1]", '{"_raw":"[1]"}'),
+        ("ls", '{"_raw":"ls"}'),
+        (None, None),
+        ({"x": 1}, {"x": 1}),
+    ],
+)
+def test_arguments_that_are_no_object_are_told_as_they_are_where_one_is_demanded(arguments: object, sent: object) -> None:
+    for kind in ("anthropic", "gemini"):
+        assert messages_for(kind, calling(arguments)) == (calling(sent), ())
+    for kind in ("openai", "groq", "local"):
+        assert messages_for(kind, calling(arguments)) == (calling(arguments), ())
+
+
+@pytest.mark.parametrize("kind", ["openai", "groq"])
+def test_a_long_id_is_shortened_alike_in_a_call_and_in_its_result(kind: str) -> None:
+    one, other = ("call_1__thought__" + letter * 300 for letter in "ab")
+    ids = []
+    for given in (one, other):
+        called, result = messages_for(kind, calling("{}", given))[0]
+        assert called["tool_calls"][0]["id"] == result["tool_call_id"]
+        assert len(result["tool_call_id"]) <= 40
+        ids.append(result["tool_call_id"])
+    assert ids[0] != ids[1]
+    assert messages_for(kind, calling("{}", "a" * 40))[0] == calling("{}", "a" * 40)
+    assert messages_for("gemini", calling("{}", one))[0] == calling("{}", one)

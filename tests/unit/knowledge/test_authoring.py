@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.errors import RateLimited
-from app.knowledge.authoring import TITLE_CHARS, ItemFields, WriteAdmission, revision_of, title_of
+from app.knowledge.authoring import WriteAdmission
+from app.knowledge.edits import TITLE_CHARS, ItemFields, revision_of, title_of
 
 LONG = "Backups of the staging database are taken at three in the morning and whatever was changed by hand before that is gone for good"
 
@@ -47,12 +48,12 @@ def test_a_revision_names_a_wording() -> None:
 
 
 async def test_so_many_of_one_caller_wait_and_others_still_come_in() -> None:
-    gate = WriteAdmission(at_once=1, max_waiting=3)
+    admission = WriteAdmission(at_once=1, max_waiting=3)
     async with AsyncExitStack() as held:
-        await held.enter_async_context(gate.turn("first"))
+        await held.enter_async_context(admission.admit("first"))
 
         async def wait(caller: str) -> None:
-            async with gate.turn(caller):
+            async with admission.admit(caller):
                 pass
 
         waiting = [asyncio.create_task(wait("first")) for _ in range(2)] + [asyncio.create_task(wait("second"))]
@@ -61,4 +62,4 @@ async def test_so_many_of_one_caller_wait_and_others_still_come_in() -> None:
             await wait("first")
     await asyncio.gather(*waiting)
     await wait("first")
-    assert not gate._waiting
+    assert not admission._waiting

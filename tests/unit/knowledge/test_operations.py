@@ -11,8 +11,8 @@ import pytest
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound, NotPermitted
 from app.knowledge.answer import Answer, Query
-from app.knowledge.authoring import Author, ItemCorrection, ItemFields
-from app.knowledge.browsing import ItemFilter
+from app.knowledge.edits import Author, ItemCorrection, ItemFields
+from app.knowledge.item import ItemFilter
 from app.knowledge.reader import KnowledgeReader
 from app.knowledge.writer import KnowledgeWriter
 from app.telemetry import metrics
@@ -43,10 +43,10 @@ class Room:
     """`parts` by the names under which the operations know them."""
 
     def __init__(self, **gives: object) -> None:
-        names = ("accounts", "search", "store", "said", "browsing", "history", "authoring", "judging")
+        names = ("accounts", "search", "store", "passage_store", "browsing", "history", "authoring", "judging")
         self.parts = {name: Part(gives.get(name)) for name in names}
         part: Any = self.parts
-        reading = {name: part[name] for name in ("accounts", "search", "store", "said", "browsing", "history")}
+        reading = {name: part[name] for name in ("accounts", "search", "store", "passage_store", "browsing", "history")}
         self.reader = KnowledgeReader(**reading)
         self.writer = KnowledgeWriter(self.reader, authoring=part["authoring"], judging=part["judging"], store=part["store"])
 
@@ -59,7 +59,7 @@ WRITES: dict[str, Callable[[KnowledgeWriter, Requester], Awaitable[object]]] = {
     "record": lambda writer, asked: writer.record(asked, "shop", ItemFields("gotcha", "", "text")),
     "correct": lambda writer, asked: writer.correct(asked, ITEM, ItemCorrection(text="text")),
     "judge": lambda writer, asked: writer.judge(asked, ITEM, "wrong"),
-    "forget": lambda writer, asked: writer.forget(asked, ITEM),
+    "delete": lambda writer, asked: writer.delete(asked, ITEM),
 }
 
 
@@ -99,13 +99,13 @@ async def test_a_project_that_is_not_there_has_no_items() -> None:
     assert (list(page.items), page.next, room.touched) == ([], None, ["accounts"])
 
 
-@pytest.mark.parametrize("name", ["correct", "judge", "forget"])
+@pytest.mark.parametrize("name", ["correct", "judge", "delete"])
 async def test_a_passage_is_refused_as_one_and_what_is_neither_is_not_found(name: str) -> None:
     gone: dict[str, object] = {part: NotFound("No such item.") for part in ("authoring", "judging", "store")}
     with pytest.raises(Conflict, match="passage"):
         await WRITES[name](Room(**gone).writer, ADA)
     with pytest.raises(NotFound, match="No such passage"):
-        await WRITES[name](Room(**gone, said=NotFound("No such passage.")).writer, ADA)
+        await WRITES[name](Room(**gone, passage_store=NotFound("No such passage.")).writer, ADA)
 
 
 async def test_what_is_changed_is_changed_in_the_requesters_name() -> None:

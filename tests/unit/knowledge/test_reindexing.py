@@ -63,7 +63,7 @@ async def test_it_is_rebuilt_where_items_are_missing_or_too_many_are_in_no_graph
     complete: bool, points: int, unindexed: int, rebuilt: int
 ) -> None:
     index = Built(complete=complete)
-    await reindexing(index, Store(points=points, unindexed=unindexed)).keep()
+    await reindexing(index, Store(points=points, unindexed=unindexed)).rebuild_if_needed()
     assert index.rebuilt == rebuilt
 
 
@@ -74,27 +74,27 @@ async def test_an_engine_that_is_away_is_said_once_and_looked_at_sooner() -> Non
     assert loop.pause_seconds == PAUSE_SECONDS
     with capture_logs() as said:
         for _ in range(3):
-            await made.keep()
+            await made.rebuild_if_needed()
             assert loop.pause_seconds == AWAY_SECONDS
         store.error = OSError()  # without words
         for _ in range(2):
-            await made.keep()
+            await made.rebuild_if_needed()
         store.error = None
-        await made.keep()
+        await made.rebuild_if_needed()
     assert [each["reason"] for each in said if each["event"] == "index.away"] == ["The engine does not answer.", "OSError"]
     assert loop.pause_seconds == PAUSE_SECONDS
 
 
 async def test_a_rebuild_of_another_server_is_no_failure() -> None:
     with capture_logs() as said:
-        await reindexing(Built(complete=False, error=Conflict("It is being rebuilt already.")), Store()).keep()
+        await reindexing(Built(complete=False, error=Conflict("It is being rebuilt already.")), Store()).rebuild_if_needed()
     assert [each["log_level"] for each in said] == ["debug"]
 
 
 @pytest.mark.parametrize("error", [VectorStoreUnavailable("The copier was killed."), CairnError("no room")])
 async def test_a_failed_rebuild_is_said_and_is_the_loops_failure(error: CairnError) -> None:
     with capture_logs() as said, pytest.raises(type(error)):
-        await reindexing(Built(complete=False, error=error), Store()).keep()
+        await reindexing(Built(complete=False, error=error), Store()).rebuild_if_needed()
     assert [(each["event"], each["reason"]) for each in said] == [("reindex.failed", error.message)]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.knowledge.weighing import MAX_FACTOR, MIN_FACTOR, feedback_factor, hides, shown_freshness, speaks_of
+from app.knowledge.weighing import MAX_FACTOR, MIN_FACTOR, feedback_factor, names_open_file, should_hide, shown_freshness
 
 COUNT = st.integers(0, 1000)
 
@@ -52,7 +52,7 @@ def test_nobodys_verdict_changes_nothing_and_one_of_each_kind_does() -> None:
     ],
 )
 def test_a_path_is_an_open_file_where_one_ends_as_the_other(path: str, file: str, same: bool) -> None:
-    assert speaks_of([path], [file]) is same
+    assert names_open_file([path], [file]) is same
 
 
 def test_an_item_is_stale_where_more_say_so_than_find_it_helpful() -> None:
@@ -62,7 +62,7 @@ def test_an_item_is_stale_where_more_say_so_than_find_it_helpful() -> None:
 
 
 def test_two_people_hide_an_item_and_so_does_its_author() -> None:
-    assert not hides(wrong=0, by_author=False)
-    assert not hides(wrong=1, by_author=False)
-    assert hides(wrong=2, by_author=False)
-    assert hides(wrong=1, by_author=True)
+    assert not should_hide(wrong=0, by_author=False)
+    assert not should_hide(wrong=1, by_author=False)
+    assert should_hide(wrong=2, by_author=False)
+    assert should_hide(wrong=1, by_author=True)

@@ -35,7 +35,7 @@ async def ask(limits: RateLimits, key: UUID, *, model: bool = True) -> Admission
 
 
 def left(admission: Admission) -> tuple[int | None, int | None]:
-    found = admission.standing("requests"), admission.standing("tokens")
+    found = admission.state("requests"), admission.state("tokens")
     return found[0] and found[0].left, found[1] and found[1].left
 
 

@@ -7,7 +7,7 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.limits.own import LocalLimits
+from app.limits.local import LocalLimits
 from app.limits.window import WINDOW_SECONDS, Window
 
 LIMITS = st.integers(1, 20)
@@ -50,13 +50,13 @@ def test_who_is_refused_is_let_through_after_the_wait_that_was_told_and_not_befo
         now += pause
         own.take("key", quota, now)
     now += idle
-    verdict = own.look("key", quota, now)
-    wait = verdict.standings["requests"].wait_seconds
+    verdict = own.check("key", quota, now)
+    wait = verdict.states["requests"].wait_seconds
     assert verdict.granted == (wait == 0)
     assert wait <= WINDOW_SECONDS + 1
     if wait > 0.01:
-        assert not own.look("key", quota, now + wait - 0.005).granted
-        assert own.look("key", quota, now + wait + 0.001).granted
+        assert not own.check("key", quota, now + wait - 0.005).granted
+        assert own.check("key", quota, now + wait + 0.001).granted
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 10**6)), max_size=60), st.integers(1, 10**6))
@@ -67,10 +67,10 @@ def test_what_was_used_is_counted_whole_and_all_of_it_comes_back(uses: list[tupl
         window.use(amount, now)
         all_of_it.append((now, amount))
     assert window.used(now) == sum(amount for at, amount in all_of_it if floor(at) >= floor(now) - WINDOW_SECONDS)
-    standing = window.standing(limit, now)
-    assert standing.left == max(0, limit - window.used(now))
-    assert 0 <= standing.wait_seconds <= standing.reset_seconds <= WINDOW_SECONDS + 1
-    assert window.standing(limit, now + standing.reset_seconds + 0.001).left == limit
+    state = window.state(limit, now)
+    assert state.left == max(0, limit - window.used(now))
+    assert 0 <= state.wait_seconds <= state.reset_seconds <= WINDOW_SECONDS + 1
+    assert window.state(limit, now + state.reset_seconds + 0.001).left == limit
 
 
 def test_tokens_that_ran_over_their_limit_are_waited_for() -> None:
@@ -81,8 +81,8 @@ def test_tokens_that_ran_over_their_limit_are_waited_for() -> None:
     own.use("key", "tokens", 400, 3)
     verdict = own.take("key", quota, 4)
     assert not verdict.granted
-    assert (verdict.standings["tokens"].left, verdict.standings["tokens"].wait_seconds) == (0, 60)
-    assert verdict.standings["requests"].left == 8  # who is refused uses nothing
+    assert (verdict.states["tokens"].left, verdict.states["tokens"].wait_seconds) == (0, 60)
+    assert verdict.states["requests"].left == 8  # who is refused uses nothing
 
 
 def test_keys_that_have_gone_quiet_are_forgotten() -> None:

@@ -12,8 +12,7 @@ import pytest
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
 from app.knowledge.answer import Answer, Query
-from app.knowledge.answering.answering import Composed
-from app.knowledge.answering.writing import Sentence
+from app.knowledge.answering.composed import Composed, Sentence
 from app.services.answers import begin_answer
 from app.telemetry import metrics
 

@@ -18,7 +18,7 @@ from app import supervision
 from app.alerts.recorder import Recorder
 from app.errors import DatabaseUnavailable, Unavailable
 from app.part import Condition, Forget, Levels, Loop, Maintenance, Opened, Part, ReadinessCheck
-from app.queue.worker import Done
+from app.queue.jobs import Done
 from app.services import opening
 from app.services.composition import caches_of, composed, jobs_of
 from app.services.gauges import set_gauges

@@ -8,11 +8,11 @@ from typing import get_args
 
 import pytest
 
-from app.sessions.event import Event, Role, ToolUse
+from app.sessions.event import Event, GivenEvent, GivenToolCall, Role, ToolUse
 from app.sessions.formats.generic import parse
 from app.sessions.formats.lines import Line
 from app.sessions.formats.tally import ParseTally
-from app.sessions.live_events import GivenEvent, GivenToolCall, event_of
+from app.sessions.live_events import event_of
 
 
 def test_roles_become_kinds() -> None:

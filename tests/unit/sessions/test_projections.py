@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sessions.journal import Session
 from app.sessions.projections import (
     MAX_ATTEMPTS,
     MAX_WHOLE_PAUSE,
@@ -26,6 +25,7 @@ from app.sessions.projections import (
     retry_after,
     whole_pause,
 )
+from app.sessions.session import Session
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SESSION = Session(
@@ -63,9 +63,9 @@ class Named:
 
 
 def step(
-    checkpoint: Checkpoint | None, *, session: Session = SESSION, changed: int | None = None, patient: bool = False, **projection: Any
+    checkpoint: Checkpoint | None, *, session: Session = SESSION, changed: int | None = None, background: bool = False, **projection: Any
 ) -> object:
-    return next_step(cast("Projection", Named(**projection)), session, checkpoint, first_changed=changed, now=NOW, patient=patient)
+    return next_step(cast("Projection", Named(**projection)), session, checkpoint, first_changed=changed, now=NOW, background=background)
 
 
 def test_without_a_checkpoint_everything_is_due() -> None:
@@ -97,11 +97,11 @@ def test_a_projection_of_whole_sessions_starts_from_the_beginning() -> None:
 def test_a_long_session_that_grows_is_read_whole_only_now_and_then_unless_somebody_waits() -> None:
     long = replace(SESSION, event_count=10_000, revision=50)
     behind = replace(AT_END, seq=9_990, revision=49, updated_at=NOW - timedelta(seconds=1))
-    assert step(behind, session=long, whole=True, patient=True) == Later(behind.updated_at + whole_pause(10_000))
+    assert step(behind, session=long, whole=True, background=True) == Later(behind.updated_at + whole_pause(10_000))
     assert step(behind, session=long, whole=True) == Due(0)
-    assert step(behind, session=long, patient=True) == Due(9_990)
+    assert step(behind, session=long, background=True) == Due(9_990)
     rested = replace(behind, updated_at=NOW - whole_pause(10_000))
-    assert step(rested, session=long, whole=True, patient=True) == Due(0)
+    assert step(rested, session=long, whole=True, background=True) == Due(0)
 
 
 def test_a_parked_session_waits_for_its_time_then_for_another_version() -> None:

@@ -38,13 +38,13 @@ def test_a_vector_that_is_not_finite_is_refused(value: float) -> None:
 def test_a_vector_of_another_length_is_refused() -> None:
     with pytest.raises(InvalidInput, match="384 numbers"):
         check_search(5, None, vector=GOOD[:10])
-    with pytest.raises(InvalidInput, match="1536 numbers"):
-        check_points([VectorPoint(uuid4(), {"dense_384": GOOD, "dense_1536": GOOD}, NOTHING, {})])
+    with pytest.raises(InvalidInput, match="384 numbers"):
+        check_points([VectorPoint(uuid4(), {"dense_384": np.append(GOOD, GOOD)}, NOTHING, {})])
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="dense_1536"):
-        check_search(5, None, vector=GOOD, name="dense_7")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="no vector 'dense_7'; use one of dense_384"):
+        check_points([VectorPoint(uuid4(), {"dense_384": GOOD, "dense_7": GOOD}, NOTHING, {})])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInput
 from app.storage.vectors import frames
-from app.storage.vectors.frames import Ask, EngineRequest, ProtocolViolation, SparseParts, WirePeriod
+from app.storage.vectors.frames import EngineRequest, ProtocolViolation, SparseParts, VectorQuery, WirePeriod
 
 
 async def read_all(data: bytes) -> list[bytes]:
@@ -30,17 +30,17 @@ WORDS = SparseParts([1, 2**32 - 1], [0.5, 1.5])
 @pytest.mark.parametrize(
     "ask",
     [
-        Ask(b"\0" * 8, "dense_384", None, {"team": ["a", "é"]}, 5, 0.5, True),
-        Ask(b"\0" * 8, "dense_384", WORDS, {}, 5, None, True, 64, WirePeriod("at", None, "2026-01-01T00:00:00+00:00")),
-        Ask(None, "bm25", WORDS, {"team": ["a"]}, 5, None, False, within=WirePeriod("at", "…", None), corpus={"team": ["a"]}),
+        VectorQuery(b"\0" * 8, "dense_384", None, {"team": ["a", "é"]}, 5, 0.5, True),
+        VectorQuery(b"\0" * 8, "dense_384", WORDS, {}, 5, None, True, 64, WirePeriod("at", None, "2026-01-01T00:00:00+00:00")),
+        VectorQuery(None, "bm25", WORDS, {"team": ["a"]}, 5, None, False, within=WirePeriod("at", "…", None), corpus={"team": ["a"]}),
     ],
 )
-def test_what_was_packed_is_read_again(ask: Ask) -> None:
+def test_what_was_packed_is_read_again(ask: VectorQuery) -> None:
     frame = frames.pack(EngineRequest(7, "search", frames.raw(ask)))
     (data,) = asyncio.run(read_all(frame))
     request = msgspec.msgpack.decode(data, type=EngineRequest)
     assert (request.number, request.method) == (7, "search")
-    assert msgspec.msgpack.decode(request.body, type=Ask) == ask
+    assert msgspec.msgpack.decode(request.body, type=VectorQuery) == ask
 
 
 @given(st.integers(0, 60))

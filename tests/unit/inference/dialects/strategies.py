@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-import msgspec
 from hypothesis import strategies as st
 
 from app.budget.prices import TokenUsage
@@ -148,6 +147,11 @@ def said_in(dialect: DialectName, conversation: Conversation) -> Conversation:
     return replace(_SAID[dialect](conversation), dialect=None)
 
 
+def answer_said_in(dialect: DialectName, answer: WholeAnswer) -> WholeAnswer:
+    """Return what a dialect can say of an answer."""
+    return _SAID_OF_ANSWERS[dialect](answer)
+
+
 def joined(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     """Join turns of one speaker that follow each other: dialects cut them differently."""
     found: list[Turn] = []
@@ -173,54 +177,46 @@ def _ordered(parts: tuple[Part, ...]) -> tuple[Part, ...]:
 
 
 def _in_messages(conversation: Conversation) -> Conversation:
-    """Messages: the system prompt first; results before what the user says; thinking with its proof only; arguments as an object, without
-    the model's own white space; whether several tools may be called as a part of the choice; the answer's form without a name."""
-    turns = [replace(turn, parts=tuple(found for part in turn.parts for found in _in_messages_part(part))) for turn in conversation.turns]
-    turns.sort(key=lambda turn: turn.role not in {"system", "developer"})
-    turns = [replace(turn, parts=tuple(sorted(turn.parts, key=lambda part: not isinstance(part, ToolResult)))) for turn in joined(turns)]
-    options = conversation.options
-    choice, parallel = options.tool_choice, options.parallel_tools
-    if choice is not None and choice.mode == "none":
-        parallel = None
-    elif parallel is not None and choice is None:
-        choice = ToolChoice("auto")
-    form = None if options.output_format is None else replace(options.output_format, name=None, strict=True)
-    reasoning = None if options.reasoning is None else replace(options.reasoning, adaptive=False)
-    made = replace(options, tool_choice=choice, parallel_tools=parallel, output_format=form, reasoning=reasoning)
-    return replace(conversation, turns=tuple(turns), options=made)
+    """Messages: what the system says stands first; calls take objects, whose white space is lost; unsigned thinking isn't taken back; an
+    effort asks for thinking; a form of the answer is always strict, and has no name."""
+    system = [replace(turn, role="system") for turn in conversation.turns if turn.role in {"system", "developer"}]
+    others = [turn for turn in conversation.turns if turn.role not in {"system", "developer"}]
+    turns = [replace(turn, parts=tuple(map(_with_object, filter(_provable, turn.parts)))) for turn in (*system, *others)]
+    given = conversation.options
+    form = given.output_format
+    return replace(
+        conversation,
+        turns=joined(turns),
+        options=replace(
+            given,
+            tool_choice=given.tool_choice or (None if given.parallel_tools is None else ToolChoice("auto")),
+            parallel_tools=None if given.tool_choice == ToolChoice("none") else given.parallel_tools,
+            reasoning=None if given.reasoning is None else replace(given.reasoning, adaptive=True),
+            output_format=None if form is None else replace(form, name=None, strict=True),
+        ),
+    )
 
 
-def _in_messages_part(part: Part) -> Iterator[Part]:
-    match part:
-        case Thinking(signature=None, sealed=None):
-            return
-        case ToolInvocation(kind="function"):
-            yield replace(part, arguments=msgspec.json.encode(json.loads(part.arguments)).decode())
-        case _:
-            yield part
+def _provable(part: Part) -> bool:
+    return not isinstance(part, Thinking) or part.signature is not None or part.sealed is not None
 
 
-def answer_in(dialect: DialectName, answer: WholeAnswer) -> WholeAnswer:
-    """Return what a dialect can say of an answer. Messages tells a refusal as text, and why it ended; arguments as an object."""
-    if dialect != "messages":
-        return answer
-    choices = []
-    for choice in answer.choices:
-        refused = choice.reason == "end" and any(isinstance(part, RefusalText) for part in choice.parts)
-        texts = [Text(part.text) if isinstance(part, RefusalText) else part for part in choice.parts]
-        choices.append(replace(choice, parts=tuple(texts), reason="refusal" if refused else choice.reason))
-    return replace(answer, choices=tuple(choices))
-
-
-def compact(answer: WholeAnswer) -> WholeAnswer:
-    """Return an answer with its calls' arguments without white space of the model's own."""
-    choices = (replace(each, parts=tuple(found for part in each.parts for found in _compact(part))) for each in answer.choices)
-    return replace(answer, choices=tuple(choices))
-
-
-def _compact(part: Part) -> Iterator[Part]:
-    yield from _in_messages_part(part) if isinstance(part, ToolInvocation) else (part,)
+def _with_object(part: Part) -> Part:
+    if not isinstance(part, ToolInvocation) or part.kind == "custom":
+        return part
+    return replace(part, arguments=json.dumps(json.loads(part.arguments), separators=(",", ":"), ensure_ascii=False))
 
 
 _SAID: dict[DialectName, Callable[[Conversation], Conversation]] = {"chat": _in_chat, "messages": _in_messages}
 """By dialect; a new one adds its own."""
+
+
+def _answer_in_messages(answer: WholeAnswer) -> WholeAnswer:
+    """Messages: calls take objects; a refusal is a text, and a reason of its own."""
+    (choice,) = answer.choices
+    refused = any(isinstance(part, RefusalText) for part in choice.parts) and choice.reason == "end"
+    parts = tuple(Text(part.text) if isinstance(part, RefusalText) else _with_object(part) for part in choice.parts)
+    return replace(answer, choices=(AnswerChoice(parts, "refusal" if refused else choice.reason),))
+
+
+_SAID_OF_ANSWERS: dict[DialectName, Callable[[WholeAnswer], WholeAnswer]] = {"chat": lambda answer: answer, "messages": _answer_in_messages}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
+from random import Random
 from typing import Any
 
 import pytest
@@ -39,6 +40,8 @@ from tests.unit.inference.dialects import strategies
 from tests.unit.inference.dialects.assembled import assembled
 
 DIALECTS: list[Dialect] = [CHAT, MESSAGES]
+FEWER = settings(max_examples=40)
+"""Nine pairs of dialects, and the unit tests should take half a minute."""
 PAIRS = list(product(DIALECTS, DIALECTS))
 
 
@@ -88,6 +91,7 @@ def normal(pair: tuple[Dialect, Dialect], conversation: Conversation) -> Convers
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=pair_name)
+@FEWER
 @given(strategies.conversations())
 def test_any_conversation_through_a_pair_of_dialects_keeps_what_both_can_say(
     pair: tuple[Dialect, Dialect], conversation: Conversation
@@ -104,6 +108,7 @@ def test_any_conversation_through_a_pair_of_dialects_keeps_what_both_can_say(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(strategies.conversations())
 def test_writing_again_what_was_read_changes_nothing(dialect: Dialect, conversation: Conversation) -> None:
     once = dialect.write_request(conversation)
@@ -111,14 +116,13 @@ def test_writing_again_what_was_read_changes_nothing(dialect: Dialect, conversat
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(strategies.answers())
 def test_any_answer_comes_back(dialect: Dialect, answer: WholeAnswer) -> None:
     found = dialect.read_answer(json.loads(json.dumps(dialect.write_answer(answer, extra={"cost_usd": 0.5}))))
-    wanted = strategies.answer_in(dialect.name, answer)
-    if dialect.name == "messages":
-        wanted = strategies.compact(wanted)  # an object there, not the model's own text
-    assert found.choices == wanted.choices
-    assert (found.id, found.model, found.usage) == (answer.id, answer.model, answer.usage)
+    assert found.choices == strategies.answer_said_in(dialect.name, answer).choices
+    assert (found.model, found.usage) == (answer.model, answer.usage)
+    assert (found.id or "").endswith(answer.id or "?")
 
 
 def events_of(answer: WholeAnswer, cut: Callable[[str], list[str]]) -> Iterator[AnswerEvent]:
@@ -159,13 +163,15 @@ def streamed(dialect: Dialect, events: Iterator[AnswerEvent]) -> Iterator[dict[s
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(strategies.answers(), st.integers(1, 9))
 def test_any_answer_comes_back_from_its_stream_whatever_the_pieces(dialect: Dialect, answer: WholeAnswer, size: int) -> None:
     reader = dialect.event_reader()
     events = [event for each in streamed(dialect, events_of(answer, cut_after(size))) for event in reader.feed(each)]
     found = assembled([*events, *reader.end()])
-    assert _merged(found) == _merged(strategies.answer_in(dialect.name, answer))
-    assert (found.id, found.usage) == (answer.id, TokenUsage(input=9, output=3))
+    assert _merged(strategies.answer_said_in(dialect.name, found)) == _merged(strategies.answer_said_in(dialect.name, answer))
+    assert found.usage == TokenUsage(input=9, output=3)
+    assert (found.id or "").endswith(answer.id or "?")
 
 
 def _merged(answer: WholeAnswer) -> list[tuple[list[Any], str]]:
@@ -184,6 +190,7 @@ def _merged(answer: WholeAnswer) -> list[tuple[list[Any], str]]:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(st.dictionaries(st.sampled_from(["model", "messages", "input", "tools", "stop", "system", "max_tokens"]), strategies.json_values))
 def test_a_request_of_any_json_is_read_or_refused(dialect: Dialect, body: dict[str, Any]) -> None:
     with suppress(InvalidInput):
@@ -191,6 +198,7 @@ def test_a_request_of_any_json_is_read_or_refused(dialect: Dialect, body: dict[s
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(strategies.conversations(), st.data())
 def test_a_request_with_any_one_field_wrong_is_read_or_refused(dialect: Dialect, conversation: Conversation, data: st.DataObject) -> None:
     body = json.loads(json.dumps(dialect.write_request(conversation).body))
@@ -212,6 +220,7 @@ def _spoil(value: Any, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(strategies.answers(), st.data())
 def test_an_answer_with_any_one_field_wrong_is_read_or_a_providers_error(
     dialect: Dialect, answer: WholeAnswer, data: st.DataObject
@@ -223,6 +232,7 @@ def test_an_answer_with_any_one_field_wrong_is_read_or_a_providers_error(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(strategies.answers(), st.integers(1, 9), st.data())
 def test_a_stream_with_any_one_field_wrong_is_read_or_a_providers_error(
     dialect: Dialect, answer: WholeAnswer, size: int, data: st.DataObject
@@ -237,18 +247,19 @@ def test_a_stream_with_any_one_field_wrong_is_read_or_a_providers_error(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@FEWER
 @given(strategies.answers(), st.integers(1, 9), st.data())
-def test_a_stream_cut_anywhere_never_seems_whole(dialect: Dialect, answer: WholeAnswer, size: int, data: st.DataObject) -> None:
+def test_a_stream_cut_anywhere_is_whole_or_broken(dialect: Dialect, answer: WholeAnswer, size: int, data: st.DataObject) -> None:
     chunks = list(streamed(dialect, events_of(answer, cut_after(size))))
     length = data.draw(st.integers(0, len(chunks)))
     reader = dialect.event_reader()
     events = [event for each in chunks[:length] for event in reader.feed(each)]
-    finished = any(isinstance(event, ChoiceEnded) for event in events)
     try:
-        ended = any(isinstance(event, AnswerEnded) for event in reader.end())
+        events += reader.end()
     except ProviderError:
-        ended = False
-    assert not ended or finished
+        return
+    found = assembled(events)
+    assert _merged(strategies.answer_said_in(dialect.name, found)) == _merged(strategies.answer_said_in(dialect.name, answer))
 
 
 def parts_of(conversation: Conversation, kind: type) -> list[Any]:
@@ -267,4 +278,4 @@ def parts_of(conversation: Conversation, kind: type) -> list[Any]:
     ],
 )
 def test_the_conversations_are_of_the_kinds_that_matter(holds: Callable[[Conversation], Any]) -> None:
-    find(strategies.conversations(), holds, settings=settings(database=None, phases=[Phase.generate], max_examples=2_000))
+    find(strategies.conversations(), holds, settings=settings(database=None, phases=[Phase.generate], max_examples=2000), random=Random(1))

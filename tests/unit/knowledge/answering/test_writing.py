@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from app.errors import AllProvidersFailed
 from app.knowledge.answer import Result
-from app.knowledge.answering.answering import Answering, Composed
-from app.knowledge.answering.cited import checked, declined
-from app.knowledge.answering.writing import Bill, Checker, Sentence, prompt
+from app.knowledge.answering.answering import Answering
+from app.knowledge.answering.cited import check_sentences, declined
+from app.knowledge.answering.composed import Bill, Composed, Sentence
+from app.knowledge.answering.writing import Checker, build_prompt
 from app.knowledge.item import Quote
 from app.settings import KnowledgeSettings
 from app.tokens import count_text
@@ -74,7 +75,7 @@ RESULTS = [result("The port is 8080 in staging."), result("It moved to 8443 in M
 def test_no_sentence_passes_without_a_citation_of_a_passage_that_was_given(pieces: list[str], count: int) -> None:
     checker = Checker(count)
     passed = [found for piece in pieces for found in checker.feed(piece)] + checker.end(cut=False)
-    for found in [*passed, *checked("".join(pieces), count)]:
+    for found in [*passed, *check_sentences("".join(pieces), count)]:
         assert found.passages
         assert all(1 <= number <= count for number in found.passages)
         assert any(map(str.isalnum, found.text))
@@ -91,7 +92,7 @@ def test_however_an_answer_is_cut_into_pieces_the_same_sentences_pass(sentences:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=20)))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     checker = Checker(2)
-    assert [found for piece in pieces for found in checker.feed(piece)] + checker.end(cut=False) == checked(text, 2)
+    assert [found for piece in pieces for found in checker.feed(piece)] + checker.end(cut=False) == check_sentences(text, 2)
 
 
 async def test_a_sentence_passes_before_the_next_one_has_ended() -> None:
@@ -134,14 +135,14 @@ def test_only_a_whole_sentence_declines(said: str) -> None:
 
 def test_the_prompt_stays_within_its_tokens_and_shows_the_best_first() -> None:
     results = [result(f"Passage {number}. " + "word " * 300) for number in range(9)]
-    shown, message = prompt("Which port?", results, 1000)
+    shown, message = build_prompt("Which port?", results, 1000)
     assert shown == results[:3]
     assert [each["number"] for each in json.loads(message)["passages"]] == [1, 2, 3]
-    shown, message = prompt("Which port?", [result("word " * 5000)], 200)
+    shown, message = build_prompt("Which port?", [result("word " * 5000)], 200)
     assert (len(shown), count_text(json.loads(message)["passages"][0]["text"]) <= 200) == (1, True)
 
 
 def test_a_secret_in_the_question_is_hidden_from_the_model() -> None:
     secret = "sk-ant-api03-" + "Zq8" * 30 + "AA"
-    _, message = prompt(f"Why is {secret} refused?", RESULTS, 1000)
+    _, message = build_prompt(f"Why is {secret} refused?", RESULTS, 1000)
     assert secret not in message

@@ -513,6 +513,8 @@ def test_a_request_of_which_nothing_is_left_is_refused() -> None:
         (Reasoning(adaptive=True), "medium"),
         (Reasoning(adaptive=True, effort="low"), "low"),
         (Reasoning(enabled=False), None),
+        (Reasoning(enabled=False, effort="high"), None),
+        (Reasoning(enabled=False, effort="none"), "none"),
         (Reasoning(), None),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from app.sessions.stream import through_thread
+from app.storage.generator_thread import through_thread
 
 
 async def numbers(count: int) -> AsyncIterator[int]:

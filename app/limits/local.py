@@ -19,7 +19,7 @@ class Verdict:
     """A decision, and the state of each limit, with the request counted if granted."""
 
     granted: bool
-    standings: Mapping[Unit, LimitState]
+    states: Mapping[Unit, LimitState]
 
 
 class LocalLimits:
@@ -29,18 +29,18 @@ class LocalLimits:
         self._windows: dict[tuple[str, Unit], Window] = {}
         self._prune_from = PRUNE_THRESHOLD
 
-    def look(self, subject: str, quota: Quota, now: float) -> Verdict:
+    def check(self, subject: str, quota: Quota, now: float) -> Verdict:
         """Check without counting."""
-        found = {unit: self._window(subject, unit, now).standing(limit, now) for unit, limit in quota.items()}
+        found = {unit: self._window(subject, unit, now).state(limit, now) for unit, limit in quota.items()}
         return Verdict(all(each.left > 0 for each in found.values()), found)
 
     def take(self, subject: str, quota: Quota, now: float) -> Verdict:
         """Check and count one request. Its tokens are known only afterwards, and don't count here."""
-        found = self.look(subject, quota, now)
+        found = self.check(subject, quota, now)
         if not found.granted:
             return found
         self.count(subject, quota, now)
-        return Verdict(True, self.look(subject, quota, now).standings)
+        return Verdict(True, self.check(subject, quota, now).states)
 
     def count(self, subject: str, quota: Quota, now: float) -> None:
         """Count a request that was granted elsewhere."""

@@ -1,0 +1,85 @@
+"""Reads the price list, config/prices.toml: prices per million tokens, by model, and other bounds of a call."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from app.budget.prices import PARTS, Price, Prices, PriceTier, Traits, tiered
+from app.errors import ConfigurationError
+from app.money import from_usd
+from app.settings import ROOT
+from app.tokens import ANY_IMAGE, ImageTokens
+
+SHIPPED = ROOT / "config" / "prices.toml"
+TRAITS = ("context_tokens", "image_tokens", "image_tokens_low", "reasoning")
+
+
+def load(path: Path = SHIPPED) -> Prices:
+    """Read a price list. ConfigurationError names the file, the model and the field that can't be used."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"The price list {path} can't be read: {error}.") from error
+    models = content.get("models")
+    as_of = content.get("as_of")
+    if not isinstance(models, dict) or not isinstance(as_of, date):
+        raise ConfigurationError(f'The price list {path} needs `as_of` (a date) and [models."NAME"] tables.')
+    priced = {name: _price(path, name, fields) for name, fields in models.items()}
+    traits = {name: found for name, fields in models.items() if (found := _traits(path, name, fields)) != Traits()}
+    return Prices(priced, as_of, str(content.get("source", "")), traits)
+
+
+def _price(path: Path, name: str, fields: object) -> Price:
+    if not isinstance(fields, dict) or "input" not in fields:
+        raise ConfigurationError(f"The price list {path} lacks the input price of {name!r}.")
+    if unknown := fields.keys() - {*PARTS, *TRAITS, "tiers"}:
+        raise ConfigurationError(f"The price list {path} has unknown fields for {name!r}: {', '.join(sorted(unknown))}.")
+    price = Price.from_parts(_amounts(path, name, fields))
+    listed = fields.get("tiers", [])
+    if not isinstance(listed, list):
+        raise ConfigurationError(f'The price list {path}: tiers of {name!r} are tables [[models."{name}".tiers]].')
+    try:
+        return tiered(price, [_tier(path, name, each) for each in listed])
+    except ValueError as error:
+        raise ConfigurationError(f"The price list {path}: of {name!r} {error}.") from None
+
+
+def _tier(path: Path, name: str, fields: object) -> PriceTier:
+    """Read a tier: a price with a threshold, whose output price is required too."""
+    if not isinstance(fields, dict) or not {"above_tokens", "input", "output"} <= fields.keys():
+        raise ConfigurationError(f"The price list {path}: each tier of {name!r} needs above_tokens, input and output.")
+    if unknown := fields.keys() - {*PARTS, "above_tokens"}:
+        raise ConfigurationError(f"The price list {path} has unknown fields in a tier of {name!r}: {', '.join(sorted(unknown))}.")
+    return PriceTier(_tokens(path, name, fields, "above_tokens") or 0, Price.from_parts(_amounts(path, name, fields)))
+
+
+def _amounts(path: Path, name: str, fields: Mapping[str, Any]) -> dict[str, int]:
+    amounts: dict[str, int] = {}
+    for part in (each for each in PARTS if each in fields):
+        try:
+            amounts[part] = from_usd(fields[part])
+        except ValueError as error:
+            raise ConfigurationError(f"The price list {path}: {part} of {name!r} {error} per million tokens.") from None
+    return amounts
+
+
+def _traits(path: Path, name: str, fields: Mapping[str, Any]) -> Traits:
+    reasoning = fields.get("reasoning", False)
+    if not isinstance(reasoning, bool):
+        raise ConfigurationError(f"The price list {path}: reasoning of {name!r} is true or false.")
+    each, low = _tokens(path, name, fields, "image_tokens"), _tokens(path, name, fields, "image_tokens_low")
+    if low is not None and (each is None or low > each):
+        raise ConfigurationError(f"The price list {path}: image_tokens_low of {name!r} needs an image_tokens that is no smaller.")
+    images = ANY_IMAGE if each is None else ImageTokens(each, low)
+    return Traits(_tokens(path, name, fields, "context_tokens"), images, reasoning)
+
+
+def _tokens(path: Path, name: str, fields: Mapping[str, Any], field: str) -> int | None:
+    found = fields.get(field)
+    if found is not None and (not isinstance(found, int) or isinstance(found, bool) or found < 1):
+        raise ConfigurationError(f"The price list {path}: {field} of {name!r} is a number of tokens, at least 1.")
+    return found

@@ -1,0 +1,67 @@
+"""Bounds the tokens of one attempt from above, before it is sent: app/budget prices them. Knows no price and no ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.budget.prices import TokenBounds
+from app.inference.allowance import off_the_loop
+from app.inference.chain import ChainProvider
+from app.inference.request import ChatRequest
+from app.tokens import count_images, count_messages, count_text, image_chars
+
+MARGINS: Mapping[str, float] = {"openai": 1.0, "azure": 1.0, "anthropic": 1.15, "gemini": 1.15, "groq": 1.1}
+"""By provider kind: how much its tokenizer may count above tiktoken's (Claude's counts 9 % more)."""
+OTHER_MARGIN = 1.2
+PROMPT_PARAMETERS = frozenset(
+    {"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"}
+)
+"""Parameters, besides the tools, that count as prompt tokens."""
+MAX_BYTES_COUNTED = 2**20
+"""Larger prompts are not tokenized, which would take seconds: bounded by one token per byte, at most the context window."""
+
+
+def margin_of(kind: str) -> float:
+    """Return the factor by which a provider kind may count more tokens than tiktoken does."""
+    return MARGINS.get(kind, OTHER_MARGIN)
+
+
+async def bound_chat(request: ChatRequest, candidate: ChainProvider, *, max_tokens: int) -> TokenBounds:
+    """Bound a chat completion whose choices may have `max_tokens` each. A long prompt is counted in a thread, a huge one not at all."""
+    size = request.bytes - image_chars(request.messages)
+    if size > MAX_BYTES_COUNTED:
+        return bound_size(request, candidate, size=size, max_tokens=max_tokens)
+    return await off_the_loop(lambda: count_chat(request, candidate, max_tokens=max_tokens), size)
+
+
+def count_chat(request: ChatRequest, candidate: ChainProvider, *, max_tokens: int) -> TokenBounds:
+    """Count a prompt's tokens: its messages, its tools and the parameters that the model reads."""
+    counted = count_messages(
+        request.messages,
+        tools=request.tools,
+        extra={name: value for name, value in request.parameters.items() if name in PROMPT_PARAMETERS},
+        model=candidate.model,
+        margin=margin_of(candidate.kind),
+        images=candidate.images,
+    )
+    return TokenBounds(counted, max_tokens, request.choices)
+
+
+def bound_size(request: ChatRequest, candidate: ChainProvider, *, size: int, max_tokens: int) -> TokenBounds:
+    """Bound a prompt by its size in bytes without its images: no token is smaller than a byte, no provider reads beyond its window."""
+    bound = size + count_images(request.messages, candidate.images)
+    if candidate.context_tokens is not None:
+        bound = min(bound, candidate.context_tokens)
+    return TokenBounds(bound, max_tokens, request.choices)
+
+
+async def bound_texts(texts: Sequence[str], candidate: ChainProvider) -> TokenBounds:
+    """Bound texts to embed: there is no output."""
+    return await off_the_loop(lambda: count_texts(texts, candidate), sum(map(len, texts)))
+
+
+def count_texts(texts: Sequence[str], candidate: ChainProvider) -> TokenBounds:
+    """Count the tokens of texts to embed, and one more for each."""
+    margin = margin_of(candidate.kind)
+    counted = sum(count_text(text, model=candidate.model, exact=margin == 1.0) for text in texts)
+    return TokenBounds(int(counted * margin) + len(texts), 0)
