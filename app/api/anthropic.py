@@ -6,6 +6,7 @@ The same engine as OpenAI's endpoints: money, chain, caches, breakers and the lo
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from app.api.model_calls import Project, cache_wish, call_context, receipt_heade
 from app.api.month_limits import MonthLimit, month_limits_of
 from app.api.schema import ResponseBody
 from app.errors import InvalidInput
+from app.inference.allowance import off_the_loop
 from app.inference.conversation import Conversation, HostedTool
 from app.inference.conversations import AnswerStream
 from app.inference.dialects.messages import MESSAGES, PING, read_request
@@ -70,10 +72,10 @@ class TokenCount(ResponseBody):
     response_class=Response,
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
-    conversation = read_conversation(body)
+    size, cache = request_bytes(request, await request.body()), cache_wish(request)
+    conversation = await off_the_loop(partial(read_conversation, body), size)
     services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
     conversations = services.inference.conversations
-    size, cache = request_bytes(request, await request.body()), cache_wish(request)
     limit = await month_limits_of(request).of(payer, services)  # before the call: an open stream must not wait
     if _streamed(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
@@ -91,8 +93,8 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     responses=responses(400, 413),
 )
 async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
-    conversation = read_conversation(body, counted=True)
     size = request_bytes(request, await request.body())
+    conversation = await off_the_loop(partial(read_conversation, body, counted=True), size)
     return TokenCount(input_tokens=await services_of(request).inference.conversations.input_tokens(conversation, size=size))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.api.anthropic_models import AnthropicModel, shown
 from app.api.completions import ModelName, ModelReply
+from app.web import error_shapes
 from app.web.errors import responses
 from app.web.requester import Caller, TheServices
 
@@ -12,6 +14,10 @@ router = APIRouter(prefix="/v1", tags=["models"])
 
 
 @router.get("/models/{model:path}", summary="Show one model that may be asked for", responses=responses(404))
-async def show_model(services: TheServices, caller: Caller, model: ModelName) -> ModelReply:  # noqa: ARG001 - the key is what counts
+async def show_model(
+    services: TheServices,
+    caller: Caller,  # noqa: ARG001 - the key is what counts
+    model: ModelName,
+) -> ModelReply | AnthropicModel:
     services.inference.catalog.require(model)
-    return ModelReply(id=model)
+    return shown(model) if error_shapes.current() == "anthropic" else ModelReply(id=model)

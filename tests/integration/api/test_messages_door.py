@@ -246,6 +246,9 @@ async def test_models_have_the_shape_that_the_client_asks_for(door: Door, client
     assert [model.id for model in (await client.models.list(before_id=names[-1])).data] == names[:-1]
     plain = await door.api.ask("GET", "/v1/models?limit=1000", key=door.key)
     assert (plain.json["object"], [each["id"] for each in plain.json["data"]]) == ("list", names)
+    assert (await client.models.retrieve("auto")).display_name == "auto"
+    with pytest.raises(anthropic.NotFoundError, match="There are: auto"):
+        await client.models.retrieve("claude-9")
     with pytest.raises(anthropic.BadRequestError, match="there is no model"):
         await client.models.list(after_id="nowhere")
 
